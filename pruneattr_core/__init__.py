@@ -1,0 +1,33 @@
+"""PruneAttr: prune a network for one input and explain the answer through the neurons that stay."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pruneattr_core.attribution.prunegrad import PruneGrad
+    from pruneattr_core.attribution.prunepgd import PrunePGD
+    from pruneattr_core.models import list_models, load_model, model_card
+    from pruneattr_core.scoring import contributions
+    from pruneattr_core.values import Path
+
+__version__ = "0.1.0"
+__all__ = ["Path", "PruneGrad", "PrunePGD", "contributions", "list_models", "load_model", "model_card"]
+
+# Resolved on first use, so that importing the package loads neither torch nor Captum.
+_HOME = {
+    "Path": "values",
+    "PruneGrad": "attribution.prunegrad",
+    "PrunePGD": "attribution.prunepgd",
+    "contributions": "scoring",
+    "list_models": "models",
+    "load_model": "models",
+    "model_card": "models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

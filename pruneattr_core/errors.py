@@ -1,0 +1,37 @@
+"""One family of errors: each text says what was expected, what was given and what to do."""
+
+
+class PruneAttrError(Exception):
+    """Base of every error this package raises on purpose; its text may be shown to users verbatim."""
+
+
+class InputError(PruneAttrError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class TargetError(InputError):
+    """The target class does not exist or does not match the batch."""
+
+
+class ImageError(InputError):
+    """Bytes that are not a picture we can, or are willing to, decode."""
+
+
+class ModelError(PruneAttrError, ValueError):
+    """The network cannot be explained as it is."""
+
+
+class WeightsError(ModelError):
+    """A weights file is missing, unsafe, damaged or does not fit its architecture."""
+
+
+class StoreError(PruneAttrError, ValueError):
+    """A saved path, run or export is damaged, incomplete or cannot be written."""
+
+
+class ArgumentTypeError(PruneAttrError, TypeError):
+    """An argument has a type that cannot be used."""
+
+
+class Cancelled(PruneAttrError):
+    """The caller asked a long computation to stop."""

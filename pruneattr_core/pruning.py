@@ -1,0 +1,92 @@
+"""Run and differentiate a network on a path.
+
+Two semantics, never interchangeable (PAPERS):
+- zero (PG1, PG2): neurons outside the path are multiplied by 0 in the forward pass.
+- freeze (SCP section 3.1): neurons outside the path keep their value as constants; the forward
+  pass is unchanged and no gradient passes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core import tape
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import Graph
+from pruneattr_core.values import Mode, Outputs
+
+
+def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
+    """Multiply every activation by its mask (bool, True = kept)."""
+
+    def gate(index: int, activation: Tensor) -> Tensor:
+        if index >= len(masks) or masks[index].shape != activation.shape:
+            raise InputError(
+                f"The path does not fit: activation call {index + 1} has shape {tuple(activation.shape)}. "
+                "It was made with another network or input size, or the network's calls depend on its values."
+            )
+        return activation * masks[index]
+
+    return gate
+
+
+def check_mode(mode: str) -> None:
+    """Raise InputError unless `mode` is "zero" or "freeze"."""
+    if mode not in ("zero", "freeze"):
+        raise InputError(f'Expected mode "zero" or "freeze", got {mode!r}.')
+
+
+def pruned_logits(model: nn.Module, inputs: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """Logits (B, classes) of the zero-mode network f_p(x, M); masks bool (B, *shape) per call."""
+    with torch.no_grad():
+        return tape.run(model, inputs.clone(), zero_gate(masks)).logits
+
+
+def pruned_gradient(
+    model: nn.Module, inputs: Tensor, target: Tensor, masks: Sequence[Tensor], mode: Mode
+) -> tuple[Tensor, Tensor]:
+    """Input gradient of the target logit of the pruned network, and the logits it answers.
+
+    Args:
+        model: network in eval mode.
+        inputs: checked batch (B, ...).
+        target: (B,) int64.
+        masks: bool (B, *shape) per activation call, True = kept.
+        mode: "zero" or "freeze".
+
+    Returns:
+        gradient of the shape of the inputs; logits (B, classes), detached.
+    """
+    if mode == "freeze":
+        graph = Graph(model, inputs, target)
+        gradient = graph.input_gradient(masks)
+    else:
+        graph = Graph(model, inputs, target, gate=zero_gate(masks))
+        gradient = graph.input_gradient()
+    return gradient, graph.record.logits.detach()
+
+
+def outputs_of(logits: Tensor, original: Tensor, target: Tensor, sparsity: Tensor) -> Outputs:
+    """Read a pruned network's answers.
+
+    Args:
+        logits: (K, B, classes) of the pruned networks.
+        original: (B, classes) of the original network.
+        target: (B,) int64.
+        sparsity: (K, B) realised.
+    """
+    index = target.view(1, -1, 1).expand(len(logits), -1, 1)
+    probability = logits.softmax(2).gather(2, index).squeeze(2)
+    before = original.softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
+    change = (probability - before).abs()
+    change = torch.where(change == 0, change, change / before)
+    return Outputs(
+        sparsity=sparsity,
+        logit=logits.gather(2, index).squeeze(2),
+        probability=probability,
+        output_change=change,
+        prediction=logits.argmax(2),
+    )

@@ -1,0 +1,71 @@
+"""Where and how computations run: device, memory-bounded chunks, locks, provenance."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import weakref
+from collections.abc import Iterator
+from importlib import metadata
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core.errors import InputError
+
+#: Bytes of activations that one batched pass may hold, by device type.
+MEMORY_BUDGET = {"cpu": 1 << 30, "mps": 2 << 30, "cuda": 8 << 30}
+
+_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+_locks_guard = threading.Lock()
+
+
+def device_for(name: str | None = None) -> torch.device:
+    """The device called `name`; None or "auto" takes CUDA, else MPS, else the CPU.
+
+    Raises:
+        InputError: the name is unknown or the device is not there.
+    """
+    if name in (None, "auto"):
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(str(name))
+    except RuntimeError:
+        raise InputError(f"Expected a device such as cpu, cuda or mps, got {name!r}.") from None
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present.get(device.type, False):
+        raise InputError(f"The device {name!r} is not available here. Choose cpu or auto.")
+    return device
+
+
+def chunks(count: int, bytes_each: int, like: Tensor) -> Iterator[slice]:
+    """Slices of `range(count)` whose passes fit the memory budget of the device of `like`.
+
+    In float64 on the CPU every item runs alone: matrix kernels choose their summation order by
+    batch size, and there a batch promises to equal its single images bit for bit.
+    """
+    exact = like.device.type == "cpu" and like.dtype == torch.float64
+    budget = MEMORY_BUDGET.get(like.device.type, 1 << 30)
+    size = 1 if exact else max(1, min(count, budget // max(1, bytes_each)))
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def model_lock(model: nn.Module) -> threading.RLock:
+    """The lock under which code that sets hooks or edits `model` must run; one per model object."""
+    with _locks_guard:
+        return _locks.setdefault(model, threading.RLock())
+
+
+def provenance(device: torch.device | str | None = None) -> dict[str, str]:
+    """Versions and device to store beside any result."""
+    names = ("torch", "torchvision", "captum", "numpy")
+    versions = {name: metadata.version(name) for name in names}
+    record = {"python": platform.python_version(), **versions}
+    if device is not None:
+        device = torch.device(device)
+        record["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        record["tf32"] = str(device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32)
+    return record

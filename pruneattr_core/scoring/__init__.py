@@ -1,0 +1,62 @@
+"""How much each neuron contributed: (model, inputs, target) -> Contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core.checks import Target, check_inputs, check_target
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import bytes_each
+from pruneattr_core.runtime import chunks
+from pruneattr_core.scoring.taylor import taylor
+from pruneattr_core.values import Contributions
+
+#: Scores one memory-bounded part of a batch: (model, inputs, target, steps) -> Contributions.
+Scorer = Callable[[nn.Module, Tensor, Tensor | None, int], Contributions]
+
+METHODS: dict[str, Scorer] = {"taylor": taylor}
+
+
+def contributions(
+    model: nn.Module, inputs: Tensor, target: Target = None, method: str = "taylor", steps: int = 50
+) -> Contributions:
+    """Contribution of every neuron to the target logit of every input.
+
+    Args:
+        model: classifier in eval mode; left untouched.
+        inputs: normalised batch (B, C, H, W).
+        target: None for the predicted class; int, list or tensor as in Captum.
+        method: a key of `METHODS`: "taylor" is NeuronMCT, |activation x gradient| (PG2 eq. 3).
+        steps: nodes of the integral; methods without one ignore it.
+
+    Returns:
+        Scores per activation call, (B, *shape), >= 0.
+
+    Raises:
+        InputError: unknown method, or inputs the model cannot take.
+        TargetError: a target out of range.
+        ModelError: a network without activations, or in training mode.
+    """
+    if method not in METHODS:
+        raise InputError(f"Expected method in {sorted(METHODS)}, got {method!r}.")
+    inputs = check_inputs(model, inputs)
+    chosen = check_target(target, len(inputs))
+    parts = [
+        METHODS[method](model, inputs[part], None if chosen is None else chosen[part], steps)
+        for part in chunks(len(inputs), bytes_each(inputs), inputs)
+    ]
+    return parts[0] if len(parts) == 1 else _join(parts)
+
+
+def _join(parts: list[Contributions]) -> Contributions:
+    return Contributions(
+        parts[0].names,
+        tuple(torch.cat(layer) for layer in zip(*(p.layers for p in parts), strict=True)),
+        tuple(torch.cat(layer) for layer in zip(*(p.dead for p in parts), strict=True)),
+        torch.cat([p.target for p in parts]),
+        torch.cat([p.logits for p in parts]),
+        parts[0].method,
+    )

@@ -1,0 +1,28 @@
+"""NeuronMCT: the first-order Taylor term of removing one neuron."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from pruneattr_core.graph import Graph
+from pruneattr_core.values import Contributions
+
+
+def taylor_scores(graph: Graph) -> tuple[Tensor, ...]:
+    """c = |a * d logit / d a| (PG2 eq. 3, PG1 eq. 2, SCP section 2.3), one (B, *shape) per call, detached."""
+    pairs = zip(graph.record.activations, graph.activation_gradients(), strict=True)
+    return tuple(gradient.mul(activation.detach()).abs_() for activation, gradient in pairs)
+
+
+def taylor(model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int = 1) -> Contributions:
+    """Taylor contributions of a checked batch: one forward and one backward pass."""
+    graph = Graph(model, inputs, target, to_input=False)
+    record = graph.record
+    return Contributions(
+        record.names,
+        taylor_scores(graph),
+        tuple(a.detach() == 0 for a in record.activations),
+        graph.target,
+        record.logits.detach(),
+        "taylor",
+    )
