@@ -82,7 +82,7 @@ def decode_mask(data: bytes, name: str = "") -> NDArray[np.bool_]:
     with _opened(data, name) as image:
         if image.mode not in ("1", "L", "P", "I;16"):
             raise ImageError(
-                f"{_called(name)} has mode {image.mode}, but a mask has one channel: save it as grey or palette."
+                f"{_called(name)} has mode {image.mode}, but a mask has one channel: save it as grey."
             )
         try:
             return np.asarray(image).astype(np.bool_)
