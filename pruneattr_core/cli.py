@@ -1,0 +1,41 @@
+"""`python -m pruneattr_core COMMAND`: a table of subcommands, each in its own file under `commands/`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from pruneattr_core.errors import PruneAttrError
+
+#: name -> (module, one line of help). A module is imported only when its command is called.
+COMMANDS = {
+    "train": ("pruneattr_core.commands.train", "train a bundled network from a seed"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: arguments without the program's name; None takes those of the process.
+
+    Returns:
+        Exit status: 0, or 1 after an error of ours, printed as one sentence.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser("python -m pruneattr_core", description="PruneAttr without the app.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    modules = {}
+    for name, (path, line) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=line)
+        if argv[:1] == [name]:
+            modules[name] = importlib.import_module(path)
+            modules[name].add_arguments(command)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(modules[arguments.command].run(arguments))
+    except PruneAttrError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
