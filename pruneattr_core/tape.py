@@ -186,9 +186,16 @@ def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None) -> Record:
         InputError: the model refuses inputs of this shape, dtype or device.
     """
     network = unwrap(model)
-    tape, logits = _forward(network, inputs, gate, clone=False)
-    if tape.changed_in_place():
-        # The network worked in place on an activation: give it copies, so that the record stands.
+    if any(m.training and getattr(m, "track_running_stats", False) for m in network.modules()):
+        # Such a layer would count this batch before the tape could stop it.
+        raise ModelError("The model is in training mode. Call model.eval() first.")
+    try:
+        tape, logits = _forward(network, inputs, gate, clone=False)
+        in_place = tape.changed_in_place()
+    except InputError:
+        in_place = True  # perhaps: autograd refuses in-place work on what a gate returns
+    if in_place:
+        # The network works in place on an activation: give it copies, so that the record stands.
         tape, logits = _forward(network, inputs, gate, clone=True)
     if not tape.seen:
         raise ModelError(

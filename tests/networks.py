@@ -1,0 +1,141 @@
+"""Tiny networks, one per way in which real ones call their activations; float64, seeded, eval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CLASSES = 5
+SHAPE = (3, 10, 10)
+
+
+class _Head(nn.Module):
+    """Ends in global average pooling and a linear layer."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.mean((2, 3)))
+
+
+def _conv(inside: int, out: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inside, out, 3, stride, 1)
+
+
+class Functional(nn.Module):
+    """F.relu and Tensor.relu."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = _conv(3, 6), _conv(6, 8, 2), _Head(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.two(F.relu(self.one(x))).relu())
+
+
+class Reused(nn.Module):
+    """One nn.ReLU called three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([_conv(3, 6), _conv(6, 6), _conv(6, 6, 2)])
+        self.relu, self.head = nn.ReLU(), _Head(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            x = self.relu(conv(x))
+        return self.head(x)
+
+
+class InPlace(nn.Module):
+    """Works in place on an activation after it was called, which a recording must survive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = _conv(3, 6), _conv(6, 6), _Head(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.one(x))
+        x += 0.5
+        x = torch.relu_(self.two(x))
+        return self.head(x)
+
+
+class Residual(nn.Module):
+    """Two blocks with additions, batch norm and in-place ReLU, as in ResNets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b, self.c = _conv(3, 6), _conv(6, 6), _conv(6, 6), _conv(6, 6)
+        self.norm, self.relu, self.head = nn.BatchNorm2d(6), nn.ReLU(inplace=True), _Head(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.norm(self.stem(x)))
+        x = self.relu(x + self.b(self.relu(self.a(x))))
+        return self.head(self.relu(x + self.c(x)))
+
+
+class Concatenating(nn.Module):
+    """Branches joined by torch.cat, as in SqueezeNet and DenseNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.squeeze, self.left, self.right = _conv(3, 4), nn.Conv2d(4, 5, 1), _conv(4, 5)
+        self.head = _Head(10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.squeeze(x), inplace=True)
+        return self.head(torch.cat([F.relu(self.left(x), True), F.relu(self.right(x), True)], 1))
+
+
+def _sequential(activation: Callable[[], nn.Module]) -> nn.Module:
+    return nn.Sequential(
+        _conv(3, 6), activation(), _conv(6, 8, 2), activation(), nn.Flatten(), nn.Linear(200, CLASSES)
+    )
+
+
+_BUILDERS: dict[str, Callable[[], nn.Module]] = {
+    "plain": lambda: _sequential(nn.ReLU),
+    "functional": Functional,
+    "reused": Reused,
+    "in_place": InPlace,
+    "residual": Residual,
+    "concatenating": Concatenating,
+    "gelu": lambda: _sequential(nn.GELU),
+    "silu": lambda: _sequential(nn.SiLU),
+}
+NAMES = tuple(_BUILDERS)
+
+
+def network(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """The network called `name`, with the same weights at every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(sum(map(ord, name)))
+        net = _BUILDERS[name]()
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)
+                module.running_var.uniform_(0.5, 1.5)
+    return net.to(dtype).eval()
+
+
+def inputs(count: int = 2, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """A batch of noise that the networks take."""
+    return torch.randn(count, *SHAPE, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def state(net: nn.Module) -> list[object]:
+    """Everything a computation could have left on a network."""
+    left: list[object] = []
+    for name, module in net.named_modules():
+        left.append((name, module.training, sorted(vars(module))))
+        left.extend(len(getattr(module, key)) for key in sorted(vars(module)) if key.endswith("_hooks"))
+    for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
+        left.append((name, id(tensor), tensor.requires_grad, tensor.grad is None, tensor._version))
+        left.append(tensor.detach().clone().numpy().tobytes())
+    return left

@@ -1,0 +1,148 @@
+"""Selection of neurons and the Path value."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+
+import networks
+import numpy as np
+import pytest
+import torch
+
+from pruneattr_core import Path, contributions
+from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
+from pruneattr_core.selection import order_statistics
+from pruneattr_core.values import masks_at
+
+LEVELS = (0.0, 0.001, 0.25, 0.5, 0.7, 0.9, 0.999, 1.0)
+
+
+def scores(dtype: torch.dtype = torch.float64, seed: int = 0) -> list[torch.Tensor]:
+    """Layers with half their values 0, many ties, wide magnitudes and mixed memory layouts."""
+    generator = torch.Generator().manual_seed(seed)
+    layers = [torch.randn(3, *shape, generator=generator) for shape in ((4, 5, 6), (50,), (7, 3, 3))]
+    layers = [(layer.relu() * 10).round() / 10 * scale for layer, scale in zip(layers, (1, 1e-20, 1e20), strict=True)]
+    layers[2][..., 0] = 0.3
+    layers = [layer.to(dtype) for layer in layers]
+    layers[0] = layers[0].contiguous(memory_format=torch.channels_last)
+    return layers
+
+
+def flat(layers: list[torch.Tensor] | tuple[torch.Tensor, ...], image: int) -> np.ndarray:
+    return np.concatenate([layer[image].numpy().ravel() for layer in layers])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_order_statistics_equal_sorting(dtype: torch.dtype) -> None:
+    layers = scores(dtype)
+    ranks = [0, 1, 90, 150, 200, 231, 232]
+    found = order_statistics(layers, ranks)
+    for image in range(3):
+        np.testing.assert_array_equal(found[:, image], np.sort(flat(layers, image))[ranks])
+
+
+def test_drop_removes_what_numpys_percentile_removes() -> None:
+    layers = scores()
+    for level, masks in zip(LEVELS[1:], masks_at(layers, LEVELS[1:]), strict=True):
+        for image in range(3):
+            values = flat(layers, image)
+            np.testing.assert_array_equal(flat(masks, image), values > np.percentile(values, 100 * level))
+
+
+def test_exact_removes_the_rounded_number_first_ties_first() -> None:
+    layers = scores()
+    for level, masks in zip(LEVELS, masks_at(layers, LEVELS, "exact"), strict=True):
+        for image in range(3):
+            values = flat(layers, image)
+            order = np.argsort(values, kind="stable")
+            expected = np.ones(len(values), bool)
+            expected[order[: round(level * len(values))]] = False
+            np.testing.assert_array_equal(flat(masks, image), expected)
+
+
+@pytest.mark.parametrize("ties", ["drop", "exact"])
+def test_paths_nest_and_report_the_sparsity_really_reached(ties: str) -> None:
+    found = contributions(networks.network("residual"), networks.inputs(3))
+    paths = found.paths(LEVELS, ties)  # type: ignore[arg-type]
+    for level, path in zip(LEVELS, paths, strict=True):
+        removed = [(~flat(path.layers, image)).mean() for image in range(3)]
+        np.testing.assert_allclose(path.sparsity, removed, rtol=1e-15)
+        if ties == "exact":
+            np.testing.assert_allclose(removed, level, atol=0.5 / sum(path.neurons))
+        else:
+            assert (path.sparsity >= level - 1 / sum(path.neurons)).all()
+    for outer, inner in zip(paths, paths[1:], strict=False):
+        assert not (inner - outer).kept.any()
+    assert paths[0].sparsity.tolist() == [0, 0, 0]
+    assert not paths[-1].kept.any()
+
+
+def test_dead_neurons_contribute_nothing_and_leave_first() -> None:
+    found = contributions(networks.network("residual"), networks.inputs(2))
+    for layer, dead in zip(found.layers, found.dead, strict=True):
+        assert not layer[dead].any()
+    assert 0.2 < found.dead_fraction.min() < found.dead_fraction.max() < 0.8
+    above = found.path(0.85)
+    assert above.dead_share(found.dead).tolist() == [0, 0]
+    assert found.path(0.0).dead_share(found.dead).tolist() == pytest.approx(found.dead_fraction.tolist())
+
+
+def test_jaccard_and_dead_share_by_hand() -> None:
+    def path(*layers: list[int]) -> Path:
+        return Path(("a", "b"), tuple(torch.tensor([layer], dtype=torch.bool) for layer in layers))
+
+    one, two = path([1, 1, 0, 0], [0, 0]), path([1, 0, 1, 0], [0, 0])
+    assert one.jaccard(two).tolist() == [1 / 3]
+    assert one.jaccard(two, per_layer=True).tolist() == [[1 / 3], [1.0]]
+    assert one.dead_share(two.layers).tolist() == [0.5]
+    assert one.dead_share(two.layers, per_layer=True).tolist() == [[0.5], [0.0]]
+    assert (one | two).sparsity.tolist() == [0.5]
+    assert (one - two).kept.tolist() == [[1], [0]]
+
+
+def test_random_paths_overlap_by_p_over_two_minus_p() -> None:
+    n, p = 200_000, 0.2
+    values = torch.rand(2, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    (masks,) = masks_at([values], [1 - p], "exact")
+    overlap = Path(("a",), (masks[0][:1],)).jaccard(Path(("a",), (masks[0][1:],))).item()
+    # Of the p * n neurons of one path a hypergeometric number is in the other; five standard deviations.
+    spread = np.sqrt(p * n * p * (1 - p) * (1 - p)) / (p * n)
+    assert abs(overlap - p / (2 - p)) < 5 * spread
+
+
+def test_a_path_survives_saving(tmp_path: FilePath) -> None:
+    path = contributions(networks.network("residual"), networks.inputs(2)).path(0.8)
+    path.save(tmp_path / "path.npz")
+    again = Path.load(tmp_path / "path.npz")
+    assert again.names == path.names
+    assert dict(again.meta) == {"method": "taylor", "sparsity": 0.8, "ties": "drop"}
+    assert all(torch.equal(a, b) for a, b in zip(path.layers, again.layers, strict=True))
+    assert [f.name for f in tmp_path.iterdir()] == ["path.npz"]
+
+
+def test_bad_path_files_are_named(tmp_path: FilePath) -> None:
+    with pytest.raises(StoreError, match="There is no path file"):
+        Path.load(tmp_path / "missing.npz")
+    path = contributions(networks.network("plain"), networks.inputs(1)).path(0.5)
+    path.save(tmp_path / "path.npz")
+    whole = (tmp_path / "path.npz").read_bytes()
+    np.savez(tmp_path / "pickle.npz", header=np.array([{"a": 1}], dtype=object))
+    for name, data in {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}.items():
+        (tmp_path / f"{name}.npz").write_bytes(data)
+    for name in ("cut", "empty", "text", "pickle"):
+        with pytest.raises(StoreError, match="not a path saved by PruneAttr"):
+            Path.load(tmp_path / f"{name}.npz")
+    with pytest.raises(StoreError, match="could not be written"):
+        path.save(tmp_path / "nowhere" / "path.npz")
+
+
+def test_paths_of_other_networks_are_refused() -> None:
+    x = networks.inputs(1)
+    one = contributions(networks.network("plain"), x).path(0.5)
+    two = contributions(networks.network("residual"), x).path(0.5)
+    with pytest.raises(InputError, match="cannot be compared"):
+        one.jaccard(two)
+    with pytest.raises(ArgumentTypeError, match="boolean"):
+        Path(("a",), (torch.zeros(1, 3),))
+    with pytest.raises(InputError, match="one mask per name"):
+        Path((), ())
