@@ -74,5 +74,7 @@ def resolve_target(logits: Tensor, target: Tensor | None) -> Tensor:
     classes = logits.shape[1]
     wrong = target[(target < 0) | (target >= classes)]
     if wrong.numel():
-        raise TargetError(f"Target {int(wrong[0])} does not exist: this model has classes 0 to {classes - 1}.")
+        raise TargetError(
+            f"Target {int(wrong[0])} does not exist: this model has classes 0 to {classes - 1}."
+        )
     return target.to(logits.device)

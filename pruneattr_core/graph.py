@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +64,7 @@ class Graph:
                 )
 
     def activation_gradients(self) -> list[Tensor]:
-        """d logit / d activation, one (B, *shape) per call; zeros where the logit does not depend on it."""
+        """D logit / d activation, one (B, *shape) per call; zeros where the logit does not depend on it."""
         activations = self.record.activations
         wanted = [a for a in activations if a.requires_grad]
         found = iter(torch.autograd.grad(self._objective, wanted, retain_graph=True, allow_unused=True))
@@ -72,14 +72,14 @@ class Graph:
         return [torch.zeros_like(a) if g is None else g for a, g in zip(activations, gradients, strict=True)]
 
     def input_gradient(self, masks: Sequence[Tensor] | None = None) -> Tensor:
-        """d logit / d input, of the shape of the inputs.
+        """D logit / d input, of the shape of the inputs.
 
         Args:
             masks: bool per call; where False no gradient passes, i.e. the neuron is a constant
                 (mode freeze, SCP section 3.1). None lets all pass.
         """
         pairs = zip(self.record.activations, masks, strict=True) if masks is not None else ()
-        handles = [a.register_hook(_pass_only(m)) for a, m in pairs if a.requires_grad]
+        handles = [a.register_hook(_pass_only(m)) for a, m in pairs if a.requires_grad]  # type: ignore[no-untyped-call]
         try:
             (gradient,) = torch.autograd.grad(
                 self._objective, self._leaf, retain_graph=True, allow_unused=True
@@ -90,7 +90,7 @@ class Graph:
         return torch.zeros_like(self._leaf) if gradient is None else gradient
 
 
-def _pass_only(mask: Tensor):  # type: ignore[no-untyped-def]  # torch types hooks as Any
+def _pass_only(mask: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda gradient: gradient * mask
 
 

@@ -216,7 +216,7 @@ def unwrap(model: nn.Module) -> nn.Module:
     inner = getattr(model, "_orig_mod", None)  # torch.compile(model) keeps the eager module there
     network: nn.Module = inner if isinstance(inner, nn.Module) else model
     if any(getattr(module, "_compiled_call_impl", None) is not None for module in network.modules()):
-        raise ModelError("model.compile() hides the activations of this module. Give the uncompiled nn.Module.")
+        raise ModelError("model.compile() hides the activations. Give the uncompiled nn.Module.")
     return network
 
 
@@ -229,16 +229,18 @@ def _forward(network: nn.Module, inputs: Tensor, gate: Gate | None, clone: bool)
         if isinstance(error, (InputError, ModelError, torch.OutOfMemoryError)):
             raise
         raise InputError(
-            f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: {error}"
+            f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
+            f"{error}"
         ) from error
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor):
         raise ArgumentTypeError(
-            f"Expected the model to return logits as a tensor (or an object with .logits), got {type(output).__name__}."
+            "Expected the model to return logits as a tensor (or an object with .logits), "
+            f"got {type(output).__name__}."
         )
     if logits.ndim != 2 or logits.shape[0] != inputs.shape[0]:
         raise InputError(
-            f"Expected logits of shape (batch, classes) for {inputs.shape[0]} inputs, got {tuple(logits.shape)}. "
+            f"Expected logits (batch, classes) for {inputs.shape[0]} inputs, got {tuple(logits.shape)}. "
             "Give a batch (B, C, H, W) to a classifier."
         )
     return tape, logits

@@ -126,9 +126,10 @@ class Path:
         Raises:
             StoreError: the file cannot be written.
         """
-        header = {"format": _FORMAT, "names": self.names, "meta": dict(self.meta)}
+        header: dict[str, Any] = {"format": _FORMAT, "names": self.names, "meta": dict(self.meta)}
         header["shapes"] = [list(layer.shape) for layer in self.layers]
-        arrays = {f"bits{i}": np.packbits(layer.cpu().numpy()) for i, layer in enumerate(self.layers)}
+        bits = [np.packbits(layer.cpu().numpy()) for layer in self.layers]
+        arrays: dict[str, Any] = {f"bits{i}": array for i, array in enumerate(bits)}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
         write_atomically(file, buffer.getvalue())
@@ -155,7 +156,7 @@ class Path:
         except FileNotFoundError:
             raise StoreError(f"There is no path file at {file}.") from None
         except Exception as error:
-            raise StoreError(f"{file} is not a path saved by PruneAttr, or it is damaged ({error}).") from error
+            raise StoreError(f"{file} is not a path saved by PruneAttr, or is damaged ({error}).") from error
 
     def _with(self, layers: Any) -> Path:
         return Path(self.names, tuple(layers), self.meta)

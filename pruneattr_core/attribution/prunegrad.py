@@ -38,7 +38,7 @@ class PruneGrad(GradientAttribution):
         super().__init__(model)
         self.model = model
 
-    def attribute(  # type: ignore[override]  # Captum's base declares only *args
+    def attribute(
         self,
         inputs: Inputs,
         target: Target = None,

@@ -28,7 +28,7 @@ class PrunePGD(GradientAttribution):
         super().__init__(model)
         self.model = model
 
-    def attribute(  # type: ignore[override]  # Captum's base declares only *args
+    def attribute(
         self,
         inputs: Inputs,
         target: Target = None,

@@ -9,7 +9,7 @@ from pruneattr_core.values import Contributions
 
 
 def taylor_scores(graph: Graph) -> tuple[Tensor, ...]:
-    """c = |a * d logit / d a| (PG2 eq. 3, PG1 eq. 2, SCP section 2.3), one (B, *shape) per call, detached."""
+    """Scores |a * d logit / d a| (PG2 eq. 3, PG1 eq. 2, SCP section 2.3): (B, *shape) per call, detached."""
     pairs = zip(graph.record.activations, graph.activation_gradients(), strict=True)
     return tuple(gradient.mul(activation.detach()).abs_() for activation, gradient in pairs)
 
