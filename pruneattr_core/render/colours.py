@@ -57,8 +57,8 @@ def colour_table(name: str) -> Pixels:
 
     tables = COLOUR_MAPS[name].tables
     if len(tables) == 2:
-        below, above = sampled(tables[0], 128)[::-1], sampled(tables[1], 128)
-        colours = np.concatenate([below[:1], below[:-1], np.ones((1, 3)), above[1:]])
+        below, above = (_from_white(sampled(one, 128)) for one in tables)
+        colours = np.concatenate([below[:0:-1][:1], below[:0:-1], above])
     elif COLOUR_MAPS[name].signed:
         middle = sampled(tables[0], 255)
         colours = np.concatenate([middle[:1], middle])
@@ -67,6 +67,12 @@ def colour_table(name: str) -> Pixels:
     table = np.round(255 * colours).astype(np.uint8)
     table.setflags(write=False)
     return table
+
+
+def _from_white(colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bend a table so that it starts at pure white, without a visible step."""
+    fade = np.linspace(1, 0, len(colours))[:, None]
+    return np.asarray(colours + fade * (1 - colours[0]))
 
 
 def colourise(levels: Pixels, table: Pixels) -> Pixels:

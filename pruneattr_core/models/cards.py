@@ -1,0 +1,133 @@
+"""The card of a model: what it is, where it comes from and how pixels enter it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as TF
+
+from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.models.checkpoint import file_sha256
+
+#: Weights that come with the repository.
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "weights"
+
+Kind = Literal["bundled", "torchvision", "local"]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything about a model except its tensors.
+
+    Attributes:
+        id: what `load_model` takes.
+        title: for people.
+        architecture: name of the network's class or torchvision builder.
+        kind: "bundled" (in assets/), "torchvision" (downloaded, cached), "local" (needs a weights file).
+        classes: names, in the order of the logits.
+        size: (height, width) of the input.
+        mean: per channel, of pixels in [0, 1].
+        std: per channel.
+        resize: the short side is resized to this before the centre crop to `size`.
+        interpolation: of that resizing, always antialiased.
+        licence: of the weights.
+        paper: that describes the architecture.
+        weights: name of the file or of torchvision's enum member; "" for a local model.
+        weights_sha256: of the weights file; for torchvision the first digits, as its file names publish them.
+        note: how it was trained and how accurate it is, and who measured that.
+        url: where the weights can be downloaded, or "".
+    """
+
+    id: str
+    title: str
+    architecture: str
+    kind: Kind
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: int
+    licence: str
+    paper: str
+    weights: str = ""
+    weights_sha256: str = ""
+    note: str = ""
+    url: str = ""
+    interpolation: str = "bilinear"
+
+    def weights_file(self) -> Path | None:
+        """Where the weights are, or would be after a download; None for a local model."""
+        if self.kind == "bundled":
+            return ASSETS / self.weights
+        if self.kind == "torchvision":
+            return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
+        return None
+
+    def available_offline(self) -> bool:
+        """Whether `load_model(self.id)` works without a network."""
+        file = self.weights_file()
+        return file is not None and file.is_file()
+
+    def weights_note(self) -> str:
+        """One sentence when the file found is not the published one, else "".
+
+        Its accuracy is then not the published one either. torch.hub checks only what it downloads itself.
+        """
+        file = self.weights_file()
+        if file is None or not file.is_file() or not self.weights_sha256:
+            return ""
+        found = file_sha256(file)
+        if found.startswith(self.weights_sha256):
+            return ""
+        return (
+            f"{file.name} holds other weights than the published ones "
+            f"(SHA-256 {found[:8]}... instead of {self.weights_sha256[:8]}...)."
+        )
+
+    def display(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The exact pixels (H, W, 3) that the network sees, before normalisation.
+
+        RGB, short side to `resize` (antialiased), centre crop to `size`: torchvision's own functions.
+
+        Raises:
+            ArgumentTypeError: this is not a PIL picture.
+        """
+        if not isinstance(image, Image.Image):
+            raise ArgumentTypeError(
+                f"Expected a PIL picture (see decode_image), got {type(image).__name__}: "
+                "a tensor needs no preprocessing, an array needs Image.fromarray first."
+            )
+        resized = TF.resize(image.convert("RGB"), [self.resize], InterpolationMode(self.interpolation))
+        return np.array(TF.center_crop(resized, list(self.size)))
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """A normalised batch (1, 3, H, W), float32: (display / 255 - mean) / std.
+
+        For a torchvision model this equals `weights.transforms()` bit for bit.
+
+        Raises:
+            ArgumentTypeError: this is not a PIL picture.
+        """
+        pixels = torch.from_numpy(self.display(image)).permute(2, 0, 1)
+        inputs: Tensor = TF.normalize(TF.convert_image_dtype(pixels), list(self.mean), list(self.std))
+        return inputs[None].contiguous()
+
+    def denormalise(self, inputs: Tensor) -> NDArray[np.uint8]:
+        """Pixels (B, H, W, 3) of a normalised batch (B, 3, H, W): the inverse of `preprocess`, clipped.
+
+        Raises:
+            InputError: the shape is another.
+        """
+        if inputs.ndim != 4 or inputs.shape[1] != 3:
+            raise InputError(f"Expected a batch (B, 3, H, W), got {tuple(inputs.shape)}.")
+        mean, std = torch.tensor(self.mean).view(3, 1, 1), torch.tensor(self.std).view(3, 1, 1)
+        pixels = inputs.detach().float().cpu() * std + mean
+        return np.asarray((255 * pixels).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1))

@@ -1,0 +1,123 @@
+"""The models that are not torchvision's: trained by us (bundled), or waiting for a weights file (local)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from pruneattr_core.errors import ModelError
+from pruneattr_core.models.cards import ASSETS, ModelCard
+from pruneattr_core.models.cifar_resnet import CifarResNet
+
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def _resnet8() -> nn.Module:
+    from pruneattr_core.models.architectures import ResNet8
+
+    return ResNet8()
+
+
+def _scene_net() -> nn.Module:
+    from pruneattr_core.models.architectures import SceneNet
+
+    return SceneNet()
+
+
+#: The record beside the weights (`<id>.json`) fills in mean, std, sha256 and note.
+_BUNDLED = (
+    ModelCard(
+        id="scenes-net",
+        title="SceneNet on shape scenes",
+        architecture="SceneNet",
+        kind="bundled",
+        classes=(),
+        size=(128, 128),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        resize=128,
+        licence="as this repository",
+        paper="this repository",
+        weights="scenes-net.safetensors",
+    ),
+    ModelCard(
+        id="resnet8-cifar10",
+        title="ResNet-8 on CIFAR-10",
+        architecture="ResNet8",
+        kind="bundled",
+        classes=_CIFAR10,
+        size=(32, 32),
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+        resize=32,
+        licence="as this repository; CIFAR-10 (Krizhevsky 2009) names none",
+        paper="He et al. 2015, Deep Residual Learning, arXiv:1512.03385",
+        weights="resnet8-cifar10.safetensors",
+    ),
+)
+
+_LOCAL = tuple(
+    ModelCard(
+        id=f"cifar-resnet{depth}",
+        title=f"ResNet-{depth} on CIFAR-10",
+        architecture=f"CifarResNet-{depth}",
+        kind="local",
+        classes=_CIFAR10,
+        size=(32, 32),
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        resize=32,
+        licence="that of the file you bring",
+        paper="He et al. 2015, Deep Residual Learning, section 4.2, arXiv:1512.03385",
+        note="Layout of github.com/akamaster/pytorch_resnet_cifar10, trained with ImageNet's mean and std.",
+    )
+    for depth in (20, 32, 44, 56)
+)
+
+CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_LOCAL)}
+
+BUILDERS: dict[str, Callable[[], nn.Module]] = {
+    "scenes-net": _scene_net,
+    "resnet8-cifar10": _resnet8,
+    **{f"cifar-resnet{depth}": partial(CifarResNet, (depth - 2) // 6) for depth in (20, 32, 44, 56)},
+}
+
+
+def catalogue_card(name: str) -> ModelCard:
+    """The card of a bundled or local model, completed from the record beside its weights.
+
+    Raises:
+        ModelError: the record is damaged.
+    """
+    card = CATALOGUE[name]
+    record = ASSETS / f"{name}.json"
+    if card.kind != "bundled" or not record.is_file():
+        return card
+    try:
+        return _completed(card, json.loads(record.read_text("utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{record.name} beside the weights is damaged ({error}): check out assets/ again."
+        ) from error
+
+
+def _completed(card: ModelCard, record: dict[str, Any]) -> ModelCard:
+    recipe = record["recipe"]
+    red, green, blue = recipe["mean"]
+    std_red, std_green, std_blue = recipe["std"]
+    return replace(
+        card,
+        mean=(red, green, blue),
+        std=(std_red, std_green, std_blue),
+        weights_sha256=record["sha256"],
+        note=(
+            f"Trained by us on {record['data']}: {record['test_accuracy']:.1%} right on "
+            f"{record['test_pictures']:,} test pictures (seed {record['seed']})."
+        ),
+    )

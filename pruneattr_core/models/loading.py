@@ -1,0 +1,133 @@
+"""Find, check and load models: one frozen network per call, the same bits every time."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pruneattr_core.errors import InputError, ModelError, WeightsError
+from pruneattr_core.models.cards import ModelCard
+from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
+from pruneattr_core.models.checkpoint import file_sha256, fitted, read_state
+from pruneattr_core.models.download import download
+from pruneattr_core.models.zoo import (
+    PREFIX,
+    architectures,
+    current_keys,
+    without_auxiliary,
+    zoo_builder,
+    zoo_card,
+    zoo_ids,
+)
+from pruneattr_core.runtime import device_for
+
+
+def list_models(kind: str | None = None) -> tuple[str, ...]:
+    """Ids that `load_model` takes: bundled ones whose weights are here, then torchvision's classifiers.
+
+    Args:
+        kind: "bundled", "torchvision" or "local" for one kind alone; local models need a weights file, so
+            None leaves them out.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    if kind not in (None, "bundled", "torchvision", "local"):
+        raise InputError(f"Expected a kind out of bundled, torchvision, local, got {kind!r}.")
+    if kind == "local":
+        return tuple(name for name, card in CATALOGUE.items() if card.kind == "local")
+    ours = tuple(name for name, card in CATALOGUE.items() if card.available_offline())
+    return (() if kind == "torchvision" else ours) + (() if kind == "bundled" else zoo_ids())
+
+
+def model_card(name: str) -> ModelCard:
+    """The card of a model; nothing is loaded or downloaded.
+
+    Args:
+        name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...
+
+    Raises:
+        ModelError: there is no such model; near names are suggested.
+    """
+    if name in CATALOGUE:
+        return catalogue_card(name)
+    if isinstance(name, str) and name.startswith(PREFIX):
+        return zoo_card(name)
+    near = difflib.get_close_matches(str(name)[:80], [*CATALOGUE, *architectures()], 3, 0.5) or ["resnet50"]
+    known = ", ".join(one if one in CATALOGUE else PREFIX + one for one in near)
+    raise ModelError(f"There is no model {str(name)[:80]!r}: choose one from list_models(), such as {known}.")
+
+
+def load_model(
+    name: str,
+    device: str = "cpu",
+    weights: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> nn.Module:
+    """Load a network in eval mode with frozen parameters; channels-last on the CPU.
+
+    Args:
+        name: see `model_card`.
+        device: "cpu", "cuda", "mps" or "auto".
+        weights: a safetensors file or PyTorch state dict to use instead of the card's weights.
+        progress: called with (bytes so far, bytes in all or 0) while weights are downloaded.
+
+    Raises:
+        ModelError: unknown model, or its weights can be neither found nor downloaded.
+        WeightsError: the file is missing, unsafe, damaged or does not fit.
+        InputError: the device is not there.
+    """
+    card, place = model_card(name), device_for(device)
+    file = _found(card, progress) if weights is None else Path(weights)
+    state = read_state(file)
+    if card.kind == "torchvision":
+        model = without_auxiliary(fitted(zoo_builder(card), current_keys(state), file.name))
+    else:
+        model = fitted(BUILDERS[card.id], state, file.name)
+    model = model.eval().requires_grad_(False).to(place)
+    return model.to(memory_format=torch.channels_last) if place.type == "cpu" else model
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256, in hexadecimal, over the sorted names, types, shapes and bytes of the state dict.
+
+    Independent of device and memory layout: the identity of a network in links, caches and exports.
+    """
+    digest = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _found(card: ModelCard, progress: Callable[[int, int], None] | None) -> Path:
+    """The card's weights file, downloaded if need be."""
+    file = card.weights_file()
+    if file is None:
+        raise WeightsError(
+            f"{card.id} comes without weights: name a file, load_model({card.id!r}, weights=...)."
+        )
+    if file.is_file():
+        if card.kind == "bundled" and file_sha256(file) != card.weights_sha256:
+            raise WeightsError(
+                f"{file.name} in assets/weights is not the file on its card: check out assets/ again."
+            )
+        return file
+    if card.kind == "bundled":
+        raise ModelError(
+            f"The weights of {card.id} are not in this copy (expected {file}): "
+            f"run python -m pruneattr_core train {card.id}, or check out assets/."
+        )
+    try:
+        download(card.url, file, card.weights_sha256, progress)
+    except ModelError as error:
+        cached = [one for one in zoo_ids() if one.startswith(f"{PREFIX}{card.architecture}@")]
+        hint = f" Here already: {', '.join(cached)}." if cached else ""
+        raise ModelError(f"{error}{hint}") from error
+    return file

@@ -1,0 +1,167 @@
+"""torchvision's image classifiers: cards from its weights enums, networks ready for their files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from torch import Tensor, nn
+from torchvision import models as torchvision_models
+from torchvision.models import WeightsEnum
+
+from pruneattr_core.errors import ModelError
+from pruneattr_core.models.cards import ModelCard
+
+PREFIX = "torchvision/"
+
+#: The first prefix that fits names the paper.
+_PAPERS = (
+    ("alexnet", "Krizhevsky 2014, One weird trick, arXiv:1404.5997"),
+    ("convnext", "Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545"),
+    ("densenet", "Huang et al. 2016, Densely Connected Convolutional Networks, arXiv:1608.06993"),
+    ("efficientnet_v2", "Tan and Le 2021, EfficientNetV2, arXiv:2104.00298"),
+    ("efficientnet", "Tan and Le 2019, EfficientNet, arXiv:1905.11946"),
+    ("googlenet", "Szegedy et al. 2014, Going Deeper with Convolutions, arXiv:1409.4842"),
+    ("inception", "Szegedy et al. 2015, Rethinking the Inception Architecture, arXiv:1512.00567"),
+    ("maxvit", "Tu et al. 2022, MaxViT, arXiv:2204.01697"),
+    ("mnasnet", "Tan et al. 2018, MnasNet, arXiv:1807.11626"),
+    ("mobilenet_v2", "Sandler et al. 2018, MobileNetV2, arXiv:1801.04381"),
+    ("mobilenet_v3", "Howard et al. 2019, Searching for MobileNetV3, arXiv:1905.02244"),
+    ("regnet", "Radosavovic et al. 2020, Designing Network Design Spaces, arXiv:2003.13678"),
+    ("resnext", "Xie et al. 2016, Aggregated Residual Transformations, arXiv:1611.05431"),
+    ("resnet", "He et al. 2015, Deep Residual Learning, arXiv:1512.03385"),
+    ("shufflenet", "Ma et al. 2018, ShuffleNet V2, arXiv:1807.11164"),
+    ("squeezenet", "Iandola et al. 2016, SqueezeNet, arXiv:1602.07360"),
+    ("swin_v2", "Liu et al. 2021, Swin Transformer V2, arXiv:2111.09883"),
+    ("swin", "Liu et al. 2021, Swin Transformer, arXiv:2103.14030"),
+    ("vgg", "Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv:1409.1556"),
+    ("vit", "Dosovitskiy et al. 2020, An Image is Worth 16x16 Words, arXiv:2010.11929"),
+    ("wide_resnet", "Zagoruyko and Komodakis 2016, Wide Residual Networks, arXiv:1605.07146"),
+)
+_PUBLISHED_HASH = re.compile(r"-([0-9a-f]{8,})\.")
+# Older DenseNet files have keys such as "norm.1" where module names no longer may hold a dot.
+_DENSE_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+
+
+@lru_cache
+def architectures() -> tuple[str, ...]:
+    """Names of torchvision's image classifiers, sorted."""
+    return tuple(torchvision_models.list_models(module=torchvision_models))
+
+
+def zoo_ids() -> tuple[str, ...]:
+    """One id per architecture, plus one per other set of weights that is already cached."""
+    ids = []
+    for architecture in architectures():
+        ids.append(PREFIX + architecture)
+        default = _enum(architecture).DEFAULT
+        others = (PREFIX + f"{architecture}@{member.name}" for member in _classifying(architecture))
+        ids += [
+            one for one in others if one != ids[-1] + "@" + default.name and zoo_card(one).available_offline()
+        ]
+    return tuple(ids)
+
+
+@lru_cache(maxsize=256)
+def zoo_card(name: str) -> ModelCard:
+    """The card of "torchvision/resnet50" (the default weights) or "torchvision/resnet50@IMAGENET1K_V1".
+
+    Raises:
+        ModelError: there is no such classifier, or no such weights.
+    """
+    architecture, _, member = name.removeprefix(PREFIX).partition("@")
+    weights = _weights(architecture, member)
+    transforms, meta = weights.transforms(), weights.meta
+    red, green, blue = transforms.mean
+    std_red, std_green, std_blue = transforms.std
+    found = _PUBLISHED_HASH.search(weights.url)
+    return ModelCard(
+        id=name,
+        title=f"{architecture} ({weights.name})",
+        architecture=architecture,
+        kind="torchvision",
+        classes=tuple(meta["categories"]),
+        size=(transforms.crop_size[0], transforms.crop_size[-1]),
+        mean=(red, green, blue),
+        std=(std_red, std_green, std_blue),
+        resize=transforms.resize_size[0],
+        interpolation=transforms.interpolation.value,
+        licence=meta.get("license", "BSD-3-Clause (torchvision); ImageNet's terms may apply to the weights"),
+        paper=next(paper for prefix, paper in _PAPERS if architecture.startswith(prefix)),
+        weights=weights.name,
+        weights_sha256=found.group(1) if found else "",
+        note=_note(weights),
+        url=weights.url,
+    )
+
+
+def zoo_builder(card: ModelCard) -> Callable[[], nn.Module]:
+    """What makes the network of `card` with the layers that its published file holds."""
+    weights = _weights(card.architecture, card.weights)
+    options: dict[str, object] = {"num_classes": len(card.classes)}
+    if card.architecture in ("googlenet", "inception_v3"):
+        options |= {"aux_logits": True, "init_weights": False, "transform_input": True}
+    elif card.architecture.startswith("vit"):
+        options["image_size"] = weights.meta["min_size"][0]
+    elif card.architecture.startswith("maxvit"):
+        options["input_size"] = weights.meta["min_size"]
+    return lambda: torchvision_models.get_model(card.architecture, weights=None, **options)
+
+
+def current_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`state` itself, with the keys of older DenseNet files renamed in place."""
+    for key in list(state):
+        if match := _DENSE_KEY.match(key):
+            state[match.group(1) + match.group(2)] = state.pop(key)
+    return state
+
+
+def without_auxiliary(model: nn.Module) -> nn.Module:
+    """`model` itself, less the heads of GoogLeNet and Inception that only training uses."""
+    if getattr(model, "aux_logits", False):
+        model.aux_logits = False  # type: ignore[assignment]
+        for head in ("aux1", "aux2", "AuxLogits"):
+            if hasattr(model, head):
+                setattr(model, head, None)
+    return model
+
+
+def _enum(architecture: str) -> type[WeightsEnum]:
+    enum: type[WeightsEnum] = torchvision_models.get_model_weights(architecture)
+    return enum
+
+
+def _classifying(architecture: str) -> list[WeightsEnum]:
+    """The weights that have class names; VGG-16 also has a set without a classifier."""
+    return [member for member in _enum(architecture) if member.meta.get("categories")]
+
+
+def _weights(architecture: str, member: str) -> WeightsEnum:
+    if architecture not in architectures():
+        raise ModelError(_why_not(architecture))
+    choices = {one.name: one for one in _classifying(architecture)}
+    if not member or member == "DEFAULT":
+        return _enum(architecture).DEFAULT
+    if member not in choices:
+        raise ModelError(
+            f"{architecture} has no weights {member!r} to classify with: choose {', '.join(choices)}."
+        )
+    return choices[member]
+
+
+def _why_not(architecture: str) -> str:
+    if architecture in torchvision_models.list_models(module=torchvision_models.quantization):
+        twin = architecture.removeprefix("quantized_")
+        return f"{architecture} computes in 8-bit integers, which have no gradients: choose {PREFIX}{twin}."
+    if architecture in torchvision_models.list_models():
+        return f"{architecture} of torchvision is no image classifier: choose one from list_models()."
+    return f"torchvision has no image classifier {architecture!r}: choose one from list_models()."
+
+
+def _note(weights: WeightsEnum) -> str:
+    scores = weights.meta["_metrics"]["ImageNet-1K"]
+    return (
+        f"Published by torchvision: top-1 {scores['acc@1']:.1f} %, top-5 {scores['acc@5']:.1f} % on "
+        f"ImageNet-1k (not measured here). Recipe: {weights.meta['recipe']}"
+    )
