@@ -1,0 +1,1 @@
+"""Attributions judged by numbers: likeness of maps, pixel removal, localisation."""

@@ -1,0 +1,112 @@
+"""What stands where a pixel was removed.
+
+Three fills: the channel means (0 in normalised input), a blurred copy of the picture, and the noisy
+linear imputation of Rong et al. 2022 (ROAD), after which the shape of what was removed is hard to read off.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import coo_matrix
+from scipy.sparse.linalg import spsolve
+from torch import Tensor
+
+from pruneattr_core.errors import InputError
+
+FILLS = {"mean": "Channel mean", "blur": "Blurred picture", "noisy_linear": "Noisy linear (ROAD)"}
+
+#: Standard deviation of the blur as a share of the shorter side (10 pixels at 224).
+BLUR = 10 / 224
+#: Standard deviation of the noise added to imputed pixels, in normalised units (released code of ROAD).
+NOISE = 0.01
+#: Weights of the eight neighbours (ROAD section 4): direct ones count twice.
+_NEIGHBOURS = [
+    (dy, dx, 1 / 6 if 0 in (dy, dx) else 1 / 12) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx
+]
+
+
+def fill_removed(image: Tensor, removed: Tensor, fill: str = "mean", seed: int = 0) -> Tensor:
+    """Copies of one picture with pixels removed.
+
+    Args:
+        image: (C, H, W), normalised.
+        removed: bool (K, H, W), True where a pixel goes, in all channels.
+        fill: key of `FILLS`.
+        seed: of the noise of "noisy_linear"; every copy draws from its own stream.
+
+    Returns:
+        (K, C, H, W) on the device of `image`. "noisy_linear" with every pixel removed gives the mean.
+
+    Raises:
+        InputError: shapes that do not match, or an unknown fill.
+    """
+    if (
+        image.ndim != 3
+        or removed.ndim != 3
+        or removed.shape[1:] != image.shape[1:]
+        or removed.dtype != torch.bool
+    ):
+        given = f"{tuple(image.shape)} and {removed.dtype} {tuple(removed.shape)}"
+        raise InputError(f"Expected an image (C, H, W) and bool masks (K, H, W), got {given}.")
+    if fill not in FILLS:
+        raise InputError(f"Expected a fill out of {', '.join(FILLS)}, got {fill!r}.")
+    gone = removed.to(image.device).unsqueeze(1)
+    if fill == "mean":
+        return torch.where(gone, torch.zeros_like(image), image)
+    pixels = image.detach().cpu().double().numpy()
+    if fill == "blur":
+        sigma = BLUR * min(image.shape[1:])
+        other = torch.from_numpy(gaussian_filter(pixels, (0, sigma, sigma)))[None]
+    else:
+        masks = removed.cpu().numpy()
+        copies = [imputed(pixels, mask, np.random.default_rng([seed, k])) for k, mask in enumerate(masks)]
+        other = torch.from_numpy(np.stack(copies))
+    return torch.where(gone, other.to(image), image)
+
+
+def imputed(
+    pixels: NDArray[np.float64], removed: NDArray[np.bool_], random: np.random.Generator | None = None
+) -> NDArray[np.float64]:
+    """Noisy linear imputation (ROAD): each removed pixel is the weighted mean of its neighbours.
+
+    Direct neighbours weigh 1/6, diagonal ones 1/12, renormalised at the border; neighbours that are
+    removed as well are unknowns of the same sparse linear system.
+
+    Args:
+        pixels: (C, H, W).
+        removed: (H, W).
+        random: source of the noise, standard deviation `NOISE`; None adds none.
+
+    Returns:
+        (C, H, W); zeros where every pixel is removed, since nothing is left to go by.
+    """
+    if removed.all():
+        return np.zeros_like(pixels)
+    height, width = removed.shape
+    rows, columns = np.nonzero(removed)
+    count = len(rows)
+    number = np.full(removed.shape, -1)
+    number[rows, columns] = np.arange(count)
+    known, weight_sum = np.zeros((count, len(pixels))), np.zeros(count)
+    entries: list[tuple[NDArray[np.int64], NDArray[np.int64], float]] = []
+    for dy, dx, weight in _NEIGHBOURS:
+        y, x = rows + dy, columns + dx
+        here = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
+        y, x = y[here], x[here]
+        weight_sum[here] += weight
+        there = number[y, x]
+        known[here[there < 0]] += weight * pixels[:, y[there < 0], x[there < 0]].T
+        entries.append((here[there >= 0], there[there >= 0], -weight))
+    equation = np.concatenate([np.arange(count), *[e[0] for e in entries]])
+    unknown = np.concatenate([np.arange(count), *[e[1] for e in entries]])
+    weights = np.concatenate([weight_sum, *[np.full(len(e[0]), e[2]) for e in entries]])
+    system = coo_matrix((weights, (equation, unknown)), (count, count)).tocsc()
+    solution = np.asarray(spsolve(system, known)).reshape(count, len(pixels))
+    if random is not None:
+        solution = solution + NOISE * random.standard_normal(solution.shape)
+    filled = pixels.copy()
+    filled[:, rows, columns] = solution.T
+    return filled
