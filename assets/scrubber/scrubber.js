@@ -1,0 +1,235 @@
+// Scrubs a sweep of attribution maps on the client; Python hears of a level only when the hand lets go.
+
+const STATES = new WeakMap();
+
+export default function ({data, parentElement: root, setStateValue}) {
+  let state = STATES.get(root);
+  if (!state) { STATES.set(root, state = {root, axis: 'sparsity', opacity: .75, limit: .15}); wire(state); }
+  state.send = setStateValue;
+  const payload = openPayload(data);
+  if (state.id === payload.header.id && state.start === payload.header.start) return;
+  state.id = payload.header.id;
+  decodePayload(payload).then(decoded => {
+    if (state.id === decoded.header.id) show(state, decoded);      // else a newer one has come meanwhile
+  }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the maps; please update it.'; });
+}
+
+function show(state, decoded) {
+  const {root} = state, {header} = decoded, moved = state.start !== header.start, before = state.header;
+  Object.assign(state, decoded);
+  state.start = header.start;
+  stop(state);
+  const view = state.view, same = before && before.width === header.width && before.height === header.height;
+  buildPanels(state, root.querySelector('.panels'));
+  if (same && view) { state.view = view; applyView(state); }
+  state.alpha = overlayAlpha(header, state.opacity);
+  buildMarks(state, level => jump(state, level));
+  buildStrip(state, level => jump(state, level));
+  drawRamp(state);
+  root.querySelector('.scale').textContent = header.shared_scale ? 'one scale for all levels' : 'each level has its own scale';
+  root.querySelector('.note').textContent = header.note;
+  // A new picture or option keeps the place on the track; a level set from Python moves it.
+  const keep = before && !moved ? nearestSparsity(header.levels, before.levels[state.level].sparsity) : header.start_level;
+  state.level = -1;
+  layOut(state);
+  setPosition(state, header.levels[keep].at);
+  if (header.levels[keep] && keep !== header.start_level) tell(state);
+  root.querySelector('.scrubber').dataset.ready = header.id;
+}
+
+const nearestSparsity = (levels, sparsity) => levels.reduce((best, level, k) =>
+  Math.abs(level.sparsity - sparsity) < Math.abs(levels[best].sparsity - sparsity) ? k : best, 0);
+
+function layOut(state) {
+  drawTrack(state); layMarks(state); drawCurve(state);
+  if (state.level >= 0) { const u = state.u; state.u = -1; setPosition(state, u); }
+}
+
+function wire(state) {
+  const {root} = state, slider = root.querySelector('.slider'), $ = selector => root.querySelector(selector);
+  slider.addEventListener('input', () => { stop(state); fromSlider(state); });
+  slider.addEventListener('change', () => { settle(state); });
+  slider.addEventListener('keydown', event => onKey(state, event));
+  $('.opacity input').addEventListener('input', event => {
+    state.opacity = event.target.value / 100;
+    if (!state.header) return;
+    state.alpha = overlayAlpha(state.header, state.opacity); redraw(state);
+  });
+  $('.play').onclick = () => state.timer ? (stop(state), settle(state)) : play(state);
+  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.scrubber').requestFullscreen?.();
+  for (const button of root.querySelectorAll('[data-zoom]')) button.onclick = () =>
+    state.header && zoomBy(state, {in: 1.5, out: 1 / 1.5, reset: 0}[button.dataset.zoom]);
+  const radios = [...root.querySelectorAll('[data-axis]')];
+  for (const radio of radios) {
+    radio.onclick = () => setAxis(state, radio.dataset.axis);
+    radio.onkeydown = event => {
+      if (!event.key.startsWith('Arrow')) return;
+      event.preventDefault();
+      const other = radios[1 - radios.indexOf(radio)];
+      other.focus(); setAxis(state, other.dataset.axis);
+    };
+  }
+  $('.curve').addEventListener('pointerdown', event => {
+    if (!state.place) return;
+    const box = $('.curve').getBoundingClientRect();
+    const {nearest} = around(state.header.levels, (event.clientX - box.left - PAD) / (box.width - 2 * PAD));
+    jump(state, nearest);
+  });
+  state.onView = zoom => { $('[data-zoom=reset]').textContent = `${zoom.toFixed(zoom < 10 && zoom % 1 ? 1 : 0)}×`; };
+  state.onPixel = text => { $('.pixel').textContent = text || 'Point at a picture for the value there; Ctrl and wheel, or a pinch, zooms.'; };
+  state.onPixel('');
+  new ResizeObserver(() => { if (state.header && state.width !== $('.board').clientWidth) { state.width = $('.board').clientWidth; layOut(state); } }).observe($('.board'));
+}
+
+function fromSlider(state) {
+  if (!state.header) return;
+  const value = +state.root.querySelector('.slider').value;
+  if (state.axis === 'sparsity') return setPosition(state, value / 1000, false);
+  state.limit = value / 100;
+  const level = levelForChange(state.header.levels, state.limit);
+  state.u = -1;
+  setPosition(state, state.header.levels[level].at, false);
+}
+
+function onKey(state, event) {
+  if (!state.header || event.ctrlKey || event.metaKey || event.altKey || state.axis !== 'sparsity') return;
+  const {levels, marks} = state.header, last = levels.length - 1, places = [...new Set(marks.map(mark => mark.level))].sort((a, b) => a - b);
+  const next = {ArrowRight: state.level + 1, ArrowUp: state.level + 1, ArrowLeft: state.level - 1, ArrowDown: state.level - 1, Home: 0, End: last,
+    PageUp: places.find(level => level > state.level) ?? last, PageDown: places.findLast(level => level < state.level) ?? 0}[event.key];
+  if (next === undefined) return;
+  event.preventDefault();
+  jump(state, Math.min(last, Math.max(0, next)));
+}
+
+function setAxis(state, axis) {
+  if (!state.header) return;
+  state.axis = axis;
+  const slider = state.root.querySelector('.slider'), change = axis === 'change';
+  for (const radio of state.root.querySelectorAll('[data-axis]')) {
+    radio.setAttribute('aria-checked', String(radio.dataset.axis === axis));
+    radio.tabIndex = radio.dataset.axis === axis ? 0 : -1;
+  }
+  slider.max = change ? 100 : 1000;
+  slider.setAttribute('aria-label', change ? 'Allowed output change' : 'Sparsity');
+  state.root.querySelector('.scrubber').dataset.axis = axis;
+  if (change) slider.value = Math.round(100 * state.limit);
+  if (change) { fromSlider(state); settle(state); } else setPosition(state, state.header.levels[state.level].at);
+}
+
+// Draw at once; a second move within the same screen frame waits for the next one.
+function setPosition(state, u, moveThumb = true) {
+  if (u === state.u && moveThumb) return;
+  state.u = u;
+  const slider = state.root.querySelector('.slider');
+  if (moveThumb && state.axis === 'sparsity') slider.value = Math.round(1000 * u);
+  if (state.drawn) return;
+  redraw(state);
+  state.drawn = requestAnimationFrame(() => { state.drawn = null; if (state.shown !== state.u) redraw(state); });
+}
+
+function redraw(state) {
+  const place = around(state.header.levels, state.u), {root} = state;
+  state.shown = state.u;
+  drawPanels(state, place);
+  moveCursor(state, state.u, place.nearest);
+  const between = place.share > .02 && place.share < .98 && state.header.levels[place.low].sparsity >= state.header.quiet;
+  root.querySelector('.interpolated').hidden = !between;
+  if (place.nearest !== state.level) { state.level = place.nearest; showLevel(state); }
+}
+
+function showLevel(state) {
+  const {root, header, level} = state, now = header.levels[level], words = sentence(header, level);
+  root.querySelector('.sentence').replaceChildren(...words.map(([text, role]) => {
+    const node = document.createElement(role ? 'strong' : 'span');
+    node.className = role; node.textContent = text;
+    return node;
+  }), ...(now.peak === 0 ? [Object.assign(document.createElement('em'), {textContent: ' The map is zero: no neuron that is left connects the picture to this answer.'})] : []));
+  const text = words.map(([part]) => part).join('');
+  const slider = root.querySelector('.slider');
+  slider.setAttribute('aria-valuetext', text);
+  root.querySelector('.reading').textContent = state.axis === 'change'
+    ? `Change above ${percent(state.limit)} → ${percent(now.sparsity)} removed`
+    : `${percent(now.sparsity)} removed · ${(header.neurons * (1 - now.sparsity)).toLocaleString('en', {maximumFractionDigits: 0})} of ${header.neurons.toLocaleString('en')} neurons left`;
+  root.querySelector('[data-key=change]').textContent = `Output change ${now.change > 9.99 ? '>10' : now.change.toFixed(2)}`;
+  root.querySelector('[data-key=chance]').textContent = `Probability of ${className(header, header.target)} ${chance(now.target_probability)}`;
+  const [low, high] = header.signed ? [signedNumber(-now.scale), signedNumber(now.scale)] : ['0', amount(now.scale)];
+  root.querySelector('.low').textContent = low; root.querySelector('.high').textContent = high;
+  root.querySelector('.unit').textContent = header.unit;
+  for (const button of root.querySelectorAll('.strip button, .marks button')) button.setAttribute('aria-current', String(+button.dataset.level === level));
+  root.querySelector('.scrubber').dataset.level = level;
+  root.querySelector('.scrubber').classList.toggle('is-broken', now.answer !== header.levels[0].answer);
+  showPixel(state);
+}
+
+function drawRamp(state) {
+  const ramp = state.root.querySelector('.ramp').getContext('2d'), image = ramp.createImageData(256, 1);
+  new Uint32Array(image.data.buffer).set(state.lut);
+  ramp.putImageData(image, 0, 0);
+}
+
+const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+function jump(state, level) {
+  stop(state);
+  if (state.axis === 'change') setAxis(state, 'sparsity');
+  setPosition(state, state.header.levels[level].at);
+  settle(state);
+}
+
+// What stays on screen is a real level, never a blend.
+function settle(state) {
+  if (!state.header) return;
+  state.u = state.header.levels[state.level].at;
+  if (state.axis === 'sparsity') state.root.querySelector('.slider').value = Math.round(1000 * state.u);
+  redraw(state);
+  describe(state);
+  tell(state);
+}
+
+function describe(state) {
+  const text = state.header.levels[state.level].words;
+  for (const panel of [...state.panels.maps, state.panels.overlay]) panel?.canvas.setAttribute('aria-label',
+    `${panel.title} at ${percent(state.header.levels[state.level].sparsity)} removed. ${text}`);
+  state.root.querySelector('.curve').setAttribute('aria-label', 'Output change and target probability against sparsity. '
+    + state.root.querySelector('.slider').getAttribute('aria-valuetext'));
+}
+
+function tell(state) {
+  clearTimeout(state.telling);
+  state.telling = setTimeout(() => state.send('level', state.level), 120);
+}
+
+function play(state) {
+  const {levels} = state.header, first = levels.findIndex(level => level.sparsity >= state.header.quiet - 1e-9);
+  const button = state.root.querySelector('.play');
+  if (state.axis === 'change') setAxis(state, 'sparsity');
+  button.setAttribute('aria-pressed', 'true');
+  button.textContent = '❚❚ Pause';
+  let u = state.level >= levels.length - 1 ? levels[Math.max(0, first)].at : state.u, last = performance.now();
+  const still = calm(), seconds = 9;
+  const end = () => { stop(state); settle(state); };
+  if (still) {
+    state.timer = setInterval(() => {
+      const next = levels.findIndex(level => level.at > u + 1e-9);
+      if (next < 0 || !state.root.isConnected) return end();
+      setPosition(state, u = levels[next].at);
+    }, 700);
+    return;
+  }
+  const step = now => {
+    u = Math.min(1, u + (now - last) / 1000 / seconds); last = now;
+    if (!state.root.isConnected) return;
+    setPosition(state, u);
+    if (u >= 1) return end();
+    state.timer = requestAnimationFrame(step);
+  };
+  state.timer = requestAnimationFrame(step);
+}
+
+function stop(state) {
+  cancelAnimationFrame(state.timer); clearInterval(state.timer);
+  state.timer = null;
+  const button = state.root.querySelector('.play');
+  button.setAttribute('aria-pressed', 'false');
+  button.textContent = '▶ Play local to global';
+}

@@ -1,0 +1,6 @@
+"""Threshold explorer: drag the slider, watch a map move from local to global."""
+
+from pruneattr_core.ui.explorer import draw
+from pruneattr_core.ui.shell import require_frame
+
+draw(require_frame())

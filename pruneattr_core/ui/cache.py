@@ -1,0 +1,137 @@
+"""The engine behind all sessions: one worker, few models, bounded results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from torch import nn
+
+from pruneattr_core.models import load_model, model_card
+from pruneattr_core.runtime import device_for
+from pruneattr_core.ui.payload import Look, payload_of
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.sweeps import Explained, Question, answer, explain_levels
+from pruneattr_core.ui.worker import Job, Shelf, Worker
+
+#: Bytes of sweeps kept for all sessions together.
+RESULT_BYTES = 256 << 20
+MODELS_KEPT = 3
+
+
+class Engine:
+    """Owns the device: models, the worker's queue and its results.
+
+    Attributes:
+        device: where everything runs.
+        worker: its queue.
+    """
+
+    def __init__(self) -> None:
+        """Take the device named by PRUNEATTR_DEVICE, or the best there is."""
+        self.device = device_for(os.environ.get("PRUNEATTR_DEVICE", "auto"))
+        self.worker = Worker(Shelf(RESULT_BYTES, lambda value: int(value.nbytes)))
+        self.models = Shelf(MODELS_KEPT)
+
+    def model(self, name: str, job: Job) -> nn.Module:
+        """A frozen network, from the shelf or loaded; to be called on the worker's thread."""
+        kept: nn.Module | None = self.models.get(name)
+        if kept is None:
+            job.note = f"Loading {model_card(name).title}"
+            kept = load_model(name, device=str(self.device), progress=job.tick)
+            self.models.put(name, kept)
+        job.note, job.done, job.total = "", 0, 1
+        return kept
+
+    def question(
+        self, model: str, picture: Picture, target: int | None, mode: str, contribution: str, calibrated: float | None
+    ) -> Question:
+        """The key of a sweep."""
+        weights = model_card(model).weights_sha256 or model
+        return Question(model, weights, picture.sha256, target, mode, contribution, calibrated, self.device.type)
+
+    def probabilities(self, model: str, picture: Picture, show: Callable[[Job, int], None]) -> NDArray[Any]:
+        """What the original network answers: softmax probabilities (classes,)."""
+        card = model_card(model)
+
+        def work(job: Job) -> NDArray[Any]:
+            network = self.model(model, job)
+            return answer(network, card.preprocess(picture.image).to(self.device))
+
+        key = ("answer", model, card.weights_sha256, picture.sha256, self.device.type)
+        found: NDArray[Any] = self.worker.run(key, work, show)
+        return found
+
+    def sweep(self, question: Question, picture: Picture, show: Callable[[Job, int], None]) -> Explained:
+        """Maps and curve at all levels."""
+        card = model_card(question.model)
+
+        def work(job: Job) -> Explained:
+            network = self.model(question.model, job)
+            job.note = "Scoring neurons and pruning level by level"
+            return explain_levels(network, card.preprocess(picture.image).to(self.device), question, job.tick)
+
+        found: Explained = self.worker.run(question, work, show)
+        return found
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The engine of this process."""
+    return Engine()
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def payload(
+    question: Question, look: Look, start: str, start_level: int, _sweep: Explained, _picture: Picture
+) -> bytes:
+    """The scrubber's bytes for one sweep and look, kept because they are sent again with every rerun."""
+    card = model_card(question.model)
+    photo = np.asarray(card.display(_picture.image))
+    return payload_of(
+        _sweep,
+        photo,
+        look,
+        card.classes,
+        question.mode,
+        question.calibrated,
+        _picture.title,
+        start_level,
+        start,
+    )
+
+
+class Waiting:
+    """Shows a job's progress and place in the queue in one spot of the page, and clears it afterwards."""
+
+    def __init__(self, height: int | None = None) -> None:
+        """Reserve the spot; `height` in pixels draws a skeleton below the bar."""
+        self.spot = st.empty()
+        self.height = height
+        self.shown: tuple[Any, ...] = ()
+
+    def __call__(self, job: Job, place: int) -> None:
+        """Draw; also where Streamlit stops a superseded run."""
+        now = (job.done, job.total, job.note, place)
+        if now == self.shown:
+            st.session_state.get("_yield")  # reading the session lets Streamlit stop a superseded run here
+            return
+        self.shown = now
+        if place:
+            text = f"Waiting for the device: {place} before you"
+        else:
+            text = job.note or "Computing"
+        if job.total > 1:
+            text += f" · {job.done} of {job.total}" if job.total < 10_000 else f" · {job.done / 1e6:.0f} of {job.total / 1e6:.0f} MB"
+        with self.spot.container():
+            st.progress(min(1.0, job.done / max(1, job.total)), text=text)
+            if self.height:
+                st.skeleton(height=self.height)
+
+    def clear(self) -> None:
+        """Remove it from the page."""
+        self.spot.empty()

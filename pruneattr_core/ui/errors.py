@@ -1,0 +1,32 @@
+"""What a user sees when something fails: one sentence, never a trace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from pruneattr_core.errors import Cancelled, PruneAttrError
+
+logger = logging.getLogger("pruneattr")
+
+APOLOGY = "Sorry, something failed on our side; it is in the server's log. Choose another setting or reload the page."
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Show our own errors verbatim and apologise for all others, then go on below the block.
+
+    Streamlit's own control flow (rerun, stop, superseded runs) passes through.
+    """
+    try:
+        yield
+    except Cancelled:
+        st.info("This computation was superseded by a newer request.")
+    except PruneAttrError as error:
+        st.error(str(error), icon=":material/error:")
+    except Exception:
+        logger.exception("unexpected error in a page")
+        st.error(APOLOGY, icon=":material/error:")

@@ -1,0 +1,186 @@
+"""What leaves the page: PNG, NPZ, JSON, Python; and the way back from a file to the view."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneattr_core.errors import InputError
+from pruneattr_core.models import ModelCard
+from pruneattr_core.render import colour_table, colourise, png_bytes, read_provenance, scale_map
+from pruneattr_core.runtime import provenance
+from pruneattr_core.ui.payload import Look, planes_of, scales_of
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.sweeps import Explained, Question
+
+FORMAT = "pruneattr-view-1"
+#: Pixels of the longer side of a panel in the exported PNG, at least.
+_PANEL = 448
+_JSON_LIMIT = 1 << 20
+
+
+def record(
+    question: Question,
+    sweep: Explained,
+    look: Look,
+    picture: Picture,
+    card: ModelCard,
+    level: int,
+    view: Mapping[str, str],
+) -> dict[str, Any]:
+    """Everything that made what is on screen, as plain JSON.
+
+    Args:
+        question: the computation.
+        sweep: its result.
+        look: how it is drawn.
+        picture: the input.
+        card: the model.
+        level: index shown.
+        view: the settings as in the address bar; what restores the view.
+    """
+    scale = scales_of(planes_of(sweep.maps, look.collapse, look.sign), look)[level]
+    return {
+        "format": FORMAT,
+        "view": dict(view),
+        "model": {
+            "id": card.id,
+            "weights": card.weights,
+            "weights_sha256": card.weights_sha256,
+            "input_size": list(card.size),
+            "mean": list(card.mean),
+            "std": list(card.std),
+        },
+        "picture": {"source": picture.source, "place": picture.place, "title": picture.title, "sha256": picture.sha256},
+        "target": {"index": sweep.target, "name": card.classes[sweep.target], "chosen": question.target is not None},
+        "method": {"name": "PruneGrad", "mode": question.mode, "contribution": question.contribution, "ties": "drop"},
+        "look": {
+            "collapse": look.collapse,
+            "sign": look.sign,
+            "clip_percentile": look.clip,
+            "shared_scale": look.shared,
+            "scale_end": scale.vmax,
+            "colours": look.colours,
+        },
+        "levels_requested": list(sweep.requested),
+        "level": level,
+        "sparsity_requested": sweep.requested[level],
+        "sparsity": float(sweep.sparsity[level]),
+        "neurons": sweep.neurons,
+        "dead_share": sweep.dead,
+        "zero_contribution_share": sweep.quiet,
+        "zero_mode_answer": {
+            "output_change": _finite(sweep.change[level]),
+            "target_probability": float(sweep.probability[level]),
+            "target_logit": float(sweep.logit[level]),
+            "prediction": card.classes[int(sweep.prediction[level])],
+        },
+        "seconds": round(sweep.seconds, 3),
+        "made_with": provenance(question.device),
+    }
+
+
+def picture_png(
+    sweep: Explained, look: Look, photo: NDArray[np.uint8], level: int, settings: Mapping[str, Any]
+) -> bytes:
+    """Photo and map panels side by side, enlarged without smoothing, with `settings` inside the file."""
+    planes = planes_of(sweep.maps, look.collapse, look.sign)
+    scale = scales_of(planes, look)[level]
+    table = colour_table(look.colours)
+    panels = [photo, *(colourise(scale_map(plane, scale=scale), table) for plane in planes[level])]
+    factor = max(1, -(-_PANEL // max(photo.shape[:2])))
+    gap = np.full((photo.shape[0] * factor, 8, 3), 255, np.uint8)
+    row: list[NDArray[np.uint8]] = []
+    for panel in panels:
+        row += [np.repeat(np.repeat(panel, factor, 0), factor, 1), gap]
+    return png_bytes(np.concatenate(row[:-1], 1), settings)
+
+
+def arrays_npz(
+    sweep: Explained, look: Look, photo: NDArray[np.uint8], level: int, settings: Mapping[str, Any]
+) -> bytes:
+    """The arrays on screen; opens with `numpy.load(..., allow_pickle=False)`.
+
+    Holds attribution (C, H, W), map (P, H, W) as drawn before colouring, picture (H, W, 3), the curve over
+    all levels, and the settings as JSON text.
+    """
+    out = io.BytesIO()
+    np.savez_compressed(
+        out,
+        attribution=sweep.maps[level],
+        map=planes_of(sweep.maps[level : level + 1], look.collapse, look.sign)[0],
+        picture=photo,
+        sparsity=sweep.sparsity,
+        output_change=sweep.change,
+        target_probability=sweep.probability,
+        target_logit=sweep.logit,
+        prediction=sweep.prediction,
+        settings=np.array(json.dumps(dict(settings))),
+    )
+    return out.getvalue()
+
+
+def python_code(question: Question, sweep: Explained, look: Look, picture: Picture, level: int) -> str:
+    """At most 15 lines of Python that compute the attribution on screen as `attribution` and the map as `values`."""
+    device = "" if question.device == "cpu" else f", device={question.device!r}"
+    moved = "" if question.device == "cpu" else f".to({question.device!r})"
+    source = "datasets import load_dataset" if "load_dataset" in picture.code else "images import decode_image"
+    drawn = "attribution[0]" if look.collapse == "channels" else f"collapse(attribution, {look.collapse!r})"
+    absolute = ".abs()" if look.sign == "absolute" else ""
+    return f"""from pruneattr_core import PruneGrad, load_model, model_card
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.{source}
+
+model = load_model({question.model!r}{device})
+image = {picture.code}
+inputs = model_card({question.model!r}).preprocess(image){moved}
+levels = {list(sweep.requested)}
+sweep = PruneGrad(model).sweep(
+    inputs, {sweep.target}, levels, mode={question.mode!r}, contribution={question.contribution!r}
+)
+attribution = sweep.maps[{level}]  # {sweep.sparsity[level]:.4f} of all neurons removed
+values = {drawn}{absolute}.cpu().numpy()  # {_shape(sweep, look)}
+"""
+
+
+def read_view(name: str, data: bytes) -> dict[str, str] | None:
+    """The view saved in a PNG or JSON of ours; None for an ordinary picture.
+
+    Raises:
+        InputError: a JSON that is not a saved view.
+        ImageError: not a readable picture.
+    """
+    if name.lower().endswith(".json") or data[:1] == b"{":
+        saved = _parse(data)
+    else:
+        saved = read_provenance(data, name)
+        if saved is None:
+            return None
+    view = saved.get("view") if isinstance(saved, dict) and saved.get("format") == FORMAT else None
+    if not isinstance(view, dict) or not all(isinstance(v, str) and len(v) <= 200 for v in view.values()):
+        raise InputError("This file does not hold a view saved by PruneAttr. Use the JSON or PNG downloaded here.")
+    return {str(key): value for key, value in view.items()}
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        if len(data) > _JSON_LIMIT:
+            raise ValueError("too long")
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise InputError("This JSON cannot be read. Use the JSON or PNG downloaded here.") from None
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _shape(sweep: Explained, look: Look) -> str:
+    channels, height, width = sweep.maps.shape[1:]
+    return f"({channels if look.collapse == 'channels' else 1}, {height}, {width})"
+

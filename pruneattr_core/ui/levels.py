@@ -1,0 +1,112 @@
+"""Which sparsities a sweep visits, and where they lie on the slider's track."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: Sparsities that always are levels, with a button each.
+FIXED = (0.8, 0.9, 0.95, 0.99)
+#: The highest sparsity on the slider: one neuron in a thousand stays.
+TOP = 0.999
+#: Share of the track given to the sparsities below which no map changes.
+QUIET_TRACK = 0.12
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named place on the slider.
+
+    Attributes:
+        label: a few characters for the button.
+        title: what it means, one sentence.
+        level: index into the levels.
+    """
+
+    label: str
+    title: str
+    level: int
+
+
+def spaced(quiet: float, calibrated: float | None = None, count: int = 28) -> tuple[float, ...]:
+    """Sparsities that are dense where something happens.
+
+    Nothing but 0 lies below `quiet`; above it the levels are equidistant in log(1 - sparsity), the
+    logarithm of what is kept, and the presets are added.
+
+    Args:
+        quiet: share of neurons that contribute nothing, in [0, 1].
+        calibrated: sparsity of the calibrated output change, if known.
+        count: number of equidistant levels.
+
+    Returns:
+        Increasing sparsities from 0 to `TOP`, cut to 6 digits (so that `quiet` itself removes zero scores only); `count` + 2 to `count` + 7 of them.
+    """
+    start = min(max(quiet, 0.0), 0.99)
+    steps = [1 - (1 - start) * ((1 - TOP) / (1 - start)) ** (i / (count - 1)) for i in range(count)]
+    extra = [s for s in (*FIXED, calibrated) if s is not None and start < s < TOP]
+    # A neighbour closer than a fifth of a step to a preset would only slow the slider down.
+    width = math.log((1 - start) / (1 - TOP)) / (count - 1)
+    steps = [
+        s for s in steps[1:-1] if all(abs(math.log((1 - s) / (1 - e))) > width / 5 for e in extra)
+    ] + extra
+    return tuple(sorted({math.floor(s * 1e6) / 1e6 for s in (0.0, start, *steps, TOP)}))
+
+
+def positions(sparsity: Sequence[float], quiet: float) -> list[float]:
+    """Where each realised sparsity lies on the track, in [0, 1]; linear up to `quiet`, logarithmic above."""
+    start = min(max(quiet, 0.0), 0.99)
+    floor = QUIET_TRACK if start > 0.02 else 0.0
+    end = max(max(sparsity), start + 1e-6)
+    span = math.log((1 - start) / max(1 - end, 1e-9))
+
+    def place(s: float) -> float:
+        if s <= start:
+            return floor * s / start if start else 0.0
+        return floor + (1 - floor) * min(1.0, math.log((1 - start) / max(1 - s, 1e-9)) / span)
+
+    return [place(s) for s in sparsity]
+
+
+def nearest(sparsity: Sequence[float], wanted: float) -> int:
+    """Index of the realised sparsity closest to `wanted`, by what is kept (0.98 is far from 0.99)."""
+
+    def distance(k: int) -> float:
+        return abs(math.log(max(1 - sparsity[k], 1e-9) / max(1 - wanted, 1e-9)))
+
+    return min(range(len(sparsity)), key=distance)
+
+
+def presets(
+    sparsity: Sequence[float], quiet: float, change: Sequence[float], calibrated: float | None
+) -> list[Preset]:
+    """The named places on the slider of one sweep.
+
+    Args:
+        sparsity: realised, increasing.
+        quiet: share of neurons that contribute nothing.
+        change: output change at each level.
+        calibrated: sparsity of 15 % mean output change on a data set; None takes this picture's own.
+    """
+    found = [Preset("0", "Every neuron kept: the plain gradient.", 0)]
+    if quiet > 0.02:
+        text = f"Only the {quiet:.0%} of neurons that are dead here or contribute nothing are removed."
+        found.append(Preset("dead only", text, nearest(sparsity, quiet)))
+    if calibrated is not None:
+        text = f"{calibrated:.0%} removed: on average over many pictures the answer changes by 15 % here."
+        found.append(Preset("15 % change", text, nearest(sparsity, calibrated)))
+    else:
+        own = next((k for k, c in enumerate(change) if c > 0.15), None)
+        if own is not None:
+            text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
+            found.append(Preset("15 % here", text, own))
+    found += [Preset(f"{100 * s:.0f} %", f"{100 * s:.0f} % of all neurons removed.", nearest(sparsity, s)) for s in FIXED if s > quiet]
+    return found
+
+
+def strip(sparsity: Sequence[float], quiet: float) -> list[int]:
+    """Levels of the film strip: none removed, the quiet share, then eight steps of the logarithm."""
+    start = min(max(quiet, 0.0), 0.99)
+    wanted = [1 - (1 - start) * ((1 - TOP) / (1 - start)) ** (i / 8) for i in range(9)]
+    return sorted({0, *(nearest(sparsity, s) for s in wanted)})

@@ -1,0 +1,177 @@
+"""From a sweep to the bytes the scrubber draws."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.render import COLOUR_MAPS, Scale, colour_table, describe_map, scale_map, scale_of
+from pruneattr_core.ui.levels import positions, presets, strip
+from pruneattr_core.ui.sweeps import Explained
+
+#: Collapse rules by the name shown; "channels" draws one panel a channel.
+COLLAPSES = {"signed_max": "Largest channel, signed", "abs_sum": "Sum of magnitudes", "sum": "Signed sum", "channels": "One map a channel"}
+SIGNS = {"signed": "Both signs", "positive": "Positive only", "absolute": "Magnitude"}
+UNIT = "logit per unit of normalised input"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a sweep is drawn; part of the view, not of the computation.
+
+    Attributes:
+        collapse: key of `COLLAPSES`.
+        sign: key of `SIGNS`.
+        clip: percentile of the values that the colour scale covers, in (0, 100].
+        shared: one scale for all levels, else one each.
+        colours: key of `render.COLOUR_MAPS`, signed if the values are.
+    """
+
+    collapse: str = "signed_max"
+    sign: str = "signed"
+    clip: float = 99.5
+    shared: bool = True
+    colours: str = "blue-orange"
+
+    @property
+    def signed(self) -> bool:
+        """Whether negative values are drawn."""
+        return self.sign == "signed" and self.collapse != "abs_sum"
+
+
+def planes_of(maps: NDArray[Any], how: str, sign: str) -> NDArray[Any]:
+    """Maps (K, C, H, W) -> what is drawn (K, P, H, W); P is C for "channels", else 1."""
+    drawn = maps if how == "channels" else collapse(torch.from_numpy(maps.copy()), how).numpy()[:, None]
+    return np.abs(drawn) if sign == "absolute" else drawn
+
+
+def scales_of(planes: NDArray[Any], look: Look) -> list[Scale]:
+    """One scale per level; the same object for all when shared."""
+    if look.shared:
+        return [scale_of(planes, look.signed, look.clip)] * len(planes)
+    return [scale_of(level, look.signed, look.clip) for level in planes]
+
+
+def pack(header: Mapping[str, Any], maps: NDArray[np.uint8], photo: NDArray[np.uint8]) -> bytes:
+    """[uint32 header length][JSON header][zlib of level-to-level deltas of maps][zlib of photo]."""
+    delta = maps.copy()
+    delta[1:] = maps[1:] - maps[:-1]  # wraps around, which makes it exact
+    pixels = zlib.compress(delta.tobytes(), 1)
+    head = json.dumps({**header, "map_bytes": len(pixels)}, allow_nan=False).encode()
+    return struct.pack("<I", len(head)) + head + pixels + zlib.compress(photo.tobytes(), 1)
+
+
+def unpack_header(payload: bytes) -> dict[str, Any]:
+    """The JSON header of `pack`."""
+    (length,) = struct.unpack_from("<I", payload)
+    header: dict[str, Any] = json.loads(payload[4 : 4 + length])
+    return header
+
+
+def payload_of(
+    sweep: Explained,
+    photo: NDArray[np.uint8],
+    look: Look,
+    classes: Sequence[str],
+    mode: str,
+    calibrated: float | None,
+    picture: str,
+    start_level: int,
+    start: str,
+) -> bytes:
+    """Everything the scrubber needs to draw `sweep`.
+
+    Args:
+        sweep: the arrays.
+        photo: (H, W, 3), exactly the pixels the network sees.
+        look: how to draw.
+        classes: names by index.
+        mode: "zero" or "freeze".
+        calibrated: sparsity of 15 % mean output change, if known.
+        picture: what the picture is, for its text alternative.
+        start_level: level shown first.
+        start: changes when Python wants the slider to move to `start_level`.
+    """
+    planes = planes_of(sweep.maps, look.collapse, look.sign)
+    scales = scales_of(planes, look)
+    codes = np.stack([scale_map(level, scale=scale) for level, scale in zip(planes, scales, strict=True)])
+    sparsity, at = sweep.sparsity.tolist(), positions(sweep.sparsity.tolist(), sweep.quiet)
+    change = np.minimum(np.nan_to_num(sweep.change, posinf=1e6), 1e6).tolist()
+    levels = [
+        {
+            "at": round(at[k], 5),
+            "sparsity": sparsity[k],
+            "change": change[k],
+            "target_probability": float(sweep.probability[k]),
+            "answer": int(sweep.prediction[k]),
+            "scale": scales[k].vmax,
+            "peak": float(np.abs(planes[k]).max()),
+            "words": describe_map(planes[k].sum(0), look.signed),
+        }
+        for k in range(len(sparsity))
+    ]
+    named = {int(index) for index in sweep.prediction} | {sweep.target}
+    header = {
+        "start": start,
+        "start_level": start_level,
+        "planes": planes.shape[1],
+        "plane_names": ["Map"] if planes.shape[1] == 1 else _channel_names(planes.shape[1]),
+        "height": planes.shape[2],
+        "width": planes.shape[3],
+        "signed": look.signed,
+        "shared_scale": look.shared,
+        "lut": colour_table(look.colours).ravel().tolist(),
+        "levels": levels,
+        "quiet": sweep.quiet,
+        "quiet_at": positions([sweep.quiet, max(sparsity)], sweep.quiet)[0],
+        "marks": [asdict(preset) for preset in presets(sparsity, sweep.quiet, change, calibrated)],
+        "strip": strip(sparsity, sweep.quiet),
+        "classes": {index: classes[index] for index in named},
+        "target": sweep.target,
+        "mode": mode,
+        "neurons": sweep.neurons,
+        "picture": picture,
+        "unit": UNIT,
+        "note": _note(sweep, mode, scales),
+    }
+    identity = hashlib.sha256(json.dumps(header).encode())
+    identity.update(codes.tobytes())
+    identity.update(photo.tobytes())
+    return pack({"id": identity.hexdigest()[:16], **header}, codes, photo)
+
+
+def default_colours(signed: bool, wanted: str) -> str:
+    """`wanted` if it fits the kind of values, else the first colour map that does."""
+    if wanted in COLOUR_MAPS and COLOUR_MAPS[wanted].signed == signed:
+        return wanted
+    return next(name for name, colours in COLOUR_MAPS.items() if colours.signed == signed)
+
+
+def _channel_names(count: int) -> list[str]:
+    return ["Red", "Green", "Blue"] if count == 3 else [f"Channel {i}" for i in range(count)]
+
+
+def _note(sweep: Explained, mode: str, scales: Sequence[Scale]) -> str:
+    parts = []
+    if sweep.quiet > 0.02:
+        parts.append(
+            f"Shaded on the left: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute "
+            "nothing to this answer, so no map changes below that."
+        )
+    if mode == "freeze":
+        parts.append(
+            "Freezing keeps the answer by construction; the curve is that of the same neurons removed (mode zero)."
+        )
+    if scales[0] is scales[-1] and scales[0].note:
+        parts.append(scales[0].note)
+    return " ".join(parts)

@@ -1,0 +1,100 @@
+"""Where pictures come from: shape scenes, samples, data sets that are found, uploads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+
+from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
+from pruneattr_core.errors import ImageError
+from pruneattr_core.images import decode_image, image_hash
+
+UPLOAD = "upload"
+#: Uploads a session keeps; the oldest goes first.
+UPLOADS_KEPT = 4
+_UPLOADS = "_uploads"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its identity.
+
+    Attributes:
+        source: data set id, or "upload".
+        place: index in the data set, or SHA-256 of the upload, as text.
+        title: a few words.
+        image: RGB.
+        sha256: identity in links, caches and exports.
+        label: name of the labelled class, if there is one.
+        code: a Python expression that gives the same RGB picture.
+    """
+
+    source: str
+    place: str
+    title: str
+    image: Image.Image
+    sha256: str
+    label: str | None
+    code: str
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def dataset(name: str) -> Dataset:
+    """A data set, opened once."""
+    return load_dataset(name)
+
+
+def sources() -> list[str]:
+    """Data sets that are there, then uploads."""
+    return [*list_datasets(), UPLOAD]
+
+
+def from_dataset(name: str, index: int) -> Picture:
+    """Picture `index` of a data set."""
+    data = dataset(name)
+    sample = data[index]
+    image = sample.image
+    pixels = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+    label = None if sample.label is None else data.classes[sample.label]
+    code = f"load_dataset({name!r})[{index}].image"
+    return Picture(name, str(index), sample.name, image, pixels, label, code)
+
+
+def uploads() -> MutableMapping[str, tuple[str, bytes]]:
+    """This session's uploads: hash -> (name, bytes)."""
+    kept: dict[str, tuple[str, bytes]] = st.session_state.setdefault(_UPLOADS, {})
+    return kept
+
+
+def keep_upload(name: str, data: bytes) -> str:
+    """Check and keep an upload; returns its hash.
+
+    Raises:
+        ImageError: it is not a picture we can read.
+    """
+    decode_image(data, name)
+    kept, sha256 = uploads(), image_hash(data)
+    kept[sha256] = (name, data)
+    while len(kept) > UPLOADS_KEPT:
+        del kept[next(iter(kept))]
+    return sha256
+
+
+def from_upload(sha256: str) -> Picture:
+    """An upload of this session.
+
+    Raises:
+        ImageError: this session does not have it.
+    """
+    if sha256 not in uploads():
+        raise ImageError(
+            f"This view shows an uploaded picture (SHA-256 {sha256[:12]}...) that is not kept after a reload. "
+            "Upload the same file again to restore the view."
+        )
+    name, data = uploads()[sha256]
+    code = 'decode_image(open("your file", "rb").read())'
+    return Picture(UPLOAD, sha256, name, decode_image(data, name), sha256, None, code)

@@ -1,0 +1,282 @@
+"""The frame around all pages: navigation and the sidebar where model, picture and target are chosen once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.models import ModelCard, list_models, model_card
+from pruneattr_core.ui import exports, pictures
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.state import Field, adopt, complaint, number, one_of, publish, restore
+
+#: Index in the target select box that stands for "the predicted class".
+PREDICTED = -1
+_FRAMED = "_framed"
+_CHOSEN = "_selection"
+
+#: The model of the first view; without its weights, the first model that is on this machine.
+FIRST_MODEL = "scenes-net"
+SOURCE_TITLES = {"scenes": "Shape scenes (made here)", "samples": "Sample photographs", "upload": "Your upload"}
+#: Which pictures suit a model when it is chosen.
+NATURAL_SOURCE = {"scenes-net": "scenes", "resnet8-cifar10": "cifar10"}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the sidebar chose.
+
+    Attributes:
+        card: the model.
+        picture: the picture.
+        target: class index, None for the predicted one.
+        probabilities: (classes,) of the original network.
+    """
+
+    card: ModelCard
+    picture: Picture
+    target: int | None
+    probabilities: NDArray[Any]
+
+
+def _model(text: str) -> str:
+    card = model_card(text)
+    if card.kind == "local":
+        raise ValueError(text)
+    return card.id
+
+
+def _target(text: str) -> int:
+    value = int(text)
+    if value < PREDICTED:
+        raise ValueError(text)
+    return value
+
+
+#: Settings shared by all pages.
+FIELDS = (
+    Field("model", "", lambda text: _model(text), "the model"),
+    Field("source", "", lambda text: one_of(pictures.sources())(text), "the picture source"),
+    Field("picture", 0, lambda text: int(number(0, 10**7)(text)), "picture number"),
+    Field("upload", "", lambda text: one_of([text] if _is_hash(text) else [])(text), "the upload"),
+    Field("target", PREDICTED, _target, "target class"),
+)
+
+
+def default_model() -> str:
+    """The model shown before anybody chooses."""
+    names = list_models()
+    if FIRST_MODEL in names:
+        return FIRST_MODEL
+    return next((name for name in names if model_card(name).available_offline()), names[0])
+
+
+def default_source(model: str) -> str:
+    """Pictures that suit a model."""
+    known = pictures.sources()
+    return next(name for name in (NATURAL_SOURCE.get(model), "samples", *known) if name in known)
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+
+
+def pages() -> list[Any]:
+    """All pages, in the order of the menu."""
+    return [st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True)]
+
+
+def main() -> None:
+    """Run the app: called by app.py."""
+    st.set_page_config(page_title="PruneAttr", page_icon=":material/tune:", layout="wide")
+    page = st.navigation(pages())
+    st.session_state[_FRAMED], st.session_state[_CHOSEN] = True, None
+    try:
+        st.html(_STYLE)
+        for text in adopt(FIELDS):
+            st.warning(text, icon=":material/link_off:")
+        with guarded():
+            st.session_state[_CHOSEN] = _sidebar()
+        publish(FIELDS)
+        page.run()
+    finally:
+        st.session_state[_FRAMED] = False
+
+
+def require_frame() -> Selection:
+    """First call of every page: what the sidebar chose.
+
+    A deep link on a fresh server may run a page without app.py; then the navigation is declared and the
+    run starts again. Without a selection (its error is on screen already) the page ends here.
+    """
+    if not st.session_state.get(_FRAMED):
+        st.navigation(pages())
+        st.rerun()
+    chosen: Selection | None = st.session_state[_CHOSEN]
+    if chosen is None:
+        st.stop()
+    return chosen
+
+
+def restore_view(texts: dict[str, str]) -> None:
+    """Let the next run show a saved view."""
+    restore(texts, [Field(name, "", str, name) for name in {*texts, *(field.name for field in FIELDS)}])
+
+
+def _sidebar() -> Selection | None:
+    with st.sidebar:
+        st.markdown("### PruneAttr")
+        card = _choose_model()
+        st.divider()
+        picture = _choose_picture()
+        target = st.container()
+        _uploader()
+    if picture is None or not _ready(card):
+        return None
+    waiting = Waiting(height=460)
+    probabilities = engine().probabilities(card.id, picture, waiting)
+    waiting.clear()
+    with st.sidebar, target:
+        chosen = _choose_target(card, probabilities)
+    return Selection(card, picture, None if chosen == PREDICTED else chosen, probabilities)
+
+
+def _choose_model() -> ModelCard:
+    def changed() -> None:
+        st.session_state["target"] = PREDICTED
+        if st.session_state["source"] != pictures.UPLOAD:
+            st.session_state["source"], st.session_state["picture"] = default_source(st.session_state["model"]), 0
+
+    st.session_state["model"] = st.session_state["model"] or default_model()
+    names = list_models()
+    named = [] if st.session_state["model"] in names else [st.session_state["model"]]
+    name = st.selectbox(
+        "Model", [*named, *names], key="model", format_func=lambda name: model_card(name).title, on_change=changed
+    )
+    card = model_card(name)
+    with st.popover("About this model", icon=":material/info:", width="stretch"):
+        st.markdown(f"**{card.title}**  \n{card.note} {card.weights_note()}")
+        st.caption(
+            f"{card.architecture} · {len(card.classes)} classes · input {card.size[0]}x{card.size[1]} · "
+            f"weights {card.weights} ({card.weights_sha256[:12] or 'no hash'}) · {card.licence} · {card.paper}"
+        )
+    return card
+
+
+def _choose_picture() -> Picture | None:
+    def changed() -> None:
+        st.session_state["picture"], st.session_state["target"] = 0, PREDICTED
+
+    st.session_state["source"] = st.session_state["source"] or default_source(st.session_state["model"])
+    source = st.selectbox(
+        "Pictures",
+        pictures.sources(),
+        key="source",
+        format_func=lambda name: SOURCE_TITLES.get(name, name),
+        on_change=changed,
+    )
+    if source == pictures.UPLOAD:
+        return _choose_upload()
+    data = pictures.dataset(source)
+    if not 0 <= st.session_state["picture"] < len(data):
+        st.warning(complaint("picture number", st.session_state["picture"]))
+        st.session_state["picture"] = 0
+    if len(data) <= 100:
+        st.selectbox("Picture", range(len(data)), key="picture", format_func=lambda i: data[i].name)
+    else:
+        st.number_input(f"Picture, 0 to {len(data) - 1}", 0, len(data) - 1, key="picture")
+    picture = pictures.from_dataset(source, st.session_state["picture"])
+    st.image(picture.image, caption=picture.title if picture.label is None else f"Labelled {picture.label}")
+    return picture
+
+
+def _choose_upload() -> Picture | None:
+    kept, wanted = pictures.uploads(), st.session_state["upload"]
+    if wanted and wanted not in kept:
+        with guarded():
+            pictures.from_upload(wanted)
+        return None
+    if not kept:
+        st.info("Upload a picture below; it stays in this session only.", icon=":material/upload:")
+        return None
+    if not wanted:
+        st.session_state["upload"] = next(reversed(kept))
+    st.selectbox("Picture", list(reversed(kept)), key="upload", format_func=lambda key: kept[key][0])
+    picture = pictures.from_upload(st.session_state["upload"])
+    st.image(picture.image, caption=picture.title)
+    return picture
+
+
+def _uploader() -> None:
+    def arrived() -> None:
+        file = st.session_state["uploader"]
+        if file is None:
+            return
+        st.session_state["_upload_error"] = None
+        try:
+            saved = exports.read_view(file.name, file.getvalue())
+            if saved is not None:
+                restore_view(saved)
+                return
+            st.session_state["upload"] = pictures.keep_upload(file.name, file.getvalue())
+            st.session_state["source"], st.session_state["target"] = pictures.UPLOAD, PREDICTED
+        except PruneAttrError as error:
+            st.session_state["_upload_error"] = str(error)
+
+    st.file_uploader(
+        "Upload a picture, or a view saved here (PNG, JSON)",
+        type=["png", "jpg", "jpeg", "webp", "gif", "bmp", "json"],
+        key="uploader",
+        on_change=arrived,
+        help="Pictures stay in this session and are never stored.",
+    )
+    if st.session_state.get("_upload_error"):
+        st.error(st.session_state["_upload_error"], icon=":material/broken_image:")
+
+
+def _ready(card: ModelCard) -> bool:
+    if card.available_offline() or st.session_state.get("_fetch") == card.id:
+        return True
+    st.info(
+        f"The weights of {card.title} ({card.weights}) are not on this machine. They are fetched once and kept.",
+        icon=":material/download:",
+    )
+    if not st.button(f"Download {card.title}", type="primary", key="fetch"):
+        return False
+    st.session_state["_fetch"] = card.id
+    return True
+
+
+def _choose_target(card: ModelCard, probabilities: NDArray[Any]) -> int:
+    count = len(probabilities)
+    if st.session_state["target"] >= count:
+        st.warning(complaint("target class", st.session_state["target"]))
+        st.session_state["target"] = PREDICTED
+    order = np.argsort(-probabilities, kind="stable")
+    top = [int(i) for i in order[:5]]
+    options = [PREDICTED, *top, *(i for i in range(count) if i not in top)]
+
+    def name(index: int) -> str:
+        if index == PREDICTED:
+            return f"Predicted: {card.classes[top[0]]} · {probabilities[top[0]]:.2f}"
+        shown = f" · {probabilities[index]:.2f}" if index in top else ""
+        return f"{card.classes[index]}{shown}"
+
+    chosen: int = st.selectbox(
+        "Class to explain", options, key="target", format_func=name, help="Type to search all classes."
+    )
+    return chosen
+
+
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 3.2rem 2.2rem 3rem; max-width: 1700px; }
+[data-testid="stSidebar"] img { border-radius: .5rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 3.2rem .9rem 2rem; } }
+</style>"""

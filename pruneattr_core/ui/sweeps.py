@@ -1,0 +1,184 @@
+"""The explorer's computation: one input, all levels, with progress and room for failure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.paths.calibrate import output_curve
+from pruneattr_core.scoring import contributions
+from pruneattr_core.ui.levels import spaced
+
+Array = NDArray[Any]
+Tick = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Explicit values that name one sweep; the key of its cached result.
+
+    Attributes:
+        model: identifier of the card.
+        weights: SHA-256 of the state dict, or the name of the weights before they are loaded.
+        image: SHA-256 of the picture.
+        target: class index, None for the predicted one.
+        mode: "zero" or "freeze".
+        contribution: "taylor" or "intgrad".
+        calibrated: sparsity of 15 % mean output change, which becomes a level.
+        device: device type.
+    """
+
+    model: str
+    weights: str
+    image: str
+    target: int | None
+    mode: str
+    contribution: str
+    calibrated: float | None
+    device: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A sweep as arrays on the CPU, for one input.
+
+    Attributes:
+        maps: float32 (K, C, H, W), d logit / d normalised input of the pruned network.
+        requested: (K,) sparsities asked for.
+        sparsity: (K,) sparsities reached.
+        change: (K,) output change of the zero-mode network.
+        probability: (K,) its target probability.
+        logit: (K,) its target logit.
+        prediction: (K,) its answer.
+        logits: (classes,) of the original network.
+        target: the class explained.
+        quiet: share of neurons with zero contribution.
+        dead: share of neurons with zero activation.
+        neurons: number of neurons.
+        seconds: time the computation took, without waiting.
+    """
+
+    maps: Array
+    requested: tuple[float, ...]
+    sparsity: Array
+    change: Array
+    probability: Array
+    logit: Array
+    prediction: Array
+    logits: Array
+    target: int
+    quiet: float
+    dead: float
+    neurons: int
+    seconds: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays that matter."""
+        return int(self.maps.nbytes)
+
+
+def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: Tick) -> Explained:
+    """Score once, choose the levels, compute all maps and the zero-mode curve.
+
+    Args:
+        model: network in eval mode on the device of `inputs`.
+        inputs: (1, C, H, W).
+        question: what is asked; only target, mode, contribution and calibrated are read.
+        tick: called with (steps done, steps in all); may raise to stop.
+
+    Raises:
+        PruneAttrError: as `PruneGrad.sweep`, or memory does not suffice for a single level.
+    """
+    start = time.perf_counter()
+    freeze = question.mode == "freeze"
+    scores = contributions(model, inputs, question.target, question.contribution)
+    neurons = sum(layer[0].numel() for layer in scores.layers)
+    quiet = sum(int((layer == 0).sum()) for layer in scores.layers) / neurons
+    levels = spaced(quiet, question.calibrated)
+    total = len(levels) * (2 if freeze else 1)
+    tick(0, total)
+    explainer, target = PruneGrad(model), int(scores.target[0])
+
+    def maps_of(part: Sequence[float], before: int) -> list[Any]:
+        return [
+            explainer.sweep(
+                inputs,
+                target,
+                part,
+                question.mode,  # type: ignore[arg-type]  # checked by sweep
+                question.contribution,
+                progress=lambda done, _: tick(before + done, total),
+            )
+        ]
+
+    sweeps = in_halves(maps_of, levels)
+    if freeze:
+        curves = in_halves(
+            lambda part, before: [
+                output_curve(
+                    model, inputs, scores, part, progress=lambda done, _: tick(len(levels) + before + done, total)
+                )
+            ],
+            levels,
+        )
+    else:
+        curves = sweeps
+
+    def gather(parts: Sequence[Any], name: str) -> Array:
+        joined = torch.cat([getattr(part, name)[:, 0] for part in parts])
+        array = joined.cpu().contiguous().numpy()
+        array.setflags(write=False)
+        return array
+
+    return Explained(
+        maps=gather(sweeps, "maps"),
+        requested=levels,
+        sparsity=gather(sweeps, "sparsity"),
+        change=gather(curves, "output_change"),
+        probability=gather(curves, "probability"),
+        logit=gather(curves, "logit"),
+        prediction=gather(curves, "prediction"),
+        logits=scores.logits[0].detach().cpu().numpy(),
+        target=target,
+        quiet=quiet,
+        dead=float(scores.dead_fraction[0]),
+        neurons=neurons,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def in_halves(work: Callable[[Sequence[float], int], list[Any]], levels: Sequence[float], before: int = 0) -> list[Any]:
+    """`work(levels, before)`; when memory runs out, the two halves one after the other, and so on.
+
+    Raises:
+        PruneAttrError: even one level does not fit.
+    """
+    try:
+        return work(levels, before)
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+            raise
+    # Outside the except block: its traceback holds the tensors that did not fit.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(levels) == 1:
+        raise PruneAttrError("This network and picture need more memory than this device has. Choose a smaller model.")
+    middle = len(levels) // 2
+    return in_halves(work, levels[:middle], before) + in_halves(work, levels[middle:], before + middle)
+
+
+def answer(model: nn.Module, inputs: Tensor) -> Array:
+    """Softmax probabilities (classes,) of the original network."""
+    with torch.inference_mode():
+        probabilities: Array = model(inputs).softmax(1)[0].cpu().numpy()
+    return np.asarray(probabilities, np.float64)
