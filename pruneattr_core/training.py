@@ -39,7 +39,7 @@ class Recipe:
     """How a network is trained.
 
     Attributes:
-        stages: (epochs, side in pixels), in order; smaller pictures first cost less (antialiased bilinear resize).
+        stages: (epochs, side in pixels), in order; small pictures cost less (antialiased bilinear resize).
         batch: pictures a step; the remainder of an epoch is left out.
         muon_lr: peak learning rate of the convolutions, see `Muon`; falls linearly to 0.
         sgd_lr: peak learning rate of everything else (one cycle: up during 20 %, then linearly to 0).
@@ -199,7 +199,7 @@ def normalised(images: np.ndarray, recipe: Recipe) -> Tensor:
 
 
 def augmented(images: np.ndarray, recipe: Recipe, side: int, rng: np.random.Generator) -> Tensor:
-    """A normalised batch of `side` x `side` pictures, shifted and mirrored at random.
+    """Make a normalised batch of `side` x `side` pictures, shifted and mirrored at random.
 
     Args:
         images: uint8 (B, H, W, 3).
@@ -223,7 +223,7 @@ def augmented(images: np.ndarray, recipe: Recipe, side: int, rng: np.random.Gene
 
 
 def write_weights(model: nn.Module, folder: Path, name: str, card: dict[str, Any]) -> Path:
-    """Write `name`.safetensors and, after it, `name`.json with its sha256; each appears whole or not at all."""
+    """Write `name`.safetensors, then `name`.json with its sha256; each appears whole or not at all."""
     tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
     data = save(tensors)
     folder.mkdir(parents=True, exist_ok=True)
