@@ -46,11 +46,15 @@ def chunks(count: int, bytes_each: int, like: Tensor) -> Iterator[slice]:
     In float64 on the CPU every item runs alone: matrix kernels choose their summation order by
     batch size, and there a batch promises to equal its single images bit for bit.
     """
-    exact = like.device.type == "cpu" and like.dtype == torch.float64
-    budget = MEMORY_BUDGET.get(like.device.type, 1 << 30)
-    size = 1 if exact else max(1, min(count, budget // max(1, bytes_each)))
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
+    if like.device.type == "cpu" and like.dtype == torch.float64:
+        return (slice(start, start + 1) for start in range(count))
+    return within_budget(count, bytes_each, like.device)
+
+
+def within_budget(count: int, bytes_each: int, device: torch.device) -> Iterator[slice]:
+    """Slices of `range(count)` whose passes fit the memory budget of `device`."""
+    size = max(1, min(count, MEMORY_BUDGET.get(device.type, 1 << 30) // max(1, bytes_each)))
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 def model_lock(model: nn.Module) -> threading.RLock:

@@ -169,13 +169,14 @@ def _numbered(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(out)
 
 
-def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None) -> Record:
+def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None, rows: int | None = None) -> Record:
     """One forward pass of `model` under the tape.
 
     Args:
         model: network in eval mode; nothing on it is changed.
         inputs: (B, ...) as the model takes it.
         gate: replaces each activation by what it returns; None leaves them alone.
+        rows: number of logit rows to expect where a gate changes the batch size; None for that of `inputs`.
 
     Returns:
         The record; graph attached when gradients are enabled and something requires them.
@@ -185,18 +186,18 @@ def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None) -> Record:
         ModelError: training mode, compiled in place, or no activation was called.
         InputError: the model refuses inputs of this shape, dtype or device.
     """
-    network = unwrap(model)
+    network, rows = unwrap(model), len(inputs) if rows is None else rows
     if any(m.training and getattr(m, "track_running_stats", False) for m in network.modules()):
         # Such a layer would count this batch before the tape could stop it.
         raise ModelError("The model is in training mode. Call model.eval() first.")
     try:
-        tape, logits = _forward(network, inputs, gate, clone=False)
+        tape, logits = _forward(network, inputs, gate, rows, clone=False)
         in_place = tape.changed_in_place()
     except InputError:
         in_place = True  # perhaps: autograd refuses in-place work on what a gate returns
     if in_place:
         # The network works in place on an activation: give it copies, so that the record stands.
-        tape, logits = _forward(network, inputs, gate, clone=True)
+        tape, logits = _forward(network, inputs, gate, rows, clone=True)
     if not tape.seen:
         raise ModelError(
             f"{type(network).__name__} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
@@ -220,7 +221,9 @@ def unwrap(model: nn.Module) -> nn.Module:
     return network
 
 
-def _forward(network: nn.Module, inputs: Tensor, gate: Gate | None, clone: bool) -> tuple[_Tape, Tensor]:
+def _forward(
+    network: nn.Module, inputs: Tensor, gate: Gate | None, rows: int, clone: bool
+) -> tuple[_Tape, Tensor]:
     tape = _Tape(network, gate, clone)
     try:
         with tape:
@@ -238,9 +241,9 @@ def _forward(network: nn.Module, inputs: Tensor, gate: Gate | None, clone: bool)
             "Expected the model to return logits as a tensor (or an object with .logits), "
             f"got {type(output).__name__}."
         )
-    if logits.ndim != 2 or logits.shape[0] != inputs.shape[0]:
+    if logits.ndim != 2 or logits.shape[0] != rows:
         raise InputError(
-            f"Expected logits (batch, classes) for {inputs.shape[0]} inputs, got {tuple(logits.shape)}. "
+            f"Expected logits (batch, classes) for {rows} inputs, got {tuple(logits.shape)}. "
             "Give a batch (B, C, H, W) to a classifier."
         )
     return tape, logits
