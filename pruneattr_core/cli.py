@@ -11,6 +11,7 @@ from pruneattr_core.errors import PruneAttrError
 
 #: name -> (module, one line of help). A module is imported only when its command is called.
 COMMANDS = {
+    "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "train": ("pruneattr_core.commands.train", "train a bundled network from a seed"),
 }
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0, or 1 after an error of ours, printed as one sentence.
+        Exit status: 0; 1 after an error, printed as one sentence; 130 when interrupted.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser("python -m pruneattr_core", description="PruneAttr without the app.")
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return int(modules[arguments.command].run(arguments))
-    except PruneAttrError as error:
+    except (PruneAttrError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,92 @@
+"""`calibrate`: the sparsities at which a model's answers change by 5, 10, 15, 20 and 30 % on average."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pruneattr_core.datasets import Dataset, load_dataset
+from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
+from pruneattr_core.paths.calibrate import calibrate
+from pruneattr_core.runtime import device_for, provenance
+from pruneattr_core.store import write_atomically
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `calibrate`."""
+    parser.add_argument("--model", required=True, help="identifier, see list_models()")
+    parser.add_argument("--weights", type=Path, help="weights file of a local model")
+    parser.add_argument("--data", required=True, help="data set, see list_datasets(), or a folder of pictures")
+    parser.add_argument("--root", type=Path, help="where the data set lies")
+    parser.add_argument("--n", type=int, default=100, help="number of pictures (default 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of pictures (default 0)")
+    parser.add_argument("--batch", type=int, default=4, help="pictures at once (default 4)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
+    parser.add_argument("--out", type=Path, help="JSON table to add the result to, by weights hash")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the table, and keep it when asked."""
+    if arguments.n < 1:
+        raise InputError(f"Expected --n of at least 1, got {arguments.n}.")
+    table = _read(arguments.out)
+    card = model_card(arguments.model)
+    device = device_for(arguments.device)
+    model = load_model(arguments.model, device=str(device), weights=arguments.weights)
+    data = _open(arguments.data, arguments.root)
+    chosen = np.sort(np.random.default_rng(arguments.seed).permutation(len(data))[: arguments.n])
+    start = time.perf_counter()
+    found = calibrate(
+        model,
+        _batches(card, data, chosen, arguments.batch, device),
+        progress=lambda done: print(f"\r{done} of {len(chosen)} pictures", end="", flush=True),
+    )
+    print()
+    for change, sparsity in found.points.items():
+        print(f"mean output change {change:4.0%} at sparsity {sparsity:.4f}")
+    if arguments.out is not None:
+        table[weights_hash(model)] = {
+            "model": card.id,
+            "data": data.id,
+            "data_sha256": data.data_hash(),
+            "n": found.n,
+            "seed": arguments.seed,
+            "points": {f"{change:g}": round(sparsity, 6) for change, sparsity in found.points.items()},
+            "seconds": round(time.perf_counter() - start),
+            "versions": provenance(device),
+        }
+        write_atomically(arguments.out, (json.dumps(table, indent=1) + "\n").encode())
+    return 0
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    if file is None or not file.exists():
+        return {}
+    try:
+        table: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise StoreError(f"{file} is no table of calibrations ({error}); move it away first.") from error
+    return table
+
+
+def _open(name: str, root: Path | None) -> Dataset:
+    if root is None and Path(name).is_dir():
+        return load_dataset("folder", Path(name))
+    return load_dataset(name, root)
+
+
+def _batches(
+    card: ModelCard, data: Dataset, chosen: np.ndarray, size: int, device: torch.device
+) -> Iterator[Tensor]:
+    for start in range(0, len(chosen), size):
+        pictures = [card.preprocess(data[int(i)].image) for i in chosen[start : start + size]]
+        yield torch.cat(pictures).to(device)
