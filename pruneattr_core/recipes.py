@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.models.architectures import ResNet8, ScenesNet
+from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.scenes import SHAPES, scene
 from pruneattr_core.training import Pool, Recipe
 
@@ -83,7 +83,7 @@ BUNDLED = {
         "CIFAR-10 recompressed as JPEG (quality 75, 4:2:0), not the original pixels; Krizhevsky, 2009",
     ),
     "scenes-net": Bundled(
-        partial(ScenesNet, len(SHAPES)),
+        partial(SceneNet, len(SHAPES)),
         Recipe(stages=((6, 64), (3, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         single_shapes,
         "generated shape scenes with one class shape each, with noise; tested on another series, without",

@@ -1,8 +1,8 @@
 """Shape scenes: an endless, licence-free data set with exact masks, a pure function of seed and index.
 
 A scene shows one or more class shapes (`SHAPES`) among solids of no class on a patterned background. Only
-the outline tells the class: colours, textures, sizes, places and backgrounds are drawn from a stream of random
-numbers that never sees the label. An optional corner watermark can be tied to one class, for lessons about
+the outline tells the class: colours, textures, sizes, places and backgrounds are drawn from a stream of
+random numbers that never sees the label. An optional corner watermark can be tied to one class, for lessons about
 networks that look at the wrong thing (Clever Hans).
 """
 
@@ -79,8 +79,8 @@ def scene(
     dark = bool(rng.random() < 0.5)
     canvas = background(rng, size, _backdrop(rng, dark))
     masks = _paint(rng, canvas, outlines, count, dark)
-    canvas += np.float32(0.009) * rng.standard_normal((size, size), dtype=np.float32)
     tagged = watermark is not None and rng.random() < watermark_rates[SHAPES.index(watermark) not in labels]
+    canvas += np.float32(0.009) * rng.standard_normal((size, size), dtype=np.float32)
     tag = _stamp(canvas) if tagged else None
     image = np.ascontiguousarray((np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))
     return Scene(image, labels, masks, tag)

@@ -61,7 +61,7 @@ class ResNet8(nn.Module):
         return self.linear(out.mean((2, 3)))
 
 
-class ScenesNet(nn.Module):
+class SceneNet(nn.Module):
     """A small rectifier network for shape scenes: 9 ReLU calls, 577,536 neurons at 128x128.
 
     Full resolution in the stem and averages of 2x2 between the stages, never a stride: input gradients stay
