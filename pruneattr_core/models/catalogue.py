@@ -11,33 +11,23 @@ from typing import Any
 from torch import nn
 
 from pruneattr_core.errors import ModelError
+from pruneattr_core.models.architectures import ResNet8, ScenesNet
 from pruneattr_core.models.cards import ASSETS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
+from pruneattr_core.scenes import SHAPES
 
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def _resnet8() -> nn.Module:
-    from pruneattr_core.models.architectures import ResNet8
-
-    return ResNet8()
-
-
-def _scene_net() -> nn.Module:
-    from pruneattr_core.models.architectures import SceneNet
-
-    return SceneNet()
 
 
 #: The record beside the weights (`<id>.json`) fills in mean, std, sha256 and note.
 _BUNDLED = (
     ModelCard(
         id="scenes-net",
-        title="SceneNet on shape scenes",
-        architecture="SceneNet",
+        title="ScenesNet on shape scenes",
+        architecture="ScenesNet",
         kind="bundled",
-        classes=(),
+        classes=SHAPES,
         size=(128, 128),
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
@@ -83,8 +73,8 @@ _LOCAL = tuple(
 CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_LOCAL)}
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
-    "scenes-net": _scene_net,
-    "resnet8-cifar10": _resnet8,
+    "scenes-net": partial(ScenesNet, len(SHAPES)),
+    "resnet8-cifar10": ResNet8,
     **{f"cifar-resnet{depth}": partial(CifarResNet, (depth - 2) // 6) for depth in (20, 32, 44, 56)},
 }
 

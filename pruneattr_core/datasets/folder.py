@@ -1,0 +1,166 @@
+"""Any folder of pictures: flat, sorted into class folders, or described by a labels.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pruneattr_core.datasets.base import Sample
+from pruneattr_core.errors import ImageError, InputError
+from pruneattr_core.images import check_image, decode_image, decode_mask
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    file: Path
+    labels: tuple[int, ...]
+    mask: Path | None
+
+
+class FolderDataset:
+    """The pictures of a folder, ordered by name.
+
+    Layouts:
+        flat: no labels.
+        class folders: `<class>/<picture>`; classes in the order of their names.
+        labels.json: {picture: {"index": 3, "name": "cat"}}, or {"imagenet_indices": [294]} with ImageNet's
+            classes; with {"mask": file} too where there is a folder `masks`. The pictures lie beside it or in
+            `images`.
+
+    Pictures whose header cannot be read are left out and named in `problems`; damage behind the header
+    shows as ImageError when the sample is asked for.
+
+    Args:
+        root: the folder.
+        id: of the data set.
+        title: of the data set.
+
+    Raises:
+        InputError: no such folder, no pictures in it, or a labels.json that is none.
+    """
+
+    def __init__(self, root: str | Path, id: str = "folder", title: str = "") -> None:
+        self._root = Path(root)
+        if not self._root.is_dir():
+            raise InputError(f"There is no folder {str(root)!r}: check the path.")
+        self.id, self.title = id, title or self._root.name
+        entries, self.classes = self._entries()
+        self.problems: dict[str, str] = {}
+        self._found = [entry for entry in entries if self._readable(entry)]
+        if not self._found:
+            raise InputError(
+                f"The folder {str(root)!r} holds no picture we can read ({len(self.problems)} left out): "
+                f"put {', '.join(sorted(_SUFFIXES))} files into it."
+            )
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._found)
+
+    def __getitem__(self, index: int) -> Sample:
+        """See `Dataset`."""
+        entry = self._found[index]
+        try:
+            image = decode_image(entry.file.read_bytes(), entry.name)
+            mask = None if entry.mask is None else decode_mask(entry.mask.read_bytes(), entry.mask.name)
+        except OSError as error:
+            raise ImageError(
+                f"{entry.name!r} cannot be read ({error.strerror}): check the folder."
+            ) from error
+        if mask is not None and mask.shape != (image.height, image.width):
+            given = f"{mask.shape[1]} x {mask.shape[0]} instead of {image.width} x {image.height}"
+            raise ImageError(
+                f"The mask of {entry.name!r} has {given} pixels: export it at the picture's size."
+            )
+        return Sample(image, entry.name, entry.labels, mask)
+
+    def data_hash(self) -> str:
+        """SHA-256 over names, labels and file sizes, in order; pixels are not read."""
+        digest = hashlib.sha256(json.dumps(self.classes).encode())
+        for entry in self._found:
+            sizes = [file.stat().st_size for file in (entry.file, entry.mask) if file is not None]
+            digest.update(json.dumps([entry.name, entry.labels, sizes]).encode())
+        return digest.hexdigest()
+
+    def _readable(self, entry: _Entry) -> bool:
+        try:
+            with entry.file.open("rb") as data:
+                head = data.read(_HEAD)
+                try:
+                    check_image(head, entry.name)
+                except ImageError:  # some headers are longer
+                    check_image(head + data.read(), entry.name)
+        except (ImageError, OSError) as error:
+            self.problems[entry.name] = str(error)
+            return False
+        return True
+
+    def _entries(self) -> tuple[list[_Entry], tuple[str, ...]]:
+        described = self._root / "labels.json"
+        if described.is_file():
+            return self._described(described)
+        folders = [folder for folder in _sorted(self._root) if folder.is_dir() and _pictures(folder)]
+        if folders:
+            entries = [
+                _Entry(f"{folder.name}/{file.name}", file, (label,), None)
+                for label, folder in enumerate(folders)
+                for file in _pictures(folder)
+            ]
+            return entries, tuple(folder.name for folder in folders)
+        return [_Entry(file.name, file, (), None) for file in _pictures(self._root)], ()
+
+    def _described(self, file: Path) -> tuple[list[_Entry], tuple[str, ...]]:
+        try:
+            records = json.loads(file.read_text("utf-8"))
+            if not isinstance(records, dict):
+                raise TypeError("no object at the top")
+            known = {name: record for name, record in records.items() if isinstance(record, dict)}
+            pictures = self._root / "images" if (self._root / "images").is_dir() else self._root
+            entries = [
+                _Entry(one.name, one, _labels(known.get(one.name, {})), self._mask(known.get(one.name, {})))
+                for one in _pictures(pictures)
+            ]
+        except (ValueError, TypeError, RecursionError, OSError) as error:
+            raise InputError(
+                f"{file} is no description of pictures ({error}): correct or remove it."
+            ) from error
+        return entries, _classes(known)
+
+    def _mask(self, record: dict[str, Any]) -> Path | None:
+        if "mask" not in record:
+            return None
+        file = self._root / "masks" / Path(str(record["mask"])).name  # the name alone: stay inside the folder
+        return file if file.is_file() else None
+
+
+def _sorted(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda file: file.name)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [file for file in _sorted(folder) if file.suffix.lower() in _SUFFIXES and file.is_file()]
+
+
+def _labels(record: dict[str, Any]) -> tuple[int, ...]:
+    given = record.get("imagenet_indices", [record["index"]] if "index" in record else [])
+    labels = tuple(int(label) for label in given)
+    if any(label < 0 for label in labels):
+        raise ValueError("a class index is negative")
+    return labels
+
+
+def _classes(records: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+    """ImageNet's names where the records speak of ImageNet, else the names they give."""
+    if any("imagenet_indices" in record or "wnid" in record for record in records.values()):
+        from torchvision.models import ResNet18_Weights
+
+        return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+    named = {int(r["index"]): str(r.get("name", r["index"])) for r in records.values() if "index" in r}
+    return tuple(named.get(label, f"class {label}") for label in range(max(named, default=-1) + 1))

@@ -1,0 +1,96 @@
+"""Which data sets are there, and how to open one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pruneattr_core.datasets.base import Dataset
+from pruneattr_core.datasets.cifar10 import TITLE, OriginalCifar10, PackedCifar10
+from pruneattr_core.datasets.folder import FolderDataset
+from pruneattr_core.datasets.samples import SamplePhotographs
+from pruneattr_core.datasets.shape_scenes import ShapeScenes
+from pruneattr_core.errors import InputError
+
+ENVIRONMENT = "PRUNEATTR_DATA"
+
+#: id: (folder inside the data root, title) of the data sets that are folders of pictures.
+_FOLDERS = {
+    "imagenet-samples": ("imagenet_samples", "ImageNet photographs"),
+    "davis2016": ("masks/davis2016", "DAVIS 2016 (photographs with object masks)"),
+}
+_ALWAYS: dict[str, Callable[[], Dataset]] = {"scenes": ShapeScenes, "samples": SamplePhotographs}
+
+
+def find_data_root() -> Path | None:
+    """The folder with optional data: $PRUNEATTR_DATA, else `shared/data` beside the repository, else None.
+
+    Raises:
+        InputError: $PRUNEATTR_DATA names no folder.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        if not Path(named).is_dir():
+            raise InputError(f"{ENVIRONMENT} is {named!r}, which is no folder: correct or unset it.")
+        return Path(named)
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return beside if beside.is_dir() else None
+
+
+def list_datasets(root: str | Path | None = None) -> tuple[str, ...]:
+    """Ids that `load_dataset` takes without a folder: "scenes" and "samples", then what `root` holds.
+
+    Args:
+        root: a data root; None takes `find_data_root()`.
+    """
+    base = find_data_root() if root is None else Path(root)
+    if base is None:
+        return tuple(_ALWAYS)
+    found = [name for name, (folder, _) in _FOLDERS.items() if (base / folder).is_dir()]
+    if (base / "cifar10").is_dir():
+        found.append("cifar10")
+    return (*_ALWAYS, *found)
+
+
+def load_dataset(name: str, root: str | Path | None = None, split: str = "test") -> Dataset:
+    """Open a data set; pictures are decoded when they are asked for.
+
+    Args:
+        name: "scenes", "samples", "imagenet-samples", "davis2016", "cifar10" or "folder".
+        root: for "folder" the folder itself; for the others a data root or the data set's own folder; None
+            takes `find_data_root()`. CIFAR-10 may have torchvision's layout, be packed, or be class folders.
+        split: "train" or "test", for CIFAR-10.
+
+    Raises:
+        InputError: there is no such data set, it is not where it should be, or it is damaged.
+    """
+    if name in _ALWAYS:
+        return _ALWAYS[name]()
+    if name == "folder":
+        if root is None:
+            raise InputError("Expected the path of a folder: load_dataset('folder', root).")
+        return FolderDataset(root)
+    if name != "cifar10" and name not in _FOLDERS:
+        raise InputError(
+            f"There is no data set {str(name)[:60]!r}: choose {', '.join(list_datasets())} or folder."
+        )
+    base = find_data_root() if root is None else Path(root)
+    if base is None:
+        raise InputError(
+            f"{name} needs its data: give root, or set {ENVIRONMENT} to the folder that holds it."
+        )
+    folder, title = _FOLDERS.get(name, ("cifar10", TITLE))
+    place = base / folder if (base / folder).is_dir() else base
+    return _cifar10(place, split) if name == "cifar10" else FolderDataset(place, name, title)
+
+
+def _cifar10(place: Path, split: str) -> Dataset:
+    if split not in ("train", "test"):
+        raise InputError(f"Expected the split train or test, got {split!r}.")
+    if (place / "cifar-10-batches-py").is_dir():
+        return OriginalCifar10(place, split)
+    if (place / f"{split}.npz").is_file():
+        return PackedCifar10(place / f"{split}.npz")
+    folder = place / split if (place / split).is_dir() else place
+    return FolderDataset(folder, "cifar10", f"{TITLE} ({split})")
