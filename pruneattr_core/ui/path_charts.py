@@ -1,0 +1,187 @@
+"""Plotly figures of the path pages; numbers in, figures out, no Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from pruneattr_core.render.series import QUIET, Series
+
+Array = NDArray[Any]
+_MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
+_FONT = 14
+
+
+def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin=_MARGIN,
+        font_size=_FONT,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font_size": _FONT},
+        hoverlabel_font_size=_FONT,
+        **layout,
+    )
+    figure.update_xaxes(automargin=True, tickfont_size=_FONT)
+    figure.update_yaxes(automargin=True, tickfont_size=_FONT)
+    return figure
+
+
+def heat_map(titles: Sequence[str], overlap: Array) -> go.Figure:
+    """Jaccard overlap (M, M) in [0, 1], its value written into every cell."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=overlap,
+            x=list(titles),
+            y=list(titles),
+            zmin=0,
+            zmax=1,
+            colorscale="Cividis",
+            xgap=2,
+            ygap=2,
+            colorbar={"title": {"text": "Jaccard", "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            hovertemplate="%{y} and %{x}: %{z:.4f}<extra></extra>",
+        )
+    )
+    for row, own in enumerate(titles):
+        for column, other in enumerate(titles):
+            value = overlap[row, column]
+            # Cividis turns light in its upper half.
+            ink = "#10131a" if value > 0.55 else "#ffffff"
+            figure.add_annotation(
+                x=other, y=own, text=f"{value:.2f}", showarrow=False, font={"size": _FONT + 1, "color": ink}
+            )
+    figure.update_yaxes(autorange="reversed")
+    return _framed(figure, 120 + 54 * max(3, len(titles)))
+
+
+def layer_lines(
+    layers: Sequence[str], lines: Mapping[str, Array], styles: Mapping[str, Series], reference: str
+) -> go.Figure:
+    """Jaccard overlap with `reference` per activation call; one line a method, each (calls,)."""
+    figure = go.Figure()
+    position = list(range(1, len(layers) + 1))
+    for title, values in lines.items():
+        style = styles[title]
+        figure.add_scatter(
+            x=position,
+            y=values,
+            name=title,
+            mode="lines+markers" if len(layers) < 40 else "lines",
+            line={"color": style.colour, "dash": style.dash, "width": 3},
+            marker={"symbol": style.symbol, "size": 9, "color": style.colour},
+            customdata=list(layers),
+            hovertemplate="%{customdata}: %{y:.4f}<extra>" + title + "</extra>",
+        )
+    figure.update_xaxes(title_text="activation call, first to last", tickmode="auto", nticks=12)
+    figure.update_yaxes(title_text=f"Jaccard with {reference}", range=[-0.03, 1.03])
+    return _framed(figure, 430, hovermode="closest")
+
+
+def dead_bars(
+    titles: Sequence[str], shares: Sequence[float], styles: Mapping[str, Series], base: float
+) -> go.Figure:
+    """Share of each path's neurons that were dead, in [0, 1], with the base rate of all neurons."""
+    figure = go.Figure(
+        go.Bar(
+            y=list(titles),
+            x=list(shares),
+            orientation="h",
+            marker_color=[styles[title].colour for title in titles],
+            text=[f"{share:.1%}" for share in shares],
+            textposition="outside",
+            textfont_size=_FONT + 1,
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.2%} of the path was dead<extra></extra>",
+        )
+    )
+    figure.add_vline(x=base, line={"color": QUIET, "dash": "dash", "width": 2})
+    figure.add_annotation(
+        x=base, y=1.0, yref="paper", yanchor="bottom", showarrow=False, font={"color": QUIET, "size": _FONT},
+        text=f"base rate {base:.1%}",
+    )
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.08], title_text="share of the path's neurons that were dead")
+    figure.update_yaxes(autorange="reversed")
+    framed = _framed(figure, 110 + 46 * max(3, len(titles)), showlegend=False, bargap=0.35)
+    return framed.update_layout(margin_t=34)
+
+
+def kept_bars(
+    layers: Sequence[str], kept: Array, alive: Array, style: Series, overall: float, chosen: int
+) -> go.Figure:
+    """Share kept and share alive per activation call, (calls,) each; the chosen call stands out."""
+    position = list(range(1, len(layers) + 1))
+    figure = go.Figure()
+    figure.add_bar(
+        x=position,
+        y=kept,
+        name="kept by the path",
+        marker={"color": style.colour, "opacity": [1.0 if i == chosen else 0.55 for i in range(len(layers))]},
+        customdata=list(layers),
+        hovertemplate="%{customdata}: %{y:.2%} kept<extra></extra>",
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 0.55}},
+    )
+    figure.add_scatter(
+        x=position,
+        y=alive,
+        name="alive in the original network",
+        mode="markers",
+        marker={"symbol": "line-ew-open", "size": 14, "color": QUIET, "line_width": 3},
+        customdata=list(layers),
+        hovertemplate="%{customdata}: %{y:.2%} alive<extra></extra>",
+    )
+    figure.add_hline(y=overall, line={"color": QUIET, "dash": "dash", "width": 2})
+    figure.update_xaxes(title_text="activation call, first to last", nticks=12)
+    figure.update_yaxes(title_text="share of the call's neurons", tickformat=".0%", rangemode="tozero")
+    return _framed(figure, 340, clickmode="event+select", dragmode=False, bargap=0.25)
+
+
+def channel_bars(order: Array, shares: Array, style: Series, chosen: int) -> go.Figure:
+    """Share kept per channel (C,), drawn in `order`; the chosen channel stands out."""
+    rank = list(range(1, len(order) + 1))
+    figure = go.Figure(
+        go.Bar(
+            x=rank,
+            y=shares[order],
+            marker={
+                "color": style.colour,
+                "opacity": [1.0 if channel == chosen else 0.55 for channel in order.tolist()],
+                "line_width": 0,
+            },
+            customdata=order,
+            hovertemplate="channel %{customdata}: %{y:.2%} of its positions kept<extra></extra>",
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 0.55}},
+        )
+    )
+    figure.update_xaxes(title_text="channels, most kept first", nticks=12)
+    figure.update_yaxes(title_text="share of its positions", tickformat=".0%", rangemode="tozero")
+    return _framed(figure, 300, clickmode="event+select", dragmode=False, bargap=0.1 if len(order) < 80 else 0)
+
+
+def paired_bars(
+    titles: Sequence[str], groups: Sequence[tuple[str, Sequence[float | None], Series]], unit: str
+) -> go.Figure:
+    """Published and reproduced values side by side per title; None leaves a gap."""
+    figure = go.Figure()
+    for name, values, style in groups:
+        figure.add_bar(
+            x=list(titles),
+            y=list(values),
+            name=name,
+            marker={"color": style.colour, "pattern": {"shape": "/" if style.dash == "dash" else ""}},
+            text=["" if value is None else f"{value:.1%}" for value in values],
+            textposition="outside",
+            cliponaxis=False,
+        )
+    figure.update_yaxes(title_text=unit, tickformat=".0%", rangemode="tozero")
+    return _framed(figure, 380, barmode="group", bargap=0.25)
+
+
+def asked(overlap: Array) -> Array:
+    """Fill the lower triangle of an upper-triangular (M, M) array."""
+    return np.triu(overlap) + np.triu(overlap, 1).T

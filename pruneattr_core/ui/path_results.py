@@ -1,0 +1,193 @@
+"""What the path pages compute, as values on the CPU: one input, its paths, and how they compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.pruning import pruned_gradient, pruned_logits
+from pruneattr_core.scoring import contributions
+from pruneattr_core.values import Contributions, Mode, Path
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Explicit values that name one input of one network; part of every key.
+
+    Attributes:
+        model: identifier of the card.
+        weights: SHA-256 of the weights, or the model's name before they are known.
+        image: SHA-256 of the picture.
+        target: class index, None for the predicted one.
+        device: device type.
+    """
+
+    model: str
+    weights: str
+    image: str
+    target: int | None
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What every path of an input is measured against.
+
+    Attributes:
+        scores: Taylor contributions with the dead neurons and the answer, on the CPU.
+        seconds: time of that forward and backward pass.
+    """
+
+    scores: Contributions
+    seconds: float
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons N."""
+        return sum(layer[0].numel() for layer in self.scores.layers)
+
+    @property
+    def base(self) -> float:
+        """Share of all neurons that are dead: what a random path holds."""
+        return float(self.scores.dead_fraction[0])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of scores and dead masks."""
+        return sum(layer.nbytes + dead.nbytes for layer, dead in zip(self.scores.layers, self.scores.dead, strict=True))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """M paths of one input side by side, over the network's activation calls.
+
+    Attributes:
+        overlap: (M, M) Jaccard.
+        by_layer: (M, M, calls) Jaccard per call.
+        dead: (M,) share of each path's neurons that were dead.
+        kept: (M, calls) neurons kept.
+        neurons: (calls,).
+        alive: (calls,) neurons that are not dead.
+        sparsity: (M,) really reached.
+    """
+
+    overlap: Array
+    by_layer: Array
+    dead: Array
+    kept: Array
+    neurons: Array
+    alive: Array
+    sparsity: Array
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the largest array."""
+        return int(self.by_layer.nbytes)
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Two paths cut into both, only A and only B.
+
+    Attributes:
+        counts: (3,) neurons.
+        by_layer: (3, calls) neurons.
+        maps: (3, H, W) input gradient of the network pruned to each set, signed value of largest
+            magnitude over channels.
+        logit: (3,) target logit of the zero-mode network on each set.
+        original: target logit of the original network.
+    """
+
+    counts: Array
+    by_layer: Array
+    maps: Array
+    logit: Array
+    original: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the maps."""
+        return int(self.maps.nbytes)
+
+
+def ground_of(model: nn.Module, inputs: Tensor, target: int | None) -> Ground:
+    """Score one input (1, C, H, W) by Taylor; raises as `contributions`."""
+    start = time.perf_counter()
+    scores = contributions(model, inputs, target, "taylor")
+    seconds = time.perf_counter() - start
+    return Ground(on_cpu(scores), seconds)
+
+
+def on_cpu(scores: Contributions) -> Contributions:
+    """The same values in plain memory order on the CPU."""
+
+    def plain(layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(layer.detach().cpu().contiguous() for layer in layers)
+
+    return Contributions(
+        scores.names, plain(scores.layers), plain(scores.dead), scores.target.cpu(), scores.logits.cpu(), scores.method
+    )
+
+
+def compare(paths: Sequence[Path], dead: Sequence[Tensor]) -> Comparison:
+    """Overlaps, dead shares and where the paths live.
+
+    Args:
+        paths: of one input each, over the same calls.
+        dead: bool (1, *shape) per call.
+    """
+    count, calls = len(paths), len(dead)
+    by_layer, both = np.ones((count, count, calls)), np.zeros((count, count))
+    kept = np.array([path.kept[:, 0].tolist() for path in paths])
+    for i in range(count):
+        for j in range(i, count):
+            shared = (paths[i] & paths[j]).kept[:, 0].numpy()
+            either = kept[i] + kept[j] - shared
+            by_layer[i, j] = by_layer[j, i] = np.where(either == 0, 1.0, shared / np.maximum(either, 1))
+            total = either.sum()
+            both[i, j] = both[j, i] = 1.0 if total == 0 else shared.sum() / total
+    neurons = np.array(paths[0].neurons)
+    return Comparison(
+        overlap=both,
+        by_layer=by_layer,
+        dead=np.array([float(path.dead_share(dead)[0]) for path in paths]),
+        kept=kept,
+        neurons=neurons,
+        alive=neurons - np.array([int(layer.sum()) for layer in dead]),
+        sparsity=np.array([float(path.sparsity[0]) for path in paths]),
+    )
+
+
+def cut(model: nn.Module, inputs: Tensor, target: int, a: Path, b: Path, mode: Mode) -> Sets:
+    """Maps and answers of the neurons kept by both paths, only by `a` and only by `b`.
+
+    Args:
+        model: network in eval mode.
+        inputs: (1, C, H, W) on its device.
+        target: class index.
+        a: path of this input.
+        b: another one.
+        mode: "zero" or "freeze", of the maps.
+    """
+    label = torch.tensor([target], device=inputs.device)
+    counts, layers, maps, logits = [], [], [], []
+    for part in (a & b, a - b, b - a):
+        masks = part.to(inputs.device).layers
+        gradient, _ = pruned_gradient(model, inputs, label, masks, mode)
+        counts.append(int(part.kept.sum()))
+        layers.append(part.kept[:, 0].tolist())
+        maps.append(collapse(gradient, "signed_max")[0].cpu().numpy())
+        logits.append(float(pruned_logits(model, inputs, masks)[0, target]))
+    with torch.inference_mode():
+        original = float(model(inputs)[0, target])
+    return Sets(np.array(counts), np.array(layers), np.stack(maps), np.array(logits), original)
