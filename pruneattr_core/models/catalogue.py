@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.models.architectures import ResNet8, ScenesNet
+from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.models.cards import ASSETS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
 from pruneattr_core.scenes import SHAPES
@@ -24,8 +24,8 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _BUNDLED = (
     ModelCard(
         id="scenes-net",
-        title="ScenesNet on shape scenes",
-        architecture="ScenesNet",
+        title="SceneNet on shape scenes",
+        architecture="SceneNet",
         kind="bundled",
         classes=SHAPES,
         size=(128, 128),
@@ -73,7 +73,7 @@ _LOCAL = tuple(
 CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_LOCAL)}
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
-    "scenes-net": partial(ScenesNet, len(SHAPES)),
+    "scenes-net": partial(SceneNet, len(SHAPES)),
     "resnet8-cifar10": ResNet8,
     **{f"cifar-resnet{depth}": partial(CifarResNet, (depth - 2) // 6) for depth in (20, 32, 44, 56)},
 }
