@@ -30,7 +30,7 @@ class PackedCifar10:
 
     def __init__(self, file: Path) -> None:
         try:
-            with np.load(file, allow_pickle=False) as packed:
+            with file.open("rb") as data, np.load(data, allow_pickle=False) as packed:
                 self._header = packed["header"].tobytes()
                 self._data = packed["data"]
                 self._offsets, self._labels = packed["offsets"], packed["labels"]
