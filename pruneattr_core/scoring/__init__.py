@@ -11,13 +11,18 @@ from pruneattr_core.checks import Target, check_inputs, check_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import chunks
+from pruneattr_core.scoring.intgrad import intgrad, intgrad_uniform
 from pruneattr_core.scoring.taylor import taylor
 from pruneattr_core.values import Contributions
 
 #: Scores one memory-bounded part of a batch: (model, inputs, target, steps) -> Contributions.
 Scorer = Callable[[nn.Module, Tensor, Tensor | None, int], Contributions]
 
-METHODS: dict[str, Scorer] = {"taylor": taylor}
+METHODS: dict[str, Scorer] = {
+    "taylor": taylor,
+    "intgrad": intgrad,
+    "intgrad_uniform": intgrad_uniform,
+}
 
 
 def contributions(
@@ -29,8 +34,10 @@ def contributions(
         model: classifier in eval mode; left untouched.
         inputs: normalised batch (B, C, H, W).
         target: None for the predicted class; int, list or tensor as in Captum.
-        method: a key of `METHODS`: "taylor" is NeuronMCT, |activation x gradient| (PG2 eq. 3).
-        steps: nodes of the integral; methods without one ignore it.
+        method: a key of `METHODS`: "taylor" is NeuronMCT, |activation x gradient| (PG2 eq. 3);
+            "intgrad" is NeuronIntGrad (SCP eq. 4) by Gauss-Legendre, "intgrad_uniform" by the papers' rule.
+        steps: accuracy of the integral in steps of the papers' uniform rule ("intgrad" reaches it with
+            ceil(sqrt(steps)) nodes); methods without an integral ignore it.
 
     Returns:
         Scores per activation call, (B, *shape), >= 0.

@@ -1,0 +1,167 @@
+"""Distillation guided routing: a gate on every neuron, trained to keep the answer with few gates (SCP eq. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core import tape
+from pruneattr_core.checks import check_inputs
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import bytes_each
+from pruneattr_core.runtime import chunks
+from pruneattr_core.values import Path, masks_at
+
+Init = Literal["one", "random"]
+Progress = Callable[[int, int], None]
+
+# Hyper-parameters of the authors' released code.
+ITERATIONS = 1000
+LEARNING_RATE = 0.01
+MOMENTUM = 0.9
+GAMMA = 0.01
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Trained gates.
+
+    Attributes:
+        names: one name per activation call.
+        layers: (B, *shape) per call, >= 0.
+        loss: (B,) at the iterate taken.
+        iteration: (B,) int64, which iterate that was.
+        kept_prediction: (B,) bool; where False no iterate kept the predicted class, and the last was taken.
+        settings: how they were trained; JSON values only.
+    """
+
+    names: tuple[str, ...]
+    layers: tuple[Tensor, ...]
+    loss: Tensor
+    iteration: Tensor
+    kept_prediction: Tensor
+    settings: dict[str, Any]
+
+    def paths(self, sparsities: Sequence[float]) -> list[Path]:
+        """Keep gates > percentile. Many gates end at exactly 0 and go together: see `Path.sparsity`."""
+        return [
+            Path(self.names, masks, {**self.settings, "sparsity": float(sparsity), "ties": "drop"})
+            for sparsity, masks in zip(sparsities, masks_at(self.layers, sparsities), strict=True)
+        ]
+
+
+def dgr_gates(
+    model: nn.Module,
+    inputs: Tensor,
+    init: Init = "one",
+    seed: int = 0,
+    iterations: int = ITERATIONS,
+    progress: Progress | None = None,
+) -> Gates:
+    """Minimise CE(softmax f(x), f(x; lambda * a)) + gamma * sum |lambda| over gates lambda >= 0 of each image.
+
+    Plain SGD with momentum, gates clamped at 0 after every step; of all iterates that keep the predicted class
+    the one of smallest loss is taken, iterate 0 being the start. Images of a batch are independent. The target
+    plays no part: the whole softmax is distilled. About `iterations` forward and backward passes.
+
+    Args:
+        model: classifier in eval mode; left untouched.
+        inputs: normalised batch (B, C, H, W).
+        init: "one" starts all gates at 1, "random" uniformly in [0, 1), the same start for every image of the
+            batch, drawn call by call from numpy's legacy generator as in the released code.
+        seed: of the random start.
+        iterations: iterates looked at, >= 1.
+        progress: called with (iterations done, all, over the parts of the batch); may raise to stop.
+
+    Raises:
+        InputError: unknown init, iterations < 1 or inputs the model cannot take.
+        ModelError: a network without activations, or in training mode.
+    """
+    if init not in ("one", "random"):
+        raise InputError(f'Expected init "one" or "random", got {init!r}.')
+    if iterations < 1:
+        raise InputError(f"Expected iterations >= 1, got {iterations!r}.")
+    inputs = check_inputs(model, inputs)
+    # Gates, velocities, gradients and best gates come on top of the pass itself.
+    slices = list(chunks(len(inputs), 2 * bytes_each(inputs), inputs))
+    parts = []
+    for k, part in enumerate(slices):
+        tick = None
+        if progress is not None:
+            tick = lambda done, k=k: progress(k * iterations + done, len(slices) * iterations)  # noqa: E731
+        parts.append(_train(model, inputs[part], init, seed, iterations, tick))
+    names = parts[0][0]
+    layers, loss, iteration, kept = zip(*(part[1:] for part in parts), strict=True)
+    settings: dict[str, Any] = {"method": "dgr_init1" if init == "one" else "dgr_random"}
+    settings |= {"iterations": iterations, "lr": LEARNING_RATE, "momentum": MOMENTUM, "gamma": GAMMA}
+    if init == "random":
+        settings["seed"] = seed
+    return Gates(
+        names,
+        tuple(torch.cat(layer) for layer in zip(*layers, strict=True)),
+        torch.cat(loss),
+        torch.cat(iteration),
+        torch.cat(kept),
+        settings,
+    )
+
+
+def _train(
+    model: nn.Module,
+    inputs: Tensor,
+    init: Init,
+    seed: int,
+    iterations: int,
+    tick: Callable[[int], None] | None,
+) -> tuple[tuple[str, ...], list[Tensor], Tensor, Tensor, Tensor]:
+    with torch.inference_mode(False), torch.no_grad():
+        record = tape.run(model, inputs.clone())
+        names, wanted, label = record.names, record.logits.softmax(1), record.logits.argmax(1)
+        gates = _start(record.activations, init, seed)
+        del record
+        speed = [torch.zeros_like(gate) for gate in gates]
+        best = [gate.clone() for gate in gates]
+    smallest = torch.full((len(inputs),), torch.inf, dtype=inputs.dtype, device=inputs.device)
+    taken = torch.full((len(inputs),), -1, device=inputs.device)
+    for iteration in range(iterations):
+        with torch.inference_mode(False), torch.enable_grad():
+            for gate in gates:
+                gate.requires_grad_()
+            logits = tape.run(model, inputs.clone(), lambda i, a: a * gates[i]).logits
+            answer = -(wanted * logits.log_softmax(1)).sum(1)
+            size = torch.stack([gate.abs().flatten(1).sum(1) for gate in gates]).sum(0)
+            loss = answer + GAMMA * size
+            gradients = torch.autograd.grad(loss.sum(), gates)
+        with torch.no_grad():
+            loss = loss.detach()
+            better = (logits.argmax(1) == label) & (loss < smallest)
+            if bool(better.any()) or iteration == iterations - 1:
+                # Without any iterate that keeps the prediction, the last one is what there is.
+                take = better | ((taken < 0) if iteration == iterations - 1 else False)
+                for kept, gate in zip(best, gates, strict=True):
+                    kept[take] = gate[take]
+                smallest = torch.where(take, loss, smallest)
+                taken = torch.where(better, iteration, taken)
+            for gate, velocity, gradient in zip(gates, speed, gradients, strict=True):
+                velocity.mul_(MOMENTUM).add_(gradient)
+                gate.sub_(velocity, alpha=LEARNING_RATE).clamp_(min=0)
+        if tick is not None:
+            tick(iteration + 1)
+    kept_prediction = taken >= 0
+    return names, best, smallest, torch.where(kept_prediction, taken, iterations - 1), kept_prediction
+
+
+def _start(activations: Sequence[Tensor], init: Init, seed: int) -> list[Tensor]:
+    if init == "one":
+        return [torch.ones_like(a) for a in activations]
+    generator = np.random.RandomState(seed)  # noqa: NPY002 - the released code's stream
+    gates = []
+    for activation in activations:
+        start = torch.from_numpy(generator.uniform(0, 1, tuple(activation.shape[1:])))
+        gates.append(torch.empty_like(activation).copy_(start.to(activation).expand_as(activation)))
+    return gates

@@ -1,0 +1,120 @@
+"""GreedyPruning: paths from the pruning objective, one small removal at a time (SCP algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core.checks import Target, check_inputs, check_target
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import Graph
+from pruneattr_core.pruning import zero_gate
+from pruneattr_core.scoring.taylor import taylor_scores
+from pruneattr_core.values import Path
+
+Progress = Callable[[int, int], None]
+
+#: Fraction of all neurons removed per iteration, as in the released code.
+STEP = 0.01
+
+
+def greedy_paths(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Target = None,
+    sparsities: Sequence[float] = (0.9,),
+    step: float = STEP,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Repeat: score |a_j * df/da_j| on the network pruned so far, remove the lowest that are not dead in it.
+
+    A neuron that the pruning so far has silenced counts as dead and is never removed, so paths drift to neurons
+    that do nothing, and a high sparsity may be out of reach: `Path.sparsity` tells what was reached. Removed
+    neurons stay removed (the released code revives them and keeps 70 to 80 %).
+
+    Args:
+        model: classifier in eval mode; left untouched.
+        inputs: normalised batch (B, C, H, W); equals its single images.
+        target: None for the predicted class; int, list or tensor as in Captum.
+        sparsities: fractions of all neurons to remove, in [0, 1]; all come from one run, so they nest.
+        step: fraction of all neurons removed per iteration, in (0, 1].
+        progress: called with (percent of the way, 100) over all images; may raise to stop.
+
+    Returns:
+        One path per sparsity; meta holds method, sparsity (requested), step and iterations per image.
+
+    Raises:
+        InputError: a sparsity or step out of range, or inputs the model cannot take.
+        TargetError: a target out of range.
+        ModelError: a network without activations, or in training mode.
+    """
+    if not 0 < step <= 1:
+        raise InputError(f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}.")
+    if not sparsities or not all(0 <= s <= 1 for s in sparsities):
+        raise InputError(f"Expected sparsities in [0, 1], got {list(sparsities)!r}.")
+    inputs = check_inputs(model, inputs)
+    chosen = check_target(target, len(inputs))
+    images = []
+    for image in range(len(inputs)):
+        own = None if chosen is None else chosen[image : image + 1]
+        tick = None
+        if progress is not None:
+            tick = lambda share, i=image: progress(int(100 * (i + share) / len(inputs)), 100)  # noqa: E731
+        images.append(_one(model, inputs[image : image + 1], own, sorted(set(sparsities)), step, tick))
+    paths = []
+    for sparsity in sparsities:
+        each = [image[sparsity] for image in images]
+        names, iterations = each[0][0], [one[2] for one in each]
+        meta: dict[str, Any] = {"method": "greedy", "sparsity": float(sparsity), "step": step}
+        meta["iterations"] = iterations
+        layers = tuple(torch.cat(layer) for layer in zip(*(one[1] for one in each), strict=True))
+        paths.append(Path(names, layers, meta))
+    return paths
+
+
+def _one(
+    model: nn.Module,
+    image: Tensor,
+    target: Tensor | None,
+    sparsities: Sequence[float],
+    step: float,
+    tick: Callable[[float], None] | None,
+) -> dict[float, tuple[tuple[str, ...], list[Tensor], int]]:
+    """Sparsity -> (names, masks, iterations) of one image."""
+    graph = Graph(model, image, target, to_input=False)
+    masks = [torch.ones_like(a, dtype=torch.bool) for a in graph.record.activations]
+    names, target = graph.record.names, graph.target
+    total = sum(mask.numel() for mask in masks)
+    found, removed, iterations = {}, 0, 0
+    for sparsity in sparsities:
+        goal = round(sparsity * total)
+        while removed < goal:
+            gone = _remove(graph, masks, min(max(1, round(step * total)), goal - removed))
+            if not gone:
+                break
+            removed, iterations = removed + gone, iterations + 1
+            graph = Graph(model, image, target, gate=zero_gate(masks), to_input=False)
+            if tick is not None:
+                tick(removed / max(1, round(sparsities[-1] * total)))
+        found[sparsity] = (names, [mask.clone() for mask in masks], iterations)
+    return found
+
+
+def _remove(graph: Graph, masks: Sequence[Tensor], count: int) -> int:
+    """Remove in `masks` up to `count` neurons of the lowest score that are alive; how many went."""
+    alive = [a.detach() != 0 for a in graph.record.activations]
+    scores = torch.cat([s[on] for s, on in zip(taylor_scores(graph), alive, strict=True)])
+    if not len(scores):
+        return 0
+    count = min(count, len(scores))
+    going = torch.zeros_like(scores, dtype=torch.bool)
+    going[scores.topk(count, largest=False, sorted=False).indices] = True
+    start = 0
+    for mask, on in zip(masks, alive, strict=True):
+        size = int(on.sum())
+        mask[on] = ~going[start : start + size]
+        start += size
+    return count
