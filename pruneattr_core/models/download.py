@@ -68,7 +68,8 @@ def _transfer(url: str, part: Path, progress: Callable[[int, int], None] | None)
     """Copy `url` to `part` and return the SHA-256 of what arrived."""
     request = urllib.request.Request(url, headers={"User-Agent": "pruneattr"})
     digest, done = hashlib.sha256(), 0
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, part.open("wb") as out:
+    opener = urllib.request.build_opener()  # urlopen would keep the first call's proxies for good
+    with opener.open(request, timeout=TIMEOUT) as answer, part.open("wb") as out:
         total = int(answer.headers.get("Content-Length") or 0)
         while block := answer.read(_CHUNK):
             out.write(block)
