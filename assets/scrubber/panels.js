@@ -26,15 +26,17 @@ function addPanel(state, host, title, kind) {
   frame.tabIndex = 0;
   frame.style.aspectRatio = `${header.width} / ${header.height}`;
   frame.setAttribute('role', 'group');
-  frame.setAttribute('aria-label', `${title}: plus and minus zoom, arrows move, 0 resets`);
+  frame.setAttribute('aria-label', `${title}: plus and minus zoom, arrows move, 0 resets; Ctrl and wheel zooms too`);
   canvas.width = header.width; canvas.height = header.height;
   canvas.setAttribute('role', 'img');
   canvas.dataset.panel = kind;
   const cross = document.createElement('i');
   cross.className = 'cross';
-  frame.append(canvas, cross); figure.append(caption, frame); host.append(figure);
+  const readout = document.createElement('output');
+  readout.className = 'readout';
+  frame.append(canvas, cross, readout); figure.append(caption, frame); host.append(figure);
   const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height);
-  const panel = {figure, frame, canvas, cross, context, image, pixels: new Uint32Array(image.data.buffer), title};
+  const panel = {figure, frame, canvas, cross, readout, context, image, pixels: new Uint32Array(image.data.buffer), title};
   listen(state, panel);
   return panel;
 }
@@ -66,7 +68,7 @@ function drawPanels(state, {low, high, share}) {
 function overlayAlpha(header, opacity) {
   return Uint16Array.from({length: 256}, (_, code) => {
     const strength = header.signed ? Math.min(1, Math.abs(code - 128) / 127) : code / 255;
-    return Math.round(256 * opacity * Math.sqrt(strength));
+    return Math.round(256 * opacity * strength ** .8);
   });
 }
 
@@ -122,7 +124,7 @@ function listen(state, panel) {
       applyView(state);
     }
     if (before) touches.set(event.pointerId, event);
-    state.pixel = {x: Math.floor(x * state.header.width), y: Math.floor(y * state.header.height)};
+    state.pixel = {panel, x: Math.floor(x * state.header.width), y: Math.floor(y * state.header.height)};
     showPixel(state);
   });
   for (const name of ['pointerup', 'pointercancel']) frame.addEventListener(name, event => touches.delete(event.pointerId));
@@ -144,18 +146,20 @@ function listen(state, panel) {
 function showPixel(state) {
   const {pixel, header, panels, view, level, values, frame} = state, {width: w, height: h} = header;
   const inside = pixel && pixel.x >= 0 && pixel.y >= 0 && pixel.x < w && pixel.y < h;
-  for (const {cross} of panels.all) {
+  for (const {cross, readout} of panels.all) {
+    readout.textContent = '';
     cross.hidden = !inside;
     if (!inside) continue;
     cross.style.left = `${(((pixel.x + .5) / w - view.x) * view.zoom + .5) * 100}%`;
     cross.style.top = `${(((pixel.y + .5) / h - view.y) * view.zoom + .5) * 100}%`;
     cross.style.width = `${view.zoom / w * 100}%`;
   }
-  const text = !inside ? '' : header.plane_names.map((name, plane) => {
+  if (!inside) return;
+  const text = header.plane_names.map((name, plane) => {
     const code = values[level * frame + (plane * h + pixel.y) * w + pixel.x];
     const beyond = code === 255 || (header.signed && code <= 1) ? 'beyond ' : '';
     const value = decodeValue(header, level, code);
     return `${header.planes > 1 ? `${name} ` : ''}${beyond}${header.signed ? signedNumber(value) : amount(value)}`;
   }).join(', ');
-  state.onPixel?.(inside ? `Pixel ${pixel.x}, ${pixel.y}: ${text} ${header.unit}` : '');
+  pixel.panel.readout.textContent = `${text} at ${pixel.x}, ${pixel.y}`;
 }

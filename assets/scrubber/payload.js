@@ -26,11 +26,13 @@ function decodeValue(header, level, code) {
 }
 
 // Track position u in [0, 1] -> the two levels around it, the share of the second, the nearest level.
-function around(levels, u) {
+// Neurons of zero contribution all go at once: nothing lies between level 0 and the quiet share.
+function around(levels, u, quiet) {
   let low = 0;
   while (low < levels.length - 2 && levels[low + 1].at <= u) low++;
   const high = Math.min(low + 1, levels.length - 1), gap = levels[high].at - levels[low].at;
-  const share = gap > 0 ? Math.min(1, Math.max(0, (u - levels[low].at) / gap)) : 0;
+  const linear = gap > 0 ? Math.min(1, Math.max(0, (u - levels[low].at) / gap)) : 0;
+  const share = low === 0 && quiet ? +(linear > .25) : linear;
   return {low, high, share, nearest: share < .5 ? low : high};
 }
 

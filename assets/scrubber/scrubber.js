@@ -37,12 +37,17 @@ function show(state, decoded) {
   root.querySelector('.scrubber').dataset.ready = header.id;
 }
 
+// A draw may be waiting for the next screen frame, so the position, not the level drawn last, says where we are.
+const nearestLevel = state => around(state.header.levels, state.u, state.header.quiet_at).nearest;
+
 const nearestSparsity = (levels, sparsity) => levels.reduce((best, level, k) =>
   Math.abs(level.sparsity - sparsity) < Math.abs(levels[best].sparsity - sparsity) ? k : best, 0);
 
 function layOut(state) {
   drawTrack(state); layMarks(state); drawCurve(state);
-  if (state.level >= 0) { const u = state.u; state.u = -1; setPosition(state, u); }
+  if (state.level < 0) return;
+  moveCursor(state, state.u, state.level);
+  showLevel(state);
 }
 
 function wire(state) {
@@ -72,12 +77,10 @@ function wire(state) {
   $('.curve').addEventListener('pointerdown', event => {
     if (!state.place) return;
     const box = $('.curve').getBoundingClientRect();
-    const {nearest} = around(state.header.levels, (event.clientX - box.left - PAD) / (box.width - 2 * PAD));
+    const {nearest} = around(state.header.levels, (event.clientX - box.left - PAD) / (box.width - 2 * PAD), state.header.quiet_at);
     jump(state, nearest);
   });
   state.onView = zoom => { $('[data-zoom=reset]').textContent = `${zoom.toFixed(zoom < 10 && zoom % 1 ? 1 : 0)}×`; };
-  state.onPixel = text => { $('.pixel').textContent = text || 'Point at a picture for the value there; Ctrl and wheel, or a pinch, zooms.'; };
-  state.onPixel('');
   new ResizeObserver(() => { if (state.header && state.width !== $('.board').clientWidth) { state.width = $('.board').clientWidth; layOut(state); } }).observe($('.board'));
 }
 
@@ -93,9 +96,9 @@ function fromSlider(state) {
 
 function onKey(state, event) {
   if (!state.header || event.ctrlKey || event.metaKey || event.altKey || state.axis !== 'sparsity') return;
-  const {levels, marks} = state.header, last = levels.length - 1, places = [...new Set(marks.map(mark => mark.level))].sort((a, b) => a - b);
-  const next = {ArrowRight: state.level + 1, ArrowUp: state.level + 1, ArrowLeft: state.level - 1, ArrowDown: state.level - 1, Home: 0, End: last,
-    PageUp: places.find(level => level > state.level) ?? last, PageDown: places.findLast(level => level < state.level) ?? 0}[event.key];
+  const {levels, marks} = state.header, last = levels.length - 1, level = nearestLevel(state), places = [...new Set(marks.map(mark => mark.level))].sort((a, b) => a - b);
+  const next = {ArrowRight: level + 1, ArrowUp: level + 1, ArrowLeft: level - 1, ArrowDown: level - 1, Home: 0, End: last,
+    PageUp: places.find(place => place > level) ?? last, PageDown: places.findLast(place => place < level) ?? 0}[event.key];
   if (next === undefined) return;
   event.preventDefault();
   jump(state, Math.min(last, Math.max(0, next)));
@@ -128,11 +131,11 @@ function setPosition(state, u, moveThumb = true) {
 }
 
 function redraw(state) {
-  const place = around(state.header.levels, state.u), {root} = state;
+  const place = around(state.header.levels, state.u, state.header.quiet_at), {root} = state;
   state.shown = state.u;
   drawPanels(state, place);
   moveCursor(state, state.u, place.nearest);
-  const between = place.share > .02 && place.share < .98 && state.header.levels[place.low].sparsity >= state.header.quiet;
+  const between = place.share > .02 && place.share < .98;
   root.querySelector('.interpolated').hidden = !between;
   if (place.nearest !== state.level) { state.level = place.nearest; showLevel(state); }
 }
@@ -179,7 +182,7 @@ function jump(state, level) {
 // What stays on screen is a real level, never a blend.
 function settle(state) {
   if (!state.header) return;
-  state.u = state.header.levels[state.level].at;
+  state.u = state.header.levels[nearestLevel(state)].at;
   if (state.axis === 'sparsity') state.root.querySelector('.slider').value = Math.round(1000 * state.u);
   redraw(state);
   describe(state);

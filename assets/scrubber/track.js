@@ -16,7 +16,7 @@ function brokenZones(levels) {
   const zones = [];
   levels.forEach((level, k) => {
     if (level.answer === levels[0].answer) return;
-    const from = k ? (levels[k - 1].at + level.at) / 2 : 0, to = k + 1 < levels.length ? (levels[k + 1].at + level.at) / 2 : 1;
+    const from = (levels[k - 1].at + level.at) / 2, to = k + 1 < levels.length ? (levels[k + 1].at + level.at) / 2 : 1;
     const last = zones.at(-1);
     if (last && last.to === from) { last.to = to; last.answers.add(level.answer); }
     else zones.push({from, to, answers: new Set([level.answer])});
@@ -87,7 +87,9 @@ function drawCurve(state) {
     shape(svg, 'line', {class: 'grid', x1: PAD, x2: width - PAD, y1: y(value), y2: y(value)});
   }
   const line = (name, value) => {
-    shape(svg, 'path', {class: name, d: levels.map((l, k) => `${k ? 'L' : 'M'}${x(l.at).toFixed(1)},${y(value(l)).toFixed(1)}`).join('')});
+    const points = levels.map(level => [x(level.at), y(value(level))]);
+    if (header.quiet_at) points.splice(1, 0, [x(0), points[1][1]]);          // a step, see around()
+    shape(svg, 'path', {class: name, d: 'M' + points.map(point => point.map(v => v.toFixed(1)).join(',')).join('L')});
   };
   line('change', level => level.change);
   line('chance', level => level.target_probability);

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from torch import nn
 
-from pruneattr_core.models import load_model, model_card
+from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.runtime import device_for
 from pruneattr_core.ui.payload import Look, payload_of
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.sweeps import Explained, Question, answer, explain_levels
+from pruneattr_core.ui.sweeps import Answer, Explained, Question, answer, explain_levels
 from pruneattr_core.ui.worker import Job, Shelf, Worker
 
 #: Bytes of sweeps kept for all sessions together.
@@ -37,33 +36,27 @@ class Engine:
         self.worker = Worker(Shelf(RESULT_BYTES, lambda value: int(value.nbytes)))
         self.models = Shelf(MODELS_KEPT)
 
-    def model(self, name: str, job: Job) -> nn.Module:
-        """A frozen network, from the shelf or loaded; to be called on the worker's thread."""
-        kept: nn.Module | None = self.models.get(name)
+    def model(self, name: str, job: Job) -> tuple[nn.Module, str]:
+        """A frozen network and the hash of its weights, from the shelf or loaded; for the worker's thread."""
+        kept: tuple[nn.Module, str] | None = self.models.get(name)
         if kept is None:
             job.note = f"Loading {model_card(name).title}"
-            kept = load_model(name, device=str(self.device), progress=job.tick)
+            network = load_model(name, device=str(self.device), progress=job.tick)
+            kept = network, weights_hash(network)
             self.models.put(name, kept)
         job.note, job.done, job.total = "", 0, 1
         return kept
 
-    def question(
-        self, model: str, picture: Picture, target: int | None, mode: str, contribution: str, calibrated: float | None
-    ) -> Question:
-        """The key of a sweep."""
-        weights = model_card(model).weights_sha256 or model
-        return Question(model, weights, picture.sha256, target, mode, contribution, calibrated, self.device.type)
-
-    def probabilities(self, model: str, picture: Picture, show: Callable[[Job, int], None]) -> NDArray[Any]:
-        """What the original network answers: softmax probabilities (classes,)."""
+    def answer(self, model: str, picture: Picture, show: Callable[[Job, int], None]) -> Answer:
+        """What the original network says about a picture."""
         card = model_card(model)
 
-        def work(job: Job) -> NDArray[Any]:
-            network = self.model(model, job)
-            return answer(network, card.preprocess(picture.image).to(self.device))
+        def work(job: Job) -> Answer:
+            network, weights = self.model(model, job)
+            return answer(network, card.preprocess(picture.image).to(self.device), weights)
 
         key = ("answer", model, card.weights_sha256, picture.sha256, self.device.type)
-        found: NDArray[Any] = self.worker.run(key, work, show)
+        found: Answer = self.worker.run(key, work, show)
         return found
 
     def sweep(self, question: Question, picture: Picture, show: Callable[[Job, int], None]) -> Explained:
@@ -71,7 +64,7 @@ class Engine:
         card = model_card(question.model)
 
         def work(job: Job) -> Explained:
-            network = self.model(question.model, job)
+            network, _ = self.model(question.model, job)
             job.note = "Scoring neurons and pruning level by level"
             return explain_levels(network, card.preprocess(picture.image).to(self.device), question, job.tick)
 

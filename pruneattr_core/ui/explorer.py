@@ -32,8 +32,8 @@ FIELDS = (
     Field("collapse", "signed_max", one_of(COLLAPSES), "the collapse"),
     Field("sign", "signed", one_of(SIGNS), "the sign"),
     Field("clip", 99.5, lambda text: CLIPS[CLIPS.index(float(text))], "the clip percentile", lambda v: f"{v:g}"),
-    Field("scale", "shared", one_of(_SCALES), "the scale"),
-    Field("colours", "", one_of(COLOUR_MAPS), "the colour map"),
+    Field("scale", "own", one_of(_SCALES), "the scale"),
+    Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
     Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.6g}"),
 )
 _KEEP = {"persist_state": "session"}
@@ -43,27 +43,28 @@ def draw(chosen: shell.Selection) -> None:
     """The page."""
     for text in adopt(FIELDS):
         st.warning(text, icon=":material/link_off:")
-    st.markdown("## Threshold explorer")
     look = _choices()
+    publish(FIELDS)
     with guarded():
-        calibrated = calibrated_sparsity(chosen.card.weights_sha256)
-        question = engine().question(
-            chosen.card.id,
-            chosen.picture,
-            chosen.target,
-            st.session_state["mode"],
-            st.session_state["contribution"],
-            calibrated,
+        question = Question(
+            model=chosen.card.id,
+            weights=chosen.answer.weights,
+            image=chosen.picture.sha256,
+            target=chosen.target,
+            mode=st.session_state["mode"],
+            contribution=st.session_state["contribution"],
+            calibrated=calibrated_sparsity(chosen.answer.weights),
+            device=engine().device.type,
         )
         waiting = Waiting(height=520)
         sweep = engine().sweep(question, chosen.picture, waiting)
         waiting.clear()
-        publish(FIELDS)
         _scrub(chosen, question, sweep, look)
 
 
 def _choices() -> Look:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.markdown("## Threshold explorer")
         st.segmented_control(
             "Pruned neurons",
             list(MODES),

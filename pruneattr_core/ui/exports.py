@@ -51,7 +51,7 @@ def record(
         "model": {
             "id": card.id,
             "weights": card.weights,
-            "weights_sha256": card.weights_sha256,
+            "weights_sha256": question.weights,
             "input_size": list(card.size),
             "mean": list(card.mean),
             "std": list(card.std),

@@ -40,7 +40,7 @@ class Look:
     collapse: str = "signed_max"
     sign: str = "signed"
     clip: float = 99.5
-    shared: bool = True
+    shared: bool = False
     colours: str = "blue-orange"
 
     @property
@@ -133,7 +133,7 @@ def payload_of(
         "lut": colour_table(look.colours).ravel().tolist(),
         "levels": levels,
         "quiet": sweep.quiet,
-        "quiet_at": positions([sweep.quiet, max(sparsity)], sweep.quiet)[0],
+        "quiet_at": at[1] if sweep.quiet > 0.02 else 0,
         "marks": [asdict(preset) for preset in presets(sparsity, sweep.quiet, change, calibrated)],
         "strip": strip(sparsity, sweep.quiet),
         "classes": {index: classes[index] for index in named},
@@ -165,8 +165,8 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale]) -> str:
     parts = []
     if sweep.quiet > 0.02:
         parts.append(
-            f"Shaded on the left: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute "
-            "nothing to this answer, so no map changes below that."
+            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute nothing to this "
+            "answer. They go all at once, so no map changes inside the shade."
         )
     if mode == "freeze":
         parts.append(

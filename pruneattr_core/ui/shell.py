@@ -15,6 +15,7 @@ from pruneattr_core.ui import exports, pictures
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.sweeps import Answer
 from pruneattr_core.ui.state import Field, adopt, complaint, number, one_of, publish, restore
 
 #: Index in the target select box that stands for "the predicted class".
@@ -24,8 +25,11 @@ _CHOSEN = "_selection"
 
 #: The model of the first view; without its weights, the first model that is on this machine.
 FIRST_MODEL = "scenes-net"
-SOURCE_TITLES = {"scenes": "Shape scenes (made here)", "samples": "Sample photographs", "upload": "Your upload"}
+WELL_KNOWN = tuple(
+    f"torchvision/{name}" for name in ("resnet50", "vgg16", "squeezenet1_1", "resnet18", "vit_b_16", "densenet121")
+)
 #: Which pictures suit a model when it is chosen.
+PHOTOGRAPHS = ("imagenet-samples", "samples")
 NATURAL_SOURCE = {"scenes-net": "scenes", "resnet8-cifar10": "cifar10"}
 
 
@@ -37,13 +41,13 @@ class Selection:
         card: the model.
         picture: the picture.
         target: class index, None for the predicted one.
-        probabilities: (classes,) of the original network.
+        answer: of the original network, with the hash of its weights.
     """
 
     card: ModelCard
     picture: Picture
     target: int | None
-    probabilities: NDArray[Any]
+    answer: Answer
 
 
 def _model(text: str) -> str:
@@ -70,18 +74,26 @@ FIELDS = (
 )
 
 
+def models() -> list[str]:
+    """All models that can be chosen: those on this machine first, then well-known ones, then the rest."""
+
+    def rank(name: str) -> tuple[bool, int]:
+        known = WELL_KNOWN.index(name) if name in WELL_KNOWN else len(WELL_KNOWN)
+        return not model_card(name).available_offline(), known
+
+    return sorted(list_models(), key=rank)
+
+
 def default_model() -> str:
     """The model shown before anybody chooses."""
-    names = list_models()
-    if FIRST_MODEL in names:
-        return FIRST_MODEL
-    return next((name for name in names if model_card(name).available_offline()), names[0])
+    names = models()
+    return FIRST_MODEL if FIRST_MODEL in names else names[0]
 
 
 def default_source(model: str) -> str:
     """Pictures that suit a model."""
     known = pictures.sources()
-    return next(name for name in (NATURAL_SOURCE.get(model), "samples", *known) if name in known)
+    return next(name for name in (NATURAL_SOURCE.get(model), *PHOTOGRAPHS, *known) if name in known)
 
 
 def _is_hash(text: str) -> bool:
@@ -141,11 +153,11 @@ def _sidebar() -> Selection | None:
     if picture is None or not _ready(card):
         return None
     waiting = Waiting(height=460)
-    probabilities = engine().probabilities(card.id, picture, waiting)
+    answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
     with st.sidebar, target:
-        chosen = _choose_target(card, probabilities)
-    return Selection(card, picture, None if chosen == PREDICTED else chosen, probabilities)
+        chosen = _choose_target(card, answer.probabilities)
+    return Selection(card, picture, None if chosen == PREDICTED else chosen, answer)
 
 
 def _choose_model() -> ModelCard:
@@ -155,7 +167,7 @@ def _choose_model() -> ModelCard:
             st.session_state["source"], st.session_state["picture"] = default_source(st.session_state["model"]), 0
 
     st.session_state["model"] = st.session_state["model"] or default_model()
-    names = list_models()
+    names = models()
     named = [] if st.session_state["model"] in names else [st.session_state["model"]]
     name = st.selectbox(
         "Model", [*named, *names], key="model", format_func=lambda name: model_card(name).title, on_change=changed
@@ -179,7 +191,7 @@ def _choose_picture() -> Picture | None:
         "Pictures",
         pictures.sources(),
         key="source",
-        format_func=lambda name: SOURCE_TITLES.get(name, name),
+        format_func=lambda name: "Your upload" if name == pictures.UPLOAD else pictures.dataset(name).title,
         on_change=changed,
     )
     if source == pictures.UPLOAD:
@@ -245,7 +257,7 @@ def _ready(card: ModelCard) -> bool:
     if card.available_offline() or st.session_state.get("_fetch") == card.id:
         return True
     st.info(
-        f"The weights of {card.title} ({card.weights}) are not on this machine. They are fetched once and kept.",
+        f"The weights of {card.title} are not on this machine. They are fetched once and kept.",
         icon=":material/download:",
     )
     if not st.button(f"Download {card.title}", type="primary", key="fetch"):
@@ -276,7 +288,7 @@ def _choose_target(card: ModelCard, probabilities: NDArray[Any]) -> int:
 
 
 _STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 3.2rem 2.2rem 3rem; max-width: 1700px; }
+[data-testid="stMainBlockContainer"] { padding: 4rem 2.2rem 3rem; max-width: 1700px; }
 [data-testid="stSidebar"] img { border-radius: .5rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 3.2rem .9rem 2rem; } }
 </style>"""

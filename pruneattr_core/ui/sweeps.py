@@ -28,7 +28,7 @@ class Question:
 
     Attributes:
         model: identifier of the card.
-        weights: SHA-256 of the state dict, or the name of the weights before they are loaded.
+        weights: SHA-256 over the state dict.
         image: SHA-256 of the picture.
         target: class index, None for the predicted one.
         mode: "zero" or "freeze".
@@ -177,8 +177,25 @@ def in_halves(work: Callable[[Sequence[float], int], list[Any]], levels: Sequenc
     return in_halves(work, levels[:middle], before) + in_halves(work, levels[middle:], before + middle)
 
 
-def answer(model: nn.Module, inputs: Tensor) -> Array:
-    """Softmax probabilities (classes,) of the original network."""
+@dataclass(frozen=True)
+class Answer:
+    """What the original network says.
+
+    Attributes:
+        probabilities: softmax (classes,).
+        weights: SHA-256 over the state dict of the network that said it.
+    """
+
+    probabilities: Array
+    weights: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return int(self.probabilities.nbytes)
+
+
+def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:
+    """Ask the original network about (1, C, H, W)."""
     with torch.inference_mode():
-        probabilities: Array = model(inputs).softmax(1)[0].cpu().numpy()
-    return np.asarray(probabilities, np.float64)
+        return Answer(model(inputs).softmax(1)[0].double().cpu().numpy(), weights)
