@@ -162,8 +162,9 @@ def _rays(rng: Generator, canvas: Array, noise: Array, colours: Array) -> None:
 def _contours(rng: Generator, canvas: Array, noise: Array, colours: Array) -> None:
     levels = np.float32(rng.uniform(3, 5))
     steep = np.hypot(*np.gradient(noise)) * levels + np.float32(1e-3)
-    lines = np.abs((noise * levels) % 1 - 0.5)
-    blend(canvas, colours[3], 0.75 * np.clip(1.1 - lines / steep, 0, 1))
+    lines = np.abs((noise * levels) % 1 - 0.5) / steep  # pixels to the nearest line
+    half = np.float32(max(0.6, 0.0045 * len(noise)))
+    blend(canvas, colours[3], 0.75 * np.clip(half + np.float32(0.5) - lines, 0, 1))
 
 
 def _terrazzo(rng: Generator, canvas: Array, noise: Array, colours: Array) -> None:

@@ -56,13 +56,18 @@ def packed_cifar10(folder: Path | None, split: str, seed: int) -> Pool:
     return Pool(images, labels)
 
 
+#: Scenes that the scenes network is trained and tested on.
+COUNTS = {"train": 12_000, "test": 2_000}
+_SERIES = {"train": 10_000, "test": 20_000}  # far from the seeds people look at
+
+
 def single_shapes(folder: Path | None, split: str, seed: int) -> Pool:
-    """Scenes with one class shape each: 12,000 to train on, 2,000 of another series to test on.
+    """Scenes with one class shape each, of one series to train on and another to test on.
 
     Training pictures carry noise of a random strength (standard deviation up to 0.12 of the range): networks
     trained with noise lean on whole outlines, and their input gradients show it.
     """
-    count, series = (12_000, 10_000 + seed) if split == "train" else (2_000, 20_000 + seed)
+    count, series = COUNTS[split], _SERIES[split] + seed
     images = np.empty((count, 128, 128, 3), np.uint8)
     for index in range(count):
         images[index] = scene(index, series).image
@@ -84,7 +89,7 @@ BUNDLED = {
     ),
     "scenes-net": Bundled(
         partial(SceneNet, len(SHAPES)),
-        Recipe(stages=((6, 64), (3, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        Recipe(stages=((3, 64), (3, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         single_shapes,
         "generated shape scenes with one class shape each, with noise; tested on another series, without",
     ),

@@ -162,7 +162,7 @@ def _places(rng: Generator, radii: NDArray[np.float64]) -> list[tuple[float, flo
     """Centres that overlap little: the first of some candidates with room, else the one with the most."""
     placed: list[tuple[float, float]] = []
     for k, radius in enumerate(radii):
-        candidates = rng.uniform(1.2 * radius, 1 - 1.2 * radius, (16, 2))
+        candidates = rng.uniform(1.25 * radius, 1 - 1.25 * radius, (16, 2))
         if placed:
             gaps = np.hypot(*(candidates[:, None] - np.array(placed)).transpose(2, 0, 1))
             room = (gaps / (radii[:k] + radius)).min(1)

@@ -86,9 +86,13 @@ def heart(x: Array, y: Array) -> Array:
 
 def crescent(x: Array, y: Array) -> Array:
     """A moon: a disc less another."""
-    disc = np.hypot(x - 0.18, y) - 1.06
-    bite = np.hypot(x - 0.66, y + 0.1) - 0.84
-    return np.maximum(disc, -bite)
+    radius, bite, apart = 1.06, 0.84, 0.49
+    x, y = x - 0.18, np.abs(y)
+    tip_x = (radius**2 - bite**2 + apart**2) / (2 * apart)
+    tip_y = (radius**2 - tip_x**2) ** 0.5
+    at_tip = x * tip_y - y * tip_x > apart * np.maximum(tip_y - y, 0)
+    arcs = np.maximum(np.hypot(x, y) - radius, bite - np.hypot(x - apart, y))
+    return np.where(at_tip, np.hypot(x - tip_x, y - tip_y), arcs)
 
 
 def drop(x: Array, y: Array) -> Array:

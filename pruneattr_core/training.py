@@ -306,9 +306,7 @@ def _resume(
     try:
         state = torch.load(path, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise WeightsError(
-            f"{path} is not a training checkpoint ({error}). Delete it to start anew."
-        ) from error
+        raise WeightsError(f"{path} is not a training checkpoint. Delete it to start anew.") from error
     if state["identity"] != name:
         raise WeightsError(
             f"The checkpoint {path} belongs to another recipe, seed or data set. Delete it to start anew."
