@@ -54,7 +54,7 @@ class Dataset(Protocol):
     @property
     def problems(self) -> Mapping[str, str]: ...  # noqa: D102
 
-    def __len__(self) -> int: ...  # noqa: D105
+    def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample:
         """The sample at `index`; negative ones count from the end.

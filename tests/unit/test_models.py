@@ -14,10 +14,10 @@ import pytest
 import safetensors.torch
 import torch
 from PIL import Image
-from pruneattr_core.datasets import load_dataset
 from torchvision import models as torchvision_models
 from torchvision.models import SqueezeNet1_0_Weights, WeightsEnum
 
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, WeightsError
 from pruneattr_core.models import (
     cards,
