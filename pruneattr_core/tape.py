@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
 
 # Rectifiers and their smooth relatives; every one keeps 0 at 0, so "dead" means the same everywhere.
-_OUT_OF_PLACE: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
+ACTIVATIONS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
     F.relu: F.relu,
     torch.relu: torch.relu,
     torch.relu_: torch.relu,
@@ -116,7 +116,7 @@ class _Tape(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _STOCHASTIC:
             _refuse_training(func, args, kwargs)
-        plain = _OUT_OF_PLACE.get(func)
+        plain = ACTIVATIONS.get(func)
         if plain is None:
             return func(*args, **kwargs)
         if plain in _BEFORE_INPLACE:
@@ -127,7 +127,7 @@ class _Tape(TorchFunctionMode):
             activation = self.gate(len(self.seen), activation)
         self.seen.append(activation)
         self.versions.append(activation._version)
-        self.names.append(_module_name(sys._getframe(1), self.names_of, func.__name__.rstrip("_")))
+        self.names.append(module_name(sys._getframe(1), self.names_of, func.__name__.rstrip("_")))
         self.piecewise_linear.append(plain in _PIECEWISE_LINEAR)
         return activation.clone() if self.clone else activation
 
@@ -146,7 +146,7 @@ def _refuse_training(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> 
         )
 
 
-def _module_name(frame: FrameType | None, names: dict[int, str], func: str) -> str:
+def module_name(frame: FrameType | None, names: dict[int, str], func: str) -> str:
     """Name of the innermost module of this model on the call stack; functional calls add `.func`."""
     functional = True
     while frame is not None:
@@ -160,7 +160,7 @@ def _module_name(frame: FrameType | None, names: dict[int, str], func: str) -> s
     return func
 
 
-def _numbered(names: Sequence[str]) -> tuple[str, ...]:
+def numbered(names: Sequence[str]) -> tuple[str, ...]:
     total, so_far = Counter(names), Counter[str]()
     out = []
     for name in names:
@@ -203,7 +203,7 @@ def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None, rows: int | 
             f"{type(network).__name__} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
             "neurons to prune. Use a network with activations; sigmoid and tanh do not count as neurons."
         )
-    return Record(logits, tuple(tape.seen), _numbered(tape.names), tuple(tape.piecewise_linear))
+    return Record(logits, tuple(tape.seen), numbered(tape.names), tuple(tape.piecewise_linear))
 
 
 def unwrap(model: nn.Module) -> nn.Module:
