@@ -63,7 +63,7 @@ _BEFORE_INPLACE: dict[Any, int] = {
     F.mish: 1,
     F.hardswish: 1,
 }
-_PIECEWISE_LINEAR = {F.relu, torch.relu, F.relu6, F.hardtanh, F.leaky_relu, F.prelu, torch.prelu}
+PIECEWISE_LINEAR = {F.relu, torch.relu, F.relu6, F.hardtanh, F.leaky_relu, F.prelu, torch.prelu}
 _STOCHASTIC = {
     F.dropout,
     F.dropout1d,
@@ -128,7 +128,7 @@ class _Tape(TorchFunctionMode):
         self.seen.append(activation)
         self.versions.append(activation._version)
         self.names.append(module_name(sys._getframe(1), self.names_of, func.__name__.rstrip("_")))
-        self.piecewise_linear.append(plain in _PIECEWISE_LINEAR)
+        self.piecewise_linear.append(plain in PIECEWISE_LINEAR)
         return activation.clone() if self.clone else activation
 
     def changed_in_place(self) -> bool:
