@@ -1,0 +1,81 @@
+"""Set up and run: `python3 dev.py app` serves the app, `python3 dev.py test` runs every check.
+
+Needs only Python 3.11 or newer with venv. Packages go to .venv beside this file; they are installed again
+only when a requirements file or the Python version changed. Further arguments reach Streamlit or pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+#: command -> requirements files
+REQUIREMENTS = {"app": ("requirements.txt",), "test": ("requirements.txt", "requirements-dev.txt")}
+
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+)
+# Two workers: one of them serves the browser tests, which share a server.
+PYTEST = ("pytest", "-n", "2", "--dist", "loadgroup")
+
+
+def call(*arguments: str) -> int:
+    """Run a module of the environment in the repository; its exit status."""
+    return subprocess.call([str(PYTHON), "-m", *arguments], cwd=ROOT)
+
+
+def install(names: tuple[str, ...]) -> None:
+    """Make the environment hold these requirements files; leave when that fails."""
+    made_with = VENV / "made-with.txt"  # written when the environment is complete
+    if not PYTHON.exists() or not made_with.is_file() or made_with.read_text() != sys.version:
+        print(f"Making a virtual environment in {VENV}", flush=True)
+        if subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
+            sys.exit("Python's venv did not work. On Debian and Ubuntu: apt install python3-venv")
+        made_with.write_text(sys.version)
+
+    stamps = {VENV / f"{name}.sha256": sha256((ROOT / name).read_bytes()).hexdigest() for name in names}
+    if all(stamp.is_file() and stamp.read_text() == value for stamp, value in stamps.items()):
+        return
+    print("Installing packages; the first time this takes some minutes", flush=True)
+    wanted = [argument for name in names for argument in ("-r", name)]
+    if call("pip", "install", "--quiet", "--disable-pip-version-check", *wanted):
+        sys.exit("pip could not install the requirements; its message is above")
+    for stamp, value in stamps.items():
+        stamp.write_text(value)
+
+
+def test(arguments: list[str]) -> int:
+    """Lint, types, then unit, app and browser tests; all of them, whatever fails."""
+    failed = [" ".join(check) for check in CHECKS if call(*check)]
+    if call(*PYTEST, *arguments):
+        failed.append("pytest")
+    if failed:
+        print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+def main(arguments: list[str]) -> int:
+    """Run `app` or `test`."""
+    if sys.version_info < (3, 11):  # noqa: UP036  (this file also meets older Pythons)
+        sys.exit(f"PruneAttr needs Python 3.11 or newer; this is {sys.version.split()[0]}")
+    if not arguments or arguments[0] not in REQUIREMENTS:
+        sys.exit(f"Usage: python3 dev.py {'|'.join(REQUIREMENTS)} [further arguments]")
+    command, *rest = arguments
+    install(REQUIREMENTS[command])
+    try:
+        return test(rest) if command == "test" else call("streamlit", "run", "app.py", *rest)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

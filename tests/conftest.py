@@ -1,0 +1,31 @@
+"""What all tests share: seeds, one thread a worker, the folder of reference data."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The test workers are as many as the cores.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (Captum and torchvision draw from the global generator)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder `shared` beside the repository: the released code's arrays and sample data, not ours to copy."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "reference").is_dir():
+        pytest.skip(f"reference data not here: no {folder}/reference")
+    return folder

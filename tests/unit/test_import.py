@@ -1,0 +1,48 @@
+"""Importing the library is light and silent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pruneattr_core
+
+HEAVY = {
+    "torch",
+    "torchvision",
+    "streamlit",
+    "captum",
+    "scipy",
+    "skimage",
+    "sklearn",
+    "plotly",
+    "matplotlib",
+    "PIL",
+}
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_import_loads_nothing_heavy_and_prints_nothing() -> None:
+    assert run("import pruneattr_core") == ""
+    loaded = run("import sys, pruneattr_core; print(*sys.modules)").split()
+    assert HEAVY.isdisjoint(loaded)
+
+
+def test_every_public_name_is_there() -> None:
+    assert {name: hasattr(pruneattr_core, name) for name in pruneattr_core.__all__} == dict.fromkeys(
+        pruneattr_core.__all__, True
+    )
+
+
+def test_importing_the_engine_loads_no_streamlit() -> None:
+    names = ", ".join(pruneattr_core.__all__)
+    assert (
+        "streamlit" not in run(f"import sys; from pruneattr_core import {names}; print(*sys.modules)").split()
+    )
