@@ -1,0 +1,65 @@
+"""The app in this process, with a small untrained network in place of the trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+import torch
+from streamlit.testing.v1 import AppTest
+from torch import nn
+
+from pruneattr_core import models
+from pruneattr_core.models.cards import ModelCard
+from pruneattr_core.scenes import SHAPES
+
+ROOT = Path(__file__).resolve().parents[2]
+Start = Callable[..., AppTest]
+
+
+class Small(nn.Module):
+    """Three convolutions on 128 x 128 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for channels, wider in ((3, 8), (8, 12), (12, 16)):
+            layers += [nn.Conv2d(channels, wider, 3, 2, 1), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(16, len(SHAPES))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.features(x).mean((2, 3)))
+        return logits
+
+
+def small_network(*_: object, **__: object) -> nn.Module:
+    """The same bits every time."""
+    torch.manual_seed(5)
+    return Small().eval().requires_grad_(False)
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Open the app at an address: start(mode="freeze") -> AppTest that has run once."""
+    from pruneattr_core.ui import cache, shell
+
+    st.cache_resource.clear()
+    offline = ModelCard.available_offline
+    monkeypatch.setattr(cache, "load_model", small_network)
+    monkeypatch.setattr(models, "load_model", small_network)
+    monkeypatch.setattr(shell, "list_models", lambda: ("scenes-net", "torchvision/resnet18"))
+    monkeypatch.setattr(
+        ModelCard, "available_offline", lambda card: card.id == "scenes-net" or (card.kind != "torchvision" and offline(card))
+    )
+
+    def run(**query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        for name, text in query.items():
+            app.query_params[name] = text
+        return app.run()
+
+    yield run
+    st.cache_resource.clear()

@@ -1,0 +1,252 @@
+"""The threshold explorer without a browser: every choice, bad addresses, hostile uploads, exports."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.ui.explorer import CLIPS, CONTRIBUTIONS, MODES
+from pruneattr_core.ui.payload import COLLAPSES, SIGNS, unpack_header
+from tests.app.conftest import Start
+
+
+def header(app: AppTest) -> dict[str, Any]:
+    return unpack_header(app.get("bidi_component")[0].proto.bytes)
+
+
+def healthy(app: AppTest) -> None:
+    assert not app.exception
+    assert not app.error, [error.value for error in app.error]
+
+
+def download(app: AppTest, key: str) -> str:
+    return next(button.proto.url for button in app.get("download_button") if button.proto.id.endswith(f"-{key}"))
+
+
+def test_opens_with_a_map_before_any_click(start: Start) -> None:
+    app = start()
+    healthy(app)
+    found = header(app)
+    assert len(found["levels"]) >= 24
+    assert found["levels"][0]["sparsity"] == 0
+    assert found["levels"][-1]["sparsity"] == pytest.approx(0.999, abs=2e-3)
+    assert {"0", "80 %", "90 %", "95 %", "99 %"} <= {mark["label"] for mark in found["marks"]}
+    assert found["signed"]
+    assert found["width"] == 128
+    assert [metric.label for metric in app.metric][0] == "Neurons left"
+    assert app.query_params["model"] == "scenes-net"
+
+
+def test_every_choice_draws(start: Start) -> None:
+    app = start()
+    seen = {header(app)["id"]}
+    choices = [("mode", m) for m in MODES] + [("collapse", c) for c in COLLAPSES] + [("sign", s) for s in SIGNS]
+    choices += [("clip", c) for c in CLIPS] + [("scale", s) for s in ("shared", "own")]
+    choices += [("contribution", c) for c in CONTRIBUTIONS]
+    for key, value in choices:
+        app.session_state[key] = value
+        app.run()
+        healthy(app)
+        found = header(app)
+        seen.add(found["id"])
+        assert found["planes"] == (3 if app.session_state["collapse"] == "channels" else 1)
+        assert found["signed"] == (app.session_state["sign"] == "signed" and app.session_state["collapse"] != "abs_sum")
+        assert len(found["lut"]) == 768
+    assert len(seen) >= 10
+
+
+def test_freeze_says_whose_curve_it_is(start: Start) -> None:
+    app = start(mode="freeze")
+    healthy(app)
+    assert "mode zero" in header(app)["note"]
+    assert any("mode zero" in metric.label for metric in app.metric)
+    zero = start(mode="zero")
+    assert [level["change"] for level in header(zero)["levels"]] == pytest.approx(
+        [level["change"] for level in header(app)["levels"]], abs=1e-5
+    )
+
+
+def test_level_comes_back_from_the_component_and_goes_into_the_address(start: Start) -> None:
+    app = start()
+    before = header(app)
+    app.session_state["scrub"] = {"level": 3}
+    app.run()
+    healthy(app)
+    assert header(app)["id"] == before["id"]  # nothing is sent again
+    assert float(app.query_params["at"]) == pytest.approx(before["levels"][3]["sparsity"], abs=1e-5)
+
+
+def test_address_restores_the_view(start: Start) -> None:
+    app = start(picture="7", target="2", mode="freeze", at="0.95", collapse="abs_sum")
+    healthy(app)
+    found = header(app)
+    assert found["mode"] == "freeze"
+    assert found["target"] == 2
+    assert found["levels"][found["start_level"]]["sparsity"] == pytest.approx(0.95, abs=1e-3)
+    assert app.query_params["picture"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("model", "../../etc/passwd"),
+        ("model", "cifar-resnet20"),
+        ("source", "<script>"),
+        ("picture", "-3"),
+        ("picture", "99999999"),
+        ("picture", "4000"),
+        ("picture", "nan"),
+        ("target", "123456"),
+        ("target", "-7"),
+        ("target", "cat"),
+        ("mode", "one"),
+        ("contribution", "' OR 1=1"),
+        ("collapse", "\u202e"),
+        ("clip", "1e400"),
+        ("at", "nan"),
+        ("at", "2"),
+        ("colours", "jet"),
+        ("scale", "x" * 5000),
+        ("upload", "zzz"),
+    ],
+)
+def test_nonsense_in_the_address_gets_one_sentence(start: Start, name: str, text: str) -> None:
+    app = start(**{name: text})
+    healthy(app)
+    assert [warning.value for warning in app.warning if "does not exist here" in warning.value], app.warning
+    assert all(len(warning.value) < 200 and "<" not in warning.value for warning in app.warning)
+    assert header(app)["levels"]
+
+
+def test_unknown_upload_asks_for_the_file(start: Start) -> None:
+    app = start(source="upload", upload="ab" * 32)
+    assert not app.exception
+    assert "Upload the same file again" in app.error[0].value
+
+
+def png(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, size, 90).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"MZ\x90\x00 not a picture", "not a picture"),
+        (png()[:60], "damaged"),
+        (png((4000, 7)), "shape"),
+        (b"\x80\x04\x95pickle", "not a picture"),
+    ],
+)
+def test_hostile_uploads_get_one_sentence(start: Start, data: bytes, words: str) -> None:
+    app = start()
+    before = header(app)
+    app.file_uploader[0].upload("cat.png", data, "image/png").run()
+    assert not app.exception
+    assert words in app.error[0].value
+    assert header(app)["id"] == before["id"]
+
+
+def test_upload_is_explained_and_named_by_its_hash(start: Start) -> None:
+    app = start()
+    app.file_uploader[0].upload("mine.png", png((64, 50)), "image/png").run()
+    healthy(app)
+    assert app.query_params["source"] == "upload"
+    assert len(app.query_params["upload"]) == 64
+    assert "mine.png" in header(app)["picture"]
+
+
+def test_saved_view_comes_back_from_its_file(start: Start) -> None:
+    app = start(picture="3", mode="freeze", at="0.95", target="4")
+    saved = json.loads(settings(app))
+    fresh = start()
+    assert header(fresh)["target"] != 4 or header(fresh)["mode"] != "freeze"
+    fresh.file_uploader[0].upload("view.json", json.dumps(saved).encode(), "application/json").run()
+    healthy(fresh)
+    found = header(fresh)
+    assert (found["mode"], found["target"]) == ("freeze", 4)
+    assert found["levels"][found["start_level"]]["sparsity"] == pytest.approx(saved["sparsity"], abs=1e-6)
+
+
+@pytest.mark.parametrize("data", [b"{}", b"[1]", b'{"format": "pruneattr-view-1", "view": {"at": 3}}', b"[" * 100_000])
+def test_foreign_json_is_refused(start: Start, data: bytes) -> None:
+    app = start()
+    app.file_uploader[0].upload("view.json", data, "application/json").run()
+    assert not app.exception
+    assert "PruneAttr" in app.error[0].value or "JSON" in app.error[0].value
+
+
+def settings(app: AppTest) -> str:
+    """The JSON on offer."""
+    from pruneattr_core.ui import exports
+
+    made: list[dict[str, Any]] = []
+    original = exports.record
+    try:
+        exports.record = lambda *args: made.append(original(*args)) or made[-1]  # type: ignore[assignment,func-returns-value]
+        app.run()
+    finally:
+        exports.record = original
+    return json.dumps(made[-1])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"mode": "freeze", "collapse": "channels", "at": "0.97"},
+        {"collapse": "abs_sum", "sign": "absolute", "target": "1", "picture": "5"},
+    ],
+)
+def test_python_for_this_view_gives_the_identical_array(start: Start, query: dict[str, str]) -> None:
+    from pruneattr_core.ui import exports
+
+    arrays: list[bytes] = []
+    original = exports.python_code
+    app = start()
+
+    def spy(question: Any, sweep: Any, look: Any, picture: Any, level: int) -> str:
+        arrays.append(exports.arrays_npz(sweep, look, np.zeros((1, 1, 3), np.uint8), level, {}))
+        return original(question, sweep, look, picture, level)
+
+    try:
+        exports.python_code = spy
+        app = start(**query)
+    finally:
+        exports.python_code = original
+    healthy(app)
+    code = app.code[0].value
+    assert len(code.strip().splitlines()) <= 15
+    space: dict[str, Any] = {}
+    exec(code, space)
+    with np.load(io.BytesIO(arrays[-1]), allow_pickle=False) as saved:
+        assert np.array_equal(saved["attribution"], space["attribution"][0].numpy())
+        assert np.array_equal(np.squeeze(saved["map"]), np.squeeze(space["values"]))
+
+
+def test_model_that_is_not_here_offers_its_download(start: Start) -> None:
+    app = start(model="torchvision/resnet18")
+    assert not app.exception
+    assert "not on this machine" in app.info[0].value
+    assert app.button(key="fetch").label.startswith("Download")
+
+
+def test_unknown_failure_is_an_apology(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.ui import cache
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(cache, "explain_levels", fail)
+    app = start()
+    assert not app.exception
+    assert "Sorry" in app.error[0].value
+    assert "secret" not in app.error[0].value
