@@ -1,0 +1,323 @@
+"""Local linearity of a frozen path: how far the input may move before a neuron of the path switches.
+
+In mode freeze the neurons outside the path are constants, so with piecewise-linear activations the network is
+affine on every ball in which no neuron of the path switches (SCP Prop. 4, 5). The largest such l2 ball around x has
+
+    radius = min_j |z_j| / ||grad_x z_j||        over the path's neurons of nonzero gradient    (SCP eq. 6, 7)
+
+with z_j the distance of the pre-activation to its nearest kink. Max pooling has switches of its own, which are
+no neurons: the equation leaves them out, and `affine_error` shows what that costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pruneattr_core import tape
+from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
+from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.graph import bytes_each
+from pruneattr_core.runtime import within_budget
+from pruneattr_core.values import Path
+
+Progress = Callable[[int, int], None]
+
+_ZERO = {F.relu, torch.relu, F.leaky_relu, F.prelu, torch.prelu}
+
+
+@dataclass(frozen=True)
+class Radius:
+    """The ball of a frozen path; every field has the batch first.
+
+    Attributes:
+        value: (B,) the smallest |z_j| / ||grad z_j|| found; inf where no neuron of the path moves. Exact where
+            `risk` is 0, otherwise an upper bound.
+        normal: shape of the inputs: unit direction in which the first neuron switches, at distance `value`.
+        call: (B,) int64, activation call of that neuron; -1 where there is none.
+        checked: (B,) int64, neurons of the path whose gradient was computed exactly.
+        neurons: (B,) int64, neurons of the path.
+        risk: (B,) bound on the probability that a neuron of smaller ratio was missed; 0 when all were checked.
+    """
+
+    value: Tensor
+    normal: Tensor
+    call: Tensor
+    checked: Tensor
+    neurons: Tensor
+    risk: Tensor
+
+
+@dataclass(frozen=True)
+class AffineError:
+    """|f_p(x + d) - f_p(x) - grad f_p(x) . d| of the frozen network on spheres around x.
+
+    Attributes:
+        factors: (K,) radii of the spheres in units of the ball's radius.
+        error: (K, B) largest over the directions tried, in logit units.
+        change: (K, B) mean |grad f_p(x) . d| over those directions: what the error compares with.
+    """
+
+    factors: tuple[float, ...]
+    error: Tensor
+    change: Tensor
+
+
+class _PreActivations(TorchFunctionMode):
+    """Collects the distance of every pre-activation to its nearest kink, attached to the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _ZERO:
+            self.seen.append(args[0])
+        elif func in (F.relu6, F.hardtanh):
+            given = dict(zip(("min_val", "max_val"), args[1:], strict=False)) | kwargs
+            low, high = (0, 6) if func is F.relu6 else (given.get("min_val", -1), given.get("max_val", 1))
+            near_low = (args[0] - low).abs() <= (args[0] - high).abs()
+            self.seen.append(torch.where(near_low, args[0] - low, args[0] - high))
+        return func(*args, **kwargs)
+
+
+class _Frozen:
+    """The network of one image in which everything outside the path is a constant."""
+
+    def __init__(self, model: nn.Module, image: Tensor, masks: Sequence[Tensor]) -> None:
+        self.model, self.image, self.masks = model, image, masks
+        with torch.no_grad():
+            record = tape.run(model, image.clone())
+        if not all(record.piecewise_linear):
+            smooth = record.names[record.piecewise_linear.index(False)]
+            raise ModelError(
+                f"Local linearity needs piecewise-linear activations (ReLU and its kin); {smooth} is smooth, so "
+                "its network is affine nowhere."
+            )
+        self.constants, self.logits = record.activations, record.logits
+
+    def run(self, given: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Pre-activation distances per call and logits for inputs (n, C, H, W) near the image."""
+
+        def gate(call: int, activation: Tensor) -> Tensor:
+            return torch.where(self.masks[call], activation, self.constants[call])
+
+        with _PreActivations() as mode:
+            logits = tape.run(self.model, given, gate).logits
+        # A network that works in place on activations is run twice; the last run is the one that counts.
+        return mode.seen[-len(self.masks) :], logits
+
+    def tangents(self, directions: Tensor) -> list[Tensor]:
+        """(n, path's neurons of the call) derivative of z_j along each of n directions, per call.
+
+        As the derivative of (J^T u) . v by u, which needs reverse mode only.
+        """
+        with torch.enable_grad():
+            leaf = self.image.expand_as(directions).contiguous().requires_grad_()
+            distances, _ = self.run(leaf.clone())
+            moving = [z for z in distances if z.requires_grad]
+            weights = [torch.zeros_like(z, requires_grad=True) for z in moving]
+            (pulled,) = torch.autograd.grad(moving, leaf, weights, create_graph=True)
+            pushed = iter(torch.autograd.grad((pulled * directions).sum(), weights, allow_unused=True))
+        found = []
+        for z, mask in zip(distances, self.masks, strict=True):
+            moved = next(pushed) if z.requires_grad else None
+            moved = torch.zeros_like(z) if moved is None else moved
+            found.append(moved.detach().flatten(1)[:, mask.flatten()])
+        return found
+
+    def gradients(self, calls: Tensor, places: Tensor) -> Tensor:
+        """(n, C, H, W) gradient of z of n neurons, given by call and flat index in the call."""
+        with torch.enable_grad():
+            leaf = self.image.expand(len(calls), *self.image.shape[1:]).contiguous().requires_grad_()
+            distances, _ = self.run(leaf.clone())
+            picked = []
+            for call, z in enumerate(distances):
+                rows = (calls == call).nonzero().flatten()
+                if len(rows) and z.requires_grad:
+                    picked.append(z.flatten(1)[rows, places[rows]].sum())
+            if not picked:
+                return torch.zeros_like(leaf)
+            (gradient,) = torch.autograd.grad(torch.stack(picked).sum(), leaf)
+            return gradient
+
+
+def linear_radius(
+    model: nn.Module,
+    inputs: Tensor,
+    path: Path,
+    passes: int = 4096,
+    probes: int = 64,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Radius:
+    """Radius of the ball around each input in which the frozen path is affine (SCP eq. 6).
+
+    Exact with one backward pass per neuron of the path, or one directional derivative per input value if those are
+    fewer. Where both exceed `passes`, `probes` random directions v estimate every ||grad z_j||^2 as the mean of
+    (grad z_j . v)^2, and neurons are checked exactly in order of the estimated ratio until it is twice the
+    smallest ratio found or `passes` are spent; `Radius.risk` bounds the chance of having missed a smaller one.
+
+    Args:
+        model: classifier in eval mode with piecewise-linear activations; left untouched.
+        inputs: normalised batch (B, C, H, W); float64 is advised.
+        path: of these inputs.
+        passes: most passes per image.
+        probes: random directions of the estimate.
+        seed: of those directions.
+        progress: called with (images done, B); may raise to stop.
+
+    Raises:
+        InputError: the path belongs to other inputs, or a count is < 1.
+        ModelError: smooth activations, none, or training mode.
+    """
+    inputs = check_inputs(model, inputs)
+    if len(path) != len(inputs):
+        raise InputError(f"Expected the path of {len(inputs)} inputs, got one of {len(path)}.")
+    if passes < 1 or probes < 1:
+        raise InputError(f"Expected passes and probes >= 1, got {passes!r} and {probes!r}.")
+    found = []
+    for image in range(len(inputs)):
+        masks = [mask[image : image + 1].to(inputs.device) for mask in path.layers]
+        found.append(_one(_Frozen(model, inputs[image : image + 1], masks), passes, probes, seed))
+        if progress is not None:
+            progress(image + 1, len(inputs))
+    value, normal, call, checked, neurons, risk = zip(*found, strict=True)
+    return Radius(
+        torch.stack(value).double(),
+        torch.cat(normal),
+        torch.tensor(call),
+        torch.tensor(checked),
+        torch.tensor(neurons),
+        torch.tensor(risk, dtype=torch.float64),
+    )
+
+
+def _one(
+    frozen: _Frozen, passes: int, probes: int, seed: int
+) -> tuple[Tensor, Tensor, int, int, int, float]:
+    image = frozen.image
+    with torch.no_grad():
+        distances, _ = frozen.run(image.clone())
+    at = [mask.flatten().nonzero().flatten() for mask in frozen.masks]
+    calls = torch.cat([torch.full_like(where, call) for call, where in enumerate(at)])
+    places = torch.cat(at)
+    distance = torch.cat([z.flatten()[where].abs() for z, where in zip(distances, at, strict=True)])
+    count = len(distance)
+    if count == 0:
+        return torch.tensor(torch.inf), torch.zeros_like(image), -1, 0, 0, 0.0
+    generator = torch.Generator().manual_seed(seed)
+    exact_norms = image.numel() < count and image.numel() <= passes
+    if exact_norms:
+        directions = torch.eye(image.numel(), dtype=image.dtype, device=image.device).view(-1, *image.shape[1:])
+    else:
+        shape = (probes, *image.shape[1:])
+        directions = torch.randn(shape, generator=generator, dtype=torch.float64).to(image)
+    every = count <= passes and not exact_norms
+    if every:
+        ratio = torch.zeros_like(distance)
+    else:
+        square = torch.zeros_like(distance)
+        for part in within_budget(len(directions), 3 * bytes_each(image), image.device):
+            square += torch.cat(frozen.tangents(directions[part]), 1).square().sum(0)
+        norm = (square if exact_norms else square / probes).sqrt()
+        ratio = torch.where(norm > 0, distance / norm, torch.inf)
+    order = ratio.argsort()
+    best, checked, nearest, normal = torch.tensor(torch.inf, dtype=image.dtype), 0, -1, torch.zeros_like(image)
+    limit = 1 if exact_norms else passes
+    size = next(iter(within_budget(min(limit, count), bytes_each(image), image.device))).stop
+    size = min(size, 64)
+    while checked < min(limit, count):
+        if not every and float(ratio[order[checked]]) >= 2 * float(best):
+            break
+        which = order[checked : min(checked + size, limit)]
+        gradients = frozen.gradients(calls[which], places[which])
+        norms = gradients.flatten(1).norm(dim=1)
+        true = torch.where(norms > 0, distance[which] / norms, torch.inf)
+        k = int(true.argmin())
+        if true[k] < best:
+            best, nearest = true[k].cpu(), int(which[k])
+            normal = gradients[k : k + 1] / norms[k]
+        checked += len(which)
+    if nearest >= 0:
+        z = distances[int(calls[nearest])].flatten()[places[nearest]]
+        normal = -normal * (torch.sign(z) if z != 0 else 1)
+    if every or exact_norms:
+        return best, normal, int(calls[nearest]) if nearest >= 0 else -1, count, count, 0.0
+    risk = _risk(ratio[order[checked:]], float(best), probes)
+    return best, normal, int(calls[nearest]) if nearest >= 0 else -1, checked, count, risk
+
+
+def _risk(unchecked: Tensor, best: float, probes: int) -> float:
+    """Union bound: a neuron of ratio < best was estimated at c * best or more, so chi^2 came out <= probes / c^2."""
+    unchecked = unchecked[torch.isfinite(unchecked)].double()
+    if not len(unchecked):
+        return 0.0
+    c = float(unchecked.min()) / best if best > 0 else torch.inf
+    half = torch.tensor(probes / 2, dtype=torch.float64)
+    return min(1.0, len(unchecked) * float(torch.special.gammainc(half, half / c**2)))
+
+
+def affine_error(
+    model: nn.Module,
+    inputs: Tensor,
+    path: Path,
+    radius: Tensor,
+    target: Target = None,
+    factors: Sequence[float] = (0.5, 0.99, 2.0, 10.0),
+    directions: int = 16,
+    seed: int = 0,
+) -> AffineError:
+    """Measure how affine the frozen network is inside and outside its ball.
+
+    Args:
+        model: as in `linear_radius`.
+        inputs: as in `linear_radius`.
+        path: as in `linear_radius`.
+        radius: (B,) of the balls; finite.
+        target: None for the predicted class; int, list or tensor as in Captum.
+        factors: radii of the spheres in units of `radius`.
+        directions: random directions per sphere.
+        seed: of the directions.
+
+    Raises:
+        InputError: a radius that is not finite, or another batch size.
+        TargetError: a target out of range.
+        ModelError: as in `linear_radius`.
+    """
+    inputs = check_inputs(model, inputs)
+    if len(path) != len(inputs) or radius.shape != (len(inputs),) or not bool(torch.isfinite(radius).all()):
+        raise InputError("Expected one path and one finite radius for every input.")
+    chosen = check_target(target, len(inputs))
+    error = torch.zeros(len(factors), len(inputs), dtype=torch.float64)
+    change = torch.zeros_like(error)
+    generator = torch.Generator().manual_seed(seed)
+    for image in range(len(inputs)):
+        x = inputs[image : image + 1]
+        masks = [mask[image : image + 1].to(x.device) for mask in path.layers]
+        frozen = _Frozen(model, x, masks)
+        own = int(resolve_target(frozen.logits, None if chosen is None else chosen[image : image + 1]))
+        with torch.enable_grad():
+            leaf = x.clone().requires_grad_()
+            logit = frozen.run(leaf.clone())[1][0, own]
+            gradient = torch.autograd.grad(logit, leaf)[0] if logit.requires_grad else torch.zeros_like(leaf)
+        shape = (directions, *x.shape[1:])
+        ways = torch.randn(shape, generator=generator, dtype=torch.float64).to(x)
+        ways = ways / ways.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+        for k, factor in enumerate(factors):
+            steps = ways * float(radius[image]) * factor
+            linear = (steps * gradient).flatten(1).sum(1)
+            with torch.no_grad():
+                real = frozen.run(x + steps)[1][:, own] - logit.detach()
+            error[k, image] = float((real - linear).abs().max())
+            change[k, image] = float(linear.abs().mean())
+    return AffineError(tuple(float(f) for f in factors), error, change)
