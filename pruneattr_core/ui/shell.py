@@ -102,7 +102,10 @@ def _is_hash(text: str) -> bool:
 
 def pages() -> list[Any]:
     """All pages, in the order of the menu."""
-    return [st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True)]
+    return [
+        st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True),
+        st.Page("pages/3_paths.py", title="Critical paths", icon=":material/route:"),
+    ]
 
 
 def main() -> None:

@@ -1,0 +1,6 @@
+"""Critical paths: which neurons carry this answer, and do methods agree?"""
+
+from pruneattr_core.ui.path_page import draw
+from pruneattr_core.ui.shell import require_frame
+
+draw(require_frame())
