@@ -6,17 +6,17 @@ scene looks the same at every size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pruneattr_core.shapes import REACH, Distance
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 #: Fills of a solid; none belongs to a class.
 TEXTURES = ("plain", "stripes", "dots", "checker")
@@ -43,7 +43,7 @@ class Ink:
     outline: float
 
 
-def oklch(lightness: Sequence[float], chroma: Sequence[float], hue: Sequence[float]) -> Array:
+def oklch(lightness: ArrayLike, chroma: ArrayLike, hue: ArrayLike) -> Array:
     """Perceptual colours to sRGB (B. Ottosson, *A perceptual color space*, 2020), clipped to its gamut.
 
     Args:
@@ -54,9 +54,9 @@ def oklch(lightness: Sequence[float], chroma: Sequence[float], hue: Sequence[flo
     Returns:
         (n, 3) in [0, 1].
     """
-    lightness, chroma, hue = (np.asarray(v, np.float64) for v in (lightness, chroma, hue))
-    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
-    cones = np.stack([lightness + a * u + b * v for u, v in _OKLAB], -1) ** 3
+    level, strength, angle = (np.asarray(v, np.float64) for v in (lightness, chroma, hue))
+    a, b = strength * np.cos(angle), strength * np.sin(angle)
+    cones = np.stack([level + a * u + b * v for u, v in _OKLAB], -1) ** 3
     linear = np.clip(cones @ _TO_LINEAR, 0, 1)
     return np.where(linear < 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).astype(
         np.float32

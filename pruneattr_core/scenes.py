@@ -2,8 +2,8 @@
 
 A scene shows one or more class shapes (`SHAPES`) among solids of no class on a patterned background. Only
 the outline tells the class: colours, textures, sizes, places and backgrounds are drawn from a stream of
-random numbers that never sees the label. An optional corner watermark can be tied to one class, for lessons about
-networks that look at the wrong thing (Clever Hans).
+random numbers that never sees the label. An optional corner watermark can be tied to one class, for lessons
+about networks that look at the wrong thing (Clever Hans).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.painting import TEXTURES, Ink, background, oklch, solid
+from pruneattr_core.painting import TEXTURES, Array, Ink, background, oklch, solid
 from pruneattr_core.shapes import DISTRACTORS, Distance
 from pruneattr_core.shapes import SHAPES as _DISTANCES
 
@@ -114,7 +114,7 @@ def _labels(rng: Generator, index: int, count: int) -> tuple[int, ...]:
     return (first, *(int(label) for label in rng.permutation(rest)[: count - 1]))
 
 
-def _backdrop(rng: Generator, dark: bool) -> NDArray[np.float32]:
+def _backdrop(rng: Generator, dark: bool) -> Array:
     """(4, 3) related colours for `background`."""
     base = rng.uniform(2.8, 6.6) if dark else rng.uniform(0, 2 * np.pi)  # dark yellows are mud
     hue = base + rng.uniform(-0.6, 0.6, 4)
@@ -138,7 +138,7 @@ def _ink(rng: Generator, dark: bool) -> Ink:
 
 
 def _paint(
-    rng: Generator, canvas: NDArray[np.float32], outlines: list[Distance], count: int, dark: bool
+    rng: Generator, canvas: Array, outlines: list[Distance], count: int, dark: bool
 ) -> NDArray[np.bool_]:
     """Paint all solids from back to front; masks of the first `count`."""
     size = canvas.shape[1]
@@ -173,7 +173,7 @@ def _places(rng: Generator, radii: NDArray[np.float64]) -> list[tuple[float, flo
     return placed
 
 
-def _stamp(canvas: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _stamp(canvas: Array) -> NDArray[np.bool_]:
     """Stamp the tag into the lower left corner, in place; the pixels it covers."""
     size = canvas.shape[1]
     cell = max(1, round(size / 64))

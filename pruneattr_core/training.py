@@ -270,8 +270,8 @@ def _set_rates(optimisers: tuple[torch.optim.Optimizer, ...], recipe: Recipe, pr
 def identity(pool: Pool, recipe: Recipe, seed: int) -> str:
     """sha256 hex of all that decides a training: pictures, labels, recipe and seed."""
     digest = hashlib.sha256(json.dumps([asdict(recipe), seed]).encode())
-    digest.update(np.ascontiguousarray(pool.images))
-    digest.update(np.ascontiguousarray(pool.labels))
+    digest.update(np.ascontiguousarray(pool.images).data)
+    digest.update(np.ascontiguousarray(pool.labels).data)
     return digest.hexdigest()
 
 
