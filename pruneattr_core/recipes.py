@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.scenes import SHAPES, scene
@@ -28,32 +26,28 @@ class Bundled:
         build: makes it with random weights from torch's seed.
         recipe: how it is trained.
         data: (folder given by the user or None, "train" or "test", seed) -> labelled pictures.
-        data_name: what those pictures are, for the card.
     """
 
     build: Callable[[], nn.Module]
     recipe: Recipe
     data: Callable[[Path | None, str, int], Pool]
-    data_name: str
 
 
-def packed_cifar10(folder: Path | None, split: str, seed: int) -> Pool:
-    """Decode the packed JPEG files `train.npz` and `test.npz` of a folder.
+def cifar10(folder: Path | None, split: str, seed: int) -> Pool:
+    """Decode CIFAR-10, in any layout that `load_dataset` opens.
 
     Raises:
-        InputError: no folder given, or the file is not there or not of that format.
+        InputError: it is not there, damaged, or of another size.
     """
-    if folder is None:
-        raise InputError("Training on CIFAR-10 needs --data FOLDER with train.npz and test.npz.")
-    try:
-        with np.load(folder / f"{split}.npz", allow_pickle=False) as packed:
-            header, data = packed["header"].tobytes(), packed["data"].tobytes()
-            offsets, labels = packed["offsets"], packed["labels"].astype(np.int64)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"Expected packed CIFAR-10 pictures in {folder / split}.npz: {error}") from error
-    parts = (header + data[a:b] for a, b in pairwise(offsets))
-    images = np.stack([np.asarray(Image.open(io.BytesIO(part))) for part in parts])
-    return Pool(images, labels)
+    dataset = load_dataset("cifar10", folder, split)
+    images, labels = np.empty((len(dataset), 32, 32, 3), np.uint8), np.empty(len(dataset), np.int64)
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        if sample.image.size != (32, 32) or sample.label is None:
+            raise InputError(f"Expected labelled pictures of 32x32 pixels, {sample.name} is another.")
+        images[index], labels[index] = np.asarray(sample.image), sample.label
+    damage = ", recompressed as JPEG (not the original pixels)" if "JPEG" in dataset.title else ""
+    return Pool(images, labels, f"CIFAR-10 (Krizhevsky, 2009){damage}")
 
 
 #: Scenes that the scenes network is trained and tested on.
@@ -75,7 +69,8 @@ def single_shapes(folder: Path | None, split: str, seed: int) -> Pool:
             rng = np.random.default_rng((series, index, 2))
             noise = rng.uniform(0, 0.12) * 255 * rng.standard_normal((128, 128, 3), dtype=np.float32)
             images[index] = np.clip(images[index] + noise, 0, 255)
-    return Pool(images, np.arange(count) % len(SHAPES))
+    name = "shape scenes with one class shape each, noise added for training only"
+    return Pool(images, np.arange(count) % len(SHAPES), name)
 
 
 BUNDLED = {
@@ -84,14 +79,12 @@ BUNDLED = {
         Recipe(
             stages=((1, 16), (3, 24), (3, 32)), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)
         ),
-        packed_cifar10,
-        "CIFAR-10 recompressed as JPEG (quality 75, 4:2:0), not the original pixels; Krizhevsky, 2009",
+        cifar10,
     ),
     "scenes-net": Bundled(
         partial(SceneNet, len(SHAPES)),
         Recipe(stages=((3, 64), (3, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         single_shapes,
-        "generated shape scenes with one class shape each, with noise; tested on another series, without",
     ),
 }
 

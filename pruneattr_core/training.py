@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
 import time
 from collections.abc import Callable
@@ -24,14 +23,22 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from pruneattr_core.errors import WeightsError
+from pruneattr_core.store import write_atomically
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Labelled pictures in memory: images uint8 (N, H, W, 3), labels int64 (N,)."""
+    """Labelled pictures in memory.
+
+    Attributes:
+        images: uint8 (N, H, W, 3).
+        labels: int64 (N,).
+        name: what they are, for the record beside the weights.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,23 +234,12 @@ def write_weights(model: nn.Module, folder: Path, name: str, card: dict[str, Any
     tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
     data = save(tensors)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"{name}.safetensors", data)
+    write_atomically(folder / f"{name}.safetensors", data)
     card = {**card, "file": f"{name}.safetensors", "sha256": hashlib.sha256(data).hexdigest()}
-    write_whole(folder / f"{name}.json", (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(
+        folder / f"{name}.json", (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()
+    )
     return folder / f"{name}.safetensors"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a kill or a full disk leaves the old one, or none, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _plan(count: int, recipe: Recipe) -> list[tuple[int, int, int]]:
@@ -294,7 +290,7 @@ def _save(
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def _resume(

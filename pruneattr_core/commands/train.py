@@ -18,7 +18,9 @@ from pruneattr_core.training import accuracy, fit, identity, write_weights
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `train`."""
     parser.add_argument("network", choices=sorted(BUNDLED), help="which network")
-    parser.add_argument("--data", type=Path, help="folder of train.npz and test.npz (resnet8-cifar10)")
+    parser.add_argument(
+        "--data", type=Path, help="folder of CIFAR-10 (resnet8-cifar10 only; default as in load_dataset)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default 0)")
     parser.add_argument(
         "--threads", type=int, default=1, help="CPU threads; other counts give other bits (default 1)"
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     score = accuracy(model, test, bundled.recipe)
     card = {
         "id": arguments.network,
-        "data": bundled.data_name,
+        "data": pool.name,
         "training_pictures": len(pool.labels),
         "data_and_recipe_sha256": key,
         "recipe": asdict(bundled.recipe),

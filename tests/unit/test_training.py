@@ -18,8 +18,8 @@ from torch import nn
 
 from pruneattr_core import cli, recipes, training
 from pruneattr_core.errors import InputError, WeightsError
-from pruneattr_core.recipes import BUNDLED, Bundled, new_network, packed_cifar10, single_shapes
-from pruneattr_core.training import Pool, Recipe, augmented, fit, orthogonalise, write_whole
+from pruneattr_core.recipes import BUNDLED, Bundled, new_network, single_shapes
+from pruneattr_core.training import Pool, Recipe, augmented, fit, orthogonalise
 
 RECIPE = Recipe(stages=((2, 8), (1, 16)), mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.3), batch=8)
 
@@ -62,7 +62,7 @@ def colours(count=44, seed=0) -> Pool:
     rng = np.random.default_rng(seed)
     images, labels = rng.integers(0, 156, (count, 16, 16, 3), dtype=np.uint8), np.arange(count) % 3
     images[np.arange(count), ..., labels] += 100
-    return Pool(images, labels)
+    return Pool(images, labels, "coloured noise")
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -185,43 +185,26 @@ def test_first_weights_leave_the_global_generator_alone():
     assert_same(weights(one), weights(other))
 
 
-@pytest.mark.parametrize("failing", ["fsync", "write"])
-def test_a_full_disk_leaves_the_old_file(failing, tmp_path, monkeypatch):
-    target = tmp_path / "weights"
-    target.write_bytes(b"old")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    if failing == "fsync":
-        monkeypatch.setattr(os, "fsync", full)
-    else:
-        monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(target, b"new")
-    assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["weights"]
-
-
 # Data
 
 
-def test_packed_cifar10(shared):
-    packed = shared / "data" / "cifar10"
-    pool = packed_cifar10(packed, "test", 0)
+def test_cifar10(shared):
+    pool = recipes.cifar10(shared / "data", "test", 0)
     assert pool.images.shape == (10_000, 32, 32, 3)
+    assert pool.name == "CIFAR-10 (Krizhevsky, 2009), recompressed as JPEG (not the original pixels)"
     np.testing.assert_array_equal(np.bincount(pool.labels[:100]), np.full(10, 10))
-    with np.load(packed / "test.npz") as file:
+    with np.load(shared / "data" / "cifar10" / "test.npz") as file:
         start, stop = file["offsets"][7:9]
         picture = Image.open(io.BytesIO(file["header"].tobytes() + file["data"][start:stop].tobytes()))
     np.testing.assert_array_equal(pool.images[7], np.asarray(picture))
 
 
-def test_cifar10_refusals(tmp_path):
-    with pytest.raises(InputError, match="needs --data FOLDER"):
-        packed_cifar10(None, "train", 0)
-    with pytest.raises(InputError, match=r"Expected packed CIFAR-10 pictures in .*train\.npz"):
-        packed_cifar10(tmp_path, "train", 0)
+def test_cifar10_of_another_size(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split / "cat").mkdir(parents=True)
+        Image.new("RGB", (33, 32)).save(tmp_path / split / "cat" / "a.png")
+    with pytest.raises(InputError, match=r"labelled pictures of 32x32 pixels, .*a.* is another"):
+        recipes.cifar10(tmp_path, "train", 0)
 
 
 def test_single_shapes_are_noisy_only_for_training(monkeypatch):
@@ -244,7 +227,7 @@ def bundled(monkeypatch):
     def data(folder, split, seed):
         return colours(44 if split == "train" else 30, seed=seed + (split == "test"))
 
-    monkeypatch.setitem(BUNDLED, "tiny", Bundled(Tiny, RECIPE, data, "coloured noise"))
+    monkeypatch.setitem(BUNDLED, "tiny", Bundled(Tiny, RECIPE, data))
 
 
 def train(tmp_path, *more: str) -> int:
@@ -270,12 +253,25 @@ def test_train_writes_weights_and_card(bundled, tmp_path, capsys):
     assert (tmp_path / "out" / "tiny.safetensors").read_bytes() == data
 
 
+def test_a_full_disk_leaves_no_half_weights(bundled, tmp_path, monkeypatch, capsys):
+    assert train(tmp_path) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert train(tmp_path, "--seed", "1") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert os.listdir(tmp_path / "cache") == []
+
+
 def test_train_says_what_is_missing(tmp_path, capsys):
-    assert cli.main(["train", "resnet8-cifar10", "--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == (
-        "error: Training on CIFAR-10 needs --data FOLDER with train.npz and test.npz.\n"
-    )
-    assert os.listdir(tmp_path) == []
+    places = ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert cli.main(["train", "resnet8-cifar10", *places]) == 1
+    assert capsys.readouterr().err.startswith("error: The folder ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_interrupted_training_exits_130(bundled, tmp_path, monkeypatch):
