@@ -1,0 +1,39 @@
+"""What the README names is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pruneattr_core import models
+from pruneattr_core.models.architectures import ScenesNet
+from pruneattr_core.scenes import SHAPES
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_where_is_it() -> None:
+    table = TEXT.split("## Where is it")[1].split("##")[0]
+    paths = re.findall(r"`([\w./-]+)`", table)
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_links_and_pictures() -> None:
+    local = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = TEXT.split("```python")[1].split("```")[0]
+    network = ScenesNet(len(SHAPES)).eval().requires_grad_(False)  # the weights do not matter here
+    monkeypatch.setattr(models, "load_model", lambda name: network)
+    names = {"picture": Image.new("RGB", (200, 150), "teal")}
+    exec(code, names)
+    assert names["one"].shape == names["local"].shape == names["inputs"].shape
+    assert names["sweep"].maps.shape == (4, *names["inputs"].shape)
+    assert names["sweep"].probability.shape == names["sweep"].prediction.shape == (4, 1)
