@@ -87,9 +87,10 @@ def draw(chosen: shell.Selection) -> None:
     for text in adopt(FIELDS):
         st.warning(text, icon=":material/link_off:")
     st.markdown("## Critical paths")
-    name = chosen.card.classes[chosen.target] if chosen.target is not None else "the predicted class"
+    target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
     st.caption(
-        f"Which neurons of {chosen.card.title} carry its answer *{name}* for this picture, and do methods agree? "
+        f"Which neurons of {chosen.card.title} carry its answer *{chosen.card.classes[target]}* for this picture, and "
+        "do methods agree? "
         "A path is the set of neurons that stay when a share of them, the sparsity, is removed."
     )
     methods, kappa = _choices()

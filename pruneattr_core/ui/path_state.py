@@ -22,6 +22,7 @@ VIEWS = {
     "published": "Papers and runs",
 }
 MODES = {"zero": "Zero", "freeze": "Freeze"}
+SCALES = {"own": "One per map", "shared": "One for all"}
 PRESETS = (0.8, 0.9, 0.99)
 FIRST_METHODS = ("taylor", "intgrad", "random")
 SEED_LIMIT = 2**31 - 1
@@ -61,6 +62,7 @@ FIELDS = (
     Field("call", 1, whole(1, 10**5), "the activation call"),
     Field("channel", -1, whole(-1, 10**6), "the channel"),
     Field("mode", "zero", one_of(MODES), "the mode"),
+    Field("set_scale", "own", one_of(SCALES), "the colour scale"),
 )
 
 

@@ -14,7 +14,8 @@ from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.path_files import path_bytes
 from pruneattr_core.ui.path_methods import ROUTES
 from pruneattr_core.ui.path_results import Sets, cut
-from pruneattr_core.ui.path_state import KEEP, MODES, UPLOADED, choose_from
+from pruneattr_core.ui.colour_strip import colour_strip
+from pruneattr_core.ui.path_state import KEEP, MODES, SCALES, UPLOADED, choose_from
 
 if TYPE_CHECKING:
     from pruneattr_core.ui.path_page import Board
@@ -180,13 +181,16 @@ def sets(board: Board) -> None:
             "Pruned neurons", list(MODES), key="mode", required=True, format_func=MODES.__getitem__,
             help="Zero multiplies them by 0 on the way; freeze keeps them as constants that pass no gradient.", **KEEP,
         )
+        shared = st.segmented_control(
+            "Colour scale", list(SCALES), key="set_scale", required=True, format_func=SCALES.__getitem__, **KEEP
+        ) == "shared"
     if a == b:
         st.info("A and B are the same path: choose another one to see what they share.")
         return
     found = _cut(board, a, b, mode)
     photo = board.chosen.card.display(board.chosen.picture.image)
     table = colour_table("blue-orange")
-    scale = scale_of(found.maps, signed=True)
+    scales = [scale_of(found.maps if shared else one, signed=True) for one in found.maps]
     names = ("Kept by both", f"Only {titles[a]}", f"Only {titles[b]}")
     columns = st.columns(4)
     with columns[0], st.container(border=True):
@@ -197,20 +201,21 @@ def sets(board: Board) -> None:
     for place, name in enumerate(names):
         with columns[place + 1], st.container(border=True):
             st.markdown(f"**{name}**")
-            levels = scale_map(found.maps[place], scale=scale)
+            levels = scale_map(found.maps[place], scale=scales[place])
             st.image(
                 _large(colourise(levels, table)),
                 output_format="PNG",
                 alt=f"{name}: {describe_map(found.maps[place])}",
             )
+            colour_strip(scales[place], "blue-orange")
             st.caption(
                 f"**{int(found.counts[place]):,}** neurons. Alone (mode zero) they answer with logit "
                 f"{found.logit[place]:.2f}. {describe_map(found.maps[place])}"
             )
     st.caption(
-        f"Input gradient of the network pruned to each set, mode {mode}, largest channel signed; one colour scale "
-        f"for the three maps, blue negative to orange positive, ±{scale.vmax:.3g} logit per unit of normalised "
-        f"input (99.5th percentile of magnitudes)."
+        f"Input gradient of the network pruned to each set, mode {mode}, the channel of largest magnitude with its sign, "
+        f"in logit per unit of normalised input. {'One colour scale for all three maps' if shared else 'Each map has its own colour scale'}; "
+        "it ends at the 99.5th percentile of magnitudes."
     )
     _layers(board, found, names)
 
