@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from pruneattr_core import models
-from pruneattr_core.models.architectures import ScenesNet
-from pruneattr_core.scenes import SHAPES
+from pruneattr_core.models.catalogue import BUILDERS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,7 +29,7 @@ def test_links_and_pictures() -> None:
 
 def test_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     code = TEXT.split("```python")[1].split("```")[0]
-    network = ScenesNet(len(SHAPES)).eval().requires_grad_(False)  # the weights do not matter here
+    network = BUILDERS["scenes-net"]().eval().requires_grad_(False)  # the weights do not matter here
     monkeypatch.setattr(models, "load_model", lambda name: network)
     names = {"picture": Image.new("RGB", (200, 150), "teal")}
     exec(code, names)
