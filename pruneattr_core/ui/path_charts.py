@@ -100,10 +100,17 @@ def dead_bars(
     )
     figure.add_vline(x=base, line={"color": QUIET, "dash": "dash", "width": 2})
     figure.add_annotation(
-        x=base, y=1.0, yref="paper", yanchor="bottom", showarrow=False, font={"color": QUIET, "size": _FONT},
+        x=base,
+        y=1.0,
+        yref="paper",
+        yanchor="bottom",
+        showarrow=False,
+        font={"color": QUIET, "size": _FONT},
         text=f"base rate {base:.1%}",
     )
-    figure.update_xaxes(tickformat=".0%", range=[0, 1.08], title_text="share of the path's neurons that were dead")
+    figure.update_xaxes(
+        tickformat=".0%", range=[0, 1.08], title_text="share of the path's neurons that were dead"
+    )
     figure.update_yaxes(autorange="reversed")
     framed = _framed(figure, 110 + 46 * max(3, len(titles)), showlegend=False, bargap=0.35)
     return framed.update_layout(margin_t=34)
@@ -160,7 +167,9 @@ def channel_bars(order: Array, shares: Array, style: Series, chosen: int) -> go.
     )
     figure.update_xaxes(title_text="channels, most kept first", nticks=12)
     figure.update_yaxes(title_text="share of its positions", tickformat=".0%", rangemode="tozero")
-    return _framed(figure, 300, clickmode="event+select", dragmode=False, bargap=0.1 if len(order) < 80 else 0)
+    return _framed(
+        figure, 300, clickmode="event+select", dragmode=False, bargap=0.1 if len(order) < 80 else 0
+    )
 
 
 def paired_bars(
@@ -185,3 +194,23 @@ def paired_bars(
 def asked(overlap: Array) -> Array:
     """Fill the lower triangle of an upper-triangular (M, M) array."""
     return np.triu(overlap) + np.triu(overlap, 1).T
+
+
+def response_lines(
+    lines: Mapping[str, tuple[Sequence[int], Sequence[float]]], styles: Mapping[str, Series], unit: str
+) -> go.Figure:
+    """The response of each decoding over its steps."""
+    figure = go.Figure()
+    for title, (steps, values) in lines.items():
+        style = styles[title]
+        figure.add_scatter(
+            x=list(steps),
+            y=list(values),
+            name=title,
+            mode="lines",
+            line={"color": style.colour, "dash": style.dash, "width": 3},
+            hovertemplate="step %{x}: %{y:.2f}<extra>" + title + "</extra>",
+        )
+    figure.update_xaxes(title_text="step")
+    figure.update_yaxes(title_text=unit)
+    return _framed(figure, 340)

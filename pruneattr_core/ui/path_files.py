@@ -44,7 +44,9 @@ def path_from_bytes(data: bytes, name: str, names: Sequence[str], like: Sequence
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
     except zipfile.BadZipFile:
-        raise StoreError(f"{_short(name)} is not a path saved by PruneAttr: choose an .npz downloaded here.") from None
+        raise StoreError(
+            f"{_short(name)} is not a path saved by PruneAttr: choose an .npz downloaded here."
+        ) from None
     if unpacked > needed:
         raise StoreError(
             f"{_short(name)} unpacks to {unpacked / 1e6:.0f} MB, more than a path over this network can hold. "

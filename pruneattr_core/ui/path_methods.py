@@ -103,7 +103,9 @@ def _dgr(model: nn.Module, inputs: Tensor, init: str, seed: int, tick: Tick) -> 
     start = time.perf_counter()
     gates = dgr_gates(model, inputs, init, seed, progress=tick)  # type: ignore[arg-type]  # "one" or "random"
     kept = "kept the prediction" if bool(gates.kept_prediction[0]) else "no iterate kept the prediction"
-    zero = sum(int((layer == 0).sum()) for layer in gates.layers) / sum(layer.numel() for layer in gates.layers)
+    zero = sum(int((layer == 0).sum()) for layer in gates.layers) / sum(
+        layer.numel() for layer in gates.layers
+    )
     note = f"iterate {int(gates.iteration[0])} of {ITERATIONS}, {kept}; {zero:.0%} of the gates are exactly 0"
     layers = tuple(layer.cpu().contiguous() for layer in gates.layers)
     return Found(replace(gates, layers=layers), {}, time.perf_counter() - start, note)
@@ -130,7 +132,11 @@ _HOW: dict[str, tuple[Callable[[int, float], float], str, Work]] = {
     # A call's integral runs what follows it: half of the network on average, in batches of nodes.
     "intgrad": (lambda calls, sparsity: calls * NODES / 2, "layers", _intgrad),
     "greedy": (lambda calls, sparsity: 100 * max(greedy_levels(sparsity)), "percent", _greedy),
-    "dgr_init1": (lambda calls, sparsity: ITERATIONS, "iterations", lambda m, x, t, k, s, tick: _dgr(m, x, "one", s, tick)),
+    "dgr_init1": (
+        lambda calls, sparsity: ITERATIONS,
+        "iterations",
+        lambda m, x, t, k, s, tick: _dgr(m, x, "one", s, tick),
+    ),
     "dgr_random": (
         lambda calls, sparsity: ITERATIONS,
         "iterations",
@@ -139,7 +145,9 @@ _HOW: dict[str, tuple[Callable[[int, float], float], str, Work]] = {
     "random": (lambda calls, sparsity: 1, "passes", _random),
 }
 ROUTES = {
-    key: Route(method.title, method.source, method.random, *_HOW[key]) for key, method in METHODS.items() if key in _HOW
+    key: Route(method.title, method.source, method.random, *_HOW[key])
+    for key, method in METHODS.items()
+    if key in _HOW
 }
 
 
@@ -149,7 +157,9 @@ def subject_of(engine: Engine, chosen: Selection) -> Subject:
     return Subject(card.id, chosen.answer.weights, chosen.picture.sha256, chosen.target, engine.device.type)
 
 
-def find_ground(engine: Engine, subject: Subject, chosen: Selection, show: Callable[[Job, int], None]) -> Ground:
+def find_ground(
+    engine: Engine, subject: Subject, chosen: Selection, show: Callable[[Job, int], None]
+) -> Ground:
     """Taylor scores and dead neurons of the input, from the shelf or in one pass."""
 
     def work(job: Job) -> Ground:
@@ -172,7 +182,13 @@ def key_of(subject: Subject, method: str, sparsity: float, seed: int) -> Hashabl
 
 
 def work_of(
-    engine: Engine, subject: Subject, chosen: Selection, ground: Ground, method: str, sparsity: float, seed: int
+    engine: Engine,
+    subject: Subject,
+    chosen: Selection,
+    ground: Ground,
+    method: str,
+    sparsity: float,
+    seed: int,
 ) -> Callable[[Job], Found]:
     """The computation of a method, for a worker or a long lane."""
     target = int(ground.scores.target[0])

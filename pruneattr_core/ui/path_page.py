@@ -12,24 +12,20 @@ from pruneattr_core.render.series import Series, series
 from pruneattr_core.ui import path_runs, path_tasks, path_views, path_where, shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.path_choices import choose_paths
 from pruneattr_core.ui.path_files import path_from_bytes
 from pruneattr_core.ui.path_methods import ROUTES, Found, find_ground, subject_of
 from pruneattr_core.ui.path_results import Comparison, Ground, Subject, compare
 from pruneattr_core.ui.path_state import (
     FIELDS,
     KEEP,
-    PRESETS,
-    SEED_LIMIT,
     UPLOADED,
     UPLOADED_TITLE,
     VIEWS,
     own_path,
-    parse_methods,
 )
 from pruneattr_core.ui.state import adopt, publish
 from pruneattr_core.values import Path
-
-_ANY = "any"
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ def draw(chosen: shell.Selection) -> None:
         "do methods agree? "
         "A path is the set of neurons that stay when a share of them, the sparsity, is removed."
     )
-    methods, kappa = _choices()
+    methods, kappa = choose_paths(own_path_popover)
     with guarded():
         subject = subject_of(engine(), chosen)
         waiting = Waiting(height=420)
@@ -106,13 +102,21 @@ def draw(chosen: shell.Selection) -> None:
         if own is not None and _fits(own[1], ground):
             paths[UPLOADED] = own[1]
         view = st.segmented_control(
-            "View", list(VIEWS), key="show", required=True, format_func=VIEWS.__getitem__, label_visibility="collapsed", **KEEP
+            "View",
+            list(VIEWS),
+            key="show",
+            required=True,
+            format_func=VIEWS.__getitem__,
+            label_visibility="collapsed",
+            **KEEP,
         )
         publish(FIELDS)
         if view == "published":
             path_runs.draw()
         elif not paths:
-            st.info("No path yet: choose NeuronMCT or Random above, which take one pass, or start a computation.")
+            st.info(
+                "No path yet: choose NeuronMCT or Random above, which take one pass, or start a computation."
+            )
         else:
             _VIEWS[view](_board(chosen, subject, ground, kappa, paths, found))
         publish(FIELDS)
@@ -126,50 +130,13 @@ _VIEWS = {
 }
 
 
-def _choices() -> tuple[list[str], float]:
-    if "_methods" not in st.session_state or st.session_state.get("_methods_of") != st.session_state["paths"]:
-        st.session_state["_methods"] = st.session_state["paths"].split(",")
-        st.session_state["_methods_of"] = st.session_state["paths"]
-
-    def methods_changed() -> None:
-        chosen = st.session_state["_methods"] or ["taylor"]
-        st.session_state["paths"] = parse_methods(",".join(chosen))
-
-    def preset_changed() -> None:
-        if st.session_state["_preset"] != _ANY:
-            st.session_state["kappa"] = st.session_state["_preset"]
-
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.pills(
-            "Methods",
-            list(ROUTES),
-            selection_mode="multi",
-            key="_methods",
-            format_func=lambda key: ROUTES[key].title,
-            on_change=methods_changed,
-        )
-        st.session_state["_preset"] = st.session_state["kappa"] if st.session_state["kappa"] in PRESETS else _ANY
-        st.segmented_control(
-            "Neurons removed",
-            [*PRESETS, _ANY],
-            key="_preset",
-            required=True,
-            format_func=lambda share: "any" if share == _ANY else f"{share:.0%}",
-            on_change=preset_changed,
-            help="The sparsities of the paper, or any number beside it.",
-        )
-        kappa = st.number_input(
-            "Sparsity", 0.0, 1.0, step=0.01, format="%.4g", key="kappa", width=140, help="Share removed, 0 to 1.", **KEEP
-        )
-        with st.popover("Seed and own path", icon=":material/upload_file:"):
-            st.number_input(
-                "Seed of Random and DGR(init=r)", 0, SEED_LIMIT, step=1, key="path_seed", width=220, **KEEP
-            )
-            st.file_uploader("A path saved here (.npz)", type=["npz"], key="path_file", on_change=_path_arrived)
-            if own_path() is not None and st.button("Remove your path", key="path_remove"):
-                del st.session_state["_own_path"]
-                st.rerun()
-    return st.session_state["paths"].split(","), kappa
+def own_path_popover() -> None:
+    """Where a saved path comes back."""
+    with st.popover("Your own path", icon=":material/upload_file:"):
+        st.file_uploader("A path saved here (.npz)", type=["npz"], key="path_file", on_change=_path_arrived)
+        if own_path() is not None and st.button("Remove your path", key="path_remove"):
+            del st.session_state["_own_path"]
+            st.rerun()
 
 
 def _path_arrived() -> None:
@@ -183,7 +150,10 @@ def _own_path(ground: Ground) -> None:
     if waiting is not None:
         name, data = waiting
         try:
-            st.session_state["_own_path"] = (name, path_from_bytes(data, name, ground.scores.names, ground.scores.layers))
+            st.session_state["_own_path"] = (
+                name,
+                path_from_bytes(data, name, ground.scores.names, ground.scores.layers),
+            )
         except PruneAttrError as error:
             st.error(str(error), icon=":material/broken_image:")
     own = own_path()
@@ -191,9 +161,16 @@ def _own_path(ground: Ground) -> None:
         return
     name, path = own
     if not _fits(path, ground):
-        st.info(f"Your path {name} was made with another network and is left out here.", icon=":material/link_off:")
+        st.info(
+            f"Your path {name} was made with another network and is left out here.",
+            icon=":material/link_off:",
+        )
     else:
-        made = {key: path.meta[key] for key in ("method", "picture", "target", "sparsity", "seed") if path.meta.get(key) is not None}
+        made = {
+            key: path.meta[key]
+            for key in ("method", "picture", "target", "sparsity", "seed")
+            if path.meta.get(key) is not None
+        }
         st.caption(f"Your path: {name} · " + " · ".join(f"{key} {value}" for key, value in made.items()))
 
 
@@ -215,6 +192,8 @@ def _board(
     mark = id(own[1]) if own is not None and UPLOADED in paths else None
     key = ("compare", subject, kappa, st.session_state["path_seed"], tuple(paths), mark)
     waiting = Waiting(height=420)
-    comparison = engine().worker.run(key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting)
+    comparison = engine().worker.run(
+        key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting
+    )
     waiting.clear()
     return Board(chosen, subject, ground, kappa, paths, found, comparison, key)

@@ -66,7 +66,10 @@ class Ground:
     @property
     def nbytes(self) -> int:
         """Bytes of scores and dead masks."""
-        return sum(layer.nbytes + dead.nbytes for layer, dead in zip(self.scores.layers, self.scores.dead, strict=True))
+        return sum(
+            layer.nbytes + dead.nbytes
+            for layer, dead in zip(self.scores.layers, self.scores.dead, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,12 @@ def on_cpu(scores: Contributions) -> Contributions:
         return tuple(layer.detach().cpu().contiguous() for layer in layers)
 
     return Contributions(
-        scores.names, plain(scores.layers), plain(scores.dead), scores.target.cpu(), scores.logits.cpu(), scores.method
+        scores.names,
+        plain(scores.layers),
+        plain(scores.dead),
+        scores.target.cpu(),
+        scores.logits.cpu(),
+        scores.method,
     )
 
 

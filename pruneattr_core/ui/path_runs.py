@@ -1,2 +1,4 @@
 """Placeholder."""
+
+
 def draw() -> None: ...

@@ -54,7 +54,11 @@ def collect(
         if kept is None and ROUTES[method].cheap:
             waiting = Waiting()
             work = work_of(engine(), subject, chosen, ground, method, sparsity, seed)
-            kept = Found(ground.scores, {}, ground.seconds) if method == "taylor" else engine().worker.run(key, work, waiting)
+            kept = (
+                Found(ground.scores, {}, ground.seconds)
+                if method == "taylor"
+                else engine().worker.run(key, work, waiting)
+            )
             waiting.clear()
         if kept is None:
             missing[method] = key
@@ -65,16 +69,21 @@ def collect(
             first = key not in st.session_state.setdefault("_offered", set())
             if first and predicted_seconds(ground, method, sparsity) <= AT_ONCE:
                 st.session_state["_offered"].add(key)
-                background().start(key, work_of(engine(), subject, chosen, ground, method, sparsity, seed), viewer())
+                background().start(
+                    key, work_of(engine(), subject, chosen, ground, method, sparsity, seed), viewer()
+                )
         running = any(background().watch(key, viewer()) for key in missing.values())
         cards = st.fragment(_cards, run_every=LOOK if running else None)
-        cards(missing, {
-            method: (
-                predicted_seconds(ground, method, sparsity),
-                work_of(engine(), subject, chosen, ground, method, sparsity, seed),
-            )
-            for method in missing
-        })
+        cards(
+            missing,
+            {
+                method: (
+                    predicted_seconds(ground, method, sparsity),
+                    work_of(engine(), subject, chosen, ground, method, sparsity, seed),
+                )
+                for method in missing
+            },
+        )
     return found
 
 
@@ -90,7 +99,7 @@ def _cards(missing: Mapping[str, Hashable], offers: Mapping[str, tuple[float, An
             if task is None:
                 _offer(method, key, seconds, work)
             elif task.finished.is_set() and task.error is not None:
-                _failed(method, key, task)
+                report_failure(key, task)
             else:
                 progress(task, f"{ROUTES[method].title}", ROUTES[method].steps, f"cancel_{method}")
 
@@ -106,12 +115,14 @@ def _offer(method: str, key: Hashable, seconds: float, work: Any) -> None:
                 st.error(str(error))
 
 
-def _failed(method: str, key: Hashable, task: Task) -> None:
-    if isinstance(task.error, PruneAttrError) and not isinstance(task.error, Cancelled):
-        st.error(f"{ROUTES[method].title}: {task.error}")
-    elif not isinstance(task.error, Cancelled):
+def report_failure(key: Hashable, task: Task) -> None:
+    """Show why a task failed, once: our own sentence, or an apology for anything else."""
+    if isinstance(task.error, PruneAttrError):
+        if not isinstance(task.error, Cancelled):
+            st.error(str(task.error), icon=":material/error:")
+    else:
         logger.error("unexpected error in a long computation", exc_info=task.error)
-        st.error(APOLOGY)
+        st.error(APOLOGY, icon=":material/error:")
     background().leave(key, viewer())
 
 

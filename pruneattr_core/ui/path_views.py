@@ -11,10 +11,10 @@ from pruneattr_core.render import colour_table, colourise, describe_map, scale_m
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import path_charts
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.colour_strip import colour_strip
 from pruneattr_core.ui.path_files import path_bytes
 from pruneattr_core.ui.path_methods import ROUTES
 from pruneattr_core.ui.path_results import Sets, cut
-from pruneattr_core.ui.colour_strip import colour_strip
 from pruneattr_core.ui.path_state import KEEP, MODES, SCALES, UPLOADED, choose_from
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def agreement(board: Board) -> None:
 
 def _pairs(titles: list[str], overlap: np.ndarray) -> list[str]:
     count = len(titles)
-    return [f"{titles[i]} and {titles[j]} {overlap[i, j]:.2f}" for i in range(count) for j in range(i + 1, count)]
+    return [
+        f"{titles[i]} and {titles[j]} {overlap[i, j]:.2f}" for i in range(count) for j in range(i + 1, count)
+    ]
 
 
 def inventory(board: Board) -> None:
@@ -79,7 +81,9 @@ def inventory(board: Board) -> None:
         rows.append(
             {
                 "path": board.titles[key],
-                "sparsity requested": float(path.meta.get("sparsity", np.nan)) if key == UPLOADED else board.kappa,
+                "sparsity requested": float(path.meta.get("sparsity", np.nan))
+                if key == UPLOADED
+                else board.kappa,
                 "sparsity reached": comparison.sparsity[place],
                 "neurons kept": int(comparison.kept[place].sum()),
                 "of them dead": comparison.dead[place],
@@ -153,11 +157,15 @@ def dead(board: Board) -> None:
     titles, comparison = board.titles, board.comparison
     st.markdown("#### How much of each path was dead")
     st.plotly_chart(
-        path_charts.dead_bars(list(titles.values()), comparison.dead.tolist(), board.styles, board.ground.base),
+        path_charts.dead_bars(
+            list(titles.values()), comparison.dead.tolist(), board.styles, board.ground.base
+        ),
         config=QUIET_BAR,
         key="chart_dead",
         alt=f"Dead share, base rate {board.ground.base:.1%}: "
-        + ", ".join(f"{title} {share:.1%}" for title, share in zip(titles.values(), comparison.dead, strict=True)),
+        + ", ".join(
+            f"{title} {share:.1%}" for title, share in zip(titles.values(), comparison.dead, strict=True)
+        ),
     )
     st.markdown(
         f"A neuron is *dead* when its activation is 0 for this picture: **{board.ground.base:.1%}** of all "
@@ -178,12 +186,25 @@ def sets(board: Board) -> None:
         a = choose_from("Path A", "a", titles, avoid=st.session_state["b"])
         b = choose_from("Path B", "b", titles, avoid=a)
         mode = st.segmented_control(
-            "Pruned neurons", list(MODES), key="mode", required=True, format_func=MODES.__getitem__,
-            help="Zero multiplies them by 0 on the way; freeze keeps them as constants that pass no gradient.", **KEEP,
+            "Pruned neurons",
+            list(MODES),
+            key="mode",
+            required=True,
+            format_func=MODES.__getitem__,
+            help="Zero multiplies them by 0 on the way; freeze keeps them as constants that pass no gradient.",
+            **KEEP,
         )
-        shared = st.segmented_control(
-            "Colour scale", list(SCALES), key="set_scale", required=True, format_func=SCALES.__getitem__, **KEEP
-        ) == "shared"
+        shared = (
+            st.segmented_control(
+                "Colour scale",
+                list(SCALES),
+                key="set_scale",
+                required=True,
+                format_func=SCALES.__getitem__,
+                **KEEP,
+            )
+            == "shared"
+        )
     if a == b:
         st.info("A and B are the same path: choose another one to see what they share.")
         return
@@ -195,7 +216,11 @@ def sets(board: Board) -> None:
     columns = st.columns(4)
     with columns[0], st.container(border=True):
         st.markdown("**Picture**")
-        st.image(_large(photo), output_format="PNG", alt=f"Picture {board.chosen.picture.title} as the network sees it")
+        st.image(
+            _large(photo),
+            output_format="PNG",
+            alt=f"Picture {board.chosen.picture.title} as the network sees it",
+        )
         name = board.chosen.card.classes[board.target]
         st.caption(f"{board.ground.neurons:,} neurons answer *{name}* with logit {found.original:.2f}.")
     for place, name in enumerate(names):

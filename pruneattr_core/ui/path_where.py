@@ -37,7 +37,9 @@ def where(board: Board) -> None:
 
     kept = comparison.kept[row] / neurons
     st.plotly_chart(
-        path_charts.kept_bars(names, kept, comparison.alive / neurons, style, 1 - comparison.sparsity[row], call),
+        path_charts.kept_bars(
+            names, kept, comparison.alive / neurons, style, 1 - comparison.sparsity[row], call
+        ),
         config=_BAR,
         key=chart,
         on_select=call_clicked,
@@ -45,7 +47,9 @@ def where(board: Board) -> None:
         alt=f"{titles[method]} keeps most of {names[int(kept.argmax())]} ({kept.max():.1%}) "
         f"and least of {names[int(kept.argmin())]} ({kept.min():.1%})",
     )
-    st.caption("The dashed line is the share kept in the whole network. A path may keep more than is alive only by keeping dead neurons.")
+    st.caption(
+        "The dashed line is the share kept in the whole network. A path may keep more than is alive only by keeping dead neurons."
+    )
     _channels(board, method, call)
 
 
@@ -53,7 +57,9 @@ def _choose_call(board: Board) -> int:
     """Index of the activation call looked into."""
     names = board.ground.scores.names
     if not 1 <= st.session_state["call"] <= len(names):
-        st.warning(f"The link asks for activation call {st.session_state['call']}, but there are {len(names)}; the first is shown.")
+        st.warning(
+            f"The link asks for activation call {st.session_state['call']}, but there are {len(names)}; the first is shown."
+        )
         st.session_state["call"] = 1
 
     def changed() -> None:
@@ -63,7 +69,9 @@ def _choose_call(board: Board) -> int:
         "Activation call",
         range(1, len(names) + 1),
         key="call",
-        format_func=lambda i: f"{i} · {names[i - 1]} · {' x '.join(map(str, board.ground.scores.layers[i - 1].shape[1:]))}",
+        format_func=lambda i: (
+            f"{i} · {names[i - 1]} · {' x '.join(map(str, board.ground.scores.layers[i - 1].shape[1:]))}"
+        ),
         on_change=changed,
         **KEEP,
     )

@@ -105,6 +105,7 @@ def pages() -> list[Any]:
     return [
         st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True),
         st.Page("pages/3_paths.py", title="Critical paths", icon=":material/route:"),
+        st.Page("pages/4_decoding.py", title="Path decoding", icon=":material/blur_on:"),
     ]
 
 

@@ -26,7 +26,9 @@ def test_grid(shape, channels, size, extra):
     assert channel_shares(np.ones(shape, bool)).tolist() == [1.0] * channels
 
 
-@pytest.mark.parametrize(("shape", "at"), [((6, 4, 5), (2, 1, 3)), ((4, 4, 6), (1, 3, 2)), ((17, 6), (1 + 4 + 3, 2))])
+@pytest.mark.parametrize(
+    ("shape", "at"), [((6, 4, 5), (2, 1, 3)), ((4, 4, 6), (1, 3, 2)), ((17, 6), (1 + 4 + 3, 2))]
+)
 def test_a_neuron_is_found_at_its_place(shape, at):
     mask = np.zeros(shape, bool)
     mask[at] = True
@@ -42,7 +44,9 @@ def test_single_neurons_have_no_place():
 
 
 def test_enlarged_neurons_are_blocks():
-    assert np.array_equal(enlarge(np.eye(2, dtype=bool), 4, 6), np.kron(np.eye(2), np.ones((2, 3))).astype(bool))
+    assert np.array_equal(
+        enlarge(np.eye(2, dtype=bool), 4, 6), np.kron(np.eye(2), np.ones((2, 3))).astype(bool)
+    )
 
 
 def test_picture_shows_kept_places_in_colour_and_the_rest_in_grey():

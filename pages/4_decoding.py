@@ -1,0 +1,6 @@
+"""Path decoding: what the network, and each path through it, would like to see."""
+
+from pruneattr_core.ui.decoding_page import draw
+from pruneattr_core.ui.shell import require_frame
+
+draw(require_frame())
