@@ -30,7 +30,7 @@ function show(state, decoded) {
   root.querySelector('.note').textContent = header.note;
   // A new picture or option keeps the place on the track; a level set from Python moves it.
   const keep = before && !moved ? nearestSparsity(header.levels, before.levels[state.level].sparsity) : header.start_level;
-  state.level = -1;
+  state.level = -1; state.u = -1;
   layOut(state);
   setPosition(state, header.levels[keep].at);
   if (header.levels[keep] && keep !== header.start_level) tell(state);

@@ -123,7 +123,8 @@ def _scrub(chosen: shell.Selection, question: Question, sweep: Explained, look: 
     start_level, start = _start(question, sparsity)
     data = payload(question, look, start, start_level, sweep, chosen.picture)
     level = min(scrubber(data, start_level, key="scrub"), len(sparsity) - 1)
-    st.session_state["at"] = sparsity[level] if level != nearest(sparsity, START) else START
+    at = sparsity[level] if level != nearest(sparsity, START) else START
+    st.session_state["at"] = st.session_state["_start"]["at"] = at
     publish(FIELDS)
     _numbers(chosen, question, sweep, level)
     photo = np.asarray(chosen.card.display(chosen.picture.image))

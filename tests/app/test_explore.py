@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.ui.explorer import CLIPS, CONTRIBUTIONS, MODES
 from pruneattr_core.ui.payload import COLLAPSES, SIGNS, unpack_header
-from tests.app.conftest import Start
+
+Start = Callable[..., AppTest]
 
 
 def header(app: AppTest) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def test_level_comes_back_from_the_component_and_goes_into_the_address(start: St
     app = start()
     before = header(app)
     app.session_state["scrub"] = {"level": 3}
-    app.run()
+    app.run().run()
     healthy(app)
     assert header(app)["id"] == before["id"]  # nothing is sent again
     assert float(app.query_params["at"]) == pytest.approx(before["levels"][3]["sparsity"], abs=1e-5)

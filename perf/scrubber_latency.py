@@ -1,0 +1,159 @@
+"""How fast the scrubber is in Chromium, on the real app, measured from outside.
+
+Prints: time from opening the page to the first map (server just started, and server in use), and from an
+input event of the slider to the first animation frame in which the map's pixels have changed, for a mouse
+drag and for the keyboard; with the number of websocket frames and requests the page sent meanwhile.
+
+    python perf/scrubber_latency.py [--address "/?model=..."]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Installed on the slider: stamps each input event, and the first frame whose map differs from the one before.
+PROBE = """slider => {
+  const canvas = slider.getRootNode().querySelector('[data-panel=map]'), context = canvas.getContext('2d');
+  const pixels = () => context.getImageData(0, 0, canvas.width, canvas.height).data;
+  const sum = data => { let s = 0; for (let i = 0; i < data.length; i += 4) s = (s * 31 + data[i] + 7 * data[i + 1] + 13 * data[i + 2]) | 0; return s; };
+  let before = sum(pixels());
+  window.latencies = [];
+  slider.addEventListener('input', event => {
+    const start = event.timeStamp, old = before;
+    let frames = 0;
+    const look = () => {
+      const now = performance.now(), after = sum(pixels());
+      if (after !== old) { window.latencies.push(now - start); before = after; }
+      else if (++frames < 30) requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+  slider.addEventListener('keydown', event => {
+    const start = event.timeStamp, old = before;
+    requestAnimationFrame(() => {
+      const now = performance.now(), after = sum(pixels());
+      if (after !== old) { window.latencies.push(now - start); before = after; }
+    });
+  });
+}"""
+
+
+def start_server() -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            if urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).status == 200:
+                return server, url
+        except OSError:
+            time.sleep(0.1)
+    server.terminate()
+    raise SystemExit("the server did not come up")
+
+
+def first_map(page: Page, url: str) -> float:
+    start = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.locator("[data-ready]").wait_for(timeout=300_000)
+    return time.perf_counter() - start
+
+
+class Traffic:
+    """Counts what a page sends: websocket frames and requests."""
+
+    def __init__(self, page: Page) -> None:
+        self.frames = self.requests = 0
+        page.on("websocket", lambda connection: connection.on("framesent", lambda _: self.frame()))
+        page.on("request", lambda _: self.request())
+
+    def frame(self) -> None:
+        self.frames += 1
+
+    def request(self) -> None:
+        self.requests += 1
+
+
+def measure(page: Page, gesture: str, traffic: Traffic) -> tuple[list[float], int, int]:
+    slider = page.get_by_role("slider", name="Sparsity")
+    slider.scroll_into_view_if_needed()
+    slider.press("Home")
+    page.wait_for_timeout(2500)  # let the release before be answered
+    page.evaluate("window.latencies = []")
+    frames, requests = traffic.frames, traffic.requests
+    if gesture == "mouse drag":
+        box = slider.bounding_box()
+        assert box is not None
+        y, left, width = box["y"] + box["height"] / 2, box["x"] + 13, box["width"] - 26
+        page.mouse.move(left, y)
+        page.mouse.down()
+        for step in range(1, 81):
+            page.mouse.move(left + width * step / 80, y)
+            page.wait_for_timeout(12)
+        found = page.evaluate("window.latencies")
+        used = found, traffic.frames - frames, traffic.requests - requests
+        page.mouse.up()
+        return used
+    for _ in range(28):
+        slider.press("ArrowRight")
+        page.wait_for_timeout(40)
+    return page.evaluate("window.latencies"), traffic.frames - frames, traffic.requests - requests
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", default="/", help="path and query of the view to measure")
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise SystemExit("this measurement needs Chromium on the PATH (Debian: apt install chromium)")
+    server, url = start_server()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            cold = first_map(browser.new_page(viewport={"width": 1400, "height": 900}), url + arguments.address)
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            traffic = Traffic(page)
+            warm = first_map(page, url + arguments.address)
+            page.wait_for_timeout(1500)
+            levels = page.locator(".track .dot").count()
+            page.get_by_role("slider", name="Sparsity").evaluate(PROBE)
+            print(f"first map, server just started  {cold:6.2f} s")
+            print(f"first map, server in use        {warm:6.2f} s")
+            print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels")
+            print(f"{'gesture':12} {'events':>7} {'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}")
+            for gesture in ("mouse drag", "keyboard"):
+                found, frames, requests = measure(page, gesture, traffic)
+                ordered = sorted(found) or [float("nan")]
+                p90 = ordered[int(0.9 * (len(ordered) - 1))]
+                row = f"{len(found):7} {statistics.median(ordered):7.1f} {p90:7.1f} {ordered[-1]:7.1f}"
+                # The keyboard releases after every press; its frames are the levels written back to Python.
+                print(f"{gesture:12} {row} {frames:10} {requests:9}")
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The threshold explorer in Chromium: dragging, keys, reload, and pictures for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+Settled = Callable[[Page], None]
+
+PIXELS = """canvas => { const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let s = 0; for (let i = 0; i < d.length; i++) s = (s * 31 + d[i]) | 0; return s; }"""
+
+
+def opened(page: Page, url: str, settled: Settled) -> Locator:
+    """The scrubber, drawn."""
+    page.goto(url)
+    scrubber = page.locator("[data-ready]")
+    scrubber.wait_for(timeout=120_000)
+    expect(page.get_by_test_id("stMetric").first).to_be_visible()
+    settled(page)
+    return scrubber
+
+
+def slider_of(page: Page) -> Locator:
+    return page.get_by_role("slider", name="Sparsity", exact=True)
+
+
+def test_dragging_repaints_without_the_server(page: Page, app_url: str, settled: Settled) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.on("request", lambda request: sent.append(request.url))
+    opened(page, app_url, settled)
+    slider, canvas = slider_of(page), page.locator("[data-panel=map]")
+    slider.press("Home")
+    page.wait_for_timeout(600)  # the release is sent after a pause on purpose
+    settled(page)
+    box = slider.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 13, y)
+    page.mouse.down()
+    before, seen = len(sent), set()
+    for step in range(1, 21):
+        page.mouse.move(box["x"] + 13 + (box["width"] - 26) * step / 20, y)
+        page.wait_for_timeout(30)
+        seen.add(canvas.evaluate(PIXELS))
+    assert len(sent) == before, sent[before:]
+    assert len(seen) >= 12
+    page.mouse.up()
+    page.wait_for_url("**at=0.99**")
+
+
+def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str, settled: Settled) -> None:
+    scrubber = opened(page, app_url, settled)
+    slider = slider_of(page)
+    slider.press("Home")
+    expect(scrubber).to_have_attribute("data-level", "0")
+    assert "All neurons kept" in (slider.get_attribute("aria-valuetext") or "")
+    slider.press("ArrowRight")
+    slider.press("ArrowRight")
+    expect(scrubber).to_have_attribute("data-level", "2")
+    assert "of neurons removed" in (slider.get_attribute("aria-valuetext") or "")
+    slider.press("End")
+    last = int(scrubber.get_attribute("data-level") or 0)
+    assert last >= 21
+    slider.press("PageDown")
+    assert 2 < int(scrubber.get_attribute("data-level") or 0) < last
+    assert page.locator(".interpolated").is_hidden()
+
+
+def test_reload_keeps_the_view(page: Page, app_url: str, settled: Settled) -> None:
+    scrubber = opened(page, f"{app_url}/?picture=3", settled)
+    page.get_by_role("button", name="95 %", exact=True).click()
+    page.wait_for_url("**at=0.95**")
+    page.get_by_text("How the map is drawn").click()
+    page.get_by_role("radio", name="One for all levels").click()
+    page.wait_for_url("**scale=shared**")
+    page.keyboard.press("Escape")
+    level, ready = scrubber.get_attribute("data-level"), scrubber.get_attribute("data-ready")
+    expect(page.get_by_text("one scale for all levels")).to_be_visible()
+    page.reload()
+    page.locator("[data-ready]").wait_for()
+    settled(page)
+    scrubber = page.locator("[data-ready]")
+    expect(scrubber).to_have_attribute("data-level", str(level))
+    expect(page.get_by_text("one scale for all levels")).to_be_visible()
+    assert ready
+    assert "picture=3" in page.url
+
+
+def test_output_change_axis_and_strip(page: Page, app_url: str, settled: Settled) -> None:
+    scrubber = opened(page, app_url, settled)
+    page.get_by_role("radio", name="Output change").click()
+    slider = page.get_by_role("slider", name="Allowed output change")
+    slider.press("Home")
+    low = int(scrubber.get_attribute("data-level") or 0)
+    slider.press("End")
+    assert int(scrubber.get_attribute("data-level") or 0) >= low
+    page.locator(".strip button").last.click()
+    expect(page.get_by_role("radio", name="Sparsity")).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".strip button").last).to_have_attribute("aria-current", "true")
+
+
+def test_zoom_and_the_value_under_the_pointer(page: Page, app_url: str, settled: Settled) -> None:
+    opened(page, app_url, settled)
+    canvas = page.locator("[data-panel=map]")
+    canvas.hover()
+    expect(page.locator(".readout", has_text=" at ")).to_have_count(1)
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.get_by_role("button", name="Reset zoom")).to_have_text("1.5×")
+    assert "scale(1.5)" in (canvas.get_attribute("style") or "")
+
+
+def test_new_mode_keeps_the_place(page: Page, app_url: str, settled: Settled) -> None:
+    scrubber = opened(page, app_url, settled)
+    page.get_by_role("button", name="95 %", exact=True).click()
+    page.wait_for_url("**at=0.95**")
+    before = scrubber.get_attribute("data-ready")
+    page.get_by_role("radio", name="Freeze").click()
+    page.wait_for_url("**mode=freeze**")
+    expect(scrubber).not_to_have_attribute("data-ready", str(before), timeout=120_000)
+    expect(page.locator(".sentence")).to_contain_text("95")
+    expect(page.locator(".sentence")).to_contain_text("frozen")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height", "scheme"),
+    [("wide", 1400, 900, "light"), ("phone", 420, 900, "light"), ("dark", 1400, 900, "dark")],
+)
+def test_screenshots(
+    browser: Browser, app_url: str, settled: Settled, artefacts: Path, name: str, width: int, height: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    opened(page, app_url, settled)
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+    page.screenshot(path=artefacts / f"explore-{name}.png")
+    context.close()
