@@ -1,0 +1,47 @@
+// Methods by pictures on canvases: hovering, enlarging and blending never ask the server.
+
+const GRIDS = new WeakMap();
+
+export default function ({data, parentElement: root}) {
+  let state = GRIDS.get(root);
+  if (!state) { GRIDS.set(root, state = {root, known: new Map(), under: 0, views: []}); wireGrid(state); }
+  const payload = openGrid(data);
+  if (state.id === payload.header.id) return;
+  state.id = payload.header.id;
+  decodeGrid(payload, state.known).then(decoded => {
+    if (state.id === decoded.header.id) showGrid(state, decoded);      // else a newer one has come meanwhile
+  }, () => { root.querySelector('.toolbar .pixel').textContent = 'This browser cannot unpack the maps; please update it.'; });
+}
+
+function showGrid(state, decoded) {
+  const {root} = state, {header} = decoded, at = state.at, open = state.open;
+  Object.assign(state, decoded);
+  buildGrid(state);
+  const ramp = root.querySelector('.ramp').getContext('2d'), image = ramp.createImageData(256, 1);
+  for (let i = 0; i < 256; i++) image.data.set([state.lut[3 * i], state.lut[3 * i + 1], state.lut[3 * i + 2], 255], 4 * i);
+  ramp.putImageData(image, 0, 0);
+  root.querySelector('.low').textContent = header.ends[0];
+  root.querySelector('.high').textContent = header.ends[1];
+  const badge = root.querySelector('.scales');
+  badge.textContent = header.shared ? 'one scale for all' : 'scales differ';
+  badge.title = header.shared ? 'Every map is drawn on the scale given here.' : 'Every map is drawn on its own scale: compare shapes, not strengths.';
+  badge.classList.toggle('warn', !header.shared);
+  const again = open && header.cells.find(cell => cell.block && cell.method === open.cell.method && cell.image === open.cell.image);
+  if (again && again.block.id === open.cell.block.id) enlarge(state, again);
+  else if (open) root.querySelector('.enlarged').close();
+  probe(state, at && at.image < header.images.length ? at : null);
+  const section = root.querySelector('.compare');
+  section.dataset.ready = header.id;
+  section.dataset.cells = header.cells.filter(cell => cell.state === 'ready').length;
+  section.dataset.complete = header.complete;
+}
+
+function wireGrid(state) {
+  const {root} = state, $ = selector => root.querySelector(selector);
+  $('.opacity input').addEventListener('input', event => {
+    state.under = event.target.value / 100;
+    for (const view of [...state.views, ...(state.open?.views ?? [])]) if (view.cell) paintMap(view.frame.canvas, state, view.cell, state.under);
+  });
+  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.compare').requestFullscreen?.();
+  wireDialog(state);
+}

@@ -1,0 +1,209 @@
+"""The Compare page's choices: methods, pictures, drawing, numbers; and the plan they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.render import COLOUR_MAPS
+from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.compare_cells import CURVES
+from pruneattr_core.ui.compare_payload import GridLook
+from pruneattr_core.ui.compare_plan import Plan, mask_seen
+from pruneattr_core.ui.compare_state import CLIPS, COLLAPSES, LAYOUTS, MORE, ORDERS, PRESETS, SCALES, SIGNS
+from pruneattr_core.ui.payload import default_colours
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.state import complaint
+
+_KEEP: dict[str, Any] = {"persist_state": "session"}
+_USE = "use_"
+
+
+def choose(chosen: shell.Selection, reasons: Mapping[str, str]) -> GridLook:
+    """Draw all choices in one row; `reasons` says per method why it does not fit, or ""."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for name, preset in PRESETS.items():
+            active = st.session_state["methods"] == preset.methods
+            st.button(
+                preset.title,
+                key=f"preset_{name}",
+                help=preset.help,
+                type="primary" if active else "secondary",
+                on_click=lambda methods=preset.methods: st.session_state.update(methods=methods),
+            )
+        with st.popover(f"Methods ({len(st.session_state['methods'])})", icon=":material/checklist:"):
+            _choose_methods(reasons)
+        with st.popover("More pictures", icon=":material/photo_library:"):
+            _choose_pictures(chosen)
+        with st.popover("How maps are drawn", icon=":material/palette:"):
+            look = _choose_look()
+        with st.popover("Numbers and order", icon=":material/sort:"):
+            _choose_numbers()
+    return look
+
+
+def _choose_methods(reasons: Mapping[str, str]) -> None:
+    def changed() -> None:
+        used = tuple(name for name in METHODS if st.session_state.get(_USE + name))
+        st.session_state["methods"] = used
+
+    st.caption("Greyed out: does not fit this network; the reason is in its question mark.")
+    columns = st.columns(2)
+    for place, (name, method) in enumerate(METHODS.items()):
+        st.session_state[_USE + name] = name in st.session_state["methods"]
+        with columns[2 * place // len(METHODS)]:
+            st.checkbox(
+                method.title,
+                key=_USE + name,
+                disabled=bool(reasons[name]),
+                help=reasons[name] or f"{method.note} {method.citation}",
+                on_change=changed,
+            )
+    st.slider(
+        "Sparsity of the methods that prune",
+        0.0,
+        0.999,
+        key="prune",
+        step=0.001,
+        format="%.3f",
+        help="The fraction of neurons removed.",
+        **_KEEP,
+    )
+
+
+def _choose_pictures(chosen: shell.Selection) -> None:
+    if chosen.picture.source == pictures.UPLOAD:
+        st.info("Several pictures work with data sets; an upload stands alone.")
+        return
+    data = pictures.dataset(chosen.picture.source)
+    wrong = [place for place in st.session_state["more"] if place >= len(data)]
+    if wrong:
+        st.warning(complaint("picture number", wrong[0]))
+        st.session_state["more"] = tuple(p for p in st.session_state["more"] if p not in wrong)
+    st.session_state["more_box"] = [str(place) for place in st.session_state["more"]]
+
+    def changed() -> None:
+        kept = [text for text in st.session_state["more_box"] if text.isdecimal() and int(text) < len(data)]
+        st.session_state["more"] = tuple(dict.fromkeys(map(int, kept)))[:MORE]
+
+    around = range(min(len(data), 100))
+    options = sorted({*around, *st.session_state["more"]})
+    st.multiselect(
+        f"Beside the sidebar's picture, up to {MORE} of {data.title}",
+        [str(place) for place in options],
+        key="more_box",
+        max_selections=MORE,
+        format_func=lambda text: data[int(text)].name if text.isdecimal() and int(text) < len(data) else text,
+        accept_new_options=len(data) > len(around),
+        help="Type a number for a picture that is not in the list.",
+        on_change=changed,
+    )
+    st.segmented_control(
+        "Arrangement", list(LAYOUTS), key="arrange", required=True, format_func=LAYOUTS.__getitem__, **_KEEP
+    )
+
+
+def _choose_look() -> GridLook:
+    collapse = st.selectbox(
+        "Channels to one map",
+        list(COLLAPSES),
+        key="grid_collapse",
+        format_func=COLLAPSES.__getitem__,
+        **_KEEP,
+    )
+    if collapse == "abs_sum":
+        st.session_state["grid_sign"] = "absolute"
+    sign = st.selectbox(
+        "Sign",
+        list(SIGNS),
+        key="grid_sign",
+        format_func=SIGNS.__getitem__,
+        disabled=collapse == "abs_sum",
+        help="Curves, Spearman, SSIM and mass are those of the map as drawn, before clipping.",
+        **_KEEP,
+    )
+    scale = st.segmented_control(
+        "Colour scale",
+        list(SCALES),
+        key="grid_scale",
+        required=True,
+        format_func=SCALES.__getitem__,
+        help="Methods have different units; one scale for all shows which are larger.",
+        **_KEEP,
+    )
+    clip = st.select_slider(
+        "Values the scale covers, percentile", CLIPS, key="grid_clip", format_func=lambda v: f"{v:g}", **_KEEP
+    )
+    signed = GridLook(collapse, sign).signed
+    st.session_state["grid_colours"] = default_colours(signed, st.session_state["grid_colours"])
+    colours = st.selectbox(
+        "Colours",
+        [name for name, table in COLOUR_MAPS.items() if table.signed == signed],
+        key="grid_colours",
+        format_func=lambda name: COLOUR_MAPS[name].title,
+        **_KEEP,
+    )
+    return GridLook(collapse, sign, clip, scale == "shared", colours)
+
+
+def _choose_numbers() -> None:
+    st.selectbox("Order, best first", list(ORDERS), key="order", format_func=ORDERS.__getitem__, **_KEEP)
+    st.selectbox(
+        "Compare with (Spearman, SSIM)",
+        list(METHODS),
+        key="reference",
+        format_func=lambda name: METHODS[name].title,
+        **_KEEP,
+    )
+    st.selectbox(
+        "Removal curve", list(CURVES), key="curve", format_func=lambda name: CURVES[name].title, **_KEEP
+    )
+    st.selectbox("Removed pixels become", list(FILLS), key="fill", format_func=FILLS.__getitem__, **_KEEP)
+
+
+def make_plan(chosen: shell.Selection, look: GridLook, reasons: Mapping[str, str]) -> Plan:
+    """The plan of what the sidebar and the page's settings ask for."""
+    shown: list[Picture] = [chosen.picture]
+    source = chosen.picture.source
+    if source != pictures.UPLOAD:
+        count = len(pictures.dataset(source))
+        places = [
+            place
+            for place in st.session_state["more"]
+            if place < count and str(place) != chosen.picture.place
+        ]
+        shown += [pictures.from_dataset(source, place) for place in places]
+    wanted = st.session_state["methods"]
+    return Plan(
+        card=chosen.card,
+        weights=chosen.answer.weights,
+        pictures=tuple(shown),
+        masks=tuple(mask_seen(chosen.card, _mask(picture)) for picture in shown),
+        target=chosen.target,
+        options={name: _options(name) for name in METHODS if name in wanted},
+        blocked={name: reasons[name] for name in wanted if reasons[name]},
+        look=look,
+        reference=st.session_state["reference"],
+        order=st.session_state["order"],
+        curve=st.session_state["curve"],
+        fill=st.session_state["fill"],
+        layout=st.session_state["arrange"],
+        device=engine().device.type,
+    )
+
+
+def _mask(picture: Picture) -> NDArray[np.bool_] | None:
+    if picture.source == pictures.UPLOAD:
+        return None
+    return pictures.dataset(picture.source)[int(picture.place)].mask
+
+
+def _options(method: str) -> tuple[tuple[str, float], ...]:
+    return (("sparsity", float(st.session_state["prune"])),) if "sparsity" in METHODS[method].options else ()
