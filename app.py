@@ -1,5 +1,5 @@
 """The app: `streamlit run app.py`."""
 
-from pruneattr_core.ui.shell import main
+from pruneattr_core.ui.opening import main
 
 main()

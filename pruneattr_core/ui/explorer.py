@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pruneattr_core.render import COLOUR_MAPS
-from pruneattr_core.ui import exports, shell
+from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.calibrations import calibrated_sparsity
 from pruneattr_core.ui.errors import guarded
@@ -117,6 +117,26 @@ def _choices() -> Look:
     return Look(collapse, sign, clip, scale == "shared", colours)
 
 
+def prepare() -> bytes | None:
+    """Compute what the app shows when it is opened without an address; its payload, None without weights."""
+    if shell.default_model() != shell.FIRST_MODEL:
+        return None
+    picture = pictures.from_dataset(shell.default_source(shell.FIRST_MODEL), 0)
+    answer = engine().answer(shell.FIRST_MODEL, picture, lambda *_: None)
+    question = Question(
+        model=shell.FIRST_MODEL,
+        weights=answer.weights,
+        image=picture.sha256,
+        target=None,
+        mode=FIELDS[0].default,
+        contribution=FIELDS[1].default,
+        calibrated=calibrated_sparsity(answer.weights),
+        device=engine().device.type,
+    )
+    sweep = engine().sweep(question, picture, lambda *_: None)
+    return payload(question, Look(), "0", nearest(sweep.sparsity.tolist(), START), sweep, picture)
+
+
 @st.fragment
 def _scrub(chosen: shell.Selection, question: Question, sweep: Explained, look: Look) -> None:
     sparsity = sweep.sparsity.tolist()
@@ -170,7 +190,7 @@ def _take_away(
     photo: NDArray[np.uint8],
     level: int,
 ) -> None:
-    texts = {**view(shell.FIELDS), **view(FIELDS), "at": f"{sweep.sparsity[level]:.6g}"}
+    texts = {**view((*shell.FIELDS, *FIELDS), every=True), "at": f"{sweep.sparsity[level]:.6g}"}
     settings = exports.record(question, sweep, look, chosen.picture, chosen.card, level, texts)
     stem = f"prunegrad_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}_{sweep.sparsity[level]:.4f}"
     with st.container(horizontal=True):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from pruneattr_core.models import ModelCard, list_models, model_card
 from pruneattr_core.ui import exports, pictures
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.menu import STYLE, configure, pages
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import Answer
 from pruneattr_core.ui.state import Field, adopt, complaint, number, one_of, publish, restore
@@ -100,22 +99,13 @@ def _is_hash(text: str) -> bool:
     return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
 
 
-def pages() -> list[Any]:
-    """All pages, in the order of the menu."""
-    return [
-        st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True),
-        st.Page("pages/3_paths.py", title="Critical paths", icon=":material/route:"),
-        st.Page("pages/4_decoding.py", title="Path decoding", icon=":material/blur_on:"),
-    ]
-
-
 def main() -> None:
-    """Run the app: called by app.py."""
-    st.set_page_config(page_title="PruneAttr", page_icon=":material/tune:", layout="wide")
+    """Run the app: called by `opening.main`."""
+    configure()
     page = st.navigation(pages())
     st.session_state[_FRAMED], st.session_state[_CHOSEN] = True, None
     try:
-        st.html(_STYLE)
+        st.html(STYLE)
         for text in adopt(FIELDS):
             st.warning(text, icon=":material/link_off:")
         with guarded():
@@ -148,9 +138,7 @@ def restore_view(texts: dict[str, str]) -> None:
 
 def _sidebar() -> Selection | None:
     with st.sidebar:
-        st.markdown("### PruneAttr")
         card = _choose_model()
-        st.divider()
         picture = _choose_picture()
         target = st.container()
         _uploader()
@@ -290,9 +278,3 @@ def _choose_target(card: ModelCard, probabilities: NDArray[Any]) -> int:
     )
     return chosen
 
-
-_STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 4rem 2.2rem 3rem; max-width: 1700px; }
-[data-testid="stSidebar"] img { border-radius: .5rem; }
-@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 3.2rem .9rem 2rem; } }
-</style>"""

@@ -89,10 +89,10 @@ def restore(texts: Mapping[str, str], fields: Sequence[Field]) -> None:
     st.session_state[_RESTORED] = {field.name: texts.get(field.name, field.text(field.default)) for field in fields}
 
 
-def view(fields: Sequence[Field]) -> dict[str, str]:
-    """The settings that differ from their defaults, as texts."""
+def view(fields: Sequence[Field], every: bool = False) -> dict[str, str]:
+    """The settings that differ from their defaults, or all of them, as texts."""
     values = {field: st.session_state.get(field.name, field.default) for field in fields}
-    return {field.name: field.text(value) for field, value in values.items() if value != field.default}
+    return {field.name: field.text(value) for field, value in values.items() if every or value != field.default}
 
 
 def publish(fields: Sequence[Field]) -> None:

@@ -1,0 +1,29 @@
+"""The pages of the app, in the order of the menu. Imports nothing heavy: the first screen needs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+
+def configure() -> None:
+    """Title and layout of the browser tab."""
+    st.set_page_config(page_title="PruneAttr", page_icon=":material/tune:", layout="wide")
+
+
+def pages() -> list[Any]:
+    """All pages, in the order of the menu."""
+    return [
+        st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True),
+        st.Page("pages/3_paths.py", title="Critical paths", icon=":material/route:"),
+        st.Page("pages/4_decoding.py", title="Path decoding", icon=":material/blur_on:"),
+    ]
+
+
+#: Room for a projector on wide screens, none wasted on a phone.
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 4rem 2.2rem 3rem; max-width: 1700px; }
+[data-testid="stSidebarContent"] img { border-radius: .5rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; } }
+</style>"""

@@ -1,0 +1,113 @@
+"""The first screen: a map within a second, while torch is being imported in a thread.
+
+A fresh server needs seconds for its imports. Until then the first view is drawn from the bytes in
+assets/opening.bin, made by `python -m pruneattr_core.ui.opening`; the real computation then takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from pathlib import Path
+
+import streamlit as st
+
+from pruneattr_core.ui.menu import STYLE, configure, pages
+from pruneattr_core.ui.scrubber import scrubber
+
+_ASSETS = Path(__file__).resolve().parents[2] / "assets"
+_FILE = _ASSETS / "opening.bin"
+_WEIGHTS = _ASSETS / "weights" / "scenes-net.json"
+#: Settings of the first view that an address may spell out.
+_FIRST = {"model": "scenes-net", "source": "scenes"}
+_HASH = 64
+
+logger = logging.getLogger("pruneattr")
+
+
+class _Engine:
+    """Whether the heavy modules are here, and the thread that brings them."""
+
+    def __init__(self) -> None:
+        self.ready = threading.Event()
+        self.lock = threading.Lock()
+        self.thread: threading.Thread | None = None
+
+    def start(self) -> bool:
+        """Start the thread unless it ran; whether everything is ready."""
+        with self.lock:
+            if self.thread is None and "pruneattr_core.ui.shell" in sys.modules:
+                self.ready.set()  # somebody imported it already
+            elif self.thread is None:
+                self.thread = threading.Thread(target=self._bring, name="pruneattr-opening", daemon=True)
+                self.thread.start()
+        return self.ready.is_set()
+
+    def _bring(self) -> None:
+        try:
+            from pruneattr_core.ui.explorer import prepare
+
+            prepare()
+        except Exception:
+            logger.exception("the first view could not be prepared")  # its page will say what is wrong
+        finally:
+            self.ready.set()
+
+
+_engine = _Engine()
+
+
+def main() -> None:
+    """Run the app: called by app.py."""
+    if not _engine.start():
+        _draw()
+        while not _engine.ready.wait(0.05):
+            st.session_state.get("_yield")  # lets Streamlit stop a superseded run here
+        st.rerun()
+    from pruneattr_core.ui.shell import main as run
+
+    run()
+
+
+def stored() -> bytes | None:
+    """The stored payload of the first view; None when it was made with other weights, or not at all."""
+    try:
+        weights = json.loads(_WEIGHTS.read_text("utf-8"))["sha256"]
+        data = _FILE.read_bytes()
+    except (OSError, ValueError, KeyError):
+        return None
+    return data[_HASH:] if data[:_HASH] == weights.encode() else None
+
+
+def _draw() -> None:
+    configure()
+    page = st.navigation(pages())
+    st.html(STYLE)
+    with st.sidebar:
+        st.skeleton(height=420)
+    first = page.url_path == "" and all(_FIRST.get(name) == text for name, text in st.query_params.items())
+    payload = stored() if first else None
+    if payload is None:
+        st.progress(0.0, text="Starting: loading PyTorch and the model")
+        st.skeleton(height=560)
+        return
+    scrubber(payload, 0, key="opening")
+
+
+def write() -> None:
+    """Make assets/opening.bin for the weights that are in assets."""
+    from pruneattr_core.store import write_atomically
+    from pruneattr_core.ui.explorer import prepare
+
+    payload = prepare()
+    if payload is None:
+        raise SystemExit("The bundled weights are not in assets/weights: python -m pruneattr_core train scenes-net")
+    weights = json.loads(_WEIGHTS.read_text("utf-8"))["sha256"]
+    write_atomically(_FILE, weights.encode() + payload)
+    print(f"{_FILE.name}: {len(payload) / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    write()
