@@ -1,0 +1,80 @@
+"""DGR against the released code's gates, and as a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+import torch
+from test_reference import Reference
+
+from pruneattr_core.errors import Cancelled, InputError
+from pruneattr_core.paths.dgr import dgr_gates
+
+
+@pytest.mark.parametrize(("image", "init", "key"), [(0, "one", "init1"), (1, "random", "initr")])
+def test_gates_equal_the_released_code(shared: Path, image: int, init: str, key: str) -> None:
+    reference = Reference(shared / "reference", "vgg", image)
+    arrays = np.load(shared / "reference" / "vgg_dgr.npz")
+    gates = dgr_gates(reference.net, reference.x, init, seed=1234 + image)  # type: ignore[arg-type]
+    ours = np.concatenate([layer.numpy().ravel() for layer in gates.layers])
+    np.testing.assert_allclose(ours, arrays[f"x{image}/{key}/gates"], rtol=0, atol=1e-6)
+    trace = arrays[f"x{image}/{key}/best_trace_iter_loss_prob"]
+    assert gates.iteration.tolist() == [trace[-1, 0]]
+    assert float(gates.loss) == pytest.approx(trace[-1, 1], abs=1e-6)
+    for percent, path in zip((80, 90, 99), gates.paths([0.8, 0.9, 0.99]), strict=True):
+        theirs = np.unpackbits(arrays[f"x{image}/{key}/mask{percent}"])[: ours.size].astype(bool)
+        np.testing.assert_array_equal(np.concatenate([m.numpy().ravel() for m in path.layers]), theirs)
+
+
+@pytest.mark.parametrize("init", ["one", "random"])
+@pytest.mark.parametrize("name", ["residual", "gelu"])
+def test_images_are_independent(name: str, init: str) -> None:
+    """In float32 a batch trains together, in float64 alone; both give what each image gives."""
+    net, x = networks.network(name), networks.inputs(3)
+    batch = dgr_gates(net, x, init, seed=5, iterations=30)  # type: ignore[arg-type]
+    together = dgr_gates(net.float(), x.float(), init, seed=5, iterations=30)  # type: ignore[arg-type]
+    net.double()
+    for image in range(3):
+        alone = dgr_gates(net, x[image : image + 1], init, seed=5, iterations=30)  # type: ignore[arg-type]
+        for a, b, c in zip(batch.layers, alone.layers, together.layers, strict=True):
+            assert torch.equal(a[image : image + 1], b)
+            torch.testing.assert_close(c[image : image + 1].double(), b, rtol=0, atol=1e-4)
+            assert bool((a >= 0).all())
+
+
+def test_leaves_no_trace_and_may_be_stopped() -> None:
+    net, x = networks.network("residual"), networks.inputs(2)
+    before, chance = networks.state(net), torch.get_rng_state()
+    seen: list[tuple[int, int]] = []
+    dgr_gates(net, x, "random", iterations=3, progress=lambda *at: seen.append(at))
+    assert seen == [(k, 6) for k in range(1, 7)]
+    assert networks.state(net) == before
+    assert torch.equal(chance, torch.get_rng_state())
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        dgr_gates(net, x, progress=stop)
+
+
+def test_without_an_iterate_that_keeps_the_prediction_says_so() -> None:
+    net, x = networks.network("plain"), networks.inputs(8)
+    gates = dgr_gates(net, x, "random", seed=3, iterations=1)
+    label = net(x).argmax(1)
+    start = dgr_gates(net, x, "random", seed=3, iterations=2)
+    assert gates.kept_prediction.dtype == torch.bool
+    assert len(label) == len(gates.kept_prediction) == len(start.loss)
+    assert bool(torch.isfinite(gates.loss).all())
+    assert gates.iteration.tolist() == [0] * 8
+
+
+def test_refuses_what_it_cannot_use() -> None:
+    net, x = networks.network("plain"), networks.inputs(1)
+    with pytest.raises(InputError, match="init"):
+        dgr_gates(net, x, "ones")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="iterations"):
+        dgr_gates(net, x, iterations=0)

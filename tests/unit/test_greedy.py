@@ -1,0 +1,82 @@
+"""GreedyPruning against a plain loop."""
+
+from __future__ import annotations
+
+import networks
+import numpy as np
+import pytest
+import slow
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core import contributions
+from pruneattr_core.errors import InputError
+from pruneattr_core.paths.greedy import greedy_paths
+
+
+def slow_greedy(net: nn.Module, x: Tensor, target: int, sparsity: float, step: float) -> list[np.ndarray]:
+    """Algorithm 1, neuron by neuron."""
+    kept = [np.ones_like(s, dtype=bool) for s in slow.taylor(net, x, target)]
+    total = sum(k.size for k in kept)
+    while (left := round(sparsity * total) - sum(int((~k).sum()) for k in kept)) > 0:
+        record: list[tuple[Tensor, Tensor]] = []
+
+        def prune(i: int, a: Tensor, record: list[tuple[Tensor, Tensor]] = record) -> Tensor:
+            leaf = torch.zeros_like(a, requires_grad=True)
+            gated = a * torch.from_numpy(kept[i])[None]
+            record.append((gated.detach(), leaf))
+            return gated + leaf
+
+        with slow.patched(prune):
+            net(x)[0, target].backward()
+        scored = [
+            (abs(float(v)), call, place)
+            for call, (a, leaf) in enumerate(record)
+            for place, v in enumerate((a * leaf.grad).flatten().tolist())
+            if a.flatten()[place] != 0
+        ]
+        if not scored:
+            break
+        for _, call, place in sorted(scored)[: min(left, round(step * total))]:
+            kept[call].reshape(-1)[place] = False
+    net.zero_grad()
+    return kept
+
+
+@pytest.mark.parametrize("name", ["plain", "residual", "concatenating"])
+def test_equals_the_algorithm_step_by_step(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(1)
+    (path,) = greedy_paths(net, x, 2, [0.6], step=0.05)
+    expected = slow_greedy(net, x, 2, 0.6, 0.05)
+    for ours, theirs in zip(path.layers, expected, strict=True):
+        np.testing.assert_array_equal(ours[0].numpy(), theirs)
+
+
+def test_reports_what_it_reached_and_drifts_to_dead_neurons() -> None:
+    net, x = networks.network("residual"), networks.inputs(2)
+    scores = contributions(net, x)
+    before = networks.state(net)
+    some, more, most = greedy_paths(net, x, None, [0.3, 0.6, 0.99])
+    assert networks.state(net) == before
+    assert all(not bool((b & ~a).any()) for a, b in zip(some.layers, more.layers, strict=True))
+    assert some.sparsity.tolist() == pytest.approx([0.3, 0.3], abs=1e-3)
+    assert float(most.sparsity.max()) < 0.99  # dead neurons are never removed
+    assert bool((most.dead_share(scores.dead) > scores.dead_fraction).all())
+    assert most.meta["sparsity"] == 0.99
+    assert len(most.meta["iterations"]) == 2
+
+
+def test_batch_equals_singles() -> None:
+    net, x = networks.network("reused"), networks.inputs(3)
+    (batch,) = greedy_paths(net, x, None, [0.5])
+    for image in range(3):
+        (alone,) = greedy_paths(net, x[image : image + 1], None, [0.5])
+        assert float(alone.jaccard(batch[image])) == 1
+
+
+def test_refuses_what_it_cannot_use() -> None:
+    net, x = networks.network("plain"), networks.inputs(1)
+    with pytest.raises(InputError, match="step"):
+        greedy_paths(net, x, None, [0.5], step=0)
+    with pytest.raises(InputError, match="sparsities"):
+        greedy_paths(net, x, None, [1.5])

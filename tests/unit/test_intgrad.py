@@ -1,0 +1,193 @@
+"""NeuronIntGrad and exact ablation against plain loops, theorems and the released networks' arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+import slow
+import torch
+from test_reference import PERCENT, Reference
+from torch import Tensor, nn
+
+from pruneattr_core import PruneGrad, contributions
+from pruneattr_core.errors import Cancelled, InputError, ModelError
+from pruneattr_core.scoring.ablation import exact_ablation
+from pruneattr_core.scoring.branching import Brancher
+from pruneattr_core.scoring.intgrad import absolute, completeness, intgrad_signed, nodes
+
+
+def slow_intgrad(net: nn.Module, x: Tensor, target: int, alphas: list[float]) -> list[np.ndarray]:
+    """One pass per step and layer: mean gradient at alpha * a, times a."""
+    seen: list[Tensor] = []
+    with slow.patched(lambda _, a: (seen.append(a.detach().clone()), a)[1]):
+        net(x)
+    out = []
+    for call, activation in enumerate(seen):
+        total = torch.zeros_like(activation)
+        for alpha in alphas:
+            leaf = (alpha * activation).requires_grad_()
+            with slow.patched(lambda i, a, call=call, leaf=leaf: leaf.clone() if i == call else a):
+                logit = net(x)[0, target]
+            total += torch.autograd.grad(logit, leaf, allow_unused=True)[0]
+        out.append((total / len(alphas) * activation)[0].numpy())
+    return out
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_equals_one_pass_per_step(name: str) -> None:
+    net, x = networks.network(name), networks.inputs()
+    found = intgrad_signed(net, x, [1, 3], 4, "uniform")
+    for image, target in enumerate((1, 3)):
+        expected = slow_intgrad(net, x[image : image + 1], target, [0, 0.25, 0.5, 0.75, 1])
+        for ours, theirs in zip(found.layers, expected, strict=True):
+            np.testing.assert_allclose(ours[image], theirs, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_batch_equals_singles_and_leaves_no_trace(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(3)
+    before, chance = networks.state(net), torch.get_rng_state()
+    batch = contributions(net, x, method="intgrad")
+    for image in range(3):
+        alone = contributions(net, x[image : image + 1], method="intgrad")
+        assert all(torch.equal(a[image : image + 1], b) for a, b in zip(batch.layers, alone.layers, strict=True))
+    assert networks.state(net) == before
+    assert torch.equal(chance, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("case", [("vgg", 0), ("vgg", 2), ("resnet8", 0)])
+def test_papers_rule_equals_the_corrected_reference(shared: Path, case: tuple[str, int]) -> None:
+    reference = Reference(shared / "reference", *case)
+    arrays = np.load(shared / "reference" / f"{case[0]}_scores_intgrad.npz")
+    found = intgrad_signed(reference.net, reference.x, None, 50, "uniform")
+    for k, layer in enumerate(found.layers):
+        theirs = arrays[f"x{case[1]}/percall_uniform50_signed/{k}"].reshape(layer[0].shape)
+        np.testing.assert_allclose(layer[0], theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
+    scores = absolute(found, "intgrad_uniform")
+    for percent, path in zip(PERCENT, scores.paths([p / 100 for p in PERCENT]), strict=True):
+        ours = np.concatenate([layer.numpy().ravel() for layer in path.layers])
+        theirs = reference.get("masks", f"integrad_percall_uniform50/{percent}")
+        np.testing.assert_array_equal(ours, np.unpackbits(theirs)[: ours.size].astype(bool))
+        if percent / 100 > float(scores.dead_fraction):
+            assert float(path.dead_share(scores.dead)) == 0
+
+
+def test_complete_in_every_layer() -> None:
+    """GELU is smooth, so Gauss-Legendre converges to machine precision; kinks leave an error of order 1/n."""
+    x = networks.inputs()
+    assert float(completeness(networks.network("gelu"), x, steps=24).relative.max()) < 1e-10
+    for name in ("residual", "concatenating", "reused"):
+        few, many = (completeness(networks.network(name), x, steps=s).relative.mean() for s in (2, 100))
+        assert float(many) < 5e-3
+        assert many < few
+
+
+def test_one_layer_of_known_integral() -> None:
+    """f = sum_j relu(w_j a_j + b_j): the integral of every neuron is known in closed form."""
+
+    class Known(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = torch.nn.functional.gelu(torch.relu(x) * w)
+            return torch.stack([hidden.sum(1), hidden.sum(1) * 0], 1)
+
+    w = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
+    x = torch.tensor([[0.5, 0.3, -2.0]], dtype=torch.float64)
+    found = intgrad_signed(Known().eval(), x, 0, 20, layers=[0])
+    expected = torch.nn.functional.gelu(torch.relu(x) * w)  # separable: c_j = g(a_j) - g(0)
+    torch.testing.assert_close(found.layers[0], expected, rtol=1e-12, atol=1e-14)
+    assert found.layers[0][0, 2] == 0
+
+
+class Twins(nn.Module):
+    """Two equal neurons, one the head ignores, one dead."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = torch.relu(torch.stack([x[:, 0], x[:, 0], x[:, 1], -x[:, 0].abs()], 1))
+        y = torch.relu(a[:, 0] + a[:, 1] - 0.7) + a[:, 3]
+        return torch.stack([y, -y], 1)
+
+
+def test_symmetry_null_player_and_dead_neurons() -> None:
+    found = intgrad_signed(Twins().eval(), torch.tensor([[1.0, 2.0]], dtype=torch.float64), 0, layers=[0])
+    c = found.layers[0][0]
+    assert c[0] == c[1] != 0
+    assert c[2] == 0
+    assert c[3] == 0
+    assert found.dead[0][0].tolist() == [False, False, False, True]
+
+
+class Remembers(nn.Module):
+    """Reshapes by the batch size of its input, so a layer's variants cannot branch from batch 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.head = networks.network("plain")[:2], nn.Linear(600, 5).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.net(x).reshape(len(x), -1))
+
+
+def test_networks_that_do_not_broadcast_run_as_full_copies() -> None:
+    net, x = Remembers().eval(), networks.inputs(1)
+    brancher = Brancher(net, x)
+    variants, logits = brancher.run(0, lambda a: torch.cat([a, 0 * a]), 2, grad=False)
+    assert len(variants) == len(logits) == 2
+    torch.testing.assert_close(logits[:1], brancher.logits)
+    expected = slow_intgrad(net, x, 2, [0, 0.5, 1])
+    np.testing.assert_allclose(intgrad_signed(net, x, 2, 2, "uniform").layers[0][0], expected[0], atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["residual", "concatenating", "silu"])
+def test_ablation_equals_one_neuron_at_a_time(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(1)
+    layer = 1
+    found = exact_ablation(net, x, 2, layers=[layer]).layers[0].flatten()
+    base = float(net(x)[0, 2].detach())
+    for j in range(0, len(found), max(1, len(found) // 25)):
+
+        def without(i: int, a: Tensor, j: int = j) -> Tensor:
+            a = a.clone()
+            if i == layer:
+                a.view(-1)[j] = 0
+            return a
+
+        with slow.patched(without), torch.no_grad():
+            assert float(found[j]) == pytest.approx(base - float(net(x)[0, 2]), abs=1e-13)
+
+
+def test_last_linear_layer_is_exact_for_all_three() -> None:
+    """Where only linear maps follow, Taylor, IntGrad and ablation agree."""
+    net, x = networks.network("residual"), networks.inputs(2)
+    last = len(contributions(net, x).names) - 1
+    truth = exact_ablation(net, x, layers=[last]).layers[0]
+    torch.testing.assert_close(intgrad_signed(net, x, steps=1, layers=[last]).layers[0], truth)
+    torch.testing.assert_close(contributions(net, x).layers[last], truth.abs())
+
+
+def test_progress_may_stop_and_arguments_are_checked() -> None:
+    net, x = networks.network("reused"), networks.inputs(2)
+    seen: list[tuple[int, int]] = []
+    intgrad_signed(net, x, progress=lambda *at: seen.append(at))
+    assert seen == [(k, 6) for k in range(1, 7)]
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        intgrad_signed(net, x, progress=stop)
+    with pytest.raises(InputError, match="steps >= 1"):
+        intgrad_signed(net, x, steps=0)
+    with pytest.raises(InputError, match="rule"):
+        nodes(3, "simpson")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="layers"):
+        intgrad_signed(net, x, layers=[7])
+    with pytest.raises(ModelError):
+        intgrad_signed(nn.Sequential(nn.Flatten(), nn.Linear(300, 2)).double().eval(), x)
+
+
+def test_prunegrad_takes_it() -> None:
+    net, x = networks.network("residual"), networks.inputs(1)
+    assert PruneGrad(net).attribute(x, sparsity=0.8, contribution="intgrad").shape == x.shape
