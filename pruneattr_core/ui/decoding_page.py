@@ -47,6 +47,8 @@ FIELDS = (
     Field("steps", 128, lambda text: STEPS[STEPS.index(int(text))], "the number of steps"),
     Field("decode_seed", 0, whole(0, SEED_LIMIT), "the seed of the decoding"),
 )
+#: Cards in one row of a wide window.
+MOST_ABREAST = 5
 #: Longest side of a picture on the page, in pixels.
 _SIDE = 420
 
@@ -134,8 +136,8 @@ def _recipe(chosen: shell.Selection) -> Recipe:
             help="Random ones before every step; the picture must please from each of them.",
             **KEEP,
         )
-        st.select_slider("Steps", STEPS, key="steps", width=200, **KEEP)
-        st.number_input("Seed", 0, SEED_LIMIT, step=1, key="decode_seed", width=140, **KEEP)
+        st.select_slider("Steps", STEPS, key="steps", width=170, **KEEP)
+        st.number_input("Seed of pictures", 0, SEED_LIMIT, step=1, key="decode_seed", width=140, **KEEP)
     state = st.session_state
     return recipe(
         state["drawn_in"],
@@ -202,9 +204,11 @@ def _cards(
         st.rerun()  # the last one is finished: stop looking, offer what was cancelled
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     lines = {}
-    for start in range(0, len(sources), 4):
-        columns = st.columns(4)
-        for column, one in zip(columns, sources[start : start + 4], strict=False):
+    rows = -(-len(sources) // MOST_ABREAST)
+    abreast = max(3, -(-len(sources) // rows))
+    for start in range(0, len(sources), abreast):
+        columns = st.columns(abreast)
+        for column, one in zip(columns, sources[start : start + abreast], strict=False):
             place = sources.index(one)
             with column, st.container(border=True):
                 drawn = _card(one, by_source, chosen, ground, target, how, photo, place)

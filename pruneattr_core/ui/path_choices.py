@@ -24,15 +24,15 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
         if st.session_state["_preset"] != _ANY:
             st.session_state["kappa"] = st.session_state["_preset"]
 
+    st.pills(
+        "Methods",
+        list(ROUTES),
+        selection_mode="multi",
+        key="_methods",
+        format_func=lambda key: ROUTES[key].title,
+        on_change=methods_changed,
+    )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.pills(
-            "Methods",
-            list(ROUTES),
-            selection_mode="multi",
-            key="_methods",
-            format_func=lambda key: ROUTES[key].title,
-            on_change=methods_changed,
-        )
         st.session_state["_preset"] = (
             st.session_state["kappa"] if st.session_state["kappa"] in PRESETS else _ANY
         )
@@ -58,7 +58,7 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
         )
         if any(ROUTES[key].seeded for key in st.session_state["paths"].split(",")):
             st.number_input(
-                "Seed",
+                "Seed of paths",
                 0,
                 SEED_LIMIT,
                 step=1,

@@ -112,7 +112,7 @@ def draw(chosen: shell.Selection) -> None:
         )
         publish(FIELDS)
         if view == "published":
-            path_runs.draw()
+            path_runs.papers(_board(chosen, subject, ground, kappa, paths, found) if paths else None)
         elif not paths:
             st.info(
                 "No path yet: choose NeuronMCT or Random above, which take one pass, or start a computation."
@@ -134,9 +134,6 @@ def own_path_popover() -> None:
     """Where a saved path comes back."""
     with st.popover("Your own path", icon=":material/upload_file:"):
         st.file_uploader("A path saved here (.npz)", type=["npz"], key="path_file", on_change=_path_arrived)
-        if own_path() is not None and st.button("Remove your path", key="path_remove"):
-            del st.session_state["_own_path"]
-            st.rerun()
 
 
 def _path_arrived() -> None:
@@ -160,18 +157,16 @@ def _own_path(ground: Ground) -> None:
     if own is None:
         return
     name, path = own
-    if not _fits(path, ground):
-        st.info(
-            f"Your path {name} was made with another network and is left out here.",
-            icon=":material/link_off:",
-        )
-    else:
-        made = {
-            key: path.meta[key]
-            for key in ("method", "picture", "target", "sparsity", "seed")
-            if path.meta.get(key) is not None
-        }
-        st.caption(f"Your path: {name} · " + " · ".join(f"{key} {value}" for key, value in made.items()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if _fits(path, ground):
+            known = {key: path.meta.get(key) for key in ("title", "picture", "target", "sparsity", "seed")}
+            said = [f"{key} {value!s:.60}" for key, value in known.items() if value is not None]
+            st.caption(" · ".join([f"Your path: {name}", *said]), width="content")
+        else:
+            st.info(f"Your path {name} was made with another network and is left out.", icon=":material/link_off:")
+        if st.button("Remove it", key="path_remove", icon=":material/close:"):
+            del st.session_state["_own_path"]
+            st.rerun()
 
 
 def _fits(path: Path, ground: Ground) -> bool:

@@ -1,4 +1,126 @@
-"""Placeholder."""
+"""The papers' values beside ours: shipped runs over many pictures, and this picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pruneattr_core.render.series import SERIES, series
+from pruneattr_core.ui import path_charts
+from pruneattr_core.ui.path_methods import ROUTES
+from pruneattr_core.ui.path_state import KEEP, PRESETS
+from pruneattr_core.ui.published import overlaps, published
+from pruneattr_core.ui.run_files import Run, path_runs
+
+if TYPE_CHECKING:
+    from pruneattr_core.ui.path_page import Board
+
+#: The sparsity of the papers' figures.
+PUBLISHED_AT = 0.9
 
 
-def draw() -> None: ...
+def papers(board: Board | None) -> None:
+    """Dead shares and overlaps: published, reproduced, this picture; and what cannot be reproduced.
+
+    Args:
+        board: the paths of the picture on screen, if there are any.
+    """
+    chapter = published()["critical_paths"]
+    runs = path_runs()
+    run, sparsity = _choose(runs)
+    at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
+    here = board if board is not None and abs(board.kappa - sparsity) < 1e-9 else None
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        st.markdown(f"#### Dead neurons in the path, {sparsity:.0%} removed")
+        _dead(chapter, run, sparsity, here)
+    with right:
+        st.markdown(f"#### Overlap, {sparsity:.0%} removed")
+        _overlap(run, sparsity, here, at_paper)
+    st.markdown("#### Which published figures cannot be reproduced, and why")
+    for sentence in chapter["not_reproducible"]:
+        st.markdown(f"- {sentence}")
+    st.caption(f"Published: {chapter['paper']}; {chapter['dead_share']['source']}, {chapter['overlap']['source']}.")
+
+
+def _choose(runs: Mapping[str, Run]) -> tuple[Run | None, float]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = None
+        if runs:
+            if st.session_state["run"] not in runs:
+                st.session_state["run"] = next(iter(runs))
+            chosen = st.selectbox(
+                "Run", list(runs), key="run", format_func=lambda name: runs[name].title, **KEEP
+            )
+            run = runs[chosen]
+        offered = run.sparsities if run is not None else PRESETS
+        if st.session_state["run_at"] not in offered:
+            st.session_state["run_at"] = PUBLISHED_AT if PUBLISHED_AT in offered else offered[0]
+        sparsity = st.segmented_control(
+            "Sparsity", offered, key="run_at", required=True, format_func=lambda share: f"{share:.0%}", **KEEP
+        )
+    if run is None:
+        st.info(
+            "No run over many pictures is in assets/runs/paths of this copy; "
+            "`python -m pruneattr_core paths` computes one. The published values stand alone."
+        )
+    else:
+        st.caption(f"**Reproduced**: {run.label}.")
+    return run, float(sparsity)
+
+
+def _dead(chapter: Mapping[str, Any], run: Run | None, sparsity: float, here: Board | None) -> None:
+    methods = list(ROUTES)
+    paper = next(
+        (chapter[name]["values"] for name in ("dead_share", "dead_share_text") if chapter[name]["sparsity"] == sparsity),
+        {},
+    )
+    groups = [("published", [paper.get(key) for key in methods], SERIES[5])]
+    base = None
+    if run is not None:
+        means = {key: run.dead(key, sparsity) for key in methods}
+        groups.append((f"reproduced, n = {run.n}", [one and one.mean for one in means.values()], SERIES[0]))
+        base = run.base
+    if here is not None:
+        own = dict(zip(here.paths, here.comparison.dead.tolist(), strict=True))
+        groups.append(("this picture, n = 1", [own.get(key) for key in methods], SERIES[1]))
+    st.plotly_chart(
+        path_charts.paired_bars([ROUTES[key].title for key in methods], groups, "share of the path that was dead"),
+        config={"displayModeBar": False},
+        key="chart_papers",
+        alt="; ".join(
+            f"{name}: " + ", ".join(f"{ROUTES[k].title} {v:.1%}" for k, v in zip(methods, values, strict=True) if v is not None)
+            for name, values, _ in groups
+        ),
+    )
+    if base is not None:
+        st.caption(f"Base rate of the run: {base.mean:.1%} [{base.low:.1%}, {base.high:.1%}] of all neurons are dead.")
+    if paper and sparsity != PUBLISHED_AT:
+        st.caption("At 99 % the paper gives round numbers in its text only.")
+
+
+def _overlap(run: Run | None, sparsity: float, here: Board | None, at_paper: bool) -> None:
+    printed, restored = (overlaps(labels) if at_paper else {} for labels in ("printed", "restored"))
+    rows = []
+    for a, b in combinations(ROUTES, 2):
+        pair = frozenset((a, b))
+        row: dict[str, Any] = {"paths": f"{ROUTES[a].title} · {ROUTES[b].title}"}
+        if at_paper:
+            row["published, labels as printed"] = printed.get(pair)
+            row["published, labels restored"] = restored.get(pair)
+        if run is not None:
+            found = run.overlap(a, b, sparsity)
+            row[f"reproduced, n = {run.n}"] = found and found.mean
+            row["95 % interval"] = found and f"{found.low:.3f} to {found.high:.3f}"
+        if here is not None and a in here.paths and b in here.paths:
+            order = list(here.paths)
+            row["this picture, n = 1"] = float(here.comparison.overlap[order.index(a), order.index(b)])
+        rows.append(row)
+    three = st.column_config.NumberColumn(format="%.3f")
+    names = {name for row in rows for name in row} - {"paths", "95 % interval"}
+    st.dataframe(rows, hide_index=True, height=36 * len(rows) + 38, column_config=dict.fromkeys(names, three))
+    if not at_paper:
+        st.caption("The papers print overlaps at 90 % only.")

@@ -62,6 +62,8 @@ FIELDS = (
     Field("call", 1, whole(1, 10**5), "the activation call"),
     Field("channel", -1, whole(-1, 10**6), "the channel"),
     Field("mode", "zero", one_of(MODES), "the mode"),
+    Field("run", "", lambda text: text if text.replace("-", "").replace("_", "").isalnum() else int(text), "the run"),
+    Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
     Field("set_scale", "own", one_of(SCALES), "the colour scale"),
 )
 

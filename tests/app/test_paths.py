@@ -1,0 +1,241 @@
+"""The critical-paths page without a browser: every view and choice, computations, files, bad addresses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+import streamlit as st
+import torch
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.ui import path_page, path_tasks, shell
+from pruneattr_core.ui.errors import APOLOGY
+from pruneattr_core.ui.path_files import path_bytes
+from pruneattr_core.ui.path_methods import ROUTES
+from pruneattr_core.ui.path_state import VIEWS
+from pruneattr_core.values import Path
+from tests.app.conftest import Start, small_network
+
+Open = Callable[..., AppTest]
+
+
+def draw_page() -> None:
+    path_page.draw(shell.require_frame())
+
+
+@pytest.fixture
+def paths_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Open the page at an address: paths_page(kappa="0.8") -> AppTest that shows it.
+
+    From a script without a folder `pages` beside it: there AppTest runs pages without app.py first, and
+    clicks are lost when the frame is put up.
+    """
+    monkeypatch.setattr(shell, "pages", lambda: [st.Page(draw_page, title="Critical paths", default=True)])
+
+    def run(**query: str) -> AppTest:
+        app = AppTest.from_string("from pruneattr_core.ui.shell import main; main()", default_timeout=60)
+        for name, text in query.items():
+            app.query_params[name] = text
+        return app.run()
+
+    return run
+
+
+def healthy(app: AppTest) -> None:
+    assert not app.exception, app.exception[0].stack_trace
+    assert not app.error, [error.value for error in app.error]
+
+
+def chart(app: AppTest, key: str) -> dict:
+    return json.loads(next(c.proto.spec for c in app.get("plotly_chart") if c.proto.id.endswith(key)))
+
+
+def alt(app: AppTest, key: str) -> str:
+    return next(c.proto.alt for c in app.get("plotly_chart") if c.proto.id.endswith(key))
+
+
+def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not ready(app):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+        app.run()
+
+
+def offers(app: AppTest) -> list[str]:
+    return [button.key for button in app.button if str(button.key).startswith("start_")]
+
+
+def test_opens_with_overlap_lines_and_inventory_before_any_click(paths_page: Open) -> None:
+    app = paths_page()
+    healthy(app)
+    assert {"NeuronMCT", "Random"} <= set(chart(app, "chart_overlap")["data"][0]["x"])
+    assert chart(app, "chart_overlap")["data"][0]["zmin"] == 0
+    assert chart(app, "chart_overlap")["data"][0]["zmax"] == 1
+    assert "Jaccard overlap" in alt(app, "chart_overlap")
+    assert chart(app, "chart_layers")["data"]
+    table = app.dataframe[0].value
+    assert (table["sparsity reached"] - 0.9).abs().max() < 0.01
+    assert (table["sparsity requested"] == 0.9).all()
+    assert table.set_index("path").loc["NeuronMCT", "of them dead"] == 0
+
+
+def test_short_computations_arrive_by_themselves(paths_page: Open) -> None:
+    app = paths_page()
+    until(app, lambda app: "NeuronIntGrad" in chart(app, "chart_overlap")["data"][0]["x"])
+    healthy(app)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_drawn_and_in_the_address(paths_page: Open, view: str) -> None:
+    app = paths_page(show=view, paths="taylor,random")
+    healthy(app)
+    assert not app.warning
+    assert app.session_state["show"] == view
+
+
+@pytest.mark.parametrize("kappa", ["0", "0.8", "0.99", "1"])
+def test_any_sparsity(paths_page: Open, kappa: str) -> None:
+    app = paths_page(kappa=kappa, paths="taylor,random")
+    healthy(app)
+    for view in VIEWS:
+        app.session_state["show"] = view
+        app.run()
+        healthy(app)
+
+
+def test_presets_and_number_are_one_choice(paths_page: Open) -> None:
+    app = paths_page(paths="taylor,random")
+    app.get("button_group")[1].set_value(0.99).run()
+    assert app.number_input(key="kappa").value == 0.99
+    app.number_input(key="kappa").set_value(0.5).run()
+    healthy(app)
+    assert (app.dataframe[0].value["sparsity requested"] == 0.5).all()
+
+
+def test_nonsense_in_the_address_gives_sentences(paths_page: Open) -> None:
+    app = paths_page(
+        show="<script>", paths="taylor,magic", kappa="NaN", path_seed="-1", against="x", of="", call="0", channel="q", mode="maybe"
+    )
+    healthy(app)
+    texts = [warning.value for warning in app.warning]
+    for title in ("the view", "the methods", "the sparsity", "the seed", "the activation call", "the channel", "the mode"):
+        assert any(title in text for text in texts), title
+    assert not any("<" in text for text in texts)
+
+
+@pytest.mark.parametrize(("query", "words"), [({"call": "99"}, "activation call 99"), ({"channel": "999"}, "channel 999")])
+def test_places_that_do_not_exist_give_a_sentence(paths_page: Open, query: dict[str, str], words: str) -> None:
+    app = paths_page(show="where", paths="taylor", **query)
+    healthy(app)
+    assert any(words in warning.value for warning in app.warning)
+
+
+def test_layer_and_channel_open_each_other(paths_page: Open) -> None:
+    app = paths_page(show="where", paths="taylor,random", call="2", channel="3")
+    healthy(app)
+    assert any("Channel 3 on the picture" in text.value for text in app.markdown)
+    app.selectbox(key="call").set_value(3).run()
+    healthy(app)
+    assert app.session_state["channel"] == -1
+
+
+def test_sets_count_every_neuron_once(paths_page: Open) -> None:
+    app = paths_page(show="sets", paths="taylor,random", a="taylor", b="random")
+    healthy(app)
+    counts = app.dataframe[0].value[["Kept by both", "Only NeuronMCT", "Only Random"]].sum()
+    neurons = app.dataframe[0].value["neurons"].sum()
+    assert counts["Kept by both"] + counts["Only NeuronMCT"] == pytest.approx(0.1 * neurons, abs=2)
+    assert counts["Kept by both"] + counts["Only Random"] == pytest.approx(0.1 * neurons, abs=2)
+    for mode in ("freeze", "zero"):
+        app.session_state["mode"] = mode
+        app.run()
+        healthy(app)
+
+
+def test_dear_method_says_its_price_first_and_can_be_cancelled(paths_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.ui import path_methods
+
+    def slow(model, inputs, target, sparsity, seed, tick):
+        for step in range(10**6):
+            tick(step, 10**6)
+            time.sleep(0.005)
+
+    monkeypatch.setattr(path_tasks, "AT_ONCE", 0.0)
+    monkeypatch.setitem(ROUTES, "dgr_init1", path_methods.replace(ROUTES["dgr_init1"], find=slow))
+    app = paths_page(paths="taylor,dgr_init1")
+    healthy(app)
+    assert offers(app) == ["start_dgr_init1"]
+    assert any("DGR(init=1)" in text.value and "about" in text.value for text in app.markdown)
+    app.button(key="start_dgr_init1").click().run()
+    assert not offers(app)
+    (task,) = path_tasks.background().tasks.values()
+    app.button(key="cancel_dgr_init1").click().run()
+    assert task.finished.wait(5)
+    app.run()
+    assert offers(app) == ["start_dgr_init1"]
+    healthy(app)
+
+
+def test_failure_of_a_long_computation_is_one_sentence(paths_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.ui import path_methods
+
+    def fail(*_):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(path_tasks, "AT_ONCE", 0.0)
+    monkeypatch.setitem(ROUTES, "greedy", path_methods.replace(ROUTES["greedy"], find=fail))
+    app = paths_page(paths="taylor,greedy")
+    app.button(key="start_greedy").click().run()
+    until(app, lambda app: bool(app.error))
+    assert [error.value for error in app.error] == [APOLOGY]
+    app.run()
+    assert not app.error
+    assert offers(app) == ["start_greedy"]
+
+
+def test_greedy_reports_what_it_reached(paths_page: Open) -> None:
+    app = paths_page(paths="taylor,greedy,random")
+    if offers(app):
+        app.button(key="start_greedy").click().run()
+    until(app, lambda app: "GreedyPruning" in set(app.dataframe[0].value["path"]))
+    healthy(app)
+    row = app.dataframe[0].value.set_index("path").loc["GreedyPruning"]
+    assert 0 < row["sparsity reached"] <= 0.9
+
+
+def test_a_saved_path_comes_back_and_is_compared(paths_page: Open) -> None:
+    app = paths_page(paths="taylor,random")
+    activations = []
+    net = small_network()
+    for layer in (1, 3, 5):
+        activations.append(net.features[: layer + 1](torch.zeros(1, 3, 128, 128)).shape)
+    names = ("features.1", "features.3", "features.5")
+    path = Path(names, tuple(torch.ones(shape, dtype=torch.bool) for shape in activations), {"method": "all"})
+    uploader = next(u for u in app.get("file_uploader") if str(u.key) == "path_file")
+    uploader.upload("mine.npz", path_bytes(path, {"model": "scenes-net"}), "application/octet-stream")
+    app.run()
+    healthy(app)
+    assert "Your path" in set(app.dataframe[0].value["path"])
+    app.button(key="path_remove").click().run()
+    assert "Your path" not in set(app.dataframe[0].value["path"])
+
+
+def test_a_wrong_file_is_refused_in_words(paths_page: Open) -> None:
+    app = paths_page(paths="taylor,random")
+    uploader = next(u for u in app.get("file_uploader") if str(u.key) == "path_file")
+    uploader.upload("evil.npz", b"PK not a path", "application/octet-stream")
+    app.run()
+    assert not app.exception
+    assert "not a path saved by PruneAttr" in app.error[0].value
+
+
+def test_one_method_alone_is_told_to_take_another(paths_page: Open) -> None:
+    app = paths_page(paths="taylor")
+    healthy(app)
+    assert any("second method" in info.value for info in app.info)
+
+
