@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 from captum.attr import GradientAttribution
+from captum.log import log_usage
 from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs, check_target
@@ -38,6 +39,7 @@ class PruneGrad(GradientAttribution):
         super().__init__(model)
         self.model = model
 
+    @log_usage()  # NoiseTunnel calls what this wraps
     def attribute(
         self,
         inputs: Inputs,

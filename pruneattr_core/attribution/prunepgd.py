@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from captum.attr import GradientAttribution
+from captum.log import log_usage
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.prunegrad import Inputs, single
@@ -28,6 +31,7 @@ class PrunePGD(GradientAttribution):
         super().__init__(model)
         self.model = model
 
+    @log_usage()  # NoiseTunnel calls what this wraps
     def attribute(
         self,
         inputs: Inputs,
@@ -66,14 +70,26 @@ class PrunePGD(GradientAttribution):
             own = None if chosen is None else chosen[part]
             scores = contributions(self.model, batch[part], own, contribution)
             (masks,) = masks_at(scores.layers, [sparsity], ties)
-            x = batch[part]
-            delta = torch.zeros_like(x)
-            for _ in range(steps):
-                gradient, _ = pruned_gradient(self.model, x + delta, scores.target, masks, "zero")
-                delta = _within(delta + step_size * _unit(gradient), l2_bound)
-            parts.append(delta)
+            parts.append(ascend(self.model, batch[part], scores.target, masks, steps, step_size, l2_bound))
         perturbation = torch.cat(parts)
         return (perturbation,) if isinstance(inputs, tuple) else perturbation
+
+
+def ascend(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    masks: Sequence[Tensor],
+    steps: int,
+    step_size: float,
+    l2_bound: float,
+) -> Tensor:
+    """Projected gradient ascent on the zero-mode network of fixed masks; the perturbation (B, ...)."""
+    delta = torch.zeros_like(inputs)
+    for _ in range(steps):
+        gradient, _ = pruned_gradient(model, inputs + delta, target, masks, "zero")
+        delta = _within(delta + step_size * _unit(gradient), l2_bound)
+    return delta
 
 
 def _norm(values: Tensor) -> Tensor:

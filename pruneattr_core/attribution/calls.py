@@ -1,0 +1,253 @@
+"""What a network calls, and the network with some of those calls carried out by private modules.
+
+Captum's and Zennit's methods set hooks on modules and expect every activation to be a module of its own,
+not in place and not used twice. `Substituted` gives them that for any network: while the shared model
+runs, its calls are intercepted (thread-locally, as the tape does) and handed to modules that belong to
+this one explanation. Hooks, flags and changed weights land on those, never on the shared model, so no
+lock is needed and nothing has to be put back.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pruneattr_core import tape
+from pruneattr_core.errors import InputError, ModelError
+
+ADDITIONS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__iadd__, Tensor.__radd__}
+MEANS = {torch.mean, Tensor.mean}
+#: Calls that only move values, or ask about them: no method needs a rule for these.
+NEUTRAL = {
+    *("flatten", "view", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute", "transpose"),
+    *("unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point", "to", "numel"),
+    *("_set_grad_enabled", "requires_grad_", "stride", "is_contiguous"),
+}
+
+#: Makes the module that stands for one call, from the call's arguments; None leaves the call alone.
+Maker = Callable[..., nn.Module | None]
+#: (place in `calls_of`, torch function) -> its maker, or None.
+Choice = Callable[[int, Any], Maker | None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One torch function that a network called.
+
+    Attributes:
+        name: module path of the caller, as the tape's names; `.function` is added for functional calls.
+        function: plain name such as `relu`, `conv2d`, `add`.
+        shape: of the result without the batch, () where it is no tensor.
+        activation: whether the tape counts it as neurons.
+        constant: whether an addition adds something other than a second tensor of equal shape.
+    """
+
+    name: str
+    function: str
+    shape: tuple[int, ...]
+    activation: bool
+    constant: bool = False
+
+
+def plain_name(func: Any) -> str:
+    """`relu_` -> `relu`, `__iadd__` -> `add`: one name for all forms of a function."""
+    name = getattr(func, "__name__", str(func))
+    if func in ADDITIONS:
+        return "add"
+    return name if name.startswith("_") else name.rstrip("_")
+
+
+def is_constant_addition(args: Sequence[Any]) -> bool:
+    """Whether an addition has an operand that is no tensor of the other's shape."""
+    return not all(isinstance(a, Tensor) for a in args[:2]) or args[0].shape != args[1].shape
+
+
+class _Listen(TorchFunctionMode):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.names_of = {id(module): name for name, module in model.named_modules()}
+        self.calls: list[Call] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = plain_name(func)
+        if name not in NEUTRAL:
+            shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
+            owner = tape.module_name(sys._getframe(1), self.names_of, name)
+            constant = name == "add" and is_constant_addition(args)
+            self.calls.append(Call(owner, name, shape, func in tape.ACTIVATIONS, constant))
+        return result
+
+
+_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Call, ...]]] = weakref.WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+def calls_of(model: nn.Module, inputs: Tensor) -> tuple[Call, ...]:
+    """Every call of one forward pass, in order; remembered per model object and input shape.
+
+    Args:
+        model: network in eval mode.
+        inputs: (B, ...), only its first item is run.
+
+    Raises:
+        InputError: the model refuses these inputs.
+        ModelError: as `tape.run`.
+    """
+    network = tape.unwrap(model)
+    key = (tuple(inputs.shape[1:]), *((id(module), module.training) for module in network.modules()))
+    with _guard:
+        found = _known.get(network, {}).get(key)
+    if found is None:
+        with torch.no_grad():
+            tape.run(network, inputs[:1].clone())  # raises what is wrong with model or inputs
+            listen, first = _Listen(network), inputs[:1].clone()
+            with listen:
+                network(first)
+        found = _numbered(listen.calls)
+        with _guard:
+            _known[network] = {key: found}  # one entry a model: bounded
+    return found
+
+
+def _numbered(calls: Sequence[Call]) -> tuple[Call, ...]:
+    """Names made unique, activations by themselves: they are then the tape's."""
+    names = {
+        kind: iter(tape.numbered([call.name for call in calls if call.activation is kind]))
+        for kind in (True, False)
+    }
+    return tuple(replace(call, name=next(names[call.activation])) for call in calls)
+
+
+class _Swap(TorchFunctionMode):
+    """Hand chosen calls to modules: made on the first run, used again on the next."""
+
+    def __init__(self, choose: Choice, modules: dict[int, nn.Module] | None) -> None:
+        super().__init__()
+        self.choose = choose
+        self.known, self.made = modules, {} if modules is None else modules
+        self.count = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if plain_name(func) in NEUTRAL:
+            return func(*args, **kwargs)
+        index, self.count = self.count, self.count + 1
+        if self.known is None:
+            make = self.choose(index, func)
+            module = None if make is None else make(*args, **kwargs)
+            if module is not None:
+                self.made[index] = module.eval()
+        module = self.made.get(index)
+        if module is None:
+            return func(*args, **kwargs)
+        tensors = args[:2] if func in ADDITIONS else args[:1]
+        # A clone, since the network may go on in place on a tensor that carries hooks.
+        return module(*tensors).clone()
+
+
+class Substituted(nn.Module):
+    """A network whose calls in a table are carried out by modules of its own.
+
+    `calls` holds them in order. The shared network stays outside the module tree, so nothing that walks
+    over modules or parameters can reach it.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Tensor, choose: Choice) -> None:
+        """Run the network once to make the modules.
+
+        Args:
+            model: network in eval mode.
+            inputs: (B, ...), only its first item is run.
+            choose: which calls to replace, and by what.
+        """
+        super().__init__()
+        self._shared = (tape.unwrap(model),)  # in a tuple: not registered as a child
+        swap, first = _Swap(choose, None), inputs[:1].clone()
+        with torch.no_grad(), swap:
+            self._shared[0](first)
+        self._made, self._count = swap.made, swap.count
+        self.calls = nn.ModuleList(swap.made.values())
+        self.eval()
+
+    def module_at(self, index: int) -> nn.Module:
+        """The module that stands for one call of `calls_of`."""
+        return self._made[index]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, ...) -> logits (B, classes)."""
+        swap, given = _Swap(_nothing, self._made), inputs.clone()
+        with swap:
+            output = self._shared[0](given)
+        if swap.count != self._count:
+            raise ModelError("The calls of this network depend on its values, so they cannot be told apart.")
+        logits: Tensor = getattr(output, "logits", output)
+        return logits
+
+
+def _nothing(index: int, func: Any) -> None:
+    return None
+
+
+class Generic(nn.Module):
+    """A module that carries out one function with the arguments of one call."""
+
+    def __init__(
+        self, function: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self._call = (function, tuple(args), dict(kwargs))
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """The function of these tensors and the other arguments of the call."""
+        function, args, kwargs = self._call
+        result = function(*tensors, *args[len(tensors) :], **kwargs)
+        return result
+
+
+def rectifiers() -> dict[Any, Maker]:
+    """Every form of ReLU -> a fresh `nn.ReLU`."""
+    return {
+        func: lambda *args, **kwargs: nn.ReLU()
+        for func, plain in tape.ACTIVATIONS.items()
+        if plain in (F.relu, torch.relu)
+    }
+
+
+def functions(calls: Iterable[Call], keep: Callable[[Call], bool]) -> list[str]:
+    """Sorted names of the functions of the calls that `keep` picks."""
+    return sorted({call.function for call in calls if keep(call)})
+
+
+def probe(model: nn.Module) -> Tensor:
+    """A zero picture that the model takes, for questions asked before there are inputs.
+
+    Raises:
+        InputError: none of the usual sizes fits; give inputs then.
+    """
+    network = tape.unwrap(model)
+    first = next(network.parameters(), torch.zeros(()))
+    convolution = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = 3 if convolution is None else convolution.in_channels
+    for side in (32, 64, 224, 10, 299):
+        picture = torch.zeros(1, channels, side, side, dtype=first.dtype, device=first.device)
+        try:
+            with torch.no_grad():
+                network(picture)
+        except (RuntimeError, ValueError, AssertionError):
+            continue
+        return picture
+    raise InputError("No usual picture size fits this network. Ask again with inputs.")

@@ -1,0 +1,68 @@
+"""What the table says about a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from pruneattr_core.attribution.options import Option, checked
+from pruneattr_core.attribution.support import any_network
+
+Completeness = Literal["difference", "logit"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One attribution method.
+
+    Attributes:
+        title: for people.
+        family: "ours", "gradient", "relevance", "perturbation" or "control".
+        source: who computes it: "PruneAttr", "Captum" or "Zennit".
+        citation: the paper that defines it.
+        signed: whether values may be negative with the default options.
+        channels: True: the map has the shape of the inputs; False: (B, 1, H, W).
+        passes: forward-and-backward passes for one 224x224 picture with the default options, rounded up;
+            `cost` for others.
+        compute: (model, inputs, target, **options) -> map; inputs checked, targets (B,) int64.
+        note: what it claims and what is known against it, with citations.
+        supports: (model, inputs or None) -> None, or the sentence that says why it does not fit.
+        options: what `explain` takes by keyword.
+        cost_of: (side in pixels, options) -> passes, where they depend on options.
+        memory: peak memory of one input in units of one plain forward-and-backward pass.
+        completeness: what the map's values sum to: "difference" is logit(x) - logit(baseline), "logit"
+            the logit itself; None promises nothing.
+        needs_lock: whether it edits the shared model while it runs. None does: what sets hooks runs on
+            private modules (`calls.Substituted`).
+    """
+
+    title: str
+    family: str
+    source: str
+    citation: str
+    signed: bool
+    channels: bool
+    passes: int
+    compute: Callable[..., Tensor]
+    note: str
+    supports: Callable[..., str | None] = any_network
+    options: Mapping[str, Option] = field(default_factory=dict)
+    cost_of: Callable[[int, Mapping[str, Any]], float] | None = None
+    memory: float = 1.0
+    completeness: Completeness | None = None
+    needs_lock: bool = False
+
+    def cost(self, side: int = 224, **options: Any) -> float:
+        """Forward-and-backward passes for one picture of `side` pixels with these options."""
+        settings = checked(self.title, self.options, options)
+        return float(self.passes) if self.cost_of is None else float(self.cost_of(side, settings))
+
+
+def run(
+    method: Method, model: nn.Module, inputs: Tensor, target: Tensor, settings: Mapping[str, Any]
+) -> Tensor:
+    """The map of one memory-bounded part of a batch, detached."""
+    return method.compute(model, inputs, target, **settings).detach()

@@ -1,0 +1,133 @@
+"""Methods that average over random inputs, with generators of their own.
+
+Captum draws from the process-wide generators of torch and NumPy, which threads share. Here every picture
+has a generator made from its values and the seed, so a map depends on nothing else and nothing global
+moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from captum.attr import GradientAttribution, NoiseTunnel
+from captum.log import log_usage
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pruneattr_core.attribution.captum_methods import logits_of
+from pruneattr_core.attribution.controls import generator_for
+
+#: (model, inputs, target) -> attribution.
+Compute = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+class Computed(GradientAttribution):
+    """Any method of the table in Captum's shape, for `NoiseTunnel` and `captum.metrics`."""
+
+    def __init__(self, model: nn.Module, compute: Compute) -> None:
+        """Take a classifier in eval mode and what computes the map."""
+        super().__init__(model)
+        self.model, self.compute = model, compute
+
+    @log_usage()  # NoiseTunnel calls what this wraps
+    def attribute(self, inputs: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+        """The map of a batch (B, C, H, W) for targets (B,)."""
+        return self.compute(self.model, inputs.detach(), target)
+
+
+class _Seeded(TorchFunctionMode):
+    """Give `torch.normal` a generator; thread-local, so other threads draw as before."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not torch.normal:
+            return func(*args, **kwargs)
+        mean, std = args
+        noise = torch.randn(std.shape, generator=self.generator, dtype=torch.float64)
+        return mean + std * noise.to(std)
+
+
+def noise_tunnel(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    compute: Compute,
+    kind: str = "smoothgrad",
+    samples: int = 10,
+    stdev: float = 0.15,
+    seed: int = 0,
+) -> Tensor:
+    """Captum's NoiseTunnel over `compute`: mean, mean square or variance over noisy copies of each input.
+
+    Args:
+        model: network in eval mode.
+        inputs: checked batch (B, C, H, W).
+        target: (B,) int64.
+        compute: the method that is smoothed.
+        kind: "smoothgrad", "smoothgrad_sq" or "vargrad".
+        samples: noisy copies per input, >= 1.
+        stdev: of the Gaussian noise, in normalised input units, >= 0.
+        seed: with the picture's values it fixes the noise.
+    """
+    tunnel = NoiseTunnel(Computed(model, compute))
+    maps = []
+    for x, one in zip(inputs.split(1), target.split(1), strict=True):
+        # One copy at a time: methods that keep a graph then need the memory of one input.
+        with _Seeded(generator_for(x, seed)):
+            maps.append(
+                tunnel.attribute(
+                    x,
+                    nt_type=kind,
+                    nt_samples=samples,
+                    nt_samples_batch_size=1,
+                    stdevs=float(stdev),
+                    target=one,
+                )
+            )
+    return torch.cat(maps).detach()
+
+
+def gradient_shap(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    samples: int = 5,
+    stdev: float = 0.0,
+    baseline: float = 0.0,
+    seed: int = 0,
+) -> Tensor:
+    """Mean over samples of (x' - b) * grad f(b + alpha (x' - b)), x' = x + noise, alpha ~ U(0, 1).
+
+    Captum's GradientShap with a constant baseline; written out because Captum takes alpha from NumPy's
+    process-wide generator.
+
+    Args:
+        model: network in eval mode.
+        inputs: checked batch (B, C, H, W).
+        target: (B,) int64.
+        samples: random points per input, >= 1.
+        stdev: of the Gaussian noise on the input, in normalised input units, >= 0.
+        baseline: b, every value of the reference input.
+        seed: with the picture's values it fixes the points.
+    """
+    forward, maps = logits_of(model), []
+    for x, one in zip(inputs.split(1), target.split(1), strict=True):
+        generator, total = generator_for(x, seed), torch.zeros_like(x)
+        for _ in range(samples):
+            alpha = torch.rand((), generator=generator, dtype=torch.float64).to(x)
+            noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+            difference = x + stdev * noise - baseline
+            with torch.enable_grad():
+                leaf = (baseline + alpha * difference).detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(forward(leaf)[0, one], leaf)
+            total += difference * gradient
+        maps.append(total / samples)
+    return torch.cat(maps)

@@ -1,0 +1,104 @@
+"""What a method can be told: names, kinds and ranges of its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pruneattr_core.errors import ArgumentTypeError, InputError
+
+Kind = Literal["float", "int", "bool", "choice", "text"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a method.
+
+    Attributes:
+        kind: type of its values.
+        default: what it is when not given; None means that the method chooses.
+        low: smallest value of numbers, included.
+        high: largest value of numbers, included.
+        choices: the values of kind "choice".
+        note: what it does, one sentence.
+    """
+
+    kind: Kind
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    note: str = ""
+
+    def check(self, name: str, value: Any) -> Any:
+        """`value` as this option takes it.
+
+        Raises:
+            ArgumentTypeError: another type.
+            InputError: out of range, or not among the choices.
+        """
+        if value is None and self.default is None:
+            return None
+        if self.kind in ("float", "int"):
+            return self._number(name, value)
+        if self.kind == "bool" and not isinstance(value, bool):
+            raise ArgumentTypeError(f"Expected {name} as True or False, got {value!r}.")
+        if self.kind == "choice" and value not in self.choices:
+            raise InputError(f"Expected {name} in {', '.join(self.choices)}; got {value!r}.")
+        if self.kind == "text" and not isinstance(value, str):
+            raise ArgumentTypeError(f"Expected {name} as text, got {value!r}.")
+        return value
+
+    def _number(self, name: str, value: Any) -> float | int:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ArgumentTypeError(f"Expected {name} as a number, got {value!r}.") from None
+        if isinstance(value, bool) or (self.kind == "int" and number != int(number)):
+            raise ArgumentTypeError(
+                f"Expected {name} as {'a whole' if self.kind == 'int' else 'a'} number, got {value!r}."
+            )
+        below = self.low is not None and not number >= self.low
+        above = self.high is not None and not number <= self.high
+        if below or above:
+            upper = "" if self.high is None else f" and <= {self.high}"
+            raise InputError(f"Expected {name} >= {self.low}{upper}, got {value!r}.")
+        return int(number) if self.kind == "int" else number
+
+
+def checked(method: str, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a method, defaults filled in.
+
+    Raises:
+        InputError: an option that the method does not have, or a value out of range.
+        ArgumentTypeError: a value of another type.
+    """
+    unknown = sorted(set(given) - set(options))
+    if unknown:
+        known = ", ".join(options) or "none"
+        raise InputError(f"{method} has no option {', '.join(unknown)}; its options are: {known}.")
+    return {name: o.check(name, given.get(name, o.default)) for name, o in options.items()}
+
+
+SPARSITY = Option("float", 0.7, 0.0, 1.0, note="Fraction of neurons removed.")
+MODE = Option(
+    "choice",
+    "zero",
+    choices=("zero", "freeze"),
+    note="Removed neurons become 0 (zero) or constants (freeze).",
+)
+TIES = Option(
+    "choice", "drop", choices=("drop", "exact"), note="What happens to equal scores at the threshold."
+)
+STEPS = Option("int", 50, 1, 1000, note="Points on the path from the baseline to the input.")
+BASELINE = Option(
+    "float", 0.0, note="Value of every reference input; 0 after normalisation is the mean colour, not black."
+)
+SEED = Option("int", 0, 0, 2**31 - 1, note="With the picture's values it fixes every random number.")
+LAYER = Option("text", None, note="Layer to look at; by default chosen from the network.")
+ASCENT = {
+    "steps": Option("int", 20, 1, 1000, note="Ascent steps."),
+    "step_size": Option("float", 0.01, 1e-6, 10.0, note="l2 length of a step, in normalised input units."),
+    "l2_bound": Option("float", 0.1, 1e-6, 100.0, note="Radius of the ball the perturbation stays in."),
+}

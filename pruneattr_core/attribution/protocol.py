@@ -1,0 +1,136 @@
+"""One protocol for all methods: model, inputs and target in, a map out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core import tape
+from pruneattr_core.attribution.captum_methods import logits_of
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.attribution.method import run
+from pruneattr_core.attribution.options import checked
+from pruneattr_core.attribution.table import METHODS
+from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
+from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.graph import bytes_each
+from pruneattr_core.runtime import chunks
+from pruneattr_core.values import Attribution
+
+
+def explain(
+    model: nn.Module, inputs: Tensor, target: Target = None, method: str = "prunegrad", **options: Any
+) -> Attribution:
+    """The map of one method, the same way for all of them.
+
+    The model is left as it was, any number of threads may explain it at once, the global random state
+    does not move, and in float64 on the CPU a batch equals its single images bit for bit.
+
+    Args:
+        model: classifier in eval mode.
+        inputs: normalised batch (B, C, H, W).
+        target: None for the predicted classes; int, list or tensor as in Captum.
+        method: a key of `METHODS`.
+        **options: those of the method, see `METHODS[method].options`.
+
+    Returns:
+        Values of the shape of the inputs, or (B, 1, H, W) where the method has no channels; the targets;
+        the method and every option, defaults included.
+
+    Raises:
+        InputError: an unknown method or option, a value out of range, inputs the model cannot take.
+        TargetError: a target out of range.
+        ModelError: training mode, no activations, or a network that the method does not fit.
+
+    Example:
+        >>> values = explain(model, inputs, method="integrated_gradients", steps=20).values  # doctest: +SKIP
+    """
+    if method not in METHODS:
+        raise InputError(f"Expected method in {', '.join(METHODS)}; got {method!r}.")
+    entry = METHODS[method]
+    settings = checked(entry.title, entry.options, options)
+    batch = check_inputs(model, inputs)
+    if batch.ndim != 4:
+        raise InputError(f"Expected pictures (B, C, H, W), got shape {tuple(batch.shape)}.")
+    chosen = check_target(target, len(batch))
+    reason = entry.supports(model, batch)
+    if reason:
+        raise ModelError(f"{entry.title} does not fit this network: {reason}")
+    values, targets = [], []
+    for part in chunks(len(batch), int(entry.memory * bytes_each(batch)), batch):
+        own = _targets(model, batch[part], None if chosen is None else chosen[part])
+        with torch.inference_mode(False), torch.enable_grad():
+            values.append(run(entry, model, batch[part].clone(), own, settings))
+        targets.append(own)
+    return Attribution(torch.cat(values), torch.cat(targets), method, settings)
+
+
+def _targets(model: nn.Module, inputs: Tensor, target: Tensor | None) -> Tensor:
+    with torch.no_grad():
+        return resolve_target(tape.run(model, inputs.clone()).logits, target)
+
+
+def completeness_gap(model: nn.Module, inputs: Tensor, attribution: Attribution) -> Tensor | None:
+    """How far the sum of a map is from what its method promises: (B,), in logit units, signed.
+
+    sum of values - (logit(x) - logit(baseline)), or - logit(x) for relevance methods.
+
+    Args:
+        model: the network that was explained.
+        inputs: the inputs that were explained.
+        attribution: what `explain` returned.
+
+    Returns:
+        None where the method promises nothing.
+    """
+    promise = METHODS[attribution.method].completeness
+    if promise is None:
+        return None
+    index = attribution.target.unsqueeze(1)
+    with torch.no_grad():
+        forward = logits_of(model)
+        expected = forward(inputs).gather(1, index).squeeze(1)
+        if promise == "difference":
+            reference = torch.full_like(inputs, float(attribution.settings["baseline"]))
+            expected = expected - forward(reference).gather(1, index).squeeze(1)
+    return attribution.values.flatten(1).sum(1) - expected
+
+
+def explain_func(
+    model: nn.Module,
+    inputs: np.ndarray | Tensor,
+    targets: np.ndarray | Tensor | int | None,
+    method: str = "prunegrad",
+    reduce: str | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """`explain` in the shape of a Quantus `explain_func`: arrays in, an array out.
+
+    Args:
+        model: classifier in eval mode.
+        inputs: (B, C, H, W) array or tensor; moved to the model's device and dtype.
+        targets: (B,) or one class, None for the predicted ones.
+        method: a key of `METHODS`.
+        reduce: a rule of `collapse` for one channel, "signed_max" say; None keeps all channels.
+        **options: of the method; Quantus' own `device` is accepted and ignored, the model's counts.
+
+    Returns:
+        (B, C, H, W), or (B, 1, H, W) when reduced or where the method has no channels.
+
+    Example:
+        >>> quantus.MaxSensitivity()(  # doctest: +SKIP
+        ...     model, x, y, explain_func=explain_func, explain_func_kwargs={"method": "prunegrad"}
+        ... )
+    """
+    options.pop("device", None)
+    like = next(model.parameters(), torch.zeros(()))
+    batch = torch.as_tensor(inputs).to(like.device, like.dtype)
+    chosen = targets if targets is None or isinstance(targets, int) else torch.as_tensor(targets)
+    values = explain(model, batch, chosen, method, **options).values
+    if reduce is not None:
+        values = collapse(values, reduce).unsqueeze(1)
+    array: np.ndarray = values.detach().cpu().numpy()
+    return array

@@ -1,0 +1,99 @@
+"""PruneGrad-Mid: the pruned network's gradient at an intermediate activation (PG2 eq. 5, section 4.7)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pruneattr_core.attribution.support import spatial_axes
+from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.graph import Graph
+from pruneattr_core.pruning import check_mode, zero_gate
+from pruneattr_core.scoring import contributions
+from pruneattr_core.tape import Gate
+from pruneattr_core.values import Mode, Ties, masks_at
+
+#: Class names of residual blocks: torchvision's, timm's and ours.
+_BLOCKS = ("BasicBlock", "Bottleneck")
+
+
+def prunegrad_mid(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    layer: str | None = None,
+    sparsity: float = 0.7,
+    mode: Mode = "zero",
+    contribution: str = "taylor",
+    ties: Ties = "drop",
+) -> Tensor:
+    """Sum over channels of |d f_p / d a|, upsampled bilinearly (align_corners False): (B, 1, H, W), >= 0.
+
+    a are the activations of one call and f_p the network pruned as for PruneGrad, with the path applied
+    at that call too: a removed neuron has no influence on f_p, so its derivative counts as 0.
+
+    Args:
+        model: network in eval mode.
+        inputs: checked batch (B, C, H, W).
+        target: (B,) int64.
+        layer: name of an activation call (`Record.names`); None for `default_layer`.
+        sparsity: fraction of neurons removed, in [0, 1].
+        mode: "zero" or "freeze".
+        contribution: how neurons are ranked, see `contributions`.
+        ties: see `Contributions.path`.
+
+    Raises:
+        InputError: an argument out of range, or a layer without rows and columns.
+        ModelError: no activation of the network has rows and columns.
+    """
+    check_mode(mode)
+    scores = contributions(model, inputs, target, contribution)
+    size = tuple(inputs.shape[2:])
+    places = {
+        name: (call, axes)
+        for call, (name, mask) in enumerate(zip(scores.names, scores.dead, strict=True))
+        if (axes := spatial_axes(tuple(mask.shape[1:]), size))
+    }
+    chosen = default_layer(model, tuple(places)) if layer is None else layer
+    if chosen not in places:
+        raise InputError(
+            f"Expected an activation with rows and columns, got {layer!r}. This network has: {', '.join(places)}."
+        )
+    call, axes = places[chosen]
+    (masks,) = masks_at(scores.layers, [sparsity], ties)
+    graph = Graph(
+        model,
+        inputs,
+        target,
+        gate=zero_gate(masks) if mode == "zero" else _freeze_gate(masks),
+        to_input=False,
+    )
+    gradient = graph.activation_gradients()[call] * masks[call]
+    channels = ({1, 2, 3} - {axis + 1 for axis in axes}).pop()
+    small = gradient.abs().sum(channels).unsqueeze(1)
+    return F.interpolate(small, size=size, mode="bilinear", align_corners=False)
+
+
+def default_layer(model: nn.Module, names: tuple[str, ...]) -> str:
+    """The activation to look at: the paper's where the network has residual blocks.
+
+    That is the last activation of the second-to-last residual block (PG2 4.7). Elsewhere it is the
+    second-to-last activation with rows and columns: as late and as coarse as the paper's.
+
+    Args:
+        model: the network.
+        names: activation calls with rows and columns, in call order.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if not names:
+        raise ModelError("No activation of this network has rows and columns, so it cannot be mapped back.")
+    blocks = [name for name, module in model.named_modules() if type(module).__name__ in _BLOCKS]
+    inside = [name for name in names if len(blocks) > 1 and name.startswith(f"{blocks[-2]}.")]
+    return inside[-1] if inside else names[max(0, len(names) - 2)]
+
+
+def _freeze_gate(masks: tuple[Tensor, ...]) -> Gate:
+    return lambda index, activation: torch.where(masks[index], activation, activation.detach())

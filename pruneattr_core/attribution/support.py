@@ -1,0 +1,172 @@
+"""Which networks a method fits: each function returns None, or the sentence that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from torch import Tensor, nn
+
+from pruneattr_core import tape
+from pruneattr_core.attribution.calls import Call, calls_of, functions, probe
+from pruneattr_core.errors import PruneAttrError
+
+#: (model, inputs or None) -> None or a sentence.
+Supports = Callable[[nn.Module, Tensor | None], str | None]
+
+_LINEAR = {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "add", "cat"}
+_RELEVANCE = {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d", "relu"}
+
+
+def _judge(rule: Callable[[tuple[Call, ...], tuple[int, ...]], str | None]) -> Supports:
+    def supports(model: nn.Module, inputs: Tensor | None = None) -> str | None:
+        try:
+            shown = probe(model) if inputs is None else inputs
+            return rule(calls_of(model, shown), tuple(shown.shape[2:]))
+        except PruneAttrError as error:
+            return str(error)
+
+    return supports
+
+
+def _any(calls: tuple[Call, ...], size: tuple[int, ...]) -> None:
+    return None
+
+
+def _only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+    others = functions(calls, lambda call: call.activation and call.function != "relu")
+    if others:
+        return (
+            f"It changes how ReLU passes gradients back, and this network calls {', '.join(others)}, for which "
+            "the rule is not defined."
+        )
+    return None
+
+
+def _covered(method: str, allowed: Collection[str], constants: bool) -> Supports:
+    def rule(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+        others = functions(calls, lambda call: call.function not in allowed)
+        if others:
+            return f"{method} has no rule for {', '.join(others)}, which this network calls."
+        if not constants and any(call.constant for call in calls):
+            return f"{method} has no rule for adding a constant or a smaller tensor, which this network does."
+        return None
+
+    return _judge(rule)
+
+
+def spatial_axes(shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, int] | None:
+    """Where H and W are in an activation (without batch) of a network that takes pictures of `size`.
+
+    (1, 2) for (C, h, w), (0, 1) for (h, w, C), None where the aspect ratio of neither fits the picture's
+    or the map is a single point.
+    """
+    if len(shape) != 3 or len(size) != 2:
+        return None
+    for axes in ((1, 2), (0, 1)):
+        h, w = shape[axes[0]], shape[axes[1]]
+        # Rounding in strided layers moves each side by less than one.
+        fits = abs(h * size[1] - w * size[0]) <= max(size)
+        if fits and 1 < h <= size[0] and 1 < w <= size[1]:
+            return axes
+    return None
+
+
+def cam_layer(calls: tuple[Call, ...], size: tuple[int, ...]) -> int | None:
+    """Place of the last activation with feature maps, else of the last addition with them."""
+    for wanted in (lambda call: call.activation, lambda call: call.function == "add"):
+        places = [i for i, c in enumerate(calls) if wanted(c) and spatial_axes(c.shape, size) == (1, 2)]
+        if places:
+            return places[-1]
+    return None
+
+
+def _has_maps(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+    if cam_layer(calls, size) is None:
+        return (
+            "Grad-CAM weighs feature maps (C, h, w), and no activation or addition of this network has that "
+            "layout with more than one position."
+        )
+    return None
+
+
+def _has_maps_and_only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+    return _only_relu(calls, size) or _has_maps(calls, size)
+
+
+def _has_spatial_activation(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+    if any(call.activation and spatial_axes(call.shape, size) for call in calls):
+        return None
+    return (
+        "It maps an activation back onto the picture, and no activation of this network has rows and columns "
+        "(a transformer's are tokens)."
+    )
+
+
+def _chain(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+    others = functions(calls, lambda call: call.function not in _RELEVANCE | {"mean"})
+    if others:
+        return (
+            "RAP is implemented for chains of convolution, BatchNorm, linear layers, ReLU and pooling; this "
+            f"network also calls {', '.join(others)}."
+        )
+    return None
+
+
+any_network = _judge(_any)
+only_relu = _judge(_only_relu)
+feature_maps = _judge(_has_maps)
+feature_maps_and_relu = _judge(_has_maps_and_only_relu)
+spatial_activation = _judge(_has_spatial_activation)
+deeplift = _covered("DeepLift", _LINEAR | {"relu", "elu", "leaky_relu", "max_pool2d"}, constants=True)
+relevance = _covered("LRP", _RELEVANCE | {"add", "cat", "mean"}, constants=False)
+chain = _judge(_chain)
+
+
+def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:
+    """What the papers' theory no longer guarantees for this network, in one or two sentences.
+
+    SCP's local linearity (Prop. 4, 5) and "a dead neuron contributes nothing" (Lemma 1) are stated for
+    networks of linear layers and rectifiers.
+
+    Args:
+        model: network in eval mode.
+        inputs: (B, C, H, W); None probes with a zero picture.
+
+    Returns:
+        None where everything holds.
+
+    Raises:
+        InputError: the model refuses the inputs.
+        ModelError: training mode, or no activations.
+    """
+    shown = probe(model) if inputs is None else inputs
+    calls = calls_of(model, shown)
+    smooth = sorted({c.function for c in calls if c.activation} - _PIECEWISE_LINEAR)
+    products = functions(calls, lambda c: c.function in _PRODUCTS)
+    notes = []
+    if smooth:
+        notes.append(
+            f"{', '.join(smooth)} is smooth: hardly any neuron is exactly 0, so there are no dead neurons to "
+            "drop for free, and the network kept by freeze is not locally linear (SCP Prop. 4, 5)."
+        )
+    if products:
+        notes.append(
+            f"{', '.join(products)} multiplies or divides activations by each other, so even with fixed gates the "
+            "answer is not linear in the input, and neurons interact beyond what a contribution per neuron says."
+        )
+    return " ".join(notes) or None
+
+
+_PIECEWISE_LINEAR = {func.__name__ for func in tape.PIECEWISE_LINEAR}
+_PRODUCTS = {
+    *(
+        "layer_norm",
+        "group_norm",
+        "instance_norm",
+        "multi_head_attention_forward",
+        "softmax",
+        "matmul",
+        "bmm",
+    ),
+    *("scaled_dot_product_attention", "sigmoid", "hardsigmoid", "tanh", "einsum", "normalize", "rms_norm"),
+}

@@ -1,0 +1,162 @@
+"""Every method of the table keeps the same promises on every kind of network."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import networks
+from pruneattr_core.attribution import METHODS, explain
+from pruneattr_core.errors import InputError, ModelError, TargetError
+
+#: Cheap settings for whatever method has these options.
+_QUICK = {"steps": 3, "samples": 2}
+
+
+def quick(method: str) -> dict[str, int]:
+    return {name: value for name, value in _QUICK.items() if name in METHODS[method].options}
+
+
+def globals_now() -> tuple[bytes, bytes, bool]:
+    """State of what is process-wide: both random generators and gradient mode."""
+    drawn = np.random.get_state()[1]  # noqa: NPY002  (it is the global one that must not move)
+    return torch.random.get_rng_state().numpy().tobytes(), drawn.tobytes(), torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("method", METHODS)
+def test_one_protocol(method: str, name: str) -> None:
+    net, x = networks.network(name), networks.inputs(2)
+    before, kept, outside = networks.state(net), x.clone(), globals_now()
+    reason = METHODS[method].supports(net, x)
+    assert METHODS[method].supports(net) == reason
+    if reason is not None:
+        assert reason.endswith(".")
+        with pytest.raises(ModelError, match="does not fit this network"):
+            explain(net, x, None, method)
+    else:
+        found = explain(net, x, None, method, **quick(method))
+        assert found.values.shape == (x.shape if METHODS[method].channels else (2, 1, 10, 10))
+        assert (found.values.dtype, found.values.device) == (x.dtype, x.device)
+        assert not found.values.requires_grad
+        assert bool(torch.isfinite(found.values).all())
+        assert METHODS[method].signed or bool((found.values >= 0).all())
+        assert torch.equal(found.target, net(x).argmax(1))
+        alone = [
+            explain(net, x[i : i + 1], found.target[i], method, **quick(method)).values for i in range(2)
+        ]
+        assert torch.equal(torch.cat(alone), found.values)
+    assert networks.state(net) == before
+    assert torch.equal(x, kept)
+    assert globals_now() == outside
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bad_targets_and_options_are_named(method: str) -> None:
+    net, x = networks.network("plain"), networks.inputs(1)
+    with pytest.raises(TargetError, match="Target 5 does not exist: this model has classes 0 to 4"):
+        explain(net, x, 5, method)
+    with pytest.raises(InputError, match="has no option colour"):
+        explain(net, x, 0, method, colour="red")
+    training = METHODS[method].supports(networks.network("residual").train())
+    assert training is not None
+    assert "model.eval()" in training
+
+
+class _Failing(nn.Module):
+    """Works for a while, then fails."""
+
+    def __init__(self, inner: nn.Module, passes: int) -> None:
+        super().__init__()
+        self.inner = inner
+        self.counter = [passes]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.counter[0] -= 1
+        if self.counter[0] == 0:
+            raise RuntimeError("out of luck")
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("passes", [2, 4, 5])
+def test_a_failure_leaves_nothing_behind(method: str, passes: int) -> None:
+    net, x = _Failing(networks.network("plain"), passes), networks.inputs(1)
+    before, outside = networks.state(net), globals_now()
+    try:
+        explain(net, x, 1, method, **quick(method))
+    except (RuntimeError, InputError) as error:
+        assert "out of luck" in str(error)
+    assert networks.state(net) == before
+    assert globals_now() == outside
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_threads_on_one_model_agree_with_a_single_one(method: str) -> None:
+    net = networks.network("plain")
+    jobs = [networks.inputs(1, seed) for seed in range(4)]
+    expected = [explain(net, x, 1, method, **quick(method)).values for x in jobs]
+    wrong: list[object] = []
+    barrier = threading.Barrier(len(jobs))
+
+    def work(index: int) -> None:
+        try:
+            barrier.wait()
+            for _ in range(3):
+                found = explain(net, jobs[index], 1, method, **quick(method)).values
+                if not torch.equal(found, expected[index]):
+                    wrong.append(index)
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+class _Blind(nn.Module):
+    """A network whose answer does not depend on the picture: every gradient is zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.linear = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(256, 5)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.constant_(self.conv.bias, -1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.relu(self.conv(x)).flatten(1))
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].family != "control"])
+def test_a_zero_map_is_an_answer(method: str) -> None:
+    net = _Blind().double().eval()
+    values = explain(net, networks.inputs(1), 2, method, **quick(method)).values
+    assert not values.any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_the_table_says_is_complete(method: str) -> None:
+    entry = METHODS[method]
+    assert entry.title
+    assert entry.note.endswith(".")
+    assert any(character.isdigit() for character in entry.citation)
+    assert entry.cost() <= entry.passes
+    assert not entry.needs_lock
+    for name, option in entry.options.items():
+        assert option.check(name, option.default) == option.default
+        assert option.note.endswith(".")
+        if option.low is not None:
+            with pytest.raises(InputError, match=f"{name} >= "):
+                option.check(name, option.low - 1)
+
+
+def test_an_unknown_method_is_named() -> None:
+    with pytest.raises(InputError, match="Expected method in prunegrad"):
+        explain(networks.network("plain"), networks.inputs(1), 0, "magic")
