@@ -1,0 +1,194 @@
+"""The path analyses of SCP (figures 1, 2, 8, 9, 10) over a set of pictures, picture by picture.
+
+A cell is everything about one picture and is written as soon as it is known, so a killed study goes on where it
+was. Cells depend on neither the number of pictures nor that of DGR, and serve a larger or smaller study too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path as Folder
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core.errors import InputError
+from pruneattr_core.paths.control import random_paths
+from pruneattr_core.paths.dgr import dgr_gates
+from pruneattr_core.paths.table import METHODS
+from pruneattr_core.scoring import contributions
+from pruneattr_core.store import write_atomically
+from pruneattr_core.values import Path
+
+#: Layer-wise overlap is measured against this method (SCP fig. 8 to 10).
+REFERENCE = "intgrad"
+#: Sparsities of the papers' figures.
+SPARSITIES = (0.8, 0.9, 0.99)
+
+Say = Callable[[str], None]
+#: Picture number -> normalised (1, C, H, W).
+Pictures = Callable[[int], Tensor]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every picture; its hash names the cells.
+
+    Attributes:
+        weights: SHA-256 of the network's state dict.
+        data: SHA-256 of the data set.
+        sparsities: fractions removed.
+        seed: of random paths and random starts; picture k adds k to it for the starts.
+        iterations: of DGR.
+        precision: of inputs and network.
+    """
+
+    weights: str
+    data: str
+    sparsities: tuple[float, ...] = SPARSITIES
+    seed: int = 0
+    iterations: int = 1000
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Check that there is something to compute."""
+        if not self.sparsities or not all(0 <= s <= 1 for s in self.sparsities):
+            raise InputError(f"Expected sparsities in [0, 1], got {list(self.sparsities)}.")
+        if self.iterations < 1:
+            raise InputError(f"Expected at least 1 iteration of DGR, got {self.iterations}.")
+
+    def key(self) -> str:
+        """Twelve hexadecimal digits over all fields."""
+        return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def cell(
+    model: nn.Module,
+    picture: Tensor,
+    index: int,
+    methods: Sequence[str],
+    question: Question,
+) -> dict[str, Any]:
+    """Everything about one picture, as JSON holds it.
+
+    Args:
+        model: classifier in eval mode.
+        picture: normalised (1, C, H, W).
+        index: number of the picture.
+        methods: keys of `paths.table.METHODS`.
+        question: what is asked.
+
+    Returns:
+        index, target, base (dead share of all neurons), names and neurons of the layers, seconds per method,
+        and per method and sparsity: sparsity reached, dead share, share of each layer kept, Jaccard with the
+        other methods, and Jaccard per layer with `REFERENCE`.
+    """
+    original = contributions(model, picture, method="taylor")
+    found: dict[str, list[Path]] = {}
+    seconds = {}
+    for method in methods:
+        start = time.perf_counter()
+        found[method] = _paths(model, picture, index, method, question)
+        seconds[method] = round(time.perf_counter() - start, 3)
+    levels = range(len(question.sparsities))
+    neurons = found[methods[0]][0].neurons
+    size = torch.tensor(neurons, dtype=torch.float64)
+    record: dict[str, Any] = {
+        "index": index,
+        "target": int(original.target),
+        "base": float(original.dead_fraction),
+        "names": list(original.names),
+        "neurons": list(neurons),
+        "seconds": seconds,
+        "sparsity": {m: [float(p.sparsity) for p in paths] for m, paths in found.items()},
+        "dead": {m: [_share(p, original.dead) for p in paths] for m, paths in found.items()},
+        "kept": {m: [_round(p.kept[:, 0].cpu() / size) for p in paths] for m, paths in found.items()},
+        "overlap": {
+            f"{a}|{b}": [float(found[a][k].jaccard(found[b][k])) for k in levels]
+            for a, b in combinations(methods, 2)
+        },
+        "layers": {},
+    }
+    if REFERENCE in found:
+        record["layers"] = {
+            m: [_layers(found[m][k], found[REFERENCE][k]) for k in levels] for m in methods if m != REFERENCE
+        }
+    return record
+
+
+def study(
+    model: nn.Module,
+    pictures: Pictures,
+    jobs: Sequence[tuple[int, Sequence[str]]],
+    question: Question,
+    folder: Folder,
+    say: Say = print,
+) -> list[dict[str, Any]]:
+    """Cells of all pictures, each computed once and kept in `folder`.
+
+    Args:
+        model: classifier in eval mode.
+        pictures: see `Pictures`.
+        jobs: (picture number, methods) in the order of computation.
+        question: what is asked.
+        folder: where the cells wait; made if need be.
+        say: told one line per cell.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    start, fresh, cells = time.perf_counter(), 0, []
+    for done, (index, methods) in enumerate(jobs, 1):
+        file = folder / f"{index:06d}-{'+'.join(methods)}.json"
+        known = _read(file)
+        if known is None:
+            known = cell(model, pictures(index), index, methods, question)
+            write_atomically(file, json.dumps(known).encode())
+            fresh += 1
+            left = (time.perf_counter() - start) / fresh * (len(jobs) - done)
+            say(f"picture {index}: {done} of {len(jobs)}, about {left / 60:.0f} min left")
+        cells.append(known)
+    return cells
+
+
+def _paths(model: nn.Module, picture: Tensor, index: int, method: str, question: Question) -> list[Path]:
+    if method in ("dgr_init1", "dgr_random"):
+        init = "one" if method == "dgr_init1" else "random"
+        gates = dgr_gates(model, picture, init, question.seed + index, question.iterations)  # type: ignore[arg-type]
+        return gates.paths(question.sparsities)
+    if method == "random":
+        return random_paths(model, picture, question.sparsities, question.seed)
+    return METHODS[method].paths(model, picture, None, question.sparsities, question.seed, None)
+
+
+def _share(path: Path, dead: Sequence[Tensor]) -> float | None:
+    """Dead share, or None for a path that keeps nothing."""
+    return float(path.dead_share(dead)) if int(path.kept.sum()) else None
+
+
+def _layers(path: Path, reference: Path) -> list[float | None]:
+    """Jaccard per layer; None where both keep nothing, which says nothing about agreement."""
+    either = (path | reference).kept[:, 0].tolist()
+    values = _round(path.jaccard(reference, per_layer=True)[:, 0])
+    return [value if count else None for value, count in zip(values, either, strict=True)]
+
+
+def _round(values: Tensor) -> list[float]:
+    return [round(value, 7) for value in values.tolist()]
+
+
+def _read(file: Folder) -> Mapping[str, Any] | None:
+    if not file.is_file():
+        return None
+    try:
+        record: Mapping[str, Any] = json.loads(file.read_bytes())
+    except ValueError:
+        return None  # cells are written atomically, so this one was damaged later: compute it again
+    return record
