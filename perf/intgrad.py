@@ -3,7 +3,7 @@
 python perf/intgrad.py [--images FOLDER --n 1] [--threads 2] [--device cpu]. SqueezeNet 1.0, 224x224, float32,
 weights where torch.hub finds them (set TORCH_HOME), else random, and then it says so. Both sides score all 26
 activation calls. Ours takes the fewest Gauss-Legendre nodes whose completeness error, the mean over layers of
-|sum_j c_j - (f(x) - f(layer := 0))| / |f(x) - f(layer := 0)|, is at most the other side's. Bar: >= 10x faster.
+|sum_j c_j - (f(x) - f(layer := 0))| / |f(x) - f(layer := 0)|, is at most the other side's. Bar: 10x faster.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def main() -> None:
         batch = torch.cat([card.preprocess(Image.open(file)) for file in files]).to(device)
     else:
         batch = torch.randn(options.n, 3, 224, 224, device=device)
-    print(f"SqueezeNet 1.0 ({weights}), {len(batch)} x 3x224x224 float32, {options.threads} threads,", end=" ")
+    print(
+        f"SqueezeNet 1.0 ({weights}), {len(batch)} x 3x224x224 float32, {options.threads} threads,", end=" "
+    )
     print(f"{provenance(device)}")
 
     for image in batch.split(1):
@@ -71,12 +73,14 @@ def main() -> None:
         same = intgrad_signed(model, image, target, 50, "uniform")
         synchronise(device)
         seconds = time.perf_counter() - start
-        gap = max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(same.layers, slow.layers, strict=True))
+        gap = max(
+            float((a - b).abs().max() / b.abs().max()) for a, b in zip(same.layers, slow.layers, strict=True)
+        )
         print(f"ours, the same 51 uniform nodes:     {seconds:8.2f} s   differs by {gap:.1e} of the maximum")
 
 
 def one_pass_per_step(model: nn.Module, image: Tensor, target: int, steps: int = 50) -> SignedContributions:
-    """What a user of PyTorch writes: scale one ReLU's output, run the network, differentiate; 51 times a ReLU."""
+    """What a user of PyTorch writes: scale one ReLU's output, run, differentiate; 51 times a ReLU."""
     rectifiers = [module for module in model.modules() if isinstance(module, nn.ReLU)]
     layers, dead, logits = [], [], model(image)
     for rectifier in rectifiers:
@@ -84,7 +88,9 @@ def one_pass_per_step(model: nn.Module, image: Tensor, target: int, steps: int =
         for step in range(steps + 1):
             seen: list[Tensor] = []
 
-            def scale(module: nn.Module, given: object, out: Tensor, step: int = step) -> Tensor:
+            def scale(
+                module: nn.Module, given: object, out: Tensor, step: int = step, seen: list[Tensor] = seen
+            ) -> Tensor:
                 seen.append(out.detach())
                 seen.append((out.detach() * (step / steps)).requires_grad_())
                 return seen[1]
