@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pruneattr_core.attribution import METHODS
+from pruneattr_core.attribution import METHODS, theory_note
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui import compare_exports, shell
 from pruneattr_core.ui.background import Background, Task
@@ -50,9 +50,10 @@ def board() -> Board:
 
 @dataclass(frozen=True)
 class Fits:
-    """Method -> why it does not fit a network; "" where it does."""
+    """Method -> why it does not fit a network, "" where it does; and what the theory does not cover."""
 
     reasons: Mapping[str, str]
+    theory: str
     nbytes: int = 2000
 
 
@@ -63,28 +64,33 @@ def draw(chosen: shell.Selection) -> None:
     st.markdown("## Compare")
     with guarded():
         waiting = Waiting()
-        reasons = _fits(chosen, waiting)
+        fits = _fits(chosen, waiting)
         waiting.clear()
-        look = choose(chosen, reasons)
-        plan = make_plan(chosen, look, reasons)
+        look = choose(chosen, fits.reasons)
+        plan = make_plan(chosen, look, fits.reasons)
         publish(FIELDS)
         if not plan.options:
             st.info("Choose a method, or one of the presets.", icon=":material/touch_app:")
             return
+        if fits.theory:
+            st.caption(f":material/warning: {fits.theory}")
         _start(plan)
         running = board().background.watch(_key(plan), viewer()) is not None
         # The frame is drawn again by the clock only while something is computed.
         st.fragment(_frame, run_every=LOOK if running else None)(plan, running)
 
 
-def _fits(chosen: shell.Selection, show: Waiting) -> Mapping[str, str]:
+def _fits(chosen: shell.Selection, show: Waiting) -> Fits:
     def work(job: Job) -> Fits:
         network, _ = engine().model(chosen.card.id, job)
         inputs = chosen.card.preprocess(chosen.picture.image).to(engine().device)
-        return Fits({name: method.supports(network, inputs) or "" for name, method in METHODS.items()})
+        return Fits(
+            {name: method.supports(network, inputs) or "" for name, method in METHODS.items()},
+            theory_note(network, inputs) or "",
+        )
 
     found: Fits = engine().worker.run(("fits", chosen.card.id, chosen.answer.weights), work, show)
-    return found.reasons
+    return found
 
 
 def _key(plan: Plan) -> tuple[object, ...]:

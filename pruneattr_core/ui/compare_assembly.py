@@ -19,6 +19,7 @@ from pruneattr_core.ui.compare_cells import (
     Mapped,
     drawn,
     pace_key,
+    passes_of,
 )
 from pruneattr_core.ui.compare_numbers import (
     KINDS,
@@ -58,11 +59,12 @@ def assemble(plan: Plan, shelf: Shelf, running: str | None, dear: bool) -> tuple
         for j, picture in enumerate(plan.pictures):
             found, shown, curve = plan.find(shelf, picture, method)
             row.append((found, shown, curve))
-            number = Numbers(passes=METHODS[method].passes)
+            passes = passes_of(plan.ask(picture, method))
+            number = Numbers(passes=passes)
             if isinstance(found, Mapped):
                 number = numbers_of(
                     found,
-                    METHODS[method].passes,
+                    passes,
                     shown,
                     curve if isinstance(curve, Curve) else None,
                     _reference(plan, shelf, picture),
@@ -132,7 +134,7 @@ def _cell(
     if isinstance(found, Failed):
         return Cell(i, j, "failed", found.text)
     if found is None:
-        return _hole(i, j, method, running, dear, pace)
+        return _hole(i, j, method, int(numbers.passes), running, dear, pace)
     names = [name for name in KINDS if name != "area"]
     if method == plan.reference:
         names = [name for name in names if name not in ("spearman", "ssim")]
@@ -153,10 +155,10 @@ def _cell(
     return Cell(i, j, "ready", shown=shown, numbers=rows, curve_text=text)
 
 
-def _hole(i: int, j: int, method: str, running: str | None, dear: bool, pace: Any) -> Cell:
-    passes = METHODS[method].passes
+def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: bool, pace: Any) -> Cell:
     seconds = math.nan if pace is None else float(pace) * passes
-    cost = f"{passes} passes" if math.isnan(seconds) else f"{passes} passes, about {seconds_text(seconds)}"
+    cost = "1 pass" if passes == 1 else f"{passes} passes"
+    cost += "" if math.isnan(seconds) else f", about {seconds_text(seconds)}"
     if not dear and passes > CHEAP_PASSES and seconds > PATIENT:
         return Cell(i, j, "dear", f"{cost}. Not started: press Compute above.")
     if running == METHODS[method].title:
@@ -166,7 +168,10 @@ def _hole(i: int, j: int, method: str, running: str | None, dear: bool, pace: An
 
 def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]:
     entry = METHODS[method]
-    settings = ", ".join(f"{name} {value}" for name, value in plan.options[method] if name != "seed")
+    settings = ", ".join(
+        METHODS[value].title if name == "method" else f"{name} {value:g}"
+        for name, value in plan.options[method]
+    )
     means = ""
     if len(plan.pictures) > 1 and plan.order in KINDS:
         value = mean([getattr(number, plan.order) for number in numbers])

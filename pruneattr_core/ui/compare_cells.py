@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pruneattr_core.attribution import METHODS, explain
+from pruneattr_core.attribution import METHODS, completeness_gap, explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, insertion_curve, removal_curve
 from pruneattr_core.errors import Cancelled, PruneAttrError
@@ -42,6 +43,7 @@ class Ask:
         target: class index, None for the predicted one.
         method: key of `METHODS`.
         options: (name, value) pairs for `explain`.
+        side: of the input, in pixels; with the options it says how many passes are needed.
         device: device type.
     """
 
@@ -51,6 +53,7 @@ class Ask:
     target: int | None
     method: str
     options: tuple[tuple[str, Any], ...]
+    side: int
     device: str
 
 
@@ -81,8 +84,7 @@ class Mapped:
         attribution: float32 (C, H, W), or (1, H, W) from a method without channels.
         target: class explained.
         seconds: wall time.
-        gap: completeness gap where the method promises none: |sum - (f(x) - f(baseline))| over
-            |f(x) - f(baseline)|; None elsewhere.
+        gap: |sum of the map - what it should be| in logit units, where the method promises a sum.
     """
 
     attribution: Array
@@ -194,8 +196,8 @@ def steps_of(asks: Sequence[Sequence[Ask]], how: str, sign: str, kind: str, fill
 
 
 def passes_of(ask: Ask) -> int:
-    """Forward-and-backward passes the method needs for one picture."""
-    return METHODS[ask.method].passes
+    """Forward-and-backward passes the method needs for this picture, rounded up."""
+    return math.ceil(METHODS[ask.method].cost(ask.side, **dict(ask.options)))
 
 
 def pace_key(model: str, device: str) -> tuple[str, str, str]:
@@ -287,7 +289,8 @@ def attribute(network: nn.Module, x: Tensor, ask: Ask) -> Mapped:
     values = found.values[0].detach().float().cpu().contiguous().numpy()
     seconds = time.perf_counter() - start
     values.setflags(write=False)
-    return Mapped(values, int(found.target[0]), seconds, None)
+    gap = completeness_gap(network, x, found)
+    return Mapped(values, int(found.target[0]), seconds, None if gap is None else abs(float(gap[0])))
 
 
 def removal(network: nn.Module, x: Tensor, mapped: Mapped, key: CurveAsk, job: Job) -> Curve:

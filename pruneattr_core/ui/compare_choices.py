@@ -17,7 +17,19 @@ from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.compare_cells import CURVES
 from pruneattr_core.ui.compare_payload import GridLook
 from pruneattr_core.ui.compare_plan import Plan, mask_seen
-from pruneattr_core.ui.compare_state import CLIPS, COLLAPSES, LAYOUTS, MORE, ORDERS, PRESETS, SCALES, SIGNS
+from pruneattr_core.ui.compare_state import (
+    CLIPS,
+    COLLAPSES,
+    FAMILIES,
+    LAYOUTS,
+    LEFT,
+    MORE,
+    ORDERS,
+    PRESETS,
+    SCALES,
+    SIGNS,
+    SMOOTHED,
+)
 from pruneattr_core.ui.payload import default_colours
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import complaint
@@ -54,18 +66,22 @@ def _choose_methods(reasons: Mapping[str, str]) -> None:
         used = tuple(name for name in METHODS if st.session_state.get(_USE + name))
         st.session_state["methods"] = used
 
-    st.caption("Greyed out: does not fit this network; the reason is in its question mark.")
+    st.caption("Greyed out: does not fit this network; the question mark says why.")
     columns = st.columns(2)
-    for place, (name, method) in enumerate(METHODS.items()):
-        st.session_state[_USE + name] = name in st.session_state["methods"]
-        with columns[2 * place // len(METHODS)]:
-            st.checkbox(
-                method.title,
-                key=_USE + name,
-                disabled=bool(reasons[name]),
-                help=reasons[name] or f"{method.note} {method.citation}",
-                on_change=changed,
-            )
+    for family, title in FAMILIES.items():
+        with columns[family not in LEFT]:
+            st.caption(f"**{title}**")
+            for name, method in METHODS.items():
+                if method.family != family:
+                    continue
+                st.session_state[_USE + name] = name in st.session_state["methods"]
+                st.checkbox(
+                    method.title,
+                    key=_USE + name,
+                    disabled=bool(reasons[name]),
+                    help=reasons[name] or f"{method.note} {method.citation}",
+                    on_change=changed,
+                )
     st.slider(
         "Sparsity of the methods that prune",
         0.0,
@@ -74,6 +90,13 @@ def _choose_methods(reasons: Mapping[str, str]) -> None:
         step=0.001,
         format="%.3f",
         help="The fraction of neurons removed.",
+        **_KEEP,
+    )
+    st.selectbox(
+        "SmoothGrad smooths",
+        list(SMOOTHED),
+        key="smooth",
+        format_func=lambda name: METHODS[name].title,
         **_KEEP,
     )
 
@@ -205,5 +228,7 @@ def _mask(picture: Picture) -> NDArray[np.bool_] | None:
     return pictures.dataset(picture.source)[int(picture.place)].mask
 
 
-def _options(method: str) -> tuple[tuple[str, float], ...]:
+def _options(method: str) -> tuple[tuple[str, Any], ...]:
+    if method == "noise_tunnel":
+        return (("method", st.session_state["smooth"]),)
     return (("sparsity", float(st.session_state["prune"])),) if "sparsity" in METHODS[method].options else ()

@@ -83,8 +83,8 @@ KINDS: dict[str, Kind] = {
     "mass": Kind("Mass in mask", "Share of the positive values' sum inside the object's mask.", _share, True),
     "gap": Kind(
         "Completeness gap",
-        "|sum of the map - (logit - logit of the baseline)| as a share of that difference; promised to be 0.",
-        _share,
+        "|sum of the map - what the method promises it to be|, in logit units.",
+        lambda v: f"{v:.2g}",
         False,
     ),
     "area": Kind("Curve area", "Area below the removal curve.", lambda v: f"{v:.3f}", False),

@@ -76,7 +76,10 @@ class Plan:
     def ask(self, picture: Picture, method: str) -> Ask:
         """Names one attribution."""
         options = self.options[method]
-        return Ask(self.card.id, self.weights, picture.sha256, self.target, method, options, self.device)
+        side = max(self.card.size)
+        return Ask(
+            self.card.id, self.weights, picture.sha256, self.target, method, options, side, self.device
+        )
 
     def curve_ask(self, ask: Ask) -> CurveAsk:
         """Names its removal curve."""

@@ -17,6 +17,17 @@ SCALES = {"own": "Each its own", "shared": "One for all"}
 LAYOUTS = {"rows": "Methods as rows", "columns": "Methods as columns"}
 CLIPS = (95.0, 99.0, 99.5, 99.9, 100.0)
 ORDERS = {"table": "As in the table", **{name: kind.label for name, kind in KINDS.items()}}
+FAMILIES = {
+    "ours": "Ours",
+    "control": "Controls",
+    "gradient": "Gradients",
+    "relevance": "Relevance",
+    "perturbation": "Perturbation",
+}
+#: Families in the left column of the list.
+LEFT = ("ours", "control", "perturbation")
+#: Methods that the noise tunnel may smooth here; cheap ones, as it runs them ten times.
+SMOOTHED = ("saliency", "prunegrad", "input_x_gradient", "guided_backprop")
 #: Pictures beside the sidebar's.
 MORE = 5
 #: Sparsity of the methods that prune, before anybody chooses.
@@ -39,7 +50,7 @@ _PAPERS = (
     "rectgrad",
     "gradcam",
     "input_mct",
-    "integrated_gradients",
+    "input_intgrad",
     "prunegrad",
     "neuron_intgrad",
     "prunepgd",
@@ -53,7 +64,7 @@ PRESETS = {
     "fast": Preset(
         "Fast",
         f"Every method of at most {CHEAP_PASSES} passes.",
-        tuple(name for name, method in METHODS.items() if method.passes <= CHEAP_PASSES),
+        tuple(name for name, method in METHODS.items() if method.cost() <= CHEAP_PASSES),
     ),
     "everything": Preset(
         "Everything", "The whole table; expensive methods wait for a second click.", tuple(METHODS)
@@ -86,6 +97,7 @@ FIELDS = (
     Field("methods", FIRST, parse_methods, "the methods", _joined),
     Field("more", (), parse_more, "more pictures", _joined),
     Field("prune", SPARSITY, number(0, 0.999), "the sparsity", lambda value: f"{value:.6g}"),
+    Field("smooth", "saliency", one_of(SMOOTHED), "the smoothed method"),
     Field("reference", "prunegrad", one_of(METHODS), "the reference"),
     Field("order", "table", one_of(ORDERS), "the order"),
     Field("curve", "lerf", one_of(CURVES), "the removal curve"),

@@ -16,6 +16,7 @@ def pages() -> list[Any]:
     """All pages, in the order of the menu."""
     return [
         st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True),
+        st.Page("pages/2_compare.py", title="Compare", icon=":material/grid_view:"),
         st.Page("pages/3_paths.py", title="Critical paths", icon=":material/route:"),
         st.Page("pages/4_decoding.py", title="Path decoding", icon=":material/blur_on:"),
     ]

@@ -1,0 +1,6 @@
+"""Compare: every method side by side."""
+
+from pruneattr_core.ui.compare import draw
+from pruneattr_core.ui.shell import require_frame
+
+draw(require_frame())
