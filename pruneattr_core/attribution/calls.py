@@ -214,8 +214,7 @@ class Generic(nn.Module):
     def forward(self, *tensors: Tensor) -> Tensor:
         """The function of these tensors and the other arguments of the call."""
         function, args, kwargs = self._call
-        result = function(*tensors, *args[len(tensors) :], **kwargs)
-        return result
+        return function(*tensors, *args[len(tensors) :], **kwargs)
 
 
 def rectifiers() -> dict[Any, Maker]:

@@ -122,6 +122,7 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> nn.Module:
+    """The module that does what one call of `F.max_pool2d` does."""
     return nn.MaxPool2d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
 
 

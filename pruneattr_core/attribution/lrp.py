@@ -11,7 +11,7 @@ from pruneattr_core.attribution.relevance import GlobalMean, relevance_network
 
 
 def lrp_epsilon(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
-    """Captum's LRP: R_i = sum_j z_ij / (z_j + eps) R_j with eps 1e-9, started at the logit (Bach et al. 2015)."""
+    """Captum's LRP: R_i = sum_j z_ij / (z_j + eps) R_j, eps 1e-9, from the logit (Bach et al. 2015)."""
     from captum.attr import LRP
     from captum.attr._utils.custom_modules import Addition_Module
     from captum.attr._utils.lrp_rules import EpsilonRule
@@ -37,7 +37,7 @@ def lrp_alpha1_beta0(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor
 
 
 def excitation_backprop(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
-    """Probability of reaching a pixel by walking down excitatory connections, started at 1 (Zhang et al. 2016)."""
+    """Probability of walking down excitatory connections to a pixel, from 1 (Zhang et al. 2016)."""
     from zennit.composites import ExcitationBackprop
 
     return _zennit(ExcitationBackprop(zero_params="bias"), model, inputs, target, from_logit=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.options import Option, checked
@@ -65,4 +66,5 @@ def run(
     method: Method, model: nn.Module, inputs: Tensor, target: Tensor, settings: Mapping[str, Any]
 ) -> Tensor:
     """The map of one memory-bounded part of a batch, detached."""
-    return method.compute(model, inputs, target, **settings).detach()
+    with torch.inference_mode(False), torch.enable_grad():  # NoiseTunnel calls this under no_grad
+        return method.compute(model, inputs.clone(), target, **settings).detach()

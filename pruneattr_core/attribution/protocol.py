@@ -62,8 +62,7 @@ def explain(
     values, targets = [], []
     for part in chunks(len(batch), int(entry.memory * bytes_each(batch)), batch):
         own = _targets(model, batch[part], None if chosen is None else chosen[part])
-        with torch.inference_mode(False), torch.enable_grad():
-            values.append(run(entry, model, batch[part].clone(), own, settings))
+        values.append(run(entry, model, batch[part], own, settings))
         targets.append(own)
     return Attribution(torch.cat(values), torch.cat(targets), method, settings)
 

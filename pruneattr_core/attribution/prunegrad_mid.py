@@ -58,7 +58,8 @@ def prunegrad_mid(
     chosen = default_layer(model, tuple(places)) if layer is None else layer
     if chosen not in places:
         raise InputError(
-            f"Expected an activation with rows and columns, got {layer!r}. This network has: {', '.join(places)}."
+            f"Expected an activation with rows and columns, got {layer!r}. "
+            f"This network has: {', '.join(places)}."
         )
     call, axes = places[chosen]
     (masks,) = masks_at(scores.layers, [sparsity], ties)

@@ -71,7 +71,8 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module])
         before = previous[-1] if previous else None
         if not isinstance(before, nn.Conv2d) or before.out_channels != len(mean):
             raise ModelError(
-                "Relevance is propagated through BatchNorm by merging it into the convolution before it; this "
+                "Relevance is propagated through BatchNorm by merging it into the convolution before it; "
+                "this "
                 "network has one elsewhere."
             )
         scale = (var + eps).rsqrt() * (1 if weight is None else weight)

@@ -36,7 +36,8 @@ def _only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
     others = functions(calls, lambda call: call.activation and call.function != "relu")
     if others:
         return (
-            f"It changes how ReLU passes gradients back, and this network calls {', '.join(others)}, for which "
+            f"It changes how ReLU passes gradients back, and this network calls {', '.join(others)}, for "
+            "which "
             "the rule is not defined."
         )
     return None
@@ -151,8 +152,10 @@ def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:
         )
     if products:
         notes.append(
-            f"{', '.join(products)} multiplies or divides activations by each other, so even with fixed gates the "
-            "answer is not linear in the input, and neurons interact beyond what a contribution per neuron says."
+            f"{', '.join(products)} multiplies or divides activations by each other, so even with fixed "
+            "gates the "
+            "answer is not linear in the input, and neurons interact beyond what a contribution per "
+            "neuron says."
         )
     return " ".join(notes) or None
 

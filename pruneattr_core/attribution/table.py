@@ -30,16 +30,24 @@ from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.scoring import METHODS as SCORERS
 
 _CONTRIBUTION = Option("choice", "taylor", choices=tuple(SCORERS), note="How neurons are ranked.")
-_PG1 = "Khakzar et al. 2019, Explaining Neural Networks via Perturbing Important Learned Features, arXiv 1911.11081v1"
-_PG2 = "Khakzar et al. 2020, Improving Feature Attribution through Input-specific Network Pruning, arXiv 1911.11081v2"
+_PG1 = (
+    "Khakzar et al. 2019, Explaining Neural Networks via Perturbing Important Learned "
+    "Features, arXiv 1911.11081v1"
+)
+_PG2 = (
+    "Khakzar et al. 2020, Improving Feature Attribution through Input-specific Network "
+    "Pruning, arXiv 1911.11081v2"
+)
 _SCP = "Khakzar et al. 2021, Neural Response Interpretation through the Lens of Critical Pathways, CVPR"
 _BACH = "Bach et al. 2015, On Pixel-Wise Explanations by Layer-Wise Relevance Propagation, PLoS ONE"
 _SIXT = (
-    "Known against it: backward passes that keep only positive parts converge to a map that hardly depends on "
+    "Known against it: backward passes that keep only positive parts converge to a map that hardly "
+    "depends on "
     "the later layers or the class (Sixt et al. 2020, When Explanations Lie, ICML)."
 )
 _EDGES = (
-    "Known against it: it nearly reconstructs the picture (Nie et al. 2018, ICML) and hardly changes when the "
+    "Known against it: it nearly reconstructs the picture (Nie et al. 2018, ICML) and hardly changes when "
+    "the "
     "weights are randomised (Adebayo et al. 2018, NeurIPS)."
 )
 
@@ -59,12 +67,12 @@ def _prunepgd(model: nn.Module, inputs: Tensor, target: Tensor, **options: Any) 
 def _smoothed(method: str) -> Method:
     if method not in METHODS or method == "noise_tunnel":
         others = ", ".join(name for name in METHODS if name != "noise_tunnel")
-        raise InputError(f"Expected method in {others}; got {method!r}.")
+        raise InputError(f"Expected of in {others}; got {method!r}.")
     return METHODS[method]
 
 
-def _noise_tunnel(model: nn.Module, inputs: Tensor, target: Tensor, method: str, **options: Any) -> Tensor:
-    base = _smoothed(method)
+def _noise_tunnel(model: nn.Module, inputs: Tensor, target: Tensor, of: str, **options: Any) -> Tensor:
+    base = _smoothed(of)
     reason = base.supports(model, inputs)
     if reason:
         raise ModelError(f"{base.title} does not fit this network: {reason}")
@@ -77,7 +85,7 @@ def _noise_tunnel(model: nn.Module, inputs: Tensor, target: Tensor, method: str,
 
 
 def _noise_cost(side: int, options: Mapping[str, Any]) -> float:
-    return float(options["samples"]) * max(1.0, _smoothed(options["method"]).cost(side))
+    return float(options["samples"]) * max(1.0, _smoothed(options["of"]).cost(side))
 
 
 def _windows(side: int, options: Mapping[str, Any]) -> float:
@@ -112,7 +120,8 @@ METHODS: dict[str, Method] = {
         cost_of=lambda side, options: 2 if options["output_change"] is None else 35,
         memory=2.0,
         note=(
-            "Claims: the gradient through the neurons that matter for this answer. Known against it: a gradient is "
+            "Claims: the gradient through the neurons that matter for this answer. Known against it: a "
+            "gradient is "
             "a local statement, and how many neurons to remove is a choice that changes the map."
         ),
     ),
@@ -128,7 +137,8 @@ METHODS: dict[str, Method] = {
         options={"sparsity": SPARSITY, **ASCENT, "contribution": _CONTRIBUTION, "ties": TIES},
         cost_of=lambda side, options: 1 + options["steps"],
         note=(
-            "Claims: the small change of the picture that the pruned network's answer likes most. Known against it: "
+            "Claims: the small change of the picture that the pruned network's answer likes most. Known "
+            "against it: "
             "it is an adversarial direction, so it may be fine-grained and off the data (PG1 discusses both)."
         ),
     ),
@@ -151,7 +161,8 @@ METHODS: dict[str, Method] = {
         },
         memory=2.0,
         note=(
-            "Claims: where, at a late layer, the pruned network is sensitive. Known against it: as coarse as the "
+            "Claims: where, at a late layer, the pruned network is sensitive. Known against it: as coarse "
+            "as the "
             "layer, and upsampling assumes that positions stay where they were."
         ),
     ),
@@ -167,7 +178,8 @@ METHODS: dict[str, Method] = {
         options={"sparsity": SPARSITY, "mode": MODE, "ties": TIES},
         memory=2.0,
         note=(
-            "Claims: as PruneGrad, with neurons ranked by an integral that is complete layer by layer. Known against "
+            "Claims: as PruneGrad, with neurons ranked by an integral that is complete layer by layer. "
+            "Known against "
             "it: many passes, and the integral scales a whole layer along inputs the network never sees."
         ),
     ),
@@ -191,7 +203,8 @@ METHODS: dict[str, Method] = {
         },
         cost_of=lambda side, options: 1 + (options["steps"] if options["attribution"] == "pgd" else 1),
         note=(
-            "The control of the papers: only neurons that are 0 anyway are removed. With ReLU its gradient is the "
+            "The control of the papers: only neurons that are 0 anyway are removed. With ReLU its "
+            "gradient is the "
             "plain gradient; with smooth activations hardly anything is removed."
         ),
     ),
@@ -205,7 +218,8 @@ METHODS: dict[str, Method] = {
         passes=1,
         compute=input_level.input_mct,
         note=(
-            "Claims: the contribution of input values as if they were neurons. Known against it: 0 wherever the "
+            "Claims: the contribution of input values as if they were neurons. Known against it: 0 "
+            "wherever the "
             "normalised input is 0, the mean colour, whatever the network does there."
         ),
     ),
@@ -245,8 +259,10 @@ METHODS: dict[str, Method] = {
             ),
         },
         note=(
-            "Claims: less noise by stopping gradients through unimportant units layer by layer. Known against it: the "
-            "result is the gradient of no function, and high percentiles favour strong edges (PG2 compares it)."
+            "Claims: less noise by stopping gradients through unimportant units layer by layer. Known "
+            "against it: the "
+            "result is the gradient of no function, and high percentiles favour strong edges (PG2 "
+            "compares it)."
         ),
     ),
     "saliency": Method(
@@ -260,7 +276,8 @@ METHODS: dict[str, Method] = {
         compute=captum_methods.saliency,
         options={"absolute": Option("bool", False, note="Magnitude instead of the signed gradient.")},
         note=(
-            "Claims: how the logit changes with each value. Passes the sanity checks (Adebayo et al. 2018, NeurIPS). "
+            "Claims: how the logit changes with each value. Passes the sanity checks (Adebayo et al. "
+            "2018, NeurIPS). "
             "Known against it: noisy, since gradients shatter (Balduzzi et al. 2017, ICML) and saturate."
         ),
     ),
@@ -274,7 +291,8 @@ METHODS: dict[str, Method] = {
         passes=1,
         compute=captum_methods.input_x_gradient,
         note=(
-            "Claims: a first-order share of the logit. Known against it: the factor x draws the picture whatever the "
+            "Claims: a first-order share of the logit. Known against it: the factor x draws the picture "
+            "whatever the "
             "network does (Adebayo et al. 2018, NeurIPS)."
         ),
     ),
@@ -307,7 +325,8 @@ METHODS: dict[str, Method] = {
         memory=2.0,
         completeness="difference",
         note=(
-            "Claims: shares that sum to the difference from the baseline. Known against it: the baseline decides "
+            "Claims: shares that sum to the difference from the baseline. Known against it: the baseline "
+            "decides "
             "(Sturmfels et al. 2020, Distill), and the path crosses inputs that are no pictures."
         ),
     ),
@@ -347,8 +366,10 @@ METHODS: dict[str, Method] = {
         supports=support.feature_maps,
         options={"layer": LAYER},
         note=(
-            "Claims: where the feature maps that raise the class are active. Passes the sanity checks (Adebayo et al. "
-            "2018). Known against it: coarse, and averaged gradients can point at places the model does not use "
+            "Claims: where the feature maps that raise the class are active. Passes the sanity checks "
+            "(Adebayo et al. "
+            "2018). Known against it: coarse, and averaged gradients can point at places the model does "
+            "not use "
             "(Draelos and Carin 2020, HiResCAM, arXiv 2011.08891)."
         ),
     ),
@@ -363,13 +384,18 @@ METHODS: dict[str, Method] = {
         compute=captum_methods.guided_gradcam,
         supports=support.feature_maps_and_relu,
         options={"layer": LAYER},
-        note=f"Claims: Grad-CAM with the detail of guided backpropagation, whose faults it inherits. {_EDGES}",
+        note=(
+            "Claims: Grad-CAM with the detail of guided backpropagation, whose faults it inherits. {_EDGES}"
+        ),
     ),
     "deeplift": Method(
         title="DeepLift (rescale)",
         family="relevance",
         source="Captum",
-        citation="Shrikumar et al. 2017, Learning Important Features Through Propagating Activation Differences, ICML",
+        citation=(
+            "Shrikumar et al. 2017, Learning Important Features Through Propagating Activation "
+            "Differences, ICML"
+        ),
         signed=True,
         channels=True,
         passes=4,
@@ -379,7 +405,8 @@ METHODS: dict[str, Method] = {
         memory=3.0,
         completeness="difference",
         note=(
-            "Claims: shares of the difference from a baseline in one pass. Known against it: the baseline decides, "
+            "Claims: shares of the difference from a baseline in one pass. Known against it: the baseline "
+            "decides, "
             "and two networks that compute the same can get different maps (Sundararajan et al. 2017)."
         ),
     ),
@@ -400,7 +427,8 @@ METHODS: dict[str, Method] = {
         },
         cost_of=lambda side, options: options["samples"],
         note=(
-            "Claims: integrated gradients by random points (Captum's formula, with a random generator of its own). "
+            "Claims: integrated gradients by random points (Captum's formula, with a random generator of "
+            "its own). "
             "Known against it: noisy for few samples, and the baseline decides."
         ),
     ),
@@ -422,7 +450,8 @@ METHODS: dict[str, Method] = {
         },
         cost_of=_windows,
         note=(
-            "Claims: what the logit loses without a region. Known against it: a grey square is a thing the network "
+            "Claims: what the logit loses without a region. Known against it: a grey square is a thing "
+            "the network "
             "never saw, and only the chosen size and shape is tested (Hooker et al. 2019, ROAR, NeurIPS)."
         ),
     ),
@@ -438,7 +467,8 @@ METHODS: dict[str, Method] = {
         supports=support.relevance,
         memory=3.0,
         note=(
-            "Claims: the logit, handed back layer by layer without loss but for biases. Known against it: with ReLU and "
+            "Claims: the logit, handed back layer by layer without loss but for biases. Known against it: "
+            "with ReLU and "
             "max pooling it is close to input x gradient (Shrikumar et al. 2016; Ancona et al. 2018, ICLR)."
         ),
     ),
@@ -481,23 +511,25 @@ METHODS: dict[str, Method] = {
         memory=3.0,
         completeness="logit",
         note=(
-            "Claims: relevant above and irrelevant below zero, summing to the logit. Known against it: the uniform shift "
-            "decides where zero is, and as its positive part is that of LRP-z+, so is its criticism (Sixt et al. 2020)."
+            "Claims: relevant above and irrelevant below zero, summing to the logit. Known against it: "
+            "the uniform shift "
+            "decides where zero is, and as its positive part is that of LRP-z+, so is its criticism (Sixt "
+            "et al. 2020)."
         ),
     ),
     "noise_tunnel": Method(
         title="SmoothGrad (noise tunnel)",
         family="gradient",
         source="Captum",
-        citation="Smilkov et al. 2017, SmoothGrad, arXiv 1706.03825; VarGrad: Adebayo et al. 2018, ICLR Workshop",
+        citation=(
+            "Smilkov et al. 2017, SmoothGrad, arXiv 1706.03825; VarGrad: Adebayo et al. 2018, ICLR Workshop"
+        ),
         signed=True,
         channels=True,
         passes=10,
         compute=_noise_tunnel,
         options={
-            "method": Option(
-                "text", "saliency", note="Name of the method that is smoothed, with its defaults."
-            ),
+            "of": Option("text", "saliency", note="Name of the method that is smoothed, with its defaults."),
             "kind": Option(
                 "choice",
                 "smoothgrad",
@@ -510,8 +542,10 @@ METHODS: dict[str, Method] = {
         },
         cost_of=_noise_cost,
         note=(
-            "Claims: less visual noise by averaging over neighbours of the picture. Known against it: the answer is "
-            "about the neighbours, and the width of the noise is a choice; squares lose the sign (Hooker et al. 2019)."
+            "Claims: less visual noise by averaging over neighbours of the picture. Known against it: the "
+            "answer is "
+            "about the neighbours, and the width of the noise is a choice; squares lose the sign (Hooker "
+            "et al. 2019)."
         ),
     ),
     "random": Method(
@@ -541,6 +575,8 @@ METHODS: dict[str, Method] = {
             ),
             "sigma": Option("float", 1.0, 0.1, 50.0, note="Width of Canny's Gaussian in pixels."),
         },
-        note="The picture alone; the network is not asked. A map that looks like it may not have asked either.",
+        note=(
+            "The picture alone; the network is not asked. A map that looks like it may not have asked either."
+        ),
     ),
 }

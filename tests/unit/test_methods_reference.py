@@ -1,0 +1,74 @@
+"""Comparison methods against the authors' arrays (../shared/reference)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models.vgg import VGG, make_layers
+
+from pruneattr_core.attribution import explain
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.models.architectures import ResNet8
+
+_CAM_LAYER = {"vgg": "features.14", "resnet8": "layer3.0.relu#2"}
+#: reference array -> method and options
+_MAPS = {
+    "gradient_rgb": ("saliency", {}),
+    "input_x_gradient_rgb": ("input_x_gradient", {}),
+    "gbp_rgb": ("guided_backprop", {}),
+    "rectgrad_q80_rgb": ("rectgrad", {"percentile": 0.8}),
+    "rectgrad_q98_rgb": ("rectgrad", {"percentile": 0.98}),
+    "rectgradabs_q80_rgb": ("rectgrad", {"percentile": 0.8, "criterion": "absolute"}),
+    "rectgradabs_q98_rgb": ("rectgrad", {"percentile": 0.98, "criterion": "absolute"}),
+}
+_CASES = [("vgg", 0), ("vgg", 1), ("vgg", 2), ("vgg", 3), ("resnet8", 0)]
+
+
+class Reference:
+    def __init__(self, folder: Path, kind: str, image: int) -> None:
+        self.net: nn.Module = ResNet8()
+        if kind == "vgg":
+            self.net = VGG(make_layers([8, 8, "M", 16, 16, "M", 32, 32, "M"]), 10)  # type: ignore[list-item]
+            self.net.avgpool = nn.AdaptiveAvgPool2d(2)
+            hidden = [nn.Linear(128, 64), nn.ReLU(True), nn.Dropout(), nn.Linear(64, 64), nn.ReLU(True)]
+            self.net.classifier = nn.Sequential(*hidden, nn.Dropout(), nn.Linear(64, 10))
+        self.net.double().eval().load_state_dict(load_file(folder / f"{kind}_weights_f64.safetensors"))
+        self.maps = np.load(folder / f"{kind}_baseline_maps.npz")
+        self.x = torch.from_numpy(np.load(folder / f"{kind}_meta.npz")["inputs"][image : image + 1])
+        self.kind, self.image = kind, image
+
+    def check(self, values: Tensor, key: str) -> None:
+        theirs = self.maps[f"x{self.image}/{key}"]
+        np.testing.assert_allclose(values[0], theirs, rtol=0, atol=1e-6 * np.abs(theirs).max())
+
+
+@pytest.fixture(params=_CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
+def reference(request: pytest.FixtureRequest, shared: Path) -> Reference:
+    return Reference(shared / "reference", *request.param)
+
+
+def test_gradients_and_rectgrad(reference: Reference) -> None:
+    for key, (method, options) in _MAPS.items():
+        values = explain(reference.net, reference.x, None, method, **options).values
+        reference.check(values, key)
+        if f"x{reference.image}/{key.replace('_rgb', '_single')}" in reference.maps:
+            reference.check(collapse(values), key.replace("_rgb", "_single"))
+
+
+def test_gradcam(reference: Reference) -> None:
+    layer = _CAM_LAYER[reference.kind]
+    found = explain(reference.net, reference.x, None, "gradcam", layer=layer)
+    reference.check(found.values, "gradcam_torchray_32")
+
+
+def test_integrated_gradients(reference: Reference) -> None:
+    """The released rule adds 51 points and divides by 50: Captum's right sum of 50 and the point at 0."""
+    net, x = reference.net, reference.x
+    right = explain(net, x, None, "integrated_gradients", steps=50, rule="riemann_right")
+    at_zero = explain(net, torch.zeros_like(x), right.target, "saliency").values
+    reference.check(right.values + x * at_zero / 50, "ig50_rgb")

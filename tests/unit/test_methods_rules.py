@@ -1,0 +1,136 @@
+"""What single methods promise: twins, theorems, and where theirs and ours must be the same numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from captum import attr
+from torch import nn
+from torchvision.models import VisionTransformer
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+import networks
+import slow
+from pruneattr_core.attribution import METHODS, completeness_gap, explain, theory_note
+from pruneattr_core.errors import InputError
+
+
+def small_transformer() -> nn.Module:
+    torch.manual_seed(1)
+    net = VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5)
+    nn.init.normal_(net.heads.head.weight)
+    return net.double().eval()
+
+
+def small_convnext() -> nn.Module:
+    torch.manual_seed(1)
+    return ConvNeXt([CNBlockConfig(8, 16, 1), CNBlockConfig(16, None, 1)], 0.0, num_classes=5).double().eval()
+
+
+@pytest.mark.parametrize("name", ["functional", "reused", "residual", "concatenating"])
+def test_captum_on_any_network_is_captum_on_its_module_twin(name: str) -> None:
+    """Guided backprop and deconvolution by patching every ReLU with a rule, one thread only."""
+    net, x = networks.network(name), networks.inputs(1)
+
+    class Guided(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            ctx.save_for_backward(a)
+            return a.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient.clamp(min=0)
+
+    leaf = x.clone().requires_grad_()
+    with slow.patched(lambda _, a: Guided.apply(a)):
+        (expected,) = torch.autograd.grad(net(leaf)[0, 1], leaf)
+    found = explain(net, x, 1, "guided_backprop").values
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_deconvolution_and_deeplift_equal_captum_where_captum_can() -> None:
+    net, x = networks.network("plain"), networks.inputs(1)
+    leaf = x.clone().requires_grad_()
+    with pytest.warns(UserWarning, match="Setting"):
+        theirs = [m(net).attribute(leaf, target=1).detach() for m in (attr.Deconvolution, attr.DeepLift)]
+    for method, expected in zip(("deconvolution", "deeplift"), theirs, strict=True):
+        assert torch.equal(explain(net, x, 1, method).values, expected)
+
+
+def test_prunegrad_mid_equals_a_slow_twin() -> None:
+    net, x = networks.network("residual"), networks.inputs(1)
+    kept = slow.masks(slow.taylor(net, x, 1), 0.5)
+    leaves = []
+
+    def prune(i: int, a: torch.Tensor) -> torch.Tensor:
+        leaves.append(a)
+        return a * torch.from_numpy(kept[i])
+
+    with slow.patched(prune):
+        logit = net(x.clone().requires_grad_())[0, 1]
+    small = torch.autograd.grad(logit, leaves[2])[0].abs().sum(1, keepdim=True)
+    expected = F.interpolate(small, size=(10, 10), mode="bilinear", align_corners=False)
+    found = explain(net, x, 1, "prunegrad_mid", layer="relu#3", sparsity=0.5).values
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-15)
+    with pytest.raises(InputError, match="relu#1, relu#2"):
+        explain(net, x, 1, "prunegrad_mid", layer="nowhere")
+
+
+def test_the_active_subnet_of_relu_has_the_plain_gradient() -> None:
+    net, x = networks.network("residual"), networks.inputs(1)
+    active = explain(net, x, 1, "active_subnet", attribution="gradient").values
+    torch.testing.assert_close(active, explain(net, x, 1, "saliency").values, rtol=1e-12, atol=1e-15)
+
+
+def test_gradient_shap_of_many_points_approaches_integrated_gradients() -> None:
+    net, x = networks.network("plain"), networks.inputs(1)
+    exact = explain(net, x, 1, "integrated_gradients", steps=200).values
+    close = explain(net, x, 1, "gradient_shap", samples=300).values
+    assert (close - exact).norm() < 0.2 * exact.norm()
+
+
+@pytest.mark.parametrize("name", ["plain", "functional", "reused"])
+def test_rap_conserves_the_logit(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(2)
+    found = explain(net, x, None, "rap")
+    gap = completeness_gap(net, x, found)
+    assert gap is not None
+    torch.testing.assert_close(gap, torch.zeros(2, dtype=gap.dtype), rtol=0, atol=1e-9)
+    assert bool((found.values < 0).any())
+    assert bool((found.values > 0).any())
+
+
+@pytest.mark.parametrize("method", ["lrp", "lrp_alpha1_beta0", "excitation_backprop"])
+def test_relevance_is_conserved_without_biases(method: str) -> None:
+    net, x = networks.network("plain"), networks.inputs(2)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.bias.zero_()
+    found = explain(net, x, None, method)
+    top = net(x).detach().amax(1)
+    expected = torch.ones_like(top) if method == "excitation_backprop" else top
+    torch.testing.assert_close(found.values.flatten(1).sum(1), expected, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("build", [small_transformer, small_convnext])
+def test_transformer_and_convnext_work_with_ours(build) -> None:
+    net = build()
+    x = torch.randn(1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    note = theory_note(net, x)
+    assert note is not None
+    assert "gelu is smooth" in note
+    assert "layer_norm" in note
+    for method in ("prunegrad", "prunepgd", "input_mct", "integrated_gradients", "noise_tunnel", "occlusion"):
+        options = {name: 2 for name in ("steps", "samples") if name in METHODS[method].options}
+        values = explain(net, x, None, method, **options).values
+        assert values.shape == x.shape
+        assert bool(values.any())
+    for method in ("guided_backprop", "deeplift", "lrp", "rap"):
+        assert "gelu" in str(METHODS[method].supports(net, x))
+
+
+def test_theory_holds_for_rectifiers() -> None:
+    assert theory_note(networks.network("residual"), networks.inputs(1)) is None
