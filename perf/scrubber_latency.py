@@ -83,15 +83,13 @@ class Traffic:
     """Counts what a page sends: websocket frames and requests."""
 
     def __init__(self, page: Page) -> None:
-        self.frames = self.requests = 0
+        self.frames = 0
+        self.requests: list[str] = []
         page.on("websocket", lambda connection: connection.on("framesent", lambda _: self.frame()))
-        page.on("request", lambda _: self.request())
+        page.on("request", lambda request: self.requests.append(request.url))
 
     def frame(self) -> None:
         self.frames += 1
-
-    def request(self) -> None:
-        self.requests += 1
 
 
 def measure(page: Page, gesture: str, traffic: Traffic) -> tuple[list[float], int, int]:
@@ -100,7 +98,8 @@ def measure(page: Page, gesture: str, traffic: Traffic) -> tuple[list[float], in
     slider.press("Home")
     page.wait_for_timeout(2500)  # let the release before be answered
     page.evaluate("window.latencies = []")
-    frames, requests = traffic.frames, traffic.requests
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+    frames, requests = traffic.frames, len(traffic.requests)
     if gesture == "mouse drag":
         box = slider.bounding_box()
         assert box is not None
@@ -111,13 +110,13 @@ def measure(page: Page, gesture: str, traffic: Traffic) -> tuple[list[float], in
             page.mouse.move(left + width * step / 80, y)
             page.wait_for_timeout(12)
         found = page.evaluate("window.latencies")
-        used = found, traffic.frames - frames, traffic.requests - requests
+        used = found, traffic.frames - frames, len(traffic.requests) - requests
         page.mouse.up()
         return used
     for _ in range(28):
         slider.press("ArrowRight")
         page.wait_for_timeout(40)
-    return page.evaluate("window.latencies"), traffic.frames - frames, traffic.requests - requests
+    return page.evaluate("window.latencies"), traffic.frames - frames, len(traffic.requests) - requests
 
 
 def main() -> None:
@@ -130,8 +129,12 @@ def main() -> None:
     server, url = start_server()
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            cold = first_map(browser.new_page(viewport={"width": 1400, "height": 900}), url + arguments.address)
+            browser = playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+            )
+            cold = first_map(
+                browser.new_page(viewport={"width": 1400, "height": 900}), url + arguments.address
+            )
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             traffic = Traffic(page)
             warm = first_map(page, url + arguments.address)
@@ -141,7 +144,9 @@ def main() -> None:
             print(f"first map, server just started  {cold:6.2f} s")
             print(f"first map, server in use        {warm:6.2f} s")
             print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels")
-            print(f"{'gesture':12} {'events':>7} {'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}")
+            print(
+                f"{'gesture':12} {'events':>7} {'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}"
+            )
             for gesture in ("mouse drag", "keyboard"):
                 found, frames, requests = measure(page, gesture, traffic)
                 ordered = sorted(found) or [float("nan")]

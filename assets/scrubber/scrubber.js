@@ -184,7 +184,7 @@ function settle(state) {
   if (!state.header) return;
   state.u = state.header.levels[nearestLevel(state)].at;
   if (state.axis === 'sparsity') state.root.querySelector('.slider').value = Math.round(1000 * state.u);
-  redraw(state);
+  if (state.shown !== state.u) redraw(state);
   describe(state);
   tell(state);
 }

@@ -85,6 +85,7 @@ function drawCurve(state) {
   }
   for (const value of [0, .5, 1]) {
     shape(svg, 'line', {class: 'grid', x1: PAD, x2: width - PAD, y1: y(value), y2: y(value)});
+    shape(svg, 'text', {class: 'tick', x: width - PAD + 4, y: y(value) + 4}, value === 1 ? '1' : value ? '½' : '0');
   }
   const line = (name, value) => {
     const points = levels.map(level => [x(level.at), y(value(level))]);

@@ -119,7 +119,11 @@ class Waiting:
         else:
             text = job.note or "Computing"
         if job.total > 1:
-            text += f" · {job.done} of {job.total}" if job.total < 10_000 else f" · {job.done / 1e6:.0f} of {job.total / 1e6:.0f} MB"
+            text += (
+                f" · {job.done} of {job.total}"
+                if job.total < 10_000
+                else f" · {job.done / 1e6:.0f} of {job.total / 1e6:.0f} MB"
+            )
         with self.spot.container():
             st.progress(min(1.0, job.done / max(1, job.total)), text=text)
             if self.height:

@@ -31,7 +31,9 @@ FIELDS = (
     Field("contribution", "taylor", one_of(CONTRIBUTIONS), "the contribution"),
     Field("collapse", "signed_max", one_of(COLLAPSES), "the collapse"),
     Field("sign", "signed", one_of(SIGNS), "the sign"),
-    Field("clip", 99.5, lambda text: CLIPS[CLIPS.index(float(text))], "the clip percentile", lambda v: f"{v:g}"),
+    Field(
+        "clip", 99.5, lambda text: CLIPS[CLIPS.index(float(text))], "the clip percentile", lambda v: f"{v:g}"
+    ),
     Field("scale", "own", one_of(_SCALES), "the scale"),
     Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
     Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.6g}"),
@@ -87,7 +89,11 @@ def _choices() -> Look:
         )
         with st.popover("How the map is drawn", icon=":material/palette:"):
             collapse = st.selectbox(
-                "Channels to one map", list(COLLAPSES), key="collapse", format_func=COLLAPSES.__getitem__, **_KEEP
+                "Channels to one map",
+                list(COLLAPSES),
+                key="collapse",
+                format_func=COLLAPSES.__getitem__,
+                **_KEEP,
             )
             if collapse == "abs_sum":
                 st.session_state["sign"] = "absolute"
@@ -100,10 +106,19 @@ def _choices() -> Look:
                 **_KEEP,
             )
             scale = st.segmented_control(
-                "Colour scale", list(_SCALES), key="scale", required=True, format_func=_SCALES.__getitem__, **_KEEP
+                "Colour scale",
+                list(_SCALES),
+                key="scale",
+                required=True,
+                format_func=_SCALES.__getitem__,
+                **_KEEP,
             )
             clip = st.select_slider(
-                "Values the scale covers, percentile", CLIPS, key="clip", format_func=lambda v: f"{v:g}", **_KEEP
+                "Values the scale covers, percentile",
+                CLIPS,
+                key="clip",
+                format_func=lambda v: f"{v:g}",
+                **_KEEP,
             )
             signed = Look(collapse, sign).signed
             st.session_state["colours"] = default_colours(signed, st.session_state["colours"])
@@ -173,12 +188,29 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
     first = float(sweep.probability[0])
     where = " (mode zero)" if question.mode == "freeze" else ""
     with st.container(horizontal=True, gap="small"):
-        st.metric("Neurons left", f"{left:,}", f"of {sweep.neurons:,}", delta_color="off", delta_arrow="off", border=True)
-        st.metric(f"Output change{where}", f"{change:.1%}" if np.isfinite(change) else "infinite", border=True)
         st.metric(
-            f"Probability of {classes[sweep.target]}{where}", f"{probability:.3f}", f"{probability - first:+.3f}", border=True
+            "Neurons left",
+            f"{left:,}",
+            f"of {sweep.neurons:,}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
         )
-        st.metric(f"Target logit{where}", f"{sweep.logit[level]:.2f}", f"{sweep.logit[level] - sweep.logit[0]:+.2f}", border=True)
+        st.metric(
+            f"Output change{where}", f"{change:.1%}" if np.isfinite(change) else "infinite", border=True
+        )
+        st.metric(
+            f"Probability of {classes[sweep.target]}{where}",
+            f"{probability:.3f}",
+            f"{probability - first:+.3f}",
+            border=True,
+        )
+        st.metric(
+            f"Target logit{where}",
+            f"{sweep.logit[level]:.2f}",
+            f"{sweep.logit[level] - sweep.logit[0]:+.2f}",
+            border=True,
+        )
         st.metric(f"Answer{where}", classes[int(sweep.prediction[level])], border=True)
 
 

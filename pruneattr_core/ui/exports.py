@@ -56,9 +56,23 @@ def record(
             "mean": list(card.mean),
             "std": list(card.std),
         },
-        "picture": {"source": picture.source, "place": picture.place, "title": picture.title, "sha256": picture.sha256},
-        "target": {"index": sweep.target, "name": card.classes[sweep.target], "chosen": question.target is not None},
-        "method": {"name": "PruneGrad", "mode": question.mode, "contribution": question.contribution, "ties": "drop"},
+        "picture": {
+            "source": picture.source,
+            "place": picture.place,
+            "title": picture.title,
+            "sha256": picture.sha256,
+        },
+        "target": {
+            "index": sweep.target,
+            "name": card.classes[sweep.target],
+            "chosen": question.target is not None,
+        },
+        "method": {
+            "name": "PruneGrad",
+            "mode": question.mode,
+            "contribution": question.contribution,
+            "ties": "drop",
+        },
         "look": {
             "collapse": look.collapse,
             "sign": look.sign,
@@ -129,7 +143,9 @@ def python_code(question: Question, sweep: Explained, look: Look, picture: Pictu
     """At most 15 lines of Python that compute the attribution on screen as `attribution` and the map as `values`."""
     device = "" if question.device == "cpu" else f", device={question.device!r}"
     moved = "" if question.device == "cpu" else f".to({question.device!r})"
-    source = "datasets import load_dataset" if "load_dataset" in picture.code else "images import decode_image"
+    source = (
+        "datasets import load_dataset" if "load_dataset" in picture.code else "images import decode_image"
+    )
     drawn = "attribution[0]" if look.collapse == "channels" else f"collapse(attribution, {look.collapse!r})"
     absolute = ".abs()" if look.sign == "absolute" else ""
     return f"""from pruneattr_core import PruneGrad, load_model, model_card
@@ -163,7 +179,9 @@ def read_view(name: str, data: bytes) -> dict[str, str] | None:
             return None
     view = saved.get("view") if isinstance(saved, dict) and saved.get("format") == FORMAT else None
     if not isinstance(view, dict) or not all(isinstance(v, str) and len(v) <= 200 for v in view.values()):
-        raise InputError("This file does not hold a view saved by PruneAttr. Use the JSON or PNG downloaded here.")
+        raise InputError(
+            "This file does not hold a view saved by PruneAttr. Use the JSON or PNG downloaded here."
+        )
     return {str(key): value for key, value in view.items()}
 
 
@@ -183,4 +201,3 @@ def _finite(value: float) -> float | None:
 def _shape(sweep: Explained, look: Look) -> str:
     channels, height, width = sweep.maps.shape[1:]
     return f"({channels if look.collapse == 'channels' else 1}, {height}, {width})"
-

@@ -101,7 +101,11 @@ def presets(
         if own is not None:
             text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
             found.append(Preset("15 % here", text, own))
-    found += [Preset(f"{100 * s:.0f} %", f"{100 * s:.0f} % of all neurons removed.", nearest(sparsity, s)) for s in FIXED if s > quiet]
+    found += [
+        Preset(f"{100 * s:.0f} %", f"{100 * s:.0f} % of all neurons removed.", nearest(sparsity, s))
+        for s in FIXED
+        if s > quiet
+    ]
     return found
 
 

@@ -103,7 +103,9 @@ def write() -> None:
 
     payload = prepare()
     if payload is None:
-        raise SystemExit("The bundled weights are not in assets/weights: python -m pruneattr_core train scenes-net")
+        raise SystemExit(
+            "The bundled weights are not in assets/weights: python -m pruneattr_core train scenes-net"
+        )
     weights = json.loads(_WEIGHTS.read_text("utf-8"))["sha256"]
     write_atomically(_FILE, weights.encode() + payload)
     print(f"{_FILE.name}: {len(payload) / 1e3:.0f} kB")

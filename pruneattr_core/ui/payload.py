@@ -20,7 +20,12 @@ from pruneattr_core.ui.levels import positions, presets, strip
 from pruneattr_core.ui.sweeps import Explained
 
 #: Collapse rules by the name shown; "channels" draws one panel a channel.
-COLLAPSES = {"signed_max": "Largest channel, signed", "abs_sum": "Sum of magnitudes", "sum": "Signed sum", "channels": "One map a channel"}
+COLLAPSES = {
+    "signed_max": "Largest channel, signed",
+    "abs_sum": "Sum of magnitudes",
+    "sum": "Signed sum",
+    "channels": "One map a channel",
+}
 SIGNS = {"signed": "Both signs", "positive": "Positive only", "absolute": "Magnitude"}
 UNIT = "logit per unit of normalised input"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.menu import STYLE, configure, pages
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.sweeps import Answer
 from pruneattr_core.ui.state import Field, adopt, complaint, number, one_of, publish, restore
+from pruneattr_core.ui.sweeps import Answer
 
 #: Index in the target select box that stands for "the predicted class".
 PREDICTED = -1
@@ -25,7 +26,8 @@ _CHOSEN = "_selection"
 #: The model of the first view; without its weights, the first model that is on this machine.
 FIRST_MODEL = "scenes-net"
 WELL_KNOWN = tuple(
-    f"torchvision/{name}" for name in ("resnet50", "vgg16", "squeezenet1_1", "resnet18", "vit_b_16", "densenet121")
+    f"torchvision/{name}"
+    for name in ("resnet50", "vgg16", "squeezenet1_1", "resnet18", "vit_b_16", "densenet121")
 )
 #: Which pictures suit a model when it is chosen.
 PHOTOGRAPHS = ("imagenet-samples", "samples")
@@ -156,13 +158,20 @@ def _choose_model() -> ModelCard:
     def changed() -> None:
         st.session_state["target"] = PREDICTED
         if st.session_state["source"] != pictures.UPLOAD:
-            st.session_state["source"], st.session_state["picture"] = default_source(st.session_state["model"]), 0
+            st.session_state["source"], st.session_state["picture"] = (
+                default_source(st.session_state["model"]),
+                0,
+            )
 
     st.session_state["model"] = st.session_state["model"] or default_model()
     names = models()
     named = [] if st.session_state["model"] in names else [st.session_state["model"]]
     name = st.selectbox(
-        "Model", [*named, *names], key="model", format_func=lambda name: model_card(name).title, on_change=changed
+        "Model",
+        [*named, *names],
+        key="model",
+        format_func=lambda name: model_card(name).title,
+        on_change=changed,
     )
     card = model_card(name)
     with st.popover("About this model", icon=":material/info:", width="stretch"):
@@ -277,4 +286,3 @@ def _choose_target(card: ModelCard, probabilities: NDArray[Any]) -> int:
         "Class to explain", options, key="target", format_func=name, help="Type to search all classes."
     )
     return chosen
-

@@ -66,7 +66,11 @@ def adopt(fields: Sequence[Field]) -> list[str]:
     complaints = []
     for field in fields:
         text = restored.pop(field.name, None)
-        if text is None and field.name in st.query_params and st.query_params[field.name] != written.get(field.name):
+        if (
+            text is None
+            and field.name in st.query_params
+            and st.query_params[field.name] != written.get(field.name)
+        ):
             text = st.query_params[field.name]
         if text is not None:
             written[field.name] = text
@@ -86,13 +90,17 @@ def complaint(title: str, text: object) -> str:
 
 def restore(texts: Mapping[str, str], fields: Sequence[Field]) -> None:
     """Let the next run adopt these texts; settings that are not named go back to their defaults."""
-    st.session_state[_RESTORED] = {field.name: texts.get(field.name, field.text(field.default)) for field in fields}
+    st.session_state[_RESTORED] = {
+        field.name: texts.get(field.name, field.text(field.default)) for field in fields
+    }
 
 
 def view(fields: Sequence[Field], every: bool = False) -> dict[str, str]:
     """The settings that differ from their defaults, or all of them, as texts."""
     values = {field: st.session_state.get(field.name, field.default) for field in fields}
-    return {field.name: field.text(value) for field, value in values.items() if every or value != field.default}
+    return {
+        field.name: field.text(value) for field, value in values.items() if every or value != field.default
+    }
 
 
 def publish(fields: Sequence[Field]) -> None:

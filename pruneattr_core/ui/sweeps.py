@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -126,7 +125,11 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
         curves = in_halves(
             lambda part, before: [
                 output_curve(
-                    model, inputs, scores, part, progress=lambda done, _: tick(len(levels) + before + done, total)
+                    model,
+                    inputs,
+                    scores,
+                    part,
+                    progress=lambda done, _: tick(len(levels) + before + done, total),
                 )
             ],
             levels,
@@ -157,7 +160,9 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
     )
 
 
-def in_halves(work: Callable[[Sequence[float], int], list[Any]], levels: Sequence[float], before: int = 0) -> list[Any]:
+def in_halves(
+    work: Callable[[Sequence[float], int], list[Any]], levels: Sequence[float], before: int = 0
+) -> list[Any]:
     """`work(levels, before)`; when memory runs out, the two halves one after the other, and so on.
 
     Raises:
@@ -172,7 +177,9 @@ def in_halves(work: Callable[[Sequence[float], int], list[Any]], levels: Sequenc
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if len(levels) == 1:
-        raise PruneAttrError("This network and picture need more memory than this device has. Choose a smaller model.")
+        raise PruneAttrError(
+            "This network and picture need more memory than this device has. Choose a smaller model."
+        )
     middle = len(levels) // 2
     return in_halves(work, levels[:middle], before) + in_halves(work, levels[middle:], before + middle)
 

@@ -52,7 +52,9 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setattr(models, "load_model", small_network)
     monkeypatch.setattr(shell, "list_models", lambda: ("scenes-net", "torchvision/resnet18"))
     monkeypatch.setattr(
-        ModelCard, "available_offline", lambda card: card.id == "scenes-net" or (card.kind != "torchvision" and offline(card))
+        ModelCard,
+        "available_offline",
+        lambda card: card.id == "scenes-net" or (card.kind != "torchvision" and offline(card)),
     )
 
     def run(**query: str) -> AppTest:

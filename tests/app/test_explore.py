@@ -28,7 +28,9 @@ def healthy(app: AppTest) -> None:
 
 
 def download(app: AppTest, key: str) -> str:
-    return next(button.proto.url for button in app.get("download_button") if button.proto.id.endswith(f"-{key}"))
+    return next(
+        button.proto.url for button in app.get("download_button") if button.proto.id.endswith(f"-{key}")
+    )
 
 
 def test_opens_with_a_map_before_any_click(start: Start) -> None:
@@ -48,7 +50,9 @@ def test_opens_with_a_map_before_any_click(start: Start) -> None:
 def test_every_choice_draws(start: Start) -> None:
     app = start()
     seen = {header(app)["id"]}
-    choices = [("mode", m) for m in MODES] + [("collapse", c) for c in COLLAPSES] + [("sign", s) for s in SIGNS]
+    choices = (
+        [("mode", m) for m in MODES] + [("collapse", c) for c in COLLAPSES] + [("sign", s) for s in SIGNS]
+    )
     choices += [("clip", c) for c in CLIPS] + [("scale", s) for s in ("shared", "own")]
     choices += [("contribution", c) for c in CONTRIBUTIONS]
     for key, value in choices:
@@ -58,7 +62,9 @@ def test_every_choice_draws(start: Start) -> None:
         found = header(app)
         seen.add(found["id"])
         assert found["planes"] == (3 if app.session_state["collapse"] == "channels" else 1)
-        assert found["signed"] == (app.session_state["sign"] == "signed" and app.session_state["collapse"] != "abs_sum")
+        assert found["signed"] == (
+            app.session_state["sign"] == "signed" and app.session_state["collapse"] != "abs_sum"
+        )
         assert len(found["lut"]) == 768
     assert len(seen) >= 10
 
@@ -178,7 +184,9 @@ def test_saved_view_comes_back_from_its_file(start: Start) -> None:
     assert found["levels"][found["start_level"]]["sparsity"] == pytest.approx(saved["sparsity"], abs=1e-6)
 
 
-@pytest.mark.parametrize("data", [b"{}", b"[1]", b'{"format": "pruneattr-view-1", "view": {"at": 3}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "data", [b"{}", b"[1]", b'{"format": "pruneattr-view-1", "view": {"at": 3}}', b"[" * 100_000]
+)
 def test_foreign_json_is_refused(start: Start, data: bytes) -> None:
     app = start()
     app.file_uploader[0].upload("view.json", data, "application/json").run()

@@ -19,7 +19,7 @@ def opened(page: Page, url: str, settled: Settled) -> Locator:
     page.goto(url)
     scrubber = page.locator("[data-ready]")
     scrubber.wait_for(timeout=120_000)
-    expect(page.get_by_test_id("stMetric").first).to_be_visible()
+    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=120_000)
     settled(page)
     return scrubber
 
@@ -131,7 +131,14 @@ def test_new_mode_keeps_the_place(page: Page, app_url: str, settled: Settled) ->
     [("wide", 1400, 900, "light"), ("phone", 420, 900, "light"), ("dark", 1400, 900, "dark")],
 )
 def test_screenshots(
-    browser: Browser, app_url: str, settled: Settled, artefacts: Path, name: str, width: int, height: int, scheme: str
+    browser: Browser,
+    app_url: str,
+    settled: Settled,
+    artefacts: Path,
+    name: str,
+    width: int,
+    height: int,
+    scheme: str,
 ) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": height},
