@@ -38,7 +38,9 @@ def prevalence(path: Path, dead: Sequence[Tensor], per_layer: bool = False) -> P
     """
     share = path.dead_share(dead, per_layer)
     if per_layer:
-        base = Path(path.names, tuple(dead)).kept.double() / torch.tensor(path.neurons, device=dead[0].device).view(-1, 1)
+        base = Path(path.names, tuple(dead)).kept.double() / torch.tensor(
+            path.neurons, device=dead[0].device
+        ).view(-1, 1)
     else:
         base = 1 - share_removed(dead)
     return Prevalence(share.cpu(), base.cpu())

@@ -1,8 +1,8 @@
 """Path decoding: the input that a path, or its top neuron, responds to most (SCP section 2.4).
 
-Gradient ascent on an image, in the parametrisations and under the transformations of Lucid (Olah, Mordvintsev,
-Schubert: Feature Visualization, Distill 2017). A path is restricted in mode zero: its masks are fixed, neurons
-outside it are multiplied by 0.
+Gradient ascent on an image, in the parametrisations and under the transformations of Lucid (Olah,
+Mordvintsev, Schubert: Feature Visualization, Distill 2017). A path is restricted in mode zero: its masks
+are fixed, neurons outside it are multiplied by 0.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _ascend(
 ) -> Iterator[Decoded]:
     parameter = next(model.parameters())
     kind = {"dtype": parameter.dtype, "device": parameter.device}
-    shift, spread = (torch.tensor(values, **kind).view(1, -1, 1, 1) for values in (mean, std))
+    shift, spread = (torch.tensor(values).to(parameter).view(1, -1, 1, 1) for values in (mean, std))
     masks = None if path is None else path.to(parameter.device).layers
     generator = torch.Generator().manual_seed(recipe.seed)
     weights, paint = _start(size, recipe, generator, kind)
@@ -193,7 +193,9 @@ def _ascend(
 def _response(record: tape.Record, objective: int | Neuron) -> Tensor:
     if isinstance(objective, Neuron):
         if not 0 <= objective.call < len(record.activations):
-            raise InputError(f"This network has {len(record.activations)} activation calls, not {objective.call}.")
+            raise InputError(
+                f"This network has {len(record.activations)} activation calls, not {objective.call}."
+            )
         values = record.activations[objective.call].flatten()
         if not 0 <= objective.place < len(values):
             raise InputError(f"Call {objective.call} has {len(values)} neurons, not {objective.place}.")
@@ -248,7 +250,9 @@ def _transform(picture: Tensor, recipe: Recipe, generator: torch.Generator) -> T
     return F.grid_sample(picture - 0.5, grid, align_corners=False) + 0.5
 
 
-def _adam(weights: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], step: int, rate: float) -> Tensor:
+def _adam(
+    weights: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], step: int, rate: float
+) -> Tensor:
     """One step of Adam upwards; `moments` are brought up to date."""
     first, second = moments
     first.mul_(0.9).add_(gradient, alpha=0.1)

@@ -1,12 +1,13 @@
 """Local linearity of a frozen path: how far the input may move before a neuron of the path switches.
 
 In mode freeze the neurons outside the path are constants, so with piecewise-linear activations the network is
-affine on every ball in which no neuron of the path switches (SCP Prop. 4, 5). The largest such l2 ball around x has
+affine on every ball in which no neuron of the path switches (SCP Prop. 4, 5). The largest such l2 ball
+around x has
 
     radius = min_j |z_j| / ||grad_x z_j||        over the path's neurons of nonzero gradient    (SCP eq. 6, 7)
 
-with z_j the distance of the pre-activation to its nearest kink. Max pooling has switches of its own, which are
-no neurons: the equation leaves them out, and `affine_error` shows what that costs.
+with z_j the distance of the pre-activation to its nearest kink. Max pooling has switches of its own, which
+are no neurons: the equation leaves them out, and `affine_error` shows what that costs.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ class Radius:
     """The ball of a frozen path; every field has the batch first.
 
     Attributes:
-        value: (B,) the smallest |z_j| / ||grad z_j|| found; inf where no neuron of the path moves. Exact where
-            `risk` is 0, otherwise an upper bound.
+        value: (B,) the smallest |z_j| / ||grad z_j|| found; inf where no neuron of the path moves. Exact
+            where `risk` is 0, otherwise an upper bound.
         normal: shape of the inputs: unit direction in which the first neuron switches, at distance `value`.
         call: (B,) int64, activation call of that neuron; -1 where there is none.
         checked: (B,) int64, neurons of the path whose gradient was computed exactly.
         neurons: (B,) int64, neurons of the path.
-        risk: (B,) bound on the probability that a neuron of smaller ratio was missed; 0 when all were checked.
+        risk: (B,) bound on the probability that a neuron of smaller ratio was missed; 0 when all are known.
     """
 
     value: Tensor
@@ -100,8 +101,8 @@ class _Frozen:
         if not all(record.piecewise_linear):
             smooth = record.names[record.piecewise_linear.index(False)]
             raise ModelError(
-                f"Local linearity needs piecewise-linear activations (ReLU and its kin); {smooth} is smooth, so "
-                "its network is affine nowhere."
+                f"Local linearity needs piecewise-linear activations (ReLU and its kin); {smooth} is smooth, "
+                "so its network is affine nowhere."
             )
         self.constants, self.logits = record.activations, record.logits
 
@@ -162,10 +163,11 @@ def linear_radius(
 ) -> Radius:
     """Radius of the ball around each input in which the frozen path is affine (SCP eq. 6).
 
-    Exact with one backward pass per neuron of the path, or one directional derivative per input value if those are
-    fewer. Where both exceed `passes`, `probes` random directions v estimate every ||grad z_j||^2 as the mean of
-    (grad z_j . v)^2, and neurons are checked exactly in order of the estimated ratio until it is twice the
-    smallest ratio found or `passes` are spent; `Radius.risk` bounds the chance of having missed a smaller one.
+    Exact with one backward pass per neuron of the path, or one directional derivative per input value if
+    those are fewer. Where both exceed `passes`, `probes` random directions v estimate every ||grad z_j||^2
+    as the mean of (grad z_j . v)^2, and neurons are checked exactly in order of the estimated ratio until
+    it is twice the smallest ratio found or `passes` are spent; `Radius.risk` bounds the chance of having
+    missed a smaller one.
 
     Args:
         model: classifier in eval mode with piecewise-linear activations; left untouched.
@@ -202,9 +204,7 @@ def linear_radius(
     )
 
 
-def _one(
-    frozen: _Frozen, passes: int, probes: int, seed: int
-) -> tuple[Tensor, Tensor, int, int, int, float]:
+def _one(frozen: _Frozen, passes: int, probes: int, seed: int) -> tuple[Tensor, Tensor, int, int, int, float]:
     image = frozen.image
     with torch.no_grad():
         distances, _ = frozen.run(image.clone())
@@ -218,7 +218,9 @@ def _one(
     generator = torch.Generator().manual_seed(seed)
     exact_norms = image.numel() < count and image.numel() <= passes
     if exact_norms:
-        directions = torch.eye(image.numel(), dtype=image.dtype, device=image.device).view(-1, *image.shape[1:])
+        directions = torch.eye(image.numel(), dtype=image.dtype, device=image.device).view(
+            -1, *image.shape[1:]
+        )
     else:
         shape = (probes, *image.shape[1:])
         directions = torch.randn(shape, generator=generator, dtype=torch.float64).to(image)
@@ -232,7 +234,12 @@ def _one(
         norm = (square if exact_norms else square / probes).sqrt()
         ratio = torch.where(norm > 0, distance / norm, torch.inf)
     order = ratio.argsort()
-    best, checked, nearest, normal = torch.tensor(torch.inf, dtype=image.dtype), 0, -1, torch.zeros_like(image)
+    best, checked, nearest, normal = (
+        torch.tensor(torch.inf, dtype=image.dtype),
+        0,
+        -1,
+        torch.zeros_like(image),
+    )
     limit = 1 if exact_norms else passes
     size = next(iter(within_budget(min(limit, count), bytes_each(image), image.device))).stop
     size = min(size, 64)
@@ -258,7 +265,7 @@ def _one(
 
 
 def _risk(unchecked: Tensor, best: float, probes: int) -> float:
-    """Union bound: a neuron of ratio < best was estimated at c * best or more, so chi^2 came out <= probes / c^2."""
+    """Union bound: a ratio < best was estimated at c * best or more, so chi^2 was <= probes / c^2."""
     unchecked = unchecked[torch.isfinite(unchecked)].double()
     if not len(unchecked):
         return 0.0

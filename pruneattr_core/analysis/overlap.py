@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -109,8 +110,10 @@ def nesting(paths: Sequence[Path]) -> Tensor:
         (K - 1, B) float64: the share of path k + 1 that belongs to path k; 1 where they nest.
     """
     shares = []
-    for dense, sparse in zip(paths, paths[1:], strict=False):
+    for dense, sparse in pairwise(paths):
         kept = sparse.kept.sum(0)
         shared = (dense & sparse).kept.sum(0)
         shares.append(torch.where(kept == 0, 1.0, shared.double() / kept.clamp(min=1)).cpu())
-    return torch.stack(shares) if shares else torch.empty(0, len(paths[0]) if paths else 0, dtype=torch.float64)
+    return (
+        torch.stack(shares) if shares else torch.empty(0, len(paths[0]) if paths else 0, dtype=torch.float64)
+    )

@@ -1,7 +1,8 @@
 """The path analyses of SCP (figures 1, 2, 8, 9, 10) over a set of pictures, picture by picture.
 
-A cell is everything about one picture and is written as soon as it is known, so a killed study goes on where it
-was. Cells depend on neither the number of pictures nor that of DGR, and serve a larger or smaller study too.
+A cell is everything about one picture and is written as soon as it is known, so a killed study goes on
+where it was. Cells depend on neither the number of pictures nor that of DGR, and serve a larger or smaller
+study too.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def study(
     question: Question,
     folder: Folder,
     say: Say = print,
-) -> list[dict[str, Any]]:
+) -> list[Mapping[str, Any]]:
     """Cells of all pictures, each computed once and kept in `folder`.
 
     Args:
@@ -144,7 +145,8 @@ def study(
         StoreError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    start, fresh, cells = time.perf_counter(), 0, []
+    start, fresh = time.perf_counter(), 0
+    cells: list[Mapping[str, Any]] = []
     for done, (index, methods) in enumerate(jobs, 1):
         file = folder / f"{index:06d}-{'+'.join(methods)}.json"
         known = _read(file)

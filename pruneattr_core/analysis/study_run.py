@@ -1,10 +1,11 @@
 """A finished study of paths as a folder: header.json and points.csv.
 
-    header.json  schema, configuration, model, data, methods, layers, versions, device, seconds, command, and the
-                 SHA-256 of points.csv
+    header.json  schema, configuration, model, data, methods, layers, versions, device, seconds, command,
+                 and the SHA-256 of points.csv
     points.csv   one row per mean over pictures: table, a, b, sparsity, layer, n, mean, low, high
 
-Tables: "base" (dead share of all neurons), "dead" (of a path), "sparsity" (reached), "overlap" (Jaccard of a and
+Tables: "base" (dead share of all neurons), "dead" (of a path), "sparsity" (reached), "overlap" (Jaccard of
+    a and
 b), "layers" (the same per layer, b being the reference), "kept" (share of a layer's neurons in the path).
 """
 
@@ -100,7 +101,9 @@ class Study:
         return [self.points.get((table, a, b, f"{sparsity:g}", str(k))) for k in range(len(self.layers))]
 
 
-def collect(cells: Sequence[Mapping[str, Any]], sparsities: Sequence[float], reference: str) -> dict[Key, Interval]:
+def collect(
+    cells: Sequence[Mapping[str, Any]], sparsities: Sequence[float], reference: str
+) -> dict[Key, Interval]:
     """Means and intervals over the cells of `study`."""
     values: dict[Key, list[float]] = {}
 
@@ -161,7 +164,9 @@ def read_study(folder: Path) -> Study:
         found = Study(header, points)
         _ = found.title, found.methods, found.sparsities, found.layers, found.base
     except FileNotFoundError as error:
-        raise StoreError(f"{folder} is no run of path analyses: {Path(error.filename).name} is missing.") from None
+        raise StoreError(
+            f"{folder} is no run of path analyses: {Path(error.filename).name} is missing."
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"The run in {folder.name} is damaged ({error}): take the original.") from error
     return found

@@ -1,11 +1,10 @@
-"""`paths`: do ways to choose a path agree, and how many dead neurons do they keep? SCP figures 1, 2, 8, 9, 10."""
+"""`paths`: do ways to choose a path agree, do they keep dead neurons? SCP figures 1, 2, 8, 9, 10."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 
@@ -30,12 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `paths`."""
     parser.add_argument("--model", required=True, help="identifier, see list_models()")
     parser.add_argument("--weights", type=Path, help="weights file of a local model")
-    parser.add_argument("--data", required=True, help="data set, see list_datasets(), or a folder of pictures")
+    parser.add_argument(
+        "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
+    )
     parser.add_argument("--root", type=Path, help="where the data set lies")
     parser.add_argument("--n", type=int, default=50, help="number of pictures (default 50)")
     parser.add_argument("--n-dgr", type=int, help="of these, pictures for DGR, which is dear (default all)")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
-    parser.add_argument("--sparsities", nargs="+", type=float, default=list(SPARSITIES), help="fractions removed")
+    parser.add_argument(
+        "--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD"
+    )
+    parser.add_argument(
+        "--sparsities", nargs="+", type=float, default=list(SPARSITIES), help="fractions removed"
+    )
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of DGR (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of pictures and random paths (default 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
@@ -47,14 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, write the run, print its tables; a killed study goes on when started again."""
     if arguments.out.exists():
-        raise StoreError(f"{arguments.out} exists already, and runs are never overwritten: choose another --out.")
+        raise StoreError(
+            f"{arguments.out} exists already, and runs are never overwritten: choose another --out."
+        )
     torch.set_num_threads(arguments.threads)
     device = device_for(arguments.device)
     card = model_card(arguments.model)
     model = load_model(arguments.model, str(device), arguments.weights)
     data = _open(arguments.data, arguments.root)
     if not 1 <= arguments.n <= len(data):
-        raise InputError(f"Expected --n from 1 to {len(data)}, the pictures of {data.title}; got {arguments.n}.")
+        raise InputError(
+            f"Expected --n from 1 to {len(data)}, the pictures of {data.title}; got {arguments.n}."
+        )
     order = [int(i) for i in np.random.default_rng(arguments.seed).permutation(len(data))[: arguments.n]]
     few = arguments.n if arguments.n_dgr is None else max(0, min(arguments.n, arguments.n_dgr))
     methods = [method for method in METHODS if method in arguments.methods]
@@ -62,7 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = [(index, methods if k < few else cheap) for k, index in enumerate(order)]
     jobs = [job for job in reversed(jobs) if job[1]]  # the dear ones last
     question = Question(
-        weights_hash(model), data.data_hash(), tuple(arguments.sparsities), arguments.seed, arguments.iterations
+        weights_hash(model),
+        data.data_hash(),
+        tuple(arguments.sparsities),
+        arguments.seed,
+        arguments.iterations,
     )
     cells = study(
         model,
@@ -85,9 +98,19 @@ def run(arguments: argparse.Namespace) -> int:
             "ties": "drop",
             "intgrad": {"rule": "gauss", "nodes": NODES},
             "greedy": {"step": STEP},
-            "dgr": {"iterations": question.iterations, "lr": LEARNING_RATE, "momentum": MOMENTUM, "gamma": GAMMA},
+            "dgr": {
+                "iterations": question.iterations,
+                "lr": LEARNING_RATE,
+                "momentum": MOMENTUM,
+                "gamma": GAMMA,
+            },
         },
-        "model": {"id": card.id, "title": card.title, "weights_sha256": question.weights, "note": card.weights_note()},
+        "model": {
+            "id": card.id,
+            "title": card.title,
+            "weights_sha256": question.weights,
+            "note": card.weights_note(),
+        },
         "data": {
             "id": data.id,
             "title": data.title,
@@ -95,7 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
             "indices": [index for index, _ in jobs],
             "names": [data[index].name for index, _ in jobs],
         },
-        "methods": {m: {"title": METHODS[m].title, "source": METHODS[m].source, "n": counts[m]} for m in methods},
+        "methods": {
+            m: {"title": METHODS[m].title, "source": METHODS[m].source, "n": counts[m]} for m in methods
+        },
         "layers": cells[0]["names"],
         "neurons": cells[0]["neurons"],
         "versions": provenance(device),
@@ -124,7 +149,18 @@ def _open(name: str, root: Path | None) -> Dataset:
 def _command(arguments: argparse.Namespace) -> str:
     """What reproduces the run; folders of this machine are left out."""
     parts = ["python", "-m", "pruneattr_core", "paths"]
-    for name in ("model", "data", "n", "n_dgr", "methods", "sparsities", "iterations", "seed", "device", "threads"):
+    for name in (
+        "model",
+        "data",
+        "n",
+        "n_dgr",
+        "methods",
+        "sparsities",
+        "iterations",
+        "seed",
+        "device",
+        "threads",
+    ):
         value = getattr(arguments, name)
         if value is not None:
             if name == "data" and Path(value).is_dir():
@@ -135,14 +171,14 @@ def _command(arguments: argparse.Namespace) -> str:
 
 def _show(found: Study) -> None:
     """Dead shares and overlaps as text."""
-    print(f"{found.title}; dead share of all neurons {found.base.mean:.3f}", file=sys.stdout)
+    print(f"{found.title}; dead share of all neurons {found.base.mean:.3f}")
     for sparsity in found.sparsities:
-        print(f"sparsity {sparsity:g}")
+        print(f"sparsity {sparsity:g}; Jaccard with {', '.join(found.methods)}")
         for method in found.methods:
             dead, reached = found.dead(method, sparsity), found.reached(method, sparsity)
-            if dead is not None and reached is not None:
-                others = " ".join(
-                    f"{one.mean:.3f}" if (one := found.overlap(method, other, sparsity)) else "  -  "
-                    for other in found.methods
-                )
-                print(f"  {method:11s} n {dead.n:3d}  reached {reached.mean:.3f}  dead {dead.mean:.3f}  Jaccard {others}")
+            if reached is None:
+                continue
+            others = (found.overlap(method, other, sparsity) for other in found.methods)
+            row = " ".join("  -  " if one is None else f"{one.mean:.3f}" for one in others)
+            share = "  -  " if dead is None else f"{dead.mean:.3f}"
+            print(f"  {method:11s} n {reached.n:3d}  reached {reached.mean:.3f}  dead {share}  Jaccard {row}")

@@ -17,9 +17,9 @@ from pruneattr_core.values import Path, masks_at
 def random_paths(model: nn.Module, inputs: Tensor, sparsities: Sequence[float], seed: int = 0) -> list[Path]:
     """Keep round((1 - sparsity) * N) neurons drawn uniformly from all N, independently per image.
 
-    The generator is seeded with `seed` and the image's bytes, so images differ while a batch equals its single
-    images. Paths of one seed nest in sparsity; two of different seeds that keep a fraction p overlap by
-    about p / (2 - p).
+    The generator is seeded with `seed` and the image's bytes, so images differ while a batch equals its
+    single images. Paths of one seed nest in sparsity; two of different seeds that keep a fraction p overlap
+    by about p / (2 - p).
 
     Args:
         model: classifier in eval mode; left untouched.

@@ -1,4 +1,4 @@
-"""Distillation guided routing: a gate on every neuron, trained to keep the answer with few gates (SCP eq. 3)."""
+"""Distillation guided routing: a gate on every neuron, trained to keep the answer (SCP eq. 3)."""
 
 from __future__ import annotations
 
@@ -63,11 +63,12 @@ def dgr_gates(
     iterations: int = ITERATIONS,
     progress: Progress | None = None,
 ) -> Gates:
-    """Minimise CE(softmax f(x), f(x; lambda * a)) + gamma * sum |lambda| over gates lambda >= 0 of each image.
+    """Minimise CE(softmax f(x), f(x; lambda * a)) + gamma * sum |lambda| over gates lambda >= 0.
 
-    Plain SGD with momentum, gates clamped at 0 after every step; of all iterates that keep the predicted class
-    the one of smallest loss is taken, iterate 0 being the start. Images of a batch are independent. The target
-    plays no part: the whole softmax is distilled. About `iterations` forward and backward passes.
+    Plain SGD with momentum, gates clamped at 0 after every step; of all iterates that keep the predicted
+    class the one of smallest loss is taken, iterate 0 being the start. Images of a batch are independent.
+    The target plays no part: the whole softmax is distilled. About `iterations` forward and backward
+    passes.
 
     Args:
         model: classifier in eval mode; left untouched.
@@ -159,7 +160,7 @@ def _train(
 def _start(activations: Sequence[Tensor], init: Init, seed: int) -> list[Tensor]:
     if init == "one":
         return [torch.ones_like(a) for a in activations]
-    generator = np.random.RandomState(seed)  # noqa: NPY002 - the released code's stream
+    generator = np.random.RandomState(seed)
     gates = []
     for activation in activations:
         start = torch.from_numpy(generator.uniform(0, 1, tuple(activation.shape[1:])))

@@ -31,9 +31,9 @@ def greedy_paths(
 ) -> list[Path]:
     """Repeat: score |a_j * df/da_j| on the network pruned so far, remove the lowest that are not dead in it.
 
-    A neuron that the pruning so far has silenced counts as dead and is never removed, so paths drift to neurons
-    that do nothing, and a high sparsity may be out of reach: `Path.sparsity` tells what was reached. Removed
-    neurons stay removed (the released code revives them and keeps 70 to 80 %).
+    A neuron that the pruning so far has silenced counts as dead and is never removed, so paths drift to
+    neurons that do nothing, and a high sparsity may be out of reach: `Path.sparsity` tells what was
+    reached. Removed neurons stay removed (the released code revives them and keeps 70 to 80 %).
 
     Args:
         model: classifier in eval mode; left untouched.
@@ -52,7 +52,9 @@ def greedy_paths(
         ModelError: a network without activations, or in training mode.
     """
     if not 0 < step <= 1:
-        raise InputError(f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}.")
+        raise InputError(
+            f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}."
+        )
     if not sparsities or not all(0 <= s <= 1 for s in sparsities):
         raise InputError(f"Expected sparsities in [0, 1], got {list(sparsities)!r}.")
     inputs = check_inputs(model, inputs)

@@ -58,7 +58,9 @@ def _ablate(brancher: Brancher, call: int, target: int, progress: Progress | Non
     activation = brancher.activations[call]
     alive = activation.flatten().nonzero().flatten()
     effect = activation.new_zeros(activation.numel())
-    parts = list(within_budget(len(alive), brancher.bytes_each(call), activation.device)) if len(alive) else []
+    parts = (
+        list(within_budget(len(alive), brancher.bytes_each(call), activation.device)) if len(alive) else []
+    )
     for done, part in enumerate(parts, 1):
         which = alive[part]
 

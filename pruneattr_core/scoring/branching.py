@@ -30,7 +30,9 @@ class _MixedBatches(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _JOINS and args and (args[1] if len(args) > 1 else kwargs.get("dim", 0)) != 0:
             rows = max(part.shape[0] for part in args[0])
-            alike = [part if part.shape[0] == rows else part.expand(rows, *part.shape[1:]) for part in args[0]]
+            alike = [
+                part if part.shape[0] == rows else part.expand(rows, *part.shape[1:]) for part in args[0]
+            ]
             args = (alike, *args[1:])
         return func(*args, **kwargs)
 

@@ -155,17 +155,14 @@ def chosen_calls(layers: Sequence[int] | None, names: Sequence[str]) -> list[int
     return calls
 
 
-def _integrate(
-    brancher: Brancher, call: int, target: int, alphas: np.ndarray, weights: np.ndarray
-) -> Tensor:
+def _integrate(brancher: Brancher, call: int, target: int, alphas: np.ndarray, weights: np.ndarray) -> Tensor:
     """(1, *shape) signed contributions of one layer of one image."""
     activation = brancher.activations[call]
-    kind = {"dtype": activation.dtype, "device": activation.device}
     total = torch.zeros_like(activation)
     column = (-1, *[1] * (activation.ndim - 1))
     for part in within_budget(len(alphas), brancher.bytes_each(call), activation.device):
-        scale = torch.as_tensor(alphas[part], **kind).view(column)
-        weight = torch.as_tensor(weights[part], **kind).view(column)
+        scale = torch.from_numpy(alphas[part]).to(activation).view(column)
+        weight = torch.from_numpy(weights[part]).to(activation).view(column)
         scaled, logits = brancher.run(call, lambda a, s=scale: a * s, len(scale), grad=True)
         if not logits.requires_grad:
             continue  # nothing after this layer depends on it

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import networks
 import pytest
 import torch
 
+import networks
 from pruneattr_core import contributions
 from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, top_neuron
 from pruneattr_core.errors import InputError, TargetError

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import networks
 import numpy as np
 import pytest
 import torch
-from test_reference import Reference
 
+import networks
 from pruneattr_core.errors import Cancelled, InputError
 from pruneattr_core.paths.dgr import dgr_gates
+from test_reference import Reference
 
 
 @pytest.mark.parametrize(("image", "init", "key"), [(0, "one", "init1"), (1, "random", "initr")])

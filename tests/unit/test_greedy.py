@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import networks
 import numpy as np
 import pytest
-import slow
 import torch
 from torch import Tensor, nn
 
+import networks
+import slow
 from pruneattr_core import contributions
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.greedy import greedy_paths

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import networks
 import numpy as np
 import pytest
-import slow
 import torch
-from test_reference import PERCENT, Reference
 from torch import Tensor, nn
 
+import networks
+import slow
 from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.errors import Cancelled, InputError, ModelError
 from pruneattr_core.scoring.ablation import exact_ablation
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.intgrad import absolute, completeness, intgrad_signed, nodes
+from test_reference import PERCENT, Reference
 
 
 def slow_intgrad(net: nn.Module, x: Tensor, target: int, alphas: list[float]) -> list[np.ndarray]:
@@ -53,7 +53,9 @@ def test_batch_equals_singles_and_leaves_no_trace(name: str) -> None:
     batch = contributions(net, x, method="intgrad")
     for image in range(3):
         alone = contributions(net, x[image : image + 1], method="intgrad")
-        assert all(torch.equal(a[image : image + 1], b) for a, b in zip(batch.layers, alone.layers, strict=True))
+        assert all(
+            torch.equal(a[image : image + 1], b) for a, b in zip(batch.layers, alone.layers, strict=True)
+        )
     assert networks.state(net) == before
     assert torch.equal(chance, torch.get_rng_state())
 
@@ -86,7 +88,7 @@ def test_complete_in_every_layer() -> None:
 
 
 def test_one_layer_of_known_integral() -> None:
-    """f = sum_j relu(w_j a_j + b_j): the integral of every neuron is known in closed form."""
+    """F = sum_j relu(w_j a_j + b_j): the integral of every neuron is known in closed form."""
 
     class Known(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

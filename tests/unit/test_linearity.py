@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import networks
 import pytest
-import slow
 import torch
 from torch import Tensor, nn
 
+import networks
+import slow
 from pruneattr_core import Path, contributions
 from pruneattr_core.analysis.linearity import affine_error, linear_radius
 from pruneattr_core.errors import InputError, ModelError
@@ -20,7 +20,7 @@ def path_of(net: nn.Module, x: Tensor, sparsity: float = 0.8) -> Path:
 
 
 def slow_radius(net: nn.Module, x: Tensor, path: Path) -> float:
-    """min |z| / ||grad z||, neuron by neuron, from the pre-activations of the frozen network."""
+    """Min |z| / ||grad z||, neuron by neuron, from the pre-activations of the frozen network."""
     best = float("inf")
     leaf = x.clone().requires_grad_()
     before: list[Tensor] = []

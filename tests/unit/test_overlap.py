@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import networks
 import numpy as np
 import pytest
 import torch
 
+import networks
 from pruneattr_core import Path, contributions
 from pruneattr_core.analysis.dead import prevalence, prevalence_over
 from pruneattr_core.analysis.interval import mean_interval
@@ -79,8 +79,10 @@ def test_matrices_equal_sets_of_neurons() -> None:
     net, x = networks.network("reused"), networks.inputs(3)
     paths = {name: METHODS[name].path(net, x, None, 0.8) for name in ("taylor", "intgrad", "random")}
     sets = {
-        name: [{(k, j) for k, m in enumerate(p.layers) for j in m[b].flatten().nonzero().flatten().tolist()}
-               for b in range(3)]
+        name: [
+            {(k, j) for k, m in enumerate(p.layers) for j in m[b].flatten().nonzero().flatten().tolist()}
+            for b in range(3)
+        ]
         for name, p in paths.items()
     }
     matrix, names = overlap_matrix(paths), list(paths)
@@ -110,8 +112,7 @@ def test_classes() -> None:
 def test_intervals_cover_and_refuse() -> None:
     rng = np.random.default_rng(0)
     covered = [
-        found.low <= 2 <= found.high
-        for found in (mean_interval(rng.normal(2, 1, 5)) for _ in range(400))
+        found.low <= 2 <= found.high for found in (mean_interval(rng.normal(2, 1, 5)) for _ in range(400))
     ]
     assert 0.92 < np.mean(covered) < 0.98
     assert np.isnan(mean_interval([1.0]).low)
