@@ -20,8 +20,9 @@ from pruneattr_core.runtime import chunks
 from pruneattr_core.scoring import contributions
 from pruneattr_core.values import Contributions, Outputs, Ties, masks_at, share_removed
 
-#: About 1 % of all neurons at a time, as PG1 section 4.1.
-PERCENT_GRID = tuple(i / 100 for i in range(1, 100))
+#: About 1 % of all neurons at a time, as PG1 section 4.1; the last percent in tenths, since some networks
+#: answer the same with 1 % of their neurons.
+PRUNING_STEPS = (*(i / 100 for i in range(1, 100)), *(i / 1000 for i in range(991, 1000)))
 #: Thresholds shown in PG1 and PG2.
 OUTPUT_CHANGES = (0.05, 0.10, 0.15, 0.20, 0.30)
 
@@ -88,7 +89,7 @@ def sparsity_for_change(
     output_change: float,
     ties: Ties = "drop",
 ) -> Tensor:
-    """Per input: prune 1 % more until the output change first exceeds `output_change` (PG1 section 4.1).
+    """Per input: prune step by step until the output change first exceeds `output_change` (PG1 section 4.1).
 
     Args:
         model: network in eval mode.
@@ -98,7 +99,7 @@ def sparsity_for_change(
         ties: see `Contributions.path`.
 
     Returns:
-        (B,) float64 requested sparsity of the last step, 0.99 where the change never exceeds.
+        (B,) float64 requested sparsity, the last of `PRUNING_STEPS` where the change never exceeds.
 
     Raises:
         InputError: a negative or NaN output change.
@@ -108,9 +109,9 @@ def sparsity_for_change(
     found = []
     for image in range(len(inputs)):
         own = scores[image]
-        answer = PERCENT_GRID[-1]
-        for start in range(0, len(PERCENT_GRID), 8):
-            steps = PERCENT_GRID[start : start + 8]
+        answer = PRUNING_STEPS[-1]
+        for start in range(0, len(PRUNING_STEPS), 8):
+            steps = PRUNING_STEPS[start : start + 8]
             change = output_curve(model, inputs[image : image + 1], own, steps, ties).output_change[:, 0]
             over = (change > output_change).nonzero()
             if len(over):
@@ -130,7 +131,8 @@ class Calibration:
         spread: (K,) standard deviation over inputs.
         kept_prediction: (K,) share of inputs whose predicted class stays.
         n: number of inputs.
-        points: allowed output change -> sparsity at which the mean reaches it.
+        points: allowed output change -> sparsity at which the mean reaches it; changes never reached are
+            left out.
     """
 
     sparsity: np.ndarray
@@ -147,7 +149,7 @@ def calibrate(
     target: Target = None,
     changes: Sequence[float] = OUTPUT_CHANGES,
     method: str = "taylor",
-    sparsities: Sequence[float] = PERCENT_GRID,
+    sparsities: Sequence[float] = PRUNING_STEPS,
     progress: Callable[[int], None] | None = None,
 ) -> Calibration:
     """The sparsities at which the mean output change over a data set reaches given values.
@@ -186,15 +188,15 @@ def calibrate(
         spread=change.std(1),
         kept_prediction=np.concatenate(stays, axis=1).mean(1),
         n=change.shape[1],
-        points={float(c): _first_crossing(grid, mean, c) for c in changes},
+        points={float(c): s for c in changes if (s := first_crossing(grid, mean, c)) is not None},
     )
 
 
-def _first_crossing(grid: np.ndarray, mean: np.ndarray, level: float) -> float:
-    """Where the piecewise linear curve first reaches `level`; the last grid point if it never does."""
+def first_crossing(grid: np.ndarray, mean: np.ndarray, level: float) -> float | None:
+    """Where the piecewise linear curve first reaches `level`; None if it never does."""
     over = np.flatnonzero(mean >= level)
     if not len(over):
-        return float(grid[-1])
+        return None
     k = int(over[0])
     if k == 0:
         return float(grid[0])

@@ -86,9 +86,10 @@ def test_answers_are_those_of_the_pruned_network() -> None:
 
 
 @pytest.mark.parametrize("allowed", [0.05, 0.15, 0.3])
-def test_output_change_stops_at_the_first_percent_that_exceeds_it(allowed: float) -> None:
+def test_output_change_stops_at_the_first_step_that_exceeds_it(allowed: float) -> None:
     net, x = networks.network("reused"), networks.inputs(3)
-    method, grid = PruneGrad(net), [i / 100 for i in range(1, 100)]
+    method = PruneGrad(net)
+    grid = [i / 100 for i in range(1, 100)] + [i / 1000 for i in range(991, 1000)]
     curve = method.sweep(x, None, grid)
     maps = method.attribute(x, output_change=allowed)
     frozen = method.attribute(x, output_change=allowed, mode="freeze")
