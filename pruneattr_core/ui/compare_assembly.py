@@ -169,7 +169,7 @@ def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: b
 def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]:
     entry = METHODS[method]
     settings = ", ".join(
-        METHODS[value].title if name == "method" else f"{name} {value:g}"
+        f"{name} {value:g}" if isinstance(value, float) else METHODS[value].title
         for name, value in plan.options[method]
     )
     means = ""

@@ -230,5 +230,5 @@ def _mask(picture: Picture) -> NDArray[np.bool_] | None:
 
 def _options(method: str) -> tuple[tuple[str, Any], ...]:
     if method == "noise_tunnel":
-        return (("method", st.session_state["smooth"]),)
+        return (("of", st.session_state["smooth"]),)
     return (("sparsity", float(st.session_state["prune"])),) if "sparsity" in METHODS[method].options else ()
