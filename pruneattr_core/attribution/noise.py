@@ -32,7 +32,7 @@ class Computed(GradientAttribution):
         self.model, self.compute = model, compute
 
     @log_usage()  # NoiseTunnel calls what this wraps
-    def attribute(self, inputs: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+    def attribute(self, inputs: Tensor, target: Tensor) -> Tensor:
         """The map of a batch (B, C, H, W) for targets (B,)."""
         return self.compute(self.model, inputs.detach(), target)
 

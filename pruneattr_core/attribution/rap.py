@@ -86,22 +86,20 @@ def _total(values: Tensor) -> Tensor:
 
 def _by_absolute_share(layer: Layer, given: Tensor, relevance: Tensor) -> Tensor:
     started = (relevance != 0).to(relevance)
-    influence = sum(_back(layer, part, started).abs() for part in _parts(layer, given))
-    assert isinstance(influence, Tensor)
+    influence = torch.stack([_back(layer, part, started).abs() for part in _parts(layer, given)]).sum(0)
     return _divide(influence, _total(influence)) * _total(relevance)
 
 
 def _by_relative_influence(layer: Layer, given: Tensor, relevance: Tensor) -> Tensor:
     parts = _parts(layer, given)
-    high = sum(_apply(layer, *part) for part in parts[:2])
-    low = -sum(_apply(layer, *part) for part in parts[2:])  # >= 0
-    assert isinstance(high, Tensor)
-    assert isinstance(low, Tensor)
+    high = _apply(layer, *parts[0]) + _apply(layer, *parts[1])
+    low = -_apply(layer, *parts[2]) - _apply(layer, *parts[3])  # >= 0
     # Without a positive contribution all of it goes to the negative ones, so that nothing is lost.
     to_high = _divide(relevance, high)
     to_low = -_divide(relevance, high + low)
-    received = sum(_back(layer, part, to_high) for part in parts[:2])
-    received = received + sum(_back(layer, part, to_low) for part in parts[2:])
+    shares = [_back(layer, part, to_high) for part in parts[:2]]
+    shares += [_back(layer, part, to_low) for part in parts[2:]]
+    received = torch.stack(shares).sum(0)
     reached = (received != 0).to(received)
     return received - reached * _divide(_total(received) - _total(relevance), _total(reached))
 

@@ -92,7 +92,7 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module])
         F.max_pool2d: lambda *a, **k: keep(max_pool2d(*a, **k)),
         torch.max_pool2d: lambda *a, **k: keep(max_pool2d(*a, **k)),
         F.avg_pool2d: lambda x, *a, **k: keep(nn.AvgPool2d(*a, **k)),
-        F.adaptive_avg_pool2d: lambda x, size: keep(nn.AdaptiveAvgPool2d(size)),
+        F.adaptive_avg_pool2d: lambda *a, **k: keep(_adaptive(*a, **k)),
         F.conv2d: lambda *a, **k: keep(_conv2d(*a, **k)),
         F.linear: lambda *a, **k: keep(_linear(*a, **k)),
         F.batch_norm: batch_norm,
@@ -102,6 +102,10 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module])
 
 def _own(values: Tensor) -> nn.Parameter:
     return nn.Parameter(values.detach().clone(), requires_grad=False)
+
+
+def _adaptive(x: Tensor, output_size: Any) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(output_size)
 
 
 def _conv2d(
@@ -116,7 +120,7 @@ def _conv2d(
     module = nn.Conv2d(
         weight.shape[1] * groups,
         weight.shape[0],
-        tuple(weight.shape[2:]),
+        (weight.shape[2], weight.shape[3]),
         stride,
         padding,
         dilation,
@@ -125,14 +129,16 @@ def _conv2d(
         device="meta",
     )
     module.weight = _own(weight)
-    module.bias = None if bias is None else _own(bias)
+    if bias is not None:
+        module.bias = _own(bias)
     return module
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> nn.Module:
     module = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
     module.weight = _own(weight)
-    module.bias = None if bias is None else _own(bias)
+    if bias is not None:
+        module.bias = _own(bias)
     return module
 
 

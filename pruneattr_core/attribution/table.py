@@ -385,7 +385,7 @@ METHODS: dict[str, Method] = {
         supports=support.feature_maps_and_relu,
         options={"layer": LAYER},
         note=(
-            "Claims: Grad-CAM with the detail of guided backpropagation, whose faults it inherits. {_EDGES}"
+            f"Claims: Grad-CAM with the detail of guided backpropagation, whose faults it inherits. {_EDGES}"
         ),
     ),
     "deeplift": Method(
