@@ -1,4 +1,4 @@
-"""Colours, dashes and markers that tell lines apart, also for colour-blind readers and on either background."""
+"""Colours, dashes and markers that tell lines apart, for colour-blind readers, on either background."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ SERIES = (
     Series("#8c8c8c", "longdashdot", "x"),
     Series("#56b4e9", "solid", "star"),
     Series("#b3a81f", "dash", "hexagon"),
+    Series("#9b7fe0", "solid", "diamond-open"),
 )
 #: Reference lines and text that stand back.
 QUIET = "#8a8f98"

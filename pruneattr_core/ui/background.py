@@ -6,6 +6,7 @@ session. These tasks run on a few threads of their own, and go on while their pa
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -64,6 +65,17 @@ class Background:
         self.results = results
         self.tasks: dict[Hashable, Task] = {}
         self.lock = threading.Lock()
+        atexit.register(self.close)  # a thread inside torch while the interpreter ends aborts the process
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Cancel everything and wait for the threads, at most so long for each."""
+        with self.lock:
+            tasks = list(self.tasks.values())
+            for task in tasks:
+                task.cancelled.set()
+        for task in tasks:
+            if task.started is not None:
+                task.finished.wait(seconds)
 
     def start(self, key: Hashable, work: Callable[[Task], Any], viewer: str) -> None:
         """Let `work` run for `viewer`, unless its result is there or it runs already.

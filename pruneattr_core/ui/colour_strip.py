@@ -19,6 +19,8 @@ def colour_strip(scale: Scale, colours: str) -> None:
     labels = "".join(f"<span>{value:.2g}</span>" for _, value in bar.ticks)
     st.html(
         f"<div role='img' aria-label='Colour scale from {bar.ticks[0][1]:.2g} to {bar.ticks[-1][1]:.2g}'>"
-        f"<div style='height:.6rem;border-radius:.2rem;background:linear-gradient(to right,{gradient})'></div>"
-        f"<div style='display:flex;justify-content:space-between;font-size:.85rem;opacity:.75'>{labels}</div></div>"
+        "<div style='height:.6rem;border-radius:.2rem;"
+        f"background:linear-gradient(to right,{gradient})'></div>"
+        "<div style='display:flex;justify-content:space-between;font-size:.85rem;opacity:.75'>"
+        f"{labels}</div></div>"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,14 @@ import streamlit as st
 
 from pruneattr_core.analysis.decoding import Recipe
 from pruneattr_core.render import png_bytes
-from pruneattr_core.render.series import series
+from pruneattr_core.render.series import Series, series
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import path_charts, shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.decoding_tasks import (
     MOVES,
     Drawn,
+    Place,
     Source,
     active_subnet,
     decoding_key,
@@ -35,6 +36,7 @@ from pruneattr_core.ui.path_state import KEEP, SEED_LIMIT, viewer, whole
 from pruneattr_core.ui.path_tasks import LOOK, background, collect, duration, report_failure
 from pruneattr_core.ui.state import Field, adopt, one_of, publish
 
+ORIGINAL, ACTIVE = "Original network", "Active subnet"
 STEPS = (32, 64, 128, 256, 512)
 PARAMETRISATIONS = {"fourier": "Fourier", "pixel": "Pixels"}
 COLOURS = {"decorrelated": "Decorrelated", "rgb": "RGB"}
@@ -76,8 +78,9 @@ def draw(chosen: shell.Selection) -> None:
     name = chosen.card.classes[target]
     st.markdown("## Path decoding")
     st.caption(
-        f"Gradient ascent from noise towards *{name}*: in the original network, in the active subnet, and restricted to "
-        "each path (mode zero). A path that carries the answer draws something like the network's own picture."
+        f"Gradient ascent from noise towards *{name}*: in the original network, in the active subnet, "
+        "and restricted to each path (mode zero). A path that carries the answer draws something like the "
+        "network's own picture."
     )
     methods, kappa = choose_paths()
     how = _recipe(chosen)
@@ -88,8 +91,8 @@ def draw(chosen: shell.Selection) -> None:
         waiting.clear()
         found = collect(chosen, subject, ground, methods, kappa, st.session_state["path_seed"])
         sources = [
-            source("original", "Original network", None, ground),
-            source("active", "Active subnet", active_subnet(ground), ground),
+            source("original", ORIGINAL, None, ground),
+            source("active", ACTIVE, active_subnet(ground), ground),
         ]
         for method, one in found.items():
             key = (key_of(subject, method, kappa, st.session_state["path_seed"]), kappa)
@@ -104,7 +107,9 @@ def draw(chosen: shell.Selection) -> None:
         _start(canvases, chosen, subject, ground, target, how)
         running = any(background().watch(canvas.key, viewer()) for canvas in canvases)
         cards = st.fragment(_cards, run_every=LOOK if running else None)
-        cards(sources, canvases, chosen, ground, target, how, running)
+        photo = np.asarray(chosen.card.display(chosen.picture.image))
+        places = {one.key: place_of(one, ground, photo, "#e69f00") for one in sources}
+        cards(sources, canvases, places, chosen, ground, target, how, running)
 
 
 def _recipe(chosen: shell.Selection) -> Recipe:
@@ -115,7 +120,7 @@ def _recipe(chosen: shell.Selection) -> Recipe:
             key="drawn_in",
             required=True,
             format_func=PARAMETRISATIONS.__getitem__,
-            help="Fourier optimises amplitudes scaled by 1 / frequency, so large shapes come first; pixels is the plain way.",
+            help="Fourier optimises amplitudes scaled by 1 / frequency, so large shapes come first.",
             **KEEP,
         )
         st.segmented_control(
@@ -157,7 +162,7 @@ def _start(
     target: int,
     how: Recipe,
 ) -> None:
-    """The button that starts what is missing, with the time it will take; the first picture starts by itself."""
+    """The button that starts what is missing, with its price; a short first picture starts by itself."""
 
     def begin(some: Sequence[Canvas]) -> None:
         for canvas in some:
@@ -166,7 +171,7 @@ def _start(
 
     first = canvases[0]
     offered = st.session_state.setdefault("_offered", set())
-    if first.key not in offered and predicted_decoding(ground, 1, how.steps) <= 2 * AT_ONCE:
+    if first.key not in offered and predicted_decoding(ground, 1, how.steps) <= AT_ONCE:
         offered.add(first.key)
         begin([first])
     missing = [canvas for canvas in canvases if engine().worker.results.get(canvas.key) is None]
@@ -192,6 +197,7 @@ def _start(
 def _cards(
     sources: Sequence[Source],
     canvases: Sequence[Canvas],
+    places: Mapping[Hashable, Place],
     chosen: shell.Selection,
     ground: Ground,
     target: int,
@@ -202,7 +208,6 @@ def _cards(
     by_source = {(canvas.source.key, canvas.neuron): canvas for canvas in canvases}
     if running and not any(background().watch(canvas.key, viewer()) for canvas in canvases):
         st.rerun()  # the last one is finished: stop looking, offer what was cancelled
-    photo = np.asarray(chosen.card.display(chosen.picture.image))
     lines = {}
     rows = -(-len(sources) // MOST_ABREAST)
     abreast = max(3, -(-len(sources) // rows))
@@ -211,7 +216,7 @@ def _cards(
         for column, one in zip(columns, sources[start : start + abreast], strict=False):
             place = sources.index(one)
             with column, st.container(border=True):
-                drawn = _card(one, by_source, chosen, ground, target, how, photo, place)
+                drawn = _card(one, by_source, places[one.key], chosen, ground, target, how, place)
             if drawn is not None:
                 lines[one.title] = drawn
     if lines:
@@ -219,7 +224,7 @@ def _cards(
         st.plotly_chart(
             path_charts.response_lines(
                 {title: (drawn.steps, drawn.responses) for title, drawn in lines.items()},
-                {title: _style([one.title for one in sources].index(title)) for title in lines},
+                _styles(),
                 f"logit of {chosen.card.classes[target]}",
             ),
             config={"displayModeBar": False},
@@ -228,24 +233,25 @@ def _cards(
             + ", ".join(f"{title} {drawn.responses[-1]:.2f}" for title, drawn in lines.items()),
         )
         st.caption(
-            "Measured without transformations, in the network that is decoded. Logits of differently pruned networks "
-            "are not on one scale: compare the pictures first."
+            "Measured without transformations, in the network that is decoded. Logits of differently pruned "
+            "networks are not on one scale: compare the pictures first."
         )
 
 
-def _style(place: int):  # type: ignore[no-untyped-def]
-    """Original and active subnet stand back; methods keep their colours."""
-    return series(6 + place) if place < 2 else series(place - 2)
+def _styles() -> dict[str, Series]:
+    """Title -> how its line is drawn: methods as on the page of critical paths."""
+    methods = {route.title: series(place) for place, route in enumerate(ROUTES.values())}
+    return {ORIGINAL: series(8), ACTIVE: series(7), **methods}
 
 
 def _card(
     one: Source,
-    by_source: dict[tuple[Hashable, bool], Canvas],
+    by_source: Mapping[tuple[Hashable, bool], Canvas],
+    top: Place,
     chosen: shell.Selection,
     ground: Ground,
     target: int,
     how: Recipe,
-    photo: np.ndarray,
     place: int,
 ) -> Drawn | None:
     kept = ground.neurons if one.path is None else int(one.path.kept.sum())
@@ -253,12 +259,14 @@ def _card(
     st.caption(f"{kept:,} of {ground.neurons:,} neurons · sparsity {1 - kept / ground.neurons:.4f}")
     name = chosen.card.classes[target]
     drawn = _picture(by_source[one.key, False], f"{one.title} decoded for {name}", how)
+    spot, words = top
     left, right = st.columns(2)
     with left:
         if (one.key, True) in by_source:
-            _picture(by_source[one.key, True], f"Top neuron of {one.title} decoded", how, small=True)
+            seen = _picture(by_source[one.key, True], f"Top neuron of {one.title} decoded", how, small=True)
+            if seen is not None and not any(seen.responses):
+                words += "; silent on the starting noise, so there is nothing to climb"
     with right:
-        spot, words = place_of(one, ground, photo, "#e69f00")
         if spot is not None:
             st.image(spot, output_format="PNG", width="stretch", alt=f"Place of the top neuron: {words}")
     st.caption(f"Top neuron and its place: {words}")

@@ -17,6 +17,8 @@ from pruneattr_core.ui.path_results import Ground, Subject
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.values import Path
 
+#: A top neuron's own position drawn on the picture, if it has one, and its name in words.
+Place = tuple[NDArray[np.uint8] | None, str]
 #: Pictures shown on the way, at most.
 FRAMES = 48
 #: A step of the ascent costs this many passes of scoring: it goes on to the input.

@@ -185,8 +185,11 @@ def paired_bars(
             marker={"color": style.colour, "pattern": {"shape": "/" if style.dash == "dash" else ""}},
             text=["" if value is None else f"{value:.1%}" for value in values],
             textposition="outside",
+            textangle=0,
+            textfont_size=_FONT,
             cliponaxis=False,
         )
+    figure.update_xaxes(tickangle=0)
     figure.update_yaxes(title_text=unit, tickformat=".0%", rangemode="tozero")
     return _framed(figure, 380, barmode="group", bargap=0.25)
 

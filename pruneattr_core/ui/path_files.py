@@ -49,7 +49,7 @@ def path_from_bytes(data: bytes, name: str, names: Sequence[str], like: Sequence
         ) from None
     if unpacked > needed:
         raise StoreError(
-            f"{_short(name)} unpacks to {unpacked / 1e6:.0f} MB, more than a path over this network can hold. "
+            f"{_short(name)} unpacks to {unpacked / 1e6:.0f} MB, more than a path over this network holds. "
             "Choose the model it was made with."
         )
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,8 @@ def path_from_bytes(data: bytes, name: str, names: Sequence[str], like: Sequence
             path = Path.load(file)
         except StoreError:
             raise StoreError(
-                f"{_short(name)} is not a path saved by PruneAttr, or is damaged: choose an .npz downloaded here."
+                f"{_short(name)} is not a path saved by PruneAttr, or is damaged: "
+                "choose an .npz downloaded here."
             ) from None
     shapes = [tuple(layer.shape) for layer in like]
     if list(path.names) != list(names) or [tuple(layer.shape) for layer in path.layers] != shapes:

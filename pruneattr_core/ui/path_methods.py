@@ -22,7 +22,7 @@ from pruneattr_core.values import Contributions, Path
 #: Sparsities that one greedy run serves.
 GREEDY_LEVELS = (0.8, 0.9, 0.99)
 #: A computation predicted to be shorter than this starts without being asked for, in seconds.
-AT_ONCE = 4.0
+AT_ONCE = 12.0
 
 Tick = Callable[[int, int], None]
 

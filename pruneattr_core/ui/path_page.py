@@ -41,6 +41,7 @@ class Board:
         found: method -> how it was found; without the uploaded path.
         comparison: of `paths`, in their order.
         key: explicit values that name `paths`.
+        pending: methods chosen that have no path yet.
     """
 
     chosen: shell.Selection
@@ -51,6 +52,12 @@ class Board:
     found: Mapping[str, Found]
     comparison: Comparison
     key: tuple[object, ...]
+    pending: tuple[str, ...]
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Method -> title, of all that were chosen; those without a path yet say so."""
+        return self.titles | {key: f"{title_of(key)} (not computed yet)" for key in self.pending}
 
     @property
     def titles(self) -> dict[str, str]:
@@ -85,9 +92,9 @@ def draw(chosen: shell.Selection) -> None:
     st.markdown("## Critical paths")
     target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
     st.caption(
-        f"Which neurons of {chosen.card.title} carry its answer *{chosen.card.classes[target]}* for this picture, and "
-        "do methods agree? "
-        "A path is the set of neurons that stay when a share of them, the sparsity, is removed."
+        f"Which neurons of {chosen.card.title} carry its answer *{chosen.card.classes[target]}* for this "
+        "picture, and do methods agree? A path is the set of neurons that stay when a share of them, the "
+        "sparsity, is removed."
     )
     methods, kappa = choose_paths(own_path_popover)
     with guarded():
@@ -163,7 +170,9 @@ def _own_path(ground: Ground) -> None:
             said = [f"{key} {value!s:.60}" for key, value in known.items() if value is not None]
             st.caption(" · ".join([f"Your path: {name}", *said]), width="content")
         else:
-            st.info(f"Your path {name} was made with another network and is left out.", icon=":material/link_off:")
+            st.info(
+                f"Your path {name} was made with another network and is left out.", icon=":material/link_off:"
+            )
         if st.button("Remove it", key="path_remove", icon=":material/close:"):
             del st.session_state["_own_path"]
             st.rerun()
@@ -191,4 +200,5 @@ def _board(
         key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting
     )
     waiting.clear()
-    return Board(chosen, subject, ground, kappa, paths, found, comparison, key)
+    pending = tuple(method for method in st.session_state["paths"].split(",") if method not in paths)
+    return Board(chosen, subject, ground, kappa, paths, found, comparison, key, pending)

@@ -78,7 +78,7 @@ def enlarge(values: Array, height: int, width: int) -> Array:
 
 
 def shown_places(photo: Array, kept: Array, alive: Array, colour: str) -> NDArray[np.uint8]:
-    """The photo in grey with alive positions lightened and kept positions in `colour`, at least 448 pixels high.
+    """The photo in grey, alive positions lightened, kept ones in `colour`, at least 448 pixels high.
 
     Args:
         photo: (H, W, 3) uint8.

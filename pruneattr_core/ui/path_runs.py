@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
+from pruneattr_core.analysis.study_run import Study
 from pruneattr_core.render.series import SERIES, series
 from pruneattr_core.ui import path_charts
 from pruneattr_core.ui.path_methods import ROUTES
 from pruneattr_core.ui.path_state import KEEP, PRESETS
 from pruneattr_core.ui.published import overlaps, published
-from pruneattr_core.ui.run_files import Run, path_runs
+from pruneattr_core.ui.run_files import label_of, path_runs
 
 if TYPE_CHECKING:
     from pruneattr_core.ui.path_page import Board
@@ -33,20 +35,21 @@ def papers(board: Board | None) -> None:
     run, sparsity = _choose(runs)
     at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
     here = board if board is not None and abs(board.kappa - sparsity) < 1e-9 else None
-    left, right = st.columns([1, 1], gap="large")
-    with left:
-        st.markdown(f"#### Dead neurons in the path, {sparsity:.0%} removed")
-        _dead(chapter, run, sparsity, here)
-    with right:
-        st.markdown(f"#### Overlap, {sparsity:.0%} removed")
-        _overlap(run, sparsity, here, at_paper)
+    st.markdown(f"#### Dead neurons in the path, {sparsity:.0%} removed")
+    _dead(chapter, run, sparsity, here)
+    st.markdown(f"#### Overlap, {sparsity:.0%} removed")
+    _overlap(run, sparsity, here, at_paper)
+    if run is not None:
+        _by_layer(run, sparsity)
     st.markdown("#### Which published figures cannot be reproduced, and why")
     for sentence in chapter["not_reproducible"]:
         st.markdown(f"- {sentence}")
-    st.caption(f"Published: {chapter['paper']}; {chapter['dead_share']['source']}, {chapter['overlap']['source']}.")
+    st.caption(
+        f"Published: {chapter['paper']}; {chapter['dead_share']['source']}, {chapter['overlap']['source']}."
+    )
 
 
-def _choose(runs: Mapping[str, Run]) -> tuple[Run | None, float]:
+def _choose(runs: Mapping[str, Study]) -> tuple[Study | None, float]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = None
         if runs:
@@ -68,14 +71,18 @@ def _choose(runs: Mapping[str, Run]) -> tuple[Run | None, float]:
             "`python -m pruneattr_core paths` computes one. The published values stand alone."
         )
     else:
-        st.caption(f"**Reproduced**: {run.label}.")
+        st.caption(f"**Reproduced**: {label_of(run)}. Again: `{run.header['command']} --out FOLDER`")
     return run, float(sparsity)
 
 
-def _dead(chapter: Mapping[str, Any], run: Run | None, sparsity: float, here: Board | None) -> None:
+def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: Board | None) -> None:
     methods = list(ROUTES)
     paper = next(
-        (chapter[name]["values"] for name in ("dead_share", "dead_share_text") if chapter[name]["sparsity"] == sparsity),
+        (
+            chapter[name]["values"]
+            for name in ("dead_share", "dead_share_text")
+            if chapter[name]["sparsity"] == sparsity
+        ),
         {},
     )
     groups = [("published", [paper.get(key) for key in methods], SERIES[5])]
@@ -88,21 +95,28 @@ def _dead(chapter: Mapping[str, Any], run: Run | None, sparsity: float, here: Bo
         own = dict(zip(here.paths, here.comparison.dead.tolist(), strict=True))
         groups.append(("this picture, n = 1", [own.get(key) for key in methods], SERIES[1]))
     st.plotly_chart(
-        path_charts.paired_bars([ROUTES[key].title for key in methods], groups, "share of the path that was dead"),
+        path_charts.paired_bars(
+            [ROUTES[key].title for key in methods], groups, "share of the path that was dead"
+        ),
         config={"displayModeBar": False},
         key="chart_papers",
         alt="; ".join(
-            f"{name}: " + ", ".join(f"{ROUTES[k].title} {v:.1%}" for k, v in zip(methods, values, strict=True) if v is not None)
+            f"{name}: "
+            + ", ".join(
+                f"{ROUTES[k].title} {v:.1%}" for k, v in zip(methods, values, strict=True) if v is not None
+            )
             for name, values, _ in groups
         ),
     )
     if base is not None:
-        st.caption(f"Base rate of the run: {base.mean:.1%} [{base.low:.1%}, {base.high:.1%}] of all neurons are dead.")
+        st.caption(
+            f"Base rate of the run: {base.mean:.1%} [{base.low:.1%}, {base.high:.1%}] of neurons are dead."
+        )
     if paper and sparsity != PUBLISHED_AT:
         st.caption("At 99 % the paper gives round numbers in its text only.")
 
 
-def _overlap(run: Run | None, sparsity: float, here: Board | None, at_paper: bool) -> None:
+def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: bool) -> None:
     printed, restored = (overlaps(labels) if at_paper else {} for labels in ("printed", "restored"))
     rows = []
     for a, b in combinations(ROUTES, 2):
@@ -124,3 +138,32 @@ def _overlap(run: Run | None, sparsity: float, here: Board | None, at_paper: boo
     st.dataframe(rows, hide_index=True, height=36 * len(rows) + 38, column_config=dict.fromkeys(names, three))
     if not at_paper:
         st.caption("The papers print overlaps at 90 % only.")
+
+
+def _by_layer(run: Study, sparsity: float) -> None:
+    """Overlap per layer with the reference method over the run's pictures (SCP fig. 8 to 10)."""
+    reference = run.header["config"]["reference"]
+    lines = {}
+    for key in run.methods:
+        found = run.layer_overlap(key, sparsity)
+        if key != reference and any(found):
+            lines[ROUTES[key].title] = np.array([one.mean if one else np.nan for one in found])
+    st.markdown(f"#### Overlap with {ROUTES[reference].title} layer by layer, {sparsity:.0%} removed")
+    st.plotly_chart(
+        path_charts.layer_lines(
+            run.layers,
+            lines,
+            {ROUTES[key].title: series(place) for place, key in enumerate(ROUTES)},
+            ROUTES[reference].title,
+        ),
+        config={"displayModeBar": False},
+        key="chart_run_layers",
+        alt="Mean overlap at the last call: "
+        + ", ".join(f"{title} {values[-1]:.2f}" for title, values in lines.items()),
+    )
+    reached = [
+        f"{ROUTES[key].title} {found.mean:.3f}"
+        for key in run.methods
+        if (found := run.reached(key, sparsity)) is not None
+    ]
+    st.caption(f"Reproduced, means over pictures. Sparsity really reached: {', '.join(reached)}.")

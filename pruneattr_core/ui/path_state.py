@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
 from pruneattr_core.ui.path_methods import ROUTES
+from pruneattr_core.ui.run_files import path_runs
 from pruneattr_core.ui.state import Field, number, one_of
 from pruneattr_core.values import Path
 
@@ -62,7 +63,7 @@ FIELDS = (
     Field("call", 1, whole(1, 10**5), "the activation call"),
     Field("channel", -1, whole(-1, 10**6), "the channel"),
     Field("mode", "zero", one_of(MODES), "the mode"),
-    Field("run", "", lambda text: text if text.replace("-", "").replace("_", "").isalnum() else int(text), "the run"),
+    Field("run", "", lambda text: one_of(path_runs())(text), "the run"),
     Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
     Field("set_scale", "own", one_of(SCALES), "the colour scale"),
 )
@@ -80,8 +81,8 @@ def own_path() -> tuple[str, Path] | None:
     return kept
 
 
-def choose_from(label: str, key: str, options: dict[str, str], avoid: str | None = None) -> str:
-    """A select box over methods whose state survives when its choice is not offered any more."""
+def choose_from(label: str, key: str, options: Mapping[str, str], avoid: str | None = None) -> str:
+    """A select box over the chosen methods; a choice that is not among them gives way to the first one."""
     if st.session_state[key] not in options:
         st.session_state[key] = next((name for name in options if name != avoid), next(iter(options)))
     chosen: str = st.selectbox(label, list(options), key=key, format_func=options.__getitem__, **KEEP)

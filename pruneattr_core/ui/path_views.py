@@ -1,4 +1,4 @@
-"""The views of the critical-paths page that compare paths: agreement, dead neurons, common and own neurons."""
+"""The views of the critical-paths page that compare paths: agreement, dead neurons, common neurons."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pruneattr_core.ui.path_state import KEEP, MODES, SCALES, UPLOADED, choose_f
 if TYPE_CHECKING:
     from pruneattr_core.ui.path_page import Board
 
+NOT_YET = "This path is not computed yet: start it above, or choose another one."
 #: Plotly's toolbar covers small charts and says nothing here.
 QUIET_BAR = {"displayModeBar": False}
 _SIDE = 420
@@ -39,19 +40,20 @@ def agreement(board: Board) -> None:
         )
         kept = 1 - board.kappa
         st.caption(
-            "Jaccard |A and B| / |A or B| over all neurons, 0 to 1. Two independent random paths that keep a share "
-            f"p = {kept:.3g} overlap by p / (2 - p) = {kept / (2 - kept):.3f}."
+            "Jaccard |A and B| / |A or B| over all neurons, 0 to 1. Two independent random paths that keep a "
+            f"share p = {kept:.3g} overlap by p / (2 - p) = {kept / (2 - kept):.3f}."
         )
     with right:
         st.markdown("#### Overlap layer by layer")
-        against = choose_from("Compared with", "against", titles)
-        row = list(titles).index(against)
-        lines = {
-            title: comparison.by_layer[row, place]
-            for place, (key, title) in enumerate(titles.items())
-            if key != against
-        }
-        if lines:
+        against = choose_from("Compared with", "against", board.choices)
+        lines = {}
+        if against in titles:
+            row = list(titles).index(against)
+            pairs = zip(titles.items(), comparison.by_layer[row], strict=True)
+            lines = {title: values for (key, title), values in pairs if key != against}
+        if against not in titles:
+            st.info(NOT_YET)
+        elif lines:
             st.plotly_chart(
                 path_charts.layer_lines(board.ground.scores.names, lines, board.styles, titles[against]),
                 config=QUIET_BAR,
@@ -107,17 +109,17 @@ def inventory(board: Board) -> None:
     off = [row["path"] for row in rows if abs(row["sparsity reached"] - row["sparsity requested"]) > 0.005]
     if off:
         st.caption(
-            f"{', '.join(off)}: another sparsity than requested. Scores or gates that tie at the threshold go "
-            "together, and greedy pruning stops when every neuron left is dead. Compare such paths with care."
+            f"{', '.join(off)}: another sparsity than requested. Scores or gates that tie at the threshold "
+            "go together, and greedy pruning stops when every neuron left is dead: compare with care."
         )
     with st.container(horizontal=True):
-        for key, path in board.paths.items():
+        for key in board.paths:
             if key != UPLOADED:
                 _download(board, key)
         st.caption(
             f"{board.ground.neurons:,} neurons in {len(board.ground.scores.names)} activation calls; "
-            f"{board.chosen.card.title}, picture {board.chosen.picture.title}, n = 1, on {board.subject.device}. "
-            "Files hold the bits and their provenance; upload one above to compare it again."
+            f"{board.chosen.card.title}, picture {board.chosen.picture.title}, n = 1, "
+            f"on {board.subject.device}. Files hold bits and provenance; upload one above to compare it."
         )
 
 
@@ -169,9 +171,9 @@ def dead(board: Board) -> None:
     )
     st.markdown(
         f"A neuron is *dead* when its activation is 0 for this picture: **{board.ground.base:.1%}** of all "
-        f"{board.ground.neurons:,} neurons are. A random path holds as many. Contributions give every dead neuron 0, "
-        "so their paths hold none as long as fewer neurons are kept than are alive; pruning objectives may keep "
-        "neurons that say nothing about the answer."
+        f"{board.ground.neurons:,} neurons are. A random path holds as many. Contributions give every dead "
+        "neuron 0, so their paths hold none as long as fewer neurons are kept than are alive; pruning "
+        "objectives may keep neurons that say nothing about the answer."
     )
     inventory(board)
 
@@ -183,15 +185,15 @@ def sets(board: Board) -> None:
         return
     titles = board.titles
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        a = choose_from("Path A", "a", titles, avoid=st.session_state["b"])
-        b = choose_from("Path B", "b", titles, avoid=a)
+        a = choose_from("Path A", "a", board.choices, avoid=st.session_state["b"])
+        b = choose_from("Path B", "b", board.choices, avoid=a)
         mode = st.segmented_control(
             "Pruned neurons",
             list(MODES),
             key="mode",
             required=True,
             format_func=MODES.__getitem__,
-            help="Zero multiplies them by 0 on the way; freeze keeps them as constants that pass no gradient.",
+            help="Zero multiplies them by 0; freeze keeps them as constants that pass no gradient.",
             **KEEP,
         )
         shared = (
@@ -205,12 +207,16 @@ def sets(board: Board) -> None:
             )
             == "shared"
         )
+    if a not in titles or b not in titles:
+        st.info(NOT_YET)
+        return
     if a == b:
         st.info("A and B are the same path: choose another one to see what they share.")
         return
     found = _cut(board, a, b, mode)
     photo = board.chosen.card.display(board.chosen.picture.image)
     table = colour_table("blue-orange")
+    scale_words = "One colour scale for all three maps" if shared else "Each map has its own colour scale"
     scales = [scale_of(found.maps if shared else one, signed=True) for one in found.maps]
     names = ("Kept by both", f"Only {titles[a]}", f"Only {titles[b]}")
     columns = st.columns(4)
@@ -238,9 +244,8 @@ def sets(board: Board) -> None:
                 f"{found.logit[place]:.2f}. {describe_map(found.maps[place])}"
             )
     st.caption(
-        f"Input gradient of the network pruned to each set, mode {mode}, the channel of largest magnitude with its sign, "
-        f"in logit per unit of normalised input. {'One colour scale for all three maps' if shared else 'Each map has its own colour scale'}; "
-        "it ends at the 99.5th percentile of magnitudes."
+        f"Input gradient of the network pruned to each set, mode {mode}, the channel of largest magnitude "
+        f"with its sign, in logit per unit of normalised input. {scale_words}, ending at the 99.5th percentile."
     )
     _layers(board, found, names)
 

@@ -10,19 +10,21 @@ import streamlit as st
 from pruneattr_core.ui import path_charts
 from pruneattr_core.ui.path_places import channel_shares, grid_of, positions, shown_places
 from pruneattr_core.ui.path_state import KEEP, choose_from
+from pruneattr_core.ui.path_views import NOT_YET, QUIET_BAR
 
 if TYPE_CHECKING:
     from pruneattr_core.ui.path_page import Board
-
-_BAR = {"displayModeBar": False}
 
 
 def where(board: Board) -> None:
     """Share kept per call; a click opens the call's channels, a click there its positions."""
     titles = board.titles
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = choose_from("Path", "of", titles)
+        method = choose_from("Path", "of", board.choices)
         call = _choose_call(board)
+    if method not in titles:
+        st.info(NOT_YET)
+        return
     row = list(titles).index(method)
     comparison, style = board.comparison, board.styles[titles[method]]
     names, neurons = board.ground.scores.names, comparison.neurons
@@ -40,7 +42,7 @@ def where(board: Board) -> None:
         path_charts.kept_bars(
             names, kept, comparison.alive / neurons, style, 1 - comparison.sparsity[row], call
         ),
-        config=_BAR,
+        config=QUIET_BAR,
         key=chart,
         on_select=call_clicked,
         selection_mode="points",
@@ -48,7 +50,7 @@ def where(board: Board) -> None:
         f"and least of {names[int(kept.argmin())]} ({kept.min():.1%})",
     )
     st.caption(
-        "The dashed line is the share kept in the whole network. A path may keep more than is alive only by keeping dead neurons."
+        "Dashed: the share kept in the whole network. A bar above its layer's mark keeps dead neurons."
     )
     _channels(board, method, call)
 
@@ -58,7 +60,8 @@ def _choose_call(board: Board) -> int:
     names = board.ground.scores.names
     if not 1 <= st.session_state["call"] <= len(names):
         st.warning(
-            f"The link asks for activation call {st.session_state['call']}, but there are {len(names)}; the first is shown."
+            f"The link asks for activation call {st.session_state['call']}, but there are {len(names)}; "
+            "the first is shown."
         )
         st.session_state["call"] = 1
 
@@ -98,7 +101,7 @@ def _channels(board: Board, method: str, call: int) -> None:
         st.markdown(f"#### Channels of {name} · click one for its positions")
         st.plotly_chart(
             path_charts.channel_bars(order, shares, style, channel),
-            config=_BAR,
+            config=QUIET_BAR,
             key=chart,
             on_select=channel_clicked,
             selection_mode="points",
@@ -107,8 +110,8 @@ def _channels(board: Board, method: str, call: int) -> None:
         )
         _number(order, channel)
         st.caption(
-            f"{int(mask.sum()):,} of {mask.size:,} neurons kept, in {int((shares > 0).sum()):,} of {grid.channels:,} channels"
-            + (f"; {grid.extra} token without a place on the picture." if grid.extra else ".")
+            f"{int(mask.sum()):,} of {mask.size:,} neurons kept, in {int((shares > 0).sum()):,} of "
+            f"{grid.channels:,} channels" + (f"; {grid.extra} token without a place." if grid.extra else ".")
         )
     with right:
         st.markdown(f"#### Channel {channel} on the picture")
@@ -122,12 +125,13 @@ def _channels(board: Board, method: str, call: int) -> None:
             shown_places(photo, kept, living, style.colour),
             output_format="PNG",
             width="stretch",
-            alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, {int(living.sum())} alive",
+            alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, "
+            f"{int(living.sum())} alive",
         )
         st.caption(
             f"{kept.shape[0]} x {kept.shape[1]} positions: **{int(kept.sum()):,} kept** (coloured), "
-            f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. Blocks show the "
-            "neuron's own position; its receptive field is larger."
+            f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
+            "Blocks show the neuron's own position; its receptive field is larger."
         )
 
 

@@ -22,7 +22,9 @@ def until(condition, seconds=5.0):
 
 @pytest.fixture
 def lanes():
-    return Background(Shelf(10))
+    found = Background(Shelf(10))
+    yield found
+    found.close()
 
 
 def endless(task: Task) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import streamlit as st
@@ -27,8 +27,8 @@ def draw_page() -> None:
 
 
 @pytest.fixture
-def paths_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Open the page at an address: paths_page(kappa="0.8") -> AppTest that shows it.
+def paths_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Open the page at an address, such as kappa="0.8".
 
     From a script without a folder `pages` beside it: there AppTest runs pages without app.py first, and
     clicks are lost when the frame is put up.
@@ -41,7 +41,8 @@ def paths_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Open:
             app.query_params[name] = text
         return app.run()
 
-    return run
+    yield run
+    path_tasks.background().close()
 
 
 def healthy(app: AppTest) -> None:
@@ -118,17 +119,37 @@ def test_presets_and_number_are_one_choice(paths_page: Open) -> None:
 
 def test_nonsense_in_the_address_gives_sentences(paths_page: Open) -> None:
     app = paths_page(
-        show="<script>", paths="taylor,magic", kappa="NaN", path_seed="-1", against="x", of="", call="0", channel="q", mode="maybe"
+        show="<script>",
+        paths="taylor,magic",
+        kappa="NaN",
+        path_seed="-1",
+        against="x",
+        of="",
+        call="0",
+        channel="q",
+        mode="maybe",
     )
     healthy(app)
     texts = [warning.value for warning in app.warning]
-    for title in ("the view", "the methods", "the sparsity", "the seed", "the activation call", "the channel", "the mode"):
+    for title in (
+        "the view",
+        "the methods",
+        "the sparsity",
+        "the seed",
+        "the activation call",
+        "the channel",
+        "the mode",
+    ):
         assert any(title in text for text in texts), title
     assert not any("<" in text for text in texts)
 
 
-@pytest.mark.parametrize(("query", "words"), [({"call": "99"}, "activation call 99"), ({"channel": "999"}, "channel 999")])
-def test_places_that_do_not_exist_give_a_sentence(paths_page: Open, query: dict[str, str], words: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "words"), [({"call": "99"}, "activation call 99"), ({"channel": "999"}, "channel 999")]
+)
+def test_places_that_do_not_exist_give_a_sentence(
+    paths_page: Open, query: dict[str, str], words: str
+) -> None:
     app = paths_page(show="where", paths="taylor", **query)
     healthy(app)
     assert any(words in warning.value for warning in app.warning)
@@ -156,7 +177,9 @@ def test_sets_count_every_neuron_once(paths_page: Open) -> None:
         healthy(app)
 
 
-def test_dear_method_says_its_price_first_and_can_be_cancelled(paths_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dear_method_says_its_price_first_and_can_be_cancelled(
+    paths_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pruneattr_core.ui import path_methods
 
     def slow(model, inputs, target, sparsity, seed, tick):
@@ -180,7 +203,9 @@ def test_dear_method_says_its_price_first_and_can_be_cancelled(paths_page: Open,
     healthy(app)
 
 
-def test_failure_of_a_long_computation_is_one_sentence(paths_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_of_a_long_computation_is_one_sentence(
+    paths_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pruneattr_core.ui import path_methods
 
     def fail(*_):
@@ -237,5 +262,3 @@ def test_one_method_alone_is_told_to_take_another(paths_page: Open) -> None:
     app = paths_page(paths="taylor")
     healthy(app)
     assert any("second method" in info.value for info in app.info)
-
-

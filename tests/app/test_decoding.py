@@ -1,0 +1,158 @@
+"""The path-decoding page without a browser: choices, streaming, cancelling, bad addresses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.ui import decoding_page, decoding_tasks, path_tasks, shell
+from pruneattr_core.ui.decoding_page import COLOURS, MOVE_TITLES, PARAMETRISATIONS, STEPS
+from tests.app.conftest import Start
+
+Open = Callable[..., AppTest]
+
+
+def draw_page() -> None:
+    decoding_page.draw(shell.require_frame())
+
+
+@pytest.fixture
+def decoding(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Open the page at an address, such as steps="32"; see test_paths for why from a script."""
+    monkeypatch.setattr(shell, "pages", lambda: [st.Page(draw_page, title="Path decoding", default=True)])
+
+    def run(**query: str) -> AppTest:
+        app = AppTest.from_string("from pruneattr_core.ui.shell import main; main()", default_timeout=60)
+        for name, text in query.items():
+            app.query_params[name] = text
+        return app.run()
+
+    yield run
+    path_tasks.background().close()
+
+
+def healthy(app: AppTest) -> None:
+    assert not app.exception, app.exception[0].stack_trace
+    assert not app.error, [error.value for error in app.error]
+
+
+def alts(app: AppTest) -> list[str]:
+    return [image.proto.alt or image.proto.imgs[0].alt for image in app.get("imgs")]
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(caption.value for caption in app.caption)
+
+
+def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not ready(app):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+        app.run()
+
+
+def keys(app: AppTest) -> set[str]:
+    return {str(button.key) for button in app.button}
+
+
+def test_opens_with_the_first_picture_growing_by_itself(decoding: Open) -> None:
+    app = decoding(steps="32", paths="taylor,random")
+    healthy(app)
+    until(app, lambda app: "Step 32 of 32" in texts(app))
+    headings = [text.value for text in app.markdown]
+    assert {"**Original network**", "**Active subnet**", "**NeuronMCT**", "**Random**"} <= set(headings)
+    assert "Not decoded yet" in texts(app)
+    assert "Top neuron and its place: features." in texts(app)
+
+
+def test_all_pictures_are_decoded_side_by_side(decoding: Open) -> None:
+    app = decoding(steps="32", paths="taylor,random")
+    app.button(key="decode").click().run()
+    until(app, lambda app: texts(app).count("Step 32 of 32") == 4)
+    app.run()
+    healthy(app)
+    assert "cancel_decoding" not in keys(app)
+    assert "decode" not in keys(app)
+    chart = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert {line["name"] for line in chart["data"]} == {
+        "Original network",
+        "Active subnet",
+        "NeuronMCT",
+        "Random",
+    }
+
+
+def test_same_seed_gives_the_same_picture(decoding: Open) -> None:
+    responses = []
+    for _ in range(2):
+        app = decoding(steps="32", paths="taylor", decode_seed="7")
+        until(app, lambda app: "Step 32 of 32" in texts(app))
+        responses.append(next(line for line in texts(app).splitlines() if "Step 32" in line))
+        path_tasks.background().results.items.clear()
+    assert responses[0] == responses[1]
+
+
+def test_running_decodings_can_be_cancelled(decoding: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = decoding_tasks.decode
+
+    def slow(*arguments, **options):
+        for frame in real(*arguments, **options):
+            time.sleep(0.2)
+            yield frame
+
+    monkeypatch.setattr(decoding_tasks, "decode", slow)
+    app = decoding(steps="512", paths="taylor")
+    app.button(key="decode").click().run() if "decode" in keys(app) else None
+    tasks = list(path_tasks.background().tasks.values())
+    assert tasks
+    app.button(key="cancel_decoding").click().run()
+    assert all(task.cancelled.is_set() for task in tasks)
+    for task in tasks:
+        assert task.started is None or task.finished.wait(10)
+    app.run()
+    healthy(app)
+    assert "decode" in keys(app)
+
+
+@pytest.mark.parametrize("name", PARAMETRISATIONS)
+@pytest.mark.parametrize("colour", COLOURS)
+def test_every_parametrisation(decoding: Open, name: str, colour: str) -> None:
+    app = decoding(steps="32", paths="taylor", drawn_in=name, colour_space=colour)
+    until(app, lambda app: "Step 32 of 32" in texts(app))
+    healthy(app)
+
+
+@pytest.mark.parametrize("moves", MOVE_TITLES)
+def test_every_transformation(decoding: Open, moves: str) -> None:
+    app = decoding(steps="32", paths="taylor", moves=moves)
+    until(app, lambda app: "Step 32 of 32" in texts(app))
+    healthy(app)
+
+
+def test_a_path_without_neurons_is_no_error(decoding: Open) -> None:
+    app = decoding(steps="32", paths="taylor", kappa="1")
+    healthy(app)
+    assert "keeps no neuron" in texts(app)
+
+
+def test_nonsense_in_the_address_gives_sentences(decoding: Open) -> None:
+    app = decoding(
+        steps="31",
+        drawn_in="oil",
+        colour_space="cmyk",
+        moves="dance",
+        decode_seed="1e9",
+        paths="?",
+        kappa="2",
+    )
+    healthy(app)
+    said = " ".join(warning.value for warning in app.warning)
+    for title in ("steps", "parametrisation", "colours", "transformations", "seed", "methods", "sparsity"):
+        assert title in said
+    assert app.session_state["steps"] in STEPS
