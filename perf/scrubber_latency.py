@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROBE = """slider => {
   const canvas = slider.getRootNode().querySelector('[data-panel=map]'), context = canvas.getContext('2d');
   const pixels = () => context.getImageData(0, 0, canvas.width, canvas.height).data;
-  const sum = data => { let s = 0; for (let i = 0; i < data.length; i += 4) s = (s * 31 + data[i] + 7 * data[i + 1] + 13 * data[i + 2]) | 0; return s; };
+  const sum = data => { let s = 0; for (const value of data) s = (s * 31 + value) | 0; return s; };
   let before = sum(pixels());
   window.latencies = [];
   slider.addEventListener('input', event => {
@@ -89,6 +89,7 @@ class Traffic:
         page.on("request", lambda request: self.requests.append(request.url))
 
     def frame(self) -> None:
+        """One more websocket frame."""
         self.frames += 1
 
 
@@ -144,9 +145,8 @@ def main() -> None:
             print(f"first map, server just started  {cold:6.2f} s")
             print(f"first map, server in use        {warm:6.2f} s")
             print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels")
-            print(
-                f"{'gesture':12} {'events':>7} {'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}"
-            )
+            columns = f"{'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}"
+            print(f"{'gesture':12} {'events':>7} {columns}")
             for gesture in ("mouse drag", "keyboard"):
                 found, frames, requests = measure(page, gesture, traffic)
                 ordered = sorted(found) or [float("nan")]

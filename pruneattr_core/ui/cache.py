@@ -114,10 +114,7 @@ class Waiting:
             st.session_state.get("_yield")  # reading the session lets Streamlit stop a superseded run here
             return
         self.shown = now
-        if place:
-            text = f"Waiting for the device: {place} before you"
-        else:
-            text = job.note or "Computing"
+        text = f"Waiting for the device: {place} before you" if place else job.note or "Computing"
         if job.total > 1:
             text += (
                 f" · {job.done} of {job.total}"

@@ -12,7 +12,7 @@ from pruneattr_core.errors import Cancelled, PruneAttrError
 
 logger = logging.getLogger("pruneattr")
 
-APOLOGY = "Sorry, something failed on our side; it is in the server's log. Choose another setting or reload the page."
+APOLOGY = "Sorry, something failed on our side; it is in the server's log. Choose another setting, or reload."
 
 
 @contextmanager

@@ -38,7 +38,6 @@ FIELDS = (
     Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
     Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.6g}"),
 )
-_KEEP = {"persist_state": "session"}
 
 
 def draw(chosen: shell.Selection) -> None:
@@ -73,9 +72,9 @@ def _choices() -> Look:
             key="mode",
             required=True,
             format_func=MODES.__getitem__,
-            help="Zero multiplies pruned activations by 0, so later layers change. Freeze keeps their values as "
-            "constants that pass no gradient, so the answer stays.",
-            **_KEEP,
+            help="Zero multiplies pruned activations by 0, so later layers change. Freeze keeps their values "
+            "as constants that pass no gradient, so the answer stays.",
+            persist_state="session",
         )
         st.segmented_control(
             "Contribution",
@@ -83,9 +82,9 @@ def _choices() -> Look:
             key="contribution",
             required=True,
             format_func=CONTRIBUTIONS.__getitem__,
-            help="How neurons are ranked. Taylor: |activation x gradient|, one backward pass. Integrated: the "
-            "gradient averaged while the layer is scaled from 0, slower.",
-            **_KEEP,
+            help="How neurons are ranked. Taylor: |activation x gradient|, one backward pass. Integrated: "
+            "the gradient averaged while the layer is scaled from 0, slower.",
+            persist_state="session",
         )
         with st.popover("How the map is drawn", icon=":material/palette:"):
             collapse = st.selectbox(
@@ -93,7 +92,7 @@ def _choices() -> Look:
                 list(COLLAPSES),
                 key="collapse",
                 format_func=COLLAPSES.__getitem__,
-                **_KEEP,
+                persist_state="session",
             )
             if collapse == "abs_sum":
                 st.session_state["sign"] = "absolute"
@@ -103,7 +102,7 @@ def _choices() -> Look:
                 key="sign",
                 format_func=SIGNS.__getitem__,
                 disabled=collapse == "abs_sum",
-                **_KEEP,
+                persist_state="session",
             )
             scale = st.segmented_control(
                 "Colour scale",
@@ -111,14 +110,14 @@ def _choices() -> Look:
                 key="scale",
                 required=True,
                 format_func=_SCALES.__getitem__,
-                **_KEEP,
+                persist_state="session",
             )
             clip = st.select_slider(
                 "Values the scale covers, percentile",
                 CLIPS,
                 key="clip",
                 format_func=lambda v: f"{v:g}",
-                **_KEEP,
+                persist_state="session",
             )
             signed = Look(collapse, sign).signed
             st.session_state["colours"] = default_colours(signed, st.session_state["colours"])
@@ -127,7 +126,7 @@ def _choices() -> Look:
                 [name for name, table in COLOUR_MAPS.items() if table.signed == signed],
                 key="colours",
                 format_func=lambda name: COLOUR_MAPS[name].title,
-                **_KEEP,
+                persist_state="session",
             )
     return Look(collapse, sign, clip, scale == "shared", colours)
 
@@ -224,7 +223,8 @@ def _take_away(
 ) -> None:
     texts = {**view((*shell.FIELDS, *FIELDS), every=True), "at": f"{sweep.sparsity[level]:.6g}"}
     settings = exports.record(question, sweep, look, chosen.picture, chosen.card, level, texts)
-    stem = f"prunegrad_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}_{sweep.sparsity[level]:.4f}"
+    model = chosen.card.id.replace("/", "-")
+    stem = f"prunegrad_{model}_{chosen.picture.sha256[:8]}_{sweep.sparsity[level]:.4f}"
     with st.container(horizontal=True):
         st.download_button(
             "PNG",

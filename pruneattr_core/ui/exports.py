@@ -140,7 +140,7 @@ def arrays_npz(
 
 
 def python_code(question: Question, sweep: Explained, look: Look, picture: Picture, level: int) -> str:
-    """At most 15 lines of Python that compute the attribution on screen as `attribution` and the map as `values`."""
+    """At most 15 lines of Python for what is on screen: `attribution`, and the map drawn as `values`."""
     device = "" if question.device == "cpu" else f", device={question.device!r}"
     moved = "" if question.device == "cpu" else f".to({question.device!r})"
     source = (

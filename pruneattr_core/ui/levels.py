@@ -41,7 +41,8 @@ def spaced(quiet: float, calibrated: float | None = None, count: int = 28) -> tu
         count: number of equidistant levels.
 
     Returns:
-        Increasing sparsities from 0 to `TOP`, cut to 6 digits (so that `quiet` itself removes zero scores only); `count` + 2 to `count` + 7 of them.
+        Increasing sparsities from 0 to `TOP`, at most `count` + 6 of them, cut to 6 digits, so that `quiet`
+        itself removes zero scores only.
     """
     start = min(max(quiet, 0.0), 0.99)
     steps = [1 - (1 - start) * ((1 - TOP) / (1 - start)) ** (i / (count - 1)) for i in range(count)]

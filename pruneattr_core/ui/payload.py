@@ -170,12 +170,12 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale]) -> str:
     parts = []
     if sweep.quiet > 0.02:
         parts.append(
-            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute nothing to this "
-            "answer. They go all at once, so no map changes inside the shade."
+            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute "
+            "nothing to this answer. They go all at once, so no map changes inside the shade."
         )
     if mode == "freeze":
         parts.append(
-            "Freezing keeps the answer by construction; the curve is that of the same neurons removed (mode zero)."
+            "Freezing keeps the answer by construction; the curve is that of removing them (mode zero)."
         )
     if scales[0] is scales[-1] and scales[0].note:
         parts.append(scales[0].note)

@@ -92,8 +92,8 @@ def from_upload(sha256: str) -> Picture:
     """
     if sha256 not in uploads():
         raise ImageError(
-            f"This view shows an uploaded picture (SHA-256 {sha256[:12]}...) that is not kept after a reload. "
-            "Upload the same file again to restore the view."
+            f"This view shows an uploaded picture (SHA-256 {sha256[:12]}...) that is not kept after a "
+            "reload: upload the same file again to restore the view."
         )
     name, data = uploads()[sha256]
     code = 'decode_image(open("your file", "rb").read())'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -178,7 +179,8 @@ def _choose_model() -> ModelCard:
         st.markdown(f"**{card.title}**  \n{card.note} {card.weights_note()}")
         st.caption(
             f"{card.architecture} · {len(card.classes)} classes · input {card.size[0]}x{card.size[1]} · "
-            f"weights {card.weights} ({card.weights_sha256[:12] or 'no hash'}) · {card.licence} · {card.paper}"
+            f"weights {card.weights} ({card.weights_sha256[:12] or 'no hash'}) · {card.licence} · "
+            f"{card.paper}"
         )
     return card
 
@@ -220,8 +222,8 @@ def _choose_upload() -> Picture | None:
         st.info("Upload a picture below; it stays in this session only.", icon=":material/upload:")
         return None
     if not wanted:
-        st.session_state["upload"] = next(reversed(kept))
-    st.selectbox("Picture", list(reversed(kept)), key="upload", format_func=lambda key: kept[key][0])
+        st.session_state["upload"] = list(kept)[-1]
+    st.selectbox("Picture", list(kept)[::-1], key="upload", format_func=lambda key: kept[key][0])
     picture = pictures.from_upload(st.session_state["upload"])
     st.image(picture.image, caption=picture.title)
     return picture

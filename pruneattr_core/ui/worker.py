@@ -136,7 +136,7 @@ class Worker:
                     return job
             if len(self.queue) >= QUEUE_LIMIT:
                 raise PruneAttrError(
-                    f"{len(self.queue)} computations are waiting for this device already. Try again in a minute."
+                    f"{len(self.queue)} computations are waiting for this device. Try again in a minute."
                 )
             job = Job(key, work, waiters=1)
             self.queue.append(job)

@@ -43,7 +43,7 @@ def small_network(*_: object, **__: object) -> nn.Module:
 
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Open the app at an address: start(mode="freeze") -> AppTest that has run once."""
+    """Opens the app at an address given as keywords; it has run once."""
     from pruneattr_core.ui import cache, shell
 
     st.cache_resource.clear()

@@ -43,7 +43,7 @@ def test_opens_with_a_map_before_any_click(start: Start) -> None:
     assert {"0", "80 %", "90 %", "95 %", "99 %"} <= {mark["label"] for mark in found["marks"]}
     assert found["signed"]
     assert found["width"] == 128
-    assert [metric.label for metric in app.metric][0] == "Neurons left"
+    assert app.metric[0].label == "Neurons left"
     assert app.query_params["model"] == "scenes-net"
 
 
@@ -135,7 +135,7 @@ def test_nonsense_in_the_address_gets_one_sentence(start: Start, name: str, text
 def test_unknown_upload_asks_for_the_file(start: Start) -> None:
     app = start(source="upload", upload="ab" * 32)
     assert not app.exception
-    assert "Upload the same file again" in app.error[0].value
+    assert "upload the same file again" in app.error[0].value
 
 
 def png(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> bytes:

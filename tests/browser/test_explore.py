@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 Settled = Callable[[Page], None]
 
-PIXELS = """canvas => { const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+PIXELS = """canvas => {
+  const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let s = 0; for (let i = 0; i < d.length; i++) s = (s * 31 + d[i]) | 0; return s; }"""
 
 
@@ -110,7 +112,7 @@ def test_zoom_and_the_value_under_the_pointer(page: Page, app_url: str, settled:
     canvas.hover()
     expect(page.locator(".readout", has_text=" at ")).to_have_count(1)
     page.get_by_role("button", name="Zoom in").click()
-    expect(page.get_by_role("button", name="Reset zoom")).to_have_text("1.5×")
+    expect(page.get_by_role("button", name="Reset zoom")).to_have_text(re.compile("^1.5"))
     assert "scale(1.5)" in (canvas.get_attribute("style") or "")
 
 
