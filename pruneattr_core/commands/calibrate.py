@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pruneattr_core.datasets import Dataset, load_dataset
-from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.benchmarks.sources import chosen, open_data
+from pruneattr_core.datasets import Dataset
+from pruneattr_core.errors import StoreError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.paths.calibrate import calibrate
 from pruneattr_core.runtime import device_for, provenance
@@ -36,19 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, and keep it when asked."""
-    if arguments.n < 1:
-        raise InputError(f"Expected --n of at least 1, got {arguments.n}.")
     table = _read(arguments.out)
     card = model_card(arguments.model)
     device = device_for(arguments.device)
     model = load_model(arguments.model, device=str(device), weights=arguments.weights)
-    data = _open(arguments.data, arguments.root)
-    chosen = np.sort(np.random.default_rng(arguments.seed).permutation(len(data))[: arguments.n])
+    data = open_data(arguments.data, arguments.root)
+    indices = chosen(data, arguments.n, arguments.seed)
     start = time.perf_counter()
     found = calibrate(
         model,
-        _batches(card, data, chosen, arguments.batch, device),
-        progress=lambda done: print(f"\r{done} of {len(chosen)} pictures", end="", flush=True),
+        _batches(card, data, indices, arguments.batch, device),
+        progress=lambda done: print(f"\r{done} of {len(indices)} pictures", end="", flush=True),
     )
     print()
     for change, sparsity in found.points.items():
@@ -78,15 +76,9 @@ def _read(file: Path | None) -> dict[str, Any]:
     return table
 
 
-def _open(name: str, root: Path | None) -> Dataset:
-    if root is None and Path(name).is_dir():
-        return load_dataset("folder", Path(name))
-    return load_dataset(name, root)
-
-
 def _batches(
-    card: ModelCard, data: Dataset, chosen: np.ndarray, size: int, device: torch.device
+    card: ModelCard, data: Dataset, indices: list[int], size: int, device: torch.device
 ) -> Iterator[Tensor]:
-    for start in range(0, len(chosen), size):
-        pictures = [card.preprocess(data[int(i)].image) for i in chosen[start : start + size]]
+    for start in range(0, len(indices), size):
+        pictures = [card.preprocess(data[i].image) for i in indices[start : start + size]]
         yield torch.cat(pictures).to(device)

@@ -1,0 +1,217 @@
+"""Cells of a plan, computed one by one and kept one by one, so that a killed run goes on where it was.
+
+A cell is a pure function of the plan, so it may be computed in any process, in any order, twice.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pruneattr_core.benchmarks.maps import method_from, supported
+from pruneattr_core.benchmarks.plan import Plan
+from pruneattr_core.benchmarks.protocols import BENCHMARKS, protocol_of
+from pruneattr_core.benchmarks.run import Run, read_run, write_run
+from pruneattr_core.benchmarks.samples import samples_of
+from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
+from pruneattr_core.errors import InputError, ModelError, StoreError
+from pruneattr_core.runtime import provenance
+from pruneattr_core.scoring import METHODS as SCORERS
+from pruneattr_core.store import write_atomically
+
+#: Called with (cells done, cells in all).
+Progress = Callable[[int, int], None]
+#: (source, plan, cell numbers) -> (number, values, seconds), in any order.
+Spread = Callable[[Source, Plan, Sequence[int]], Iterable[tuple[int, NDArray[np.float64], float]]]
+
+
+def plan_run(
+    benchmark: str,
+    source: Source,
+    methods: Sequence[str],
+    n: int,
+    seed: int = 0,
+    choices: Mapping[str, Any] | None = None,
+    chunk: int = 4,
+) -> Plan:
+    """Decide everything about a run before it starts.
+
+    Args:
+        benchmark: key of `BENCHMARKS`.
+        source: network and pictures.
+        methods: see `method_from`; for "calibrate" the contributions.
+        n: pictures; all when there are fewer.
+        seed: of the choice of pictures, of random weights, ties and noise.
+        choices: see `protocol_of`.
+        chunk: pictures of one cell.
+
+    Raises:
+        InputError: something unknown, or out of range.
+        ModelError: a method does not fit the network.
+    """
+    if benchmark not in BENCHMARKS:
+        raise InputError(f"Expected a benchmark in {', '.join(BENCHMARKS)}, got {benchmark!r}.")
+    opened = open_source(source)
+    protocol = protocol_of(benchmark, choices or {}, seed)
+    indices = chosen(opened.data, n, seed)
+    if benchmark == "calibrate":
+        unknown = sorted(set(methods) - set(SCORERS))
+        if unknown:
+            raise InputError(f"Expected contributions in {', '.join(SCORERS)}; got {', '.join(unknown)}.")
+        named = [{"id": name, "label": f"Contribution {name}", "options": {}} for name in methods]
+    else:
+        named = [method_from(text) for text in methods]
+        reasons = supported(opened.model, opened.inputs(indices[:1]), named)
+        if reasons:
+            raise ModelError("; ".join(f"{label}: {reason}" for label, reason in reasons.items()))
+    if not named or len({method["label"] for method in named}) != len(named):
+        raise InputError("Expected at least one method, none of them twice.")
+    measures, x = BENCHMARKS[benchmark].layout(opened, protocol)
+    return Plan(
+        benchmark=benchmark,
+        protocol=protocol,
+        methods=tuple(named),
+        measures=measures,
+        x=x,
+        model={
+            "id": opened.card.id,
+            "title": opened.card.title,
+            "weights_sha256": opened.weights,
+            "note": opened.card.weights_note() if source.weights is None else "Weights from a file.",
+        },
+        data={
+            "id": opened.data.id,
+            "title": opened.data.title,
+            "sha256": opened.data.data_hash(),
+            "seed": seed,
+            "labelled": all(opened.labels(i) for i in indices),
+            "indices": indices,
+            "names": [opened.data[i].name for i in indices],
+        },
+        chunk=max(1, chunk),
+        versions=provenance(opened.device) | {"threads": str(torch.get_num_threads())},
+    )
+
+
+def compute_cell(source: Source, plan: Plan, number: int) -> NDArray[np.float64]:
+    """Values (measures, points, pictures) of one cell; opens network and pictures once per process."""
+    return cell_of(open_source(source), plan, number)
+
+
+def cell_of(opened: Opened, plan: Plan, number: int) -> NDArray[np.float64]:
+    """Values (measures, points, pictures) of one cell."""
+    method, part = plan.cells[number]
+    values = BENCHMARKS[plan.benchmark].cell(opened, plan, method, part)
+    expected = (*plan.shape[1:3], part.stop - part.start)
+    if values.shape != expected:
+        raise StoreError(f"Expected a cell {expected}, got {values.shape}.")
+    return values
+
+
+def in_process(
+    source: Source, plan: Plan, numbers: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.float64], float]]:
+    """Cells one after another, here."""
+    for number in numbers:
+        start = time.perf_counter()
+        values = compute_cell(source, plan, number)
+        yield number, values, time.perf_counter() - start
+
+
+def execute(
+    source: Source,
+    plan: Plan,
+    out: Path,
+    progress: Progress | None = None,
+    spread: Spread = in_process,
+) -> Run:
+    """Compute what is missing of a run, then write it to the new folder `out`.
+
+    While it is computed its finished cells lie in `<out>.partial`; the same call after a kill takes them.
+
+    Raises:
+        StoreError: `out`, or the cells beside it, belong to another plan.
+    """
+    work = out.with_name(f"{out.name}.partial")
+    if out.exists():
+        run = read_run(out)
+        _same(run.plan, plan, out)
+        shutil.rmtree(work, ignore_errors=True)
+        return run
+    _begin(work, plan, out)
+    kept = {
+        number: cell for number in range(len(plan.cells)) if (cell := _kept(work, plan, number)) is not None
+    }
+    resumed, missing = bool(kept), [n for n in range(len(plan.cells)) if n not in kept]
+    if progress is not None:
+        progress(len(kept), len(plan.cells))
+    for number, values, seconds in spread(source, plan, missing):
+        kept[number] = values, seconds
+        record = {"seconds": seconds, "values": values.tolist()}
+        write_atomically(work / f"{number:06d}.json", json.dumps(record).encode())
+        if progress is not None:
+            progress(len(kept), len(plan.cells))
+    values = np.empty(plan.shape)
+    for number, (method, part) in enumerate(plan.cells):
+        values[method, :, :, part] = kept[number][0]
+    timing = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "resumed": resumed,
+        "seconds": round(sum(seconds for _, seconds in kept.values()), 1),
+    }
+    run = Run(plan, values, samples_of(open_source(source), plan), timing)
+    write_run(run, out)
+    shutil.rmtree(work, ignore_errors=True)
+    return run
+
+
+def _begin(work: Path, plan: Plan, out: Path) -> None:
+    file = work / "plan.json"
+    if file.is_file():
+        try:
+            known = json.loads(file.read_text("utf-8"))
+        except ValueError:
+            known = None
+        if known != plan.json():
+            raise StoreError(_other(work, known, plan))
+        return
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{out} cannot be written: {error.strerror}. Choose another --out.") from error
+    write_atomically(file, json.dumps(plan.json(), indent=1).encode())
+
+
+def _kept(work: Path, plan: Plan, number: int) -> tuple[NDArray[np.float64], float] | None:
+    """A finished cell; None where there is none or it cannot be read."""
+    _, part = plan.cells[number]
+    try:
+        record = json.loads((work / f"{number:06d}.json").read_bytes())
+        values = np.asarray(record["values"], dtype=np.float64)
+        seconds = float(record["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (values, seconds) if values.shape == (*plan.shape[1:3], part.stop - part.start) else None
+
+
+def _same(known: Plan, plan: Plan, place: Path) -> None:
+    if known.json() != plan.json():
+        raise StoreError(_other(place, known.json(), plan))
+
+
+def _other(place: Path, known: Any, plan: Plan) -> str:
+    now = plan.json()
+    parts = [name for name in now if not isinstance(known, dict) or known.get(name) != now[name]]
+    return (
+        f"{place} holds another run (different: {', '.join(parts)}), and runs are never overwritten: "
+        "choose another --out, or remove it."
+    )

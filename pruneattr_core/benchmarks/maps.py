@@ -1,0 +1,85 @@
+"""One map per picture from a method's name and options, as the benchmarks need it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from pruneattr_core.attribution import METHODS, explain
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.attribution.options import checked
+from pruneattr_core.errors import InputError
+
+
+def method_from(text: str) -> dict[str, Any]:
+    """`name` or `name:option=value,...` as {"id", "label", "options"} with every option filled in.
+
+    Raises:
+        InputError: an unknown method, or an option that is none.
+    """
+    name, _, rest = text.strip().partition(":")
+    if name not in METHODS:
+        raise InputError(f"There is no method {name[:40]!r}: choose out of {', '.join(METHODS)}.")
+    options = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise InputError(f"Expected options as name=value, got {part[:40]!r} in {text[:80]!r}.")
+        options[key.strip()] = _value(value.strip())
+    named = ", ".join(f"{key} {value}" for key, value in options.items())
+    title = METHODS[name].title
+    return {
+        "id": name,
+        "label": f"{title} ({named})" if named else title,
+        "options": checked(title, METHODS[name].options, options),
+    }
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def supported(model: nn.Module, inputs: Tensor, methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Label -> the sentence that says why a method does not fit the network, for those that do not."""
+    reasons = {m["label"]: METHODS[m["id"]].supports(model, inputs) for m in methods}
+    return {label: reason for label, reason in reasons.items() if reason}
+
+
+def maps_of(model: nn.Module, inputs: Tensor, target: Tensor, method: Mapping[str, Any], how: str) -> Tensor:
+    """Maps (B, H, W), float64, of the size of the inputs."""
+    values = explain(model, inputs, target=target, method=method["id"], **method["options"]).values
+    return collapse(values, how).double()
+
+
+#: What the papers compare, and the controls.
+STANDARD = (
+    "prunegrad",
+    "prunegrad:mode=freeze",
+    "prunepgd",
+    "neuron_intgrad",
+    "saliency",
+    "input_x_gradient",
+    "integrated_gradients",
+    "guided_backprop",
+    "gradcam",
+    "input_mct",
+    "input_intgrad",
+    "random",
+    "edges",
+)
+
+
+def fitting(
+    model: nn.Module, inputs: Tensor, names: Sequence[str] | None = None
+) -> tuple[list[str], list[str]]:
+    """Which of these methods (None: of all) fit the network, and the sentences about those that do not."""
+    asked = list(METHODS) if names is None else list(names)
+    reasons = supported(model, inputs, [method_from(name) for name in asked])
+    kept = [name for name in asked if method_from(name)["label"] not in reasons]
+    return kept, [f"{label}: {reason}" for label, reason in reasons.items()]

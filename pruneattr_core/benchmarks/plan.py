@@ -1,0 +1,177 @@
+"""A plan: everything that determines a run's numbers, as one frozen value that JSON can hold.
+
+Two runs with one plan hold the same numbers, bit for bit; two runs compare when their protocols agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pruneattr_core.errors import StoreError
+
+SCHEMA = "pruneattr-run/1"
+#: Largest run that is read: methods x measures x points x pictures.
+LIMIT = 4_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is computed.
+
+    Attributes:
+        benchmark: key of `protocols.BENCHMARKS`.
+        protocol: every free choice of the benchmark: name -> text, number or list.
+        methods: one {"id", "label", "options"} each; labels differ.
+        measures: names of what is measured.
+        x: points of the horizontal axis, numbers or names.
+        model: "id", "title", "weights_sha256" (over the state dict).
+        data: "id", "title", "sha256", "seed", "indices", "names", and "labelled": whether
+            right classes are known.
+        chunk: pictures of one cell.
+        versions: of the libraries, with device and threads: other ones may give other last bits.
+        schema: of the files.
+    """
+
+    benchmark: str
+    protocol: Mapping[str, Any]
+    methods: tuple[Mapping[str, Any], ...]
+    measures: tuple[str, ...]
+    x: tuple[float | str, ...]
+    model: Mapping[str, Any]
+    data: Mapping[str, Any]
+    chunk: int
+    versions: Mapping[str, str]
+    schema: str = SCHEMA
+
+    @property
+    def n(self) -> int:
+        """Number of pictures."""
+        return len(self.data["indices"])
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the values: methods, measures, points, pictures."""
+        return len(self.methods), len(self.measures), len(self.x), self.n
+
+    @property
+    def cells(self) -> tuple[tuple[int, slice], ...]:
+        """(method, pictures) of every cell; pictures outside, so that early cells show all methods."""
+        starts = range(0, self.n, self.chunk)
+        parts = [slice(start, min(start + self.chunk, self.n)) for start in starts]
+        return tuple((method, part) for part in parts for method in range(len(self.methods)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the methods."""
+        return tuple(str(method["label"]) for method in self.methods)
+
+    def json(self) -> dict[str, Any]:
+        """As JSON holds it: lists instead of tuples."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    def sha256(self) -> str:
+        """Identity of the plan."""
+        return hashlib.sha256(json.dumps(self.json(), sort_keys=True).encode()).hexdigest()
+
+
+def plan_from(header: Any) -> Plan:
+    """The plan in a header that may come from anybody.
+
+    Raises:
+        StoreError: what is missing or of the wrong kind.
+    """
+    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+        found = header.get("schema") if isinstance(header, dict) else type(header).__name__
+        raise StoreError(
+            f"Expected a header of schema {SCHEMA}, got {str(found)[:40]!r}: this is no run of ours."
+        )
+    given: dict[str, Any] = {field.name: header.get(field.name) for field in fields(Plan)}
+    for name, kind in _KINDS.items():
+        if not isinstance(given[name], kind) or isinstance(given[name], bool):
+            raise StoreError(f"The run's header has no usable {name!r}: export the run again.")
+    try:
+        _check(given)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"The run's header is damaged ({type(error).__name__}: {str(error)[:80]})."
+        ) from error
+    for name in ("methods", "measures", "x"):
+        given[name] = tuple(given[name])
+    return Plan(**given)
+
+
+_KINDS: dict[str, type] = {
+    "benchmark": str,
+    "protocol": dict,
+    "methods": list,
+    "measures": list,
+    "x": list,
+    "model": dict,
+    "data": dict,
+    "chunk": int,
+    "versions": dict,
+}
+
+
+def _check(given: dict[str, Any]) -> None:
+    texts = [*given["measures"], *given["versions"].values(), given["model"]["id"], given["model"]["title"]]
+    texts += [
+        given["model"]["weights_sha256"],
+        given["data"]["id"],
+        given["data"]["title"],
+        given["data"]["sha256"],
+    ]
+    texts += [method[key] for method in given["methods"] for key in ("id", "label")]
+    texts += given["data"]["names"]
+    if any(not isinstance(text, str) or len(text) > 200 for text in texts):
+        raise ValueError("a text is missing or too long")
+    if any(not isinstance(method["options"], dict) for method in given["methods"]):
+        raise ValueError("options of a method")
+    numbers = [x for x in given["x"] if isinstance(x, (int, float)) and not isinstance(x, bool)]
+    if not all(math.isfinite(x) for x in numbers) or len(numbers) not in (0, len(given["x"])):
+        raise ValueError("points that are neither all numbers nor all names")
+    if len(numbers) != len(given["x"]) and not all(isinstance(x, str) and len(x) < 100 for x in given["x"]):
+        raise ValueError("points that are neither all numbers nor all names")
+    indices = given["data"]["indices"]
+    if any(not isinstance(i, int) or isinstance(i, bool) or i < 0 for i in indices):
+        raise ValueError("indices of pictures")
+    if len(indices) != len(given["data"]["names"]) or not isinstance(given["data"]["seed"], int):
+        raise ValueError("pictures and names do not match")
+    if len(set(given["measures"])) != len(given["measures"]):
+        raise ValueError("a measure is named twice")
+    if len({method["label"] for method in given["methods"]}) != len(given["methods"]):
+        raise ValueError("a method is named twice")
+    size = len(given["methods"]) * len(given["measures"]) * len(given["x"]) * len(indices)
+    if not 1 <= size <= LIMIT or given["chunk"] < 1:
+        raise ValueError(f"{size} values")
+
+
+def differences(first: Plan, second: Plan) -> list[str]:
+    """Why two runs may not share a plot, one sentence part each; empty when their protocols agree.
+
+    Model, pictures and methods may differ: a plot names them.
+    """
+    if first.benchmark != second.benchmark:
+        return [f"one measures {first.benchmark}, the other {second.benchmark}"]
+    found = []
+    for name in sorted({*first.protocol, *second.protocol}):
+        one, other = first.protocol.get(name, "not said"), second.protocol.get(name, "not said")
+        if one != other:
+            found.append(f"{name.replace('_', ' ')}: {_short(one)} against {_short(other)}")
+    if first.measures != second.measures:
+        found.append(f"measures: {_short(first.measures)} against {_short(second.measures)}")
+    numeric = [all(not isinstance(x, str) for x in plan.x) for plan in (first, second)]
+    if all(numeric) and first.x != second.x:
+        found.append(f"points: {_short(first.x)} against {_short(second.x)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

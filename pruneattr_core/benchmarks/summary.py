@@ -1,0 +1,52 @@
+"""One line per method of a run: the numbers that tables show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.paths.calibrate import OUTPUT_CHANGES, first_crossing
+
+
+def areas(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
+    """Area under every picture's curve from (0, 0) on: trapezoids, not divided by the width (SCP table 2).
+
+    Raises:
+        ValueError: the points are names.
+    """
+    x = np.array([0.0, *map(float, run.plan.x)])
+    y = np.concatenate([np.zeros((1, run.plan.n)), run.of(method, measure)])
+    area: np.ndarray[Any, Any] = np.trapezoid(y, x, axis=0)
+    return area
+
+
+def summary(run: Run) -> list[dict[str, Any]]:
+    """Rows {"method", number, ...}; what the numbers are depends on the benchmark.
+
+    calibrate: sparsity at which the mean output change reaches 5, 10, 15, 20, 30 %; pixels: area under each
+    curve, and its standard error; sanity: mean over the randomised steps; localise: mean over pictures.
+    """
+    rows = []
+    for method in run.plan.labels:
+        row: dict[str, Any] = {"method": method}
+        if run.plan.benchmark == "calibrate":
+            mean = statistics(run.of(method, "output_change"))[0]
+            grid = np.array(run.plan.x, dtype=np.float64)
+            row |= {f"at {change:.0%}": first_crossing(grid, mean, change) for change in OUTPUT_CHANGES}
+        else:
+            for measure in run.plan.measures:
+                row |= _numbers(run, method, measure)
+        rows.append(row)
+    return rows
+
+
+def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
+    if run.plan.benchmark == "pixels":
+        mean, deviation, count = statistics(areas(run, method, measure))
+        return {f"{measure} AUC": float(mean), f"{measure} ±": float(deviation / max(1, int(count)) ** 0.5)}
+    mean, deviation, count = statistics(run.of(method, measure))
+    if run.plan.benchmark == "sanity":
+        return {measure: float(np.mean(mean[1:]))}
+    return {measure: float(mean[0]), f"{measure} ±": float(deviation[0] / max(1, int(count[0])) ** 0.5)}

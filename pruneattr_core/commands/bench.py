@@ -1,0 +1,110 @@
+"""`bench`: compute one of the papers' benchmarks and keep it as a run, resumable after a kill."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from pruneattr_core.benchmarks.executor import execute, plan_run
+from pruneattr_core.benchmarks.maps import STANDARD, fitting
+from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.benchmarks.sources import Source, open_source
+from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.errors import InputError
+from pruneattr_core.scoring import METHODS as SCORERS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `bench`."""
+    parser.add_argument("benchmark", choices=[*BENCHMARKS, "all"], help="what to measure")
+    parser.add_argument("--model", required=True, help="identifier, see list_models()")
+    parser.add_argument("--weights", type=Path, help="weights file of a local model")
+    parser.add_argument(
+        "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
+    )
+    parser.add_argument("--root", type=Path, help="where the data set lies")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=["standard"],
+        help="names, with options as prunegrad:sparsity=0.9,mode=freeze; standard or all (default standard)",
+    )
+    parser.add_argument("--n", type=int, default=16, help="number of pictures (default 16)")
+    parser.add_argument("--seed", type=int, default=0, help="of pictures, weights, ties, noise (default 0)")
+    parser.add_argument("--chunk", type=int, default=4, help="pictures of one cell (default 4)")
+    parser.add_argument("--fill", help="pixels: what replaces a pixel (mean, blur, noisy_linear)")
+    parser.add_argument("--ties", help="pixels: raster or random")
+    parser.add_argument("--variant", help="sanity: text (sd 0.01) or released (sd 0.1)")
+    parser.add_argument("--collapse", help="from channels to one map: signed_max, abs_sum, sum")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
+    parser.add_argument("--threads", type=int, help="CPU threads; other counts give other last bits")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="new folder of the run; with all, of the runs"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compute, or go on with, the runs that were asked for."""
+    if arguments.threads:
+        import torch
+
+        torch.set_num_threads(arguments.threads)
+    if arguments.benchmark != "all":
+        _one(arguments, arguments.benchmark, arguments.out)
+        return 0
+    for name in BENCHMARKS:
+        _one(arguments, name, arguments.out / name)
+    return 0
+
+
+def _one(arguments: argparse.Namespace, name: str, out: Path) -> None:
+    given = {choice: getattr(arguments, choice) for choice in ("fill", "ties", "variant", "collapse")}
+    choices = {choice: value for choice, value in given.items() if value is not None}
+    if arguments.benchmark == "all":
+        choices = {choice: value for choice, value in choices.items() if choice in BENCHMARKS[name].choices}
+    source = Source(
+        model=arguments.model,
+        data=arguments.data,
+        weights=None if arguments.weights is None else str(arguments.weights),
+        root=None if arguments.root is None else str(arguments.root),
+        device=arguments.device,
+    )
+    methods = _methods(name, arguments.methods, source)
+    plan = plan_run(name, source, methods, arguments.n, arguments.seed, choices, arguments.chunk)
+    print(
+        f"{BENCHMARKS[name].title}: {len(plan.methods)} methods, {plan.n} pictures, {len(plan.cells)} cells",
+        flush=True,
+    )
+    result = execute(source, plan, out, _progress)
+    print(file=sys.stderr)
+    _report(result)
+    print(f"run {result.id} in {out} ({result.timing['seconds']} s of computing)")
+
+
+def _methods(benchmark: str, given: list[str], source: Source) -> list[str]:
+    if benchmark == "calibrate":
+        return list(SCORERS) if given in (["standard"], ["all"]) else given
+    if given not in (["standard"], ["all"]):
+        return given
+    opened = open_source(source)
+    names, reasons = fitting(opened.model, opened.inputs([0]), None if given == ["all"] else STANDARD)
+    for reason in reasons:
+        print(f"left out: {reason}")
+    if not names:
+        raise InputError("No method fits this network.")
+    return names
+
+
+def _progress(done: int, total: int) -> None:
+    print(f"\r{done} of {total} cells", end="", file=sys.stderr, flush=True)
+
+
+def _report(result: Run) -> None:
+    rows: list[dict[str, Any]] = summary(result)
+    width = max(len(row["method"]) for row in rows)
+    for row in rows:
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in row.items() if key != "method")
+        print(f"{row['method']:<{width}}  {numbers}")

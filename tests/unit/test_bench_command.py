@@ -1,0 +1,188 @@
+"""`bench` end to end on a small network and a folder of pictures, and the cells against slow twins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from pruneattr_core import contributions
+from pruneattr_core.attribution import explain
+from pruneattr_core.benchmarks import localisation, similarity
+from pruneattr_core.benchmarks.executor import compute_cell, plan_run
+from pruneattr_core.benchmarks.maps import method_from
+from pruneattr_core.benchmarks.run import read_run
+from pruneattr_core.benchmarks.sanity import cascade
+from pruneattr_core.benchmarks.sources import Source, open_source
+from pruneattr_core.cli import main
+from pruneattr_core.errors import InputError
+from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
+from pruneattr_core.paths.calibrate import PERCENT_GRID
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Source:
+    """A ResNet-20 with random weights; ten pictures with masks, number i labelled with class i."""
+    place = tmp_path_factory.mktemp("bench")
+    torch.manual_seed(0)
+    model = BUILDERS["cifar-resnet20"]()
+    with torch.no_grad():
+        model.linear.weight.mul_(20)  # so that not every picture has the same class
+    save_file(
+        {key: value.contiguous() for key, value in model.state_dict().items()}, place / "net.safetensors"
+    )
+    random = np.random.default_rng(1)
+    for folder in ("images", "masks"):
+        (place / "data" / folder).mkdir(parents=True)
+    records = {}
+    for i in range(10):
+        colours = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(colours).resize((48, 40)).save(place / "data" / "images" / f"{i}.png")
+        mask = np.zeros((40, 48), np.uint8)
+        mask[10:30, 8 + i : 26 + i] = 255
+        Image.fromarray(mask).save(place / "data" / "masks" / f"{i}.png")
+        name = CATALOGUE["cifar-resnet20"].classes[i]
+        records[f"{i}.png"] = {"index": i, "name": name, "mask": f"{i}.png"}
+    import json
+
+    (place / "data" / "labels.json").write_text(json.dumps(records))
+    return Source("cifar-resnet20", str(place / "data"), str(place / "net.safetensors"))
+
+
+def arguments(small: Source, benchmark: str, out: Path, *more: str) -> list[str]:
+    return ["bench", benchmark, "--model", small.model, "--weights", str(small.weights), "--data", small.data,
+            "--out", str(out), *more]  # fmt: skip
+
+
+def test_all_computes_every_run_and_says_what_it_found(small, tmp_path, capsys):
+    more = ["--n", "2", "--methods", "saliency", "random", "--fill", "blur"]
+    for benchmark in ("pixels", "sanity", "localise"):
+        assert (
+            main(
+                arguments(
+                    small, benchmark, tmp_path / benchmark, *(more if benchmark == "pixels" else more[:-2])
+                )
+            )
+            == 0
+        )
+    assert main(arguments(small, "calibrate", tmp_path / "calibrate", "--n", "2", "--methods", "taylor")) == 0
+    out = capsys.readouterr().out
+    assert "lerf AUC" in out
+    assert "at 15%" in out
+    pixels = read_run(tmp_path / "pixels")
+    assert pixels.plan.protocol["fill"] == "blur"
+    assert pixels.values.shape == (2, 2, 10, 2)
+    assert np.isfinite(pixels.values).all()
+    assert not pixels.samples  # only pictures that are ours travel
+    assert read_run(tmp_path / "calibrate").values.shape == (1, 2, len(PERCENT_GRID), 2)
+    assert read_run(tmp_path / "sanity").plan.protocol["sd"] == 0.01
+
+
+def test_mistakes_are_one_sentence_and_leave_nothing(small, tmp_path, capsys):
+    assert main(arguments(small, "sanity", tmp_path / "x", "--fill", "mean")) == 1
+    assert main(arguments(small, "pixels", tmp_path / "x", "--methods", "magic")) == 1
+    (tmp_path / "file").touch()
+    assert main(arguments(small, "pixels", tmp_path / "file" / "x", "--methods", "random", "--n", "1")) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert sum(line.startswith("error: ") for line in lines) == 3
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_options_are_read_and_defaults_filled_in():
+    method = method_from("prunegrad:sparsity=0.9,mode=freeze")
+    assert method["label"] == "PruneGrad (sparsity 0.9, mode freeze)"
+    assert method["options"]["sparsity"] == 0.9
+    assert method["options"]["contribution"] == "taylor"
+    with pytest.raises(InputError, match="name=value"):
+        method_from("prunegrad:0.9")
+    with pytest.raises(InputError, match="no option"):
+        method_from("saliency:speed=3")
+
+
+def test_sanity_cells_are_the_likeness_of_two_maps(small):
+    plan = plan_run("sanity", small, ["saliency"], n=2, choices={"variant": "released"})
+    cell = compute_cell(small, plan, 0)
+    opened = open_source(small)
+    inputs = opened.inputs(plan.data["indices"])
+    target = opened.model(inputs).argmax(1)
+    original = explain(opened.model, inputs, target, "saliency").values
+    for step, (name, network) in enumerate(cascade(opened.model, 0.1, seed=0)):
+        assert plan.x[step] == name
+        if step in (0, 1, len(plan.x) - 1):
+            maps = explain(network, inputs, target, "saliency").values
+            for image in range(2):
+                pair = []
+                for one in (original[image], maps[image]):  # the signed channel value of largest magnitude
+                    flat = one.reshape(3, -1).double()
+                    pair.append(flat.gather(0, flat.abs().argmax(0)[None]).reshape(32, 32).numpy())
+                expected = [similarity.MEASURES[m](*pair) for m in plan.measures]
+                np.testing.assert_allclose(cell[:, step, image], expected, atol=1e-6)
+    np.testing.assert_allclose(cell[:, 0], 1, atol=1e-9)
+
+
+def test_calibration_cells_are_the_pruned_networks_own_answers(small):
+    plan = plan_run("calibrate", small, ["taylor"], n=2)
+    cell = compute_cell(small, plan, 0)
+    opened = open_source(small)
+    inputs = opened.inputs(plan.data["indices"])
+    scores = contributions(opened.model, inputs)
+    from pruneattr_core.pruning import pruned_logits
+
+    masks = scores.path(sparsity=0.7).layers
+    before = opened.model(inputs).double().softmax(1).gather(1, scores.target[:, None])[:, 0]
+    after = (
+        pruned_logits(opened.model, inputs, masks).double().softmax(1).gather(1, scores.target[:, None])[:, 0]
+    )
+    expected = ((after - before).abs() / before).numpy()
+    np.testing.assert_allclose(cell[0, plan.x.index(0.7)], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_localisation_counts_right_pictures_only_and_crops_masks_like_pictures(small):
+    plan = plan_run("localise", small, ["saliency"], n=10, chunk=10)
+    assert plan.data["labelled"] is True
+    cell = compute_cell(small, plan, 0)
+    opened = open_source(small)
+    inputs = opened.inputs(plan.data["indices"])
+    target = opened.model(inputs).argmax(1)
+    maps = explain(opened.model, inputs, target, "saliency").values.abs().sum(1).double()
+    assert opened.mask(0).shape == (32, 32)
+    for number, index in enumerate(plan.data["indices"]):
+        values = cell[: len(plan.measures) - 1, 0, number]
+        if int(target[number]) == index:  # picture i is labelled i
+            expected = localisation.roc_auc(maps[number].numpy(), opened.mask(index))
+            assert values[0] == pytest.approx(expected, abs=1e-4)
+        else:
+            assert np.isnan(values).all()
+    assert plan.measures == ("roc_auc", "point_accuracy", "mass_inside", "grid_share")
+
+
+def test_the_grid_game_finds_its_picture_when_the_map_is_made_for_it(small, monkeypatch):
+    """An oracle that marks one known cell wins exactly when the picture lies there."""
+    from pruneattr_core.benchmarks import protocols
+
+    plan = plan_run("localise", small, ["random"], n=6, chunk=6)
+    opened = open_source(small)
+    monkeypatch.setattr(type(opened), "labels", lambda self, index: ())
+    monkeypatch.setattr(type(opened), "predictions", lambda self, indices: (0, 1, 2, 3, 4, 5))
+
+    def upper_left(model, inputs, target, method, how):
+        values = torch.zeros(len(inputs), *inputs.shape[2:], dtype=torch.float64)
+        values[:, : inputs.shape[2] // 2, : inputs.shape[3] // 2] = 1
+        return values
+
+    monkeypatch.setattr(protocols, "maps_of", upper_left)
+    cell = protocols.BENCHMARKS["localise"].cell(opened, plan, 0, slice(0, 6))
+    assert cell[-1, 0].tolist() == [1, 0, 0, 0, 1, 0]
+
+
+def test_a_birdsnap_like_folder_of_classes_is_a_data_set(small, tmp_path):
+    for name in ("Acadian Flycatcher", "Zone-tailed Hawk"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (60, 50), "green").save(tmp_path / name / "1.jpg")
+    plan = plan_run("pixels", Source(small.model, str(tmp_path), small.weights), ["random"], n=10)
+    assert plan.n == 2
+    assert plan.data["names"] == ["Acadian Flycatcher/1.jpg", "Zone-tailed Hawk/1.jpg"]

@@ -1,0 +1,390 @@
+"""Runs: written once, checked when read, the same bits after any number of kills."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from pruneattr_core.benchmarks import executor
+from pruneattr_core.benchmarks.executor import execute, plan_run
+from pruneattr_core.benchmarks.plan import Plan, differences, plan_from
+from pruneattr_core.benchmarks.run import (
+    Run,
+    points_csv,
+    read_run,
+    run_from_zip,
+    statistics,
+    write_run,
+    zip_run,
+)
+from pruneattr_core.benchmarks.sources import Source
+from pruneattr_core.benchmarks.summary import areas, summary
+from pruneattr_core.errors import InputError, ModelError, StoreError
+from pruneattr_core.models.catalogue import BUILDERS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def a_plan(**changes: object) -> Plan:
+    plan = Plan(
+        benchmark="pixels",
+        protocol={"fill": "mean", "ties": "raster"},
+        methods=(
+            {"id": "a", "label": "A", "options": {}},
+            {"id": "b", "label": "B", "options": {"steps": 5}},
+        ),
+        measures=("lerf", "morf"),
+        x=(0.1, 0.2, 0.4),
+        model={"id": "m", "title": "M", "weights_sha256": "0" * 64},
+        data={"id": "d", "title": "D", "sha256": "1" * 64, "seed": 0, "indices": [1, 4], "names": ["p", "q"]},
+        chunk=1,
+        versions={"torch": "1"},
+    )
+    return dataclasses.replace(plan, **changes)
+
+
+def a_run(**changes: object) -> Run:
+    plan = a_plan(**changes)
+    values = np.random.default_rng(0).random(plan.shape)
+    values[0, 0, 0, 0] = np.nan
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    return Run(
+        plan, values, {0: picture.getvalue()}, {"seconds": 1.5, "date": "2026-01-01", "resumed": False}
+    )
+
+
+def assert_equal(one: Run, other: Run) -> None:
+    assert one.plan.json() == other.plan.json()
+    assert one.values.tobytes() == other.values.tobytes()
+    assert one.id == other.id
+    assert dict(one.samples) == dict(other.samples)
+
+
+def test_a_run_comes_back_from_a_folder_and_from_a_zip(tmp_path):
+    run = a_run()
+    write_run(run, tmp_path / "one")
+    assert_equal(run, read_run(tmp_path / "one"))
+    assert_equal(run, run_from_zip(zip_run(run)))
+    assert zip_run(run) == zip_run(a_run())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one"]
+
+
+def test_a_zip_of_the_folder_itself_is_taken_too(tmp_path):
+    write_run(a_run(), tmp_path / "one")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for file in (tmp_path / "one").rglob("*"):
+            packed.write(file, file.relative_to(tmp_path))
+    assert_equal(a_run(), run_from_zip(out.getvalue()))
+
+
+def test_nothing_is_ever_overwritten(tmp_path):
+    write_run(a_run(), tmp_path / "one")
+    with pytest.raises(StoreError, match="never overwritten"):
+        write_run(a_run(x=(0.1, 0.2, 0.5)), tmp_path / "one")
+    assert_equal(a_run(), read_run(tmp_path / "one"))
+
+
+def test_statistics_leave_undefined_values_out():
+    values = np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, np.nan]])
+    mean, deviation, count = statistics(values)
+    assert mean[0] == 2
+    assert deviation[0] == 1
+    assert count.tolist() == [2, 0]
+    assert np.isnan(mean[1])
+    assert np.isnan(deviation[1])
+
+
+def test_areas_are_those_of_the_papers_table(shared):
+    published = json.loads((shared / "published_numbers.json").read_text("utf-8"))
+    curves = published["critical_paths/LeRF_curve_cifar10"]
+    names = tuple(curves["AUC_0_to_10pct_recomputed"])
+    plan = a_plan(
+        methods=tuple({"id": name, "label": name, "options": {}} for name in names),
+        measures=("lerf",),
+        x=tuple(percent / 100 for percent in range(1, 11)),
+        data=a_plan().data | {"indices": [0], "names": ["mean"]},
+    )
+    values = np.array([curves["abs_fractional_change"][name][:10] for name in names])[:, None, :, None]
+    run = Run(plan, values, {}, {})
+    for name, row in zip(names, summary(run), strict=True):
+        assert row["lerf AUC"] == pytest.approx(curves["AUC_0_to_10pct_recomputed"][name], abs=1e-4)
+        assert areas(run, name, "lerf").shape == (1,)
+
+
+@pytest.mark.parametrize("name", ["header.json", "values.npy", "points.csv", "timing.json"])
+def test_a_missing_file_is_named(tmp_path, name):
+    write_run(a_run(), tmp_path / "one")
+    (tmp_path / "one" / name).unlink()
+    with pytest.raises(StoreError, match=name):
+        read_run(tmp_path / "one")
+
+
+@pytest.mark.parametrize("name", ["values.npy", "points.csv", "samples/000.png"])
+def test_a_changed_file_is_noticed(tmp_path, name):
+    write_run(a_run(), tmp_path / "one")
+    file = tmp_path / "one" / name
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(StoreError, match="changed after it was made"):
+        read_run(tmp_path / "one")
+
+
+def forged(change, content=None) -> bytes:
+    """A zip whose header is consistent with its files but was not written by us."""
+    import hashlib
+
+    files = a_run().files() | (content or {})
+    header = json.loads(files["header.json"])
+    hashed = {k: v for k, v in files.items() if k not in ("header.json", "timing.json")}
+    header["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in hashed.items()}
+    change(header)
+    files["header.json"] = json.dumps(header).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for name, data in files.items():
+            packed.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda h: h.update(schema="other/9"), "schema"),
+        (lambda h: h.pop("methods"), "methods"),
+        (lambda h: h.update(chunk=True), "chunk"),
+        (lambda h: h.update(chunk=0), "damaged"),
+        (lambda h: h.update(x=[1, "two"]), "damaged"),
+        (lambda h: h.update(x=[float("inf")] * 3), "damaged"),
+        (lambda h: h["methods"].append(h["methods"][0]), "damaged"),
+        (lambda h: h.update(methods=[3]), "damaged"),
+        (lambda h: h["data"].update(indices=[-1, 2]), "damaged"),
+        (lambda h: h["data"].update(indices=list(range(10**6)), names=["x"] * 10**6), "damaged"),
+        (lambda h: h["model"].update(title="x" * 10**5), "damaged"),
+        (lambda h: h.update(x=[0.1, 0.2]), "not the"),
+        (lambda h: h.update(x=[0.1, 0.2, 0.3]), "points are not those"),
+        (lambda h: h.update(files={}), "changed after"),
+    ],
+)
+def test_a_forged_header_is_refused_in_a_sentence(change, says):
+    with pytest.raises(StoreError, match=says):
+        run_from_zip(forged(change))
+
+
+def test_numbers_are_never_read_as_anything_but_numbers():
+    objects = io.BytesIO()
+    np.save(objects, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(StoreError, match="not the"):
+        run_from_zip(forged(lambda h: None, {"values.npy": objects.getvalue()}))
+
+
+def hostile(*members: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in members:
+            packed.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK\x03\x04 nothing",
+        hostile(),
+        hostile(("../../etc/passwd", b"x")),
+        hostile(("/header.json", b"{}")),
+        hostile(("header.json", b"{}"), ("evil.py", b"x")),
+        hostile(("header.json", b"[" * 100_000)),
+        hostile(*[(f"samples/{i}.png", b"") for i in range(300)]),
+        hostile(("values.npy", bytes(40 << 20))),
+        zip_run(a_run())[:-40],
+    ],
+    ids=["empty", "no zip", "no files", "up", "absolute", "stranger", "deep", "many", "bomb", "cut"],
+)
+def test_a_hostile_zip_is_refused_and_leaves_nothing(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError):
+        run_from_zip(data)
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_compare_only_when_their_protocols_agree():
+    plan = a_plan()
+    assert differences(plan, a_plan(model=plan.model | {"id": "other"})) == []
+    assert differences(plan, a_plan(protocol={"fill": "blur", "ties": "raster"})) == [
+        "fill: mean against blur"
+    ]
+    (points,) = differences(plan, a_plan(x=(0.1, 0.2, 0.5)))
+    assert points.startswith("points: 0.1, 0.2, 0.4 against")
+    assert "measures" in differences(plan, a_plan(benchmark="sanity"))[0]
+
+
+def test_a_plan_survives_its_own_json():
+    plan = a_plan()
+    assert plan_from(json.loads(json.dumps(plan.json()))).json() == plan.json()
+    assert points_csv(plan, np.zeros(plan.shape)).startswith(
+        b"method,measure,x,n,mean,sd\nA,lerf,0.1,2,0.0,0.0\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Source:
+    """A ResNet-20 with random weights and a folder of twelve 32x32 pictures of two classes."""
+    place = tmp_path_factory.mktemp("small")
+    torch.manual_seed(0)
+    model = BUILDERS["cifar-resnet20"]()
+    save_file(
+        {key: value.contiguous() for key, value in model.state_dict().items()}, place / "net.safetensors"
+    )
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (place / "data" / name).mkdir(parents=True)
+        for i in range(6):
+            pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(place / "data" / name / f"{i}.png")
+    return Source("cifar-resnet20", str(place / "data"), str(place / "net.safetensors"))
+
+
+def test_cells_are_pure_and_finished_ones_are_never_computed_again(small, tmp_path, monkeypatch):
+    plan = plan_run("pixels", small, ["saliency", "random"], n=5, chunk=2)
+    assert len(plan.cells) == 6
+    whole = execute(small, plan, tmp_path / "whole")
+    asked: list[int] = []
+
+    def until_the_third(source, plan, numbers):
+        for number in list(numbers)[::-1]:
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            asked.append(number)
+            yield number, executor.compute_cell(source, plan, number), 0.1
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(small, plan, tmp_path / "halted", spread=until_the_third)
+    assert not (tmp_path / "halted").exists()
+    (tmp_path / "halted.partial" / "000000.json").write_text('{"seconds": 1, "valu')  # a half-written one
+    later: list[int] = []
+
+    def watched(source, plan, numbers):
+        later.extend(numbers)
+        return executor.in_process(source, plan, numbers)
+
+    resumed = execute(small, plan, tmp_path / "halted", spread=watched)
+    assert sorted(later) == [n for n in range(6) if n not in asked]
+    assert_equal(whole, resumed)
+    assert resumed.timing["resumed"] is True
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["halted", "whole"]
+    monkeypatch.setattr(executor, "compute_cell", None)  # a finished run is only read
+    assert_equal(whole, execute(small, plan, tmp_path / "whole"))
+
+
+def test_a_folder_with_another_plan_is_left_alone(small, tmp_path):
+    plan = plan_run("pixels", small, ["random"], n=2)
+    execute(small, plan, tmp_path / "one")
+    other = plan_run("pixels", small, ["random"], n=3)
+    with pytest.raises(StoreError, match=r"different: data"):
+        execute(small, other, tmp_path / "one")
+    (tmp_path / "two.partial").mkdir()
+    (tmp_path / "two.partial" / "plan.json").write_text(json.dumps(other.json()))
+    with pytest.raises(StoreError, match="holds another run"):
+        execute(small, plan, tmp_path / "two")
+
+
+def test_plans_refuse_what_does_not_exist(small):
+    with pytest.raises(InputError, match="no method"):
+        plan_run("pixels", small, ["magic"], n=2)
+    with pytest.raises(InputError, match="no choice fill"):
+        plan_run("sanity", small, ["random"], n=2, choices={"fill": "mean"})
+    with pytest.raises(InputError, match="Expected fill in"):
+        plan_run("pixels", small, ["random"], n=2, choices={"fill": "pink"})
+    with pytest.raises(InputError, match="none of them twice"):
+        plan_run("pixels", small, ["random", "random"], n=2)
+    with pytest.raises(InputError, match="at least 1"):
+        plan_run("pixels", small, ["random"], n=0)
+    with pytest.raises(InputError, match="contributions"):
+        plan_run("calibrate", small, ["saliency"], n=2)
+    with pytest.raises(ModelError, match="RAP"):
+        plan_run("pixels", small, ["rap"], n=2)
+
+
+def test_values_do_not_depend_on_how_pictures_are_cut_into_cells(small):
+    """In float32 kernels may differ by batch size in the last bits; seeds and partners must not."""
+    runs = []
+    for chunk in (1, 3):
+        plan = plan_run("pixels", small, ["random"], n=3, choices={"fill": "noisy_linear"}, chunk=chunk)
+        cells = [executor.compute_cell(small, plan, n) for n in range(len(plan.cells))]
+        runs.append(np.concatenate(cells, axis=-1))
+    np.testing.assert_allclose(runs[0], runs[1], rtol=1e-3, atol=1e-5)
+
+
+KILLED = """
+import os, random, shutil, signal, sys, time
+import torch
+torch.set_num_threads(1)
+from pathlib import Path
+from pruneattr_core.benchmarks.executor import execute, plan_run
+from pruneattr_core.benchmarks.sources import Source
+model, data, weights, out = sys.argv[1:]
+source = Source(model, data, weights)
+plan = plan_run("pixels", source, ["saliency", "random"], n=8, chunk=1)  # opens the source before any fork
+out = Path(out)
+
+def child(place):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            execute(source, plan, place)
+        finally:
+            os._exit(0)
+    return pid
+
+def killed_ten_times(longest):
+    for kill in range(10):
+        pid = child(out / "killed")
+        time.sleep(random.uniform(0, longest))
+        os.kill(pid, signal.SIGKILL)
+        if not os.WIFSIGNALED(os.waitpid(pid, 0)[1]):
+            return False  # it had finished
+    return True
+
+start = time.monotonic()
+os.waitpid(child(out / "whole"), 0)
+longest = (time.monotonic() - start) / 6
+while not killed_ten_times(longest):
+    shutil.rmtree(out / "killed", ignore_errors=True)
+    shutil.rmtree(out / "killed.partial", ignore_errors=True)
+    longest /= 2
+kept = len(list((out / "killed.partial").glob("0*.json")))
+os.waitpid(child(out / "killed"), 0)
+print(kept, "of", len(plan.cells), "cells survived ten kills")
+"""
+
+
+def test_killed_ten_times_and_resumed_gives_the_same_bits(small, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, small.model, small.data, str(small.weights), str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout
+    assert "cells survived ten kills" in done.stdout
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    names = sorted(file.relative_to(whole).as_posix() for file in whole.rglob("*"))
+    assert names == sorted(file.relative_to(killed).as_posix() for file in killed.rglob("*"))
+    for name in names:
+        if name != "timing.json" and (whole / name).is_file():
+            assert (whole / name).read_bytes() == (killed / name).read_bytes()
+    assert json.loads((killed / "timing.json").read_text())["resumed"] is True
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["killed", "whole"]
