@@ -1,0 +1,36 @@
+"""The stored first screen is what the app computes with the weights that are in assets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import streamlit as st
+
+from pruneattr_core.ui.opening import stored
+from pruneattr_core.ui.payload import unpack_header
+
+
+def test_stored_first_screen_is_what_is_computed() -> None:
+    from pruneattr_core.ui.explorer import prepare
+
+    st.cache_resource.clear()
+    data, fresh = stored(), prepare()
+    st.cache_resource.clear()
+    assert fresh is not None, "the bundled weights are missing"
+    assert data is not None, "assets/opening.bin is stale: python -m pruneattr_core.ui.opening"
+    kept, made = unpack_header(data), unpack_header(fresh)
+    assert [level["sparsity"] for level in kept["levels"]] == pytest.approx(
+        [level["sparsity"] for level in made["levels"]], abs=1e-4
+    )
+    assert [level["target_probability"] for level in kept["levels"]] == pytest.approx(
+        [level["target_probability"] for level in made["levels"]], abs=1e-2
+    )
+    assert {**kept, "id": "", "map_bytes": 0, "levels": []}.keys() == made.keys()
+    assert kept["classes"] == made["classes"]
+
+
+def test_first_screen_imports_nothing_heavy() -> None:
+    code = "import sys, pruneattr_core.ui.opening; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
