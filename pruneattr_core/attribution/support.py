@@ -12,12 +12,14 @@ from pruneattr_core.errors import PruneAttrError
 
 #: (model, inputs or None) -> None or a sentence.
 Supports = Callable[[nn.Module, Tensor | None], str | None]
+#: (calls the network made, size of the picture) -> None or a sentence.
+Rule = Callable[[tuple[Call, ...], tuple[int, ...]], str | None]
 
 _LINEAR = {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "add", "cat"}
 _RELEVANCE = {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d", "relu"}
 
 
-def _judge(rule: Callable[[tuple[Call, ...], tuple[int, ...]], str | None]) -> Supports:
+def _judge(rule: Rule) -> Supports:
     def supports(model: nn.Module, inputs: Tensor | None = None) -> str | None:
         try:
             shown = probe(model) if inputs is None else inputs
@@ -43,7 +45,7 @@ def _only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
     return None
 
 
-def _covered(method: str, allowed: Collection[str], constants: bool) -> Supports:
+def _covered(method: str, allowed: Collection[str], constants: bool) -> Rule:
     def rule(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
         others = functions(calls, lambda call: call.function not in allowed)
         if others:
@@ -52,7 +54,27 @@ def _covered(method: str, allowed: Collection[str], constants: bool) -> Supports
             return f"{method} has no rule for adding a constant or a smaller tensor, which this network does."
         return None
 
-    return _judge(rule)
+    return rule
+
+
+_LRP = _covered("LRP", _RELEVANCE | {"add", "cat", "mean"}, constants=False)
+
+
+def _lrp(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+    return _LRP(calls, size) or _lone_batch_norm(calls)
+
+
+def _lone_batch_norm(calls: tuple[Call, ...]) -> str | None:
+    """BatchNorm has no rule of its own: it is merged into the convolution right before it."""
+    names = [call.function for call in calls]
+    if any(
+        name == "batch_norm" and before != "conv2d" for before, name in zip(["", *names], names, strict=False)
+    ):
+        return (
+            "Relevance passes BatchNorm by merging it into the convolution before it; this network has one "
+            "elsewhere."
+        )
+    return None
 
 
 def spatial_axes(shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, int] | None:
@@ -110,7 +132,7 @@ def _chain(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
             "RAP is implemented for chains of convolution, BatchNorm, linear layers, ReLU and pooling; this "
             f"network also calls {', '.join(others)}."
         )
-    return None
+    return _lone_batch_norm(calls)
 
 
 any_network = _judge(_any)
@@ -118,8 +140,8 @@ only_relu = _judge(_only_relu)
 feature_maps = _judge(_has_maps)
 feature_maps_and_relu = _judge(_has_maps_and_only_relu)
 spatial_activation = _judge(_has_spatial_activation)
-deeplift = _covered("DeepLift", _LINEAR | {"relu", "elu", "leaky_relu", "max_pool2d"}, constants=True)
-relevance = _covered("LRP", _RELEVANCE | {"add", "cat", "mean"}, constants=False)
+deeplift = _judge(_covered("DeepLift", _LINEAR | {"relu", "elu", "leaky_relu", "max_pool2d"}, constants=True))
+relevance = _judge(_lrp)
 chain = _judge(_chain)
 
 
