@@ -41,7 +41,6 @@ class Brancher:
     """Runs one image with variants of one layer.
 
     Attributes:
-        shapes: of the activations, (1, *shape) per call.
         names: per call.
         logits: (1, classes) of the original network.
         activations: (1, *shape) per call, detached.
