@@ -13,7 +13,10 @@ from pruneattr_core.errors import PruneAttrError
 COMMANDS = {
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
-    "paths": ("pruneattr_core.commands.paths", "compare ways to choose a path: dead neurons, overlap, layers"),
+    "paths": (
+        "pruneattr_core.commands.paths",
+        "compare ways to choose a path: dead neurons, overlap, layers",
+    ),
     "train": ("pruneattr_core.commands.train", "train a bundled network from a seed"),
 }
 

@@ -79,7 +79,7 @@ class Graph:
                 (mode freeze, SCP section 3.1). None lets all pass.
         """
         pairs = zip(self.record.activations, masks, strict=True) if masks is not None else ()
-        handles = [a.register_hook(_pass_only(m)) for a, m in pairs if a.requires_grad]  # type: ignore[no-untyped-call]
+        handles = [a.register_hook(_pass_only(m)) for a, m in pairs if a.requires_grad]
         try:
             (gradient,) = torch.autograd.grad(
                 self._objective, self._leaf, retain_graph=True, allow_unused=True

@@ -161,6 +161,7 @@ def module_name(frame: FrameType | None, names: dict[int, str], func: str) -> st
 
 
 def numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that occur more than once get their ordinal: `relu#1`, `relu#2`."""
     total, so_far = Counter(names), Counter[str]()
     out = []
     for name in names:

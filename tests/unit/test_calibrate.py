@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import networks
 import numpy as np
 import pytest
 import torch
 
+import networks
 from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.calibrate import PRUNING_STEPS, calibrate, output_curve, sparsity_for_change
@@ -17,7 +17,9 @@ def test_the_curve_holds_the_answers_of_the_sweep() -> None:
     levels = (0.0, 0.5, 0.2, 0.9, 1.0)
     sweep = PruneGrad(net).sweep(x, None, levels)
     seen: list[int] = []
-    curve = output_curve(net, x, contributions(net, x), levels, progress=lambda done, total: seen.append(done))
+    curve = output_curve(
+        net, x, contributions(net, x), levels, progress=lambda done, total: seen.append(done)
+    )
     for name in ("sparsity", "logit", "probability", "output_change", "prediction"):
         torch.testing.assert_close(getattr(curve, name), getattr(sweep, name), rtol=1e-12, atol=1e-15)
     assert seen[-1] == len(levels)

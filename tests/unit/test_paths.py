@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path as FilePath
 
-import networks
 import numpy as np
 import pytest
 import torch
 
+import networks
 from pruneattr_core import Path, contributions
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.selection import order_statistics
@@ -21,7 +22,10 @@ def scores(dtype: torch.dtype = torch.float64, seed: int = 0) -> list[torch.Tens
     """Layers with half their values 0, many ties, wide magnitudes and mixed memory layouts."""
     generator = torch.Generator().manual_seed(seed)
     layers = [torch.randn(3, *shape, generator=generator) for shape in ((4, 5, 6), (50,), (7, 3, 3))]
-    layers = [(layer.relu() * 10).round() / 10 * scale for layer, scale in zip(layers, (1, 1e-20, 1e20), strict=True)]
+    layers = [
+        (layer.relu() * 10).round() / 10 * scale
+        for layer, scale in zip(layers, (1, 1e-20, 1e20), strict=True)
+    ]
     layers[2][..., 0] = 0.3
     layers = [layer.to(dtype) for layer in layers]
     layers[0] = layers[0].contiguous(memory_format=torch.channels_last)
@@ -71,7 +75,7 @@ def test_paths_nest_and_report_the_sparsity_really_reached(ties: str) -> None:
             np.testing.assert_allclose(removed, level, atol=0.5 / sum(path.neurons))
         else:
             assert (path.sparsity >= level - 1 / sum(path.neurons)).all()
-    for outer, inner in zip(paths, paths[1:], strict=False):
+    for outer, inner in itertools.pairwise(paths):
         assert not (inner - outer).kept.any()
     assert paths[0].sparsity.tolist() == [0, 0, 0]
     assert not paths[-1].kept.any()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 
-import networks
 import numpy as np
 import pytest
-import slow
 import torch
 from captum.attr import LayerGradientXActivation
 
+import networks
+import slow
 from pruneattr_core import PruneGrad, PrunePGD, contributions
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import networks
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision.models import resnet50
 
+import networks
 from pruneattr_core import PruneGrad, tape
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
 from pruneattr_core.runtime import chunks, device_for, model_lock
@@ -52,7 +52,9 @@ ACTIVATIONS = [
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda module: type(module).__name__)
 def test_every_activation_module_is_a_layer_of_neurons(activation: nn.Module) -> None:
-    net = nn.Sequential(nn.Linear(6, 4, dtype=torch.float64), activation, nn.Linear(4, 3, dtype=torch.float64)).eval()
+    net = nn.Sequential(
+        nn.Linear(6, 4, dtype=torch.float64), activation, nn.Linear(4, 3, dtype=torch.float64)
+    ).eval()
     x = torch.randn(2, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     record = tape.run(net, x)
     assert torch.equal(record.logits, net(x))
@@ -61,8 +63,24 @@ def test_every_activation_module_is_a_layer_of_neurons(activation: nn.Module) ->
 
 @pytest.mark.parametrize(
     "function",
-    [F.relu, F.relu_, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, F.elu_, F.selu, torch.selu_]
-    + [F.celu_, F.leaky_relu_, F.hardtanh_, F.relu6, F.hardswish, lambda a: F.relu(a, True), lambda a: F.elu(a, 1.0, True)],
+    [
+        F.relu,
+        F.relu_,
+        torch.relu,
+        torch.relu_,
+        torch.Tensor.relu,
+        torch.Tensor.relu_,
+        F.elu_,
+        F.selu,
+        torch.selu_,
+        F.celu_,
+        F.leaky_relu_,
+        F.hardtanh_,
+        F.relu6,
+        F.hardswish,
+        lambda a: F.relu(a, True),
+        lambda a: F.elu(a, 1.0, True),
+    ],
 )
 def test_every_function_is_a_layer_of_neurons(function: object) -> None:
     class Net(nn.Module):
