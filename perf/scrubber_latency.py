@@ -99,7 +99,7 @@ def measure(page: Page, gesture: str, traffic: Traffic) -> tuple[list[float], in
     slider.press("Home")
     page.wait_for_timeout(2500)  # let the release before be answered
     page.evaluate("window.latencies = []")
-    page.locator("[data-test-script-state=notRunning]").wait_for()
+    page.locator("[data-test-script-state=notRunning]").wait_for(timeout=300_000)
     frames, requests = traffic.frames, len(traffic.requests)
     if gesture == "mouse drag":
         box = slider.bounding_box()
