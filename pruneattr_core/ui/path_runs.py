@@ -127,14 +127,15 @@ def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: b
             row["published, labels restored"] = restored.get(pair)
         if run is not None:
             found = run.overlap(a, b, sparsity)
-            row[f"reproduced, n = {run.n}"] = found and found.mean
-            row["95 % interval"] = found and f"{found.low:.3f} to {found.high:.3f}"
+            row["reproduced"] = found and found.mean
+            row["95 % interval"] = f"{found.low:.3f} to {found.high:.3f}" if found and found.n > 1 else None
+            row["n"] = found and found.n
         if here is not None and a in here.paths and b in here.paths:
             order = list(here.paths)
             row["this picture, n = 1"] = float(here.comparison.overlap[order.index(a), order.index(b)])
         rows.append(row)
     three = st.column_config.NumberColumn(format="%.3f")
-    names = {name for row in rows for name in row} - {"paths", "95 % interval"}
+    names = {name for row in rows for name in row} - {"paths", "95 % interval", "n"}
     st.dataframe(rows, hide_index=True, height=36 * len(rows) + 38, column_config=dict.fromkeys(names, three))
     if not at_paper:
         st.caption("The papers print overlaps at 90 % only.")

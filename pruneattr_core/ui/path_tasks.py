@@ -135,11 +135,10 @@ def progress(task: Task, title: str, steps: str, key: str) -> None:
         text = f"{title} · starting"
     else:
         text = f"{title} · {task.done} of {task.total} {steps} · {duration(task.remaining)} left"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, task.done / max(1, task.total)), text=text)
-        if st.button("Cancel", key=key, icon=":material/close:"):
-            background().leave(task.key, viewer())
-            st.rerun()
+    st.progress(min(1.0, task.done / max(1, task.total)), text=text)
+    if st.button("Cancel", key=key, icon=":material/close:"):
+        background().leave(task.key, viewer())
+        st.rerun()
 
 
 def duration(seconds: float) -> str:

@@ -245,7 +245,8 @@ def sets(board: Board) -> None:
             )
     st.caption(
         f"Input gradient of the network pruned to each set, mode {mode}, the channel of largest magnitude "
-        f"with its sign, in logit per unit of normalised input. {scale_words}, ending at the 99.5th percentile."
+        f"with its sign, in logit per unit of normalised input. {scale_words}; it ends at the 99.5th "
+        "percentile of magnitudes."
     )
     _layers(board, found, names)
 

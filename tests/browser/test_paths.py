@@ -1,0 +1,92 @@
+"""The path pages in a real browser: charts that are clicked, a picture that grows, narrow and dark windows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pruneattr_core.models import list_models
+
+FAST = "paths=taylor,random"
+pytestmark = pytest.mark.skipif(
+    not list_models("bundled"), reason="no bundled weights here: python -m pruneattr_core train scenes-net"
+)
+Settled = Callable[[Page], None]
+
+
+def opened(page: Page, url: str, settled: Settled) -> None:
+    page.goto(url)
+    expect(page.get_by_role("heading", name=re.compile("Critical paths|Path decoding"))).to_be_visible(
+        timeout=90_000
+    )
+    settled(page)
+
+
+def drawn(page: Page, charts: int) -> None:
+    """Plotly is loaded late, so its drawing is what to wait for."""
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=90_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=90_000)
+
+
+def test_overlap_is_on_screen_before_any_click(
+    page: Page, app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    page.set_viewport_size({"width": 1400, "height": 1300})
+    opened(page, f"{app_url}/paths?{FAST}", settled)
+    drawn(page, 2)
+    expect(
+        page.get_by_role("img", name=re.compile("Jaccard overlap: NeuronMCT and Random 0"))
+    ).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    page.screenshot(path=artefacts / "paths-agreement.png")
+
+
+def test_a_click_on_a_layer_opens_its_channels_and_a_link_restores_it(
+    page: Page, app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    page.set_viewport_size({"width": 1400, "height": 1500})
+    opened(page, f"{app_url}/paths?{FAST}&show=where", settled)
+    drawn(page, 2)
+    page.locator(".js-plotly-plot").first.locator(".barlayer .point path").nth(4).click(force=True)
+    expect(page).to_have_url(re.compile("call=5"), timeout=60_000)
+    settled(page)
+    drawn(page, 2)
+    page.locator(".js-plotly-plot").nth(1).locator(".barlayer .point path").nth(1).click(force=True)
+    expect(page).to_have_url(re.compile(r"channel=\d+"), timeout=60_000)
+    channel = re.search(r"channel=(\d+)", page.url)[1]
+    expect(page.get_by_text(f"Channel {channel} on the picture")).to_be_visible()
+    settled(page)
+    page.screenshot(path=artefacts / "paths-where.png")
+    opened(page, page.url, settled)
+    expect(page.get_by_text(f"Channel {channel} on the picture")).to_be_visible()
+
+
+@pytest.mark.parametrize("view", ["dead", "sets", "published"])
+def test_narrow_and_dark(page: Page, app_url: str, settled: Settled, artefacts: Path, view: str) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 420, "height": 2200})
+    opened(page, f"{app_url}/paths?{FAST}&show={view}&b=random", settled)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    overflow = page.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth")
+    assert overflow <= 0
+    page.screenshot(path=artefacts / f"paths-{view}-narrow-dark.png")
+
+
+def test_a_picture_grows_while_it_is_watched(
+    page: Page, app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    page.set_viewport_size({"width": 1400, "height": 1300})
+    opened(page, f"{app_url}/decoding?{FAST}&steps=32", settled)
+    decode = page.get_by_role("button", name=re.compile("Decode"))
+    decode.click()
+    expect(page.get_by_text(re.compile(r"Step \d+ of 32")).first).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("Step 32 of 32").first).to_be_visible(timeout=120_000)
+    page.screenshot(path=artefacts / "decoding.png")
+    cancel = page.get_by_role("button", name="Cancel")
+    if cancel.count():
+        cancel.first.click()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
