@@ -1,0 +1,7 @@
+"""Benchmarks: what the papers measure, measured here, beside their figures."""
+
+from pruneattr_core.ui.bench_page import draw
+from pruneattr_core.ui.shell import require_frame
+
+require_frame()
+draw()

@@ -1,0 +1,72 @@
+"""The papers' benchmark figures, by our method names; never ours."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pruneattr_core.benchmarks.run import Run
+
+_FILE = Path(__file__).parents[2] / "assets" / "published_benchmarks.json"
+#: Our data set -> the papers' name of the nearest one.
+_DATA = {"cifar10": "CIFAR10", "imagenet-samples": "ImageNet"}
+DATA_SETS = ("CIFAR10", "Birdsnap", "ImageNet")
+NAMES = {
+    "saliency": "Gradient",
+    "guided_backprop": "GBP",
+    "gradcam": "GradCAM",
+    "input_mct": "InputMCT",
+    "input_intgrad": "InputIntGrad",
+    "prunegrad": "NeuronMCT",
+    "neuron_intgrad": "NeuronIntGrad",
+}
+
+
+@cache
+def published() -> dict[str, Any]:
+    """The whole file: figure -> source and values."""
+    content: dict[str, Any] = json.loads(_FILE.read_text("utf-8"))
+    return content
+
+
+def nearest(run: Run) -> str | None:
+    """The papers' data set that a run stands beside, if there is one."""
+    return _DATA.get(run.plan.data["id"])
+
+
+def lerf_lines(run: Run) -> dict[str, list[float]]:
+    """Label -> the papers' LeRF curve at 1 to 10 %, for the run's methods; empty without such a data set."""
+    data = nearest(run)
+    if data is None:
+        return {}
+    known = published()["lerf_curves"]["data"][data]
+    return {label: known[key] for key, label in plain(run).items() if key in known}
+
+
+def plain(run: Run) -> dict[str, str]:
+    """Method id -> label; of several entries of one method the first, beside which the papers' stand."""
+    found: dict[str, str] = {}
+    for method in run.plan.methods:
+        found.setdefault(method["id"], method["label"])
+    return found
+
+
+def protocol_differences(run: Run) -> list[str]:
+    """How a pixel run differs from SCP's LeRF, in words: for the reader beside both numbers."""
+    plan = run.plan
+    found = [
+        f"network: {plan.model['title']}; the paper ResNet-8 (CIFAR-10), ResNet-50 (ImageNet, Birdsnap)",
+        f"pictures: {plan.n} of {plan.data['title']}; the paper the whole test or validation set",
+    ]
+    if plan.protocol.get("fill") != "mean":
+        found.append(f"fill: {plan.protocol.get('fill')}; the paper the channel mean")
+    for method in plan.methods:
+        if method["id"] == "prunegrad" and method["options"].get("mode") == "zero":
+            found.append(
+                f"NeuronMCT: PruneGrad in mode zero at sparsity {method['options'].get('sparsity')}, as the "
+                "released code; the paper's text freezes, at 0.7 (ResNet-50) or 0.9 (VGG-16)"
+            )
+            break
+    return found
