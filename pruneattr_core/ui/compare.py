@@ -126,6 +126,15 @@ def _start(plan: Plan, again: bool = False) -> None:
         time.sleep(0.01)
 
 
+def _start_all(plan: Plan) -> None:
+    st.session_state["_dear"].add((plan.card.id, tuple(plan.options)))
+    _start(plan)
+
+
+def _stop(plan: Plan) -> None:
+    board().background.leave(_key(plan), viewer())
+
+
 def _frame(plan: Plan, was_running: bool) -> None:
     """The grid with its state line and downloads; runs again by itself while cells arrive."""
     key, dear = _key(plan), _dear(plan)
@@ -133,8 +142,8 @@ def _frame(plan: Plan, was_running: bool) -> None:
     if task is not None and task.finished.is_set():
         _remember_failure(task)
         task = None
-    if was_running and task is None:
-        st.rerun()  # finished: stop the clock
+    if was_running != (task is not None):
+        st.rerun()  # start or stop the clock
     if st.session_state.get("_grid_failure"):
         st.error(st.session_state["_grid_failure"], icon=":material/error:")
     now = standing(plan, board().shelf, dear)
@@ -162,24 +171,29 @@ def _state_line(plan: Plan, task: Task | None, now: Standing) -> None:
                 f"Waiting: {place} before you" if place else f"{now.ready} of {now.wanted} maps · {task.note}"
             )
             st.progress(min(1.0, task.done / max(1, task.total)), text=text)
-            if st.button("Cancel", key="cancel_grid", icon=":material/close:"):
-                board().background.leave(_key(plan), viewer())
-                st.rerun()
+            st.button("Cancel", key="cancel_grid", icon=":material/close:", on_click=lambda: _stop(plan))
             return
         if now.open:
             st.markdown(f"Stopped at {now.ready} of {now.wanted} maps.")
-            if st.button("Continue", key="continue_grid", icon=":material/play_arrow:"):
-                _start(plan, again=True)
-                st.rerun()
+            st.button(
+                "Continue",
+                key="continue_grid",
+                icon=":material/play_arrow:",
+                on_click=lambda: _start(plan, again=True),
+            )
         elif now.dear:
             maps = "map" if now.dear == 1 else "maps"
             st.markdown(
                 f"{now.ready} of {now.wanted} maps. **{now.dear} expensive {maps}** would take "
                 f"about {seconds_text(now.dear_seconds)} on {plan.device}."
             )
-            if st.button("Compute", key="compute_dear", type="primary", icon=":material/play_arrow:"):
-                st.session_state["_dear"].add((plan.card.id, tuple(plan.options)))
-                st.rerun()
+            st.button(
+                "Compute",
+                key="compute_dear",
+                type="primary",
+                icon=":material/play_arrow:",
+                on_click=lambda: _start_all(plan),
+            )
         else:
             st.caption(f"{now.ready} of {now.wanted} maps that fit this network, computed on {plan.device}.")
 

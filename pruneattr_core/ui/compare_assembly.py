@@ -135,19 +135,10 @@ def _cell(
         return Cell(i, j, "failed", found.text)
     if found is None:
         return _hole(i, j, method, int(numbers.passes), running, dear, pace)
-    names = [name for name in KINDS if name != "area"]
+    rows = written(numbers, [name for name in KINDS if name != "area"], plan.order)
     if method == plan.reference:
-        names = [name for name in names if name not in ("spearman", "ssim")]
-    rows = written(numbers, names, plan.order)
-    if method == plan.reference:
-        rows.append(
-            {
-                "label": "Reference",
-                "text": "this map",
-                "title": "The map others are compared with.",
-                "best": False,
-            }
-        )
+        alike = {KINDS["spearman"].label, KINDS["ssim"].label}
+        rows = [{**row, "text": "reference"} if row["label"] in alike else row for row in rows]
     if isinstance(curve, Curve):
         drawn_curve = {"y": [round(min(v, 9.0), 4) for v in curve.values], "text": f"{curve.area:.3f}"}
         return Cell(i, j, "ready", shown=shown, numbers=rows, curve=drawn_curve)
@@ -176,9 +167,7 @@ def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]
     if len(plan.pictures) > 1 and plan.order in KINDS:
         value = mean([getattr(number, plan.order) for number in numbers])
         means = (
-            ""
-            if math.isnan(value)
-            else f"Mean {KINDS[plan.order].label.lower()} {KINDS[plan.order].write(value)}"
+            "" if math.isnan(value) else f"Mean {KINDS[plan.order].label} {KINDS[plan.order].write(value)}"
         )
     return {
         "name": method,

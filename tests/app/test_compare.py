@@ -141,17 +141,16 @@ def test_a_link_restores_the_grid(start: Start) -> None:
     assert found["curve"]["title"].startswith("Deletion")
     assert app.query_params["methods"] == QUICK
     assert app.query_params["order"] == "mass"
-    assert any(number["label"] == "Reference" for cell in found["cells"] for number in cell["numbers"])
+    assert any(number["text"] == "reference" for cell in found["cells"] for number in cell["numbers"])
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 @pytest.mark.parametrize("text", ["nonsense", "-1", "%00<script>"])
-def test_bad_links_give_one_sentence_each(start: Start, field: Any, text: str) -> None:
-    app = opened(start, **{field.name: text})
+def test_bad_links_give_one_sentence_each(start: Start, text: str) -> None:
+    app = opened(start, **{field.name: text for field in FIELDS})
     assert not app.exception
-    assert len(app.warning) == 1
-    assert "does not exist here" in app.warning[0].value
-    assert "<script>" not in app.warning[0].value
+    assert len(app.warning) == len(FIELDS)
+    assert all("does not exist here" in warning.value for warning in app.warning)
+    assert not any("<script>" in warning.value for warning in app.warning)
     assert header(app)["methods"]
 
 
@@ -276,7 +275,7 @@ def test_the_picture_of_the_grid_carries_the_view() -> None:
         assert read["view"] == {"methods": "saliency,edges"}
         assert len(read["results"]) == 2 * len(places)
         with Image.open(io.BytesIO(data)) as image:
-            assert image.width > 600
+            assert image.width > 500
             assert len(np.unique(np.asarray(image.convert("L")))) > 50
 
 
