@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any, Literal
 
 import numpy as np
@@ -142,7 +143,8 @@ class Path:
             StoreError: the file is missing, damaged or something else.
         """
         try:
-            with np.load(file, allow_pickle=False) as data:
+            # From memory: numpy leaves a damaged file open.
+            with np.load(io.BytesIO(FilePath(file).read_bytes()), allow_pickle=False) as data:
                 header = json.loads(data["header"].tobytes())
                 if header["format"] != _FORMAT:
                     raise ValueError(header["format"])
