@@ -20,6 +20,7 @@ def pages() -> list[Any]:
         st.Page("pages/3_paths.py", title="Critical paths", icon=":material/route:"),
         st.Page("pages/4_decoding.py", title="Path decoding", icon=":material/blur_on:"),
         st.Page("pages/5_benchmarks.py", title="Benchmarks", icon=":material/leaderboard:"),
+        st.Page("pages/6_sanity.py", title="Sanity check", icon=":material/shuffle:"),
     ]
 
 

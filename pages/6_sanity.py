@@ -1,0 +1,6 @@
+"""Sanity check, live: what do maps do while the network forgets?"""
+
+from pruneattr_core.ui.bench_sanity import draw
+from pruneattr_core.ui.shell import require_frame
+
+draw(require_frame())

@@ -1,0 +1,109 @@
+"""One picture's maps while layers lose their weights: computed once per choice, then only looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.maps import maps_of, method_from
+from pruneattr_core.benchmarks.sanity import VARIANTS, cascade
+from pruneattr_core.benchmarks.similarity import MEASURES
+from pruneattr_core.models import model_card
+from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.worker import Job
+
+LIKENESS = ("spearman", "spearman_abs", "ssim")
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Maps of one method at every step.
+
+    Attributes:
+        steps: names: "original", then the layers from last to first.
+        maps: (steps, H, W) float32; nan where the network's answer was not finite.
+        likeness: (measures, steps) with the original's map; nan where undefined.
+        probability: (steps,) softmax probability of the explained class.
+    """
+
+    steps: tuple[str, ...]
+    maps: NDArray[np.float32]
+    likeness: NDArray[np.float64]
+    probability: NDArray[np.float64]
+
+    @property
+    def nbytes(self) -> int:
+        """Size on a shelf."""
+        return self.maps.nbytes + self.likeness.nbytes + self.probability.nbytes
+
+
+def ladder(
+    engine: Engine,
+    model: str,
+    picture: Picture,
+    target: int | None,
+    method: str,
+    variant: str,
+    show: Callable[[Job, int], None],
+) -> Ladder:
+    """Every step of one method, on the engine's worker; a private copy of the network is randomised."""
+    card = model_card(model)
+
+    def work(job: Job) -> Ladder:
+        network, _ = engine.model(model, job)
+        job.note = f"Randomising layer by layer for {METHODS[method].title}"
+        inputs = card.preprocess(picture.image).to(engine.device)
+        with torch.no_grad():
+            chosen = (
+                network(inputs).argmax(1) if target is None else torch.tensor([target], device=engine.device)
+            )
+        steps, maps, probability = [], [], []
+        for name, changed in cascade(network, VARIANTS[variant]):
+            with torch.no_grad():
+                probability.append(float(changed(inputs).double().softmax(1)[0, chosen]))
+            maps.append(maps_of(changed, inputs, chosen, method_from(method), "signed_max")[0].cpu().numpy())
+            steps.append(name)
+            job.tick(len(steps), len(steps) + 1)
+        likeness = [[_alike(measure, maps[0], one) for one in maps] for measure in LIKENESS]
+        return Ladder(
+            tuple(steps), np.stack(maps).astype(np.float32), np.array(likeness), np.array(probability)
+        )
+
+    key = ("cascade", model, card.weights_sha256, picture.sha256, target, method, variant, engine.device.type)
+    found: Ladder = engine.worker.run(key, work, show)
+    return found
+
+
+def fitting_methods(
+    engine: Engine, model: str, names: Sequence[str], show: Callable[[Job, int], None]
+) -> Fits:
+    """Which methods fit a network, and why the others do not."""
+
+    def work(job: Job) -> Fits:
+        network, _ = engine.model(model, job)
+        height, width = model_card(model).size
+        shown = torch.zeros(1, 3, height, width, device=engine.device)
+        return Fits({name: METHODS[name].supports(network, shown) or "" for name in names})
+
+    found: Fits = engine.worker.run(("fits", model, tuple(names), engine.device.type), work, show)
+    return found
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Method -> "" or the sentence that says why it does not fit."""
+
+    reasons: dict[str, str]
+    nbytes: int = 4096
+
+
+def _alike(measure: str, first: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    if not (np.isfinite(first).all() and np.isfinite(other).all()):
+        return float("nan")
+    return MEASURES[measure](first, other)

@@ -1,0 +1,160 @@
+"""The benchmarks page without a browser: runs, comparisons, hostile imports, checks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.benchmarks.plan import Plan
+from pruneattr_core.benchmarks.run import Run, write_run, zip_run
+from pruneattr_core.ui import bench_runs
+from pruneattr_core.ui.bench_published import NAMES, published
+
+Start = Callable[..., AppTest]
+
+
+def a_run(fill: str = "mean", seed: int = 0) -> Run:
+    plan = Plan(
+        benchmark="pixels",
+        protocol={"fill": fill, "ties": "raster"},
+        methods=(
+            {"id": "prunegrad", "label": "PruneGrad", "options": {"mode": "zero", "sparsity": 0.7}},
+            {"id": "saliency", "label": "Gradient (saliency)", "options": {}},
+        ),
+        measures=("lerf", "morf"),
+        x=(0.01, 0.05, 0.1),
+        model={"id": "scenes-net", "title": "SceneNet", "weights_sha256": "0" * 64},
+        data={"id": "scenes", "title": "Scenes", "sha256": "1" * 64, "seed": seed, "indices": [3, 5, 8],
+              "names": ["a", "b", "c"]},
+        chunk=2,
+        versions={"torch": "2", "device": "cpu"},
+    )  # fmt: skip
+    return Run(plan, np.random.default_rng(seed).random(plan.shape), {}, {"seconds": 3, "date": "2026-01-01"})
+
+
+@pytest.fixture
+def opened(start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[[], AppTest]:
+    """The page, with two runs of one protocol and one of another in place of the shipped ones."""
+    write_run(a_run(), tmp_path / "one")
+    write_run(a_run("blur"), tmp_path / "other-fill")
+    same = a_run(seed=1)
+    plan = dataclasses.replace(same.plan, model=same.plan.model | {"title": "Second"})
+    write_run(dataclasses.replace(same, plan=plan), tmp_path / "same")
+    monkeypatch.setattr(bench_runs, "FOLDER", tmp_path)
+
+    def run() -> AppTest:
+        app = start()
+        return app.switch_page("pages/5_benchmarks.py").run()
+
+    return run
+
+
+def healthy(app: AppTest) -> None:
+    assert not app.exception
+    assert not app.error, [error.value for error in app.error]
+
+
+def texts(app: AppTest) -> str:
+    return " ".join(element.value for kind in ("markdown", "caption", "info", "warning", "success", "error")
+                    for element in app.get(kind))  # fmt: skip
+
+
+def test_shows_curves_table_and_the_papers_beside(opened) -> None:
+    app = opened()
+    healthy(app)
+    chart = app.get("plotly_chart")[0].proto
+    assert "LeRF" in chart.alt
+    assert "PruneGrad" in chart.alt
+    ours, papers = app.dataframe[0].value, app.dataframe[1].value
+    assert set(ours["method"]) == {"PruneGrad", "Gradient (saliency)"}
+    row = papers[papers["method"] == "NeuronMCT"].iloc[0]
+    assert row["LeRF CIFAR10"] == published()["lerf_auc"]["data"]["CIFAR10"]["prunegrad"]
+    assert row["LeRF reproduced"] == pytest.approx(ours[ours["method"] == "PruneGrad"].iloc[0]["lerf AUC"])
+    said = texts(app)
+    assert "Reproduced" in said
+    assert "Published" in said
+    assert "differs from the published protocol" in said
+    assert "run " + a_run().id in said
+
+
+def test_runs_compare_only_when_their_protocols_agree(opened) -> None:
+    app = opened()
+    app.multiselect(key="bench_chosen").set_value(["one", "other-fill"]).run()
+    healthy(app)
+    assert any("fill: mean against blur" in warning.value for warning in app.warning)
+    app.multiselect(key="bench_chosen").set_value(["one", "same"]).run()
+    healthy(app)
+    assert not app.warning
+    assert app.get("plotly_chart")[0].proto.spec.count("Second") >= 2
+
+
+def test_every_benchmark_opens_even_without_runs(opened) -> None:
+    app = opened()
+    for name in ("calibrate", "sanity", "localise"):
+        app.session_state["bench"] = name
+        app.run()
+        healthy(app)
+        assert f"bench {name}" in app.code[0].value
+
+
+def test_an_import_is_checked_then_shown(opened) -> None:
+    app = opened()
+    app.session_state["bench"] = "pixels"
+    app.file_uploader(key="bench_upload").set_value(
+        ("run.zip", zip_run(a_run(seed=7)), "application/zip")
+    ).run()
+    healthy(app)
+    assert f"run {a_run(seed=7).id}" in texts(app)
+    assert "Schema and hashes are right" in texts(app)
+    app.file_uploader(key="bench_upload").set_value(("run.zip", b"PK\x03\x04 evil", "application/zip")).run()
+    assert not app.exception
+    assert any("no zip file" in error.value for error in app.error)
+
+
+def test_a_run_of_other_weights_says_so_instead_of_computing(opened) -> None:
+    app = opened()
+    app.button(key=f"bench_check_{a_run().id}").click().run()
+    assert not app.exception
+    (said,) = [error.value for error in app.error]
+    assert said == "Shape scenes (generated) on this machine is not the data of the run."
+
+
+def test_a_bad_address_is_a_sentence(start: Start) -> None:
+    app = start(bench="magic")
+    app = app.switch_page("pages/5_benchmarks.py").run()
+    assert not app.exception
+    assert any("magic" in warning.value for warning in app.warning)
+
+
+def test_published_figures_are_those_given_to_us(shared) -> None:
+    import json
+
+    given = json.loads((shared / "published_numbers.json").read_text("utf-8"))
+    for key, table in (
+        ("critical_paths/Table1_ROAR_AUC", "roar_auc"),
+        ("critical_paths/Table2_LeRF_AUC", "lerf_auc"),
+    ):
+        for data, row in given[key].items():
+            ours = published()[table]["data"][data]
+            assert {NAMES[name]: value for name, value in ours.items()} == row
+
+
+def test_the_sanity_page_randomises_and_says_how_alike(start: Start) -> None:
+    app = start().switch_page("pages/6_sanity.py").run()
+    healthy(app)
+    assert "**0 of 4** steps randomised" in texts(app)
+    images = [image.value for image in app.get("image")]
+    slider = app.select_slider(key="sane_step")
+    assert slider.options[0] == "nothing yet"
+    app.session_state["sane_step"] = "features.0"
+    app.run()
+    healthy(app)
+    assert "**4 of 4** steps randomised" in texts(app)
+    after = [image.value for image in app.get("image")]
+    assert len(after) == len(images)
+    assert after != images
+    assert "Edge detector**  \n1.000" in texts(app)  # it never asked the network
