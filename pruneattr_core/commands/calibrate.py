@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `calibrate`."""
     parser.add_argument("--model", required=True, help="identifier, see list_models()")
     parser.add_argument("--weights", type=Path, help="weights file of a local model")
-    parser.add_argument("--data", required=True, help="data set, see list_datasets(), or a folder of pictures")
+    parser.add_argument(
+        "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
+    )
     parser.add_argument("--root", type=Path, help="where the data set lies")
     parser.add_argument("--n", type=int, default=100, help="number of pictures (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of pictures (default 0)")
