@@ -1,4 +1,4 @@
-"""The path pages in a real browser: charts that are clicked, a picture that grows, narrow and dark windows."""
+"""The path pages in a real browser: charts that are clicked, a picture that grows, narrow windows."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def test_a_picture_grows_while_it_is_watched(
     page: Page, app_url: str, settled: Settled, artefacts: Path
 ) -> None:
     page.set_viewport_size({"width": 1400, "height": 1300})
-    opened(page, f"{app_url}/decoding?{FAST}&steps=32", settled)
-    decode = page.get_by_role("button", name=re.compile("Decode"))
-    decode.click()
+    page.goto(f"{app_url}/decoding?{FAST}&steps=32")
+    expect(page.get_by_role("heading", name="Path decoding")).to_be_visible(timeout=90_000)
+    page.get_by_role("button", name=re.compile("Decode")).click(timeout=90_000)
     expect(page.get_by_text(re.compile(r"Step \d+ of 32")).first).to_be_visible(timeout=90_000)
     expect(page.get_by_text("Step 32 of 32").first).to_be_visible(timeout=120_000)
     page.screenshot(path=artefacts / "decoding.png")
