@@ -221,7 +221,7 @@ def _start(
         fx = torch.fft.rfftfreq(width, dtype=torch.float64).view(1, -1)
         scale = (height * width) ** 0.5 / torch.hypot(fy, fx).clamp(min=1 / max(height, width))
         first = 0.01 * torch.randn(channels, *scale.shape, 2, generator=generator, dtype=torch.float64)
-        scale = scale.to(**kind)  # type: ignore[call-overload]
+        scale = scale.to(**kind)
 
     def paint(weights: Tensor) -> Tensor:
         picture = weights

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -163,7 +164,7 @@ def _integrate(brancher: Brancher, call: int, target: int, alphas: np.ndarray, w
     for part in within_budget(len(alphas), brancher.bytes_each(call), activation.device):
         scale = torch.from_numpy(alphas[part]).to(activation).view(column)
         weight = torch.from_numpy(weights[part]).to(activation).view(column)
-        scaled, logits = brancher.run(call, lambda a, s=scale: a * s, len(scale), grad=True)
+        scaled, logits = brancher.run(call, partial(torch.mul, scale), len(scale), grad=True)
         if not logits.requires_grad:
             continue  # nothing after this layer depends on it
         (gradient,) = torch.autograd.grad(logits[:, target].sum(), scaled, allow_unused=True)

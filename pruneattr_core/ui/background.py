@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
-from pruneattr_core.ui.worker import QUEUE_LIMIT, Job, Shelf
+from pruneattr_core.ui.worker import QUEUE_LIMIT, Job, Shelf, Work
 
 #: Tasks that run at the same time.
 LANES = 2
@@ -98,7 +98,7 @@ class Background:
             alive = [task for task in self.tasks.values() if not task.finished.is_set()]
             if len(alive) >= QUEUE_LIMIT:
                 raise PruneAttrError(f"{len(alive)} long computations wait already. Try again in a minute.")
-            task = Task(key, work, viewers={viewer: time.monotonic()})
+            task = Task(key, cast(Work, work), viewers={viewer: time.monotonic()})
             self.tasks[key] = task
             self._forget_failures()
             self._fill_lanes()

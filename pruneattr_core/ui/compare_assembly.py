@@ -61,7 +61,7 @@ def assemble(plan: Plan, shelf: Shelf, running: str | None, dear: bool) -> tuple
             row.append((found, shown, curve))
             passes = passes_of(plan.ask(picture, method))
             number = Numbers(passes=passes)
-            if isinstance(found, Mapped):
+            if isinstance(found, Mapped) and shown is not None:
                 number = numbers_of(
                     found,
                     passes,

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -231,13 +232,13 @@ def compute(
                 continue
             job.note = METHODS[step.key.method].title
             ask, x = step.key, inputs[step.picture]
-            shelf.put(step.key, attempt(lambda ask=ask, x=x: attribute(network, x, ask)))
+            shelf.put(step.key, attempt(partial(attribute, network, x, ask)))
         else:
             mapped = shelf.get(step.key.ask)
             if isinstance(mapped, Mapped):
                 key, x = step.key, inputs[step.picture]
                 job.note = f"{CURVES[key.kind].short} of {METHODS[key.ask.method].title}"
-                shelf.put(key, attempt(lambda key=key, x=x, m=mapped: removal(network, x, m, key, job)))
+                shelf.put(key, attempt(partial(removal, network, x, mapped, key, job)))
     job.tick(len(missing), max(1, len(missing)))
 
 

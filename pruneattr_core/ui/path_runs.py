@@ -77,7 +77,7 @@ def _choose(runs: Mapping[str, Study]) -> tuple[Study | None, float]:
 
 def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: Board | None) -> None:
     methods = list(ROUTES)
-    paper = next(
+    paper: Any = next(
         (
             chapter[name]["values"]
             for name in ("dead_share", "dead_share_text")
@@ -163,8 +163,8 @@ def _by_layer(run: Study, sparsity: float) -> None:
         + ", ".join(f"{title} {values[-1]:.2f}" for title, values in lines.items()),
     )
     reached = [
-        f"{ROUTES[key].title} {found.mean:.3f}"
+        f"{ROUTES[key].title} {mean.mean:.3f}"
         for key in run.methods
-        if (found := run.reached(key, sparsity)) is not None
+        if (mean := run.reached(key, sparsity)) is not None
     ]
     st.caption(f"Reproduced, means over pictures. Sparsity really reached: {', '.join(reached)}.")

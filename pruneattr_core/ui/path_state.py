@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -27,7 +28,7 @@ SCALES = {"own": "One per map", "shared": "One for all"}
 PRESETS = (0.8, 0.9, 0.99)
 FIRST_METHODS = ("taylor", "intgrad", "random")
 SEED_LIMIT = 2**31 - 1
-KEEP = {"persist_state": "session"}
+KEEP: dict[str, Any] = {"persist_state": "session"}
 _METHODS = (*ROUTES, UPLOADED)
 
 

@@ -120,6 +120,7 @@ def _channels(board: Board, method: str, call: int) -> None:
             st.info("These neurons have no place on the picture: the layer sees all of it.")
             return
         living = positions(alive, channel)
+        assert living is not None  # of one shape with the kept
         photo = board.chosen.card.display(board.chosen.picture.image)
         st.image(
             shown_places(photo, kept, living, style.colour),

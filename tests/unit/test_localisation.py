@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import networks
 import numpy as np
 import pytest
 import torch
 
+import networks
 from pruneattr_core.benchmarks.localisation import (
     compose_grid,
     grid_share,

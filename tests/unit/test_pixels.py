@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import networks
 import numpy as np
 import pytest
 import torch
 
+import networks
 from pruneattr_core.benchmarks.fills import FILLS, NOISE, fill_removed, imputed
 from pruneattr_core.benchmarks.pixels import (
     FULL_FRACTIONS,
