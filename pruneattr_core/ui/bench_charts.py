@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from pruneattr_core.benchmarks.run import Run, statistics
-from pruneattr_core.render.series import QUIET, series
+from pruneattr_core.render.series import QUIET, SERIES, Series, series
 
 _FONT = 14
 #: Dashes tell runs apart, colours methods.
@@ -47,9 +48,13 @@ def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     return figure
 
 
-def styles(methods: Sequence[str]) -> dict[str, Any]:
+def styles(methods: Sequence[str]) -> dict[str, Series]:
     """Method label -> its style, the same in every figure of the page."""
-    return {label: series(index) for index, label in enumerate(methods)}
+    # Colours return after the last; dashes and markers then go one further, so no two lines look alike.
+    return {
+        label: replace(series(i + i // len(SERIES)), colour=series(i).colour)
+        for i, label in enumerate(methods)
+    }
 
 
 def curves(

@@ -138,7 +138,7 @@ def _draw(shown: dict[str, Run]) -> None:
         "Methods", methods, selection_mode="multi", default=methods, key=f"bench_methods_{'-'.join(shown)}"
     )
     order = [label for label in methods if label in drawn] or methods
-    left, right = st.columns([1.7, 1], gap="large")
+    left, right = st.columns([1.3, 1], gap="large")
     with left:
         picked = _chart(titles, measure, methods, order, benchmark.x_title)
         if benchmark.better:

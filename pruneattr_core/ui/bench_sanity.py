@@ -154,7 +154,7 @@ def _show(ladders: dict[str, Ladder]) -> None:
         ),
     )
     st.caption(
-        "One picture, seed 0. Each map has its own colour scale (99.5 % of its values). Channels are collapsed "
+        "One picture, seed 0. Each map has its own colour scale (99.5 % of values). Channels are collapsed "
         "to the signed value of largest magnitude; maps are divided by their largest magnitude before they "
         "are compared."
     )
