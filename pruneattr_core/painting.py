@@ -21,24 +21,26 @@ Array = NDArray[np.floating[Any]]
 #: Fills of a solid; none belongs to a class.
 TEXTURES = ("plain", "stripes", "dots", "checker")
 
+_WHITE = np.full(3, 0.97, np.float32)
+
 
 @dataclass(frozen=True)
 class Ink:
     """The look of one solid.
 
     Attributes:
-        colours: (4, 3) sRGB in [0, 1]: first and last colour of the gradient, of the pattern, of the rim.
+        colours: (3, 3) sRGB in [0, 1]: first and last colour of the gradient, colour of the pattern.
         texture: one of `TEXTURES`.
         slant: direction of gradient and pattern, radians.
         pitch: length of one period of the pattern, in radii.
-        rim: width of the border, in radii.
+        outline: width of a bright rim, in radii; 0 for none.
     """
 
     colours: Array
     texture: str
     slant: float
     pitch: float
-    rim: float
+    outline: float
 
 
 def oklch(lightness: ArrayLike, chroma: ArrayLike, hue: ArrayLike) -> Array:
@@ -220,8 +222,9 @@ def solid(
     scale = np.float32(radius * size)
     colour = _fill(u, v, ink)
     colour += np.float32(0.07) * np.clip(-(u + v), -1, 1)
-    border = np.clip((away + np.float32(ink.rim)) * scale + np.float32(0.5), 0, 1)
-    blend(colour, ink.colours[3], border)
+    if ink.outline:
+        rim = np.clip((away + np.float32(ink.outline)) * scale + np.float32(0.5), 0, 1)
+        blend(colour, _WHITE, rim)
     blend(patch, np.clip(colour, 0, 1), np.clip(np.float32(0.5) - away * scale, 0, 1))
     inside = np.zeros((size, size), bool)
     inside[rows, columns] = away < 0
@@ -230,8 +233,8 @@ def solid(
 
 def _shadow(patch: Array, away: Array, offset: int) -> None:
     """Darken below and to the right; the shape's own distances, shifted by whole pixels, do."""
-    depth = np.clip(np.float32(0.6) - away[:-offset, :-offset] * np.float32(1.8), 0, 1)
-    patch[:, offset:, offset:] *= 1 - np.float32(0.34) * depth * depth
+    depth = np.clip(np.float32(0.55) - away[:-offset, :-offset] * np.float32(2.2), 0, 1)
+    patch[:, offset:, offset:] *= 1 - np.float32(0.42) * depth * depth
 
 
 def _fill(u: Array, v: Array, ink: Ink) -> Array:

@@ -58,7 +58,7 @@ _SERIES = {"train": 10_000, "test": 20_000}  # far from the seeds people look at
 def single_shapes(folder: Path | None, split: str, seed: int) -> Pool:
     """Scenes with one class shape each, of one series to train on and another to test on.
 
-    Training pictures carry noise of a random strength (standard deviation up to 0.2 of the range): networks
+    Training pictures carry noise of a random strength (standard deviation up to 0.12 of the range): networks
     trained with noise lean on whole outlines, and their input gradients show it.
     """
     count, series = COUNTS[split], _SERIES[split] + seed
@@ -67,7 +67,7 @@ def single_shapes(folder: Path | None, split: str, seed: int) -> Pool:
         images[index] = scene(index, series).image
         if split == "train":
             rng = np.random.default_rng((series, index, 2))
-            noise = rng.uniform(0, 0.2) * 255 * rng.standard_normal((128, 128, 3), dtype=np.float32)
+            noise = rng.uniform(0, 0.12) * 255 * rng.standard_normal((128, 128, 3), dtype=np.float32)
             images[index] = np.clip(images[index] + noise, 0, 255)
     name = "shape scenes with one class shape each, noise added for training only"
     return Pool(images, np.arange(count) % len(SHAPES), name)
@@ -83,7 +83,7 @@ BUNDLED = {
     ),
     "scenes-net": Bundled(
         partial(SceneNet, len(SHAPES)),
-        Recipe(stages=((2, 64), (3, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        Recipe(stages=((3, 64), (3, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         single_shapes,
     ),
 }

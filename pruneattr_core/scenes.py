@@ -124,18 +124,16 @@ def _backdrop(rng: Generator, dark: bool) -> Array:
 
 
 def _ink(rng: Generator, dark: bool) -> Ink:
-    hue = rng.uniform(0, 2 * np.pi) + np.array([0, rng.uniform(-0.7, 0.7), 0, 0])
+    hue = rng.uniform(0, 2 * np.pi) + np.array([0, rng.uniform(-0.7, 0.7), 0])
     level = rng.uniform(0.66, 0.82) if dark else rng.uniform(0.48, 0.68)
     pattern = level + rng.choice([-0.17, 0.17])
-    rim = rng.choice([level - 0.22, level + 0.2, 0.98])
-    strength = rng.uniform(0.11, 0.18, 4) * (1, 1, 1, rim < 0.9)
-    colours = oklch([level + 0.05, level - 0.06, pattern, rim], strength, hue)
+    colours = oklch([level + 0.05, level - 0.06, pattern], rng.uniform(0.11, 0.18, 3), hue)
     return Ink(
         colours,
         TEXTURES[max(0, int(rng.integers(-1, len(TEXTURES))))],
         rng.uniform(0, 2 * np.pi),
         rng.uniform(0.3, 0.55),
-        rng.uniform(0.08, 0.16),
+        0.09 if rng.random() < 0.3 else 0.0,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -113,18 +112,11 @@ def drop(x: Array, y: Array) -> Array:
 def arrow(x: Array, y: Array) -> Array:
     """An arrow that points up."""
     x = np.abs(x)
-    corners = ((0.0, -1.12), (0.95, -0.06), (0.34, -0.06), (0.34, 1.1), (0.0, 1.1))  # of the right half
-    squares = [_to_segment(x, y, *first, *last) for first, last in pairwise(corners)]
-    head = (y < -0.06) & (0.95 * (y + 1.12) > 1.06 * x)
-    shaft = (y >= -0.06) & (y < 1.1) & (x < 0.34)
-    return np.sqrt(np.minimum.reduce(squares)) * np.where(head | shaft, np.float32(-1), np.float32(1))
-
-
-def _to_segment(x: Array, y: Array, ax: float, ay: float, bx: float, by: float) -> Array:
-    """Squared distance to the segment from a to b."""
-    dx, dy = bx - ax, by - ay
-    along = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
-    return (x - ax - along * dx) ** 2 + (y - ay - along * dy) ** 2
+    shaft = box(x, y - 0.42, 0.34, 0.68, 0.06)
+    nx, ny = 0.745, -0.667  # outward normal of the flank
+    flank = nx * x + ny * (y + 1.12)
+    head = np.maximum(flank, y + 0.06)
+    return np.minimum(shaft, head)
 
 
 #: The classes, in the order of their labels.

@@ -153,12 +153,12 @@ def test_only_the_outline_depends_on_the_class(index, monkeypatch):
         monkeypatch.setattr(scenes, "_labels", lambda rng, index, count, label=label: (label,))
         pictures[label] = scene(index, seed=9)
     one, other = pictures.values()
-    both = inner(one.masks[0] & other.masks[0], 7)  # the rim is up to 6 pixels wide
+    both = inner(one.masks[0] & other.masks[0], 4)  # a bright rim is up to 3 pixels wide
     assert both.any()
     np.testing.assert_array_equal(one.image[both], other.image[both])
     rows, columns = np.nonzero(one.masks[0] | other.masks[0])
     far = np.ones((128, 128), bool)
-    far[max(0, rows.min() - 20) : rows.max() + 21, max(0, columns.min() - 20) : columns.max() + 21] = False
+    far[max(0, rows.min() - 12) : rows.max() + 13, max(0, columns.min() - 12) : columns.max() + 13] = False
     np.testing.assert_array_equal(one.image[far], other.image[far])
 
 
