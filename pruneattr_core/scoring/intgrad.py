@@ -29,7 +29,7 @@ from pruneattr_core.values import Contributions
 Rule = Literal["gauss", "uniform"]
 Progress = Callable[[int, int], None]
 
-#: Gauss-Legendre nodes; they reach the completeness of the papers' 50 uniform steps (see perf/intgrad.py).
+#: Gauss-Legendre nodes; about as complete as the papers' 50 uniform steps (measured by perf/intgrad.py).
 NODES = 8
 #: Steps of the papers' uniform rule.
 UNIFORM_STEPS = 50
@@ -176,7 +176,7 @@ def _integrate(brancher: Brancher, call: int, target: int, alphas: np.ndarray, w
 def intgrad(model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int = 50) -> Contributions:
     """|NeuronIntGrad| of a checked batch by Gauss-Legendre, as accurate as `steps` uniform steps.
 
-    ceil(sqrt(steps)) nodes serve: 8 for the papers' 50, whose completeness they reach or beat.
+    ceil(sqrt(steps)) nodes serve: 8 for the papers' 50, whose completeness they about reach (perf/intgrad.py).
     """
     return absolute(intgrad_signed(model, inputs, target, math.isqrt(max(steps - 1, 0)) + 1), "intgrad")
 

@@ -21,7 +21,7 @@ from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.cli import main
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
-from pruneattr_core.paths.calibrate import PERCENT_GRID
+from pruneattr_core.paths.calibrate import PRUNING_STEPS
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_all_computes_every_run_and_says_what_it_found(small, tmp_path, capsys):
     assert pixels.values.shape == (2, 2, 10, 2)
     assert np.isfinite(pixels.values).all()
     assert not pixels.samples  # only pictures that are ours travel
-    assert read_run(tmp_path / "calibrate").values.shape == (1, 2, len(PERCENT_GRID), 2)
+    assert read_run(tmp_path / "calibrate").values.shape == (1, 2, len(PRUNING_STEPS), 2)
     assert read_run(tmp_path / "sanity").plan.protocol["sd"] == 0.01
 
 

@@ -1,0 +1,208 @@
+"""The entries of the table of methods that the papers define: PruneGrad, its siblings and RectGrad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from pruneattr_core.attribution import input_level, support
+from pruneattr_core.attribution.method import Method
+from pruneattr_core.attribution.options import ASCENT, LAYER, MODE, SPARSITY, STEPS, TIES, Option
+from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
+from pruneattr_core.attribution.prunepgd import PrunePGD
+from pruneattr_core.attribution.rectgrad import rectgrad
+from pruneattr_core.scoring import METHODS as SCORERS
+
+_CONTRIBUTION = Option("choice", "taylor", choices=tuple(SCORERS), note="How neurons are ranked.")
+_PG2 = (
+    "Khakzar et al. 2020, Improving Feature Attribution through Input-specific Network "
+    "Pruning, arXiv 1911.11081v2"
+)
+_SCP = "Khakzar et al. 2021, Neural Response Interpretation through the Lens of Critical Pathways, CVPR"
+
+
+def _prunegrad(model: nn.Module, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
+    return PruneGrad(model).attribute(inputs, target, **options)
+
+
+def _neuron_intgrad(model: nn.Module, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
+    return PruneGrad(model).attribute(inputs, target, contribution="intgrad", **options)
+
+
+def _prunepgd(model: nn.Module, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
+    return PrunePGD(model).attribute(inputs, target, **options)
+
+
+OURS: dict[str, Method] = {
+    "prunegrad": Method(
+        title="PruneGrad",
+        family="ours",
+        source="PruneAttr",
+        citation=f"{_PG2}; mode freeze: {_SCP}",
+        signed=True,
+        channels=True,
+        passes=2,
+        compute=_prunegrad,
+        options={
+            "sparsity": SPARSITY,
+            "output_change": Option(
+                "float",
+                None,
+                0.0,
+                note="Replaces sparsity: prune until the output changes by more than this.",
+            ),
+            "mode": MODE,
+            "contribution": _CONTRIBUTION,
+            "ties": TIES,
+        },
+        cost_of=lambda side, options: 2 if options["output_change"] is None else 35,
+        memory=2.0,
+        note=(
+            "Claims: the gradient through the neurons that matter for this answer. Known against it: a "
+            "gradient is "
+            "a local statement, and how many neurons to remove is a choice that changes the map."
+        ),
+    ),
+    "prunepgd": Method(
+        title="PrunePGD",
+        family="ours",
+        source="PruneAttr",
+        citation=f"{_PG2}, eq. 4",
+        signed=True,
+        channels=True,
+        passes=21,
+        compute=_prunepgd,
+        options={"sparsity": SPARSITY, **ASCENT, "contribution": _CONTRIBUTION, "ties": TIES},
+        cost_of=lambda side, options: 1 + options["steps"],
+        note=(
+            "Claims: the small change of the picture that the pruned network's answer likes most. Known "
+            "against it: "
+            "it is an adversarial direction, so it may be fine-grained and off the data (PG1 discusses both)."
+        ),
+    ),
+    "prunegrad_mid": Method(
+        title="PruneGrad-Mid",
+        family="ours",
+        source="PruneAttr",
+        citation=f"{_PG2}, eq. 5 and section 4.7",
+        signed=False,
+        channels=False,
+        passes=2,
+        compute=prunegrad_mid,
+        supports=support.spatial_activation,
+        options={
+            "layer": LAYER,
+            "sparsity": SPARSITY,
+            "mode": MODE,
+            "contribution": _CONTRIBUTION,
+            "ties": TIES,
+        },
+        memory=2.0,
+        note=(
+            "Claims: where, at a late layer, the pruned network is sensitive. Known against it: as coarse "
+            "as the "
+            "layer, and upsampling assumes that positions stay where they were."
+        ),
+    ),
+    "neuron_intgrad": Method(
+        title="NeuronIntGrad-guided gradient",
+        family="ours",
+        source="PruneAttr",
+        citation=f"{_SCP}, eq. 4",
+        signed=True,
+        channels=True,
+        passes=60,
+        compute=_neuron_intgrad,
+        options={"sparsity": SPARSITY, "mode": MODE, "ties": TIES},
+        memory=2.0,
+        note=(
+            "Claims: as PruneGrad, with neurons ranked by an integral that is complete layer by layer. "
+            "Known against "
+            "it: many passes, and the integral scales a whole layer along inputs the network never sees."
+        ),
+    ),
+    "active_subnet": Method(
+        title="Active subnet",
+        family="ours",
+        source="PruneAttr",
+        citation=f'{_PG2}, "PrunePGD 50*"',
+        signed=True,
+        channels=True,
+        passes=21,
+        compute=input_level.active_subnet,
+        options={
+            "attribution": Option(
+                "choice",
+                "pgd",
+                choices=("pgd", "gradient"),
+                note="Perturbation of the input, or the gradient.",
+            ),
+            **ASCENT,
+        },
+        cost_of=lambda side, options: 1 + (options["steps"] if options["attribution"] == "pgd" else 1),
+        note=(
+            "The control of the papers: only neurons that are 0 anyway are removed. With ReLU its "
+            "gradient is the "
+            "plain gradient; with smooth activations hardly anything is removed."
+        ),
+    ),
+    "input_mct": Method(
+        title="InputMCT",
+        family="ours",
+        source="Captum",
+        citation=f"{_PG2}, input-level control",
+        signed=False,
+        channels=True,
+        passes=1,
+        compute=input_level.input_mct,
+        note=(
+            "Claims: the contribution of input values as if they were neurons. Known against it: 0 "
+            "wherever the "
+            "normalised input is 0, the mean colour, whatever the network does there."
+        ),
+    ),
+    "input_intgrad": Method(
+        title="InputIntGrad",
+        family="ours",
+        source="Captum",
+        citation=f"{_SCP}, input-level control; Sundararajan et al. 2017, Axiomatic Attribution, ICML",
+        signed=False,
+        channels=True,
+        passes=50,
+        compute=input_level.input_intgrad,
+        options={"steps": STEPS},
+        cost_of=lambda side, options: options["steps"],
+        memory=2.0,
+        note="The magnitude of integrated gradients from a zero input; says what that baseline lets it say.",
+    ),
+    "rectgrad": Method(
+        title="RectGrad",
+        family="gradient",
+        source="PruneAttr",
+        citation="Kim et al. 2019, Why are Saliency Maps Noisy? ICCV Workshops, arXiv 1902.04893",
+        signed=True,
+        channels=True,
+        passes=1,
+        compute=rectgrad,
+        supports=support.only_relu,
+        options={
+            "percentile": Option(
+                "float", 0.98, 0.0, 1.0, note="Share of each layer's gradients that is stopped."
+            ),
+            "criterion": Option(
+                "choice",
+                "signed",
+                choices=("signed", "absolute"),
+                note="Compare activation times gradient, or its magnitude.",
+            ),
+        },
+        note=(
+            "Claims: less noise by stopping gradients through unimportant units layer by layer. Known "
+            "against it: the "
+            "result is the gradient of no function, and high percentiles favour strong edges (PG2 "
+            "compares it)."
+        ),
+    ),
+}
