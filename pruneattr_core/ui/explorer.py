@@ -161,6 +161,7 @@ def _scrub(chosen: shell.Selection, question: Question, sweep: Explained, look: 
     st.session_state["at"] = st.session_state["_start"]["at"] = at
     publish(FIELDS)
     _numbers(chosen, question, sweep, level)
+    _explain_early_change(sweep)
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     _take_away(chosen, question, sweep, look, photo, level)
 
@@ -211,6 +212,16 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
             border=True,
         )
         st.metric(f"Answer{where}", classes[int(sweep.prediction[level])], border=True)
+
+
+def _explain_early_change(sweep: Explained) -> None:
+    """Say why the answer can change while no map does (SqueezeNet ends in a ReLU over its classes)."""
+    change = float(sweep.change[nearest(sweep.sparsity.tolist(), sweep.quiet)])
+    if change > 0.01:
+        st.caption(
+            f"Removing the {sweep.quiet:.0%} of neurons that contribute nothing to this class already "
+            f"changes its probability by {change:.0%}: some of them carry the scores of other classes."
+        )
 
 
 def _take_away(
