@@ -146,7 +146,7 @@ function showLevel(state) {
     const node = document.createElement(role ? 'strong' : 'span');
     node.className = role; node.textContent = text;
     return node;
-  }), ...(now.peak === 0 ? [Object.assign(document.createElement('em'), {textContent: ' The map is zero: no neuron that is left connects the picture to this answer.'})] : []));
+  }), ...(now.peak === 0 ? [Object.assign(document.createElement('span'), {textContent: ' The map is zero: no neuron that is left connects the picture to this answer.'})] : []));
   const text = words.map(([part]) => part).join('');
   const slider = root.querySelector('.slider');
   slider.setAttribute('aria-valuetext', text);

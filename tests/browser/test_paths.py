@@ -39,7 +39,7 @@ def test_overlap_is_on_screen_before_any_click(
     opened(page, f"{app_url}/paths?{FAST}", settled)
     drawn(page, 2)
     expect(
-        page.get_by_role("img", name=re.compile("Jaccard overlap: NeuronMCT and Random 0"))
+        page.get_by_role("figure", name=re.compile("Jaccard overlap: NeuronMCT and Random 0"))
     ).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     page.screenshot(path=artefacts / "paths-agreement.png")
