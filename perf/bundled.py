@@ -1,6 +1,6 @@
 """Measure the bundled networks: how often they are right, and whether their maps point at the shape.
 
-python perf/bundled.py [--pictures 200] [--data ../shared/data] [--sparsity 0.9] [--threads 1].
+PYTHONPATH=. python perf/bundled.py [--pictures 200] [--data ../shared/data] [--sparsity 0.9] [--mode zero].
 Bars of the project: ResNet-8 >= 85 % right, scenes network >= 97 % right, and the maximum of its PruneGrad
 map inside the shape for >= 90 % of the pictures it has right. Scenes are of a series nobody trained on.
 """
