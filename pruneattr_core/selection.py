@@ -65,6 +65,7 @@ def _bins(row: Tensor) -> Tensor:
         bins = (row.view(torch.int64) >> 48).to(torch.int32)
     else:
         bins = row.view(torch.int32) >> 16
+    bins &= _BINS - 1  # without the sign, which -0.0 has
     if row.shape[0] > 1:
         bins += torch.arange(row.shape[0], dtype=torch.int32, device=row.device).unsqueeze(1) * _BINS
     return bins

@@ -27,6 +27,7 @@ def scores(dtype: torch.dtype = torch.float64, seed: int = 0) -> list[torch.Tens
         for layer, scale in zip(layers, (1, 1e-20, 1e20), strict=True)
     ]
     layers[2][..., 0] = 0.3
+    layers[1][:, :5] = -0.0
     layers = [layer.to(dtype) for layer in layers]
     layers[0] = layers[0].contiguous(memory_format=torch.channels_last)
     return layers
