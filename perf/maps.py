@@ -1,6 +1,7 @@
 """Time PruneGrad on ResNet-50 against plain PyTorch passes of the same model, in one run.
 
-PYTHONPATH=. python perf/maps.py [--repeats 7] [--threads 2] [--device cpu]. Random weights: time does not depend on them.
+PYTHONPATH=. python perf/maps.py [--repeats 7] [--threads 2] [--device cpu]. Random weights: time does not
+depend on them.
 Prints medians and ratios; bars of the project: zero <= 1.0, freeze <= 0.7, sweep <= 0.6.
 """
 

@@ -4,7 +4,7 @@ Prints: time from opening the page to the first map (server just started, and se
 input event of the slider to the first animation frame in which the map's pixels have changed, for a mouse
 drag and for the keyboard; with the number of websocket frames and requests the page sent meanwhile.
 
-    python perf/scrubber_latency.py [--address "/?model=..."]
+    PYTHONPATH=. python perf/scrubber_latency.py [--address "/?model=..."]
 """
 
 from __future__ import annotations
@@ -23,30 +23,29 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Installed on the slider: stamps each input event, and the first frame whose map differs from the one before.
+# Installed on the slider: looks at the map in every frame. A change counts from the oldest input event since
+# the frame before, or, when no event came since, from the last one. Events that stay on their level change
+# nothing and do not count.
 PROBE = """slider => {
   const canvas = slider.getRootNode().querySelector('[data-panel=map]'), context = canvas.getContext('2d');
-  const pixels = () => context.getImageData(0, 0, canvas.width, canvas.height).data;
-  const sum = data => { let s = 0; for (const value of data) s = (s * 31 + value) | 0; return s; };
-  let before = sum(pixels());
+  const sum = () => {
+    let s = 0;
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+    for (const value of pixels) s = (s * 31 + value) | 0;
+    return s;
+  };
+  let before = sum(), oldest = null, last = 0;
   window.latencies = [];
-  slider.addEventListener('input', event => {
-    const start = event.timeStamp, old = before;
-    let frames = 0;
-    const look = () => {
-      const now = performance.now(), after = sum(pixels());
-      if (after !== old) { window.latencies.push(now - start); before = after; }
-      else if (++frames < 30) requestAnimationFrame(look);
-    };
+  const note = event => { last = event.timeStamp; oldest ??= last; };
+  slider.addEventListener('input', note);
+  slider.addEventListener('keydown', note);
+  const look = () => {
+    const now = performance.now(), after = sum();
+    if (after !== before) window.latencies.push(now - (oldest ?? last));
+    before = after; oldest = null;
     requestAnimationFrame(look);
-  });
-  slider.addEventListener('keydown', event => {
-    const start = event.timeStamp, old = before;
-    requestAnimationFrame(() => {
-      const now = performance.now(), after = sum(pixels());
-      if (after !== old) { window.latencies.push(now - start); before = after; }
-    });
-  });
+  };
+  requestAnimationFrame(look);
 }"""
 
 
@@ -139,6 +138,8 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             traffic = Traffic(page)
             warm = first_map(page, url + arguments.address)
+            # The stored first screen gives way to the computed one, which has the numbers below it.
+            page.get_by_test_id("stMetric").first.wait_for(timeout=300_000)
             page.wait_for_timeout(1500)
             levels = page.locator(".track .dot").count()
             page.get_by_role("slider", name="Sparsity").evaluate(PROBE)
