@@ -176,7 +176,7 @@ def _integrate(brancher: Brancher, call: int, target: int, alphas: np.ndarray, w
 def intgrad(model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int = 50) -> Contributions:
     """|NeuronIntGrad| of a checked batch by Gauss-Legendre, as accurate as `steps` uniform steps.
 
-    ceil(sqrt(steps)) nodes serve: 8 for the papers' 50, whose completeness they about reach (perf/intgrad.py).
+    ceil(sqrt(steps)) nodes serve: 8 for the papers' 50, about as complete (measured by perf/intgrad.py).
     """
     return absolute(intgrad_signed(model, inputs, target, math.isqrt(max(steps - 1, 0)) + 1), "intgrad")
 
