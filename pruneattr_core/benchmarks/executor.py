@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.maps import method_from, supported
 from pruneattr_core.benchmarks.plan import Plan
-from pruneattr_core.benchmarks.protocols import BENCHMARKS, protocol_of
+from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, read_run, write_run
 from pruneattr_core.benchmarks.samples import samples_of
-from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
+from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.runtime import provenance
 from pruneattr_core.scoring import METHODS as SCORERS
@@ -51,7 +51,7 @@ def plan_run(
         methods: see `method_from`; for "calibrate" the contributions.
         n: pictures; all when there are fewer.
         seed: of the choice of pictures, of random weights, ties and noise.
-        choices: see `protocol_of`.
+        choices: see `Benchmark.protocol`.
         chunk: pictures of one cell.
 
     Raises:
@@ -61,8 +61,8 @@ def plan_run(
     if benchmark not in BENCHMARKS:
         raise InputError(f"Expected a benchmark in {', '.join(BENCHMARKS)}, got {benchmark!r}.")
     opened = open_source(source)
-    protocol = protocol_of(benchmark, choices or {}, seed)
-    indices = chosen(opened.data, n, seed)
+    protocol = BENCHMARKS[benchmark].protocol(choices or {}, seed)
+    indices, names = BENCHMARKS[benchmark].subjects(opened, protocol, n, seed)
     if benchmark == "calibrate":
         unknown = sorted(set(methods) - set(SCORERS))
         if unknown:
@@ -70,7 +70,7 @@ def plan_run(
         named = [{"id": name, "label": f"Contribution {name}", "options": {}} for name in methods]
     else:
         named = [method_from(text) for text in methods]
-        reasons = supported(opened.model, opened.inputs(indices[:1]), named)
+        reasons = supported(opened.model, opened.inputs([0]), named)
         if reasons:
             raise ModelError("; ".join(f"{label}: {reason}" for label, reason in reasons.items()))
     if not named or len({method["label"] for method in named}) != len(named):
@@ -95,7 +95,7 @@ def plan_run(
             "seed": seed,
             "labelled": all(opened.labels(i) for i in indices),
             "indices": indices,
-            "names": [opened.data[i].name for i in indices],
+            "names": names,
         },
         chunk=max(1, chunk),
         versions=provenance(opened.device) | {"threads": str(torch.get_num_threads())},

@@ -16,6 +16,9 @@ from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.errors import InputError
 from pruneattr_core.scoring import METHODS as SCORERS
 
+#: Arguments that are choices of a protocol.
+_CHOICES = ("fill", "ties", "order_by", "variant", "collapse")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `bench`."""
@@ -37,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chunk", type=int, default=4, help="pictures of one cell (default 4)")
     parser.add_argument("--fill", help="pixels: what replaces a pixel (mean, blur, noisy_linear)")
     parser.add_argument("--ties", help="pixels: raster or random")
+    parser.add_argument("--order-by", help="pixels: what a map is sorted by (value, magnitude)")
     parser.add_argument("--variant", help="sanity: text (sd 0.01) or released (sd 0.1)")
     parser.add_argument("--collapse", help="from channels to one map: signed_max, abs_sum, sum")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
@@ -61,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _one(arguments: argparse.Namespace, name: str, out: Path) -> None:
-    given = {choice: getattr(arguments, choice) for choice in ("fill", "ties", "variant", "collapse")}
+    given = {choice: getattr(arguments, choice) for choice in _CHOICES}
     choices = {choice: value for choice, value in given.items() if value is not None}
     if arguments.benchmark == "all":
         choices = {choice: value for choice, value in choices.items() if choice in BENCHMARKS[name].choices}

@@ -162,7 +162,7 @@ def test_localisation_counts_right_pictures_only_and_crops_masks_like_pictures(s
 
 def test_the_grid_game_finds_its_picture_when_the_map_is_made_for_it(small, monkeypatch):
     """An oracle that marks one known cell wins exactly when the picture lies there."""
-    from pruneattr_core.benchmarks import protocols
+    from pruneattr_core.benchmarks.protocols import localisation as protocols
 
     plan = plan_run("localise", small, ["random"], n=6, chunk=6)
     opened = open_source(small)
@@ -175,7 +175,7 @@ def test_the_grid_game_finds_its_picture_when_the_map_is_made_for_it(small, monk
         return values
 
     monkeypatch.setattr(protocols, "maps_of", upper_left)
-    cell = protocols.BENCHMARKS["localise"].cell(opened, plan, 0, slice(0, 6))
+    cell = protocols.LOCALISATION.cell(opened, plan, 0, slice(0, 6))
     assert cell[-1, 0].tolist() == [1, 0, 0, 0, 1, 0]
 
 

@@ -1,0 +1,16 @@
+"""The benchmarks as a table; each file holds one, with every free choice in words or numbers."""
+
+from pruneattr_core.benchmarks.protocols.calibration import CALIBRATION
+from pruneattr_core.benchmarks.protocols.kind import Benchmark
+from pruneattr_core.benchmarks.protocols.localisation import LOCALISATION
+from pruneattr_core.benchmarks.protocols.randomisation import SANITY
+from pruneattr_core.benchmarks.protocols.removal import PIXELS
+
+__all__ = ["BENCHMARKS", "Benchmark"]
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "calibrate": CALIBRATION,
+    "sanity": SANITY,
+    "pixels": PIXELS,
+    "localise": LOCALISATION,
+}

@@ -1,0 +1,99 @@
+"""Localisation: maps against masks (AP section 4), and the grid pointing game where there are none.
+
+The text and AP's released code agree: ROC-AUC and point accuracy over (picture, class) pairs that the network
+predicts. Here the class is the predicted one, and a picture counts where that is among its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from pruneattr_core.benchmarks import localisation
+from pruneattr_core.benchmarks.maps import maps_of
+from pruneattr_core.benchmarks.plan import Plan
+from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, pictures
+from pruneattr_core.benchmarks.sources import Opened
+from pruneattr_core.errors import InputError
+
+#: Rows and columns of the grid pointing game.
+GRID = 2
+
+
+def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    masks = ("roc_auc", "point_accuracy", "mass_inside") if opened.mask(0) is not None else ()
+    height, width = opened.card.size
+    try:
+        with torch.no_grad():
+            opened.model(torch.zeros(1, 3, GRID * height, GRID * width, device=opened.device))
+        grid: tuple[str, ...] = ("grid_share",)
+    except (RuntimeError, AssertionError, ValueError):  # networks of one input size cannot see a grid
+        grid = ()
+    if not masks and not grid:
+        raise InputError(f"{opened.data.title} has no masks and {opened.card.title} takes one size only.")
+    return (*masks, *grid), ("all",)
+
+
+def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
+    indices = plan.data["indices"][part]
+    inputs, target = pictures(opened, plan, part)
+    values = np.full((len(plan.measures), 1, len(inputs)), np.nan)
+    known = [opened.labels(i) for i in indices]
+    right = [not labels or int(target[k]) in labels for k, labels in enumerate(known)]
+    how, chosen = plan.protocol["collapse"], plan.methods[method]
+    with_mask = [name for name in plan.measures if name != "grid_share"]
+    if with_mask:
+        maps = maps_of(opened.model, inputs, target, chosen, how).cpu()
+        for k, index in enumerate(indices):
+            mask = opened.mask(index)
+            for place, measure in enumerate(with_mask):
+                if right[k] and mask is not None and bool(torch.isfinite(maps[k]).all()):
+                    values[place, 0, k] = getattr(localisation, measure)(maps[k], mask)
+    if "grid_share" in plan.measures:
+        for k in range(len(indices)):
+            if right[k]:
+                values[-1, 0, k] = _grid_share(opened, plan, chosen, part.start + k)
+    return values
+
+
+def _grid_share(opened: Opened, plan: Plan, method: Mapping[str, Any], number: int) -> float:
+    """The picture among the next ones of other predicted classes; its cell turns with its number."""
+    classes = opened.predictions(tuple(plan.data["indices"]))
+    partners, seen = [number], {classes[number]}
+    for step in range(1, plan.n):
+        other = (number + step) % plan.n
+        if classes[other] not in seen and len(partners) < GRID * GRID:
+            partners.append(other)
+            seen.add(classes[other])
+    if len(partners) < GRID * GRID:
+        return localisation.UNDEFINED
+    cell = number % (GRID * GRID)
+    order = partners[1 : cell + 1] + partners[:1] + partners[cell + 1 :]
+    images = opened.inputs([plan.data["indices"][i] for i in order])
+    picture = localisation.compose_grid(images, GRID)[None]
+    target = torch.tensor([classes[number]], device=images.device)
+    values = maps_of(opened.model, picture, target, method, plan.protocol["collapse"])[0].cpu()
+    if not bool(torch.isfinite(values).all()):
+        return localisation.UNDEFINED
+    return localisation.grid_share(values, GRID, GRID, cell)
+
+
+LOCALISATION = Benchmark(
+    title="Localisation",
+    source="AP section 4; grid pointing game: Böhle et al. 2021",
+    x_title="",
+    better="higher",
+    choices={"collapse": "abs_sum"},
+    allowed={"collapse": ("signed_max", "abs_sum", "sum")},
+    fixed={
+        "target": PREDICTED,
+        "counted": "pictures whose predicted class is among their labels; all where labels are unknown",
+        "mask": "resized and cropped as the picture, kept above one half; empty and full ones left out",
+        "grid": "2x2: the picture and the next three of other predicted classes; cell: number modulo 4",
+    },
+    layout=_layout,
+    cell=_cell,
+)
