@@ -42,17 +42,18 @@ class ResNet8(nn.Module):
 
     Args:
         classes: number of logits.
+        width: channels of the stem, 64 in the papers; the blocks have as many, twice and four times as many.
     """
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, width: int = 64) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
-        self.layer1 = nn.Sequential(BasicBlock(64, 64))
-        self.layer2 = nn.Sequential(BasicBlock(64, 128, 2))
-        self.layer3 = nn.Sequential(BasicBlock(128, 256, 2))
-        self.linear = nn.Linear(256, classes)
+        self.layer1 = nn.Sequential(BasicBlock(width, width))
+        self.layer2 = nn.Sequential(BasicBlock(width, 2 * width, 2))
+        self.layer3 = nn.Sequential(BasicBlock(2 * width, 4 * width, 2))
+        self.linear = nn.Linear(4 * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) normalised -> (B, classes) logits; any H, W >= 4."""
