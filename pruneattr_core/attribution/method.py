@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.options import Option, checked
 from pruneattr_core.attribution.support import any_network
 
+#: What a forward-and-backward pass costs in forward passes, roughly.
+FORWARDS_PER_PASS = 3
+
 Completeness = Literal["difference", "logit"]
 
 
@@ -33,6 +36,7 @@ class Method:
         supports: (model, inputs or None) -> None, or the sentence that says why it does not fit.
         options: what `explain` takes by keyword.
         cost_of: (side in pixels, options) -> passes, where they depend on options.
+        backward: whether its passes go back; those that do not cost a third.
         memory: peak memory of one input in units of one plain forward-and-backward pass.
         completeness: what the map's values sum to: "difference" is logit(x) - logit(baseline), "logit"
             the logit itself; None promises nothing.
@@ -52,6 +56,7 @@ class Method:
     supports: Callable[..., str | None] = any_network
     options: Mapping[str, Option] = field(default_factory=dict)
     cost_of: Callable[[int, Mapping[str, Any]], float] | None = None
+    backward: bool = True
     memory: float = 1.0
     completeness: Completeness | None = None
     needs_lock: bool = False
@@ -60,6 +65,10 @@ class Method:
         """Forward-and-backward passes for one picture of `side` pixels with these options."""
         settings = checked(self.title, self.options, options)
         return float(self.passes) if self.cost_of is None else float(self.cost_of(side, settings))
+
+    def forwards(self, side: int = 224, **options: Any) -> float:
+        """Forward passes alone, for one picture of `side` pixels with these options."""
+        return self.cost(side, **options) * (1 if self.backward else FORWARDS_PER_PASS)
 
 
 def run(

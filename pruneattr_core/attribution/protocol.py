@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.attribution.calls import calls_of
 from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.method import run
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.attribution.table import METHODS
+from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import bytes_each
@@ -22,7 +24,12 @@ from pruneattr_core.values import Attribution
 
 
 def explain(
-    model: nn.Module, inputs: Tensor, target: Target = None, method: str = "prunegrad", **options: Any
+    model: nn.Module,
+    inputs: Tensor,
+    target: Target = None,
+    method: str = "prunegrad",
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Attribution:
     """The map of one method, the same way for all of them.
 
@@ -34,6 +41,8 @@ def explain(
         inputs: normalised batch (B, C, H, W).
         target: None for the predicted classes; int, list or tensor as in Captum.
         method: a key of `METHODS`.
+        progress: called at every activation call of every pass with the share done, in [0, 1] and never
+            falling (an estimate until the end); may raise `Cancelled`, which leaves no trace either.
         **options: those of the method, see `METHODS[method].options`.
 
     Returns:
@@ -44,6 +53,7 @@ def explain(
         InputError: an unknown method or option, a value out of range, inputs the model cannot take.
         TargetError: a target out of range.
         ModelError: training mode, no activations, or a network that the method does not fit.
+        Cancelled: `progress` raised it.
 
     Example:
         >>> values = explain(model, inputs, method="integrated_gradients", steps=20).values  # doctest: +SKIP
@@ -60,11 +70,17 @@ def explain(
     if reason:
         raise ModelError(f"{entry.title} does not fit this network: {reason}")
     values, targets = [], []
-    for part in chunks(len(batch), int(entry.memory * bytes_each(batch)), batch):
-        own = _targets(model, batch[part], None if chosen is None else chosen[part])
-        values.append(run(entry, model, batch[part], own, settings))
-        targets.append(own)
+    passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:]), **options) + 1
+    with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
+        for part in chunks(len(batch), int(entry.memory * bytes_each(batch)), batch):
+            own = _targets(model, batch[part], None if chosen is None else chosen[part])
+            values.append(run(entry, model, batch[part], own, settings))
+            targets.append(own)
     return Attribution(torch.cat(values), torch.cat(targets), method, settings)
+
+
+def _activation_calls(model: nn.Module, inputs: Tensor) -> int:
+    return sum(call.activation for call in calls_of(model, inputs))
 
 
 def _targets(model: nn.Module, inputs: Tensor, target: Tensor | None) -> Tensor:

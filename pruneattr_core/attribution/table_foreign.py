@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pruneattr_core.attribution import captum_methods, lrp, noise, support
-from pruneattr_core.attribution.method import Method
+from pruneattr_core.attribution.method import FORWARDS_PER_PASS, Method
 from pruneattr_core.attribution.options import BASELINE, LAYER, SEED, STEPS, Option
 from pruneattr_core.attribution.rap import rap
 
@@ -24,10 +24,10 @@ _EDGES = (
 
 
 def _windows(side: int, options: Mapping[str, Any]) -> float:
-    """Forward passes only, which are about a third of a forward-and-backward pass."""
+    """In units of forward-and-backward passes, though nothing goes back."""
     window = options["window"] or max(1, side // 8)
     stride = options["stride"] or max(1, window // 2)
-    return (-(-max(0, side - window) // stride) + 1) ** 2 / 3
+    return (-(-max(0, side - window) // stride) + 1) ** 2 / FORWARDS_PER_PASS
 
 
 FOREIGN: dict[str, Method] = {
@@ -215,6 +215,7 @@ FOREIGN: dict[str, Method] = {
             "baseline": BASELINE,
         },
         cost_of=_windows,
+        backward=False,
         note=(
             "Claims: what the logit loses without a region. Known against it: a grey square is a thing "
             "the network "

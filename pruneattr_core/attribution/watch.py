@@ -1,0 +1,56 @@
+"""Progress of any method, and a way to stop it: every activation call of every pass is counted.
+
+What computes a map may be ours, Captum's or Zennit's; what they have in common is that they run the network.
+A thread-local mode sees each activation call on the way, so nothing has to be told to the methods, and
+stopping acts within one layer of one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from pruneattr_core import tape
+
+#: Takes the share of the work that is done, in [0, 1]; may raise `errors.Cancelled` to stop it.
+Progress = Callable[[float], None]
+
+
+class _Count(TorchFunctionMode):
+    def __init__(self, progress: Progress, expected: float) -> None:
+        super().__init__()
+        self.progress, self.expected, self.seen = progress, max(1.0, expected), 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in tape.ACTIVATIONS and args and isinstance(args[0], Tensor):
+            self.seen += len(args[0])
+            self.progress(share_done(self.seen / self.expected))
+        return func(*args, **(kwargs or {}))
+
+
+def share_done(ratio: float) -> float:
+    """Share of the work done, from what was seen relative to what was expected; below 1 however much comes."""
+    return 0.9 * ratio if ratio <= 1 else 1 - 0.1 / ratio
+
+
+@contextmanager
+def watched(progress: Progress | None, expected: float) -> Iterator[None]:
+    """Report every activation call of this thread while inside.
+
+    Args:
+        progress: called with a share that never falls, and with 1 at the end; may raise to stop. None for
+            nobody who wants to know.
+        expected: activation calls times inputs of one pass, times passes.
+    """
+    if progress is None:
+        yield
+        return
+    with _Count(progress, expected):
+        yield
+    progress(1.0)
