@@ -24,9 +24,10 @@ def rap(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     3. The surplus that this makes is taken off uniformly from all units that received relevance, which
        keeps the sum and turns the least influential units negative.
 
-    ReLU passes relevance on, pooling by share. The bias takes none, as in the authors' released code; that
-    code treats negative relevance in convolutions by another rule than in linear layers, here both follow
-    the rule above.
+    ReLU passes relevance on, pooling by share. The bias takes none, as in the authors' released code. That
+    code differs in three places: it treats negative relevance in convolutions by another rule than in linear
+    layers, shifts positive and negative inputs apart, and ends with the box rule at the picture; here every
+    layer follows the rule above.
 
     Returns:
         Of the shape of the inputs, in logit units.

@@ -50,7 +50,8 @@ METHODS: dict[str, Method] = {
         family="gradient",
         source="Captum",
         citation=(
-            "Smilkov et al. 2017, SmoothGrad, arXiv 1706.03825; VarGrad: Adebayo et al. 2018, ICLR Workshop"
+            "Smilkov et al. 2017, SmoothGrad, arXiv 1706.03825; VarGrad: Adebayo et al. 2018, Local "
+            "Explanation Methods Lack Sensitivity to Parameter Values, ICLR Workshop"
         ),
         signed=True,
         channels=True,
@@ -71,9 +72,8 @@ METHODS: dict[str, Method] = {
         cost_of=_noise_cost,
         note=(
             "Claims: less visual noise by averaging over neighbours of the picture. Known against it: the "
-            "answer is "
-            "about the neighbours, and the width of the noise is a choice; squares lose the sign (Hooker "
-            "et al. 2019)."
+            "answer is about the neighbours, and the width of the noise is a choice; VarGrad does not depend "
+            "on the gradient itself, only on how it varies (Seo et al. 2018, arXiv 1806.03000)."
         ),
     ),
     "random": Method(

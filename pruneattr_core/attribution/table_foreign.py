@@ -12,15 +12,11 @@ from pruneattr_core.attribution.rap import rap
 
 _BACH = "Bach et al. 2015, On Pixel-Wise Explanations by Layer-Wise Relevance Propagation, PLoS ONE"
 _SIXT = (
-    "Known against it: backward passes that keep only positive parts converge to a map that hardly "
-    "depends on "
-    "the later layers or the class (Sixt et al. 2020, When Explanations Lie, ICML)."
+    "Known against it: backward passes that keep only positive parts hardly depend on the later layers, and "
+    "so on the class (Sixt et al. 2020, When Explanations Lie, ICML)."
 )
-_EDGES = (
-    "Known against it: it nearly reconstructs the picture (Nie et al. 2018, ICML) and hardly changes when "
-    "the "
-    "weights are randomised (Adebayo et al. 2018, NeurIPS)."
-)
+_RECOVERS = "Known against it: it recovers the picture more than the decision (Nie et al. 2018, ICML)"
+_EDGES = f"{_RECOVERS} and hardly changes when the weights are randomised (Adebayo et al. 2018, NeurIPS)."
 
 
 def _windows(side: int, options: Mapping[str, Any]) -> float:
@@ -92,8 +88,7 @@ FOREIGN: dict[str, Method] = {
         completeness="difference",
         note=(
             "Claims: shares that sum to the difference from the baseline. Known against it: the baseline "
-            "decides "
-            "(Sturmfels et al. 2020, Distill), and the path crosses inputs that are no pictures."
+            "decides (Sturmfels et al. 2020, Distill), and the path crosses inputs that are no pictures."
         ),
     ),
     "guided_backprop": Method(
@@ -118,7 +113,7 @@ FOREIGN: dict[str, Method] = {
         passes=2,
         compute=captum_methods.deconvolution,
         supports=support.only_relu,
-        note=f"Claims: the pattern that a network run backwards would draw. {_EDGES} {_SIXT}",
+        note=f"Claims: the pattern that a network run backwards would draw. {_RECOVERS}. {_SIXT}",
     ),
     "gradcam": Method(
         title="Grad-CAM",
@@ -193,9 +188,9 @@ FOREIGN: dict[str, Method] = {
         },
         cost_of=lambda side, options: options["samples"],
         note=(
-            "Claims: integrated gradients by random points (Captum's formula, with a random generator of "
-            "its own). "
-            "Known against it: noisy for few samples, and the baseline decides."
+            "Claims: integrated gradients by random points. Captum's numbers for the same draws; the draws "
+            "come from a generator of our own, as Captum's is NumPy's global one. Known against it: noisy for "
+            "few samples, and the baseline decides (Sturmfels et al. 2020, Distill)."
         ),
     ),
     "occlusion": Method(
@@ -219,7 +214,7 @@ FOREIGN: dict[str, Method] = {
         note=(
             "Claims: what the logit loses without a region. Known against it: a grey square is a thing "
             "the network "
-            "never saw, and only the chosen size and shape is tested (Hooker et al. 2019, ROAR, NeurIPS)."
+            "never saw (Hooker et al. 2019, ROAR, NeurIPS), and only the chosen size and shape is tested."
         ),
     ),
     "lrp": Method(
@@ -235,8 +230,8 @@ FOREIGN: dict[str, Method] = {
         memory=3.0,
         note=(
             "Claims: the logit, handed back layer by layer without loss but for biases. Known against it: "
-            "with ReLU and "
-            "max pooling it is close to input x gradient (Shrikumar et al. 2016; Ancona et al. 2018, ICLR)."
+            "where ReLU is the only nonlinearity it is input x gradient (Shrikumar et al. 2016; Ancona et "
+            "al. 2018, ICLR)."
         ),
     ),
     "lrp_alpha1_beta0": Method(
@@ -279,9 +274,8 @@ FOREIGN: dict[str, Method] = {
         completeness="logit",
         note=(
             "Claims: relevant above and irrelevant below zero, summing to the logit. Known against it: "
-            "the uniform shift "
-            "decides where zero is, and as its positive part is that of LRP-z+, so is its criticism (Sixt "
-            "et al. 2020)."
+            "the uniform shift decides where zero is, and its positive part is that of LRP-z+, which hardly "
+            "depends on the later layers (Sixt et al. 2020, ICML)."
         ),
     ),
 }

@@ -78,8 +78,7 @@ OURS: dict[str, Method] = {
         cost_of=lambda side, options: 1 + options["steps"],
         note=(
             "Claims: the small change of the picture that the pruned network's answer likes most. Known "
-            "against it: "
-            "it is an adversarial direction, so it may be fine-grained and off the data (PG1 discusses both)."
+            "against it: such a direction may be adversarial, fine-grained and off the data."
         ),
     ),
     "prunegrad_mid": Method(
@@ -181,7 +180,7 @@ OURS: dict[str, Method] = {
         title="RectGrad",
         family="gradient",
         source="PruneAttr",
-        citation="Kim et al. 2019, Why are Saliency Maps Noisy? ICCV Workshops, arXiv 1902.04893",
+        citation="Kim et al. 2019, Why are Saliency Maps Noisy?, ICCV Workshops, arXiv 1902.04893",
         signed=True,
         channels=True,
         passes=1,
@@ -200,9 +199,8 @@ OURS: dict[str, Method] = {
         },
         note=(
             "Claims: less noise by stopping gradients through unimportant units layer by layer. Known "
-            "against it: the "
-            "result is the gradient of no function, and high percentiles favour strong edges (PG2 "
-            "compares it)."
+            "against it: the result is the gradient of no function, and hardly depends on the later layers "
+            "(Sixt et al. 2020, When Explanations Lie, ICML)."
         ),
     ),
 }

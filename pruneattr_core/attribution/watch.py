@@ -35,7 +35,7 @@ class _Count(TorchFunctionMode):
 
 
 def share_done(ratio: float) -> float:
-    """Share of the work done, from what was seen relative to what was expected; below 1 however much comes."""
+    """Share of the work done, from what was seen relative to what was expected; always below 1."""
     return 0.9 * ratio if ratio <= 1 else 1 - 0.1 / ratio
 
 
