@@ -1,0 +1,120 @@
+"""RAP against its equations written out, one connection at a time (Nam et al. 2020, section 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import networks
+from pruneattr_core.attribution import METHODS, completeness_gap, explain
+
+Matrix = np.ndarray
+
+
+def matrix_of(layer: nn.Module, shape: tuple[int, ...]) -> Matrix:
+    """(outputs, inputs) of a layer without its bias, from what it makes of every unit vector."""
+    units = torch.eye(int(np.prod(shape)), dtype=torch.float64).reshape(-1, *shape)
+    with torch.no_grad():
+        rows = layer(units) - layer(torch.zeros(1, *shape, dtype=torch.float64))
+    return rows.flatten(1).T.numpy()
+
+
+def first_rule(weights: Matrix, x: Matrix, relevance: Matrix) -> Matrix:
+    """The output's relevance goes to every input by its absolute influence on it."""
+    (target,) = np.nonzero(relevance)[0]
+    influence = [abs(x[i] * weights[target, i]) for i in range(len(x))]
+    return np.array([share / sum(influence) * relevance[target] for share in influence])
+
+
+def relative_rule(weights: Matrix, x: Matrix, relevance: Matrix) -> Matrix:
+    """Positive contributions take R_j in full, negative ones by relative influence; then a uniform shift."""
+    received = np.zeros(len(x))
+    for j in range(len(relevance)):
+        z = [x[i] * weights[j, i] for i in range(len(x))]
+        above, below = sum(v for v in z if v > 0), -sum(v for v in z if v < 0)
+        for i, value in enumerate(z):
+            if value > 0:
+                received[i] += value / above * relevance[j]
+            elif value < 0:
+                received[i] += -value / (above + below) * relevance[j]
+    reached = [i for i in range(len(x)) if received[i] != 0]
+    surplus = received.sum() - relevance.sum()
+    for i in reached:
+        received[i] -= surplus / len(reached)
+    return received
+
+
+def average_rule(weights: Matrix, x: Matrix, relevance: Matrix) -> Matrix:
+    """Pooling hands relevance back by share."""
+    out = weights @ x
+    return np.array(
+        [sum(x[i] * weights[j, i] / out[j] * relevance[j] for j in np.nonzero(out)[0]) for i in range(len(x))]
+    )
+
+
+def slow_rap(layers: list[nn.Module], x: Tensor, target: int) -> Matrix:
+    """From the output down; ReLU and reshaping pass relevance on."""
+    given: list[Tensor] = []
+    value = x
+    for layer in layers:
+        given.append(value)
+        with torch.no_grad():
+            value = layer(value)
+    relevance = np.zeros(value.shape[1])
+    relevance[target] = float(value[0, target])
+    rule = first_rule
+    for layer, inside in zip(reversed(layers), reversed(given), strict=True):
+        flat = inside.flatten().numpy()
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            relevance = rule(matrix_of(layer, tuple(inside.shape[1:])), flat, relevance)
+            rule = relative_rule
+        elif isinstance(layer, nn.AvgPool2d):
+            relevance = average_rule(matrix_of(layer, tuple(inside.shape[1:])), flat, relevance)
+        elif isinstance(layer, nn.MaxPool2d):
+            with torch.no_grad():
+                kept = nn.functional.max_pool2d(inside, layer.kernel_size, return_indices=True)[1]
+            down = torch.zeros(inside[0].shape, dtype=torch.float64).flatten(1)
+            down.scatter_(1, kept[0].flatten(1), torch.from_numpy(relevance).reshape(inside.shape[1], -1))
+            relevance = down.flatten().numpy()
+    return relevance.reshape(tuple(x.shape[1:]))
+
+
+def chain(kind: str) -> list[nn.Module]:
+    torch.manual_seed(3)
+    if kind == "pooled":
+        parts = [nn.Conv2d(3, 4, 3, 1, 1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 5, 3, 2), nn.ReLU()]
+        return [*parts, nn.Flatten(), nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)]
+    parts = [nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 7)]
+    return [*parts, nn.ReLU(), nn.Linear(7, 3)]
+
+
+@pytest.mark.parametrize("kind", ["pooled", "largest"])
+@pytest.mark.parametrize("target", [0, 1, 2])
+def test_equals_the_equations_connection_by_connection(kind: str, target: int) -> None:
+    layers = [layer.double() for layer in chain(kind)]
+    x = torch.randn(1, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = explain(nn.Sequential(*layers).eval(), x, target, "rap").values
+    np.testing.assert_allclose(found[0], slow_rap(layers, x, target), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["plain", "functional", "reused"])
+def test_conserves_the_logit(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(2)
+    found = explain(net, x, None, "rap")
+    gap = completeness_gap(net, x, found)
+    assert gap is not None
+    torch.testing.assert_close(gap, torch.zeros(2, dtype=gap.dtype), rtol=0, atol=1e-9)
+    assert bool((found.values < 0).any())
+    assert bool((found.values > 0).any())
+
+
+@pytest.mark.parametrize(
+    ("name", "called"), [("residual", "add"), ("concatenating", "cat"), ("silu", "silu")]
+)
+def test_says_which_call_it_has_no_rule_for(name: str, called: str) -> None:
+    reason = METHODS["rap"].supports(networks.network(name), networks.inputs(1))
+    assert reason is not None
+    assert reason.startswith("RAP is implemented for chains")
+    assert called in reason
