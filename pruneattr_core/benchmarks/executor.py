@@ -62,7 +62,7 @@ def plan_run(
         raise InputError(f"Expected a benchmark in {', '.join(BENCHMARKS)}, got {benchmark!r}.")
     opened = open_source(source)
     protocol = BENCHMARKS[benchmark].protocol(choices or {}, seed)
-    indices, names = BENCHMARKS[benchmark].subjects(opened, protocol, n, seed)
+    subjects = BENCHMARKS[benchmark].subjects(opened, protocol, n, seed)
     if benchmark == "calibrate":
         unknown = sorted(set(methods) - set(SCORERS))
         if unknown:
@@ -93,9 +93,7 @@ def plan_run(
             "title": opened.data.title,
             "sha256": opened.data.data_hash(),
             "seed": seed,
-            "labelled": all(opened.labels(i) for i in indices),
-            "indices": indices,
-            "names": names,
+            **subjects,
         },
         chunk=max(1, chunk),
         versions=provenance(opened.device) | {"threads": str(torch.get_num_threads())},

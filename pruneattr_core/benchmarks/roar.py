@@ -1,8 +1,12 @@
 """ROAR and KAR: pixels go by attribution, then networks learn from scratch (Hooker et al. 2019, SCP table 1).
 
-Many small trainings run as one: their weights are stacked and `torch.func.vmap` makes each step grouped
-kernels. Every network keeps its own data, order, crops and initial weights, all from its own seed, so it
-learns what it would learn alone, up to the rounding of other kernels.
+On a GPU many small trainings run as one: their weights are stacked and `torch.func.vmap` makes each step
+grouped kernels. Every network keeps its own data, order, crops and initial weights, all from its own seed, so
+it learns what it would learn alone, up to the rounding of other kernels. On the CPU grouped convolutions are
+slower than one network after another (`perf/roar.py` measures it), so there the networks take turns.
+
+Text and released code agree on the recipe; the released code stored its maps in 8 bits, whose ties its
+figures contain. Maps keep their precision here.
 """
 
 from __future__ import annotations
@@ -51,16 +55,25 @@ class Recipe:
         return self != Recipe()
 
 
+def predicted(model: nn.Module, inputs: Tensor, batch: int = 64) -> Tensor:
+    """Classes (N,) that the network predicts for pictures (N, C, H, W)."""
+    with torch.no_grad():
+        return torch.cat([model(part).argmax(1) for part in inputs.split(batch)])
+
+
 def attributed(
-    model: nn.Module, inputs: Tensor, method: Mapping[str, Any], how: str = "signed_max", batch: int = 64
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    method: Mapping[str, Any],
+    how: str = "signed_max",
+    batch: int = 64,
 ) -> Tensor:
-    """Maps (N, H, W) of normalised pictures (N, C, H, W) for the predicted classes, where `inputs` are."""
+    """Maps (N, H, W) of normalised pictures (N, C, H, W) for classes (N,), where `inputs` are."""
     maps = torch.empty(len(inputs), *inputs.shape[2:], device=inputs.device, dtype=inputs.dtype)
     for start in range(0, len(inputs), batch):
         part = slice(start, start + batch)
-        with torch.no_grad():
-            target = model(inputs[part]).argmax(1)
-        maps[part] = maps_of(model, inputs[part], target, method, how).to(maps)
+        maps[part] = maps_of(model, inputs[part], target[part], method, how).to(maps)
     return maps
 
 
@@ -76,6 +89,24 @@ def without_pixels(inputs: Tensor, maps: Tensor, fraction: float, order: str = "
     if fraction == 0:
         return inputs
     return replace_pixels(inputs, maps, fraction, [0.0] * inputs.shape[1], order)
+
+
+def train_alone(
+    build: Callable[[], nn.Module], data: Tensor, labels: Tensor, seed: int, recipe: Recipe
+) -> nn.Module:
+    """One plain training loop; arguments as for `train_together`, for one network. In eval mode."""
+    model = _fresh(build, seed).to(data.device, data.dtype).train()
+    random = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.StepLR(optimiser, recipe.every, recipe.gamma)
+    for _ in range(recipe.epochs):
+        for picked in torch.randperm(len(labels), generator=random).split(recipe.batch):
+            x = _augmented(data, picked, random, recipe.pad)
+            optimiser.zero_grad(set_to_none=True)
+            F.cross_entropy(model(x), labels[picked.to(labels.device)]).backward()
+            optimiser.step()
+        schedule.step()
+    return model.eval()
 
 
 def train_together(
@@ -151,6 +182,39 @@ def accuracy_together(
             logits = vmap(lambda p, b, one: functional_call(skeleton, (p, b), (one,)))(*stacked, x)
             right += (logits.argmax(2) == labels[start : start + batch]).sum(1).double().cpu()
     return right / len(labels)
+
+
+def accuracies(
+    build: Callable[[], nn.Module],
+    train: Sequence[Tensor],
+    labels: Tensor,
+    test: Sequence[Tensor],
+    test_labels: Tensor,
+    seeds: Sequence[int],
+    recipe: Recipe,
+    together: bool,
+) -> Tensor:
+    """Share of right test answers of a network trained on each entry of `train`, float64 (M,).
+
+    Args:
+        build: see `train_together`.
+        train: M tensors (N, C, H, W).
+        labels: (N,).
+        test: M tensors (T, C, H, W), changed in the same way.
+        test_labels: (T,).
+        seeds: M.
+        recipe: see `Recipe`.
+        together: all as one group, else one after another.
+    """
+    if together:
+        return accuracy_together(
+            build, train_together(build, train, labels, seeds, recipe), test, test_labels
+        )
+    found = []
+    for one, other, seed in zip(train, test, seeds, strict=True):
+        answers = predicted(train_alone(build, one, labels, seed, recipe), other, 500)
+        found.append((answers == test_labels).double().mean().cpu())
+    return torch.stack(found)
 
 
 def accuracy_area(base: float, accuracies: Sequence[float], fractions: Sequence[float] = FRACTIONS) -> float:

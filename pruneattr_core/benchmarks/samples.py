@@ -14,8 +14,11 @@ COUNT, SIDE = 16, 64
 
 
 def samples_of(opened: Opened, plan: Plan) -> dict[int, bytes]:
-    """Picture number -> PNG of the first pictures as the network sees them; none where they are not ours."""
-    if plan.data["id"] not in FREE_PICTURES:
+    """Picture number -> PNG of the first pictures as the network sees them.
+
+    None where they are not ours to pass on, or where the run's last axis are repeats.
+    """
+    if plan.data["id"] not in FREE_PICTURES or "training" in plan.data:
         return {}
     return {number: _small(opened, index) for number, index in enumerate(plan.data["indices"][:COUNT])}
 

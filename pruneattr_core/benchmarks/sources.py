@@ -48,11 +48,24 @@ class Opened:
         card: of the model.
         model: frozen, in eval mode.
         data: the data set.
+        source: what was opened; None where it has no name.
     """
 
     card: ModelCard
     model: nn.Module
     data: Dataset
+    source: Source | None = None
+
+    @cached_property
+    def training(self) -> Dataset:
+        """The split to learn from that belongs to the data set.
+
+        Raises:
+            InputError: the data set has none.
+        """
+        if self.source is None:
+            raise InputError(f"{self.data.title} was opened without its training pictures.")
+        return open_data(self.source.data, self.source.root, "train")
 
     @cached_property
     def weights(self) -> str:
@@ -99,14 +112,14 @@ class Opened:
 def open_source(source: Source) -> Opened:
     """Load network and data set; the last ones stay loaded in this process."""
     model = load_model(source.model, str(device_for(source.device)), source.weights)
-    return Opened(model_card(source.model), model, open_data(source.data, source.root))
+    return Opened(model_card(source.model), model, open_data(source.data, source.root), source)
 
 
-def open_data(name: str, root: str | Path | None = None) -> Dataset:
+def open_data(name: str, root: str | Path | None = None, split: str = "test") -> Dataset:
     """A data set by its id, or the pictures in a folder by its path."""
     if root is None and Path(name).is_dir():
-        return load_dataset("folder", name)
-    return load_dataset(name, root)
+        return load_dataset("folder", name, split)
+    return load_dataset(name, root, split)
 
 
 def chosen(data: Dataset, n: int, seed: int) -> list[int]:

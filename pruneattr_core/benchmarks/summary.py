@@ -11,13 +11,16 @@ from pruneattr_core.paths.calibrate import OUTPUT_CHANGES, first_crossing
 
 
 def areas(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
-    """Area under every picture's curve from (0, 0) on: trapezoids, not divided by the width (SCP table 2).
+    """Area under every picture's curve: trapezoids, not divided by the width (SCP tables 1 and 2).
+
+    Pixel curves begin at (0, 0), which is no point of theirs; retraining's at the accuracy on whole pictures.
 
     Raises:
         ValueError: the points are names.
     """
-    x = np.array([0.0, *map(float, run.plan.x)])
-    y = np.concatenate([np.zeros((1, run.plan.n)), run.of(method, measure)])
+    x, y = np.array([float(point) for point in run.plan.x]), run.of(method, measure)
+    if x[0] > 0:
+        x, y = np.array([0.0, *x]), np.concatenate([np.zeros((1, run.plan.n)), y])
     area: np.ndarray[Any, Any] = np.trapezoid(y, x, axis=0)
     return area
 
@@ -25,8 +28,9 @@ def areas(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
 def summary(run: Run) -> list[dict[str, Any]]:
     """Rows {"method", number, ...}; what the numbers are depends on the benchmark.
 
-    calibrate: sparsity at which the mean output change reaches 5, 10, 15, 20, 30 %; pixels: area under each
-    curve, and its standard error; sanity: mean over the randomised steps; localise: mean over pictures.
+    calibrate: sparsity at which the mean output change reaches 5, 10, 15, 20, 30 %; pixels and roar: area
+    under each curve, and its standard error; sanity: mean over the randomised steps; localise: mean over
+    pictures.
     """
     rows = []
     for method in run.plan.labels:
@@ -43,7 +47,7 @@ def summary(run: Run) -> list[dict[str, Any]]:
 
 
 def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
-    if run.plan.benchmark == "pixels":
+    if run.plan.benchmark in ("pixels", "roar"):
         mean, deviation, count = statistics(areas(run, method, measure))
         return {f"{measure} AUC": float(mean), f"{measure} ±": float(deviation / max(1, int(count)) ** 0.5)}
     mean, deviation, count = statistics(run.of(method, measure))

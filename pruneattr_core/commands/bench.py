@@ -1,4 +1,8 @@
-"""`bench`: compute one of the papers' benchmarks and keep it as a run, resumable after a kill."""
+"""`bench`: compute one of the papers' benchmarks and keep it as a run, resumable after a kill.
+
+`bench all` computes every benchmark that needs no training; `roar`, which trains dozens of networks, joins it
+on a GPU, or when `--setting` asks for it.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,22 @@ from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.errors import InputError
+from pruneattr_core.runtime import device_for
 from pruneattr_core.scoring import METHODS as SCORERS
 
 #: Arguments that are choices of a protocol.
-_CHOICES = ("fill", "ties", "order_by", "variant", "collapse")
+_CHOICES = ("fill", "ties", "order_by", "variant", "collapse", "setting", "measure", "test", "repeats",
+            "fractions", "epochs", "batch", "lr", "width")  # fmt: skip
+#: Pictures of a run whose --n was left out.
+_PICTURES = 16
+#: PG2 fig. 7: PruneGrad and PrunePGD at these sparsities, and with dead neurons removed only ("50*").
+_SPARSITIES = (0.0, 0.7, 0.8, 0.9, 0.95)
+_FIG7 = (
+    *(f"prunegrad:sparsity={sparsity}" for sparsity in _SPARSITIES),
+    "active_subnet:attribution=gradient",
+    *(f"prunepgd:sparsity={sparsity}" for sparsity in _SPARSITIES),
+    "active_subnet",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +49,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         default=["standard"],
-        help="names, with options as prunegrad:sparsity=0.9,mode=freeze; standard or all (default standard)",
+        help="names, with options as prunegrad:sparsity=0.9,mode=freeze; standard, all or fig7 (default "
+        "standard)",
     )
-    parser.add_argument("--n", type=int, default=16, help="number of pictures (default 16)")
+    parser.add_argument(
+        "--n", type=int, help="number of pictures (default 16); roar: of training pictures (the setting's)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of pictures, weights, ties, noise (default 0)")
-    parser.add_argument("--chunk", type=int, default=4, help="pictures of one cell (default 4)")
+    parser.add_argument("--chunk", type=int, help="pictures of one cell (default 4); roar: repeats (all)")
     parser.add_argument("--fill", help="pixels: what replaces a pixel (mean, blur, noisy_linear)")
     parser.add_argument("--ties", help="pixels: raster or random")
     parser.add_argument("--order-by", help="pixels: what a map is sorted by (value, magnitude)")
     parser.add_argument("--variant", help="sanity: text (sd 0.01) or released (sd 0.1)")
     parser.add_argument("--collapse", help="from channels to one map: signed_max, abs_sum, sum")
+    roar = parser.add_argument_group("roar", "numbers that are left out are those of the setting")
+    roar.add_argument("--setting", help="paper (default on a GPU) or reduced (default on the CPU)")
+    roar.add_argument("--measure", help="roar (most relevant pixels go), kar (least relevant go) or both")
+    roar.add_argument("--test", type=int, help="test pictures")
+    roar.add_argument("--repeats", type=int, help="networks per method and fraction")
+    roar.add_argument("--fractions", type=float, nargs="+", help="of the pixels, in (0, 1]")
+    roar.add_argument("--epochs", type=int, help="of each training")
+    roar.add_argument("--batch", type=int, help="pictures of one training step")
+    roar.add_argument("--lr", type=float, help="Adam's learning rate at the start")
+    roar.add_argument("--width", type=int, help="channels of ResNet-8's stem")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
     parser.add_argument("--threads", type=int, help="CPU threads; other counts give other last bits")
     parser.add_argument(
@@ -60,15 +89,20 @@ def run(arguments: argparse.Namespace) -> int:
         _one(arguments, arguments.benchmark, arguments.out)
         return 0
     for name in BENCHMARKS:
-        _one(arguments, name, arguments.out / name)
+        if name == "roar" and arguments.setting is None and not _on_gpu(arguments):
+            print("left out: roar trains networks for hours on a CPU; add --setting reduced to include it")
+        else:
+            _one(arguments, name, arguments.out / name)
     return 0
 
 
+def _on_gpu(arguments: argparse.Namespace) -> bool:
+    return device_for(arguments.device).type == "cuda"
+
+
 def _one(arguments: argparse.Namespace, name: str, out: Path) -> None:
-    given = {choice: getattr(arguments, choice) for choice in _CHOICES}
-    choices = {choice: value for choice, value in given.items() if value is not None}
-    if arguments.benchmark == "all":
-        choices = {choice: value for choice, value in choices.items() if choice in BENCHMARKS[name].choices}
+    benchmark = BENCHMARKS[name]
+    choices = _choices(arguments, name)
     source = Source(
         model=arguments.model,
         data=arguments.data,
@@ -77,20 +111,38 @@ def _one(arguments: argparse.Namespace, name: str, out: Path) -> None:
         device=arguments.device,
     )
     methods = _methods(name, arguments.methods, source)
-    plan = plan_run(name, source, methods, arguments.n, arguments.seed, choices, arguments.chunk)
+    chunk = arguments.chunk or (4 if name != "roar" else 1_000)
+    plan = plan_run(name, source, methods, arguments.n or _PICTURES, arguments.seed, choices, chunk)
     print(
-        f"{BENCHMARKS[name].title}: {len(plan.methods)} methods, {plan.n} pictures, {len(plan.cells)} cells",
+        f"{benchmark.title}: {len(plan.methods)} methods, {plan.n} {benchmark.unit}, {len(plan.cells)} cells",
         flush=True,
     )
+    for text in plan.protocol.get("reduction", ()):
+        print(f"reduced: {text}")
     result = execute(source, plan, out, _progress)
     print(file=sys.stderr)
     _report(result)
     print(f"run {result.id} in {out} ({result.timing['seconds']} s of computing)")
 
 
+def _choices(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
+    """What was given of a protocol's choices; with `all` those of other benchmarks are left out."""
+    given = {choice: getattr(arguments, choice) for choice in _CHOICES}
+    choices = {choice: value for choice, value in given.items() if value is not None}
+    if arguments.benchmark == "all":
+        choices = {choice: value for choice, value in choices.items() if choice in BENCHMARKS[name].choices}
+    if name == "roar":
+        choices.setdefault("setting", "paper" if _on_gpu(arguments) else "reduced")
+        if arguments.n is not None and arguments.benchmark == "roar":
+            choices["train"] = arguments.n
+    return choices
+
+
 def _methods(benchmark: str, given: list[str], source: Source) -> list[str]:
     if benchmark == "calibrate":
         return list(SCORERS) if given in (["standard"], ["all"]) else given
+    if given == ["fig7"]:
+        return list(_FIG7)
     if given not in (["standard"], ["all"]):
         return given
     opened = open_source(source)

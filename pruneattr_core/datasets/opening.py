@@ -60,17 +60,20 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
         name: "scenes", "samples", "imagenet-samples", "davis2016", "cifar10" or "folder".
         root: for "folder" the folder itself; for the others a data root or the data set's own folder; None
             takes `find_data_root()`. CIFAR-10 may have torchvision's layout, be packed, or be class folders.
-        split: "train" or "test", for CIFAR-10.
+        split: "train" or "test", for CIFAR-10 and for folders that hold `train` and `test` or
+            `val`; the train scenes are another series.
 
     Raises:
         InputError: there is no such data set, it is not where it should be, or it is damaged.
     """
+    if split == "train" and name in ("samples", *_FOLDERS):
+        raise InputError(f"{name} has no pictures to learn from: take cifar10, scenes or a folder.")
     if name in _ALWAYS:
-        return _ALWAYS[name]()
+        return ShapeScenes(seed=0) if split == "train" and name == "scenes" else _ALWAYS[name]()
     if name == "folder":
         if root is None:
             raise InputError("Expected the path of a folder: load_dataset('folder', root).")
-        return FolderDataset(root)
+        return FolderDataset(_split_of(Path(root), split))
     if name != "cifar10" and name not in _FOLDERS:
         raise InputError(
             f"There is no data set {str(name)[:60]!r}: choose {', '.join(list_datasets())} or folder."
@@ -83,6 +86,15 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
     folder, title = _FOLDERS.get(name, ("cifar10", TITLE))
     place = base / folder if (base / folder).is_dir() else base
     return _cifar10(place, split) if name == "cifar10" else FolderDataset(place, name, title)
+
+
+def _split_of(place: Path, split: str) -> Path:
+    """The folder of a split, where the folder is divided into splits; else the folder itself for "test"."""
+    names = ("train",) if split == "train" else ("test", "val")
+    found = next((place / name for name in names if (place / name).is_dir()), None)
+    if found is None and split == "train":
+        raise InputError(f"The folder {str(place)!r} has no folder 'train' with pictures to learn from.")
+    return found or place
 
 
 def _cifar10(place: Path, split: str) -> Dataset:

@@ -16,6 +16,7 @@ from pruneattr_core.benchmarks.roar import (
     accuracy_area,
     accuracy_together,
     attributed,
+    predicted,
     train_together,
     without_pixels,
 )
@@ -101,7 +102,8 @@ def test_maps_of_many_pictures_do_not_depend_on_the_batch():
     torch.manual_seed(0)
     model = build().double().eval().requires_grad_(False)
     method = method_from("saliency")
-    whole, parts = (attributed(model, x, method, batch=batch) for batch in (6, 4))
+    target = predicted(model, x)
+    whole, parts = (attributed(model, x, target, method, batch=batch) for batch in (6, 4))
     assert whole.shape == (6, 6, 6)
     assert torch.equal(whole, parts)
 

@@ -5,6 +5,7 @@ from pruneattr_core.benchmarks.protocols.kind import Benchmark
 from pruneattr_core.benchmarks.protocols.localisation import LOCALISATION
 from pruneattr_core.benchmarks.protocols.randomisation import SANITY
 from pruneattr_core.benchmarks.protocols.removal import PIXELS
+from pruneattr_core.benchmarks.protocols.retraining import ROAR
 
 __all__ = ["BENCHMARKS", "Benchmark"]
 
@@ -13,4 +14,5 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sanity": SANITY,
     "pixels": PIXELS,
     "localise": LOCALISATION,
+    "roar": ROAR,
 }

@@ -23,10 +23,14 @@ PREDICTED = "the class that the original network predicts"
 RELEASED_COLLAPSE = "signed_max"
 
 
-def chosen_pictures(opened: Opened, protocol: Choices, n: int, seed: int) -> tuple[list[int], list[str]]:
-    """Indices and names of `n` pictures out of the data set."""
+def chosen_pictures(opened: Opened, protocol: Choices, n: int, seed: int) -> dict[str, Any]:
+    """Indices and names of `n` pictures out of the data set, and whether their classes are known."""
     indices = chosen(opened.data, n, seed)
-    return indices, [opened.data[i].name for i in indices]
+    return {
+        "indices": indices,
+        "names": [opened.data[i].name for i in indices],
+        "labelled": all(opened.labels(i) for i in indices),
+    }
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Benchmark:
         layout: (opened, protocol) -> measures and points.
         cell: (opened, plan, method number, part of the last axis) -> values (measures, points, part).
         settle: (choices with defaults, seed) -> entries that the protocol needs beside `fixed`.
-        subjects: (opened, protocol, n, seed) -> indices and names along the last axis.
+        subjects: (opened, protocol, n, seed) -> "indices" and "names" along the last axis, and what else
+            the header says about the data.
         unit: what those are.
     """
 
@@ -58,7 +63,7 @@ class Benchmark:
     cell: Callable[[Opened, Plan, int, slice], Cell]
     allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settle: Callable[[Choices, int], Choices] = lambda choices, seed: choices
-    subjects: Callable[[Opened, Choices, int, int], tuple[list[int], list[str]]] = chosen_pictures
+    subjects: Callable[[Opened, Choices, int, int], dict[str, Any]] = chosen_pictures
     unit: str = "pictures"
 
     def protocol(self, given: Choices, seed: int) -> dict[str, Any]:
