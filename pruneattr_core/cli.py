@@ -13,6 +13,7 @@ from pruneattr_core.errors import PruneAttrError
 COMMANDS = {
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
+    "compress": ("pruneattr_core.commands.compress", "smaller networks that keep looking at the same things"),
     "paths": (
         "pruneattr_core.commands.paths",
         "compare ways to choose a path: dead neurons, overlap, layers",

@@ -1,0 +1,1 @@
+"""Attribution preservation in network compression (AP): matching, distilling, pruning and measuring."""

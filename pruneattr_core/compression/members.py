@@ -1,0 +1,137 @@
+"""Networks of a study on disk: safetensors beside a JSON card with the full recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pruneattr_core.compression.cut import channels, cut
+from pruneattr_core.errors import ModelError, WeightsError
+from pruneattr_core.models.architectures import ResNet8
+from pruneattr_core.models.checkpoint import file_sha256, fitted, read_state
+from pruneattr_core.models.vgg import SceneVGG
+from pruneattr_core.runtime import provenance
+from pruneattr_core.store import write_atomically
+
+
+def blank(architecture: str, classes: int, counts: Mapping[str, int] | None = None) -> nn.Module:
+    """A network with random weights.
+
+    Args:
+        architecture: "SceneVGG", "ResNet8" or "torchvision/vgg16_bn" and the like.
+        classes: number of logits.
+        counts: channels of its convolutions, where they are not the architecture's own.
+
+    Raises:
+        ModelError: there is no such architecture.
+    """
+    if architecture == "SceneVGG":
+        return SceneVGG(classes) if counts is None else SceneVGG(classes, tuple(counts.values()))
+    if architecture == "ResNet8":
+        model: nn.Module = ResNet8(classes)
+    elif architecture.startswith("torchvision/"):
+        from torchvision.models import get_model
+
+        try:
+            model = get_model(architecture.removeprefix("torchvision/"), weights=None, num_classes=classes)
+        except ValueError as error:
+            raise ModelError(f"torchvision has no architecture {architecture!r}: {error}.") from error
+    else:
+        raise ModelError(
+            f"Expected an architecture SceneVGG, ResNet8 or torchvision/NAME, got {architecture!r}."
+        )
+    if counts is None or dict(counts) == channels(model):
+        return model
+    return cut(
+        model.eval(), {name: range(count) for name, count in counts.items()}, torch.zeros(1, 3, 64, 64)
+    )
+
+
+def write_member(model: nn.Module, folder: Path, card: Mapping[str, Any]) -> Path:
+    """Write `<id>.safetensors`, then `<id>.json` with its sha256, sizes and versions; the card's path."""
+    tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
+    data = save(tensors)
+    name = str(card["id"])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / f"{name}.safetensors", data)
+    full = {
+        **card,
+        "channels": channels(model),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "flops": flops(model, card["size"]),
+        "parameters_not_0": sum(int((p != 0).sum()) for p in model.parameters()),
+        "bytes": len(data),
+        "finished": time.strftime("%Y-%m-%d", time.gmtime()),
+        "threads": torch.get_num_threads(),
+        "versions": provenance("cpu"),
+        "file": f"{name}.safetensors",
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    write_card(folder / f"{name}.json", full)
+    return folder / f"{name}.json"
+
+
+def flops(model: nn.Module, size: tuple[int, int]) -> int:
+    """Floating-point operations for one picture (height, width): twice the multiply-adds."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, 3, *size))
+    return int(counter.get_total_flops())
+
+
+def write_card(file: Path, card: Mapping[str, Any]) -> None:
+    """Write a card as JSON; it appears whole or not at all."""
+    write_atomically(file, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_card(file: Path) -> dict[str, Any]:
+    """The card in a JSON file.
+
+    Raises:
+        ModelError: it is missing or no card.
+    """
+    try:
+        card = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file.name} is no card of a student ({error}): check the path.") from error
+    if not isinstance(card, dict) or not {"id", "architecture", "classes", "channels", "file"} <= set(card):
+        raise ModelError(f"{file.name} is no card of a student: write one with `compress`.")
+    return card
+
+
+def open_member(file: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The frozen network beside a card, in eval mode, and the card.
+
+    Raises:
+        ModelError: the card is none.
+        WeightsError: the weights are missing, damaged or not those of the card.
+    """
+    card = read_card(file)
+    weights = file.with_name(Path(str(card["file"])).name)
+    state = read_state(weights)
+    if file_sha256(weights) != card["sha256"]:
+        raise WeightsError(f"{weights.name} is not the file on its card: take both from one place.")
+    architecture, classes, counts = card["architecture"], len(card["classes"]), card["channels"]
+    model = _filled(architecture, classes, counts, state, weights.name)
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last), card
+
+
+def _filled(
+    architecture: str, classes: int, counts: Mapping[str, int], state: dict[str, Tensor], source: str
+) -> nn.Module:
+    if architecture == "SceneVGG":
+        return fitted(lambda: blank(architecture, classes, counts), state, source)
+    model = blank(architecture, classes, counts)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{source} does not fit {architecture}: {str(error)[:200]}") from error
+    return model

@@ -1,0 +1,79 @@
+"""Pictures of a compression study in memory, and how they enter a network."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from pruneattr_core.compression.data import LabelledMasks
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Pictures of one size with their classes.
+
+    Attributes:
+        images: uint8 (N, H, W, 3).
+        labels: float32 (N, classes), 1 where the class is right.
+        multi_label: see `LabelledMasks`.
+        title: what they are.
+        mean: per channel, of pixels in [0, 1].
+        std: per channel.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.float32]
+    multi_label: bool
+    title: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.images)
+
+    def batch(self, chosen: NDArray[np.int64], mirrored: NDArray[np.bool_] | None = None) -> Tensor:
+        """Normalised pictures (B, 3, H, W), channels last; those marked in `mirrored` left to right."""
+        images = self.images[chosen]
+        if mirrored is not None:
+            images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+        tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+        mean, std = torch.tensor(self.mean).view(1, 3, 1, 1), torch.tensor(self.std).view(1, 3, 1, 1)
+        return ((tensor - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def targets(self, chosen: NDArray[np.int64]) -> Tensor:
+        """float32 (B, classes), 1 where the class is right."""
+        return torch.from_numpy(self.labels[chosen])
+
+    def sha256(self) -> str:
+        """SHA-256, in hexadecimal, over pixels, labels and normalisation."""
+        digest = hashlib.sha256(repr((self.multi_label, self.mean, self.std, self.images.shape)).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+
+def pool(
+    data: LabelledMasks,
+    size: tuple[int, int],
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> Pool:
+    """Read all of `data`, each picture resized to `size` (height, width), bilinear and antialiased."""
+    images = np.empty((len(data), *size, 3), np.uint8)
+    labels = np.zeros((len(data), len(data.classes)), np.float32)
+    for index in range(len(data)):
+        item = data[index]
+        labels[index, list(item.labels)] = 1
+        if item.image.shape[:2] == size:
+            images[index] = item.image
+        else:
+            resized = Image.fromarray(item.image).resize(size[::-1], Image.Resampling.BILINEAR)
+            images[index] = np.asarray(resized)
+    return Pool(images, labels, data.multi_label, data.title, mean, std)
