@@ -1,7 +1,7 @@
 """Time the Compare page's engine: twelve methods on one 224x224 picture, SqueezeNet, CPU.
 
-TORCH_HOME=../shared/data/torch_home python perf/compare_grid.py [--threads 2]. Without the weights the
-network is random, which changes no time. From the click (starting the background task) to the first map on
+PYTHONPATH=. TORCH_HOME=../shared/data/torch_home python perf/compare_grid.py [--threads 2]. Without the
+weights the network is random, which changes no time. From the click (starting the background task) to the first map on
 the shelf and drawn into a payload, and to the complete grid with all curves and numbers. Bars of the project:
 first map <= 0.5 s, complete <= 15 s.
 """
@@ -21,9 +21,9 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.compare_assembly import assemble
-from pruneattr_core.ui.compare_cells import compute
 from pruneattr_core.ui.compare_payload import GridLook, grid_payload
 from pruneattr_core.ui.compare_plan import Plan, standing
+from pruneattr_core.ui.compare_work import compute
 from pruneattr_core.ui.worker import Shelf
 
 #: Twelve methods, from one pass to fifty.

@@ -189,8 +189,8 @@ FOREIGN: dict[str, Method] = {
         cost_of=lambda side, options: options["samples"],
         note=(
             "Claims: integrated gradients by random points. Captum's numbers for the same draws; the draws "
-            "come from a generator of our own, as Captum's is NumPy's global one. Known against it: noisy for "
-            "few samples, and the baseline decides (Sturmfels et al. 2020, Distill)."
+            "come from a generator of our own, as Captum's is NumPy's global one. Known against it: noisy "
+            "for few samples, and the baseline decides (Sturmfels et al. 2020, Distill)."
         ),
     ),
     "occlusion": Method(

@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
+from torch import Tensor
 
 from pruneattr_core.attribution import METHODS, theory_note
 from pruneattr_core.errors import Cancelled, PruneAttrError
-from pruneattr_core.ui import compare_exports, shell
+from pruneattr_core.ui import compare_exports, pictures, shell
 from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.compare_assembly import assemble
-from pruneattr_core.ui.compare_cells import compute
+from pruneattr_core.ui.compare_cells import Place
 from pruneattr_core.ui.compare_choices import choose, make_plan
 from pruneattr_core.ui.compare_grid import show_grid
 from pruneattr_core.ui.compare_numbers import seconds_text
 from pruneattr_core.ui.compare_payload import Grid, grid_payload
 from pruneattr_core.ui.compare_plan import Plan, Standing, standing
 from pruneattr_core.ui.compare_state import FIELDS
+from pruneattr_core.ui.compare_work import compute
 from pruneattr_core.ui.errors import APOLOGY, guarded, logger
 from pruneattr_core.ui.path_state import viewer
 from pruneattr_core.ui.state import adopt, publish, view
@@ -117,7 +119,11 @@ def _start(plan: Plan, again: bool = False) -> None:
     def work(task: Task) -> None:
         network, _ = engine().model(plan.card.id, task)
         inputs = [plan.card.preprocess(picture.image).to(engine().device) for picture in plan.pictures]
-        compute(task, steps, network, inputs, shelf, dear)
+
+        def see(place: Place) -> Tensor:
+            return plan.card.preprocess(pictures.from_dataset(*place).image).to(engine().device)
+
+        compute(task, steps, network, inputs, shelf, dear, see)
 
     before = standing(plan, shelf, dear).ready
     board().background.start(key, work, viewer())

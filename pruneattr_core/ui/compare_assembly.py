@@ -16,6 +16,7 @@ from pruneattr_core.ui.compare_cells import (
     PATIENT,
     Curve,
     Failed,
+    Game,
     Mapped,
     drawn,
     pace_key,
@@ -59,7 +60,8 @@ def assemble(plan: Plan, shelf: Shelf, running: str | None, dear: bool) -> tuple
         for j, picture in enumerate(plan.pictures):
             found, shown, curve = plan.find(shelf, picture, method)
             row.append((found, shown, curve))
-            passes = passes_of(plan.ask(picture, method))
+            passes, ask = passes_of(plan.ask(picture, method)), plan.game_ask(picture, method)
+            game = None if ask is None else shelf.get(ask)
             number = Numbers(passes=passes)
             if isinstance(found, Mapped) and shown is not None:
                 number = numbers_of(
@@ -70,6 +72,7 @@ def assemble(plan: Plan, shelf: Shelf, running: str | None, dear: bool) -> tuple
                     _reference(plan, shelf, picture),
                     (plan.ask(picture, method), plan.look.collapse, plan.look.sign),
                     plan.masks[j],
+                    game if isinstance(game, Game) else None,
                 )
             numbers.append(number)
         table.append(numbers)
@@ -152,7 +155,7 @@ def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: b
     cost += "" if math.isnan(seconds) else f", about {seconds_text(seconds)}"
     if not dear and passes > CHEAP_PASSES and seconds > PATIENT:
         return Cell(i, j, "dear", f"{cost}. Not started: press Compute above.")
-    if running == METHODS[method].title:
+    if running and running.split(" · ")[0] == METHODS[method].title:
         return Cell(i, j, "computing", f"Computing: {cost}")
     return Cell(i, j, "waiting", f"{cost}" if running else f"Not computed ({cost})")
 
@@ -193,4 +196,15 @@ def _image_head(plan: Plan, shelf: Shelf, j: int) -> dict[str, Any]:
         if mask is None
         else f"The object's mask covers {100 * mask.mean():.0f} % of the picture: chance for the mass inside."
     )
-    return {"title": picture.title, "answer": f"Explained: {name}", "covered": covered}
+    notes = [note for note in (covered, _game_note(plan, shelf, picture)) if note]
+    return {"title": picture.title, "answer": f"Explained: {name}", "covered": " ".join(notes)}
+
+
+def _game_note(plan: Plan, shelf: Shelf, picture: Picture) -> str:
+    """Who stands beside the picture in the grid pointing game, or why it cannot be played."""
+    asks = [plan.game_ask(picture, method) for method in plan.options if method not in plan.blocked]
+    found = [game for ask in asks if ask is not None and (game := shelf.get(ask)) is not None]
+    for game in found:
+        if isinstance(game, Game):
+            return f"Grid game with {', '.join(game.rivals)}: 25 % by chance."
+    return found[0].text if found else ""

@@ -1,36 +1,29 @@
-"""What the Compare page computes: one attribution per method and picture, and its removal curve."""
+"""What the Compare page computes, as values: an attribution per method and picture, and its numbers."""
 
 from __future__ import annotations
 
-import logging
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from pruneattr_core.attribution import METHODS, completeness_gap, explain
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, insertion_curve, removal_curve
-from pruneattr_core.errors import Cancelled, PruneAttrError
-from pruneattr_core.ui.errors import APOLOGY
-from pruneattr_core.ui.worker import Job, Shelf
 
 Array = NDArray[Any]
-logger = logging.getLogger("pruneattr")
+#: A picture of a data set: its name and the place in it.
+Place = tuple[str, int]
 
 #: Seconds a single map may take without being asked for twice.
 PATIENT = 10.0
 #: Passes below which nobody needs a prediction.
 CHEAP_PASSES = 20
-#: A removal curve asks the network about ten times, forwards only; worth this many passes.
-CURVE_PASSES = 5
+#: Pictures along one side of the grid of the pointing game.
+GAME_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -78,6 +71,23 @@ class CurveAsk:
 
 
 @dataclass(frozen=True)
+class GameAsk:
+    """Names one grid pointing game: the map of a grid of pictures, judged by where its mass lies.
+
+    Attributes:
+        ask: whose map; the picture is the one whose class is explained.
+        collapse: see `attribution.collapse`.
+        sign: as for `CurveAsk`.
+        rivals: pictures that may take the other cells, in order; those of another class do.
+    """
+
+    ask: Ask
+    collapse: str
+    sign: str
+    rivals: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
 class Mapped:
     """One attribution.
 
@@ -107,6 +117,15 @@ class Curve:
     values: tuple[float, ...]
     area: float
     nbytes: int = 200
+
+
+@dataclass(frozen=True)
+class Game:
+    """Share of the positive mass in the picture's own cell, nan without any, and who stood in the others."""
+
+    share: float
+    rivals: tuple[str, ...]
+    nbytes: int = 400
 
 
 @dataclass(frozen=True)
@@ -155,9 +174,9 @@ CURVES = {
 
 @dataclass(frozen=True)
 class Step:
-    """A cell's map or curve, with what it costs in passes."""
+    """A cell's map, curve or game, with what it costs in passes."""
 
-    key: Ask | CurveAsk
+    key: Ask | CurveAsk | GameAsk
     picture: int
     cost: float
 
@@ -176,15 +195,23 @@ def drawn(attribution: Array, how: str, sign: str) -> Array:
     return values.clip(min=0) if sign == "positive" else values
 
 
-def steps_of(asks: Sequence[Sequence[Ask]], how: str, sign: str, kind: str, fill: str) -> list[Step]:
-    """Everything a grid needs, cheap first: maps and their curves.
+def steps_of(
+    asks: Sequence[Sequence[Ask]],
+    how: str,
+    sign: str,
+    kind: str,
+    fill: str,
+    rivals: Sequence[tuple[Place, ...]] | None = None,
+) -> list[Step]:
+    """Everything a grid needs, cheap first: maps, their curves, and their games.
 
     Args:
         asks: per picture, one per method.
-        how: of the curves, see `CurveAsk`.
-        sign: of the curves.
+        how: of curves and games, see `CurveAsk`.
+        sign: of curves and games.
         kind: of the curves.
         fill: of the curves.
+        rivals: per picture, of the games; None for no games.
     """
     steps = []
     for picture, row in enumerate(asks):
@@ -193,122 +220,21 @@ def steps_of(asks: Sequence[Sequence[Ask]], how: str, sign: str, kind: str, fill
             steps.append(Step(ask, picture, passes))
             after = max(passes, CHEAP_PASSES)  # maps that are nearly free come before all curves
             steps.append(Step(CurveAsk(ask, how, sign, kind, fill), picture, after + 0.5))
+            if rivals is not None:
+                game = GameAsk(ask, how, sign, rivals[picture])
+                steps.append(Step(game, picture, GAME_SIDE**2 * after + 0.5))
     return sorted(steps, key=lambda step: step.cost)
 
 
-def passes_of(ask: Ask) -> int:
-    """Forward-and-backward passes the method needs for this picture, rounded up."""
-    return math.ceil(METHODS[ask.method].cost(ask.side, **dict(ask.options)))
+def passes_of(key: Ask | GameAsk) -> int:
+    """Forward-and-backward passes for this picture or grid, in passes of one picture, rounded up."""
+    if isinstance(key, GameAsk):
+        ask = key.ask
+        options = dict(ask.options)
+        return math.ceil(GAME_SIDE**2 * METHODS[ask.method].cost(GAME_SIDE * ask.side, **options))
+    return math.ceil(METHODS[key.method].cost(key.side, **dict(key.options)))
 
 
 def pace_key(model: str, device: str) -> tuple[str, str, str]:
     """Names the measured seconds of one pass."""
     return ("pace", model, device)
-
-
-def compute(
-    job: Job,
-    steps: Sequence[Step],
-    network: nn.Module,
-    inputs: Sequence[Tensor],
-    shelf: Shelf,
-    dear: bool,
-) -> None:
-    """Put every missing result of `steps` on the shelf, in order.
-
-    Args:
-        job: told about progress, and stops the work when nobody waits.
-        steps: see `steps_of`.
-        network: in eval mode.
-        inputs: per picture (1, C, H, W).
-        shelf: where results go, a failure as `Failed`.
-        dear: whether to compute maps predicted to take longer than `PATIENT`.
-    """
-    missing = [step for step in steps if shelf.get(step.key) is None]
-    for done, step in enumerate(missing):
-        job.tick(done, len(missing))
-        if isinstance(step.key, Ask):
-            if not dear and is_dear(step.key, network, inputs[step.picture], shelf):
-                continue
-            job.note = METHODS[step.key.method].title
-            ask, x = step.key, inputs[step.picture]
-            shelf.put(step.key, attempt(partial(attribute, network, x, ask)))
-        else:
-            mapped = shelf.get(step.key.ask)
-            if isinstance(mapped, Mapped):
-                key, x = step.key, inputs[step.picture]
-                job.note = f"{CURVES[key.kind].short} of {METHODS[key.ask.method].title}"
-                shelf.put(key, attempt(partial(removal, network, x, mapped, key, job)))
-    job.tick(len(missing), max(1, len(missing)))
-
-
-def is_dear(ask: Ask, network: nn.Module, x: Tensor, shelf: Shelf) -> bool:
-    """Whether a map is predicted to take longer than `PATIENT`; measures the pace when it matters."""
-    if passes_of(ask) <= CHEAP_PASSES:
-        return False
-    key = pace_key(ask.model, ask.device)
-    pace = shelf.get(key)
-    if pace is None:
-        pace = np.asarray(seconds_of_a_pass(network, x))
-        shelf.put(key, pace)
-    return float(pace) * passes_of(ask) > PATIENT
-
-
-def seconds_of_a_pass(network: nn.Module, x: Tensor) -> float:
-    """Wall time of one forward and backward pass, the first one not counted."""
-    seconds = 0.0
-    for _ in range(2):
-        start = time.perf_counter()
-        leaf = x.detach().clone().requires_grad_()
-        with torch.enable_grad():
-            torch.autograd.grad(network(leaf).amax(1).sum(), leaf)
-        if x.device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
-    return seconds
-
-
-def attempt(work: Callable[[], Any]) -> Any:
-    """The result of `work`, or a `Failed` with the sentence for the user; being cancelled passes through."""
-    try:
-        return work()
-    except Cancelled:
-        raise
-    except PruneAttrError as error:
-        return Failed(str(error))
-    except torch.OutOfMemoryError:
-        return Failed("This method needs more memory here than the device has.")
-    except Exception:
-        logger.exception("a cell of the grid failed")
-        return Failed(APOLOGY)
-
-
-def attribute(network: nn.Module, x: Tensor, ask: Ask) -> Mapped:
-    """One map, timed."""
-    start = time.perf_counter()
-    found = explain(network, x, ask.target, ask.method, **dict(ask.options))
-    values = found.values[0].detach().float().cpu().contiguous().numpy()
-    seconds = time.perf_counter() - start
-    values.setflags(write=False)
-    gap = completeness_gap(network, x, found)
-    return Mapped(values, int(found.target[0]), seconds, None if gap is None else abs(float(gap[0])))
-
-
-def removal(network: nn.Module, x: Tensor, mapped: Mapped, key: CurveAsk, job: Job) -> Curve:
-    """The removal curve of one map."""
-    ranked = torch.from_numpy(drawn(mapped.attribution, key.collapse, key.sign).copy())[None].to(x.device)
-
-    def alive(_done: int, _total: int) -> None:
-        job.tick(job.done, job.total)
-
-    if key.kind == "insertion":
-        found = insertion_curve(network, x, ranked, mapped.target, fill=key.fill)
-    else:
-        order, fractions = ("lerf", LERF_FRACTIONS) if key.kind == "lerf" else ("morf", FULL_FRACTIONS)
-        found = removal_curve(
-            network, x, ranked, mapped.target, fractions=fractions, order=order, fill=key.fill, progress=alive
-        )
-    if key.kind == "lerf":
-        values, area = [0.0, *found.change[:, 0].tolist()], float(found.curve_auc[0])
-        return Curve((0.0, *found.fractions), tuple(values), area)
-    return Curve(found.fractions, tuple(found.probability[:, 0].tolist()), float(found.probability_auc[0]))

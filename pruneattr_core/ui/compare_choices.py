@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.compare_cells import CURVES
+from pruneattr_core.ui.compare_cells import CURVES, Place
+from pruneattr_core.ui.compare_game import CANDIDATES
 from pruneattr_core.ui.compare_payload import GridLook
 from pruneattr_core.ui.compare_plan import Plan, mask_seen
 from pruneattr_core.ui.compare_state import (
@@ -188,6 +190,14 @@ def _choose_numbers() -> None:
     st.selectbox(
         "Removal curve", list(CURVES), key="curve", format_func=lambda name: CURVES[name].title, **_KEEP
     )
+    st.toggle(
+        "Grid pointing game",
+        key="game",
+        help="For pictures without a mask, too: each stands in a grid of four with pictures of other "
+        "predicted classes, the chosen ones first, else the next of its data set. The number is the share of "
+        "positive values in its own quarter; 25 % by chance. Costs four times the passes of each map.",
+        **_KEEP,
+    )
     st.selectbox("Removed pixels become", list(FILLS), key="fill", format_func=FILLS.__getitem__, **_KEEP)
 
 
@@ -219,7 +229,18 @@ def make_plan(chosen: shell.Selection, look: GridLook, reasons: Mapping[str, str
         fill=st.session_state["fill"],
         layout=st.session_state["arrange"],
         device=engine().device.type,
+        rivals=tuple(map(_rivals, shown, repeat(shown))) if st.session_state["game"] else None,
     )
+
+
+def _rivals(picture: Picture, shown: Sequence[Picture]) -> tuple[Place, ...]:
+    """Whom a picture may play with: the others on screen, then those that follow it in its data set."""
+    own = picture.source != pictures.UPLOAD
+    source = picture.source if own else shell.default_source(st.session_state["model"])
+    count, start = len(pictures.dataset(source)), int(picture.place) + 1 if own else 0
+    beside = [int(other.place) for other in shown if other is not picture and own]
+    following = [(start + step) % count for step in range(min(count - own, CANDIDATES))]
+    return tuple((source, place) for place in dict.fromkeys([*beside, *following]))
 
 
 def _mask(picture: Picture) -> NDArray[np.bool_] | None:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pruneattr_core.render import colour_table, colourise, png_bytes, scale_map
 from pruneattr_core.runtime import provenance
-from pruneattr_core.ui.compare_cells import CURVES, Curve, Mapped
+from pruneattr_core.ui.compare_cells import CURVES, Curve, Game, Mapped
 from pruneattr_core.ui.compare_payload import Grid, GridLook, scales_for
 from pruneattr_core.ui.compare_plan import Plan
 from pruneattr_core.ui.exports import FORMAT
@@ -34,6 +34,8 @@ def record(plan: Plan, grid: Grid, shelf: Shelf, view: Mapping[str, str]) -> dic
             if not isinstance(found, Mapped):
                 continue
             curve = shelf.get(plan.curve_ask(plan.ask(picture, method)))
+            asked = plan.game_ask(picture, method)
+            game = None if asked is None else shelf.get(asked)
             results.append(
                 {
                     "method": method,
@@ -42,6 +44,8 @@ def record(plan: Plan, grid: Grid, shelf: Shelf, view: Mapping[str, str]) -> dic
                     "target": found.target,
                     "seconds": round(found.seconds, 4),
                     "curve_area": curve.area if isinstance(curve, Curve) else None,
+                    "grid_share": game.share if isinstance(game, Game) else None,
+                    "grid_rivals": list(game.rivals) if isinstance(game, Game) else None,
                 }
             )
     look = plan.look

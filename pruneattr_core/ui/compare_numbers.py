@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.benchmarks.similarity import spearman, ssim
-from pruneattr_core.ui.compare_cells import Curve, Mapped
+from pruneattr_core.ui.compare_cells import Curve, Game, Mapped
 from pruneattr_core.ui.worker import Shelf
 
 Array = NDArray[Any]
@@ -32,6 +32,7 @@ class Numbers:
         spearman: rank correlation with the reference method's map of the same picture.
         ssim: structural similarity with it.
         mass: share of the positive mass inside the mask.
+        game: share of it in the picture's own cell of a grid with others.
         gap: completeness gap.
     """
 
@@ -41,6 +42,7 @@ class Numbers:
     spearman: float = math.nan
     ssim: float = math.nan
     mass: float = math.nan
+    game: float = math.nan
     gap: float = math.nan
 
 
@@ -81,6 +83,13 @@ KINDS: dict[str, Kind] = {
         True,
     ),
     "mass": Kind("Mass in mask", "Share of the positive values' sum inside the object's mask.", _share, True),
+    "game": Kind(
+        "Grid game",
+        "Grid pointing game: the picture stands in a grid of four with pictures of other classes; share of "
+        "the positive values' sum inside its own quarter. 25 % by chance.",
+        _share,
+        True,
+    ),
     "gap": Kind(
         "Completeness gap",
         "|sum of the map - what the method promises it to be|, in logit units.",
@@ -99,6 +108,7 @@ def numbers_of(
     reference: tuple[Any, Array] | None,
     key: Any,
     mask: NDArray[np.bool_] | None,
+    game: Game | None = None,
 ) -> Numbers:
     """All numbers of one map.
 
@@ -110,6 +120,7 @@ def numbers_of(
         reference: (key, map) to compare with, if it is there.
         key: names `shown`.
         mask: (H, W) of the object, if known.
+        game: its grid pointing game, if it was played.
     """
     alike = (math.nan, math.nan)
     if reference is not None:
@@ -128,6 +139,7 @@ def numbers_of(
         spearman=alike[0],
         ssim=alike[1],
         mass=math.nan if mask is None or not np.isfinite(shown).all() else mass_inside(shown, mask),
+        game=math.nan if game is None else game.share,
         gap=math.nan if mapped.gap is None else mapped.gap,
     )
 

@@ -17,7 +17,9 @@ from pruneattr_core.ui.compare_cells import (
     PATIENT,
     Ask,
     CurveAsk,
+    GameAsk,
     Mapped,
+    Place,
     Step,
     drawn,
     pace_key,
@@ -48,6 +50,7 @@ class Plan:
         fill: key of `FILLS`.
         layout: "rows" or "columns".
         device: device type.
+        rivals: per picture, whom it may play the grid pointing game with; None for no games.
     """
 
     card: ModelCard
@@ -64,6 +67,7 @@ class Plan:
     fill: str
     layout: str
     device: str
+    rivals: tuple[tuple[Place, ...], ...] | None = None
 
     @property
     def asks(self) -> list[list[Ask]]:
@@ -85,6 +89,13 @@ class Plan:
         """Names its removal curve."""
         return CurveAsk(ask, self.look.collapse, self.look.sign, self.curve, self.fill)
 
+    def game_ask(self, picture: Picture, method: str) -> GameAsk | None:
+        """Names its grid pointing game, if there is one."""
+        if self.rivals is None:
+            return None
+        rivals = self.rivals[self.pictures.index(picture)]
+        return GameAsk(self.ask(picture, method), self.look.collapse, self.look.sign, rivals)
+
     def find(self, shelf: Shelf, picture: Picture, method: str) -> tuple[Any, NDArray[Any] | None, Any]:
         """The attribution (or why not), its map as drawn, its curve; None for what is missing."""
         if method in self.blocked:
@@ -98,7 +109,8 @@ class Plan:
 
     def steps(self) -> list[Step]:
         """See `steps_of`."""
-        return steps_of(self.asks, self.look.collapse, self.look.sign, self.curve, self.fill)
+        look = self.look
+        return steps_of(self.asks, look.collapse, look.sign, self.curve, self.fill, self.rivals)
 
 
 @dataclass(frozen=True)
@@ -108,9 +120,9 @@ class Standing:
     Attributes:
         ready: maps that are there.
         wanted: maps that fit the network.
-        dear: (method, picture) predicted to take long and not asked for twice.
+        dear: maps and grid games predicted to take long and not asked for twice.
         dear_seconds: their prediction together.
-        open: maps or curves that are still to come, those that are dear left out.
+        open: maps, curves or games that are still to come, those that are dear left out.
     """
 
     ready: int
@@ -133,16 +145,27 @@ def standing(plan: Plan, shelf: Shelf, dear: bool) -> Standing:
     pace = shelf.get(pace_key(plan.card.id, plan.device))
     ready = waiting = costly = 0
     seconds = 0.0
-    for row in plan.asks:
-        for ask in row:
+
+    def missing(key: Ask | GameAsk) -> None:
+        nonlocal waiting, costly, seconds
+        predicted = math.nan if pace is None else float(pace) * passes_of(key)
+        if not dear and passes_of(key) > CHEAP_PASSES and predicted > PATIENT:
+            costly, seconds = costly + 1, seconds + predicted
+        else:
+            waiting += 1
+
+    for picture in plan.pictures:
+        for method in plan.options:
+            if method in plan.blocked:
+                continue
+            ask, game = plan.ask(picture, method), plan.game_ask(picture, method)
             found = shelf.get(ask)
             if found is None:
-                predicted = math.nan if pace is None else float(pace) * passes_of(ask)
-                if not dear and passes_of(ask) > CHEAP_PASSES and predicted > PATIENT:
-                    costly, seconds = costly + 1, seconds + predicted
-                else:
-                    waiting += 1
+                missing(ask)
                 continue
             ready += 1
-            waiting += isinstance(found, Mapped) and shelf.get(plan.curve_ask(ask)) is None
+            if isinstance(found, Mapped):
+                waiting += shelf.get(plan.curve_ask(ask)) is None
+                if game is not None and shelf.get(game) is None:
+                    missing(game)
     return Standing(ready, sum(map(len, plan.asks)), costly, seconds, waiting)

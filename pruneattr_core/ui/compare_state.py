@@ -101,6 +101,7 @@ FIELDS = (
     Field("reference", "prunegrad", one_of(METHODS), "the reference"),
     Field("order", "table", one_of(ORDERS), "the order"),
     Field("curve", "lerf", one_of(CURVES), "the removal curve"),
+    Field("game", False, {"1": True, "0": False}.__getitem__, "the grid game", lambda on: str(int(on))),
     Field("fill", "mean", one_of(FILLS), "the fill"),
     Field("arrange", "rows", one_of(LAYOUTS), "the arrangement"),
     Field("grid_collapse", "signed_max", one_of(COLLAPSES), "the collapse"),

@@ -20,21 +20,23 @@ from pruneattr_core import models
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.benchmarks.similarity import spearman, ssim
+from pruneattr_core.errors import Cancelled
 from pruneattr_core.models import model_card
 from pruneattr_core.render import read_provenance
 from pruneattr_core.ui import (
     compare,
     compare_assembly,
-    compare_cells,
     compare_exports,
     compare_plan,
+    compare_work,
     pictures,
 )
-from pruneattr_core.ui.compare_cells import Failed, Mapped, compute
+from pruneattr_core.ui.compare_cells import Failed, Game, Mapped, Place
 from pruneattr_core.ui.compare_numbers import Numbers, ordered, seconds_text
 from pruneattr_core.ui.compare_payload import GridLook, coded, decoded, grid_payload
 from pruneattr_core.ui.compare_plan import Plan, mask_seen
 from pruneattr_core.ui.compare_state import FIELDS, PRESETS, parse_methods, parse_more
+from pruneattr_core.ui.compare_work import compute
 from pruneattr_core.ui.payload import unpack_header
 from pruneattr_core.ui.worker import Job, Shelf
 
@@ -96,9 +98,12 @@ def plan_of(methods: tuple[str, ...], places: tuple[int, ...] = (0,), **changes:
 def computed(plan: Plan) -> Shelf:
     shelf = Shelf(1 << 30, lambda value: int(value.nbytes))
     inputs = [plan.card.preprocess(picture.image) for picture in plan.pictures]
-    compute(
-        Job("test", lambda job: None), plan.steps(), models.load_model(plan.card.id), inputs, shelf, dear=True
-    )
+    network, job = models.load_model(plan.card.id), Job("test", lambda job: None)
+
+    def see(place: Place) -> torch.Tensor:
+        return plan.card.preprocess(pictures.from_dataset(*place).image)
+
+    compute(job, plan.steps(), network, inputs, shelf, dear=True, see=see)
     return shelf
 
 
@@ -106,7 +111,7 @@ def computed(plan: Plan) -> Shelf:
 def test_every_preset_fills_the_grid(start: Start, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare_plan, "PATIENT", math.inf)
     monkeypatch.setattr(compare_assembly, "PATIENT", math.inf)
-    monkeypatch.setattr(compare_cells, "PATIENT", math.inf)
+    monkeypatch.setattr(compare_work, "PATIENT", math.inf)
     app = opened(start)
     app.button(key=f"preset_{preset}").click().run()
     found = finished(app)
@@ -177,7 +182,7 @@ def test_what_does_not_fit_is_greyed_out_with_its_reason(
 def test_expensive_maps_are_predicted_and_wait_for_a_second_click(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (compare_cells, compare_plan, compare_assembly):
+    for module in (compare_work, compare_plan, compare_assembly):
         monkeypatch.setattr(module, "PATIENT", 0.0)
     app = opened(start, methods="saliency,integrated_gradients")
     found = finished(app)
@@ -226,6 +231,75 @@ def test_numbers_are_those_of_the_measures() -> None:
     share = 100 * mass_inside(b, plan.masks[0])
     assert rows["Mass in mask"] == (f"{share:.0f} %" if share >= 10 else f"{share:.1f} %")
     assert grid.complete
+
+
+def test_the_grid_game_is_the_share_in_the_picture_s_own_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {0: 0, 1: 0, 2: 1, 3: 1, 4: 2, 5: 3}
+    card = model_card("scenes-net")
+    inputs = {k: card.preprocess(pictures.from_dataset("scenes", k).image) for k in answers}
+
+    class Told(torch.nn.Module):
+        """Knows its pictures by heart; what it computes on a grid is its picture's sum."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.relu = torch.nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            known = [place for place, one in inputs.items() if x.shape == one.shape and torch.equal(one, x)]
+            logits = self.relu(x).sum((1, 2, 3))[:, None] * torch.ones(1, 4)
+            named = torch.tensor([answers[k] for k in known[:1]] or [0])
+            return logits * torch.nn.functional.one_hot(named, 4)
+
+    monkeypatch.setattr(models, "load_model", lambda name: Told().eval())
+    plan = plan_of(("input_x_gradient",), rivals=(tuple(("scenes", place) for place in range(1, 6)),))
+    shelf = computed(plan)
+    key = plan.game_ask(plan.pictures[0], "input_x_gradient")
+    found = shelf.get(key)
+    assert isinstance(found, Game)
+    assert found.rivals == ("scenes 2", "scenes 4", "scenes 5")  # 1 has the same class, 3 that of 2
+    mass = {place: float(inputs[place].clamp(min=0).amax(1).sum()) for place in (0, 2, 4, 5)}
+    assert found.share == pytest.approx(mass[0] / sum(mass.values()), rel=1e-5)
+    grid, _ = compare_assembly.assemble(plan, shelf, None, True)
+    assert any(number["label"] == "Grid game" for number in grid.cells[0].numbers)
+    assert "25 % by chance" in grid.images[0]["covered"]
+
+
+def test_a_network_of_one_size_says_so_instead_of_playing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.relu, self.head = torch.nn.ReLU(), torch.nn.Linear(3 * 128 * 128, 40)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.relu(x).flatten(1))
+
+    monkeypatch.setattr(models, "load_model", lambda name: Fixed().eval())
+    plan = plan_of(("saliency",), rivals=(tuple(("scenes", place) for place in range(1, 30)),))
+    grid, _ = compare_assembly.assemble(plan, computed(plan), None, True)
+    assert "takes pictures of 128 x 128 only" in grid.images[0]["covered"]
+    assert not any(number["label"] == "Grid game" for number in grid.cells[0].numbers)
+    assert grid.complete
+
+
+def test_cancelling_acts_inside_an_expensive_method() -> None:
+    plan = plan_of(("integrated_gradients",))
+    job, shelf = Job("test", lambda job: None), Shelf(1 << 30, lambda value: int(value.nbytes))
+    network, notes = models.load_model(plan.card.id), []
+
+    class Watched(torch.nn.ReLU):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            notes.append(job.note)
+            if "%" in job.note:
+                job.cancelled.set()
+            return super().forward(x)
+
+    network.features[3] = Watched()
+    with pytest.raises(Cancelled):
+        compute(job, plan.steps(), network, [plan.card.preprocess(plan.pictures[0].image)], shelf, dear=True)
+    assert notes[-1].startswith("Integrated Gradients · ")
+    assert shelf.get(plan.steps()[0].key) is None
 
 
 def test_order_is_best_first_and_unknown_numbers_come_last() -> None:
