@@ -21,6 +21,8 @@ def pages() -> list[Any]:
         st.Page("pages/4_decoding.py", title="Path decoding", icon=":material/blur_on:"),
         st.Page("pages/5_benchmarks.py", title="Benchmarks", icon=":material/leaderboard:"),
         st.Page("pages/6_sanity.py", title="Sanity check", icon=":material/shuffle:"),
+        st.Page("pages/7_removal.py", title="Pixel removal", icon=":material/opacity:"),
+        st.Page("pages/8_review.py", title="Compression review", icon=":material/compare:"),
     ]
 
 

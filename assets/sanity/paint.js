@@ -1,0 +1,27 @@
+// Sanity check: every step is a map of its own, coded on its own scale.
+
+const PAINTER = {
+  prepare(state) {
+    for (const card of state.header.cards) {
+      card.codes = card.values && state.arrays.get(card.blocks[0].id);
+      card.table = card.lut && Uint32Array.from({length: 256}, (_, i) => 0xff000000 | (card.lut[3 * i + 2] << 16) | (card.lut[3 * i + 1] << 8) | card.lut[3 * i]);
+    }
+    const rgb = state.arrays.get(state.header.photo.id);
+    state.photo = Uint32Array.from({length: rgb.length / 3}, (_, i) => 0xff000000 | (rgb[3 * i + 2] << 16) | (rgb[3 * i + 1] << 8) | rgb[3 * i]);
+  },
+  paint(state, card) {
+    const out = card.pixels, start = state.at * out.length;
+    if (!card.codes) { out.set(state.photo); return; }
+    for (let i = 0; i < out.length; i++) out[i] = card.table[card.codes[start + i]];
+  },
+  sentence({header, at}) {
+    const chance_ = header.chance[at] === null ? '' : ` Probability of ${header.target}: ${chance(header.chance[at])}, at first ${chance(header.chance[0])}.`;
+    return at === 0 ? `The network as it was trained.${chance_}`
+      : `${at} of ${header.points.length - 1} steps randomised, down to ${header.names[at]}.${chance_}`;
+  },
+  answer(header, card, k) { return {text: card.notes[k], broken: false}; },
+  total(state, card) {
+    const mean = card.means[state.measure.key];
+    return mean === null ? 'mean undefined' : `mean of all steps ${mean.toFixed(2)}`;
+  },
+};

@@ -1,0 +1,61 @@
+// One card a method: its swatch, its picture on a canvas, what the network says now.
+
+const percent = share => {
+  const value = 100 * share;
+  return `${Number.isInteger(+value.toFixed(6)) || value >= 99.95 ? Math.round(value) : value.toFixed(1)}\u202f%`;
+};
+const chance = p => p >= .995 && p < 1 ? '>0.99' : p > 0 && p < .005 ? '<0.01' : p.toFixed(2);
+
+function element(parent, tag, name = '', text = '') {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  if (text) node.textContent = text;
+  parent.append(node);
+  return node;
+}
+
+function buildCards(state) {
+  const {header, root} = state, host = root.querySelector('.cards');
+  host.replaceChildren();
+  host.style.setProperty('--count', header.cards.length);
+  for (const card of header.cards) {
+    const figure = element(host, 'figure', `card ${card.state}`), caption = element(figure, 'figcaption');
+    const swatch = shape(caption, 'svg', {class: 'swatch', width: 34, height: 10, 'aria-hidden': 'true'});
+    shape(swatch, 'line', {x1: 1, x2: 33, y1: 5, y2: 5, class: 'line', ...stroke(card)});
+    element(caption, 'span', 'name', card.title);
+    const frame = element(figure, 'div', 'frame');
+    frame.style.aspectRatio = `${header.width} / ${header.height}`;
+    const canvas = element(frame, 'canvas', header.width <= 64 ? 'pixels' : '');
+    canvas.width = header.width; canvas.height = header.height;
+    canvas.setAttribute('role', 'img');
+    const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height);
+    if (card.state !== 'ready') element(frame, 'p', 'hole', card.text);
+    const line = element(figure, 'p', 'now');
+    Object.assign(card, {canvas, context, image, pixels: new Uint32Array(image.data.buffer), value: element(line, 'span', 'value'), answer: element(line, 'span', 'answer'), total: element(figure, 'p', 'total')});
+  }
+}
+
+function paintCards(state) {
+  const {header} = state;
+  for (const card of header.cards) {
+    PAINTER.paint(state, card);
+    card.context.putImageData(card.image, 0, 0);
+  }
+}
+
+function writeCards(state) {
+  const {header, measure, at} = state, k = pointAt(header, at);
+  const near = Math.abs(header.points[k] - at) > 1e-9;
+  state.root.querySelector('.near').hidden = !near;
+  for (const card of header.cards) {
+    if (!card.values) { card.canvas.setAttribute('aria-label', `${card.title}: ${card.text}`); continue; }
+    const value = valueAt(header, card, measure.key, at);
+    const said = value === null ? 'undefined' : `${near ? '≈ ' : ''}${value.toFixed(2)}`;
+    card.value.textContent = `${measure.short} ${said}`;
+    const {text, broken} = PAINTER.answer(header, card, k);
+    card.answer.textContent = text;
+    card.answer.classList.toggle('broken', broken);
+    card.total.textContent = PAINTER.total(state, card);
+    card.canvas.setAttribute('aria-label', `${card.title}: ${measure.short} ${said}. ${text}`);
+  }
+}

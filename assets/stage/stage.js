@@ -1,0 +1,194 @@
+// Pictures, curves and one slider that move together in the browser; Python hears where the hand let go.
+
+const STAGES = new WeakMap();
+
+export default function ({data, parentElement: root, setStateValue}) {
+  let state = STAGES.get(root);
+  if (!state) { STAGES.set(root, state = {root, known: new Map(), whole: true, asOrder: false}); wire(state); }
+  state.send = setStateValue;
+  const {header, blocks} = openFrame(data);
+  if (state.id === header.id) return;
+  state.id = header.id;
+  inflateBlocks([header.photo, ...header.cards.flatMap(card => card.blocks)], blocks, state.known).then(arrays => {
+    if (state.id === header.id) show(state, header, arrays);       // else a newer one has come meanwhile
+  }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the pictures; please update it.'; });
+}
+
+function show(state, header, arrays) {
+  const {root} = state, $ = selector => root.querySelector(selector), asked = header.start, moved = state.token !== asked.token;
+  const wanted = moved ? asked : {at: state.at, measure: state.measure.key, range: state.range};
+  stop(state);
+  state.header = header; state.arrays = arrays; state.token = asked.token;
+  $('.stage').setAttribute('aria-label', header.title);
+  $('.slider').setAttribute('aria-label', header.slider);
+  $('.note').textContent = header.note;
+  $('.order').hidden = !header.lut;
+  buildCards(state);
+  PAINTER.prepare(state);
+  radios(state, '.measures', header.measures, key => setMeasure(state, key));
+  radios(state, '.ranges', header.ranges, key => setRange(state, key));
+  state.range = (header.ranges.find(range => range.key === wanted.range) ?? header.ranges.at(-1)).key;
+  state.measure = header.measures.find(measure => measure.key === wanted.measure) ?? header.measures[0];
+  setRange(state, state.range, wanted.at);
+  $('.stage').dataset.ready = header.id;
+  $('.stage').dataset.complete = header.complete;
+}
+
+function radios(state, where, options, choose) {
+  const host = state.root.querySelector(where);
+  host.hidden = options.length < 2;
+  host.replaceChildren(...options.map(option => {
+    const button = document.createElement('button');
+    Object.assign(button, {type: 'button', textContent: option.title, title: option.help ?? '', onclick: () => { choose(option.key); tell(state); }});
+    button.setAttribute('role', 'radio');
+    button.dataset.key = option.key;
+    button.onkeydown = event => {
+      const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const all = [...host.children], next = all[(all.indexOf(button) + step + all.length) % all.length];
+      next.focus(); next.click();
+    };
+    return button;
+  }));
+}
+
+function mark(state, where, key) {
+  for (const button of state.root.querySelectorAll(`${where} button`)) {
+    button.setAttribute('aria-checked', String(button.dataset.key === key));
+    button.tabIndex = button.dataset.key === key ? 0 : -1;
+  }
+}
+
+function setMeasure(state, key) {
+  state.measure = state.header.measures.find(measure => measure.key === key);
+  mark(state, '.measures', key);
+  layOut(state);
+}
+
+function setRange(state, key, at = state.at) {
+  const {header, root} = state, slider = root.querySelector('.slider');
+  state.range = key;
+  state.end = header.ranges.find(range => range.key === key).end;
+  slider.max = header.names ? state.end : 1000;
+  mark(state, '.ranges', key);
+  mark(state, '.measures', state.measure.key);
+  state.at = Math.min(state.end, at);
+  layOut(state);
+}
+
+function layOut(state) {
+  if (!state.header) return;
+  drawChart(state);
+  redraw(state);
+}
+
+// The first of several moves within one screen frame is drawn at once, the last one with the frame.
+function setPosition(state, at) {
+  state.at = Math.min(state.end, Math.max(0, state.header.names ? Math.round(at) : at));
+  if (state.frame) return;
+  redraw(state);
+  state.frame = requestAnimationFrame(() => { state.frame = null; if (state.shown !== state.at) redraw(state); });
+}
+
+function redraw(state) {
+  const {root, header, at, end} = state, slider = root.querySelector('.slider');
+  state.shown = at;
+  paintCards(state);
+  moveCursor(state);
+  writeCards(state);
+  slider.value = header.names ? at : Math.round(1000 * at / end);
+  const words = PAINTER.sentence(state);
+  root.querySelector('.sentence').textContent = words;
+  slider.setAttribute('aria-valuetext', words);
+  root.querySelector('.stage').dataset.at = +at.toFixed(4);
+}
+
+function settle(state) {
+  if (!state.header) return;
+  const {root, header, measure} = state;
+  root.querySelector('.chart').setAttribute('aria-label', `${measure.axis}. ${header.cards.filter(card => card.values).map(card => `${card.title}: ${card.value.textContent}`).join('; ')}`);
+  tell(state);
+}
+
+// While maps are still being computed a message would start the page again, and them with it.
+function tell(state) {
+  if (!state.header.complete) return;
+  clearTimeout(state.telling);
+  state.telling = setTimeout(() => state.send('view', {at: +state.at.toFixed(4), measure: state.measure.key, range: state.range}), 150);
+}
+
+function wire(state) {
+  const {root} = state, $ = selector => root.querySelector(selector), slider = $('.slider');
+  slider.addEventListener('input', () => {
+    if (!state.header) return;
+    stop(state);
+    setPosition(state, state.header.names ? +slider.value : slider.value / 1000 * state.end);
+  });
+  slider.addEventListener('change', () => settle(state));
+  slider.addEventListener('keydown', event => onKey(state, event));
+  $('.play').onclick = () => state.timer ? (stop(state), settle(state)) : play(state);
+  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.stage').requestFullscreen?.();
+  $('.whole').checked = true;
+  $('.whole').onchange = event => { state.whole = event.target.checked; layOut(state); };
+  $('.as-order').onchange = event => { state.asOrder = event.target.checked; layOut(state); };
+  const chart = $('.chart'), follow = event => {
+    const box = chart.getBoundingClientRect();
+    stop(state);
+    setPosition(state, (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * state.end);
+  };
+  chart.addEventListener('pointerdown', event => { if (state.header) { chart.setPointerCapture(event.pointerId); follow(event); } });
+  chart.addEventListener('pointermove', event => { if (state.header && chart.hasPointerCapture(event.pointerId)) follow(event); });
+  chart.addEventListener('pointerup', () => settle(state));
+  new ResizeObserver(() => { if (state.width !== chart.clientWidth) { state.width = chart.clientWidth; layOut(state); } }).observe(chart);
+}
+
+// Arrows go from computed point to computed point.
+function onKey(state, event) {
+  if (!state.header || event.ctrlKey || event.metaKey || event.altKey) return;
+  const points = state.header.points.filter(point => point <= state.end + 1e-9), {at} = state;
+  const after = points.find(point => point > at + 1e-9) ?? state.end, before = points.findLast(point => point < at - 1e-9) ?? 0, leap = state.end / 4;
+  const next = {ArrowRight: after, ArrowUp: after, ArrowLeft: before, ArrowDown: before, Home: 0, End: state.end, PageUp: at + leap, PageDown: at - leap}[event.key];
+  if (next === undefined) return;
+  event.preventDefault();
+  stop(state);
+  setPosition(state, next);
+  settle(state);
+}
+
+function play(state) {
+  if (!state.header) return;
+  const button = state.root.querySelector('.play'), still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const points = state.header.points.filter(point => point <= state.end + 1e-9), end = () => { stop(state); settle(state); };
+  let at = state.at >= state.end - 1e-9 ? 0 : state.at, last = performance.now();
+  button.setAttribute('aria-pressed', 'true');
+  button.textContent = '❚❚ Pause';
+  setPosition(state, at);
+  if (still || state.header.names) {
+    const beat = () => {
+      const next = points.find(point => point > at + 1e-9);
+      if (next === undefined || !state.root.isConnected) return end();
+      setPosition(state, at = next);
+    };
+    state.timer = setInterval(beat, 700);
+    state.halt = () => clearInterval(state.timer);
+    return;
+  }
+  const step = now => {
+    at = Math.min(state.end, at + (now - last) / 8000 * state.end); last = now;
+    if (!state.root.isConnected) return;
+    setPosition(state, at);
+    if (at >= state.end) return end();
+    state.timer = requestAnimationFrame(step);
+  };
+  state.timer = requestAnimationFrame(step);
+  state.halt = () => cancelAnimationFrame(state.timer);
+}
+
+function stop(state) {
+  if (state.timer) state.halt();
+  state.timer = null;
+  const button = state.root.querySelector('.play');
+  button.setAttribute('aria-pressed', 'false');
+  button.textContent = '▶ Play';
+}

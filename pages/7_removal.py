@@ -1,0 +1,6 @@
+"""Pixel removal, live: what is left of the answer while pixels go?"""
+
+from pruneattr_core.ui.removal_page import draw
+from pruneattr_core.ui.shell import require_frame
+
+draw(require_frame())

@@ -1,0 +1,220 @@
+"""One picture losing its pixels: rank of every pixel, the network's answers, and what stands in the gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pruneattr_core.benchmarks.fills import fill_removed
+from pruneattr_core.benchmarks.maps import maps_of, method_from
+from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, area, removal_masks
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import bytes_each
+from pruneattr_core.models import ModelCard, model_card
+from pruneattr_core.runtime import chunks
+from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.worker import Job
+
+#: 0 to 100 % in tenths, and the paper's 1 to 10 %.
+FRACTIONS = tuple(sorted({*FULL_FRACTIONS, *LERF_FRACTIONS}))
+ORDERS = {
+    "lerf": "LeRF, least relevant first",
+    "morf": "MoRF, most relevant first",
+    "insertion": "Insertion",
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """From an attribution to one relevance per pixel.
+
+    Attributes:
+        title: for people.
+        collapse: rule of `attribution.collapse`.
+        magnitude: whether the sign is dropped afterwards.
+    """
+
+    title: str
+    collapse: str
+    magnitude: bool = False
+
+
+RULES = {
+    "signed_max": Rule("Signed: the largest channel (released code)", "signed_max"),
+    "magnitude": Rule("Magnitude of the largest channel", "signed_max", magnitude=True),
+    "sum": Rule("Signed: the sum of channels", "sum"),
+    "abs_sum": Rule("Sum of the channels' magnitudes", "abs_sum"),
+}
+#: Fills of which one picture serves every fraction; the others have a picture for each.
+STEADY = ("mean", "blur")
+_SEED = 0
+_STEP = 5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one curve depends on; the key under which it is kept.
+
+    Attributes:
+        model: id of the network.
+        weights: SHA-256 of its state dict.
+        image: SHA-256 of the picture.
+        target: class, None for the predicted one.
+        method: as `method_from` reads it.
+        rule: key of `RULES`.
+        order: key of `ORDERS`.
+        fill: key of `benchmarks.fills.FILLS`.
+        device: where it is computed.
+    """
+
+    model: str
+    weights: str
+    image: str
+    target: int | None
+    method: str
+    rule: str
+    order: str
+    fill: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One method's ranks and curve.
+
+    Attributes:
+        rank: (H, W) unsigned; pixel r is the r-th to go ("insertion": the r-th to go from a full picture).
+        fills: uint8 (1 or K, H, W, 3), what stands where a pixel is missing; one for all, or one a fraction.
+        probability: (K,) softmax probability of the target at `FRACTIONS`.
+        answer: (K,) predicted class there.
+        target: class whose probability is watched.
+        original: probability with every pixel in place.
+    """
+
+    rank: NDArray[Any]
+    fills: NDArray[np.uint8]
+    probability: NDArray[np.float64]
+    answer: NDArray[np.int64]
+    target: int
+    original: float
+
+    @property
+    def nbytes(self) -> int:
+        """Size on a shelf."""
+        return self.rank.nbytes + self.fills.nbytes
+
+    @property
+    def change(self) -> NDArray[np.float64]:
+        """Absolute fractional change |p0 - p| / p0, (K,)."""
+        return np.abs(self.original - self.probability) / self.original
+
+    def areas(self, last: float) -> tuple[float, float]:
+        """Areas under the change and under the probability from 0 to fraction `last`; trapezoids."""
+        places = [k for k, fraction in enumerate(FRACTIONS) if 0 < fraction <= last]
+        x = [FRACTIONS[k] for k in places]
+        found = [
+            float(area(x, torch.from_numpy(values[places, None]), torch.from_numpy(values[:1])))
+            for values in (self.change, self.probability)
+        ]
+        return found[0], found[1]
+
+
+def gone(order: str) -> tuple[float, ...]:
+    """Share of the pixels that is missing at each of `FRACTIONS`; an insertion starts without any pixel."""
+    return tuple(1 - f for f in FRACTIONS) if order == "insertion" else FRACTIONS
+
+
+def removal(engine: Engine, asked: Asked, picture: Picture, show: Callable[[Job, int], None]) -> Removal:
+    """Compute it on the engine's worker, or take it from its shelf.
+
+    Raises:
+        PruneAttrError: the method does not fit, its map has no order, memory or the queue is full.
+    """
+    card = model_card(asked.model)
+
+    def work(job: Job) -> Removal:
+        network, _ = engine.model(asked.model, job)
+        job.note = f"{method_from(asked.method)['label']}: map"
+        inputs = card.preprocess(picture.image).to(engine.device)
+        return removed(network, card, inputs, asked, job)
+
+    found: Removal = engine.worker.run(asked, work, show)
+    return found
+
+
+def known(engine: Engine, asked: Asked) -> Removal | None:
+    """The result if it is on the shelf."""
+    found: Removal | None = engine.worker.results.get(asked)
+    return found
+
+
+def removed(network: torch.nn.Module, card: ModelCard, inputs: Tensor, asked: Asked, job: Job) -> Removal:
+    """Ranks, curve and fills of one method.
+
+    Args:
+        network: in eval mode on the device of `inputs`.
+        card: its card, for the way back from normalised values to pixels.
+        inputs: (1, C, H, W).
+        asked: what is asked; model, weights and image are not read.
+        job: told of progress; may stop the work.
+    """
+    with torch.no_grad():
+        first = network(inputs)
+    target = int(first.argmax()) if asked.target is None else asked.target
+    wanted = torch.tensor([target], device=inputs.device)
+    label = method_from(asked.method)["label"]
+    rule = RULES[asked.rule]
+    values = maps_of(network, inputs, wanted, method_from(asked.method), rule.collapse).cpu()
+    values = values.abs() if rule.magnitude else values
+    if not bool(torch.isfinite(values).all()):
+        raise InputError(f"{label}: the map holds values that are not finite, so its pixels have no order.")
+    fractions = gone(asked.order)
+    masks = removal_masks(values, fractions, "morf" if asked.order == "morf" else "lerf")[:, 0]
+    job.note = f"{label}: answers"
+    rows, pictures = [], []
+    for part in _parts(len(fractions), inputs):
+        job.tick(part.start, len(fractions))
+        filled = fill_removed(inputs[0], masks[part], asked.fill, _SEED)
+        with torch.no_grad():
+            rows.append(
+                network(filled.contiguous(memory_format=torch.channels_last)).double().softmax(1).cpu()
+            )
+        if asked.fill not in STEADY:
+            pictures.append(card.denormalise(filled.cpu()))
+    if asked.fill in STEADY:
+        everything = torch.ones(1, *inputs.shape[2:], dtype=torch.bool)
+        pictures.append(card.denormalise(fill_removed(inputs[0], everything, asked.fill).cpu()))
+    answers = torch.cat(rows)
+    original = float(first.double().softmax(1)[0, target])
+    # Pictures answered in a batch may differ in the last bits; nothing gone means nothing changed.
+    answers[[k for k, share in enumerate(fractions) if share == 0], target] = original
+    return Removal(
+        rank=_ranks(values[0], asked.order),
+        fills=np.concatenate([np.asarray(one, np.uint8) for one in pictures]),
+        probability=answers[:, target].numpy(),
+        answer=answers.argmax(1).numpy(),
+        target=target,
+        original=original,
+    )
+
+
+def _parts(count: int, inputs: Tensor) -> Iterator[slice]:
+    """As much at a time as memory allows, in steps small enough for a bar of progress."""
+    for part in chunks(count, bytes_each(inputs) // 4, inputs):
+        for start in range(part.start, part.stop, _STEP):
+            yield slice(start, min(start + _STEP, part.stop))
+
+
+def _ranks(values: Tensor, order: str) -> NDArray[Any]:
+    """The place of every pixel in the order of `removal_masks`, equal ones row by row."""
+    turn = values.flatten().argsort(descending=order == "morf", stable=True)
+    place = torch.empty_like(turn).scatter_(0, turn, torch.arange(len(turn)))
+    kind = np.uint16 if len(turn) <= 1 << 16 else np.uint32
+    return place.view(values.shape).numpy().astype(kind)

@@ -1,0 +1,88 @@
+"""Pictures, curves and a slider that move together in the browser: plain files in assets, no build step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pruneattr_core.ui.framing import framed
+
+_ASSETS = Path(__file__).parents[2] / "assets"
+_SCRIPTS = ("blocks.js", "stage/chart.js", "stage/cards.js", "stage/stage.js")
+Pixels = NDArray[np.unsignedinteger[Any]]
+
+
+def component(name: str, painter: str) -> Callable[..., Any]:
+    """Register a stage; `painter` names the folder in assets whose paint.js fills the canvases."""
+    return st.components.v2.component(
+        name,
+        html=(_ASSETS / "stage" / "stage.html").read_text("utf-8"),
+        css=(_ASSETS / "stage" / "stage.css").read_text("utf-8"),
+        js="\n".join((_ASSETS / part).read_text("utf-8") for part in (f"{painter}/paint.js", *_SCRIPTS)),
+    )
+
+
+class Blocks:
+    """Arrays on their way to the browser, each once, named by content."""
+
+    def __init__(self) -> None:
+        """Without any."""
+        self.data: list[bytes] = []
+        self.places: dict[str, dict[str, Any]] = {}
+
+    def add(self, array: NDArray[Any]) -> dict[str, Any]:
+        """Compress an array; returns where the browser finds it."""
+        name = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()[:16]
+        if name not in self.places:
+            packed = zlib.compress(np.ascontiguousarray(array).tobytes(), 1)
+            self.places[name] = {"id": name, "start": sum(map(len, self.data)), "length": len(packed)}
+            self.data.append(packed)
+        return self.places[name]
+
+    def framed(self, header: Mapping[str, Any]) -> bytes:
+        """The payload, with an identity over everything in it."""
+        identity = hashlib.sha256(json.dumps(header).encode()).hexdigest()[:16]
+        return framed({"id": identity, **header}, self.data)
+
+
+def numbers(values: Sequence[float] | NDArray[Any]) -> list[float | None]:
+    """As JSON holds them: None where undefined."""
+    return [round(float(v), 6) if np.isfinite(v) else None for v in values]
+
+
+def complaints(new: list[str], place: str) -> None:
+    """Show what a link asked in vain, in every run until the session's `place` is emptied.
+
+    A page that starts itself again while it computes would wipe them off before anybody has read them.
+    """
+    st.session_state[place] = said = [*st.session_state.get(place, []), *new]
+    for text in said:
+        st.warning(text, icon=":material/link_off:")
+
+
+def start_of(place: str, view: dict[str, Any]) -> dict[str, Any]:
+    """Where the slider stands first; its token changes only when a link, not the hand, moves it.
+
+    The live position must not enter the payload, which would be sent again with every release.
+
+    Args:
+        place: of the session, one a page.
+        view: "at", "measure" and "range" as the session has them now.
+    """
+    frozen: dict[str, Any] = st.session_state.setdefault(place, {"token": -1, "seen": None, "start": {}})
+    if frozen["seen"] != view:
+        frozen.update(token=frozen["token"] + 1, seen=dict(view), start=dict(view))
+    return {"token": frozen["token"], **frozen["start"]}
+
+
+def settled(place: str, view: Mapping[str, Any]) -> None:
+    """Remember where the hand let go, so that `start_of` does not take it for a link."""
+    st.session_state[place]["seen"] = dict(view)

@@ -1,0 +1,200 @@
+"""Pixel removal without a browser: numbers equal the benchmark's, links, refusals, exports."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.benchmarks.fills import fill_removed
+from pruneattr_core.benchmarks.maps import maps_of, method_from
+from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
+from pruneattr_core.models import model_card
+from pruneattr_core.scenes import scene
+from pruneattr_core.ui.framing import framed, header_of
+from pruneattr_core.ui.removal_tasks import FRACTIONS, Asked, Removal, gone, removed
+from pruneattr_core.ui.worker import Job
+from tests.app.conftest import small_network
+
+Start = Callable[..., AppTest]
+CARD = model_card("scenes-net")
+
+
+@pytest.fixture(scope="module")
+def inputs() -> torch.Tensor:
+    from PIL import Image
+
+    return CARD.preprocess(Image.fromarray(scene(0).image))
+
+
+def compute(inputs: torch.Tensor, **changed: Any) -> Removal:
+    asked = {"model": "m", "weights": "w", "image": "i", "target": None, "method": "saliency",
+             "rule": "signed_max", "order": "lerf", "fill": "mean", "device": "cpu"}  # fmt: skip
+    return removed(small_network(), CARD, inputs, Asked(**(asked | changed)), Job("key", lambda job: None))
+
+
+def maps(inputs: torch.Tensor, target: int) -> torch.Tensor:
+    return maps_of(small_network(), inputs, torch.tensor([target]), method_from("saliency"), "signed_max")
+
+
+@pytest.mark.parametrize("order", ["lerf", "morf"])
+@pytest.mark.parametrize("fill", ["mean", "blur"])
+def test_the_curve_is_the_benchmarks_curve(inputs: torch.Tensor, order: str, fill: str) -> None:
+    found = compute(inputs, order=order, fill=fill)
+    curve = removal_curve(
+        small_network(), inputs, maps(inputs, found.target), fractions=FRACTIONS, order=order, fill=fill
+    )
+    np.testing.assert_allclose(found.probability, curve.probability[:, 0], atol=1e-6)
+    paper = removal_curve(
+        small_network(), inputs, maps(inputs, found.target), fractions=LERF_FRACTIONS, order=order, fill=fill
+    )
+    assert found.areas(0.1)[0] == pytest.approx(float(paper.curve_auc), abs=1e-6)
+    assert found.change[0] == 0
+
+
+def test_an_insertion_is_the_benchmarks_insertion(inputs: torch.Tensor) -> None:
+    found = compute(inputs, order="insertion", fill="blur")
+    curve = insertion_curve(small_network(), inputs, maps(inputs, found.target))
+    tenths = [FRACTIONS.index(fraction) for fraction in curve.fractions]
+    np.testing.assert_allclose(found.probability[tenths], curve.probability[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["lerf", "morf", "insertion"])
+@pytest.mark.parametrize("fill", ["mean", "noisy_linear"])
+def test_ranks_and_fills_paint_what_the_network_saw(inputs: torch.Tensor, order: str, fill: str) -> None:
+    found = compute(inputs, order=order, fill=fill)
+    photo = CARD.denormalise(inputs)[0]
+    masks = removal_masks(maps(inputs, found.target), gone(order), "morf" if order == "morf" else "lerf")[
+        :, 0
+    ].numpy()
+    for k, share in enumerate(gone(order)):
+        missing = found.rank < np.floor(share * found.rank.size + 1e-9)  # as in assets/removal/paint.js
+        np.testing.assert_array_equal(missing, masks[k])
+        painted = np.where(missing[..., None], found.fills[k if fill == "noisy_linear" else 0], photo)
+        if fill == "mean":
+            seen = CARD.denormalise(fill_removed(inputs[0], torch.from_numpy(masks[k : k + 1]), fill))[0]
+            np.testing.assert_array_equal(painted, seen)
+        else:
+            np.testing.assert_array_equal(found.fills[k][~missing], photo[~missing])
+
+
+def test_magnitudes_put_negative_values_last(inputs: torch.Tensor) -> None:
+    signed, magnitude = compute(inputs), compute(inputs, rule="magnitude")
+    values = maps(inputs, signed.target)[0].numpy()
+    assert values.flat[signed.rank.argmin()] == values.min() < 0
+    assert abs(values).flat[magnitude.rank.argmin()] == abs(values).min()
+
+
+def test_a_frame_is_read_back() -> None:
+    payload = framed({"a": [1, None]}, [b"x", b"yz"])
+    assert header_of(payload) == {"a": [1, None]}
+    assert payload.endswith(b"xyz")
+    with pytest.raises(ValueError, match="JSON"):
+        framed({"a": float("nan")}, [])
+
+
+def opened(start: Start, **query: str) -> AppTest:
+    return start(**query).switch_page("pages/7_removal.py").run()
+
+
+def header(app: AppTest) -> dict[str, Any]:
+    data: bytes = app.get("bidi_component")[-1].proto.bytes
+    return header_of(data)
+
+
+def test_controls_are_always_beside_the_methods(start: Start) -> None:
+    app = opened(start)
+    assert not app.exception
+    assert not app.error
+    shown = header(app)
+    assert [card["title"] for card in shown["cards"]] == [
+        "PruneGrad", "Gradient (saliency)", "Edge detector", "Random map"
+    ]  # fmt: skip
+    assert shown["complete"]
+    assert all(card["state"] == "ready" for card in shown["cards"])
+    app.multiselect(key="gone_box").set_value([]).run()
+    assert not app.exception
+    assert [card["title"] for card in header(app)["cards"]] == ["Edge detector", "Random map"]
+    assert "none" in app.query_params["gone_methods"]
+
+
+def test_a_link_restores_the_view_and_nonsense_is_a_sentence(start: Start) -> None:
+    app = opened(
+        start, gone_order="insertion", gone_fill="blur", gone_methods="gradcam", gone="0.05",
+        gone_range="tenth", gone_rule="magic",
+    )  # fmt: skip
+    assert not app.exception
+    shown = header(app)
+    assert shown["cards"][0]["title"] == "Grad-CAM"
+    assert shown["order"] == "insertion"
+    assert [measure["key"] for measure in shown["measures"]] == ["probability"]
+    assert (shown["start"]["at"], shown["start"]["range"]) == (0.05, "tenth")
+    assert any("magic" in warning.value for warning in app.warning)
+    assert json.dumps(shown)  # plain JSON
+
+
+def test_letting_go_reaches_the_address_and_sends_nothing_again(start: Start) -> None:
+    app = opened(start)
+    before = app.get("bidi_component")[-1].proto.bytes
+    app.session_state["removal"] = {"view": {"at": 0.07, "measure": "probability", "range": "tenth"}}
+    app.run()
+    assert app.session_state["gone"] == 0.07
+    assert app.query_params["gone"] in ("0.07", ["0.07"])
+    assert app.get("bidi_component")[-1].proto.bytes == before
+
+
+def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
+    app = opened(start, gone_fill="blur")
+    from pruneattr_core.ui.cache import engine
+    from pruneattr_core.ui.removal_payload import Card
+    from pruneattr_core.ui.removal_table import curves_csv
+
+    kept = {key: value for key, value in engine().worker.results.items.items() if isinstance(key, Asked)}
+    text = curves_csv(
+        {key.method: key for key in kept},
+        {key.method: Card(key.method, "ready", result=value) for key, value in kept.items()},
+    )
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 4 * len(FRACTIONS)
+    assert {row["fill"] for row in rows} == {"blur"}
+    assert {float(row["change"]) for row in rows if row["fraction"] == "0.0"} == {0.0}
+    assert app.dataframe[0].value["method"].tolist()[0] == "PruneGrad"
+
+
+def test_a_method_that_fails_says_so_on_its_card(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.errors import InputError
+    from pruneattr_core.ui import removal_page
+
+    real = removal_page.removal
+
+    def broken(engine: Any, asked: Asked, picture: Any, show: Any) -> Removal:
+        if asked.method == "saliency":
+            raise InputError("This map has no order: choose another method.")
+        return real(engine, asked, picture, show)
+
+    monkeypatch.setattr(removal_page, "removal", broken)
+    app = opened(start)
+    assert not app.exception
+    cards = {card["title"]: card for card in header(app)["cards"]}
+    assert cards["Gradient (saliency)"]["state"] == "failed"
+    assert "no order" in cards["Gradient (saliency)"]["text"]
+    assert cards["Random map"]["state"] == "ready"
+    assert any(button.label == "Try again" for button in app.button)
+
+
+def test_blocks_unpack_to_ranks(start: Start) -> None:
+    app = opened(start)
+    data: bytes = app.get("bidi_component")[-1].proto.bytes
+    shown = header_of(data)
+    place = shown["cards"][0]["blocks"][0]
+    offset = 4 + int.from_bytes(data[:4], "little") + place["start"]
+    rank = np.frombuffer(zlib.decompress(data[offset : offset + place["length"]]), np.uint16)
+    assert sorted(rank) == list(range(shown["height"] * shown["width"]))
