@@ -38,6 +38,7 @@ class ModelCard:
         std: per channel.
         resize: the short side is resized to this before the centre crop to `size`.
         interpolation: of that resizing, always antialiased.
+        folder: of a bundled weights file, seen from `ASSETS`.
         licence: of the weights.
         paper: that describes the architecture.
         weights: name of the file or of torchvision's enum member; "" for a local model.
@@ -62,11 +63,12 @@ class ModelCard:
     note: str = ""
     url: str = ""
     interpolation: str = "bilinear"
+    folder: str = "."
 
     def weights_file(self) -> Path | None:
         """Where the weights are, or would be after a download; None for a local model."""
         if self.kind == "bundled":
-            return ASSETS / self.weights
+            return ASSETS / self.folder / self.weights
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
         return None

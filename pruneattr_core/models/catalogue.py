@@ -14,6 +14,7 @@ from pruneattr_core.errors import ModelError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.models.cards import ASSETS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
+from pruneattr_core.models.students import completed_student, student_builder, student_card, student_ids
 from pruneattr_core.scenes import SHAPES
 
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -70,11 +71,14 @@ _LOCAL = tuple(
     for depth in (20, 32, 44, 56)
 )
 
-CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_LOCAL)}
+_STUDENTS = tuple(student_card(name) for name in student_ids())
+
+CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_STUDENTS, *_LOCAL)}
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "scenes-net": partial(SceneNet, len(SHAPES)),
     "resnet8-cifar10": ResNet8,
+    **{card.id: student_builder(card.id) for card in _STUDENTS},
     **{f"cifar-resnet{depth}": partial(CifarResNet, (depth - 2) // 6) for depth in (20, 32, 44, 56)},
 }
 
@@ -86,6 +90,8 @@ def catalogue_card(name: str) -> ModelCard:
         ModelError: the record is damaged.
     """
     card = CATALOGUE[name]
+    if card in _STUDENTS:
+        return completed_student(card)
     record = ASSETS / f"{name}.json"
     if card.kind != "bundled" or not record.is_file():
         return card

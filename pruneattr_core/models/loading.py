@@ -116,7 +116,7 @@ def _found(card: ModelCard, progress: Callable[[int, int], None] | None) -> Path
     if file.is_file():
         if card.kind == "bundled" and file_sha256(file) != card.weights_sha256:
             raise WeightsError(
-                f"{file.name} in assets/weights is not the file on its card: check out assets/ again."
+                f"{file.name} is not the file on its card: check out assets/ again."
             )
         return file
     if card.kind == "bundled":

@@ -77,11 +77,14 @@ FIELDS = (
 
 
 def models() -> list[str]:
-    """All models that can be chosen: those on this machine first, then well-known ones, then the rest."""
+    """All models that can be chosen: those on this machine first, then well-known ones, then the rest.
 
-    def rank(name: str) -> tuple[bool, int]:
+    The students of the compression study come last of those on this machine.
+    """
+
+    def rank(name: str) -> tuple[bool, bool, int]:
         known = WELL_KNOWN.index(name) if name in WELL_KNOWN else len(WELL_KNOWN)
-        return not model_card(name).available_offline(), known
+        return not model_card(name).available_offline(), name.startswith("scenes-vgg-"), known
 
     return sorted(list_models(), key=rank)
 
