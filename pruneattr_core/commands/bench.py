@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pruneattr_core.benchmarks.executor import execute, plan_run
+from pruneattr_core.benchmarks.cluster import over_ray
+from pruneattr_core.benchmarks.executor import execute, in_process, plan_run
 from pruneattr_core.benchmarks.maps import STANDARD, fitting
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run
@@ -73,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     roar.add_argument("--lr", type=float, help="Adam's learning rate at the start")
     roar.add_argument("--width", type=int, help="channels of ResNet-8's stem")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
+    parser.add_argument(
+        "--ray-address", help="spread the cells over a Ray cluster: local, auto or an address"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads; other counts give other last bits")
     parser.add_argument(
         "--out", type=Path, required=True, help="new folder of the run; with all, of the runs"
@@ -119,7 +123,8 @@ def _one(arguments: argparse.Namespace, name: str, out: Path) -> None:
     )
     for text in plan.protocol.get("reduction", ()):
         print(f"reduced: {text}")
-    result = execute(source, plan, out, _progress)
+    spread = in_process if arguments.ray_address is None else over_ray(arguments.ray_address)
+    result = execute(source, plan, out, _progress, spread)
     print(file=sys.stderr)
     _report(result)
     print(f"run {result.id} in {out} ({result.timing['seconds']} s of computing)")

@@ -1,0 +1,78 @@
+"""Cells over a Ray cluster of this machine: the bits of one process, also when a worker is killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from pruneattr_core.benchmarks.cluster import over_ray, timed_cell
+from pruneattr_core.benchmarks.executor import compute_cell, execute, plan_run
+from pruneattr_core.benchmarks.sources import Source
+from pruneattr_core.errors import InputError, StoreError
+
+SCENES = Source("scenes-net", "scenes")
+
+
+def ours(process: int) -> bool:
+    """Whether a process descends from this one."""
+    while process > 1:
+        if process == os.getpid():
+            return True
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return False
+
+
+def workers() -> list[int]:
+    """Process ids of our Ray workers, those that compute first."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                title = (folder / "cmdline").read_bytes()
+                if title.startswith(b"ray::") and ours(int(folder.name)):
+                    found.append((b"timed_cell" not in title, int(folder.name)))
+            except OSError:  # it ended meanwhile
+                continue
+    return [process for _, process in sorted(found)]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_killed_worker_changes_no_bit(tmp_path):
+    pytest.importorskip("ray", reason="optional: pip install -r requirements-ray.txt")
+    plan = plan_run("pixels", SCENES, ["prunegrad", "random"], n=4, chunk=1)
+    killed: list[int] = []
+
+    def kill_one(done: int, total: int) -> None:
+        if done and not killed:
+            killed.extend(workers()[:1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    spread = execute(SCENES, plan, tmp_path / "spread", kill_one, over_ray("local"))
+    here = execute(SCENES, plan, tmp_path / "here")
+    assert killed
+    assert spread.id == here.id
+    assert spread.values.tobytes() == here.values.tobytes()
+    assert len(plan.cells) == 8
+
+
+def test_a_worker_with_other_libraries_is_refused():
+    plan = plan_run("pixels", SCENES, ["random"], n=1)
+    number, values, seconds = timed_cell(SCENES, plan, 0)
+    assert number == 0
+    assert seconds > 0
+    assert values.tobytes() == compute_cell(SCENES, plan, 0).tobytes()
+    other = dataclasses.replace(plan, versions=plan.versions | {"torch": "1.0"})
+    with pytest.raises(StoreError, match=r"not 1\.0"):
+        timed_cell(SCENES, other, 0)
+
+
+def test_without_ray_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"requirements-ray\.txt"):
+        over_ray("local")
