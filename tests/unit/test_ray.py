@@ -45,6 +45,8 @@ def workers() -> list[int]:
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_a_killed_worker_changes_no_bit(tmp_path):
     pytest.importorskip("ray", reason="optional: pip install -r requirements-ray.txt")
+    import ray
+
     plan = plan_run("pixels", SCENES, ["prunegrad", "random"], n=4, chunk=1)
     killed: list[int] = []
 
@@ -56,6 +58,7 @@ def test_a_killed_worker_changes_no_bit(tmp_path):
     spread = execute(SCENES, plan, tmp_path / "spread", kill_one, over_ray("local"))
     here = execute(SCENES, plan, tmp_path / "here")
     assert killed
+    assert not ray.is_initialized()
     assert spread.id == here.id
     assert spread.values.tobytes() == here.values.tobytes()
     assert len(plan.cells) == 8
