@@ -1,9 +1,9 @@
 """Time the Compare page's engine: twelve methods on one 224x224 picture, SqueezeNet, CPU.
 
 PYTHONPATH=. TORCH_HOME=../shared/data/torch_home python perf/compare_grid.py [--threads 2]. Without the
-weights the network is random, which changes no time. From the click (starting the background task) to the first map on
-the shelf and drawn into a payload, and to the complete grid with all curves and numbers. Bars of the project:
-first map <= 0.5 s, complete <= 15 s.
+weights the network is random, which changes no time. From the click (starting the background task) to the
+first map on the shelf and drawn into a payload, and to the complete grid with all curves and numbers. Bars
+of the project: first map <= 0.5 s, complete <= 15 s.
 """
 
 from __future__ import annotations

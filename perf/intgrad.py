@@ -1,10 +1,10 @@
 """Time NeuronIntGrad against one pass per step with 50 uniform steps, at equal completeness, in one run.
 
 PYTHONPATH=. python perf/intgrad.py [--images FOLDER --n 1] [--threads 2] [--device cpu]. SqueezeNet 1.0,
-224x224, float32, weights where torch.hub finds them (set TORCH_HOME), else random, and then it says so. Both sides score all 26
-activation calls. Ours runs with more and more Gauss-Legendre nodes, up to the default, until its completeness
-error, the mean over layers of |sum_j c_j - (f(x) - f(layer := 0))| / |f(x) - f(layer := 0)|, is at most the
-other side's; then with the default. Bar: 10x faster at equal error, and with the default.
+224x224, float32, weights where torch.hub finds them (set TORCH_HOME), else random, and then it says so. Both
+sides score all 26 activation calls. Ours runs with more and more Gauss-Legendre nodes, up to the default,
+until its completeness error, the mean over layers of |sum_j c_j - (f(x) - f(layer := 0))| /
+|f(x) - f(layer := 0)|, is at most the other side's; then with the default. Bar: 10x faster at equal error.
 """
 
 from __future__ import annotations

@@ -2,19 +2,22 @@
 
 Gradient ascent on an image, in the parametrisations and under the transformations of Lucid (Olah,
 Mordvintsev, Schubert: Feature Visualization, Distill 2017). A path is restricted in mode zero: its masks
-are fixed, neurons outside it are multiplied by 0.
+are fixed, neurons outside it are multiplied by 0. A rectifier passes no gradient to a neuron that is silent;
+while it is, the ascent climbs what goes into the rectifier, as Lucid redirects ReLU gradients in its first
+steps.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
 from pruneattr_core.errors import InputError, TargetError
@@ -168,10 +171,15 @@ def _ascend(
     generator = torch.Generator().manual_seed(recipe.seed)
     weights, paint = _start(size, recipe, generator, kind)
 
-    def respond(picture: Tensor) -> Tensor:
+    def respond(picture: Tensor, waking: bool = False) -> Tensor:
         gate = None if masks is None else zero_gate(masks)
-        record = tape.run(model, (picture - shift) / spread, gate)
-        return _response(record, objective)
+        with _Before() as before:
+            record = tape.run(model, (picture - shift) / spread, gate)
+        value = _response(record, objective)
+        if waking and isinstance(objective, Neuron) and value.item() == 0:
+            # The tape may have run twice; its calls are the last ones.
+            value = before.seen[objective.call - len(record.activations)].flatten()[objective.place]
+        return value
 
     def look(step: int) -> Decoded:
         with torch.inference_mode(False), torch.no_grad():
@@ -183,11 +191,26 @@ def _ascend(
     for step in range(1, recipe.steps + 1):
         with torch.inference_mode(False), torch.enable_grad():
             leaf = weights.detach().requires_grad_()
-            value = respond(_transform(paint(leaf), recipe, generator))
+            value = respond(_transform(paint(leaf), recipe, generator), waking=True)
             gradient = torch.autograd.grad(value, leaf)[0] if value.requires_grad else torch.zeros_like(leaf)
         weights = _adam(weights, gradient, moments, step, recipe.rate)
         if step % every == 0 or step == recipe.steps:
             yield look(step)
+
+
+class _Before(TorchFunctionMode):
+    """Collects what goes into every activation call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in tape.ACTIVATIONS:
+            self.seen.append(args[0])
+        return func(*args, **(kwargs or {}))
 
 
 def _response(record: tape.Record, objective: int | Neuron) -> Tensor:

@@ -264,8 +264,8 @@ def _card(
     with left:
         if (one.key, True) in by_source:
             seen = _picture(by_source[one.key, True], f"Top neuron of {one.title} decoded", how, small=True)
-            if seen is not None and not any(seen.responses):
-                words += "; silent on the starting noise, so there is nothing to climb"
+            if seen is not None and seen.steps[-1] == how.steps and seen.responses[-1] <= 0:
+                words += "; still silent after the last step: more steps may wake it"
     with right:
         if spot is not None:
             st.image(spot, output_format="PNG", width="stretch", alt=f"Place of the top neuron: {words}")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import networks
-from pruneattr_core import contributions
+from pruneattr_core import contributions, tape
 from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, top_neuron
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.pruning import pruned_logits
@@ -64,6 +64,24 @@ def test_top_neuron_of_the_path() -> None:
     assert steps[-1].response > steps[0].response
     with pytest.raises(InputError, match="no neuron"):
         top_neuron(scores, scores.path(1.0))
+
+
+@pytest.mark.parametrize("parametrisation", ["pixel", "fourier"])
+@pytest.mark.parametrize("name", ["plain", "residual", "concatenating", "reused"])
+def test_a_silent_neuron_wakes(name: str, parametrisation: str) -> None:
+    """Every neuron that is silent on the start, but not in every picture, is found one that it answers to."""
+    net = networks.network(name)
+    recipe = Recipe(parametrisation, steps=48, jitter=0, scale=0, rotate=0)  # type: ignore[arg-type]
+    start = run(net, 0, recipe, every=48)[0].image.double()
+    with torch.no_grad():
+        silent = tape.run(net, (start[None] - 0.5) / 0.25).activations[1].flatten() == 0
+        alive = tape.run(net, 4 * networks.inputs(64)).activations[1].flatten(1).gt(0).any(0)
+    places = (silent & alive).nonzero().flatten().tolist()[:3]
+    assert places
+    for place in places:
+        before, after = run(net, Neuron(1, place), recipe, every=48)
+        assert before.response == 0
+        assert after.response > 0
 
 
 def test_nothing_runs_before_the_first_step_and_closing_stops() -> None:
