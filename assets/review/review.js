@@ -1,0 +1,142 @@
+// Teacher and students side by side: scrubbing, swiping, flickering and judging never wait for the server.
+
+const DESKS = new WeakMap();
+
+export default function ({data, parentElement: root, setStateValue, setTriggerValue}) {
+  let state = DESKS.get(root);
+  if (!state) {
+    state = {root, mode: 'side', wipe: .5, under: .35, flip: false, given: new Map(), turn: 0, at: 0, views: []};
+    DESKS.set(root, state);
+    wireDesk(state);
+  }
+  state.send = setStateValue; state.trigger = setTriggerValue;
+  const payload = openPayload(data);
+  if (state.id === payload.header.id) return;
+  state.id = payload.header.id;
+  decodePayload(payload).then(decoded => {
+    if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
+  }, () => { root.querySelector('.said').textContent = 'This browser cannot unpack the maps; please update it.'; });
+}
+
+function showDesk(state, decoded) {
+  const {root} = state, {header} = decoded, before = state.header, turned = before && before.page !== header.page;
+  const inside = root.activeElement ?? root.getRootNode().activeElement, row = inside?.closest?.('.row')?.dataset.key;
+  Object.assign(state, decoded);
+  if (before && before.review !== header.review) state.given.clear();
+  if (!before || before.start !== header.start) state.level = header.start_level;
+  state.level = Math.min(state.level, header.levels.length - 1);
+  buildRows(state);
+  drawRamp(state);
+  const slider = root.querySelector('.slider');
+  root.querySelector('.levels').hidden = header.levels.length < 2;
+  slider.max = header.levels.length - 1;
+  slider.value = state.level;
+  root.querySelector('.low').textContent = header.signed ? '−max' : '0';
+  root.querySelector('.legend').title = header.scale_note;
+  root.querySelector('.hint').textContent = header.hint;
+  showMode(state);
+  drawAll(state);
+  const again = row && [...root.querySelectorAll('.row')].find(node => node.dataset.key === row);
+  if (again) again.focus({preventScroll: true});
+  else if (row || (turned && state.turned)) { state.turned = false; root.querySelector('.row')?.focus({preventScroll: true}); }
+  const section = root.querySelector('.review');
+  section.dataset.ready = header.id;
+  section.dataset.page = header.page;
+  section.dataset.complete = header.complete;
+}
+
+const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+function wireDesk(state) {
+  const {root} = state, $ = selector => root.querySelector(selector), slider = $('.slider');
+  const radios = [...root.querySelectorAll('[data-mode]')];
+  for (const radio of radios) {
+    radio.onclick = () => setMode(state, radio.dataset.mode);
+    radio.onkeydown = event => {
+      const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+      if (!step) return;
+      event.preventDefault(); event.stopPropagation();
+      const next = radios[(radios.indexOf(radio) + step + radios.length) % radios.length];
+      next.focus(); setMode(state, next.dataset.mode);
+    };
+  }
+  $('.wipe input').oninput = event => { state.wipe = event.target.value / 100; later(state); };
+  $('.under input').oninput = event => { state.under = event.target.value / 100; later(state); };
+  $('.flip').onclick = () => { stopFlicker(state); setFlip(state, !state.flip); };
+  $('.play').onclick = () => state.timer ? stopFlicker(state) : startFlicker(state);
+  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.review').requestFullscreen?.();
+  slider.oninput = () => { state.level = +slider.value; later(state); };
+  slider.onchange = () => settle(state, Math.round(+slider.value));
+  slider.onkeydown = event => {
+    const last = state.header.levels.length - 1, now = Math.round(state.level);
+    const next = {ArrowRight: now + 1, ArrowUp: now + 1, ArrowLeft: now - 1, ArrowDown: now - 1, Home: 0, End: last, PageUp: now + 3, PageDown: now - 3}[event.key];
+    event.stopPropagation();
+    if (next === undefined) return;
+    event.preventDefault();
+    settle(state, Math.min(last, Math.max(0, next)));
+  };
+  $('.review').addEventListener('keydown', event => onDeskKey(state, event));
+}
+
+// What stays on screen is a real level, never a blend.
+function settle(state, level) {
+  state.level = level;
+  state.root.querySelector('.slider').value = level;
+  drawAll(state);
+  clearTimeout(state.telling);
+  state.telling = setTimeout(() => state.send('level', level), 150);
+}
+
+function later(state) {
+  state.frame_ ??= requestAnimationFrame(() => { state.frame_ = null; drawAll(state); });
+}
+
+function setMode(state, mode) {
+  state.mode = mode;
+  stopFlicker(state);
+  state.flip = false;
+  showMode(state);
+  if (mode === 'flicker' && !calm()) startFlicker(state);
+  drawAll(state);
+}
+
+function showMode(state) {
+  const {root, mode} = state;
+  for (const radio of root.querySelectorAll('[data-mode]')) {
+    radio.setAttribute('aria-checked', String(radio.dataset.mode === mode));
+    radio.tabIndex = radio.dataset.mode === mode ? 0 : -1;
+  }
+  root.querySelector('.wipe').hidden = mode !== 'swipe';
+  root.querySelector('.flips').hidden = mode !== 'flicker';
+  root.querySelector('.review').dataset.mode = mode;
+}
+
+function setFlip(state, flip) {
+  state.flip = flip;
+  const button = state.root.querySelector('.flip');
+  button.setAttribute('aria-pressed', String(flip));
+  button.textContent = flip ? 'Show students' : 'Show teacher';
+  drawAll(state);
+}
+
+// Slower than two changes a second, far from what can harm; only by hand where motion is unwanted.
+function startFlicker(state) {
+  const button = state.root.querySelector('.play');
+  button.setAttribute('aria-pressed', 'true');
+  button.textContent = '❚❚ Pause';
+  state.timer = setInterval(() => state.root.isConnected ? setFlip(state, !state.flip) : stopFlicker(state), 700);
+}
+
+function stopFlicker(state) {
+  clearInterval(state.timer);
+  state.timer = null;
+  const button = state.root.querySelector('.play');
+  button.setAttribute('aria-pressed', 'false');
+  button.textContent = '▶ Play';
+}
+
+function drawRamp(state) {
+  const ramp = state.root.querySelector('.ramp').getContext('2d'), image = ramp.createImageData(256, 1);
+  new Uint32Array(image.data.buffer).set(state.lut);
+  ramp.putImageData(image, 0, 0);
+}

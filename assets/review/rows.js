@@ -1,0 +1,87 @@
+// One row a picture: the picture and its verdict, the teacher's map, the students' maps with their numbers.
+
+function buildRows(state) {
+  const {header, root} = state, host = root.querySelector('.rows');
+  state.views = [];
+  host.style.setProperty('--columns', header.columns.length);
+  host.replaceChildren(columnHeads(header), ...header.rows.map((row, r) => rowOf(state, row, r)));
+}
+
+function columnHeads(header) {
+  const line = element('div', 'heads');
+  line.append(element('div', 'corner', header.corner));
+  for (const column of header.columns) line.append(headOf(column));
+  return line;
+}
+
+function headOf(column) {
+  const head = element('div', 'head');
+  head.append(element('h3', '', column.title));
+  const badge = element('span', column.focus ? 'badge focus' : 'badge', column.focus ? 'Under review' : column.badge);
+  head.append(badge);
+  if (column.facts) head.append(element('p', 'facts', column.facts));
+  head.classList.toggle('focus', column.focus);
+  return head;
+}
+
+function rowOf(state, row, r) {
+  const {header} = state, line = element('article', 'row'), photo = photoOf(state, r);
+  line.dataset.key = row.key;
+  line.tabIndex = 0;
+  line.setAttribute('aria-label', `${row.title}, explained for ${row.target}`);
+  line.onfocus = () => { state.at = r; };
+  line.onpointerdown = () => { state.at = r; };
+  const path = row.masked ? outline(photo, header.width, header.height) : '';
+  line.append(verdictCard(state, row, r, path, photo), ...row.cells.map(cell => cellOf(state, row, r, cell, path)));
+  mark(state, row, line.querySelector('.verdicts'));
+  return line;
+}
+
+function cellOf(state, row, r, cell, path) {
+  const column = state.header.columns[cell.column], box = element('div', `cell ${cell.state}`), teacher = row.cells[0];
+  box.classList.toggle('focus', column.focus);
+  box.dataset.column = column.id;
+  box.append(element('h4', '', column.title));
+  if (cell.state !== 'ready') {
+    const hole = element('div', 'hole');
+    hole.style.aspectRatio = `${state.header.width} / ${state.header.height}`;
+    hole.append(element('p', '', cell.text));
+    box.append(hole);
+    return box;
+  }
+  const frame = makeFrame(state, `${column.title}. ${cell.words}`, path);
+  const view = {frame, cell, teacher, row: r, list: element('dl', 'numbers')};
+  if (cell.column) frame.box.onpointermove = event => {
+    if (state.mode !== 'swipe') return;
+    const bounds = frame.canvas.getBoundingClientRect();
+    state.wipe = Math.min(1, Math.max(0, (event.clientX - bounds.left) / bounds.width));
+    state.root.querySelector('.wipe input').value = Math.round(100 * state.wipe);
+    later(state);
+  };
+  const says = element('p', cell.right ? 'says' : 'says wrong', cell.says);
+  says.title = cell.says_title;
+  box.append(frame.box, says, view.list);
+  state.views.push(view);
+  return box;
+}
+
+const shareText = value => value === null ? '' : `${(100 * value).toFixed(value < .1 ? 1 : 0)}\u202f%`;
+
+function writeNumbers(view, level) {
+  const {cell, list} = view, parts = [];
+  const add = (name, text, title, good) => parts.push([name, text, title, good]);
+  if (cell.cosine) {
+    add('cosine', cell.cosine[level] === null ? 'zero map' : cell.cosine[level].toFixed(3), 'Cosine similarity with the teacher’s map, 1 = the same.');
+    add('l2', cell.l2[level] === null ? '' : cell.l2[level].toFixed(3), 'Distance of the two maps, each of norm 1; see the caption.');
+  }
+  if (cell.point) {
+    const hit = cell.point[level] >= .5;
+    add('maximum', hit ? '✓ inside' : '✕ outside', 'Whether the map’s maximum lies in the outlined mask.', hit);
+    add('mass inside', shareText(cell.mass[level]), 'Share of the positive values’ sum inside the mask.');
+  }
+  list.replaceChildren(...parts.filter(part => part[1]).flatMap(([name, text, title, good]) => {
+    const label = element('dt', '', name), value = element('dd', good === false ? 'bad' : '', text);
+    label.title = value.title = title;
+    return [label, value];
+  }));
+}

@@ -1,0 +1,7 @@
+"""Compression review: does the small network still look at the right thing?"""
+
+from pruneattr_core.ui.review_page import draw
+from pruneattr_core.ui.shell import require_frame
+
+require_frame()
+draw()

@@ -1,0 +1,120 @@
+"""The pictures on the review desk: held-out scenes, or a folder with or without masks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pruneattr_core.compression import data
+from pruneattr_core.datasets.folder import FolderDataset
+from pruneattr_core.errors import ImageError
+from pruneattr_core.images import decode_mask
+
+SCENES = "scenes-shown"
+#: Series of scenes that no network was trained or measured on.
+_SPLIT = "shown"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One picture with its ground truth.
+
+    Attributes:
+        image: RGB.
+        labels: classes of the networks that it shows; empty when nobody said.
+        masks: class -> bool (H, W) of the picture's size; `ANY` holds for every class.
+        name: for people.
+    """
+
+    image: Image.Image
+    labels: tuple[int, ...]
+    masks: dict[int, NDArray[np.bool_]]
+    name: str
+
+    def mask(self, target: int) -> NDArray[np.bool_] | None:
+        """The pixels of one class, None where nobody drew them."""
+        return self.masks.get(target, self.masks.get(ANY))
+
+
+#: A mask that is not bound to a class.
+ANY = -1
+
+
+class Scenes:
+    """Scenes with 1 to 3 objects, masks for every class.
+
+    Args:
+        count: how many.
+        size: side in pixels.
+    """
+
+    title = "Held-out shape scenes (generated)"
+
+    def __init__(self, count: int, size: int) -> None:
+        self._found: Any = data.scenes_multilabel(_SPLIT, count, 0, size)
+        self.id = f"{SCENES}-{size}"
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._found)
+
+    def __getitem__(self, place: int) -> Shown:
+        """See the class."""
+        item = self._found[place]
+        return Shown(Image.fromarray(item.image), item.labels, dict(item.masks), item.name)
+
+
+class Folder:
+    """A folder of the reader, see `FolderDataset`; a picture's mask may also lie in `masks/<name>.png`.
+
+    Args:
+        root: the folder.
+        classes: of the networks; the folder's labels count where they have one of these names.
+
+    Raises:
+        InputError: no such folder, or no picture in it.
+    """
+
+    def __init__(self, root: str, classes: tuple[str, ...]) -> None:
+        self._found, self._root = FolderDataset(root), Path(root)
+        self.title = self._found.title
+        self.id = f"folder-{hashlib.sha256((root + self._found.data_hash()).encode()).hexdigest()[:12]}"
+        self.problems = self._found.problems
+        known = {name.casefold(): k for k, name in enumerate(classes)}
+        self._class = {k: known.get(name.casefold()) for k, name in enumerate(self._found.classes)}
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._found)
+
+    def __getitem__(self, place: int) -> Shown:
+        """See the class.
+
+        Raises:
+            ImageError: the picture or its mask cannot be read.
+        """
+        sample = self._found[place]
+        labels = tuple(sorted({k for label in sample.labels if (k := self._class.get(label)) is not None}))
+        mask = sample.mask if sample.mask is not None else self._beside(sample.name, sample.image)
+        return Shown(sample.image, labels, {} if mask is None else {ANY: mask}, sample.name)
+
+    def _beside(self, name: str, image: Image.Image) -> NDArray[np.bool_] | None:
+        file = self._root / "masks" / f"{Path(name).stem}.png"
+        if not file.is_file():
+            return None
+        mask = decode_mask(file.read_bytes(), file.name)
+        if mask.shape != (image.height, image.width):
+            raise ImageError(
+                f"The mask {file.name!r} has {mask.shape[1]} x {mask.shape[0]} pixels instead of "
+                f"{image.width} x {image.height}: export it at the picture's size."
+            )
+        return mask
+
+
+Pictures = Scenes | Folder

@@ -1,0 +1,80 @@
+"""The review page's settings: what a link holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pruneattr_core.compression.measures import METHODS_OF_REVIEW
+from pruneattr_core.compression.review_triage import ORDERS, SHOWN
+from pruneattr_core.compression.review_verdicts import VERDICTS, checked_name
+from pruneattr_core.errors import InputError
+from pruneattr_core.ui.state import Field, number, one_of
+
+VIEWS = {"desk": "Review desk", "paths": "Critical paths", "tables": "Tables"}
+SOURCES = {"zoo": "Our teacher and its students", "own": "Your own pair"}
+#: Which pictures of the chosen order are shown, by what was decided about them.
+TODO = {"any": "Judged or not", "open": "Without a verdict", **VERDICTS}
+#: How many pictures the desk and its triage look at.
+COUNTS = (24, 60, 200, 500)
+#: Rows on a page.
+ROWS = 6
+#: Students beside the teacher.
+STUDENTS = 5
+EVERY_CLASS = -1
+KEEP: dict[str, Any] = {"persist_state": "session"}
+
+
+def _identifier(text: str) -> str:
+    if not text or len(text) > 80 or not all(c.isalnum() or c in "-_./@" for c in text):
+        raise ValueError(text)
+    return text
+
+
+def parse_students(text: str) -> tuple[str, ...]:
+    """Comma-separated ids, each once; ValueError for more than fit beside the teacher."""
+    found = tuple(dict.fromkeys(_identifier(part) for part in text.split(",") if part))
+    if len(found) > STUDENTS:
+        raise ValueError(text)
+    return found
+
+
+def _named(text: str) -> str:
+    try:
+        return checked_name(text)
+    except InputError as error:
+        raise ValueError(text) from error
+
+
+def _path(text: str) -> str:
+    if len(text) > 400 or not Path(text).is_absolute() or any(ord(c) < 32 for c in text):
+        raise ValueError(text)
+    return text
+
+
+def _whole(low: int, high: int) -> Any:
+    return lambda text: int(number(low, high)(text))
+
+
+FIELDS = (
+    Field("desk", "desk", one_of(VIEWS), "the view"),
+    Field("desk_source", "zoo", one_of(SOURCES), "the networks"),
+    Field("teacher", "", _identifier, "the teacher"),
+    Field("students", (), parse_students, "the students", ",".join),
+    Field("judged", "", _identifier, "the student under review"),
+    Field("desk_method", "gradcam", one_of(METHODS_OF_REVIEW), "the method"),
+    Field("desk_count", COUNTS[1], lambda text: COUNTS[COUNTS.index(int(text))], "the number of pictures"),
+    Field("desk_order", "series", one_of(ORDERS), "the order"),
+    Field("desk_show", "all", one_of(SHOWN), "the filter"),
+    Field("desk_class", EVERY_CLASS, _whole(EVERY_CLASS, 10**5), "the class"),
+    Field("desk_todo", "any", one_of(TODO), "the verdicts shown"),
+    Field("desk_page", 1, _whole(1, 10**5), "the page"),
+    Field("desk_level", -1, _whole(-1, 100), "the sparsity level"),
+    Field("review", "my review", _named, "the review"),
+    Field("own_teacher", "", _identifier, "the teacher's architecture"),
+    Field("own_teacher_file", "", _path, "the teacher's checkpoint"),
+    Field("own_student", "", _identifier, "the student's architecture"),
+    Field("own_student_file", "", _path, "the student's checkpoint"),
+    Field("own_folder", "", _path, "the folder of pictures"),
+    Field("own_many", "no", one_of(("no", "yes")), "several classes a picture"),
+)
