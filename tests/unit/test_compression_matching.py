@@ -1,0 +1,272 @@
+"""Attribution matching and distillation losses: the released code's values and gradients, and slow twins."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pruneattr_core.compression import matching
+from pruneattr_core.compression.pool import Pool
+from pruneattr_core.compression.teacher import Answers
+from pruneattr_core.compression.train import Matching, student_loss
+from pruneattr_core.errors import InputError, ModelError
+
+_VGG16_8 = (8, 8, 0, 16, 16, 0, 32, 32, 32, 0, 64, 64, 64, 0, 64, 64, 64, 0)
+
+
+class _ReleasedVGG(nn.Module):
+    """VGG16 with 1/8 of the channels, as the reference was made with; matched after the last pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = 3
+        for width in _VGG16_8:
+            if width:
+                layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+                before = width
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(64 * 49, 20))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
+@pytest.fixture(scope="module")
+def pair(shared: Path) -> tuple[nn.Module, nn.Module, Tensor, dict[str, np.ndarray]]:
+    """Teacher and student of the reference arrays with their input; skips where ../shared is absent."""
+    models = []
+    for name in ("teacher", "student"):
+        model = _ReleasedVGG().double()
+        model.load_state_dict(load_file(shared / f"reference/ap_{name}_vgg16_voc_x8_f64.safetensors"))
+        models.append(model.eval())
+    inputs = torch.randn(2, 3, 227, 227, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    with np.load(shared / "reference/attr_preserve_losses.npz") as arrays:
+        return models[0].requires_grad_(False), models[1], inputs, dict(arrays)
+
+
+def _close(found: Tensor, wanted: np.ndarray) -> None:
+    np.testing.assert_allclose(found.detach().numpy(), wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("kind", ["ewa", "swa", "sswa"])
+def test_values_and_gradients_of_the_released_code(pair, kind):
+    teacher, student, inputs, wanted = pair
+    told, theirs = matching.seen(teacher, inputs, "features.43", leaf=True)
+    logits, ours = matching.seen(student, inputs, "features.43")
+    _close(told, wanted[f"{kind}/teacher_out"])
+    _close(logits, wanted[f"{kind}/student_out"])
+    if kind == "ewa":
+        teacher_map, student_map = matching.ewa_map(theirs.detach()), matching.ewa_map(ours)
+        _close(theirs, wanted["ewa/attr_t"])
+    else:
+        target = told.argmax(1)
+        np.testing.assert_array_equal(target, wanted[f"{kind}/grad_out"].argmax(1))
+        weights = matching.channel_weights(told, theirs, target)
+        if kind == "sswa":
+            weights = weights.index_fill(1, torch.from_numpy(wanted["erase_channels"]), 0.0)
+        teacher_map = matching.swa_map(theirs.detach(), weights)
+        student_map = matching.swa_map(
+            ours, matching.channel_weights(logits, ours, target, create_graph=True)
+        )
+        _close(teacher_map[:, None], wanted[f"{kind}/attr_t"])
+        _close(student_map[:, None], wanted[f"{kind}/attr_s"])
+    extra = matching.matching_loss(teacher_map, student_map)
+    task = matching.task_loss(logits, torch.from_numpy(wanted["targets"]), multi_label=True)
+    total = task + matching.BETA[kind] * extra
+    for value, name in ((extra, "aux"), (task, "ce"), (total, "total")):
+        _close(value, wanted[f"{kind}/{name}"])
+    places = {"features0": student.features[0], "features40": student.features[40]}
+    places["classifier"] = student.classifier[1]
+    gradients = torch.autograd.grad(total, [one.weight for one in places.values()])
+    for name, gradient in zip(places, gradients, strict=True):
+        _close(gradient, wanted[f"{kind}/student_grad_{name}_weight"])
+
+
+def test_distillation_of_the_released_code(pair):
+    teacher, student, inputs, wanted = pair
+    with torch.no_grad():
+        value = matching.distillation_loss(
+            student(inputs), teacher(inputs), torch.from_numpy(wanted["targets"]), True, 4.0, 0.9
+        )
+    _close(value, wanted["logit_kd_T4_a0.9"])
+
+
+class _Tiny(nn.Module):
+    def __init__(self, channels: int, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.features = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.classifier = nn.Linear(channels * 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
+@pytest.fixture
+def tiny() -> tuple[nn.Module, nn.Module, Tensor]:
+    inputs = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return _Tiny(4, 1).double().requires_grad_(False), _Tiny(2, 2).double(), inputs
+
+
+def _slow_swa(model: nn.Module, picture: Tensor, target: int, dropped: tuple[int, ...] = ()) -> np.ndarray:
+    """Loops over channels and positions; the gradient by central differences of the rest of the network."""
+    with torch.no_grad():
+        activation = model.features[1](model.features[0](picture[None]))[0]
+
+        def logit(one: Tensor) -> float:
+            return float(model.classifier(model.features[2](one[None]).flatten(1))[0, target])
+
+        channels, height, width = activation.shape
+        total = np.zeros((height, width))
+        for c in range(channels):
+            if c in dropped:
+                continue
+            weight, step = 0.0, 1e-7
+            for i in range(height):
+                for j in range(width):
+                    up, down = activation.clone(), activation.clone()
+                    up[c, i, j] += step
+                    down[c, i, j] -= step
+                    weight += (logit(up) - logit(down)) / (2 * step)
+            for i in range(height):
+                for j in range(width):
+                    total[i, j] += weight * float(activation[c, i, j])
+    return np.maximum(total, 0)
+
+
+def _slow_loss(teacher_map: np.ndarray, student_map: np.ndarray) -> float:
+    total, count = 0.0, 0
+    for one, other in zip(teacher_map, student_map, strict=True):
+        norms = [max(math.sqrt(float((m**2).sum())), 1e-12) for m in (one, other)]
+        for a, b in zip(one.ravel(), other.ravel(), strict=True):
+            total, count = total + (a / norms[0] - b / norms[1]) ** 2, count + 1
+    return total / count
+
+
+@pytest.mark.parametrize("dropped", [(), (0, 3)])
+def test_swa_against_loops(tiny, dropped):
+    teacher, student, inputs = tiny
+    told, theirs = matching.seen(teacher, inputs, "features.1", leaf=True)
+    target = told.argmax(1)
+    weights = matching.channel_weights(told, theirs, target).index_fill(1, torch.tensor(dropped).long(), 0.0)
+    logits, ours = matching.seen(student, inputs, "features.1")
+    fast_t = matching.swa_map(theirs, weights)
+    fast_s = matching.swa_map(ours, matching.channel_weights(logits, ours, target))
+    slow_t = np.array([_slow_swa(teacher, x, int(t), dropped) for x, t in zip(inputs, target, strict=True)])
+    slow_s = np.array([_slow_swa(student, x, int(t)) for x, t in zip(inputs, target, strict=True)])
+    np.testing.assert_allclose(fast_t.detach(), slow_t, atol=1e-7)
+    np.testing.assert_allclose(fast_s.detach(), slow_s, atol=1e-7)
+    assert matching.matching_loss(fast_t, fast_s).item() == pytest.approx(
+        _slow_loss(slow_t, slow_s), abs=1e-8
+    )
+
+
+def test_gradient_goes_through_the_students_weights_a_second_time(tiny):
+    """The derivative of the loss by the classifier, through which only the channel weights depend on it."""
+    teacher, student, inputs = tiny
+    told, theirs = matching.seen(teacher, inputs, "features.1", leaf=True)
+    target = told.argmax(1)
+    wanted = matching.swa_map(theirs, matching.channel_weights(told, theirs, target)).detach()
+
+    def loss() -> Tensor:
+        logits, ours = matching.seen(student, inputs, "features.1")
+        weights = matching.channel_weights(logits, ours, target, create_graph=True)
+        return matching.matching_loss(wanted, matching.swa_map(ours, weights))
+
+    (gradient,) = torch.autograd.grad(loss(), student.classifier.weight)
+    assert gradient.abs().max() > 0
+    entry = divmod(int(gradient.abs().argmax()), gradient.shape[1])
+    step = 1e-6
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            student.classifier.weight[entry] += sign * step
+        values.append(loss().item())
+        with torch.no_grad():
+            student.classifier.weight[entry] -= sign * step
+    assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(gradient[entry]), rel=1e-5)
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_distillation_against_loops(multi_label):
+    generator = torch.Generator().manual_seed(3)
+    student, teacher = (torch.randn(2, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    labels = torch.tensor([[0.0, 1, 0], [0, 0, 1]], dtype=torch.float64)
+    temperature, alpha, soft, hard = 4.0, 0.9, 0.0, 0.0
+    for b in range(2):
+        if multi_label:
+            for c in range(3):
+                p, q = (1 / (1 + math.exp(-float(z[b, c]) / temperature)) for z in (student, teacher))
+                soft += (q * math.log(q / (p + 1e-7)) + (1 - q) * math.log((1 - q) / (1 - p + 1e-7))) / 6
+                probability = 1 / (1 + math.exp(-float(student[b, c])))
+                hard -= math.log(probability if labels[b, c] else 1 - probability) / 6
+        else:
+            p_all = [math.exp(float(z) / temperature) for z in student[b]]
+            q_all = [math.exp(float(z) / temperature) for z in teacher[b]]
+            for p, q in zip(p_all, q_all, strict=True):
+                soft += q / sum(q_all) * math.log(q / sum(q_all) / (p / sum(p_all))) / 2
+            plain = [math.exp(float(z)) for z in student[b]]
+            hard -= math.log(plain[int(labels[b].argmax())] / sum(plain)) / 2
+    wanted = alpha * temperature**2 * soft + (1 - alpha) * hard
+    found = matching.distillation_loss(student, teacher, labels, multi_label, temperature, alpha)
+    assert found.item() == pytest.approx(wanted, rel=1e-9)
+
+
+def test_dropped_channels_are_a_fixed_number():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        dropped = matching.dropped_channels(64, 0.3, rng)
+        assert len(set(dropped.tolist())) == 19
+
+
+def test_papers_defaults():
+    assert matching.BETA == {"none": 0.0, "ewa": 100.0, "swa": 50.0, "sswa": 50.0}
+    given = Matching("sswa")
+    assert (given.weight, given.temperature, given.alpha, given.drop) == (50.0, 4.0, 0.9, 0.3)
+    assert Matching("ewa", beta=7.0).weight == 7.0
+    with pytest.raises(InputError, match="Expected a matching out of none, ewa, swa, sswa"):
+        Matching("cam")
+
+
+def test_layers_are_found_or_asked_for(tiny):
+    teacher, _, inputs = tiny
+    assert matching.matched_layer(teacher, inputs) == "features.1"
+    assert not teacher.features[1]._forward_hooks
+    with pytest.raises(ModelError, match=r"There is no layer 'features\.9'"):
+        matching.seen(teacher, inputs, "features.9")
+    with pytest.raises(ModelError, match="name the layer to match"):
+        matching.matched_layer(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)).double(), inputs)
+
+
+@pytest.mark.parametrize("kind", ["none", "ewa", "swa", "sswa"])
+def test_the_training_loss_is_the_sum_of_its_parts(kind):
+    rng = np.random.default_rng(0)
+    pictures = Pool(
+        rng.integers(0, 256, (6, 4, 4, 3)).astype(np.uint8),
+        np.eye(3, dtype=np.float32)[rng.integers(0, 3, 6)],
+        True,
+        "noise",
+        (0.5,) * 3,
+        (0.25,) * 3,
+    )
+    student = _Tiny(2, 2)
+    told = Answers(torch.randn(2, 6, 3), torch.randn(2, 6, 4), torch.rand(2, 6, 4, 4, 4), "features.1")
+    plain, whole = (
+        student_loss(student, pictures, told, Matching(one, beta=10.0))(
+            np.array([1, 4]), np.random.default_rng(9)
+        )
+        for one in ("none", kind)
+    )
+    mirrored = np.random.default_rng(9).random(2) < 0.5
+    _, ours = matching.seen(student, pictures.batch(np.array([1, 4]), mirrored), "features.1")
+    assert ours.shape == (2, 2, 4, 4)
+    assert (whole > plain) == (kind != "none")
