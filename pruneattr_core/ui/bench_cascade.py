@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.maps import maps_of, method_from
-from pruneattr_core.benchmarks.sanity import VARIANTS, cascade
+from pruneattr_core.benchmarks.sanity import VARIANTS, cascade, units
 from pruneattr_core.benchmarks.similarity import MEASURES
 from pruneattr_core.models import model_card
 from pruneattr_core.ui.cache import Engine
@@ -43,40 +43,63 @@ class Ladder:
         return self.maps.nbytes + self.likeness.nbytes + self.probability.nbytes
 
 
-def ladder(
-    engine: Engine,
-    model: str,
-    picture: Picture,
-    target: int | None,
-    method: str,
-    variant: str,
-    show: Callable[[Job, int], None],
-) -> Ladder:
+@dataclass(frozen=True)
+class Climb:
+    """What a ladder depends on; the key under which it is kept.
+
+    Attributes:
+        model: id of the network.
+        weights: SHA-256 of its state dict.
+        image: SHA-256 of the picture.
+        target: class, None for the predicted one.
+        method: key of `METHODS`.
+        variant: key of `sanity.VARIANTS`.
+        device: where it is computed.
+    """
+
+    model: str
+    weights: str
+    image: str
+    target: int | None
+    method: str
+    variant: str
+    device: str
+
+
+def known(engine: Engine, climb: Climb) -> Ladder | None:
+    """The ladder if it is on the shelf."""
+    found: Ladder | None = engine.worker.results.get(climb)
+    return found
+
+
+def ladder(engine: Engine, climb: Climb, picture: Picture, show: Callable[[Job, int], None]) -> Ladder:
     """Every step of one method, on the engine's worker; a private copy of the network is randomised."""
-    card = model_card(model)
+    card = model_card(climb.model)
 
     def work(job: Job) -> Ladder:
-        network, _ = engine.model(model, job)
-        job.note = f"Randomising layer by layer for {METHODS[method].title}"
+        network, _ = engine.model(climb.model, job)
+        job.note = f"Randomising layer by layer for {METHODS[climb.method].title}"
         inputs = card.preprocess(picture.image).to(engine.device)
         with torch.no_grad():
-            chosen = (
-                network(inputs).argmax(1) if target is None else torch.tensor([target], device=engine.device)
-            )
-        steps, maps, probability = [], [], []
-        for name, changed in cascade(network, VARIANTS[variant]):
+            chosen = network(inputs).argmax(1)
+        if climb.target is not None:
+            chosen = torch.tensor([climb.target], device=engine.device)
+        steps: list[str] = []
+        maps, probability = [], []
+        total = len(units(network)) + 1
+        for name, changed in cascade(network, VARIANTS[climb.variant]):
+            job.tick(len(steps), total)
             with torch.no_grad():
                 probability.append(float(changed(inputs).double().softmax(1)[0, chosen]))
-            maps.append(maps_of(changed, inputs, chosen, method_from(method), "signed_max")[0].cpu().numpy())
+            values = maps_of(changed, inputs, chosen, method_from(climb.method), "signed_max")
+            maps.append(values[0].cpu().numpy())
             steps.append(name)
-            job.tick(len(steps), len(steps) + 1)
         likeness = [[_alike(measure, maps[0], one) for one in maps] for measure in LIKENESS]
         return Ladder(
             tuple(steps), np.stack(maps).astype(np.float32), np.array(likeness), np.array(probability)
         )
 
-    key = ("cascade", model, card.weights_sha256, picture.sha256, target, method, variant, engine.device.type)
-    found: Ladder = engine.worker.run(key, work, show)
+    found: Ladder = engine.worker.run(climb, work, show)
     return found
 
 

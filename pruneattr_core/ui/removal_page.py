@@ -16,7 +16,7 @@ from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.removal_payload import RANGES, Card, measures_of, payload_of
 from pruneattr_core.ui.removal_table import table
-from pruneattr_core.ui.removal_tasks import ORDERS, RULES, Asked, known, removal
+from pruneattr_core.ui.removal_tasks import ORDERS, RULES, SIGNED, Asked, known, removal
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.stage import complaints, component, settled, start_of
 from pruneattr_core.ui.state import Field, adopt, number, one_of, publish
@@ -183,7 +183,7 @@ def _mounted(chosen: Selection, asked: tuple[Asked, ...], cards: dict[str, Card]
     data = payload_of(
         list(cards.values()), np.asarray(chosen.card.display(chosen.picture.image)), chosen.card.classes,
         first, first if chosen.target is None else chosen.target, asked[0].order, asked[0].fill,
-        start_of(_START, view),
+        asked[0].rule in SIGNED, start_of(_START, view),
     )  # fmt: skip
     now = _mount(data=data, key="removal", default={"view": view}, on_view_change=lambda: None).view
     st.session_state["gone"], st.session_state["gone_range"] = float(now["at"]), str(now["range"])

@@ -60,6 +60,7 @@ def payload_of(
     target: int,
     order: str,
     fill: str,
+    signed: bool,
     start: Mapping[str, Any],
 ) -> bytes:
     """Everything the stage needs.
@@ -72,6 +73,7 @@ def payload_of(
         target: class whose probability is watched.
         order: key of `removal_tasks.ORDERS`.
         fill: key of `benchmarks.fills.FILLS`.
+        signed: whether the sign of an attribution counts.
         start: see `stage.start_of`.
     """
     blocks = Blocks()
@@ -95,7 +97,7 @@ def payload_of(
         "classes": {index: classes[index] for index in named},
         "lut": colour_table("cividis").ravel().tolist(),
         "cards": heads,
-        "note": _note(order, fill),
+        "note": _note(order, fill, signed),
     }
     return blocks.framed(header)
 
@@ -120,12 +122,16 @@ def _head(card: Card, place: int, blocks: Blocks) -> dict[str, Any]:
     return head
 
 
-def _note(order: str, fill: str) -> str:
+def _note(order: str, fill: str, signed: bool) -> str:
     better = {
         "lerf": "Least relevant pixels go first: a good map keeps the curve of the change low.",
         "morf": "Most relevant pixels go first: a good map moves the answer at once.",
         "insertion": "Starts without any pixel, the most relevant come first: a good map lifts the curve.",
     }[order]
+    if signed:
+        better += (
+            " Values count with their sign, as in the released code: pixels against the class rank lowest."
+        )
     return (
         f"{better} The original network is asked, never a pruned one. Dots are computed, lines between them "
         f"drawn straight; fill: {FILLS[fill].lower()}. ✕: another answer than with every pixel in place. "

@@ -52,6 +52,7 @@ RULES = {
     "sum": Rule("Signed: the sum of channels", "sum"),
     "abs_sum": Rule("Sum of the channels' magnitudes", "abs_sum"),
 }
+SIGNED = ("signed_max", "sum")
 #: Fills of which one picture serves every fraction; the others have a picture for each.
 STEADY = ("mean", "blur")
 _SEED = 0

@@ -141,20 +141,3 @@ def test_published_figures_are_those_given_to_us(shared) -> None:
         for data, row in given[key].items():
             ours = published()[table]["data"][data]
             assert {NAMES[name]: value for name, value in ours.items()} == row
-
-
-def test_the_sanity_page_randomises_and_says_how_alike(start: Start) -> None:
-    app = start().switch_page("pages/6_sanity.py").run()
-    healthy(app)
-    assert "**0 of 4** steps randomised" in texts(app)
-    images = [image.value for image in app.get("image")]
-    slider = app.select_slider(key="sane_step")
-    assert slider.options[0] == "nothing yet"
-    app.session_state["sane_step"] = "features.0"
-    app.run()
-    healthy(app)
-    assert "**4 of 4** steps randomised" in texts(app)
-    after = [image.value for image in app.get("image")]
-    assert len(after) == len(images)
-    assert after != images
-    assert "Edge detector**  \n1.000" in texts(app)  # it never asked the network

@@ -171,9 +171,9 @@ def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
 
 def test_a_method_that_fails_says_so_on_its_card(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from pruneattr_core.errors import InputError
-    from pruneattr_core.ui import removal_page
+    from pruneattr_core.ui import removal_page, removal_tasks
 
-    real = removal_page.removal
+    real = removal_tasks.removal
 
     def broken(engine: Any, asked: Asked, picture: Any, show: Any) -> Removal:
         if asked.method == "saliency":

@@ -1,0 +1,96 @@
+"""The live sanity check without a browser: what is sent to be scrubbed, links, failures."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.benchmarks.similarity import MEASURES
+from pruneattr_core.ui.bench_cascade import Climb, Ladder
+from pruneattr_core.ui.framing import header_of
+
+Start = Callable[..., AppTest]
+
+
+def opened(start: Start, **query: str) -> AppTest:
+    return start(**query).switch_page("pages/6_sanity.py").run()
+
+
+def sent(app: AppTest) -> bytes:
+    data: bytes = app.get("bidi_component")[-1].proto.bytes
+    return data
+
+
+def ladders() -> dict[str, Ladder]:
+    from pruneattr_core.ui.cache import engine
+
+    kept = engine().worker.results.items.items()
+    return {key.method: value for key, value in kept if isinstance(key, Climb)}
+
+
+def test_every_step_of_every_method_is_sent_at_once(start: Start) -> None:
+    app = opened(start)
+    assert not app.exception
+    assert not app.error
+    shown = header_of(sent(app))
+    assert shown["complete"]
+    assert shown["names"] == ["trained", "head", "features.4", "features.2", "features.0"]
+    cards = {card["title"]: card for card in shown["cards"]}
+    assert list(cards) == ["PruneGrad", "Gradient (saliency)", "Guided Backprop", "Edge detector"]
+    assert cards["Edge detector"]["values"]["ssim"] == [1.0] * 5  # it never asked the network
+    assert min(v for v in cards["Gradient (saliency)"]["values"]["spearman_abs"] if v is not None) < 0.9
+    assert shown["chance"][0] != shown["chance"][-1]
+
+
+def test_codes_and_numbers_are_those_of_the_ladder(start: Start) -> None:
+    from pruneattr_core.render import scale_map, scale_of
+
+    app = opened(start, sane_methods="saliency")
+    data = sent(app)
+    (card,), one = header_of(data)["cards"], ladders()["saliency"]
+    place = card["blocks"][0]
+    offset = 4 + int.from_bytes(data[:4], "little") + place["start"]
+    codes = np.frombuffer(zlib.decompress(data[offset : offset + place["length"]]), np.uint8)
+    last = np.nan_to_num(one.maps[-1])
+    np.testing.assert_array_equal(
+        codes.reshape(one.maps.shape)[-1], scale_map(last, scale=scale_of(last, True))
+    )
+    again = MEASURES["spearman"](one.maps[0].astype(np.float64), one.maps[-1].astype(np.float64))
+    assert card["values"]["spearman"][-1] == pytest.approx(again, abs=1e-4)
+
+
+def test_a_link_restores_step_and_measure(start: Start) -> None:
+    app = opened(start, sane_step="2", sane_measure="ssim", sane_methods="saliency,edges", sane_variant="odd")
+    assert not app.exception
+    begin = header_of(sent(app))["start"]
+    assert (begin["at"], begin["measure"]) == (2, "ssim")
+    assert any("odd" in warning.value for warning in app.warning)
+    before = sent(app)
+    app.session_state["sanity"] = {"view": {"at": 3, "measure": "ssim", "range": "all"}}
+    app.run()
+    assert app.session_state["sane_step"] == 3
+    assert sent(app) == before
+
+
+def test_a_method_that_fails_leaves_the_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.errors import ModelError
+    from pruneattr_core.ui import bench_cascade, bench_sanity
+
+    real = bench_cascade.ladder
+
+    def broken(engine: Any, climb: Climb, picture: Any, show: Any) -> Ladder:
+        if climb.method == "saliency":
+            raise ModelError("This network has no such layer.")
+        return real(engine, climb, picture, show)
+
+    monkeypatch.setattr(bench_sanity, "ladder", broken)
+    app = opened(start, sane_methods="saliency,edges")
+    assert not app.exception
+    states = {card["title"]: card["state"] for card in header_of(sent(app))["cards"]}
+    assert states == {"Gradient (saliency)": "failed", "Edge detector": "ready"}
+    assert any(button.label == "Try again" for button in app.button)
