@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare_cells import (
     CHEAP_PASSES,
     CURVES,
@@ -206,5 +207,7 @@ def _game_note(plan: Plan, shelf: Shelf, picture: Picture) -> str:
     found = [game for ask in asks if ask is not None and (game := shelf.get(ask)) is not None]
     for game in found:
         if isinstance(game, Game):
-            return f"Grid game with {', '.join(game.rivals)}: 25 % by chance."
+            data = pictures.dataset(game.rivals[0][0]).title
+            places = ", ".join(str(place) for _, place in game.rivals)
+            return f"Grid game with pictures {places} of {data}: 25 % by chance."
     return found[0].text if found else ""

@@ -124,7 +124,7 @@ class Game:
     """Share of the positive mass in the picture's own cell, nan without any, and who stood in the others."""
 
     share: float
-    rivals: tuple[str, ...]
+    rivals: tuple[Place, ...]
     nbytes: int = 400
 
 

@@ -93,8 +93,4 @@ def play(
         ) from None
     found = explain(network, grid, target, key.ask.method, progress=tell, **dict(key.ask.options))
     values = drawn(found.values[0].detach().float().cpu().numpy(), key.collapse, key.sign)
-    return Game(grid_share(values, GAME_SIDE, GAME_SIDE, cell), tuple(map(_name, rivals.places)))
-
-
-def _name(place: Place) -> str:
-    return f"{place[0]} {place[1]}"
+    return Game(grid_share(values, GAME_SIDE, GAME_SIDE, cell), rivals.places)

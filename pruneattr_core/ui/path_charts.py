@@ -92,7 +92,9 @@ def dead_bars(
             orientation="h",
             marker_color=[styles[title].colour for title in titles],
             text=[f"{share:.1%}" for share in shares],
-            textposition="outside",
+            # Outside, the text of a long bar would stand on the line of the base rate.
+            textposition=["inside" if share > 0.2 else "outside" for share in shares],
+            insidetextanchor="end",
             textfont_size=_FONT + 1,
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.2%} of the path was dead<extra></extra>",

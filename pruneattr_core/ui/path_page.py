@@ -119,7 +119,8 @@ def draw(chosen: shell.Selection) -> None:
         )
         publish(FIELDS)
         if view == "published":
-            path_runs.papers(_board(chosen, subject, ground, kappa, paths, found) if paths else None)
+            board = _board(chosen, subject, ground, kappa, paths, found) if paths else None
+            path_runs.papers(chosen.card.id, board)
         elif not paths:
             st.info(
                 "No path yet: choose NeuronMCT or Random above, which take one pass, or start a computation."

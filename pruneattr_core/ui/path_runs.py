@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 PUBLISHED_AT = 0.9
 
 
-def papers(board: Board | None) -> None:
+def papers(model: str, board: Board | None) -> None:
     """Dead shares and overlaps: published, reproduced, this picture; and what cannot be reproduced.
 
     Args:
+        model: identifier of the one on screen.
         board: the paths of the picture on screen, if there are any.
     """
     chapter = published()["critical_paths"]
     runs = path_runs()
-    run, sparsity = _choose(runs)
+    run, sparsity = _choose(runs, model)
     at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
     here = board if board is not None and abs(board.kappa - sparsity) < 1e-9 else None
     st.markdown(f"#### Dead neurons in the path, {sparsity:.0%} removed")
@@ -49,12 +50,16 @@ def papers(board: Board | None) -> None:
     )
 
 
-def _choose(runs: Mapping[str, Study]) -> tuple[Study | None, float]:
+def _choose(runs: Mapping[str, Study], model: str) -> tuple[Study | None, float]:
+    """The run and its sparsity; the run of the model on screen, unless a link or the user says otherwise."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = None
         if runs:
-            if st.session_state["run"] not in runs:
-                st.session_state["run"] = next(iter(runs))
+            changed = st.session_state.get("_run_model", model) != model
+            st.session_state["_run_model"] = model
+            if changed or st.session_state["run"] not in runs:
+                own = (name for name, one in runs.items() if one.header["model"]["id"] == model)
+                st.session_state["run"] = next(own, next(iter(runs)))
             chosen = st.selectbox(
                 "Run", list(runs), key="run", format_func=lambda name: runs[name].title, **KEEP
             )
@@ -93,7 +98,8 @@ def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: 
         base = run.base
     if here is not None:
         own = dict(zip(here.paths, here.comparison.dead.tolist(), strict=True))
-        groups.append(("this picture, n = 1", [own.get(key) for key in methods], SERIES[1]))
+        name = f"this picture in {here.chosen.card.title}, n = 1"
+        groups.append((name, [own.get(key) for key in methods], SERIES[1]))
     st.plotly_chart(
         path_charts.paired_bars(
             [ROUTES[key].title for key in methods], groups, "share of the path that was dead"

@@ -257,11 +257,12 @@ def test_the_grid_game_is_the_share_in_the_picture_s_own_quarter(monkeypatch: py
     key = plan.game_ask(plan.pictures[0], "input_x_gradient")
     found = shelf.get(key)
     assert isinstance(found, Game)
-    assert found.rivals == ("scenes 2", "scenes 4", "scenes 5")  # 1 has the same class, 3 that of 2
+    assert found.rivals == (("scenes", 2), ("scenes", 4), ("scenes", 5))  # 1 has the same class, 3 that of 2
     mass = {place: float(inputs[place].clamp(min=0).amax(1).sum()) for place in (0, 2, 4, 5)}
     assert found.share == pytest.approx(mass[0] / sum(mass.values()), rel=1e-5)
     grid, _ = compare_assembly.assemble(plan, shelf, None, True)
     assert any(number["label"] == "Grid game" for number in grid.cells[0].numbers)
+    assert "pictures 2, 4, 5 of Shape scenes" in grid.images[0]["covered"]
     assert "25 % by chance" in grid.images[0]["covered"]
 
 
