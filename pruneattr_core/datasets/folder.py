@@ -17,7 +17,16 @@ _HEAD = 1 << 16
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
+    """One picture of a folder.
+
+    Attributes:
+        name: for people.
+        file: its file.
+        labels: indices of its classes.
+        mask: file of its mask, or None.
+    """
+
     name: str
     file: Path
     labels: tuple[int, ...]
@@ -89,7 +98,7 @@ class FolderDataset:
             digest.update(json.dumps([entry.name, entry.labels, sizes]).encode())
         return digest.hexdigest()
 
-    def _readable(self, entry: _Entry) -> bool:
+    def _readable(self, entry: Entry) -> bool:
         try:
             with entry.file.open("rb") as data:
                 head = data.read(_HEAD)
@@ -102,21 +111,21 @@ class FolderDataset:
             return False
         return True
 
-    def _entries(self) -> tuple[list[_Entry], tuple[str, ...]]:
+    def _entries(self) -> tuple[list[Entry], tuple[str, ...]]:
         described = self._root / "labels.json"
         if described.is_file():
             return self._described(described)
-        folders = [folder for folder in _sorted(self._root) if folder.is_dir() and _pictures(folder)]
+        folders = [folder for folder in _sorted(self._root) if folder.is_dir() and pictures_in(folder)]
         if folders:
             entries = [
-                _Entry(f"{folder.name}/{file.name}", file, (label,), None)
+                Entry(f"{folder.name}/{file.name}", file, (label,), None)
                 for label, folder in enumerate(folders)
-                for file in _pictures(folder)
+                for file in pictures_in(folder)
             ]
             return entries, tuple(folder.name for folder in folders)
-        return [_Entry(file.name, file, (), None) for file in _pictures(self._root)], ()
+        return [Entry(file.name, file, (), None) for file in pictures_in(self._root)], ()
 
-    def _described(self, file: Path) -> tuple[list[_Entry], tuple[str, ...]]:
+    def _described(self, file: Path) -> tuple[list[Entry], tuple[str, ...]]:
         try:
             records = json.loads(file.read_text("utf-8"))
             if not isinstance(records, dict):
@@ -124,8 +133,8 @@ class FolderDataset:
             known = {name: record for name, record in records.items() if isinstance(record, dict)}
             pictures = self._root / "images" if (self._root / "images").is_dir() else self._root
             entries = [
-                _Entry(one.name, one, _labels(known.get(one.name, {})), self._mask(known.get(one.name, {})))
-                for one in _pictures(pictures)
+                Entry(one.name, one, _labels(known.get(one.name, {})), self._mask(known.get(one.name, {})))
+                for one in pictures_in(pictures)
             ]
         except (ValueError, TypeError, RecursionError, OSError) as error:
             raise InputError(
@@ -144,7 +153,8 @@ def _sorted(folder: Path) -> list[Path]:
     return sorted(folder.iterdir(), key=lambda file: file.name)
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures_in(folder: Path) -> list[Path]:
+    """Files with a picture's suffix, by name."""
     return [file for file in _sorted(folder) if file.suffix.lower() in _SUFFIXES and file.is_file()]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pruneattr_core.datasets.base import Dataset
 from pruneattr_core.datasets.cifar10 import TITLE, OriginalCifar10, PackedCifar10
 from pruneattr_core.datasets.folder import FolderDataset
+from pruneattr_core.datasets.papers import Birdsnap, ImageNetValidation
 from pruneattr_core.datasets.samples import SamplePhotographs
 from pruneattr_core.datasets.shape_scenes import ShapeScenes
 from pruneattr_core.errors import InputError
@@ -20,6 +21,8 @@ _FOLDERS = {
     "imagenet-samples": ("imagenet_samples", "ImageNet photographs"),
     "davis2016": ("masks/davis2016", "DAVIS 2016 (photographs with object masks)"),
 }
+#: id: folder inside the data root, of the papers' data sets in their authors' layout.
+_PAPERS = {"cifar10": "cifar10", "imagenet-val": "imagenet_val", "birdsnap": "birdsnap"}
 _ALWAYS: dict[str, Callable[[], Dataset]] = {"scenes": ShapeScenes, "samples": SamplePhotographs}
 
 
@@ -48,8 +51,7 @@ def list_datasets(root: str | Path | None = None) -> tuple[str, ...]:
     if base is None:
         return tuple(_ALWAYS)
     found = [name for name, (folder, _) in _FOLDERS.items() if (base / folder).is_dir()]
-    if (base / "cifar10").is_dir():
-        found.append("cifar10")
+    found += [name for name, folder in _PAPERS.items() if (base / folder).is_dir()]
     return (*_ALWAYS, *found)
 
 
@@ -57,24 +59,26 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
     """Open a data set; pictures are decoded when they are asked for.
 
     Args:
-        name: "scenes", "samples", "imagenet-samples", "davis2016", "cifar10" or "folder".
+        name: "scenes", "samples", "imagenet-samples", "davis2016", "cifar10", "imagenet-val", "birdsnap" or
+            "folder".
         root: for "folder" the folder itself; for the others a data root or the data set's own folder; None
-            takes `find_data_root()`. CIFAR-10 may have torchvision's layout, be packed, or be class folders.
-        split: "train" or "test", for CIFAR-10 and for folders that hold `train` and `test` or
-            `val`; the train scenes are another series.
+            takes `find_data_root()`. CIFAR-10 may have torchvision's layout, be packed, or be class folders;
+            for ImageNet and Birdsnap see `datasets/papers.py`.
+        split: "train" or "test", for CIFAR-10, Birdsnap and folders that hold `train` and `test` or `val`;
+            the scenes to train on are another series.
 
     Raises:
         InputError: there is no such data set, it is not where it should be, or it is damaged.
     """
-    if split == "train" and name in ("samples", *_FOLDERS):
-        raise InputError(f"{name} has no pictures to learn from: take cifar10, scenes or a folder.")
+    if split == "train" and name in ("samples", "imagenet-val", *_FOLDERS):
+        raise InputError(f"{name} has no pictures to learn from: take cifar10, birdsnap, scenes or a folder.")
     if name in _ALWAYS:
         return ShapeScenes(seed=0) if split == "train" and name == "scenes" else _ALWAYS[name]()
     if name == "folder":
         if root is None:
             raise InputError("Expected the path of a folder: load_dataset('folder', root).")
         return FolderDataset(_split_of(Path(root), split))
-    if name != "cifar10" and name not in _FOLDERS:
+    if name not in _PAPERS and name not in _FOLDERS:
         raise InputError(
             f"There is no data set {str(name)[:60]!r}: choose {', '.join(list_datasets())} or folder."
         )
@@ -83,9 +87,13 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
         raise InputError(
             f"{name} needs its data: give root, or set {ENVIRONMENT} to the folder that holds it."
         )
-    folder, title = _FOLDERS.get(name, ("cifar10", TITLE))
-    place = base / folder if (base / folder).is_dir() else base
-    return _cifar10(place, split) if name == "cifar10" else FolderDataset(place, name, title)
+    inside = _PAPERS[name] if name in _PAPERS else _FOLDERS[name][0]
+    place = base / inside if (base / inside).is_dir() else base
+    if name == "cifar10":
+        return _cifar10(place, split)
+    if name == "imagenet-val":
+        return ImageNetValidation(place)
+    return Birdsnap(place, split) if name == "birdsnap" else FolderDataset(place, name, _FOLDERS[name][1])
 
 
 def _split_of(place: Path, split: str) -> Path:
