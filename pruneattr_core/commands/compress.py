@@ -8,27 +8,213 @@ from pathlib import Path
 import torch
 
 from pruneattr_core.commands.train import default_cache, say
+from pruneattr_core.compression.cut import renewed
+from pruneattr_core.compression.data import LabelledMasks, cifar10, folder, scenes_multilabel, voc2012
+from pruneattr_core.compression.examine import Examination, machine
 from pruneattr_core.compression.family import STUDENTS
-from pruneattr_core.compression.zoo import JOBS, Family
+from pruneattr_core.compression.loop import Schedule
+from pruneattr_core.compression.matching import ALPHA, BETA, DROP, TEMPERATURE
+from pruneattr_core.compression.members import blank, open_member, read_card, write_card, write_member
+from pruneattr_core.compression.order import Order, Teacher, Workshop, facts, open_teacher
+from pruneattr_core.compression.pool import pool
+from pruneattr_core.compression.table import RUNS, markdown, published, tables, write_study
+from pruneattr_core.compression.teacher import train_teacher
+from pruneattr_core.compression.train import Matching, identity
+from pruneattr_core.compression.zoo import JOBS, TEACHER, order, workshop
+from pruneattr_core.errors import InputError
+from pruneattr_core.runtime import provenance
+
+_ABOUT = "Compression of VGG on shape scenes, measured on test scenes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `compress`."""
     actions = parser.add_subparsers(dest="action", required=True)
-    zoo = actions.add_parser(
-        "zoo", help="train the shipped teacher and all its students; goes on where it was"
+    teacher = actions.add_parser("teacher", help="train a network on the task alone")
+    teacher.add_argument(
+        "--architecture", default="SceneVGG", help="SceneVGG, SceneNet, ResNet8 or torchvision/NAME"
     )
-    zoo.add_argument("--only", nargs="*", default=[], metavar="ID", help="ids or parts of ids; default all")
-    zoo.add_argument("--out", type=Path, default=STUDENTS, help="folder (default %(default)s)")
+    teacher.add_argument("--size", type=int, default=64, help="side of the pictures (default 64)")
+    for name, line in (
+        ("distil", "a student with a part of the channels, from new weights"),
+        ("unstructured", "set the smallest weights of all convolutions to 0, round by round"),
+        ("structured", "cut the channels with the smallest filters out, once"),
+    ):
+        _student_arguments(actions.add_parser(name, help=line, description=line), name)
+    for part in actions.choices.values():
+        _training_arguments(part)
+    zoo = actions.add_parser("zoo", help="train the shipped teacher and students; goes on where it was")
+    zoo.add_argument("--only", nargs="*", default=[], metavar="PART", help="parts of ids (default all)")
+    table = actions.add_parser("table", help="measure all networks of a folder and keep the tables as a run")
+    for part in (zoo, table):
+        part.add_argument("--students", type=Path, default=STUDENTS, help="folder (default %(default)s)")
+        part.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     zoo.add_argument("--cache", type=Path, default=default_cache(), help="checkpoints (default %(default)s)")
-    zoo.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    table.add_argument("--pictures", type=int, default=2000, help="test pictures (default 2000)")
+    table.add_argument("--explained", type=int, default=250, help="of them with maps (default 250)")
+    table.add_argument("--again", action="store_true", help="measure also what its card says already")
+    table.add_argument(
+        "--out", type=Path, default=RUNS / "scenes.json", help="a new file (default %(default)s)"
+    )
+    _data_arguments(table)
+
+
+def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
+    parser.add_argument("--teacher", required=True, help="an id of list_models(), or a card (.json)")
+    parser.add_argument("--weights", type=Path, help="weights file for --teacher ID instead of its own")
+    parser.add_argument("--matching", choices=tuple(BETA), default="none")
+    parser.add_argument("--layer", default="", help="module to match (default: the last ReLU with maps)")
+    parser.add_argument("--beta", type=float, help="weight of matching (default: EWA 100, SWA and SSWA 50)")
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="default %(default)s")
+    alpha = ALPHA if kind == "distil" else 0.0
+    parser.add_argument(
+        "--alpha", type=float, default=alpha, help="weight of the teacher's answers (default %(default)s)"
+    )
+    parser.add_argument(
+        "--drop", type=float, default=DROP, help="SSWA: share of channels left out (default %(default)s)"
+    )
+    if kind == "distil":
+        parser.add_argument(
+            "--divisor", type=int, default=8, help="1/2, 1/4, 1/8 of the channels (default 8)"
+        )
+    if kind == "unstructured":
+        parser.add_argument("--rounds", type=int, default=16, help="default %(default)s")
+        parser.add_argument("--rate", type=float, default=0.2, help="of what is left, a round (default 0.2)")
+    if kind == "structured":
+        parser.add_argument("--rate", type=float, default=0.7, help="of each layer's channels (default 0.7)")
+        parser.add_argument("--layers", nargs="*", default=[], help="convolutions to cut (default all)")
+
+
+def _training_arguments(parser: argparse.ArgumentParser) -> None:
+    _data_arguments(parser)
+    parser.add_argument("--count", type=int, default=10_000, help="scenes to learn from (default 10000)")
+    parser.add_argument("--id", help="of the network (default: from what it is)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=float, default=10, help="in each round, when pruning (default 10)")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=0.02, help="of SGD (default %(default)s)")
+    parser.add_argument("--muon", type=float, default=0.0, help="rate of Muon for convolutions; 0 for SGD")
+    parser.add_argument("--weight-decay", type=float, default=1e-4, help="default %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("students"), help="folder (default %(default)s)")
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), help="checkpoints (default %(default)s)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; other counts give other bits")
+
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="scenes", help="scenes, voc2012, cifar10 or a folder (scenes)")
+    parser.add_argument("--root", type=Path, help="where voc2012 or cifar10 are")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked."""
+    """Do what was asked; a killed training goes on where it was when started again."""
     torch.set_num_threads(arguments.threads)
-    family = Family(arguments.out, arguments.cache, say)
-    for job in JOBS:
-        if not arguments.only or any(part in job.id for part in arguments.only):
-            family.make(job)
+    if arguments.action == "zoo":
+        shop = workshop(arguments.students, arguments.cache, say)
+        for job in JOBS:
+            if not arguments.only or any(part in job.id for part in arguments.only):
+                shop.make(order(job))
+    elif arguments.action == "table":
+        _table(arguments)
+    elif arguments.action == "teacher":
+        _teacher(arguments)
+    else:
+        _student(arguments)
     return 0
+
+
+def _data(arguments: argparse.Namespace, split: str, count: int) -> LabelledMasks:
+    """The pictures to learn from ("train") or to measure on ("test")."""
+    if arguments.data == "scenes":
+        return scenes_multilabel(split, count)
+    if arguments.data == "cifar10":
+        return cifar10(arguments.root, split)
+    if arguments.data == "voc2012":
+        if arguments.root is None:
+            raise InputError("Name the folder that holds VOCdevkit: --root FOLDER.")
+        return voc2012(arguments.root, "train" if split == "train" else "val")
+    return folder(arguments.data, split)
+
+
+def _schedule(arguments: argparse.Namespace) -> Schedule:
+    return Schedule(
+        arguments.epochs, arguments.batch, arguments.learning_rate, arguments.muon, arguments.weight_decay
+    )
+
+
+def _teacher(arguments: argparse.Namespace) -> None:
+    data, size = _data(arguments, "train", arguments.count), (arguments.size, arguments.size)
+    name = arguments.id or f"{arguments.architecture.replace('/', '-')}-{Path(arguments.data).name}".lower()
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    model = renewed(blank(arguments.architecture, len(data.classes)), arguments.seed)
+    pictures, schedule = pool(data, size, mean, std), _schedule(arguments)
+    teacher = Teacher(name, model, arguments.architecture, data.classes, size, mean, std, "")
+    known = {"id": name, "title": name, "kind": "teacher", "matching": "none", "seed": arguments.seed}
+    known |= facts(teacher, pictures)
+    key = identity("teacher", known, repr(schedule))
+    seconds = train_teacher(
+        model, pictures, schedule, arguments.seed, key, arguments.cache / f"{key[:24]}.pt", say
+    )
+    done = {**known, "recipe": {"schedule": vars(schedule)}, "identity": key, "seconds": seconds}
+    say(f"wrote {write_member(model, arguments.out, done)}")
+
+
+def _student(arguments: argparse.Namespace) -> None:
+    teacher = open_teacher(arguments.teacher, arguments.weights)
+    data = _data(arguments, "train", arguments.count)
+    pictures = pool(data, teacher.size, teacher.mean, teacher.std)
+    kind = f"x{arguments.divisor}" if arguments.action == "distil" else arguments.action
+    wanted = Order(
+        arguments.id or f"{teacher.id.replace('/', '-')}-{kind}-{arguments.matching}-seed{arguments.seed}",
+        arguments.action,
+        Matching(
+            arguments.matching,
+            arguments.layer,
+            arguments.beta,
+            arguments.temperature,
+            arguments.alpha,
+            arguments.drop,
+        ),
+        _schedule(arguments),
+        arguments.seed,
+        divisor=getattr(arguments, "divisor", 1),
+        rate=getattr(arguments, "rate", None),
+        rounds=getattr(arguments, "rounds", 16),
+        layers=tuple(getattr(arguments, "layers", ())),
+    )
+    shop = Workshop(teacher, pictures, arguments.out, arguments.cache, say)
+    say(f"wrote {shop.make(wanted)}")
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    """Measure every network in the folder, write what came out to its card, and all of it as a run."""
+    files = sorted(arguments.students.glob("*.json"), key=lambda file: read_card(file)["kind"] != "teacher")
+    found = [file for file in files if read_card(file)["kind"] == "teacher"]
+    if len(found) != 1:
+        raise InputError(f"Expected one teacher in {arguments.students}, found {len(found)}.")
+    teacher, card = open_member(found[0])
+    data = _data(arguments, "test", arguments.pictures)
+    pictures = pool(data, tuple(card["size"]), tuple(card["mean"]), tuple(card["std"]))
+    key = identity(pictures.sha256(), arguments.explained, machine(), provenance("cpu"))
+    examination = Examination(data, pictures, teacher, arguments.explained)
+    cards = []
+    for file in files:
+        model, card = open_member(file)
+        if arguments.again or card.get("measured_identity") != key:
+            say(f"measuring {card['id']}")
+            card |= {"measured": examination.measure(model, say), "measured_identity": key}
+            write_card(file, card)
+        cards.append(card)
+    config = {"data": pictures.title, "pictures": len(pictures), "explained": arguments.explained}
+    study = {
+        "about": _ABOUT if card["teacher"] == TEACHER else f"Compression, measured on {pictures.title}",
+        "config": {**config, "data_sha256": pictures.sha256(), "methods": list(examination.methods)},
+        "members": cards,
+        "tables": tables(cards),
+        "published": published(),
+        "provenance": {**provenance("cpu"), "machine": machine()},
+    }
+    write_study(arguments.out, study)
+    say(markdown(study))
+    say(f"wrote {arguments.out}")

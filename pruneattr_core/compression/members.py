@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pruneattr_core.compression.cut import channels, cut
 from pruneattr_core.errors import ModelError, WeightsError
-from pruneattr_core.models.architectures import ResNet8
+from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.models.checkpoint import file_sha256, fitted, read_state
 from pruneattr_core.models.vgg import SceneVGG
 from pruneattr_core.runtime import provenance
 from pruneattr_core.store import write_atomically
+
+_OURS: dict[str, Callable[[int], nn.Module]] = {"ResNet8": ResNet8, "SceneNet": SceneNet}
 
 
 def blank(architecture: str, classes: int, counts: Mapping[str, int] | None = None) -> nn.Module:
@@ -36,8 +38,8 @@ def blank(architecture: str, classes: int, counts: Mapping[str, int] | None = No
     """
     if architecture == "SceneVGG":
         return SceneVGG(classes) if counts is None else SceneVGG(classes, tuple(counts.values()))
-    if architecture == "ResNet8":
-        model: nn.Module = ResNet8(classes)
+    if architecture in _OURS:
+        model: nn.Module = _OURS[architecture](classes)
     elif architecture.startswith("torchvision/"):
         from torchvision.models import get_model
 
@@ -46,9 +48,8 @@ def blank(architecture: str, classes: int, counts: Mapping[str, int] | None = No
         except ValueError as error:
             raise ModelError(f"torchvision has no architecture {architecture!r}: {error}.") from error
     else:
-        raise ModelError(
-            f"Expected an architecture SceneVGG, ResNet8 or torchvision/NAME, got {architecture!r}."
-        )
+        known = ", ".join(("SceneVGG", *_OURS))
+        raise ModelError(f"Expected an architecture {known} or torchvision/NAME, got {architecture!r}.")
     if counts is None or dict(counts) == channels(model):
         return model
     return cut(
