@@ -72,9 +72,9 @@ function writeNumbers(view, level) {
   const add = (name, text, title, good) => parts.push([name, text, title, good]);
   if (cell.cosine) {
     add('cosine', cell.cosine[level] === null ? 'zero map' : cell.cosine[level].toFixed(3), 'Cosine similarity with the teacher’s map, 1 = the same.');
-    add('l2', cell.l2[level] === null ? '' : cell.l2[level].toFixed(3), 'Distance of the two maps, each of norm 1; see the caption.');
+    add('l2', cell.l2[level] === null ? '' : cell.l2[level].toFixed(3), 'Distance of the two maps, each divided by its l2 norm: 0 to 1.41 for maps without negative values.');
   }
-  if (cell.point) {
+  if (cell.point && !cell.flat[level]) {
     const hit = cell.point[level] >= .5;
     add('maximum', hit ? '✓ inside' : '✕ outside', 'Whether the map’s maximum lies in the outlined mask.', hit);
     add('mass inside', shareText(cell.mass[level]), 'Share of the positive values’ sum inside the mask.');

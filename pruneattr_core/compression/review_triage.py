@@ -12,8 +12,8 @@ from pruneattr_core.errors import InputError
 
 ORDERS = {
     "series": "As they come",
-    "cosine": "Most deformed first (cosine)",
-    "l2": "Most deformed first (l2)",
+    "cosine": "Most deformed, cosine",
+    "l2": "Most deformed, l2",
 }
 SHOWN = {
     "all": "All pictures",

@@ -68,11 +68,14 @@ def choose_lineup() -> Lineup | None:
             key="students",
             format_func=lambda name: by_id[name].title,
             max_selections=STUDENTS,
+            width=620,
             **KEEP,
         )
         if not chosen:
             st.info("Choose at least one student.", icon=":material/touch_app:")
             return None
+        if st.session_state["desk"] == "paths":
+            return Lineup(of_zoo(member), tuple(of_zoo(by_id[name]) for name in chosen), 0, True)
         if st.session_state["judged"] not in chosen:
             st.session_state["judged"] = chosen[0]
         judged = st.selectbox(
@@ -80,6 +83,7 @@ def choose_lineup() -> Lineup | None:
             chosen,
             key="judged",
             format_func=lambda name: by_id[name].title,
+            width=230,
             help="Verdicts, order and filters are about this student; the others stand beside it.",
             **KEEP,
         )
@@ -121,8 +125,6 @@ def choose_sheet_options(lineup: Lineup, pictures: Pictures) -> Options:
             format_func=lambda name: METHODS[name].title, **KEEP,
             help="The same for every column. PruneGrad has a sparsity: its slider moves all columns at once.",
         )  # fmt: skip
-    if st.session_state["desk"] == "paths":
-        return Options(method, st.session_state["desk_count"], "series", "all", None, "any")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         order = st.selectbox("Order", list(ORDERS), key="desk_order", format_func=ORDERS.__getitem__, **KEEP)
         shown = st.selectbox("Show", list(SHOWN), key="desk_show", format_func=SHOWN.__getitem__, **KEEP)

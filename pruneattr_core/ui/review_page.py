@@ -42,12 +42,12 @@ def draw() -> None:
         if found is None:
             return
         lineup, pictures = found
-        options = choose_sheet_options(lineup, pictures)
-        publish(FIELDS)
         if st.session_state["desk"] == "paths":
             show_paths(lineup, pictures)
-        else:
-            desk(lineup, pictures, options)
+            return
+        options = choose_sheet_options(lineup, pictures)
+        publish(FIELDS)
+        desk(lineup, pictures, options)
 
 
 def _opened() -> tuple[Lineup, Pictures] | None:
