@@ -30,7 +30,7 @@ Rule = Literal["gauss", "uniform"]
 Progress = Callable[[int, int], None]
 
 #: Gauss-Legendre nodes that are as complete as the papers' 50 uniform steps in the median layer, on SqueezeNet
-#: and on ResNet-8, whose seven wide layers need more than SqueezeNet's 26, for which 4 or 5 do (perf/intgrad.py).
+#: and on ResNet-8, whose few wide layers need more than SqueezeNet's, for which 4 or 5 do (perf/intgrad.py).
 NODES = 8
 #: Steps of the papers' uniform rule.
 UNIFORM_STEPS = 50
