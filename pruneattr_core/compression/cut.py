@@ -137,7 +137,7 @@ def _graph(model: nn.Module, inputs: Tensor) -> Any:
 
 
 def _makes_channels(dependency: Any) -> bool:
-    return dependency.handler is torch_pruning.prune_conv_out_channels and isinstance(
+    return dependency.handler == torch_pruning.prune_conv_out_channels and isinstance(
         dependency.target.module, nn.Conv2d
     )
 
