@@ -29,8 +29,9 @@ from pruneattr_core.values import Contributions
 Rule = Literal["gauss", "uniform"]
 Progress = Callable[[int, int], None]
 
-#: Gauss-Legendre nodes that are as complete as the papers' 50 uniform steps in the median layer, on SqueezeNet
-#: and on ResNet-8, whose few wide layers need more than SqueezeNet's, for which 4 or 5 do (perf/intgrad.py).
+#: Gauss-Legendre nodes that are as complete as the papers' 50 uniform steps in the median layer, on
+#: SqueezeNet and on ResNet-8. SqueezeNet alone would do with 4 or 5; the few wide layers of ResNet-8 need
+#: more (perf/intgrad.py).
 NODES = 8
 #: Steps of the papers' uniform rule.
 UNIFORM_STEPS = 50

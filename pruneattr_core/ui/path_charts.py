@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
@@ -177,12 +176,13 @@ def channel_bars(order: Array, shares: Array, style: Series, chosen: int) -> go.
 def paired_bars(
     titles: Sequence[str], groups: Sequence[tuple[str, Sequence[float | None], Series]], unit: str
 ) -> go.Figure:
-    """Published and reproduced values side by side per title; None leaves a gap."""
+    """Published and reproduced values below each other per title; None leaves a gap. Reads on a phone too."""
     figure = go.Figure()
     for name, values, style in groups:
         figure.add_bar(
-            x=list(titles),
-            y=list(values),
+            y=list(titles),
+            x=list(values),
+            orientation="h",
             name=name,
             marker={"color": style.colour, "pattern": {"shape": "/" if style.dash == "dash" else ""}},
             text=["" if value is None else f"{value:.1%}" for value in values],
@@ -191,14 +191,10 @@ def paired_bars(
             textfont_size=_FONT,
             cliponaxis=False,
         )
-    figure.update_xaxes(tickangle=0)
-    figure.update_yaxes(title_text=unit, tickformat=".0%", rangemode="tozero")
-    return _framed(figure, 380, barmode="group", bargap=0.25)
-
-
-def asked(overlap: Array) -> Array:
-    """Fill the lower triangle of an upper-triangular (M, M) array."""
-    return np.triu(overlap) + np.triu(overlap, 1).T
+    figure.update_xaxes(title_text=unit, tickformat=".0%", range=[0, 1.12])
+    figure.update_yaxes(autorange="reversed")
+    height = 130 + len(titles) * (22 * len(groups) + 14)
+    return _framed(figure, height, barmode="group", bargap=0.25)
 
 
 def response_lines(

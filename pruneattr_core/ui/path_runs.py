@@ -142,7 +142,7 @@ def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: b
         rows.append(row)
     three = st.column_config.NumberColumn(format="%.3f")
     names = {name for row in rows for name in row} - {"paths", "95 % interval", "n"}
-    st.dataframe(rows, hide_index=True, height=36 * len(rows) + 38, column_config=dict.fromkeys(names, three))
+    st.dataframe(rows, hide_index=True, height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three))
     if not at_paper:
         st.caption("The papers print overlaps at 90 % only.")
 
