@@ -71,9 +71,6 @@ def choose_lineup() -> Lineup | None:
             width=620,
             **KEEP,
         )
-        if not chosen:
-            st.info("Choose at least one student.", icon=":material/touch_app:")
-            return None
         if st.session_state["desk"] == "paths":
             return Lineup(of_zoo(member), tuple(of_zoo(by_id[name]) for name in chosen), 0, True)
         if st.session_state["judged"] not in chosen:
@@ -100,7 +97,11 @@ def open_pictures(lineup: Lineup) -> Pictures:
     """
     card = lineup.teacher.card
     if st.session_state["desk_source"] == "own" and st.session_state["own_folder"]:
-        return _folder(st.session_state["own_folder"], card.classes)
+        found = _folder(st.session_state["own_folder"], card.classes)
+        if found.problems:
+            named = "; ".join(list(found.problems.values())[:3])
+            st.warning(f"{len(found.problems)} files were left out: {named}", icon=":material/broken_image:")
+        return found
     return _scenes(COUNTS[-1], max(card.size))
 
 

@@ -79,7 +79,6 @@ def ordered(
         places: Sequence[int] = range(options.count)
     else:
         places = numbers.order(options.order, options.shown, options.wanted)
-    st.session_state["_desk_settled"] = False
     if options.todo == "any":
         return places
     said = {
@@ -91,7 +90,6 @@ def ordered(
     if options.todo == "open":
         # What is judged on this very page stays until the page is left, or rows would jump away.
         held = st.session_state.get("_desk_held", ())
-        st.session_state["_desk_settled"] = any(said.get(place) for place in held)
         return [place for place in places if not said.get(place) or place in held]
     return [place for place in places if said.get(place) == options.todo]
 
@@ -130,6 +128,10 @@ def _frame(
     payload = _payload(sheet, verdicts, words, level, page, name)
     told = show_grid(payload, "desk_grid", level)
     receive(name, told.given, int(told.level))
+    verdicts = read_review(name)
+    rows = [key for key, (owner, _) in st.session_state["_desk_rows"].items() if owner.key == sheet.key]
+    settled = any(key in verdicts and verdicts[key].verdict for key in rows)
+    st.session_state["_desk_settled"] = options.todo == "open" and settled
     if int(told.level) != level and options.method == "prunegrad":
         st.session_state["desk_level"] = int(told.level)
     turn: Any = getattr(told, "turn", None)
@@ -137,7 +139,7 @@ def _frame(
         _turn(int(turn.get("step", 0)), pages)
         st.rerun()
     publish(FIELDS)
-    summary.markdown(standing(read_review(name), sheet, len(places)))
+    summary.markdown(standing(verdicts, sheet, len(places)))
     _pager(page, pages, len(places))
     take_away(name, lineup, pictures)
 

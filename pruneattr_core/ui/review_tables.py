@@ -30,8 +30,9 @@ def show_tables() -> None:
     study = studies[name]
     st.markdown(
         f"**{study['about']}**  \n**ours**: measured here, ± over seeds. **AP**: as printed in the paper "
-        "(arXiv 2010.15054), Pascal VOC 2012 with VGG16: other pictures and networks, so compare the order of "
-        "the rows, not the figures. AP's l2 has the paper's own unit. Shares in percent, counts in millions."
+        "(arXiv 2010.15054), Pascal VOC 2012 with VGG16: other pictures and networks, so compare the "
+        "order of the rows, not the figures. AP's l2 has the paper's own unit. Shares in percent, counts in "
+        "millions."
     )
     for table, rows in study["tables"].items():
         st.markdown(f"#### {TITLES.get(table, table)} :small[in the form of AP's {table.lower()}]")

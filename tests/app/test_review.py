@@ -1,0 +1,260 @@
+"""The review page without a browser: the desk, verdicts on the disk, triage, links, paths and tables."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from torch import nn
+
+from pruneattr_core.compression.family import Member
+from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
+from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
+from pruneattr_core.errors import InputError
+from pruneattr_core.ui import review_board, review_choices, review_exports
+from pruneattr_core.ui.payload import unpack_header
+from pruneattr_core.ui.review_board import Board
+from pruneattr_core.ui.review_lineup import Contender, Lineup, first_students
+from pruneattr_core.ui.review_pictures import Scenes
+
+Start = Callable[..., AppTest]
+
+
+def member(name: str, kind: str, matching: str = "none", parameters: int = 1000) -> Member:
+    return Member(name, name.title(), kind, matching, 0, parameters, 10**6, 4000, {}, {}, (), "tutor")
+
+
+TEACHER = replace(member("tutor", "teacher"), teacher="")
+STUDENTS = (
+    member("small", "distil"),
+    member("matched", "distil", "sswa"),
+    member("large", "distil", parameters=5000),
+    member("thinned", "unstructured"),
+)
+
+
+def contender(one: Member) -> Contender:
+    return Contender(one.id, one.title, "scenes-net", one.id, one.id, one.kind)
+
+
+def network(name: str, device: str = "cpu", weights: str | None = None) -> nn.Module:
+    """One tiny network a name; "thinned" is the teacher with small weights set to 0."""
+    torch.manual_seed({"small": 1, "matched": 2, "large": 3}.get(weights or "", 0))
+    layers = [
+        nn.Conv2d(3, 8, 5, 4, 2),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, 2, 1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+    ]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 10))
+    if weights == "thinned":
+        for part in model.parameters():
+            part.data[part.data.abs() < 0.03] = 0
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(autouse=True)
+def desk_of_stand_ins(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(review_board, "load_model", network)
+    monkeypatch.setattr(review_choices, "zoo", lambda: {"tutor": (TEACHER, STUDENTS)})
+    monkeypatch.setattr(review_choices, "of_zoo", contender)
+
+
+def opened(start: Start, **query: str) -> AppTest:
+    app = start(**{"students": "small,thinned", "desk_count": "24", **query})
+    return app.switch_page("pages/8_review.py").run()
+
+
+def header(app: AppTest) -> dict[str, Any]:
+    (found,) = [unpack_header(part.proto.bytes) for part in app.get("bidi_component")]
+    return found
+
+
+def finished(
+    app: AppTest, done: Callable[[dict[str, Any]], bool] = lambda found: found["complete"]
+) -> dict[str, Any]:
+    """The desk when nothing more comes; the clock of the page does not run here."""
+    end = time.monotonic() + 60
+    while not done(found := header(app)):
+        assert time.monotonic() < end, "the desk does not become complete"
+        time.sleep(0.05)
+        app.run()
+    assert not app.exception
+    assert not app.error, [error.value for error in app.error]
+    return found
+
+
+def say(app: AppTest, said: Mapping[str, tuple[str, str]], level: int = START_LEVEL) -> None:
+    given = {
+        key: {"verdict": word, "note": note, "n": k} for k, (key, (word, note)) in enumerate(said.items())
+    }
+    app.session_state["desk_grid"] = {"given": given, "level": level}
+    app.run()
+
+
+def test_teacher_and_students_stand_side_by_side(start: Start) -> None:
+    app = opened(start)
+    found = finished(app)
+    assert [column["title"] for column in found["columns"]] == ["Tutor", "Small", "Thinned"]
+    assert [column["focus"] for column in found["columns"]] == [False, True, False]
+    assert len(found["rows"]) == 6
+    assert len(found["levels"]) == 1
+    for row in found["rows"]:
+        assert row["masked"]
+        teacher, *students = row["cells"]
+        assert teacher["cosine"] is None
+        assert len(teacher["point"]) == len(teacher["mass"]) == len(teacher["peak"]) == 1
+        for cell in students:
+            assert cell["cosine"][0] is None or -1 <= cell["cosine"][0] <= 1
+            assert cell["says"].startswith("says")
+
+
+def test_the_slider_has_levels_for_all_columns_and_the_link_keeps_its_place(start: Start) -> None:
+    app = opened(start, desk_method="prunegrad", desk_level="3")
+    found = finished(app)
+    assert len(found["levels"]) == len(LEVELS)
+    assert found["start_level"] == 3
+    cells = [cell for row in found["rows"] for cell in row["cells"]]
+    assert {cell["levels"] for cell in cells} == {len(LEVELS)}
+    assert [cell["block"] for cell in cells] == [k * len(LEVELS) for k in range(len(cells))]
+    app.session_state["desk_grid"] = {"given": {}, "level": 5}
+    before = found["id"]
+    app.run()
+    assert app.session_state["desk_level"] == 5
+    assert header(app)["id"] == before  # the live level is not in the payload
+
+
+def test_verdicts_are_on_the_disk_at_once_and_resumed(start: Start) -> None:
+    app = opened(start, review="first look")
+    keys = [row["key"] for row in finished(app)["rows"]]
+    say(app, {keys[0]: ("broken", "looks at the corner"), keys[1]: ("", "only a note")})
+    saved = load_review("first look")
+    assert [(one.verdict, one.note) for one in saved.values()] == [
+        ("broken", "looks at the corner"),
+        ("", "only a note"),
+    ]
+    first = saved[keys[0]]
+    assert (first.student, first.teacher, first.method, first.picture) == ("small", "tutor", "gradcam", 0)
+    assert first.at.endswith("Z")
+    again = finished(opened(start, review="first look"))
+    assert [row["verdict"] for row in again["rows"][:2]] == ["broken", ""]
+    assert again["rows"][1]["note"] == "only a note"
+    assert any("1 of 24" in text.value for text in opened(start, review="first look").markdown)
+
+
+def test_a_verdict_taken_back_is_removed(start: Start) -> None:
+    app = opened(start, review="r")
+    key = finished(app)["rows"][0]["key"]
+    say(app, {key: ("ok", "")})
+    say(app, {key: ("", "")})
+    assert load_review("r") == {}
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(start: Start, tmp_path: Path) -> None:
+    app = opened(start, review="r")
+    key = finished(app)["rows"][0]["key"]
+    (tmp_path / "pruneattr").write_text("in the way")
+    say(app, {key: ("ok", "")})
+    assert any("Not saved" in error.value for error in app.error)
+    (tmp_path / "pruneattr").unlink()
+    app.run()
+    assert not app.error
+    assert load_review("r")[key].verdict == "ok"
+
+
+def test_a_damaged_review_is_named_and_left(start: Start) -> None:
+    reviews_folder().mkdir(parents=True)
+    (reviews_folder() / "r.json").write_text("{")
+    app = opened(start, review="r")
+    assert "cannot be read" in app.error[0].value
+    assert (reviews_folder() / "r.json").read_text() == "{"
+
+
+def test_the_most_deformed_come_first(start: Start) -> None:
+    app = opened(start, desk_order="cosine", judged="thinned")
+    end = time.monotonic() + 60
+    while not any("are right in both networks" in text.value for text in app.caption):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+        app.run()
+    key = app.session_state["_triage"]
+    numbers = review_board.board().background.results.get(key)
+    assert len(numbers) == 24
+    wanted = numbers.order("cosine")[:6]
+    titles = [row["title"] for row in finished(app)["rows"]]
+    assert [int(title.split()[0]) for title in titles] == wanted
+    assert numbers.nbytes < 5000  # numbers, no maps
+    app.selectbox(key="desk_show").set_value("left").run()
+    expected = len(numbers.order("cosine", "left"))
+    assert any(f"{expected} pictures" in text.value for text in app.markdown) or expected == 0
+
+
+def test_open_pictures_alone_and_pages(start: Start) -> None:
+    app = opened(start, review="r", desk_todo="open")
+    first = finished(app)["rows"]
+    say(app, {row["key"]: ("ok", "") for row in first})
+    assert [row["key"] for row in header(app)["rows"]] == [row["key"] for row in first]  # nothing jumps away
+    app.button(key="desk_forth").click().run()
+    found = finished(app, lambda now: now["complete"] and now["rows"][0]["key"] != first[0]["key"])
+    assert [int(row["title"].split()[0]) for row in found["rows"]] == list(range(6, 12))
+
+
+def test_a_link_that_asks_for_nonsense_is_told(start: Start) -> None:
+    app = opened(start, desk_method="magic", desk_count="7", review="../x", students="nobody")
+    assert len(app.warning) == 3
+    found = finished(app)
+    assert [column["id"] for column in found["columns"]] == ["tutor", *first_students(STUDENTS)]
+    assert first_students(STUDENTS) == ("small", "matched", "thinned")
+
+
+def test_without_students_the_page_says_what_to_do(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_choices, "zoo", dict)
+    app = opened(start)
+    assert "bring your own pair" in app.info[0].value
+    assert "compress" in app.code[0].value
+
+
+def test_a_method_that_fails_fails_in_its_cell(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise InputError("This does not fit.")
+
+    monkeypatch.setattr(review_board, "look", fails)
+    cells = [cell for row in finished(opened(start))["rows"] for cell in row["cells"]]
+    assert {(cell["state"], cell["text"]) for cell in cells} == {("failed", "This does not fit.")}
+
+
+def test_paths_overlap_where_layers_correspond(start: Start) -> None:
+    app = opened(start, desk="paths")
+    chart = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert [line["name"] for line in chart["data"]] == ["Small", "Thinned"]
+    assert not app.exception
+
+
+def test_what_is_kept_is_bounded() -> None:
+    desk = Board()
+    assert desk.shelf.limit <= 64 << 20
+    assert desk.background.results.limit <= 16 << 20
+    desk.models.limit = 1
+    desk.models.put("one", network("scenes-net"))
+    assert desk.models.get("one") is None  # a network larger than the shelf is not kept
+
+
+def test_the_report_draws_what_was_judged(start: Start) -> None:
+    app = opened(start, review="r")
+    rows = finished(app)["rows"]
+    say(app, {rows[0]["key"]: ("broken", "why"), rows[1]["key"]: ("ok", "")})
+    lineup = Lineup(contender(TEACHER), tuple(map(contender, STUDENTS)), 0, True)
+    text = review_exports.report("r", lineup, Scenes(24, 128)).decode()
+    assert text.count("data:image/png;base64") == 6
+    assert "why" in text
+    other = review_exports.report("r", Lineup(lineup.teacher, lineup.students[1:], 0, True), Scenes(24, 128))
+    assert b"not open on the page" in other
