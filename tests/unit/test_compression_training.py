@@ -1,0 +1,168 @@
+"""Training a student: killed and resumed to the same bits, refused checkpoints, both ways to prune."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pruneattr_core.compression.loop import Schedule, optimise
+from pruneattr_core.compression.members import open_member, read_card
+from pruneattr_core.compression.order import Order, Teacher, Workshop
+from pruneattr_core.compression.pool import Pool
+from pruneattr_core.compression.teacher import answers
+from pruneattr_core.compression.train import Matching
+from pruneattr_core.errors import InputError, ModelError, WeightsError
+from pruneattr_core.models.vgg import SceneVGG
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDTHS, CLASSES, SIDE = (3, 4, 6, 6, 8, 8), ("a", "b", "c"), 64
+
+
+def tiny_workshop(folder: Path, cache: Path, log=print) -> Workshop:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = SceneVGG(3, WIDTHS).eval().requires_grad_(False)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (24, SIDE, SIDE, 3)).astype(np.uint8)
+    labels = (rng.random((24, 3)) < 0.5).astype(np.float32)
+    pictures = Pool(images, labels, True, "noise", (0.5,) * 3, (0.25,) * 3)
+    teacher = Teacher("tiny", model, "SceneVGG", CLASSES, (SIDE, SIDE), (0.5,) * 3, (0.25,) * 3, "0" * 64)
+    return Workshop(teacher, pictures, folder, cache, log)
+
+
+def _make(folder: Path, cache: Path, kind: str, log=lambda line: None) -> Path:
+    threads = torch.get_num_threads()
+    try:
+        return tiny_workshop(folder, cache, log).make(tiny_order(kind))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def tiny_order(kind: str) -> Order:
+    schedule = Schedule(epochs=2 if kind == "unstructured" else 6, batch=8, muon_rate=0.02)
+    return Order(kind, kind, Matching("sswa"), schedule, seed=5, divisor=1, rounds=4)
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+from pruneattr_core.compression import loop, train
+from test_compression_training import tiny_order, tiny_workshop
+
+real = loop.optimise
+train.optimise = lambda *a, **k: real(*a, **{**k, "every": 2})
+folder, kind = Path(sys.argv[1]), sys.argv[2]
+say = lambda line: print(line, flush=True)
+tiny_workshop(folder / "out", folder / "cache", say).make(tiny_order(kind))
+"""
+
+
+def _start(folder: Path, kind: str) -> subprocess.Popen[str]:
+    path = os.pathsep.join(str(one) for one in (ROOT, ROOT / "tests", ROOT / "tests" / "unit"))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", _SCRIPT, str(folder), kind],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=folder,
+    )
+
+
+@pytest.mark.parametrize(("kind", "until"), [("distil", "step 9 of"), ("unstructured", "round 3 of")])
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path, kind, until):
+    killed = _start(tmp_path, kind)
+    assert killed.stdout is not None
+    for line in killed.stdout:
+        if line.startswith(until):
+            os.kill(killed.pid, signal.SIGKILL)
+            break
+    assert killed.wait() == -signal.SIGKILL
+    killed.stdout.close()
+    assert list((tmp_path / "cache").iterdir())
+    assert not (tmp_path / "out" / f"{kind}.json").exists()
+    said: list[str] = []
+    _make(tmp_path / "out", tmp_path / "cache", kind, said.append)
+    assert any("going on from step" in line for line in said) if kind == "distil" else True
+    assert not any(line.startswith("round 1") for line in said)
+    _make(tmp_path / "whole", tmp_path / "other", kind)
+    one, other = (load_file(tmp_path / name / f"{kind}.safetensors") for name in ("out", "whole"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    def loss(chosen, rng):
+        return model(torch.ones(2, 3)).pow(2).mean()
+
+    model = torch.nn.Linear(3, 1)
+    schedule, file = Schedule(epochs=1, batch=2, muon_rate=0), tmp_path / "checkpoint.pt"
+    optimise(model, loss, 8, schedule, 0, "this", file, log=lambda line: None)
+    with pytest.raises(WeightsError, match="belongs to another training"):
+        optimise(model, loss, 8, schedule, 0, "that", file)
+    file.write_bytes(b"not a checkpoint")
+    with pytest.raises(WeightsError, match="is no training checkpoint"):
+        optimise(model, loss, 8, schedule, 0, "this", file)
+    with pytest.raises(InputError, match="do not fill one batch"):
+        optimise(model, loss, 1, schedule, 0, "this")
+
+
+def test_iterative_pruning_removes_a_fifth_of_what_is_left(tmp_path):
+    card = read_card(_make(tmp_path, tmp_path / "cache", "unstructured"))
+    model, _ = open_member(tmp_path / "unstructured.json")
+    filters = [one.weight for one in model.modules() if isinstance(one, torch.nn.Conv2d)]
+    zero, total = sum(int((one == 0).sum()) for one in filters), sum(one.numel() for one in filters)
+    assert zero / total == pytest.approx(1 - 0.8**4, abs=2 / total)
+    assert [entry["removed"] for entry in card["rounds"]] == pytest.approx(
+        [1 - 0.8**k for k in range(1, 5)], abs=2 / total
+    )
+    assert card["parameters_not_0"] == card["parameters"] - zero
+    assert card["recipe"]["beta"] == 50.0
+    assert card["recipe"]["layer"] == "features.20"
+    assert card["teacher_sha256"] == "0" * 64
+
+
+def test_a_card_and_its_weights_belong_together(tmp_path):
+    path = _make(tmp_path, tmp_path / "cache", "structured")
+    model, card = open_member(path)
+    assert card["kept"]["features.0"] == sorted(card["kept"]["features.0"])
+    assert sum(p.numel() for p in model.parameters()) == card["parameters"]
+    weights = path.with_suffix(".safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(WeightsError, match="is not the file on its card"):
+        open_member(path)
+    path.write_text("[]")
+    with pytest.raises(ModelError, match="is no card of a student"):
+        open_member(path)
+
+
+def test_answers_once_are_answers_always(tmp_path):
+    shop = tiny_workshop(tmp_path, tmp_path)
+    whole = answers(shop.teacher.model, shop.pictures, "features.20", block=24)
+    parts = answers(shop.teacher.model, shop.pictures, "features.20", block=5)
+    assert whole.activations.shape == (2, 24, 8, 8, 8)
+    torch.testing.assert_close(whole.weights, parts.weights)
+    chosen, mirrored = np.array([3, 7]), np.array([True, False])
+    with torch.no_grad():
+        logits = shop.teacher.model(shop.pictures.batch(chosen, mirrored))
+    torch.testing.assert_close(whole.logits[[1, 0], chosen], logits)
+    dropped = np.array([0, 2])
+    silent = whole.activations[[1, 0], chosen].clone()
+    silent[:, dropped] = 0
+    wanted = torch.relu((whole.weights[[1, 0], chosen][:, :, None, None] * silent).sum(1))
+    torch.testing.assert_close(whole.map("swa", chosen, mirrored, dropped), wanted)
+
+
+def test_other_classes_than_the_teachers(tmp_path):
+    shop = tiny_workshop(tmp_path, tmp_path)
+    other = Pool(shop.pictures.images, np.zeros((24, 7), np.float32), True, "", (0.5,) * 3, (0.25,) * 3)
+    with pytest.raises(InputError, match="train a teacher on them first"):
+        Workshop(shop.teacher, other, tmp_path, tmp_path)
