@@ -13,6 +13,7 @@ from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.roar import (
     Recipe,
     _augmented,
+    accuracies,
     accuracy_area,
     accuracy_together,
     attributed,
@@ -123,3 +124,13 @@ def test_what_does_not_fit_is_refused():
         train_together(build, [x], y, [1, 2], TINY)
     assert TINY.reduced()
     assert not Recipe().reduced()
+
+
+def test_taking_turns_gives_the_answers_of_the_group():
+    x, y = pictures(48)
+    data, seeds = [x, x.flip(3)], [4, 5]
+    turns, group = (
+        accuracies(build, data, y, data, y, seeds, TINY, together=together) for together in (False, True)
+    )
+    assert turns.tolist() == group.tolist()
+    assert len(turns) == 2
