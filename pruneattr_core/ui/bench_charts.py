@@ -17,11 +17,13 @@ _FONT = 14
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _HOVER = "%{x}: %{y:.4f} ± %{customdata[4]:.4f}, n = %{customdata[3]}<extra>"
 MEASURES = {
-    "output_change": "mean |p' - p| / p of the predicted class",
-    "kept_prediction": "share of pictures that keep their class",
+    "output_change": "Output change: mean |p' - p| / p of the predicted class",
+    "kept_prediction": "Predictions kept: share of pictures that keep their class",
     "spearman": "Spearman rank correlation",
     "spearman_abs": "Spearman of magnitudes",
     "ssim": "SSIM",
+    "roar": "ROAR: test accuracy after retraining, most relevant pixels removed",
+    "kar": "KAR: test accuracy after retraining, least relevant pixels removed",
     "lerf": "LeRF: mean |p0 - p| / p0",
     "morf": "MoRF: mean |p0 - p| / p0",
     "roc_auc": "ROC-AUC against the mask",
@@ -70,6 +72,8 @@ def curves(
         spread: whether the bands are drawn.
     """
     figure, looks = go.Figure(), styles(methods)
+    # Few methods of several runs: then colours tell runs apart, and dashes the methods.
+    by_run = len(runs) > 1 and len(methods) <= 2
     named = any(isinstance(x, str) for run in runs.values() for x in run.plan.x)
     same = len({run.plan.x for run in runs.values()}) == 1
     for number, (title, run) in enumerate(runs.items()):
@@ -81,16 +85,18 @@ def curves(
             mean, deviation, count = statistics(run.of(label, measure))
             error = deviation / np.sqrt(np.maximum(1, count))
             look = looks[label]
+            if by_run:
+                look = replace(series(number), dash=_DASHES[methods.index(label)])
             if spread:
                 figure.add_scatter(
                     x=points + points[::-1], y=[*(mean + error), *(mean - error)[::-1]], fill="toself",
-                    fillcolor=look.colour, opacity=0.13, line_width=0, hoverinfo="skip", showlegend=False,
-                    legendgroup=label,
+                    mode="lines", fillcolor=look.colour, opacity=0.13, line_width=0, hoverinfo="skip",
+                    showlegend=False, legendgroup=label,
                 )  # fmt: skip
             figure.add_scatter(
                 x=points, y=mean, name=label if len(runs) == 1 else f"{label} · {title}", legendgroup=label,
                 mode="lines+markers" if len(points) <= 40 else "lines",
-                line={"color": look.colour, "width": 2.5, "dash": dash or look.dash},
+                line={"color": look.colour, "width": 2.5, "dash": look.dash if by_run else dash or look.dash},
                 marker={"symbol": look.symbol, "size": 8},
                 customdata=[[title, label, k, int(count[k]), error[k]] for k in range(len(points))],
                 hovertemplate=_HOVER + label + "</extra>",
@@ -99,7 +105,7 @@ def curves(
     figure.update_yaxes(title_text=MEASURES.get(measure, measure))
     if named and same:
         figure.update_xaxes(tickangle=-35)
-    return _framed(figure, 560, hovermode="closest", clickmode="event+select")
+    return _framed(figure, 480, hovermode="closest", clickmode="event")
 
 
 def add_published(
@@ -117,11 +123,20 @@ def add_published(
 
 
 def marked_changes(figure: go.Figure, at: float, crossings: Mapping[str, float]) -> None:
-    """The calibration's 15 % line, and where each curve crosses it."""
+    """The calibration's 15 % line, and where each curve crosses it; the texts stand clear of one another."""
     figure.add_hline(y=at, line={"color": QUIET, "dash": "dash", "width": 2})
-    for place, (label, x) in enumerate(crossings.items()):
+    known = sorted(
+        ((x, label) for label, x in crossings.items() if x is not None and np.isfinite(x)), reverse=True
+    )
+    figure.add_scatter(
+        x=[x for x, _ in known], y=[at] * len(known), mode="markers", showlegend=False,
+        marker={"symbol": "circle-open", "size": 15, "color": QUIET, "line": {"width": 3}},
+        text=[label for _, label in known], hovertemplate=f"%{{text}}: {at:.0%} at %{{x:.2%}}<extra></extra>",
+    )  # fmt: skip
+    for place, (x, label) in enumerate(known):
+        text = f"{at:.0%} at {x:.1%} removed" + (f": {label}" if len(known) > 1 else "")
         figure.add_annotation(
-            x=x, y=at, text=f"{at:.0%} at {x:.1%} removed", hovertext=label, ax=-50, ay=-32 - 26 * place,
+            x=x, y=at, text=text, ax=-60, ay=-36 - 26 * place, xanchor="right",
             font={"color": QUIET, "size": _FONT}, arrowcolor=QUIET,
         )  # fmt: skip
 
@@ -147,7 +162,7 @@ def bars(runs: Mapping[str, Run], measure: str, methods: Sequence[str]) -> go.Fi
     return _framed(
         figure,
         120 + 30 * len(methods) * len(runs),
-        clickmode="event+select",
+        clickmode="event",
         showlegend=len(runs) > 1,
         bargap=0.3,
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 
-from pruneattr_core.benchmarks.plan import differences
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, zip_run
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui import bench_charts, bench_tables
+from pruneattr_core.ui.bench_picker import choose, rank
 from pruneattr_core.ui.bench_point import point
-from pruneattr_core.ui.bench_published import lerf_lines, nearest, published
+from pruneattr_core.ui.bench_published import NAMES, lines
 from pruneattr_core.ui.bench_runs import bench_runs, import_run, provenance_line, title_of
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import Field, adopt, one_of, publish
 
 FIELDS = (
@@ -24,24 +23,28 @@ FIELDS = (
     Field("bench_run", "", str, "the run"),
 )
 _IMPORTED = "_bench_imported"
+#: Curves drawn before anybody chooses; more cannot be told apart.
+_DRAWN = 9
+_CONTROLS = ("edges", "random")
 
 
-def draw() -> None:
+def draw(chosen: Selection) -> None:
     """The page."""
     for text in adopt(FIELDS):
         st.warning(text, icon=":material/link_off:")
     _head()
     with guarded():
-        runs = {
-            name: run for name, run in bench_runs().items() if run.plan.benchmark == st.session_state["bench"]
-        }
-        publish(FIELDS)
+        every = bench_runs()
+        benchmark = st.session_state["bench"]
+        runs = {name: run for name, run in every.items() if run.plan.benchmark == benchmark}
         if not runs:
-            _nothing(st.session_state["bench"])
+            publish(FIELDS)
+            _nothing(benchmark)
             return
-        shown = _choose(runs)
+        shown = choose(benchmark, runs, chosen.card.id)
+        publish(FIELDS)
         if shown:
-            _draw(shown)
+            _draw(shown, every)
 
 
 def _head() -> None:
@@ -70,7 +73,6 @@ def _importer() -> None:
             return
         run = bench_runs()[name]
         st.session_state["bench"], st.session_state["bench_run"] = run.plan.benchmark, name
-        st.session_state["bench_chosen"] = [name]
         st.session_state[_IMPORTED] = f"Imported: {title_of(name, run)}. Schema and hashes are right."
 
     st.file_uploader(
@@ -93,39 +95,8 @@ def _nothing(name: str) -> None:
     )
 
 
-def _choose(runs: dict[str, Run]) -> dict[str, Run]:
-    """The runs to draw: those whose protocol agrees with the first; says what differs in the others."""
-    first = st.session_state["bench_run"] if st.session_state["bench_run"] in runs else next(iter(runs))
-    kept = [name for name in st.session_state.get("bench_chosen", []) if name in runs]
-    st.session_state["bench_chosen"] = kept or [first]
-    chosen = st.multiselect(
-        "Runs",
-        list(runs),
-        key="bench_chosen",
-        format_func=lambda name: title_of(name, runs[name]),
-        persist_state="session",
-    )
-    if not chosen:
-        st.info("Choose at least one run above.")
-        return {}
-    st.session_state["bench_run"] = chosen[0]
-    publish(FIELDS)
-    shown = {chosen[0]: runs[chosen[0]]}
-    for name in chosen[1:]:
-        gaps = differences(runs[chosen[0]].plan, runs[name].plan)
-        if gaps:
-            st.warning(
-                f"**{title_of(name, runs[name])}** does not compare with the first run: {'; '.join(gaps)}.",
-                icon=":material/difference:",
-            )
-        else:
-            shown[name] = runs[name]
-    return shown
-
-
-def _draw(shown: dict[str, Run]) -> None:
+def _draw(shown: dict[str, Run], every: dict[str, Run]) -> None:
     first = next(iter(shown.values()))
-    benchmark = BENCHMARKS[first.plan.benchmark]
     titles = {title_of(name, run): run for name, run in shown.items()}
     methods = list(dict.fromkeys(label for run in shown.values() for label in run.plan.labels))
     measure: str = first.plan.measures[0]
@@ -134,55 +105,82 @@ def _draw(shown: dict[str, Run]) -> None:
             "Measure", list(first.plan.measures), key=f"bench_measure_{first.plan.benchmark}", required=True,
             default=measure, format_func=lambda name: bench_charts.short(name),
         )  # fmt: skip
-    drawn = st.pills(
-        "Methods", methods, selection_mode="multi", default=methods, key=f"bench_methods_{'-'.join(shown)}"
-    )
-    order = [label for label in methods if label in drawn] or methods
-    left, right = st.columns([1.3, 1], gap="large")
-    with left:
-        picked = _chart(titles, measure, methods, order, benchmark.x_title)
-        if benchmark.better:
-            st.caption(_meaning(first, measure))
-    with right:
-        for title, run in titles.items():
-            if len(titles) > 1:
-                st.markdown(f"**{title}**")
-            bench_tables.numbers(run)
+    order = methods
+    if len(methods) > 1:
+        drawn = st.pills(
+            "Methods", methods, selection_mode="multi", default=_first_methods(shown, methods),
+            key=f"bench_methods_{'-'.join(shown)}",
+        )  # fmt: skip
+        order = [label for label in methods if label in drawn] or methods
     for run in titles.values():
+        if run.plan.protocol.get("reduction"):
+            st.warning(f"Reduced: {'; '.join(run.plan.protocol['reduction'])}.", icon=":material/compress:")
+    chart = f"bench_chart_{first.plan.benchmark}"
+    _chart(titles, measure, methods, order, chart)
+    st.caption(
+        f"{_meaning(first, measure)} Bands: mean ± one standard error. Move over a point to see below what "
+        "lies behind it; drag to zoom, double-click to go back."
+    )
+    point(titles, measure, chart)
+    st.markdown("#### Numbers")
+    for title, run in titles.items():
+        if len(titles) > 1:
+            st.markdown(f"**{title}**")
+        bench_tables.numbers(run, order)
         st.caption(f"**Reproduced**: {provenance_line(run)}")
-    point(titles, measure, picked)
-    if first.plan.benchmark == "pixels":
-        bench_tables.papers_lerf(first)
+    if first.plan.benchmark in ("pixels", "roar"):
+        bench_tables.papers(first, _counterpart(first, every))
     _protocol(shown)
 
 
-def _chart(titles: dict[str, Run], measure: str, methods: list[str], order: list[str], x_title: str) -> Any:
+def _first_methods(shown: dict[str, Run], methods: list[str]) -> list[str]:
+    """The papers' methods and the controls, where there are too many for one chart."""
+    if len(methods) <= _DRAWN:
+        return methods
+    known = {
+        m["label"] for run in shown.values() for m in run.plan.methods if m["id"] in (*NAMES, *_CONTROLS)
+    }
+    found = [label for label in methods if label in known]
+    plain = [label for label in found if "(" not in label or "saliency" in label]
+    return (found if len(found) <= _DRAWN else plain or found)[:_DRAWN]
+
+
+def _counterpart(run: Run, every: dict[str, Run]) -> Run | None:
+    """The ROAR run that belongs beside a pixel run, or the other way round: on the same data."""
+    kind = "pixels" if run.plan.benchmark == "roar" else "roar"
+    fitting = [
+        one
+        for one in every.values()
+        if one.plan.benchmark == kind
+        and one.plan.data["id"] == run.plan.data["id"]
+        and one.plan.measures[0] != "kar"
+    ]
+    return min(fitting, key=rank) if fitting else None
+
+
+def _chart(titles: dict[str, Run], measure: str, methods: list[str], order: list[str], key: str) -> None:
     first = next(iter(titles.values()))
     if len(first.plan.x) == 1:
         figure = bench_charts.bars(titles, measure, order)
     else:
+        x_title = BENCHMARKS[first.plan.benchmark].x_title
         figure = bench_charts.curves(titles, measure, methods, x_title, spread=len(titles) * len(order) <= 16)
         figure.for_each_trace(lambda trace: trace.update(visible=trace.legendgroup in order))
-        if measure == "lerf" and nearest(first):
-            percent = published()["lerf_curves"]["percent"]
-            lines = {label: values for label, values in lerf_lines(first).items() if label in order}
-            if st.toggle("The papers' curves too, dotted", key="bench_papers"):
-                bench_charts.add_published(figure, lines, [p / 100 for p in percent], methods)
+        fractions, known = lines(first, measure)
+        if known and st.toggle("The papers' curves too, dotted", key="bench_papers"):
+            theirs = {label: values for label, values in known.items() if label in order}
+            bench_charts.add_published(figure, theirs, fractions, methods)
         if measure == "output_change":
             crossings = {
-                f"{row['method']}, {title}": row["at 15%"]
+                title if len(run.plan.labels) == 1 else f"{row['method']}, {title}": row["at 15%"]
                 for title, run in titles.items()
                 for row in summary(run)
             }
             bench_charts.marked_changes(figure, 0.15, crossings)
             figure.update_yaxes(range=[0, 1.05])
-    event = st.plotly_chart(
-        figure, key=f"bench_chart_{first.plan.benchmark}_{measure}", on_select="rerun",
-        selection_mode="points", config={"displayModeBar": False},
-        alt=_spoken(titles, measure, order),
-    )  # fmt: skip
-    st.caption("Bands: mean ± one standard error over pictures. Click a point to see the pictures behind it.")
-    return event
+    st.plotly_chart(
+        figure, key=f"{key}_{measure}", config={"displayModeBar": False}, alt=_spoken(titles, measure, order)
+    )
 
 
 def _spoken(titles: dict[str, Run], measure: str, order: list[str]) -> str:
@@ -196,6 +194,14 @@ def _spoken(titles: dict[str, Run], measure: str, order: list[str]) -> str:
 
 
 def _meaning(run: Run, measure: str) -> str:
+    if run.plan.benchmark == "calibrate":
+        return (
+            "The dashed line is the papers' 15 %: the sparsity there is used for every picture of the model."
+        )
+    if measure == "roar":
+        return "Lower is better: a network retrained without the most relevant pixels should do badly."
+    if measure == "kar":
+        return "Higher is better: the pixels that are kept should suffice."
     benchmark = BENCHMARKS[run.plan.benchmark]
     if measure == "morf":
         return "Higher is better: the most relevant pixels go first, and the answer should move at once."

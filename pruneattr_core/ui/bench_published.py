@@ -36,13 +36,20 @@ def nearest(run: Run) -> str | None:
     return _DATA.get(run.plan.data["id"])
 
 
-def lerf_lines(run: Run) -> dict[str, list[float]]:
-    """Label -> the papers' LeRF curve at 1 to 10 %, for the run's methods; empty without such a data set."""
-    data = nearest(run)
-    if data is None:
-        return {}
-    known = published()["lerf_curves"]["data"][data]
-    return {label: known[key] for key, label in plain(run).items() if key in known}
+def lines(run: Run, measure: str) -> tuple[list[float], dict[str, list[float]]]:
+    """The papers' curves of a measure: fractions, and label -> values for the run's methods.
+
+    Empty where the papers have no such curve on the nearest data set.
+    """
+    data, figure = nearest(run), published().get(f"{measure}_curves")
+    if data is None or figure is None or data not in figure["data"]:
+        return [], {}
+    known = figure["data"][data]
+    part = 0.01 if measure == "roar" else 1.0  # accuracies are printed in percent
+    found = {
+        label: [part * value for value in known[key]] for key, label in plain(run).items() if key in known
+    }
+    return [percent / 100 for percent in figure["percent"]], found
 
 
 def plain(run: Run) -> dict[str, str]:
@@ -54,14 +61,20 @@ def plain(run: Run) -> dict[str, str]:
 
 
 def protocol_differences(run: Run) -> list[str]:
-    """How a pixel run differs from SCP's LeRF, in words: for the reader beside both numbers."""
+    """How a run differs from SCP's LeRF or ROAR, in words: for the reader beside both numbers."""
     plan = run.plan
-    found = [
-        f"network: {plan.model['title']}; the paper ResNet-8 (CIFAR-10), ResNet-50 (ImageNet, Birdsnap)",
-        f"pictures: {plan.n} of {plan.data['title']}; the paper the whole test or validation set",
-    ]
-    if plan.protocol.get("fill") != "mean":
+    found = [f"network: {plan.model['title']}; the paper ResNet-8 (CIFAR-10), ResNet-50 (ImageNet, Birdsnap)"]
+    if plan.benchmark == "roar":
+        found += [f"reduced: {text}" for text in plan.protocol.get("reduction", ())]
+        found.append(f"repeats: {plan.n}; the paper 3")
+    else:
+        found.append(
+            f"pictures: {plan.n} of {plan.data['title']}; the paper the whole test or validation set"
+        )
+    if plan.protocol.get("fill", "mean") != "mean":
         found.append(f"fill: {plan.protocol.get('fill')}; the paper the channel mean")
+    if plan.protocol.get("order_by", "value") != "value":
+        found.append(f"order by {plan.protocol['order_by']}; the released code by signed value")
     for method in plan.methods:
         if method["id"] == "prunegrad" and method["options"].get("mode") == "zero":
             found.append(

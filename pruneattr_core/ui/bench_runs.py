@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import HEADER, Run, read_run, run_from_zip
 from pruneattr_core.errors import StoreError
 from pruneattr_core.ui.errors import logger
@@ -55,13 +56,27 @@ def import_run(data: bytes) -> str:
     return name
 
 
-def title_of(name: str, run: Run) -> str:
+#: Protocol entries that tell runs of one kind apart: entry -> how its value reads.
+_TELLING = {
+    "variant": "{} weights",
+    "fill": "fill {}",
+    "order_by": "by {}",
+    "collapse": "{}",
+    "setting": "{} setting",
+}
+
+
+def title_of(name: str, run: Run, with_model: bool = True) -> str:
     """A few words that tell runs apart."""
-    said = [str(run.plan.protocol[key]) for key in ("variant", "fill") if key in run.plan.protocol]
+    plan = run.plan
+    said = [
+        text.format(plan.protocol[key]).replace("_", " ")
+        for key, text in _TELLING.items()
+        if key in plan.protocol
+    ]
+    model = [plan.model["title"]] if with_model else []
     imported = " (imported)" if name.startswith("import-") else ""
-    return (
-        " · ".join([run.plan.model["title"], run.plan.data["title"], *said, f"n = {run.plan.n}"]) + imported
-    )
+    return " · ".join([*model, plan.data["title"], *said, f"n = {plan.n}"]) + imported
 
 
 def provenance_line(run: Run) -> str:
@@ -69,8 +84,9 @@ def provenance_line(run: Run) -> str:
     plan, versions = run.plan, run.plan.versions
     note = f" {plan.model['note']}" if plan.model.get("note") else ""
     return (
-        f"n = {plan.n} pictures of {plan.data['title']} (seed {plan.data['seed']}), {plan.model['title']} "
-        f"(weights {plan.model['weights_sha256'][:8]}), {versions.get('device', 'unknown device')}, torch "
-        f"{versions.get('torch', '?')}, {run.timing.get('seconds', '?')} s of computing, "
+        f"n = {plan.n} {BENCHMARKS[plan.benchmark].unit}, {plan.data['title']} (seed {plan.data['seed']}), "
+        f"{plan.model['title']} (weights {plan.model['weights_sha256'][:8]}), "
+        f"{versions.get('device', 'unknown device')}, "
+        f"torch {versions.get('torch', '?')}, {run.timing.get('seconds', '?')} s of computing, "
         f"{run.timing.get('date', 'no date')}, run {run.id}.{note}"
     )

@@ -17,10 +17,12 @@ from pruneattr_core.ui.bench_published import (
     published,
 )
 
+_SHORT = {"lerf": "LeRF", "roar": "ROAR"}
 
-def numbers(run: Run) -> None:
-    """One row per method; a click on a column's head sorts."""
-    rows = summary(run)
+
+def numbers(run: Run, order: list[str]) -> None:
+    """One row per method that is drawn; a click on a column's head sorts."""
+    rows = [row for row in summary(run) if row["method"] in order]
     columns = {key: st.column_config.NumberColumn(key, format="%.4f") for key in rows[0] if key != "method"}
     st.dataframe(
         rows, hide_index=True, width="stretch", height=min(560, 38 + 35 * len(rows)),
@@ -28,36 +30,51 @@ def numbers(run: Run) -> None:
     )  # fmt: skip
 
 
-def papers_lerf(run: Run) -> None:
-    """SCP's tables 1 and 2, with the run's LeRF areas in a column of their own."""
-    st.markdown("#### The papers' tables, and this run")
+def papers(run: Run, other: Run | None) -> None:
+    """SCP's tables 1 (ROAR) and 2 (LeRF), with our areas in columns of their own.
+
+    Args:
+        run: of pixels or roar, as shown.
+        other: a run of the other one to fill its column, if there is one.
+    """
     figures = published()
-    ours = {row["method"]: row["lerf AUC"] for row in summary(run)}
-    labels = plain(run)
+    runs = {
+        measure: one
+        for one in (run, other)
+        if one is not None
+        for measure in _SHORT
+        if measure in one.plan.measures
+    }
+    if not runs:
+        return
+    st.markdown("#### The papers' areas (AUC, tables 1 and 2) and ours")
+    ours = {measure: _areas(one, measure) for measure, one in runs.items()}
+    labels = {measure: plain(one) for measure, one in runs.items()}
     rows: list[dict[str, Any]] = []
     for key, name in NAMES.items():
-        row: dict[str, Any] = {
-            "method": name,
-            "here": labels.get(key),
-            "LeRF reproduced": ours.get(labels.get(key, "")),
-        }
+        here = next((labels[measure][key] for measure in runs if key in labels[measure]), None)
+        row: dict[str, Any] = {"method": name, "here": here}
+        for measure in runs:
+            row[f"{_SHORT[measure]} reproduced"] = ours[measure].get(labels[measure].get(key, ""))
         row |= {f"LeRF {data}": figures["lerf_auc"]["data"][data][key] for data in DATA_SETS}
         row["ROAR CIFAR10"] = figures["roar_auc"]["data"]["CIFAR10"][key]
         rows.append(row)
+    first = next(iter(runs))
+    known = {labels[first].get(key) for key in NAMES}
     rows += [
-        {"method": "", "here": label, "LeRF reproduced": value}
-        for label, value in ours.items()
-        if label not in {labels.get(key) for key in NAMES}
+        {"method": "", "here": label, f"{_SHORT[first]} reproduced": value}
+        for label, value in ours[first].items()
+        if label not in known
     ]
     column = st.column_config.NumberColumn
     st.dataframe(
-        rows, hide_index=True, width="stretch", height=38 + 35 * len(rows),
+        rows, hide_index=True, width="stretch", height=min(640, 38 + 35 * len(rows)),
         column_config={
             "method": st.column_config.TextColumn("paper's name"),
             "here": st.column_config.TextColumn("method here"),
-            "LeRF reproduced": column("LeRF AUC, reproduced here", format="%.4f"),
-            **{f"LeRF {data}": column(f"LeRF AUC, published, {data}", format="%.3f") for data in DATA_SETS},
-            "ROAR CIFAR10": column("ROAR AUC, published, CIFAR10", format="%.3f"),
+            **{f"{_SHORT[m]} reproduced": column(f"{_SHORT[m]}, reproduced", format="%.4f") for m in runs},
+            **{f"LeRF {data}": column(f"LeRF, published, {data}", format="%.3f") for data in DATA_SETS},
+            "ROAR CIFAR10": column("ROAR, published, CIFAR10", format="%.3f"),
         },
     )  # fmt: skip
     where = nearest(run)
@@ -70,7 +87,13 @@ def papers_lerf(run: Run) -> None:
         )
         + "Lower is better in every column."
     )
-    st.markdown(
-        "What differs from the published protocol:\n"
-        + "\n".join(f"- {text}" for text in protocol_differences(run))
-    )
+    for measure, one in runs.items():
+        st.markdown(
+            f"What differs from the published protocol in **{_SHORT[measure]}, reproduced** "
+            f"({one.plan.model['title']}, n = {one.plan.n}):\n"
+            + "\n".join(f"- {text}" for text in protocol_differences(one))
+        )
+
+
+def _areas(run: Run, measure: str) -> dict[str, float]:
+    return {row["method"]: row[f"{measure} AUC"] for row in summary(run)}

@@ -26,6 +26,18 @@ def pages() -> list[Any]:
     ]
 
 
+def in_frame() -> None:
+    """Start again through app.py where a fresh server runs a deep-linked page without it.
+
+    Called before a page imports anything heavy, so that the opening screen stands while that is loaded.
+    """
+    if not st.session_state.get(FRAMED):
+        st.navigation(pages())
+        st.rerun()
+
+
+#: Set in the session while app.py runs a page.
+FRAMED = "_framed"
 #: Room for a projector on wide screens, none wasted on a phone.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 4rem 2.2rem 3rem; max-width: 1700px; }

@@ -14,14 +14,13 @@ from pruneattr_core.models import ModelCard, list_models, model_card
 from pruneattr_core.ui import exports, pictures
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.menu import STYLE, configure, pages
+from pruneattr_core.ui.menu import FRAMED, STYLE, configure, pages
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, adopt, complaint, number, one_of, publish, restore
 from pruneattr_core.ui.sweeps import Answer
 
 #: Index in the target select box that stands for "the predicted class".
 PREDICTED = -1
-_FRAMED = "_framed"
 _CHOSEN = "_selection"
 
 #: The model of the first view; without its weights, the first model that is on this machine.
@@ -109,7 +108,7 @@ def main() -> None:
     """Run the app: called by `opening.main`."""
     configure()
     page = st.navigation(pages())
-    st.session_state[_FRAMED], st.session_state[_CHOSEN] = True, None
+    st.session_state[FRAMED], st.session_state[_CHOSEN] = True, None
     try:
         st.html(STYLE)
         for text in adopt(FIELDS):
@@ -119,7 +118,7 @@ def main() -> None:
         publish(FIELDS)
         page.run()
     finally:
-        st.session_state[_FRAMED] = False
+        st.session_state[FRAMED] = False
 
 
 def require_frame() -> Selection:
@@ -128,7 +127,7 @@ def require_frame() -> Selection:
     A deep link on a fresh server may run a page without app.py; then the navigation is declared and the
     run starts again. Without a selection (its error is on screen already) the page ends here.
     """
-    if not st.session_state.get(_FRAMED):
+    if not st.session_state.get(FRAMED):
         st.navigation(pages())
         st.rerun()
     chosen: Selection | None = st.session_state[_CHOSEN]

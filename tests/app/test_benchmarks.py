@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run, zip_run
 from pruneattr_core.ui import bench_runs
+from pruneattr_core.ui.bench_picker import ALL
 from pruneattr_core.ui.bench_published import NAMES, published
 
 Start = Callable[..., AppTest]
@@ -83,10 +84,10 @@ def test_shows_curves_table_and_the_papers_beside(opened) -> None:
 
 def test_runs_compare_only_when_their_protocols_agree(opened) -> None:
     app = opened()
-    app.multiselect(key="bench_chosen").set_value(["one", "other-fill"]).run()
+    app.multiselect(key="bench_chosen_pixels").set_value(["one", "other-fill"]).run()
     healthy(app)
     assert any("fill: mean against blur" in warning.value for warning in app.warning)
-    app.multiselect(key="bench_chosen").set_value(["one", "same"]).run()
+    app.button_group(key="bench_scope_pixels").set_value(ALL).run()
     healthy(app)
     assert not app.warning
     assert app.get("plotly_chart")[0].proto.spec.count("Second") >= 2
