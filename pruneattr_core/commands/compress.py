@@ -189,7 +189,9 @@ def _student(arguments: argparse.Namespace) -> None:
 
 def _table(arguments: argparse.Namespace) -> None:
     """Measure every network in the folder, write what came out to its card, and all of it as a run."""
-    files = sorted(arguments.students.glob("*.json"), key=lambda file: read_card(file)["kind"] != "teacher")
+    files = sorted(
+        arguments.students.glob("*.json"), key=lambda file: (read_card(file)["kind"] != "teacher", file.name)
+    )
     found = [file for file in files if read_card(file)["kind"] == "teacher"]
     if len(found) != 1:
         raise InputError(f"Expected one teacher in {arguments.students}, found {len(found)}.")
