@@ -14,6 +14,7 @@ COMMANDS = {
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
     "compress": ("pruneattr_core.commands.compress", "smaller networks that keep looking at the same things"),
+    "runs": ("pruneattr_core.commands.runs", "what a folder of benchmark runs says, as Markdown"),
     "paths": (
         "pruneattr_core.commands.paths",
         "compare ways to choose a path: dead neurons, overlap, layers",

@@ -1,0 +1,92 @@
+"""The README of the shipped runs says what they hold; its tables against slow twins."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pruneattr_core.benchmarks.evidence import order_table, paired_table, same_pictures
+from pruneattr_core.benchmarks.plan import Plan
+from pruneattr_core.benchmarks.run import Run, write_run
+from pruneattr_core.cli import main
+from pruneattr_core.commands.runs import BEGIN, END, text_of
+
+SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "bench"
+
+
+def a_run(order_by: str, seed: int, fill: str = "mean") -> Run:
+    plan = Plan(
+        benchmark="pixels",
+        protocol={"fill": fill, "collapse": "signed_max", "order_by": order_by},
+        methods=tuple({"id": label, "label": label, "options": {}} for label in ("A", "B")),
+        measures=("lerf",),
+        x=(0.1, 0.2),
+        model={"id": "m", "title": "M", "weights_sha256": "0"},
+        data={
+            "id": "d",
+            "title": "D",
+            "sha256": "1",
+            "seed": 0,
+            "indices": [1, 4, 5],
+            "names": ["p", "q", "r"],
+        },
+        chunk=1,
+        versions={},
+    )
+    return Run(plan, np.random.default_rng(seed).random(plan.shape), {}, {})
+
+
+def test_the_readme_is_that_of_the_runs_beside_it():
+    """Every shipped run is read and checked here, too."""
+    written = (SHIPPED / "README.md").read_text("utf-8").split(BEGIN)[1].split(END)[0].strip()
+    assert written == text_of(SHIPPED)
+
+
+def test_only_runs_that_differ_in_the_order_stand_side_by_side():
+    runs = {"a": a_run("value", 0), "b": a_run("magnitude", 1), "c": a_run("value", 2, fill="blur")}
+    assert list(same_pictures(runs)) == ["signed value", "magnitude"]
+    other = dataclasses.replace(runs["b"].plan, data=runs["b"].plan.data | {"indices": [1, 4, 6]})
+    runs["b"] = dataclasses.replace(runs["b"], plan=other)
+    assert len(same_pictures(runs)) == 1
+
+
+def test_areas_and_differences_are_those_of_a_loop():
+    runs = {"signed value": a_run("value", 0), "magnitude": a_run("magnitude", 1)}
+
+    def area(run: Run, place: int) -> np.ndarray:
+        return np.array([0.05 * y[0] + 0.05 * (y[0] + y[1]) for y in run.values[place, 0].T])
+
+    first, second = area(runs["signed value"], 0), area(runs["magnitude"], 1)
+    row = paired_table(runs, [("A", "signed value", "B", "magnitude"), ("A", "other", "B", "magnitude")])
+    assert len(row) == 3
+    assert f"| {first.mean() / second.mean():.2f} | {(first - second).mean():.4f} [" in row[2]
+    half = 4.302652729911275 * (first - second).std(ddof=1) / 3**0.5  # Student's t, 2 degrees of freedom
+    assert f"[{(first - second).mean() - half:.4f}, {(first - second).mean() + half:.4f}]" in row[2]
+    table = order_table(runs, {"A": 0.5})
+    assert f"| A | {first.mean():.4f} [" in table[2]
+    assert table[2].endswith("| 0.500 |")
+    assert table[3].endswith("|  |")
+
+
+def test_the_command_writes_between_its_marks_only(tmp_path, capsys):
+    assert main(["runs", str(tmp_path)]) == 1
+    write_run(a_run("value", 0), tmp_path / "one")
+    assert main(["runs", str(tmp_path)]) == 0
+    assert "| one | pixels | M | D | 3 | 2 |" in capsys.readouterr().out
+    (tmp_path / "README.md").write_text("Before\n")
+    assert main(["runs", str(tmp_path), "--write"]) == 1
+    (tmp_path / "README.md").write_text(f"Before\n{BEGIN}\nold\n{END}\nAfter\n")
+    assert main(["runs", str(tmp_path), "--write"]) == 0
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("Before\n")
+    assert text.endswith(f"{END}\nAfter\n")
+    assert "| one |" in text
+    assert "\nold\n" not in text
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in SHIPPED.iterdir() if file.is_dir()))
+def test_shipped_runs_are_small(name):
+    assert sum(file.stat().st_size for file in (SHIPPED / name).rglob("*") if file.is_file()) < 300_000
