@@ -63,6 +63,8 @@ def plain_name(func: Any) -> str:
     name = getattr(func, "__name__", str(func))
     if func in ADDITIONS:
         return "add"
+    if func is Tensor.__getitem__:
+        return "indexing"
     return name if name.startswith("_") else name.rstrip("_")
 
 

@@ -107,7 +107,7 @@ def _has_maps(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
     if cam_layer(calls, size) is None:
         return (
             "Grad-CAM weighs feature maps (C, h, w), and no activation or addition of this network has that "
-            "layout with more than one position."
+            "layout with more than one position (a transformer's are tokens)."
         )
     return None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -17,6 +19,7 @@ from pruneattr_core.scenes import SHAPES
 
 ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., AppTest]
+Draw = Callable[[Any], None]
 
 
 class Small(nn.Module):
@@ -65,3 +68,44 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
     yield run
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def lone_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Draw, str], Start]]:
+    """Makes what opens one page at an address given as keywords.
+
+    From a script without a folder `pages` beside it: there AppTest runs pages without app.py first, and
+    clicks are lost when the frame is put up.
+    """
+    from pruneattr_core.ui import path_tasks, shell
+
+    def make(draw: Draw, title: str) -> Start:
+        def page() -> None:
+            draw(shell.require_frame())
+
+        def run(**query: str) -> AppTest:
+            app = AppTest.from_string("from pruneattr_core.ui.shell import main; main()", default_timeout=60)
+            for name, text in query.items():
+                app.query_params[name] = text
+            return app.run()
+
+        monkeypatch.setattr(shell, "pages", lambda: [st.Page(page, title=title, default=True)])
+        return run
+
+    yield make
+    path_tasks.background().close()
+
+
+def healthy(app: AppTest) -> None:
+    """Neither an exception nor an error is on the page."""
+    assert not app.exception, app.exception[0].stack_trace
+    assert not app.error, [error.value for error in app.error]
+
+
+def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 30) -> None:
+    """Run again and again, as the page's clock would."""
+    end = time.monotonic() + seconds
+    while not ready(app):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+        app.run()

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui import decoding_page, decoding_tasks, path_tasks, shell
+from pruneattr_core.ui import decoding_page, decoding_tasks, path_tasks
 from pruneattr_core.ui.decoding_page import COLOURS, MOVE_TITLES, PARAMETRISATIONS, STEPS
-from tests.app.conftest import Start
-
-Open = Callable[..., AppTest]
-
-
-def draw_page() -> None:
-    decoding_page.draw(shell.require_frame())
+from tests.app.conftest import Start, healthy, until
 
 
 @pytest.fixture
-def decoding(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Open the page at an address, such as steps="32"; see test_paths for why from a script."""
-    monkeypatch.setattr(shell, "pages", lambda: [st.Page(draw_page, title="Path decoding", default=True)])
-
-    def run(**query: str) -> AppTest:
-        app = AppTest.from_string("from pruneattr_core.ui.shell import main; main()", default_timeout=60)
-        for name, text in query.items():
-            app.query_params[name] = text
-        return app.run()
-
-    yield run
-    path_tasks.background().close()
-
-
-def healthy(app: AppTest) -> None:
-    assert not app.exception, app.exception[0].stack_trace
-    assert not app.error, [error.value for error in app.error]
+def decoding(lone_page: Callable[..., Start]) -> Start:
+    """Opens the page."""
+    return lone_page(decoding_page.draw, "Path decoding")
 
 
 def alts(app: AppTest) -> list[str]:
@@ -49,19 +28,11 @@ def texts(app: AppTest) -> str:
     return "\n".join(caption.value for caption in app.caption)
 
 
-def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not ready(app):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-        app.run()
-
-
 def keys(app: AppTest) -> set[str]:
     return {str(button.key) for button in app.button}
 
 
-def test_opens_with_the_first_picture_growing_by_itself(decoding: Open) -> None:
+def test_opens_with_the_first_picture_growing_by_itself(decoding: Start) -> None:
     app = decoding(steps="32", paths="taylor,random")
     healthy(app)
     until(app, lambda app: "Step 32 of 32" in texts(app))
@@ -71,7 +42,7 @@ def test_opens_with_the_first_picture_growing_by_itself(decoding: Open) -> None:
     assert "Top neuron and its place: features." in texts(app)
 
 
-def test_all_pictures_are_decoded_side_by_side(decoding: Open) -> None:
+def test_all_pictures_are_decoded_side_by_side(decoding: Start) -> None:
     app = decoding(steps="32", paths="taylor,random")
     app.button(key="decode").click().run()
     until(app, lambda app: texts(app).count("Step 32 of 32") == 4)
@@ -88,7 +59,7 @@ def test_all_pictures_are_decoded_side_by_side(decoding: Open) -> None:
     }
 
 
-def test_same_seed_gives_the_same_picture(decoding: Open) -> None:
+def test_same_seed_gives_the_same_picture(decoding: Start) -> None:
     responses = []
     for _ in range(2):
         app = decoding(steps="32", paths="taylor", decode_seed="7")
@@ -98,7 +69,7 @@ def test_same_seed_gives_the_same_picture(decoding: Open) -> None:
     assert responses[0] == responses[1]
 
 
-def test_running_decodings_can_be_cancelled(decoding: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_decodings_can_be_cancelled(decoding: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     real = decoding_tasks.decode
 
     def slow(*arguments, **options):
@@ -122,26 +93,26 @@ def test_running_decodings_can_be_cancelled(decoding: Open, monkeypatch: pytest.
 
 @pytest.mark.parametrize("name", PARAMETRISATIONS)
 @pytest.mark.parametrize("colour", COLOURS)
-def test_every_parametrisation(decoding: Open, name: str, colour: str) -> None:
+def test_every_parametrisation(decoding: Start, name: str, colour: str) -> None:
     app = decoding(steps="32", paths="taylor", drawn_in=name, colour_space=colour)
     until(app, lambda app: "Step 32 of 32" in texts(app))
     healthy(app)
 
 
 @pytest.mark.parametrize("moves", MOVE_TITLES)
-def test_every_transformation(decoding: Open, moves: str) -> None:
+def test_every_transformation(decoding: Start, moves: str) -> None:
     app = decoding(steps="32", paths="taylor", moves=moves)
     until(app, lambda app: "Step 32 of 32" in texts(app))
     healthy(app)
 
 
-def test_a_path_without_neurons_is_no_error(decoding: Open) -> None:
+def test_a_path_without_neurons_is_no_error(decoding: Start) -> None:
     app = decoding(steps="32", paths="taylor", kappa="1")
     healthy(app)
     assert "keeps no neuron" in texts(app)
 
 
-def test_nonsense_in_the_address_gives_sentences(decoding: Open) -> None:
+def test_nonsense_in_the_address_gives_sentences(decoding: Start) -> None:
     app = decoding(
         steps="31",
         drawn_in="oil",

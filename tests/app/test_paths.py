@@ -4,50 +4,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui import path_page, path_tasks, shell
+from pruneattr_core.ui import path_page, path_tasks
 from pruneattr_core.ui.errors import APOLOGY
 from pruneattr_core.ui.path_files import path_bytes
 from pruneattr_core.ui.path_methods import ROUTES
 from pruneattr_core.ui.path_state import VIEWS
 from pruneattr_core.values import Path
-from tests.app.conftest import Start, small_network
-
-Open = Callable[..., AppTest]
-
-
-def draw_page() -> None:
-    path_page.draw(shell.require_frame())
+from tests.app.conftest import Start, healthy, small_network, until
 
 
 @pytest.fixture
-def paths_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Open the page at an address, such as kappa="0.8".
-
-    From a script without a folder `pages` beside it: there AppTest runs pages without app.py first, and
-    clicks are lost when the frame is put up.
-    """
-    monkeypatch.setattr(shell, "pages", lambda: [st.Page(draw_page, title="Critical paths", default=True)])
-
-    def run(**query: str) -> AppTest:
-        app = AppTest.from_string("from pruneattr_core.ui.shell import main; main()", default_timeout=60)
-        for name, text in query.items():
-            app.query_params[name] = text
-        return app.run()
-
-    yield run
-    path_tasks.background().close()
-
-
-def healthy(app: AppTest) -> None:
-    assert not app.exception, app.exception[0].stack_trace
-    assert not app.error, [error.value for error in app.error]
+def paths_page(lone_page: Callable[..., Start]) -> Start:
+    """Opens the page."""
+    return lone_page(path_page.draw, "Critical paths")
 
 
 def chart(app: AppTest, key: str) -> dict:
@@ -58,19 +33,11 @@ def alt(app: AppTest, key: str) -> str:
     return next(c.proto.alt for c in app.get("plotly_chart") if c.proto.id.endswith(key))
 
 
-def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not ready(app):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-        app.run()
-
-
 def offers(app: AppTest) -> list[str]:
     return [button.key for button in app.button if str(button.key).startswith("start_")]
 
 
-def test_opens_with_overlap_lines_and_inventory_before_any_click(paths_page: Open) -> None:
+def test_opens_with_overlap_lines_and_inventory_before_any_click(paths_page: Start) -> None:
     app = paths_page()
     healthy(app)
     assert {"NeuronMCT", "Random"} <= set(chart(app, "chart_overlap")["data"][0]["x"])
@@ -84,14 +51,14 @@ def test_opens_with_overlap_lines_and_inventory_before_any_click(paths_page: Ope
     assert table.set_index("path").loc["NeuronMCT", "of them dead"] == 0
 
 
-def test_short_computations_arrive_by_themselves(paths_page: Open) -> None:
+def test_short_computations_arrive_by_themselves(paths_page: Start) -> None:
     app = paths_page()
     until(app, lambda app: "NeuronIntGrad" in chart(app, "chart_overlap")["data"][0]["x"])
     healthy(app)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_is_drawn_and_in_the_address(paths_page: Open, view: str) -> None:
+def test_every_view_is_drawn_and_in_the_address(paths_page: Start, view: str) -> None:
     app = paths_page(show=view, paths="taylor,random")
     healthy(app)
     assert not app.warning
@@ -99,7 +66,7 @@ def test_every_view_is_drawn_and_in_the_address(paths_page: Open, view: str) -> 
 
 
 @pytest.mark.parametrize("kappa", ["0", "0.8", "0.99", "1"])
-def test_any_sparsity(paths_page: Open, kappa: str) -> None:
+def test_any_sparsity(paths_page: Start, kappa: str) -> None:
     app = paths_page(kappa=kappa, paths="taylor,random")
     healthy(app)
     for view in VIEWS:
@@ -108,7 +75,7 @@ def test_any_sparsity(paths_page: Open, kappa: str) -> None:
         healthy(app)
 
 
-def test_presets_and_number_are_one_choice(paths_page: Open) -> None:
+def test_presets_and_number_are_one_choice(paths_page: Start) -> None:
     app = paths_page(paths="taylor,random")
     app.get("button_group")[1].set_value(0.99).run()
     assert app.number_input(key="kappa").value == 0.99
@@ -117,7 +84,7 @@ def test_presets_and_number_are_one_choice(paths_page: Open) -> None:
     assert (app.dataframe[0].value["sparsity requested"] == 0.5).all()
 
 
-def test_nonsense_in_the_address_gives_sentences(paths_page: Open) -> None:
+def test_nonsense_in_the_address_gives_sentences(paths_page: Start) -> None:
     app = paths_page(
         show="<script>",
         paths="taylor,magic",
@@ -148,14 +115,14 @@ def test_nonsense_in_the_address_gives_sentences(paths_page: Open) -> None:
     ("query", "words"), [({"call": "99"}, "activation call 99"), ({"channel": "999"}, "channel 999")]
 )
 def test_places_that_do_not_exist_give_a_sentence(
-    paths_page: Open, query: dict[str, str], words: str
+    paths_page: Start, query: dict[str, str], words: str
 ) -> None:
     app = paths_page(show="where", paths="taylor", **query)
     healthy(app)
     assert any(words in warning.value for warning in app.warning)
 
 
-def test_layer_and_channel_open_each_other(paths_page: Open) -> None:
+def test_layer_and_channel_open_each_other(paths_page: Start) -> None:
     app = paths_page(show="where", paths="taylor,random", call="2", channel="3")
     healthy(app)
     assert any("Channel 3 on the picture" in text.value for text in app.markdown)
@@ -164,7 +131,7 @@ def test_layer_and_channel_open_each_other(paths_page: Open) -> None:
     assert app.session_state["channel"] == -1
 
 
-def test_sets_count_every_neuron_once(paths_page: Open) -> None:
+def test_sets_count_every_neuron_once(paths_page: Start) -> None:
     app = paths_page(show="sets", paths="taylor,random", a="taylor", b="random")
     healthy(app)
     counts = app.dataframe[0].value[["Kept by both", "Only NeuronMCT", "Only Random"]].sum()
@@ -178,7 +145,7 @@ def test_sets_count_every_neuron_once(paths_page: Open) -> None:
 
 
 def test_dear_method_says_its_price_first_and_can_be_cancelled(
-    paths_page: Open, monkeypatch: pytest.MonkeyPatch
+    paths_page: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pruneattr_core.ui import path_methods
 
@@ -204,7 +171,7 @@ def test_dear_method_says_its_price_first_and_can_be_cancelled(
 
 
 def test_failure_of_a_long_computation_is_one_sentence(
-    paths_page: Open, monkeypatch: pytest.MonkeyPatch
+    paths_page: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pruneattr_core.ui import path_methods
 
@@ -222,7 +189,7 @@ def test_failure_of_a_long_computation_is_one_sentence(
     assert offers(app) == ["start_greedy"]
 
 
-def test_greedy_reports_what_it_reached(paths_page: Open) -> None:
+def test_greedy_reports_what_it_reached(paths_page: Start) -> None:
     app = paths_page(paths="taylor,greedy,random")
     if offers(app):
         app.button(key="start_greedy").click().run()
@@ -232,7 +199,7 @@ def test_greedy_reports_what_it_reached(paths_page: Open) -> None:
     assert 0 < row["sparsity reached"] <= 0.9
 
 
-def test_a_saved_path_comes_back_and_is_compared(paths_page: Open) -> None:
+def test_a_saved_path_comes_back_and_is_compared(paths_page: Start) -> None:
     app = paths_page(paths="taylor,random")
     activations = []
     net = small_network()
@@ -249,7 +216,7 @@ def test_a_saved_path_comes_back_and_is_compared(paths_page: Open) -> None:
     assert "Your path" not in set(app.dataframe[0].value["path"])
 
 
-def test_a_wrong_file_is_refused_in_words(paths_page: Open) -> None:
+def test_a_wrong_file_is_refused_in_words(paths_page: Start) -> None:
     app = paths_page(paths="taylor,random")
     uploader = next(u for u in app.get("file_uploader") if str(u.key) == "path_file")
     uploader.upload("evil.npz", b"PK not a path", "application/octet-stream")
@@ -258,7 +225,7 @@ def test_a_wrong_file_is_refused_in_words(paths_page: Open) -> None:
     assert "not a path saved by PruneAttr" in app.error[0].value
 
 
-def test_one_method_alone_is_told_to_take_another(paths_page: Open) -> None:
+def test_one_method_alone_is_told_to_take_another(paths_page: Start) -> None:
     app = paths_page(paths="taylor")
     healthy(app)
     assert any("second method" in info.value for info in app.info)

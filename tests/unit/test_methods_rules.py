@@ -142,6 +142,13 @@ def test_transformer_and_convnext_work_with_ours(build) -> None:
         assert bool(values.any())
     for method in ("guided_backprop", "deeplift", "lrp", "rap"):
         assert "gelu" in str(METHODS[method].supports(net, x))
+    for method in ("gradcam", "prunegrad_mid"):
+        reason = METHODS[method].supports(net, x)
+        if build is small_transformer:
+            assert "a transformer's are tokens" in str(reason)
+        else:
+            assert reason is None
+            assert explain(net, x, 1, method).values.shape == (1, 1, 32, 32)
 
 
 def test_theory_holds_for_rectifiers() -> None:
