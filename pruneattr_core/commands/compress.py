@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         part.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     zoo.add_argument("--cache", type=Path, default=default_cache(), help="checkpoints (default %(default)s)")
     table.add_argument("--pictures", type=int, default=2000, help="test pictures (default 2000)")
-    table.add_argument("--explained", type=int, default=250, help="of them with maps (default 250)")
+    table.add_argument("--explained", type=int, default=150, help="of them with maps (default 150)")
     table.add_argument("--again", action="store_true", help="measure also what its card says already")
     table.add_argument(
         "--out", type=Path, default=RUNS / "scenes.json", help="a new file (default %(default)s)"

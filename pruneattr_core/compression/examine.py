@@ -50,7 +50,7 @@ class Examination:
         data: LabelledMasks,
         pictures: Pool,
         teacher: nn.Module,
-        shown: int = 250,
+        shown: int = 150,
         methods: tuple[str, ...] = tuple(METHODS_OF_REVIEW),
     ) -> None:
         self.pictures, self.methods, self.teacher = pictures, methods, teacher
