@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,18 @@ from safetensors.torch import save_file
 
 from pruneattr_core import contributions
 from pruneattr_core.attribution import explain
+from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks import localisation, similarity
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.maps import method_from
-from pruneattr_core.benchmarks.run import read_run
+from pruneattr_core.benchmarks.pixels import removal_curve
+from pruneattr_core.benchmarks.plan import differences
+from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.sanity import cascade
 from pruneattr_core.benchmarks.sources import Source, open_source
+from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.cli import main
+from pruneattr_core.commands import bench
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
 from pruneattr_core.paths.calibrate import PRUNING_STEPS
@@ -47,8 +53,6 @@ def small(tmp_path_factory) -> Source:
         Image.fromarray(mask).save(place / "data" / "masks" / f"{i}.png")
         name = CATALOGUE["cifar-resnet20"].classes[i]
         records[f"{i}.png"] = {"index": i, "name": name, "mask": f"{i}.png"}
-    import json
-
     (place / "data" / "labels.json").write_text(json.dumps(records))
     return Source("cifar-resnet20", str(place / "data"), str(place / "net.safetensors"))
 
@@ -80,6 +84,16 @@ def test_all_computes_every_run_and_says_what_it_found(small, tmp_path, capsys):
     assert not pixels.samples  # only pictures that are ours travel
     assert read_run(tmp_path / "calibrate").values.shape == (1, 2, len(PRUNING_STEPS), 2)
     assert read_run(tmp_path / "sanity").plan.protocol["sd"] == 0.01
+
+
+def test_all_leaves_training_out_on_a_cpu(small, tmp_path, capsys, monkeypatch):
+    done: list[str] = []
+    monkeypatch.setattr(bench, "_one", lambda arguments, name, out: done.append(name))
+    assert main(arguments(small, "all", tmp_path / "runs")) == 0
+    assert done == ["calibrate", "sanity", "pixels", "localise"]
+    assert "left out: roar" in capsys.readouterr().out
+    assert main(arguments(small, "all", tmp_path / "runs", "--setting", "reduced")) == 0
+    assert done[-1] == "roar"
 
 
 def test_mistakes_are_one_sentence_and_leave_nothing(small, tmp_path, capsys):
@@ -139,6 +153,30 @@ def test_calibration_cells_are_the_pruned_networks_own_answers(small):
     )
     expected = ((after - before).abs() / before).numpy()
     np.testing.assert_allclose(cell[0, plan.x.index(0.7)], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_calibrations_of_two_networks_share_a_plot_and_each_has_its_15_percent_point(small, tmp_path):
+    plans = [
+        plan_run("calibrate", source, ["taylor"], n=1) for source in (small, Source("scenes-net", "scenes"))
+    ]
+    assert differences(*plans) == []
+    x = np.array(plans[0].x)
+    values = np.stack([x**2, np.ones_like(x)])[None, :, :, None]  # the change is the sparsity squared
+    (row,) = summary(Run(plans[0], values, {}, {}))
+    assert row["at 15%"] == pytest.approx(0.15**0.5, abs=0.005)
+
+
+def test_pixels_go_by_value_or_by_magnitude(small):
+    """Both against the same curve of maps that were changed by hand."""
+    opened = open_source(small)
+    for order_by, change in (("value", lambda maps: maps), ("magnitude", torch.abs)):
+        plan = plan_run("pixels", small, ["saliency"], n=1, choices={"order_by": order_by})
+        inputs = opened.inputs(plan.data["indices"])
+        target = opened.model(inputs).argmax(1)
+        maps = collapse(explain(opened.model, inputs, target, "saliency").values)
+        for place, order in enumerate(("lerf", "morf")):
+            expected = removal_curve(opened.model, inputs, change(maps), target, order=order).change[:, 0]
+            np.testing.assert_allclose(compute_cell(small, plan, 0)[place, :, 0], expected, atol=1e-6)
 
 
 def test_localisation_counts_right_pictures_only_and_crops_masks_like_pictures(small):
