@@ -179,8 +179,9 @@ def _base(opened: Opened, plan: Plan, seeds: list[int]) -> Tensor:
 
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     seeds, fractions = list(plan.data["indices"][part]), plan.x[1:]
+    how, batch = plan.protocol["collapse"], 64 if opened.device.type == "cpu" else 512
     maps = [
-        attributed(opened.model, inputs, target, plan.methods[method], plan.protocol["collapse"])
+        attributed(opened.model, inputs, target, plan.methods[method], how, batch)
         for inputs, _, target in _splits(opened, plan)
     ]
     values = np.empty((len(plan.measures), len(plan.x), len(seeds)))
