@@ -29,10 +29,10 @@ COUNT = 10_000
 SCHEDULES = {
     "small": Schedule(epochs=6, muon_rate=0.05, rate=0.02),
     "teacher": Schedule(epochs=4, muon_rate=0.04, rate=0.02),
-    "x2": Schedule(epochs=8, muon_rate=0.05, rate=0.02),
-    "x4": Schedule(epochs=10, muon_rate=0.05, rate=0.02),
+    "x2": Schedule(epochs=6, muon_rate=0.05, rate=0.02),
+    "x4": Schedule(epochs=8, muon_rate=0.05, rate=0.02),
     "x8": Schedule(epochs=12, muon_rate=0.05, rate=0.02),
-    "unstructured": Schedule(epochs=0.2, rate=0.01, muon_rate=0.0, weight_decay=1e-4),
+    "unstructured": Schedule(epochs=0.15, rate=0.01, muon_rate=0.0, weight_decay=1e-4),
     "structured": Schedule(epochs=6, muon_rate=0.02, rate=0.01),
 }
 #: Convolutions that lose 70 % of their channels: the first and the second half, as in the released code.
