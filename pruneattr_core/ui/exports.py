@@ -22,6 +22,8 @@ FORMAT = "pruneattr-view-1"
 #: Pixels of the longer side of a panel in the exported PNG, at least.
 _PANEL = 448
 _JSON_LIMIT = 1 << 20
+#: Characters of a setting: the names of all methods take some 300.
+_LONGEST = 2000
 
 
 def record(
@@ -178,7 +180,7 @@ def read_view(name: str, data: bytes) -> dict[str, str] | None:
         if saved is None:
             return None
     view = saved.get("view") if isinstance(saved, dict) and saved.get("format") == FORMAT else None
-    if not isinstance(view, dict) or not all(isinstance(v, str) and len(v) <= 200 for v in view.values()):
+    if not isinstance(view, dict) or not all(isinstance(v, str) and len(v) <= _LONGEST for v in view.values()):
         raise InputError(
             "This file does not hold a view saved by PruneAttr. Use the JSON or PNG downloaded here."
         )
