@@ -31,7 +31,7 @@ WELL_KNOWN = tuple(
 )
 #: Which pictures suit a model when it is chosen.
 PHOTOGRAPHS = ("imagenet-samples", "samples")
-NATURAL_SOURCE = {"scenes-net": "scenes", "resnet8-cifar10": "cifar10"}
+NATURAL_SOURCE = {"resnet8-cifar10": "cifar10"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def default_model() -> str:
 def default_source(model: str) -> str:
     """Pictures that suit a model."""
     known = pictures.sources()
-    return next(name for name in (NATURAL_SOURCE.get(model), *PHOTOGRAPHS, *known) if name in known)
+    natural = "scenes" if model.startswith("scenes-") else NATURAL_SOURCE.get(model)
+    return next(name for name in (natural, *PHOTOGRAPHS, *known) if name in known)
 
 
 def _is_hash(text: str) -> bool:
