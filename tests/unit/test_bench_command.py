@@ -117,6 +117,13 @@ def test_options_are_read_and_defaults_filled_in():
         method_from("saliency:speed=3")
 
 
+def test_the_methods_of_figure_7_are_there_and_differ():
+    methods = [method_from(name) for name in bench._methods("roar", ["fig7"], Source("scenes-net", "scenes"))]
+    assert len({method["label"] for method in methods}) == len(methods) == 12
+    levels = [m["options"].get("sparsity") for m in methods if m["id"] == "prunepgd"]
+    assert levels == [0.0, 0.7, 0.8, 0.9, 0.95]
+
+
 def test_sanity_cells_are_the_likeness_of_two_maps(small):
     plan = plan_run("sanity", small, ["saliency"], n=2, choices={"variant": "released"})
     cell = compute_cell(small, plan, 0)
