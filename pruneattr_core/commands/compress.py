@@ -87,7 +87,9 @@ def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
 
 def _training_arguments(parser: argparse.ArgumentParser) -> None:
     _data_arguments(parser)
-    parser.add_argument("--count", type=int, default=10_000, help="scenes to learn from (default 10000)")
+    parser.add_argument(
+        "--count", type=int, help="pictures to learn from, the first ones (default: 10000 scenes, else all)"
+    )
     parser.add_argument("--id", help="of the network (default: from what it is)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=float, default=10, help="in each round, when pruning (default 10)")
@@ -124,10 +126,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _data(arguments: argparse.Namespace, split: str, count: int) -> LabelledMasks:
-    """The pictures to learn from ("train") or to measure on ("test")."""
+def _data(arguments: argparse.Namespace, split: str, count: int | None) -> LabelledMasks:
+    """The pictures to learn from ("train") or to measure on ("test"); `count` of them if they are scenes."""
     if arguments.data == "scenes":
-        return scenes_multilabel(split, count)
+        return scenes_multilabel(split, count or 10_000)
     if arguments.data == "cifar10":
         return cifar10(arguments.root, split)
     if arguments.data == "voc2012":
@@ -148,7 +150,7 @@ def _teacher(arguments: argparse.Namespace) -> None:
     name = arguments.id or f"{arguments.architecture.replace('/', '-')}-{Path(arguments.data).name}".lower()
     mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
     model = renewed(blank(arguments.architecture, len(data.classes)), arguments.seed)
-    pictures, schedule = pool(data, size, mean, std), _schedule(arguments)
+    pictures, schedule = pool(data, size, mean, std, arguments.count), _schedule(arguments)
     teacher = Teacher(name, model, arguments.architecture, data.classes, size, mean, std, "")
     known = {"id": name, "title": name, "kind": "teacher", "matching": "none", "seed": arguments.seed}
     known |= facts(teacher, pictures)
@@ -163,7 +165,7 @@ def _teacher(arguments: argparse.Namespace) -> None:
 def _student(arguments: argparse.Namespace) -> None:
     teacher = open_teacher(arguments.teacher, arguments.weights)
     data = _data(arguments, "train", arguments.count)
-    pictures = pool(data, teacher.size, teacher.mean, teacher.std)
+    pictures = pool(data, teacher.size, teacher.mean, teacher.std, arguments.count)
     kind = f"x{arguments.divisor}" if arguments.action == "distil" else arguments.action
     wanted = Order(
         arguments.id or f"{teacher.id.replace('/', '-')}-{kind}-{arguments.matching}-seed{arguments.seed}",
@@ -197,7 +199,8 @@ def _table(arguments: argparse.Namespace) -> None:
         raise InputError(f"Expected one teacher in {arguments.students}, found {len(found)}.")
     teacher, card = open_member(found[0])
     data = _data(arguments, "test", arguments.pictures)
-    pictures = pool(data, tuple(card["size"]), tuple(card["mean"]), tuple(card["std"]))
+    size, mean, std = (tuple(card[name]) for name in ("size", "mean", "std"))
+    pictures = pool(data, size, mean, std, arguments.pictures)
     key = identity(pictures.sha256(), arguments.explained, machine(), provenance("cpu"))
     examination = Examination(data, pictures, teacher, arguments.explained)
     cards = []

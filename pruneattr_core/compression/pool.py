@@ -64,11 +64,21 @@ def pool(
     size: tuple[int, int],
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
+    limit: int | None = None,
 ) -> Pool:
-    """Read all of `data`, each picture resized to `size` (height, width), bilinear and antialiased."""
-    images = np.empty((len(data), *size, 3), np.uint8)
-    labels = np.zeros((len(data), len(data.classes)), np.float32)
-    for index in range(len(data)):
+    """Read `data`, each picture resized to `size` (height, width), bilinear and antialiased.
+
+    Args:
+        data: pictures with classes.
+        size: (height, width).
+        mean: per channel, of pixels in [0, 1].
+        std: per channel.
+        limit: read at most so many, the first ones; None for all.
+    """
+    count = len(data) if limit is None else min(limit, len(data))
+    images = np.empty((count, *size, 3), np.uint8)
+    labels = np.zeros((count, len(data.classes)), np.float32)
+    for index in range(count):
         item = data[index]
         labels[index, list(item.labels)] = 1
         if item.image.shape[:2] == size:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pruneattr_core.cli import main
 from pruneattr_core.compression.data import VOC_CLASSES, cifar10, folder, scenes_multilabel, voc2012
+from pruneattr_core.compression.members import open_member
 from pruneattr_core.compression.pool import pool
 from pruneattr_core.errors import InputError
 from pruneattr_core.scenes import SHAPES
@@ -94,6 +96,42 @@ def test_voc_to_learn_from_has_the_classes_of_its_boxes(voc):
     pictures = pool(data, (16, 24), (0.5,) * 3, (0.25,) * 3)
     assert pictures.images.shape == (2, 16, 24, 3)
     assert pictures.labels.sum(1).tolist() == [2, 1]
+
+
+def test_a_teacher_and_a_student_on_voc(voc, tmp_path):
+    out = tmp_path / "out"
+    common = ["--data", "voc2012", "--root", str(voc), "--batch", "2", "--epochs", "1"]
+    common += ["--out", str(out), "--cache", str(tmp_path / "cache")]
+    assert main(["compress", "teacher", "--id", "voc", "--size", "64", *common]) == 0
+    teacher = ["--teacher", str(out / "voc.json")]
+    assert main(["compress", "distil", *teacher, "--matching", "swa", "--divisor", "2", *common]) == 0
+    measured = [
+        "--students",
+        str(out),
+        "--data",
+        "voc2012",
+        "--root",
+        str(voc),
+        "--out",
+        str(tmp_path / "run.json"),
+    ]
+    assert main(["compress", "table", *measured]) == 0
+    card = json.loads((out / "voc-x2-swa-seed0.json").read_text())
+    assert (len(card["classes"]), card["data"], card["measured"]["pairs"]) == (
+        20,
+        "Pascal VOC 2012, train",
+        3,
+    )
+
+
+def test_a_bundled_teacher_with_one_class_a_picture(shared, tmp_path):
+    given = ["--teacher", "resnet8-cifar10", "--data", "cifar10", "--root", str(shared / "data")]
+    given += ["--count", "16", "--batch", "8", "--epochs", "1", "--divisor", "4", "--matching", "sswa"]
+    given += ["--out", str(tmp_path), "--cache", str(tmp_path / "cache"), "--id", "quarter"]
+    assert main(["compress", "distil", *given]) == 0
+    model, card = open_member(tmp_path / "quarter.json")
+    assert (card["multi_label"], card["recipe"]["layer"]) == (False, "layer3.0.relu")
+    assert model.linear.in_features == 64
 
 
 def test_voc_that_is_not_there(tmp_path):
