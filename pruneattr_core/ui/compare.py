@@ -205,7 +205,7 @@ def _state_line(plan: Plan, task: Task | None, now: Standing) -> None:
 
 
 def _take_away(plan: Plan, grid: Grid) -> None:
-    settings = compare_exports.record(plan, grid, board().shelf, {**view(shell.FIELDS), **view(FIELDS)})
+    settings = compare_exports.record(plan, grid, board().shelf, view((*shell.FIELDS, *FIELDS), every=True))
     stem = f"compare_{plan.card.id.replace('/', '-')}_{plan.pictures[0].sha256[:8]}"
     with st.container(horizontal=True):
         st.download_button(

@@ -59,7 +59,8 @@ def number(low: float, high: float) -> Callable[[str], float]:
 def adopt(fields: Sequence[Field]) -> list[str]:
     """Take what the address (or a restored file) says into the session; returns what could not be taken.
 
-    Only texts that this session did not write itself are read, so a stale address never undoes a choice.
+    An empty text stands for the default. Only texts that this session did not write itself are read, so a
+    stale address never undoes a choice.
     """
     written: dict[str, str] = st.session_state.setdefault(_PUBLISHED, {})
     restored: dict[str, str] = st.session_state.setdefault(_RESTORED, {})
@@ -75,7 +76,8 @@ def adopt(fields: Sequence[Field]) -> list[str]:
         if text is not None:
             written[field.name] = text
             try:
-                st.session_state[field.name] = field.parse(text)
+                # Nothing said, in a saved view of another page say, means the default.
+                st.session_state[field.name] = field.parse(text) if text else field.default
             except (ValueError, KeyError):
                 complaints.append(complaint(field.title, text))
         st.session_state.setdefault(field.name, field.default)

@@ -354,6 +354,26 @@ def test_the_picture_of_the_grid_carries_the_view() -> None:
             assert len(np.unique(np.asarray(image.convert("L")))) > 50
 
 
+def test_the_picture_brings_every_setting_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "compute", lambda *arguments: None)
+    made: list[dict[str, Any]] = []
+    real = compare_exports.record
+    monkeypatch.setattr(compare_exports, "record", lambda *given: made.append(real(*given)) or made[-1])
+    app = opened(start, methods=",".join(METHODS), order="ssim", more="1,2", game="1", picture="5")
+    assert not app.warning
+    plan = plan_of(("saliency",))
+    grid, _ = compare_assembly.assemble(plan, computed(plan), None, True)
+    data = compare_exports.picture_png(grid, plan.look, made[-1])
+    fresh = opened(start)
+    fresh.file_uploader[0].upload("grid.png", data, "image/png").run()
+    assert not fresh.error, [error.value for error in fresh.error]
+    assert not fresh.warning, [warning.value for warning in fresh.warning]
+    state = fresh.session_state
+    assert state["methods"] == tuple(METHODS)
+    assert (state["order"], state["more"], state["game"], state["picture"]) == ("ssim", (1, 2), True, 5)
+    assert len(header(fresh)["images"]) == 3
+
+
 def test_the_python_gives_the_arrays_of_the_npz(start: Start) -> None:
     plan = plan_of(
         ("prunegrad", "gradcam", "gradient_shap", "random"), (0, 2), look=GridLook(sign="positive")
