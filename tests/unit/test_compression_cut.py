@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision import models as torchvision_models
 
 from pruneattr_core.compression.cut import channels, cut, kept_by_l1, masked, narrowed_copy
 from pruneattr_core.errors import InputError
@@ -86,6 +87,18 @@ def test_added_branches_lose_the_same_channels():
     torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
     with pytest.raises(InputError, match="must keep the same channels"):
         cut(model, {**kept, "stage2.1.0": [0]}, inputs)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "mobilenet_v2"])
+def test_torchvisions_networks_are_cut_too(name):
+    torch.manual_seed(0)
+    model = torchvision_models.get_model(name, weights=None, num_classes=7)
+    inputs = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    _lively(model)
+    kept = kept_by_l1(model, inputs, 0.5)
+    before, after = masked(model, kept, inputs)(inputs), cut(model, kept, inputs)(inputs)
+    torch.testing.assert_close(after, before, rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(before, model(inputs), rtol=1e-3)
 
 
 def test_only_the_named_layers_are_cut(vgg):
