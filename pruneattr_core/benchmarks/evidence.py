@@ -75,7 +75,7 @@ def order_table(orders: Mapping[str, Run], published: Mapping[str, float]) -> li
         orders: see `same_pictures`.
         published: method id -> area in the paper.
     """
-    first = next(iter(orders.values()))
+    first = max(orders.values(), key=lambda run: len(run.plan.methods))
     lines = [
         f"| method, n = {first.plan.n} | " + " | ".join(orders) + " | published |",
         "|---|" + "---|" * (len(orders) + 1),
