@@ -21,9 +21,10 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.compare_assembly import assemble
-from pruneattr_core.ui.compare_payload import GridLook, grid_payload
+from pruneattr_core.ui.compare_payload import grid_payload
 from pruneattr_core.ui.compare_plan import Plan, standing
 from pruneattr_core.ui.compare_work import compute
+from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.worker import Shelf
 
 #: Twelve methods, from one pass to fifty.
@@ -53,7 +54,7 @@ def main() -> None:
     picture = pictures.from_dataset("samples", 0)
     chosen = {method: (("sparsity", 0.9),) if "prune" in method else () for method in METHODS}
     choices = ("prunegrad", "table", "lerf", "mean", "rows", "cpu")
-    plan = Plan(card, "weights", (picture,), (None,), None, chosen, {}, GridLook(), *choices)
+    plan = Plan(card, "weights", (picture,), (None,), None, chosen, {}, Look(), *choices)
     print(f"{name}, {kind}, {len(METHODS)} methods, {options.threads} threads, load {os.getloadavg()[0]:.1f}")
     print(provenance("cpu"))
     for run in range(options.repeats + 1):

@@ -5,7 +5,7 @@ const GRIDS = new WeakMap();
 export default function ({data, parentElement: root}) {
   let state = GRIDS.get(root);
   if (!state) { GRIDS.set(root, state = {root, known: new Map(), under: 0, views: []}); wireGrid(state); }
-  const payload = openGrid(data);
+  const payload = openFrame(data);
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;
   decodeGrid(payload, state.known).then(decoded => {

@@ -1,13 +1,8 @@
-// Bytes from Python -> header, maps, photo. Layout: uint32 header length, JSON header, zlib maps, zlib photo.
-
-const inflate = async bytes =>
-  new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer());
+// Bytes from Python -> header, maps, photo: two blocks after the header, see blocks.js.
 
 function openPayload(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const maps = bytes.subarray(4 + length, 4 + length + header.map_bytes);
-  return {header, maps, photo: bytes.subarray(4 + length + header.map_bytes)};
+  const {header, blocks} = openFrame(bytes);
+  return {header, maps: blocks.subarray(0, header.map_bytes), photo: blocks.subarray(header.map_bytes)};
 }
 
 async function decodePayload({header, maps, photo}) {

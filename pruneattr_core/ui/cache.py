@@ -12,7 +12,8 @@ from torch import nn
 
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.runtime import device_for
-from pruneattr_core.ui.payload import Look, payload_of
+from pruneattr_core.ui.look import Look
+from pruneattr_core.ui.payload import payload_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import Answer, Explained, Question, answer, explain_levels
 from pruneattr_core.ui.worker import Job, Shelf, Worker

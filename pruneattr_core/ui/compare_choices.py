@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
-from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.compare_cells import CURVES, Place
 from pruneattr_core.ui.compare_game import CANDIDATES
-from pruneattr_core.ui.compare_payload import GridLook
 from pruneattr_core.ui.compare_plan import Plan, mask_seen
 from pruneattr_core.ui.compare_state import (
-    CLIPS,
-    COLLAPSES,
     FAMILIES,
     LAYOUTS,
     LEFT,
@@ -29,10 +25,9 @@ from pruneattr_core.ui.compare_state import (
     ORDERS,
     PRESETS,
     SCALES,
-    SIGNS,
     SMOOTHED,
 )
-from pruneattr_core.ui.payload import default_colours
+from pruneattr_core.ui.look import COLLAPSES, Look, choose_look
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import complaint
 
@@ -40,7 +35,7 @@ _KEEP: dict[str, Any] = {"persist_state": "session"}
 _USE = "use_"
 
 
-def choose(chosen: shell.Selection, reasons: Mapping[str, str]) -> GridLook:
+def choose(chosen: shell.Selection, reasons: Mapping[str, str]) -> Look:
     """Draw all choices in one row; `reasons` says per method why it does not fit, or ""."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for name, preset in PRESETS.items():
@@ -57,7 +52,11 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str]) -> GridLook:
         with st.popover("More pictures", icon=":material/photo_library:"):
             _choose_pictures(chosen)
         with st.popover("How maps are drawn", icon=":material/palette:"):
-            look = _choose_look()
+            look = choose_look(
+                "grid_", COLLAPSES, SCALES,
+                "Curves, Spearman, SSIM and mass are those of the map as drawn, before clipping.",
+                "Methods have different units; one scale for all shows which are larger.",
+            )  # fmt: skip
         with st.popover("Numbers and order", icon=":material/sort:"):
             _choose_numbers()
     return look
@@ -135,49 +134,6 @@ def _choose_pictures(chosen: shell.Selection) -> None:
     )
 
 
-def _choose_look() -> GridLook:
-    collapse = st.selectbox(
-        "Channels to one map",
-        list(COLLAPSES),
-        key="grid_collapse",
-        format_func=COLLAPSES.__getitem__,
-        **_KEEP,
-    )
-    if collapse == "abs_sum":
-        st.session_state["grid_sign"] = "absolute"
-    sign = st.selectbox(
-        "Sign",
-        list(SIGNS),
-        key="grid_sign",
-        format_func=SIGNS.__getitem__,
-        disabled=collapse == "abs_sum",
-        help="Curves, Spearman, SSIM and mass are those of the map as drawn, before clipping.",
-        **_KEEP,
-    )
-    scale = st.segmented_control(
-        "Colour scale",
-        list(SCALES),
-        key="grid_scale",
-        required=True,
-        format_func=SCALES.__getitem__,
-        help="Methods have different units; one scale for all shows which are larger.",
-        **_KEEP,
-    )
-    clip = st.select_slider(
-        "Values the scale covers, percentile", CLIPS, key="grid_clip", format_func=lambda v: f"{v:g}", **_KEEP
-    )
-    signed = GridLook(collapse, sign).signed
-    st.session_state["grid_colours"] = default_colours(signed, st.session_state["grid_colours"])
-    colours = st.selectbox(
-        "Colours",
-        [name for name, table in COLOUR_MAPS.items() if table.signed == signed],
-        key="grid_colours",
-        format_func=lambda name: COLOUR_MAPS[name].title,
-        **_KEEP,
-    )
-    return GridLook(collapse, sign, clip, scale == "shared", colours)
-
-
 def _choose_numbers() -> None:
     st.selectbox("Order, best first", list(ORDERS), key="order", format_func=ORDERS.__getitem__, **_KEEP)
     st.selectbox(
@@ -201,7 +157,7 @@ def _choose_numbers() -> None:
     st.selectbox("Removed pixels become", list(FILLS), key="fill", format_func=FILLS.__getitem__, **_KEEP)
 
 
-def make_plan(chosen: shell.Selection, look: GridLook, reasons: Mapping[str, str]) -> Plan:
+def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str]) -> Plan:
     """The plan of what the sidebar and the page's settings ask for."""
     shown: list[Picture] = [chosen.picture]
     source = chosen.picture.source

@@ -14,9 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 from pruneattr_core.render import colour_table, colourise, png_bytes, scale_map
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.compare_cells import CURVES, Curve, Game, Mapped
-from pruneattr_core.ui.compare_payload import Grid, GridLook, scales_for
+from pruneattr_core.ui.compare_payload import Grid, scales_for
 from pruneattr_core.ui.compare_plan import Plan
 from pruneattr_core.ui.exports import FORMAT
+from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.worker import Shelf
 
 #: Pixels of a map's longer side in the exported picture, at least.
@@ -78,7 +79,7 @@ def record(plan: Plan, grid: Grid, shelf: Shelf, view: Mapping[str, str]) -> dic
     }
 
 
-def picture_png(grid: Grid, look: GridLook, settings: Mapping[str, Any]) -> bytes:
+def picture_png(grid: Grid, look: Look, settings: Mapping[str, Any]) -> bytes:
     """The grid on white, with titles and numbers, and `settings` inside the file.
 
     One picture gives rows of tiles; several give a table of methods by pictures, or turned.
@@ -107,7 +108,7 @@ def picture_png(grid: Grid, look: GridLook, settings: Mapping[str, Any]) -> byte
     return png_bytes(np.asarray(canvas), settings)
 
 
-def _tiles(grid: Grid, look: GridLook) -> tuple[list[tuple[str, NDArray[np.uint8] | None, list[str]]], int]:
+def _tiles(grid: Grid, look: Look) -> tuple[list[tuple[str, NDArray[np.uint8] | None, list[str]]], int]:
     scales, table, several = scales_for(grid, look), colour_table(look.colours), len(grid.photos) > 1
     tiles: dict[tuple[int, int], tuple[str, NDArray[np.uint8] | None, list[str]]] = {}
     for j, (image, photo) in enumerate(zip(grid.images, grid.photos, strict=True)):

@@ -9,6 +9,7 @@ import streamlit as st
 _ASSETS = Path(__file__).parents[2] / "assets"
 # words.js writes numbers for the scrubber as well.
 _SCRIPTS = (
+    "blocks.js",
     "scrubber/words.js",
     "compare/payload.js",
     "compare/drawing.js",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,33 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
+from pruneattr_core.ui.framing import framed
+from pruneattr_core.ui.look import Look
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class GridLook:
-    """How all maps of a grid are drawn; the same for every one of them.
-
-    Attributes:
-        collapse: rule of `attribution.collapse`.
-        sign: "signed", "positive" or "absolute".
-        clip: percentile of the values that the colour scale covers, in (0, 100].
-        shared: one scale for all maps, else one each.
-        colours: key of `render.COLOUR_MAPS`, signed if the values are.
-    """
-
-    collapse: str = "signed_max"
-    sign: str = "signed"
-    clip: float = 99.5
-    shared: bool = False
-    colours: str = "blue-orange"
-
-    @property
-    def signed(self) -> bool:
-        """Whether negative values are drawn."""
-        return self.sign == "signed" and self.collapse != "abs_sum"
 
 
 @dataclass(frozen=True)
@@ -112,7 +89,7 @@ def decoded(peak: float) -> Array:
     return np.sign(share) * share**2 * peak
 
 
-def scales_for(grid: Grid, look: GridLook) -> dict[tuple[int, int], Scale]:
+def scales_for(grid: Grid, look: Look) -> dict[tuple[int, int], Scale]:
     """The colour scale of every ready cell; the same for all when shared."""
     ready = {(cell.method, cell.image): cell.shown for cell in grid.cells if cell.shown is not None}
     own = {place: scale_of(shown, look.signed, look.clip) for place, shown in ready.items()}
@@ -122,7 +99,7 @@ def scales_for(grid: Grid, look: GridLook) -> dict[tuple[int, int], Scale]:
     return dict.fromkeys(own, widest)
 
 
-def grid_payload(grid: Grid, look: GridLook) -> bytes:
+def grid_payload(grid: Grid, look: Look) -> bytes:
     """[uint32 header length][JSON header][zlib blocks of photos and coded maps]."""
     blocks: list[bytes] = []
     used: dict[str, dict[str, Any]] = {}
@@ -175,8 +152,7 @@ def grid_payload(grid: Grid, look: GridLook) -> bytes:
     }
     text = json.dumps(header, allow_nan=False)
     identity = hashlib.sha256(text.encode()).hexdigest()[:16]
-    head_bytes = json.dumps({"id": identity, **header}, allow_nan=False).encode()
-    return struct.pack("<I", len(head_bytes)) + head_bytes + b"".join(blocks)
+    return framed({"id": identity, **header}, blocks)
 
 
 def _mark(head: Mapping[str, Any]) -> str:
@@ -185,7 +161,7 @@ def _mark(head: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12]
 
 
-def _ends(scales: Mapping[tuple[int, int], Scale], look: GridLook) -> tuple[str, str]:
+def _ends(scales: Mapping[tuple[int, int], Scale], look: Look) -> tuple[str, str]:
     if not look.shared or not scales:
         return ("\N{MINUS SIGN}max", "+max") if look.signed else ("0", "max")
     vmax = next(iter(scales.values())).vmax

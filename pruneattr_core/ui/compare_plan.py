@@ -26,7 +26,7 @@ from pruneattr_core.ui.compare_cells import (
     passes_of,
     steps_of,
 )
-from pruneattr_core.ui.compare_payload import GridLook
+from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.worker import Shelf
 
@@ -60,7 +60,7 @@ class Plan:
     target: int | None
     options: Mapping[str, tuple[tuple[str, Any], ...]]
     blocked: Mapping[str, str]
-    look: GridLook
+    look: Look
     reference: str
     order: str
     curve: str

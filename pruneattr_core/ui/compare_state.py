@@ -9,13 +9,11 @@ from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.ui.compare_cells import CHEAP_PASSES, CURVES
 from pruneattr_core.ui.compare_numbers import KINDS
+from pruneattr_core.ui.look import CLIPS, COLLAPSES, SIGNS
 from pruneattr_core.ui.state import Field, number, one_of
 
-COLLAPSES = {"signed_max": "Largest channel, signed", "abs_sum": "Sum of magnitudes", "sum": "Signed sum"}
-SIGNS = {"signed": "Both signs", "positive": "Positive only", "absolute": "Magnitude"}
 SCALES = {"own": "Each its own", "shared": "One for all"}
 LAYOUTS = {"rows": "Methods as rows", "columns": "Methods as columns"}
-CLIPS = (95.0, 99.0, 99.5, 99.9, 100.0)
 ORDERS = {"table": "As in the table", **{name: kind.label for name, kind in KINDS.items()}}
 FAMILIES = {
     "ours": "Ours",

@@ -14,14 +14,14 @@ from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.calibrations import calibrated_sparsity
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.levels import nearest
-from pruneattr_core.ui.payload import COLLAPSES, SIGNS, Look, default_colours
+from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
+from pruneattr_core.ui.payload import COLLAPSES
 from pruneattr_core.ui.scrubber import scrubber
 from pruneattr_core.ui.state import Field, adopt, number, one_of, publish, view
 from pruneattr_core.ui.sweeps import Explained, Question
 
 MODES = {"zero": "Zero", "freeze": "Freeze"}
 CONTRIBUTIONS = {"taylor": "Taylor", "intgrad": "Integrated"}
-CLIPS = (95.0, 99.0, 99.5, 99.9, 100.0)
 _SCALES = {"shared": "One for all levels", "own": "One per level"}
 #: Sparsity shown before anybody moves the slider.
 START = 0.9
@@ -87,48 +87,7 @@ def _choices() -> Look:
             persist_state="session",
         )
         with st.popover("How the map is drawn", icon=":material/palette:"):
-            collapse = st.selectbox(
-                "Channels to one map",
-                list(COLLAPSES),
-                key="collapse",
-                format_func=COLLAPSES.__getitem__,
-                persist_state="session",
-            )
-            if collapse == "abs_sum":
-                st.session_state["sign"] = "absolute"
-            sign = st.selectbox(
-                "Sign",
-                list(SIGNS),
-                key="sign",
-                format_func=SIGNS.__getitem__,
-                disabled=collapse == "abs_sum",
-                persist_state="session",
-            )
-            scale = st.segmented_control(
-                "Colour scale",
-                list(_SCALES),
-                key="scale",
-                required=True,
-                format_func=_SCALES.__getitem__,
-                persist_state="session",
-            )
-            clip = st.select_slider(
-                "Values the scale covers, percentile",
-                CLIPS,
-                key="clip",
-                format_func=lambda v: f"{v:g}",
-                persist_state="session",
-            )
-            signed = Look(collapse, sign).signed
-            st.session_state["colours"] = default_colours(signed, st.session_state["colours"])
-            colours = st.selectbox(
-                "Colours",
-                [name for name, table in COLOUR_MAPS.items() if table.signed == signed],
-                key="colours",
-                format_func=lambda name: COLOUR_MAPS[name].title,
-                persist_state="session",
-            )
-    return Look(collapse, sign, clip, scale == "shared", colours)
+            return choose_look("", COLLAPSES, _SCALES)
 
 
 def prepare() -> bytes | None:

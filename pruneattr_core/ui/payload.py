@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,43 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.render import COLOUR_MAPS, Scale, colour_table, describe_map, scale_map, scale_of
+from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
+from pruneattr_core.ui.framing import framed
 from pruneattr_core.ui.levels import positions, presets, strip
+from pruneattr_core.ui.look import COLLAPSES as RULES
+from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.sweeps import Explained
 
-#: Collapse rules by the name shown; "channels" draws one panel a channel.
-COLLAPSES = {
-    "signed_max": "Largest channel, signed",
-    "abs_sum": "Sum of magnitudes",
-    "sum": "Signed sum",
-    "channels": "One map a channel",
-}
-SIGNS = {"signed": "Both signs", "positive": "Positive only", "absolute": "Magnitude"}
+#: The explorer also draws one panel a channel.
+COLLAPSES = {**RULES, "channels": "One map a channel"}
 UNIT = "logit per unit of normalised input"
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a sweep is drawn; part of the view, not of the computation.
-
-    Attributes:
-        collapse: key of `COLLAPSES`.
-        sign: key of `SIGNS`.
-        clip: percentile of the values that the colour scale covers, in (0, 100].
-        shared: one scale for all levels, else one each.
-        colours: key of `render.COLOUR_MAPS`, signed if the values are.
-    """
-
-    collapse: str = "signed_max"
-    sign: str = "signed"
-    clip: float = 99.5
-    shared: bool = False
-    colours: str = "blue-orange"
-
-    @property
-    def signed(self) -> bool:
-        """Whether negative values are drawn."""
-        return self.sign == "signed" and self.collapse != "abs_sum"
 
 
 def planes_of(maps: NDArray[Any], how: str, sign: str) -> NDArray[Any]:
@@ -72,15 +44,7 @@ def pack(header: Mapping[str, Any], maps: NDArray[np.uint8], photo: NDArray[np.u
     delta = maps.copy()
     delta[1:] = maps[1:] - maps[:-1]  # wraps around, which makes it exact
     pixels = zlib.compress(delta.tobytes(), 1)
-    head = json.dumps({**header, "map_bytes": len(pixels)}, allow_nan=False).encode()
-    return struct.pack("<I", len(head)) + head + pixels + zlib.compress(photo.tobytes(), 1)
-
-
-def unpack_header(payload: bytes) -> dict[str, Any]:
-    """The JSON header of `pack`."""
-    (length,) = struct.unpack_from("<I", payload)
-    header: dict[str, Any] = json.loads(payload[4 : 4 + length])
-    return header
+    return framed({**header, "map_bytes": len(pixels)}, [pixels, zlib.compress(photo.tobytes(), 1)])
 
 
 def payload_of(
@@ -153,13 +117,6 @@ def payload_of(
     identity.update(codes.tobytes())
     identity.update(photo.tobytes())
     return pack({"id": identity.hexdigest()[:16], **header}, codes, photo)
-
-
-def default_colours(signed: bool, wanted: str) -> str:
-    """`wanted` if it fits the kind of values, else the first colour map that does."""
-    if wanted in COLOUR_MAPS and COLOUR_MAPS[wanted].signed == signed:
-        return wanted
-    return next(name for name, colours in COLOUR_MAPS.items() if colours.signed == signed)
 
 
 def _channel_names(count: int) -> list[str]:

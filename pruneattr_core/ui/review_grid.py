@@ -10,6 +10,7 @@ import streamlit as st
 _ASSETS = Path(__file__).parents[2] / "assets"
 # The scrubber unpacks its levels, and says its numbers, in the same way.
 _SCRIPTS = (
+    "blocks.js",
     "scrubber/payload.js",
     "scrubber/words.js",
     "review/drawing.js",

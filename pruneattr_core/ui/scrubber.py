@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 _FOLDER = Path(__file__).parents[2] / "assets" / "scrubber"
-_SCRIPTS = ("payload.js", "words.js", "panels.js", "track.js", "scrubber.js")
+_SCRIPTS = ("../blocks.js", "payload.js", "words.js", "panels.js", "track.js", "scrubber.js")
 
 # Registered once, at import; mounted as often as wanted.
 _mount = st.components.v2.component(

@@ -33,11 +33,12 @@ from pruneattr_core.ui import (
 )
 from pruneattr_core.ui.compare_cells import Failed, Game, Mapped, Place
 from pruneattr_core.ui.compare_numbers import Numbers, ordered, seconds_text
-from pruneattr_core.ui.compare_payload import GridLook, coded, decoded, grid_payload
+from pruneattr_core.ui.compare_payload import coded, decoded, grid_payload
 from pruneattr_core.ui.compare_plan import Plan, mask_seen
 from pruneattr_core.ui.compare_state import FIELDS, PRESETS, parse_methods, parse_more
 from pruneattr_core.ui.compare_work import compute
-from pruneattr_core.ui.payload import unpack_header
+from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.worker import Job, Shelf
 
 Start = Callable[..., AppTest]
@@ -51,7 +52,7 @@ def opened(start: Start, **query: str) -> AppTest:
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    (found,) = [unpack_header(part.proto.bytes) for part in app.get("bidi_component")]
+    (found,) = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
     return found
 
 
@@ -84,7 +85,7 @@ def plan_of(methods: tuple[str, ...], places: tuple[int, ...] = (0,), **changes:
         None,
         options,
         {},
-        GridLook(),
+        Look(),
         "saliency",
         "table",
         "lerf",
@@ -329,9 +330,9 @@ def test_shared_scale_draws_weak_maps_weakly() -> None:
     shelf = computed(plan)
     ends = {}
     for shared in (False, True):
-        look = GridLook(shared=shared)
+        look = Look(shared=shared)
         grid, _ = compare_assembly.assemble(replace(plan, look=look), shelf, None, True)
-        ends[shared] = unpack_header(grid_payload(grid, look))
+        ends[shared] = header_of(grid_payload(grid, look))
     assert ends[False]["ends"] == ["\N{MINUS SIGN}max", "+max"]
     levels = [cell["levels"] for cell in ends[True]["cells"]]
     assert levels[0] != ends[False]["cells"][0]["levels"]  # weaker than noise of deviation 1
@@ -375,9 +376,7 @@ def test_the_picture_brings_every_setting_back(start: Start, monkeypatch: pytest
 
 
 def test_the_python_gives_the_arrays_of_the_npz(start: Start) -> None:
-    plan = plan_of(
-        ("prunegrad", "gradcam", "gradient_shap", "random"), (0, 2), look=GridLook(sign="positive")
-    )
+    plan = plan_of(("prunegrad", "gradcam", "gradient_shap", "random"), (0, 2), look=Look(sign="positive"))
     shelf = computed(plan)
     grid, _ = compare_assembly.assemble(plan, shelf, None, True)
     settings = compare_exports.record(plan, grid, shelf, {})
@@ -403,7 +402,7 @@ def test_results_of_one_grid_serve_the_next() -> None:
     before = [shelf.get(step.key) for step in plan.steps()]
     assert all(value is not None and not isinstance(value, Failed) for value in before)
     assert isinstance(before[0], Mapped)
-    other = replace(plan, look=GridLook(colours="blue-red", shared=True, clip=95.0), order="ssim")
+    other = replace(plan, look=Look(colours="blue-red", shared=True, clip=95.0), order="ssim")
     assert [shelf.get(step.key) for step in other.steps()] == before  # drawing anew computes nothing
 
 

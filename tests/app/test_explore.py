@@ -12,14 +12,16 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui.explorer import CLIPS, CONTRIBUTIONS, MODES
-from pruneattr_core.ui.payload import COLLAPSES, SIGNS, unpack_header
+from pruneattr_core.ui.explorer import CONTRIBUTIONS, MODES
+from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.look import CLIPS, SIGNS
+from pruneattr_core.ui.payload import COLLAPSES
 
 Start = Callable[..., AppTest]
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    return unpack_header(app.get("bidi_component")[0].proto.bytes)
+    return header_of(app.get("bidi_component")[0].proto.bytes)
 
 
 def healthy(app: AppTest) -> None:

@@ -8,8 +8,8 @@ import sys
 import pytest
 import streamlit as st
 
+from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.opening import stored
-from pruneattr_core.ui.payload import unpack_header
 
 
 def test_stored_first_screen_is_what_is_computed() -> None:
@@ -20,7 +20,7 @@ def test_stored_first_screen_is_what_is_computed() -> None:
     st.cache_resource.clear()
     assert fresh is not None, "the bundled weights are missing"
     assert data is not None, "assets/opening.bin is stale: python -m pruneattr_core.ui.opening"
-    kept, made = unpack_header(data), unpack_header(fresh)
+    kept, made = header_of(data), header_of(fresh)
     assert [level["sparsity"] for level in kept["levels"]] == pytest.approx(
         [level["sparsity"] for level in made["levels"]], abs=1e-4
     )

@@ -19,7 +19,7 @@ from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
 from pruneattr_core.errors import InputError
 from pruneattr_core.ui import review_board, review_choices, review_exports
-from pruneattr_core.ui.payload import unpack_header
+from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.review_board import Board
 from pruneattr_core.ui.review_lineup import Contender, Lineup, first_students
 from pruneattr_core.ui.review_pictures import Scenes
@@ -75,7 +75,7 @@ def opened(start: Start, **query: str) -> AppTest:
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    (found,) = [unpack_header(part.proto.bytes) for part in app.get("bidi_component")]
+    (found,) = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
     return found
 
 

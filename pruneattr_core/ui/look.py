@@ -1,0 +1,98 @@
+"""How maps are drawn: the value, and the widgets that choose it on the pages that draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.render import COLOUR_MAPS
+
+#: Collapse rules by the name shown; the explorer's "channels" draws one panel a channel.
+COLLAPSES = {"signed_max": "Largest channel, signed", "abs_sum": "Sum of magnitudes", "sum": "Signed sum"}
+SIGNS = {"signed": "Both signs", "positive": "Positive only", "absolute": "Magnitude"}
+CLIPS = (95.0, 99.0, 99.5, 99.9, 100.0)
+_KEEP: dict[str, Any] = {"persist_state": "session"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn; part of the view, not of the computation.
+
+    Attributes:
+        collapse: key of `COLLAPSES`, or "channels" in the explorer.
+        sign: key of `SIGNS`.
+        clip: percentile of the values that the colour scale covers, in (0, 100].
+        shared: one scale for all maps on screen (in the explorer: all levels), else one each.
+        colours: key of `render.COLOUR_MAPS`, signed if the values are.
+    """
+
+    collapse: str = "signed_max"
+    sign: str = "signed"
+    clip: float = 99.5
+    shared: bool = False
+    colours: str = "blue-orange"
+
+    @property
+    def signed(self) -> bool:
+        """Whether negative values are drawn."""
+        return self.sign == "signed" and self.collapse != "abs_sum"
+
+
+def default_colours(signed: bool, wanted: str) -> str:
+    """`wanted` if it fits the kind of values, else the first colour map that does."""
+    if wanted in COLOUR_MAPS and COLOUR_MAPS[wanted].signed == signed:
+        return wanted
+    return next(name for name, colours in COLOUR_MAPS.items() if colours.signed == signed)
+
+
+def choose_look(
+    prefix: str,
+    collapses: Mapping[str, str],
+    scales: Mapping[str, str],
+    sign_help: str | None = None,
+    scale_help: str | None = None,
+) -> Look:
+    """Draw the choices one below the other.
+
+    Args:
+        prefix: of their names in the session: prefix + "collapse", "sign", "scale", "clip", "colours".
+        collapses: rule -> words.
+        scales: "shared" and "own" -> words.
+        sign_help: shown beside the sign.
+        scale_help: shown beside the scale.
+    """
+    names = {name: f"{prefix}{name}" for name in ("collapse", "sign", "scale", "clip", "colours")}
+    collapse = st.selectbox(
+        "Channels to one map",
+        list(collapses),
+        key=names["collapse"],
+        format_func=collapses.__getitem__,
+        **_KEEP,
+    )
+    if collapse == "abs_sum":
+        st.session_state[names["sign"]] = "absolute"
+    sign = st.selectbox(
+        "Sign", list(SIGNS), key=names["sign"], format_func=SIGNS.__getitem__, disabled=collapse == "abs_sum",
+        help=sign_help, **_KEEP,
+    )  # fmt: skip
+    scale = st.segmented_control(
+        "Colour scale", list(scales), key=names["scale"], required=True, format_func=scales.__getitem__,
+        help=scale_help, **_KEEP,
+    )  # fmt: skip
+    clip = st.select_slider(
+        "Values the scale covers, percentile",
+        CLIPS,
+        key=names["clip"],
+        format_func=lambda v: f"{v:g}",
+        **_KEEP,
+    )
+    signed = Look(collapse, sign).signed
+    st.session_state[names["colours"]] = default_colours(signed, st.session_state[names["colours"]])
+    colours = st.selectbox(
+        "Colours", [name for name, table in COLOUR_MAPS.items() if table.signed == signed],
+        key=names["colours"], format_func=lambda name: COLOUR_MAPS[name].title, **_KEEP,
+    )  # fmt: skip
+    return Look(collapse, sign, clip, scale == "shared", colours)
