@@ -41,7 +41,14 @@ def heat_map(titles: Sequence[str], overlap: Array) -> go.Figure:
             colorscale="Cividis",
             xgap=2,
             ygap=2,
-            colorbar={"title": {"text": "Jaccard", "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            colorbar={  # above, so that the cells keep the width of a phone
+                "orientation": "h",
+                "y": 1.02,
+                "yanchor": "bottom",
+                "thickness": 10,
+                "outlinewidth": 0,
+                "title": {"text": "Jaccard", "side": "top"},
+            },
             hovertemplate="%{y} and %{x}: %{z:.4f}<extra></extra>",
         )
     )
@@ -54,7 +61,7 @@ def heat_map(titles: Sequence[str], overlap: Array) -> go.Figure:
                 x=other, y=own, text=f"{value:.2f}", showarrow=False, font={"size": _FONT + 1, "color": ink}
             )
     figure.update_yaxes(autorange="reversed")
-    return _framed(figure, 120 + 54 * max(3, len(titles)))
+    return _framed(figure, 160 + 54 * max(3, len(titles)))
 
 
 def layer_lines(

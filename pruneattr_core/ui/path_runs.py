@@ -98,7 +98,8 @@ def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: 
         base = run.base
     if here is not None:
         own = dict(zip(here.paths, here.comparison.dead.tolist(), strict=True))
-        name = f"this picture in {here.chosen.card.title}, n = 1"
+        other = run is not None and run.header["model"]["id"] != here.chosen.card.id
+        name = f"this picture{', another network' if other else ''}, n = 1"
         groups.append((name, [own.get(key) for key in methods], SERIES[1]))
     st.plotly_chart(
         path_charts.paired_bars(
