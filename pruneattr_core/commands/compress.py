@@ -20,11 +20,9 @@ from pruneattr_core.compression.pool import pool
 from pruneattr_core.compression.table import RUNS, markdown, published, tables, write_study
 from pruneattr_core.compression.teacher import train_teacher
 from pruneattr_core.compression.train import Matching, identity
-from pruneattr_core.compression.zoo import JOBS, TEACHER, order, workshop
+from pruneattr_core.compression.zoo import JOBS, NOTES, TEACHER, order, workshop
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import provenance
-
-_ABOUT = "Compression of VGG on shape scenes, measured on test scenes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -213,8 +211,13 @@ def _table(arguments: argparse.Namespace) -> None:
         cards.append(card)
     config = {"data": pictures.title, "pictures": len(pictures), "explained": arguments.explained}
     study = {
-        "about": _ABOUT if card["teacher"] == TEACHER else f"Compression, measured on {pictures.title}",
-        "config": {**config, "data_sha256": pictures.sha256(), "methods": list(examination.methods)},
+        "about": f"Compression of {cards[0]['title']}, measured on {pictures.title}",
+        "config": {
+            **config,
+            "notes": list(NOTES) if cards[0]["id"] == TEACHER else [],
+            "data_sha256": pictures.sha256(),
+            "methods": list(examination.methods),
+        },
         "members": cards,
         "tables": tables(cards),
         "published": published(),

@@ -163,7 +163,7 @@ def read_study(file: Path) -> dict[str, Any]:
 
 def markdown(study: Mapping[str, Any]) -> str:
     """The tables of a run as Markdown, in percent where figures are fractions."""
-    lines = [f"# {study['about']}", ""]
+    lines = [f"# {study['about']}", "", *(f"- {note}" for note in study["config"].get("notes", ())), ""]
     for name, rows in study["tables"].items():
         columns = [key for key in rows[0] if key not in ("title", "seeds") and not key.endswith(".sd")]
         lines += [f"## In the form of {name}", "", "| network | seeds | " + " | ".join(columns) + " |"]
@@ -171,8 +171,30 @@ def markdown(study: Mapping[str, Any]) -> str:
         for row in rows:
             cells = [_cell(column, row[column], row.get(f"{column}.sd")) for column in columns]
             lines.append(f"| {row['title']} | {len(row['seeds'])} | " + " | ".join(cells) + " |")
-        lines.append("")
+        lines += ["", *_published_lines(study["published"], name), ""]
     return "\n".join(lines)
+
+
+def published_rows(given: Mapping[str, Any], name: str) -> tuple[list[str], list[tuple[str, list[Any]]]]:
+    """Columns and (title, figures) of one of AP's tables, by its name "Table 1" to "Table 12"."""
+    tables = {key.partition("_")[0]: rows for key, rows in given["tables"].items()}
+    found = tables.get(name.replace(" ", ""), {"cols": []})
+    rows: list[tuple[str, list[Any]]] = []
+    for title, figures in found.items():
+        if isinstance(figures, dict):
+            rows += [(f"{title} {inner}", list(values)) for inner, values in figures.items()]
+        elif title != "cols":
+            rows.append((title, list(figures)))
+    return list(found["cols"]), rows
+
+
+def _published_lines(given: Mapping[str, Any], name: str) -> list[str]:
+    columns, rows = published_rows(given, name)
+    if not rows:
+        return []
+    lines = [f"Published ({name}, Pascal VOC 2012, VGG16; not computed here)", ""]
+    lines += ["| network | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    return lines + [f"| {title} | " + " | ".join(map(str, figures)) + " |" for title, figures in rows]
 
 
 def _cell(column: str, value: float, spread: float | None) -> str:

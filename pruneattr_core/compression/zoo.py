@@ -35,6 +35,18 @@ SCHEDULES = {
     "unstructured": Schedule(epochs=0.15, rate=0.01, muon_rate=0.0, weight_decay=1e-4),
     "structured": Schedule(epochs=6, muon_rate=0.02, rate=0.01),
 }
+#: Where this study is smaller than the paper's, and what its figures are; kept with every run.
+NOTES = (
+    f"Each of the 16 rounds of iterative pruning trains {SCHEDULES['unstructured'].epochs} epochs; AP's, 30.",
+    f"Students learn for {SCHEDULES['x2'].epochs} to {SCHEDULES['x8'].epochs} epochs of {COUNT} scenes; the "
+    "released code's default is 350 epochs of VOC.",
+    "Maps are judged on pairs (picture, class) that the network predicts correctly (logit above 0), "
+    "deformation on those that its teacher predicts too.",
+    "mAP and F1 are means over classes; *_released are the released code's: means over pictures, F1 with a "
+    "threshold of 0.5 on the logit.",
+    "l2 is the distance of the normalised maps; AP prints another unit (about 50 times 2 - 2 cosine).",
+    "Excitation backprop is computed at the input; the released code computes it at the last ReLU.",
+)
 #: Convolutions that lose 70 % of their channels: the first and the second half, as in the released code.
 STRUCTURED_LAYERS = ("features.0", "features.11", "features.15", "features.18")
 
