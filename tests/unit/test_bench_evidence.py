@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pruneattr_core.benchmarks.command import command_of
 from pruneattr_core.benchmarks.evidence import order_table, paired_table, same_pictures
+from pruneattr_core.benchmarks.executor import plan_run
 from pruneattr_core.benchmarks.plan import Plan
-from pruneattr_core.benchmarks.run import Run, write_run
+from pruneattr_core.benchmarks.protocols.retraining import ROAR
+from pruneattr_core.benchmarks.run import Run, read_run, write_run
 from pruneattr_core.cli import main
+from pruneattr_core.commands import bench
 from pruneattr_core.commands.runs import BEGIN, END, text_of
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "bench"
@@ -85,6 +91,24 @@ def test_the_command_writes_between_its_marks_only(tmp_path, capsys):
     assert text.endswith(f"{END}\nAfter\n")
     assert "| one |" in text
     assert "\nold\n" not in text
+
+
+@pytest.mark.parametrize("name", ["scenes-localise", "scenes-calibrate", "scenes-sanity-released"])
+def test_the_command_of_a_run_makes_its_plan(name, monkeypatch):
+    """Of those runs whose pictures are always there; versions may differ elsewhere."""
+    plan, made = read_run(SHIPPED / name).plan, []
+    monkeypatch.setattr(bench, "plan_run", lambda *given: made.append(plan_run(*given)) or made[-1])
+    monkeypatch.setattr(bench, "execute", lambda *given: given[1])
+    monkeypatch.setattr(bench, "_report", lambda run: None)
+    with contextlib.suppress(AttributeError):  # what is printed about a finished run
+        main([*shlex.split(command_of(plan))[3:], "--out", "nowhere"])
+    assert dataclasses.replace(made[0], versions=plan.versions).json() == plan.json()
+
+
+def test_the_command_of_a_retraining_names_what_is_reduced():
+    protocol = ROAR.protocol({"setting": "reduced", "train": 1500, "fractions": [0.5, 0.9], "lr": 1e-3}, 3)
+    plan = dataclasses.replace(a_run("value", 0).plan, benchmark="roar", protocol=protocol, methods=())
+    assert "--setting reduced --n 1500 --fractions 0.5 0.9 --lr 0.001 --seed 0" in command_of(plan)
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in SHIPPED.iterdir() if file.is_dir()))

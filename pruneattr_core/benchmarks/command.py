@@ -1,0 +1,58 @@
+"""The command that makes a run, read off its plan."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.attribution.options import checked
+from pruneattr_core.benchmarks.plan import Plan
+from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.benchmarks.protocols.retraining import ALL, SETTINGS
+
+
+def command_of(plan: Plan) -> str:
+    """`python -m pruneattr_core bench ...` that computes the plan again.
+
+    --root, --weights and --device are not said: where things lie is no part of a plan.
+    """
+    chosen = _roar(plan) if plan.benchmark == "roar" else _choices(plan)
+    words = ["python", "-m", "pruneattr_core", "bench", plan.benchmark, "--model", plan.model["id"]]
+    words += ["--data", plan.data["id"], *chosen, "--seed", str(plan.data["seed"])]
+    words += ["--chunk", str(plan.chunk), "--threads", plan.versions.get("threads", "1"), "--methods"]
+    words += [method["id"] if plan.benchmark == "calibrate" else _named(method) for method in plan.methods]
+    return shlex.join(words)
+
+
+def _named(method: Any) -> str:
+    """`name:option=value,...` with the options that differ from the defaults."""
+    known = METHODS.get(method["id"])  # a run may come from another version
+    defaults = {} if known is None else checked(known.title, known.options, {})
+    other = {name: value for name, value in method["options"].items() if value != defaults.get(name)}
+    given = ",".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in other.items()
+    )
+    return f"{method['id']}:{given}" if given else str(method["id"])
+
+
+def _choices(plan: Plan) -> list[str]:
+    words = ["--n", str(plan.n)]
+    for name, default in BENCHMARKS[plan.benchmark].choices.items():
+        value = plan.protocol.get(name, default)
+        if value != default:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
+
+
+def _roar(plan: Plan) -> list[str]:
+    """The setting, and the numbers that are not its own."""
+    setting = plan.protocol["setting"]
+    words = ["--setting", setting]
+    for name, default in (SETTINGS[setting] | {"measure": "roar", "collapse": "signed_max"}).items():
+        value = plan.protocol[name]
+        if value != default and value != ALL:
+            listed = value if isinstance(value, list) else [value]
+            words += ["--n" if name == "train" else f"--{name}", *map(str, listed)]
+    return words
