@@ -115,14 +115,13 @@ def _found(card: ModelCard, progress: Callable[[int, int], None] | None) -> Path
         )
     if file.is_file():
         if card.kind == "bundled" and file_sha256(file) != card.weights_sha256:
-            raise WeightsError(
-                f"{file.name} is not the file on its card: check out assets/ again."
-            )
+            raise WeightsError(f"{file.name} is not the file on its card: check out assets/ again.")
         return file
     if card.kind == "bundled":
+        command = f"train {card.id}" if card.folder == "." else "compress zoo"
         raise ModelError(
             f"The weights of {card.id} are not in this copy (expected {file}): "
-            f"run python -m pruneattr_core train {card.id}, or check out assets/."
+            f"run python -m pruneattr_core {command}, or check out assets/."
         )
     try:
         download(card.url, file, card.weights_sha256, progress)

@@ -28,7 +28,7 @@ from pruneattr_core.compression.measures import (
 from pruneattr_core.compression.members import read_card
 from pruneattr_core.compression.pool import pool
 from pruneattr_core.errors import InputError, ModelError, StoreError
-from pruneattr_core.models import list_models, load_model, model_card
+from pruneattr_core.models import list_models, load_model, model_card, students
 from pruneattr_core.models.vgg import SceneVGG
 
 
@@ -241,6 +241,31 @@ def test_students_open_like_every_model():
         assert model(torch.zeros(1, 3, 64, 64)).shape == (1, len(card.classes))
     assert [one.id for one in family.teachers()] == ["scenes-vgg"]
     assert {one.id for one in family.members()} == set(ids)
+
+
+def test_damaged_cards_of_students(tmp_path, monkeypatch):
+    monkeypatch.setattr(students, "ASSETS", tmp_path / "weights")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "students").mkdir()
+    card = students.student_card("scenes-vgg")
+    with pytest.raises(ModelError, match=r"scenes-vgg.json is missing or damaged"):
+        students.completed_student(card)
+    for text in ("[]", "{}", '{"mean": 3}'):
+        (tmp_path / "students" / "scenes-vgg.json").write_text(text)
+        with pytest.raises(ModelError, match=r"scenes-vgg.json is damaged"):
+            students.completed_student(card)
+        with pytest.raises(ModelError, match=r"scenes-vgg.json is damaged"):
+            students.student_builder("scenes-vgg")()
+    names = [
+        "scenes-vgg-x8-sswa",
+        "scenes-vgg-x2-none",
+        "scenes-vgg",
+        "scenes-vgg-x8-none-seed1",
+        "scenes-vgg-x8-none",
+    ]
+    for name in names:
+        (tmp_path / "students" / f"{name}.json").write_text("{}")
+    assert students.student_ids() == tuple(names[k] for k in (2, 1, 4, 0, 3))
 
 
 def test_what_cannot_be_asked_for(tmp_path, capsys):
