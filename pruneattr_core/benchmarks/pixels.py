@@ -3,9 +3,9 @@
 A good map can lose its least important pixels without moving the answer (LeRF, SCP table 2: lower is
 better), while losing the most important ones moves it at once (MoRF: higher is better).
 
-Text and released code: the text names neither the order of signed maps nor the fill; the released code sorts the
-signed map, sets all channels to 0 in normalised input (the mean) and takes |p0 - p| / p0 of the softmax at 1 to
-10 %. Those are the defaults here; `assets/runs/bench/README.md` shows what the order of signed maps does.
+Text and released code: the text names neither the order of signed maps nor the fill; the released code sorts
+maps in ascending order, sets all channels to 0 in normalised input (the mean) and takes |p0 - p| / p0 of the
+softmax at 1 to 10 %. Those are the defaults; `assets/runs/bench/README.md` shows what the order decides.
 """
 
 from __future__ import annotations
