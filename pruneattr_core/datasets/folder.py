@@ -38,7 +38,7 @@ class FolderDataset:
 
     Layouts:
         flat: no labels.
-        class folders: `<class>/<picture>`; classes in the order of their names.
+        class folders: `<class>/<picture>`; classes in the order of their names, a folder `masks` is none.
         labels.json: {picture: {"index": 3, "name": "cat"}}, or {"imagenet_indices": [294]} with ImageNet's
             classes; with {"mask": file} too where there is a folder `masks`. The pictures lie beside it or in
             `images`.
@@ -115,7 +115,8 @@ class FolderDataset:
         described = self._root / "labels.json"
         if described.is_file():
             return self._described(described)
-        folders = [folder for folder in _sorted(self._root) if folder.is_dir() and pictures_in(folder)]
+        inside = [one for one in _sorted(self._root) if one.is_dir() and one.name != "masks"]
+        folders = [folder for folder in inside if pictures_in(folder)]
         if folders:
             entries = [
                 Entry(f"{folder.name}/{file.name}", file, (label,), None)

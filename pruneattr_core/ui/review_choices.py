@@ -53,7 +53,7 @@ def choose_lineup() -> Lineup | None:
         return None
     if st.session_state["teacher"] not in known:
         st.session_state["teacher"] = next(iter(known))
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         if len(known) > 1:
             st.selectbox(
                 "Teacher", list(known), key="teacher", format_func=lambda name: known[name][0].title, **KEEP
@@ -68,7 +68,7 @@ def choose_lineup() -> Lineup | None:
             key="students",
             format_func=lambda name: by_id[name].title,
             max_selections=STUDENTS,
-            width=620,
+            width=540,
             **KEEP,
         )
         if st.session_state["desk"] == "paths":
@@ -80,7 +80,7 @@ def choose_lineup() -> Lineup | None:
             chosen,
             key="judged",
             format_func=lambda name: by_id[name].title,
-            width=230,
+            width=205,
             help="Verdicts, order and filters are about this student; the others stand beside it.",
             **KEEP,
         )

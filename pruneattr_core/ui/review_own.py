@@ -72,5 +72,8 @@ def choose_own() -> Lineup | None:
 
 
 def _local() -> bool:
-    """Whether the browser is on this machine; Streamlit names no address then."""
-    return st.context.ip_address is None
+    """Whether the browser is on this machine: no address but the local one, and no proxy between."""
+    headers = st.context.headers
+    host = str(headers.get("Host", "")).rpartition(":")[0].strip("[]")
+    forwarded = any(headers.get(name) for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"))
+    return st.context.ip_address is None and host in ("localhost", "127.0.0.1", "::1") and not forwarded

@@ -10,7 +10,6 @@ from pruneattr_core.ui.review_choices import choose_lineup, choose_sheet_options
 from pruneattr_core.ui.review_desk import desk
 from pruneattr_core.ui.review_lineup import Lineup
 from pruneattr_core.ui.review_own import choose_own
-from pruneattr_core.ui.review_paths_view import show_paths
 from pruneattr_core.ui.review_pictures import Pictures
 from pruneattr_core.ui.review_state import FIELDS, KEEP, SOURCES, VIEWS
 from pruneattr_core.ui.review_tables import show_tables
@@ -43,6 +42,8 @@ def draw() -> None:
             return
         lineup, pictures = found
         if st.session_state["desk"] == "paths":
+            from pruneattr_core.ui.review_paths_view import show_paths  # plotly: the desk can do without
+
             show_paths(lineup, pictures)
             return
         options = choose_sheet_options(lineup, pictures)

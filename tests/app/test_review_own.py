@@ -1,0 +1,189 @@
+"""Bring your own pair: real checkpoints and folders; what is wrong is one sentence, nothing is lost."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.compression.review_verdicts import load_review
+from pruneattr_core.errors import ImageError
+from pruneattr_core.models.catalogue import BUILDERS
+from pruneattr_core.ui import review_own
+from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.review_pictures import Folder
+
+Start = Callable[..., AppTest]
+NET = "cifar-resnet20"
+
+
+def checkpoint(file: Path, seed: int, model: str = NET) -> Path:
+    torch.manual_seed(seed)
+    save_file({key: value.contiguous() for key, value in BUILDERS[model]().state_dict().items()}, file)
+    return file
+
+
+@pytest.fixture(autouse=True)
+def browser_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_own, "_local", lambda: True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures in class folders, one with a mask, and one file that is none."""
+    root = tmp_path / "pictures"
+    rng = np.random.default_rng(0)
+    for name in ("cat/one.png", "dog/two.png", "dog/three.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (40, 48, 3), dtype=np.uint8)).save(root / name)
+    (root / "dog" / "three.png").write_bytes(b"no picture")
+    (root / "masks").mkdir()
+    mask = np.zeros((40, 48), np.uint8)
+    mask[10:30, 10:30] = 255
+    Image.fromarray(mask).save(root / "masks" / "one.png")
+    return root
+
+
+@pytest.fixture
+def own(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return {
+        "desk_source": "own",
+        "own_teacher": NET,
+        "own_teacher_file": str(checkpoint(tmp_path / "teacher.safetensors", 0)),
+        "own_student": NET,
+        "own_student_file": str(checkpoint(tmp_path / "student.safetensors", 1)),
+        "own_folder": str(folder),
+    }
+
+
+def opened(start: Start, **query: str) -> AppTest:
+    return start(**query).switch_page("pages/8_review.py").run()
+
+
+def finished(app: AppTest) -> dict[str, Any]:
+    end = time.monotonic() + 60
+    while True:
+        (found,) = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
+        if found["complete"]:
+            assert not app.exception
+            return dict(found)
+        assert time.monotonic() < end, "the desk does not become complete"
+        time.sleep(0.05)
+        app.run()
+
+
+def test_two_checkpoints_and_a_folder(start: Start, own: dict[str, str]) -> None:
+    app = opened(start, **own, review="mine")
+    found = finished(app)
+    assert not app.error
+    assert [column["title"] for column in found["columns"]] == ["teacher.safetensors", "student.safetensors"]
+    assert [(row["title"], row["target"], row["masked"]) for row in found["rows"]] == [
+        ("cat/one.png", "cat", True),
+        ("dog/two.png", "dog", False),
+    ]
+    one, two = ([cell["point"] for cell in row["cells"]] for row in found["rows"])
+    assert None not in one
+    assert two == [None, None]
+    assert "1 files were left out" in app.warning[0].value
+    key = found["rows"][0]["key"]
+    app.session_state["desk_grid"] = {"given": {key: {"verdict": "ok", "note": "", "n": 1}}, "level": 0}
+    app.run()
+    assert load_review("mine")[key].data.startswith("folder-")
+
+
+def test_what_is_typed_stays_and_the_form_says_what_is_missing(start: Start) -> None:
+    app = opened(start, desk_source="own", own_folder="/nowhere", own_teacher=NET)
+    assert "Name two checkpoints" in app.info[0].value
+    assert app.text_input(key="own_folder").value == "/nowhere"
+    app.text_input(key="own_teacher_file").set_value("/no/such.safetensors").run()
+    app.text_input(key="own_student_file").set_value("/no/other.safetensors").run()
+    assert "There is no checkpoint '/no/such.safetensors'" in app.error[0].value
+    assert app.text_input(key="own_folder").value == "/nowhere"
+
+
+def failure(start: Start, own: dict[str, str]) -> str:
+    """The sentence in the cells, or above them."""
+    app = opened(start, **own)
+    end = time.monotonic() + 30
+    while not app.error and time.monotonic() < end:
+        parts = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
+        cells = [cell for part in parts for row in part["rows"] for cell in row["cells"]]
+        texts = {cell["text"] for cell in cells if cell["state"] == "failed"}
+        if texts:
+            return str(texts.pop())
+        time.sleep(0.05)
+        app.run()
+    assert not app.exception
+    return str(app.error[0].value)
+
+
+def test_a_pickle_is_refused_unread(start: Start, own: dict[str, str], tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    (tmp_path / "trap.pt").write_bytes(pickle.dumps({"conv1.weight": Trap()}))
+    found = failure(start, {**own, "own_student_file": str(tmp_path / "trap.pt")})
+    assert "trap.pt" in found
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_the_wrong_architecture_is_named(start: Start, own: dict[str, str], tmp_path: Path) -> None:
+    other = checkpoint(tmp_path / "deep.safetensors", 0, "cifar-resnet32")
+    found = failure(start, {**own, "own_student_file": str(other)})
+    assert "does not fit" in found
+    assert "Choose the architecture" in found
+
+
+def test_networks_that_take_other_pictures_cannot_be_compared(start: Start, own: dict[str, str]) -> None:
+    found = failure(start, {**own, "own_student": "scenes-net"})
+    assert "cannot be compared pixel by pixel" in found
+
+
+def test_a_folder_without_pictures_is_told(start: Start, own: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "no picture we can read" in failure(start, {**own, "own_folder": str(tmp_path / "empty")})
+    assert "There is no folder" in failure(start, {**own, "own_folder": str(tmp_path / "none")})
+
+
+def test_a_picture_damaged_behind_its_header_fails_alone(
+    start: Start, own: dict[str, str], folder: Path
+) -> None:
+    whole = (folder / "dog" / "two.png").read_bytes()
+    (folder / "dog" / "two.png").write_bytes(whole[: len(whole) // 2])
+    rows = finished(opened(start, **own))["rows"]
+    assert [cell["state"] for cell in rows[0]["cells"]] == ["ready", "ready"]
+    assert [cell["state"] for cell in rows[1]["cells"]] == ["failed", "failed"]
+    assert "two.png" in rows[1]["cells"][0]["text"]
+
+
+def test_a_browser_elsewhere_may_not_name_files(
+    start: Start, own: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    app = opened(start, **own)
+    assert "only a browser on that machine" in app.info[0].value
+    assert not app.get("bidi_component")
+
+
+def test_masks_beside_the_pictures(folder: Path) -> None:
+    found = Folder(str(folder), ("bird", "CAT"))
+    assert len(found) == 2
+    assert found[0].labels == (1,)
+    mask = found[0].mask(1)
+    assert mask is not None
+    assert mask.sum() == 400
+    assert found[1].labels == ()  # no class of the networks
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(folder / "masks" / "two.png")
+    with pytest.raises(ImageError, match="3 x 3 pixels instead of 48 x 40"):
+        found[1]

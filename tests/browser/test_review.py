@@ -1,0 +1,160 @@
+"""The review desk in Chromium: keys judge and are saved, one slider moves all columns by itself."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from pruneattr_core.compression import family
+from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
+
+Settled = Callable[[Page], None]
+
+pytestmark = pytest.mark.skipif(
+    not any(family.students(one.id) for one in family.teachers()),
+    reason="no students in assets/students: python -m pruneattr_core compress",
+)
+PIXELS = """frame => { const c = frame.querySelector('canvas'), all = [0, 0, c.width, c.height];
+  return [...c.getContext('2d').getImageData(...all).data].reduce((s, v) => (s * 31 + v) | 0, 0); }"""
+
+
+@pytest.fixture
+def review() -> Iterator[str]:
+    """The name of a review that nobody has; its file lies where the server writes and is removed."""
+    name = f"test {os.getpid()} {uuid.uuid4().hex[:8]}"
+    yield name
+    (reviews_folder() / f"{name}.json").unlink(missing_ok=True)
+
+
+def opened(page: Page, url: str, settled: Settled, query: str) -> Locator:
+    """The complete desk."""
+    page.goto(f"{url}/review?{query}")
+    desk = page.locator(".review[data-complete=true]")
+    desk.wait_for(timeout=150_000)
+    settled(page)
+    return desk
+
+
+def sums(desk: Locator) -> list[int]:
+    """A number for the pixels of every map."""
+    return [int(frame.evaluate(PIXELS)) for frame in desk.locator(".cell .frame").all()]
+
+
+def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Settled, review: str) -> None:
+    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
+    rows = desk.locator(".row")
+    expect(rows).to_have_count(6)
+    rows.first.focus()
+    for key in ("1", "3", "2"):
+        page.keyboard.press(key)
+    page.keyboard.press("n")
+    page.keyboard.type("looks at the corner")
+    page.keyboard.press("Enter")
+    expect(rows.nth(3)).to_be_focused()
+    expect(page.get_by_text("3 of 24")).to_be_visible()
+    said = [(one.verdict, one.note) for one in load_review(review).values()]
+    assert said == [("ok", ""), ("broken", ""), ("suspicious", ""), ("", "looks at the corner")]
+    page.reload()
+    desk.wait_for(timeout=60_000)
+    settled(page)
+    assert [row.get_attribute("data-verdict") for row in rows.all()] == [
+        "ok",
+        "broken",
+        "suspicious",
+        "",
+        "",
+        "",
+    ]
+    expect(rows.nth(3).locator(".note")).to_have_value("looks at the corner")
+    rows.nth(5).focus()
+    page.keyboard.press("1")  # the last row of a page turns it
+    desk = page.locator(".review[data-page='2'][data-complete=true]")
+    desk.wait_for(timeout=60_000)
+    expect(desk.locator(".row").first).to_be_focused()
+    assert "desk_page=2" in page.url
+
+
+def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: str, settled: Settled) -> None:
+    desk = opened(page, app_url, settled, "desk_method=prunegrad&desk_count=24")
+    before, sent = sums(desk), []
+    page.on("request", lambda request: sent.append(request.url))
+    slider = desk.get_by_role("slider", name="Sparsity of all columns")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(desk).to_have_attribute("data-level", "9")
+    expect(slider).to_have_attribute("aria-valuetext", "95 % of the neurons removed")
+    after = sums(desk)
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert sent == []
+    page.wait_for_function("location.search.includes('desk_level=9')")
+
+
+def test_swipe_and_flicker_by_keyboard(page: Page, app_url: str, settled: Settled) -> None:
+    desk = opened(page, app_url, settled, "desk_count=24")
+    teacher, student = sums(desk)[:2]
+    desk.get_by_role("radio", name="Side by side").focus()
+    page.keyboard.press("ArrowRight")
+    wipe = desk.get_by_role("slider", name="Swipe")
+    wipe.focus()
+    page.keyboard.press("End")
+    expect(desk.locator(".frame.wiped").first).to_be_visible()
+    page.wait_for_timeout(100)  # one frame of drawing
+    assert sums(desk)[:2] == [teacher, teacher]  # the whole width shows the teacher's map
+    desk.locator(".row").first.focus()
+    page.keyboard.press("f")
+    expect(desk.locator(".whose").nth(2)).to_have_text("Teacher")
+    assert sums(desk)[:2] == [teacher, teacher]
+    expect(desk.locator(".play")).to_have_attribute("aria-pressed", "false")  # motion is reduced here
+    page.keyboard.press("f")
+    assert sums(desk)[:2] == [teacher, student]
+
+
+def test_order_by_deformation_filters_and_report(
+    page: Page, app_url: str, settled: Settled, review: str
+) -> None:
+    desk = opened(page, app_url, settled, f"desk_count=24&desk_order=cosine&review={review}")
+    expect(page.get_by_text("are right in both networks")).to_be_visible(timeout=90_000)
+    desk.wait_for()
+    desk.locator(".row").first.focus()
+    page.keyboard.press("3")
+    expect(page.get_by_text("1 of 24")).to_be_visible()
+    settled(page)
+    with page.expect_download() as report:
+        page.get_by_role("button", name="Report (HTML)").click()
+    text = Path(report.value.path()).read_text("utf-8")
+    assert text.count("data:image/png;base64") == 3
+    with page.expect_download() as table:
+        page.get_by_role("button", name="Verdicts (CSV)").click()
+    assert Path(table.value.path()).read_text("utf-8-sig").count("broken") == 1
+
+
+def test_paths_and_tables_open(page: Page, app_url: str, settled: Settled) -> None:
+    page.goto(f"{app_url}/review?desk=paths")
+    expect(page.get_by_text("Overlap of critical paths")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("Dead neurons against")).to_be_visible(timeout=90_000)
+    page.goto(f"{app_url}/review?desk=tables")
+    expect(
+        page.get_by_text("in the form of AP's").or_(page.get_by_text("No compression run")).first
+    ).to_be_visible()
+
+
+def test_pictures_for_a_person(browser: Browser, app_url: str, settled: Settled, artefacts: Path) -> None:
+    for scheme in ("light", "dark"):
+        for width in (1400, 420):
+            context = browser.new_context(
+                viewport={"width": width, "height": 1000}, color_scheme=scheme, reduced_motion="reduce"
+            )
+            page = context.new_page()
+            opened(page, app_url, settled, "desk_method=prunegrad&desk_count=24")
+            page.screenshot(path=artefacts / f"review-{width}-{scheme}.png")
+            inside = page.evaluate(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+            )
+            assert inside
+            context.close()
