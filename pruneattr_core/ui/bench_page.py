@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, zip_run
@@ -41,10 +42,11 @@ def draw(chosen: Selection) -> None:
             publish(FIELDS)
             _nothing(benchmark)
             return
-        shown = choose(benchmark, runs, chosen.card.id)
+        row = st.container(horizontal=True, gap="medium")
+        shown = choose(benchmark, runs, chosen.card.id, row)
         publish(FIELDS)
         if shown:
-            _draw(shown, every)
+            _draw(shown, every, row)
 
 
 def _head() -> None:
@@ -95,13 +97,13 @@ def _nothing(name: str) -> None:
     )
 
 
-def _draw(shown: dict[str, Run], every: dict[str, Run]) -> None:
+def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> None:
     first = next(iter(shown.values()))
     titles = {title_of(name, run): run for name, run in shown.items()}
     methods = list(dict.fromkeys(label for run in shown.values() for label in run.plan.labels))
     measure: str = first.plan.measures[0]
     if len(first.plan.measures) > 1:
-        measure = st.segmented_control(
+        measure = row.segmented_control(
             "Measure", list(first.plan.measures), key=f"bench_measure_{first.plan.benchmark}", required=True,
             default=measure, format_func=lambda name: bench_charts.short(name),
         )  # fmt: skip

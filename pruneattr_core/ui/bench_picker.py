@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.benchmarks.plan import differences
 from pruneattr_core.benchmarks.run import Run
@@ -43,13 +44,14 @@ def first_choice(runs: dict[str, Run], scope: str) -> list[str]:
     return found
 
 
-def choose(benchmark: str, runs: dict[str, Run], model: str) -> dict[str, Run]:
+def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator) -> dict[str, Run]:
     """The runs to draw: those whose protocol agrees with the first; says what differs in the others.
 
     Args:
         benchmark: their kind.
         runs: name -> run, all of one kind, at least one.
         model: id of the sidebar's model, whose runs come first.
+        row: where the choice of a model goes.
     """
     linked = [name for name in st.session_state["bench_run"].split(",") if name]
     if any(name not in runs for name in linked):
@@ -58,7 +60,8 @@ def choose(benchmark: str, runs: dict[str, Run], model: str) -> dict[str, Run]:
                 "The link asks for a run that is not here; another one is shown.", icon=":material/link_off:"
             )
         linked = []
-    scope = _scope(benchmark, runs, model, linked)
+    with row:
+        scope = _scope(benchmark, runs, model, linked)
     offered = [name for name, run in runs.items() if scope in (ALL, run.plan.model["title"])]
     offered.sort(key=lambda name: (models_of(runs).index(runs[name].plan.model["title"]), rank(runs[name])))
     key = f"bench_chosen_{benchmark}"

@@ -52,7 +52,7 @@ def test_a_downloaded_run_can_be_dropped_in_again(page: Page, app_url: str, tmp_
     page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
     page.get_by_text("Protocol, options and files").click(timeout=120_000)
     with page.expect_download() as coming:
-        page.get_by_role("button", name="Download").click()
+        page.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
     coming.value.save_as(tmp_path / "run.zip")
     page.get_by_role("button", name="Import a run").click()
     drop = page.get_by_test_id("stFileUploaderDropzone").last
