@@ -169,16 +169,15 @@ def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:
     notes = []
     if smooth:
         notes.append(
-            f"{', '.join(smooth)} {'is' if len(smooth) == 1 else 'are'} smooth: hardly any neuron is exactly 0, so there are no dead neurons to "
-            "drop for free, and the network kept by freeze is not locally linear (SCP Prop. 4, 5)."
+            f"{', '.join(smooth)} {'is' if len(smooth) == 1 else 'are'} smooth: hardly any neuron is exactly 0, "
+            "so there are no dead neurons to drop for free, and the network kept by freeze is not locally "
+            "linear (SCP Prop. 4, 5)."
         )
     if products:
+        does = "multiplies or divides" if len(products) == 1 else "multiply or divide"
         notes.append(
-            f"{', '.join(products)} {'multiplies or divides' if len(products) == 1 else 'multiply or divide'} "
-            "activations by each other, so even with fixed "
-            "gates the "
-            "answer is not linear in the input, and neurons interact beyond what a contribution per "
-            "neuron says."
+            f"{', '.join(products)} {does} activations by each other, so even with fixed gates the answer is "
+            "not linear in the input, and neurons interact beyond what a contribution per neuron says."
         )
     return " ".join(notes) or None
 
