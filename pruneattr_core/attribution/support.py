@@ -169,8 +169,8 @@ def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:
     notes = []
     if smooth:
         notes.append(
-            f"{', '.join(smooth)} {'is' if len(smooth) == 1 else 'are'} smooth: hardly any neuron is exactly 0, "
-            "so there are no dead neurons to drop for free, and the network kept by freeze is not locally "
+            f"{', '.join(smooth)} {'is' if len(smooth) == 1 else 'are'} smooth: hardly any neuron is exactly "
+            "0, so there are no dead neurons to drop for free, and the network kept by freeze is not locally "
             "linear (SCP Prop. 4, 5)."
         )
     if products:
