@@ -191,7 +191,10 @@ class Workshop:
             "seconds": seconds,
             **made,
         }
-        return write_member(student, self.folder, card)
+        written = write_member(student, self.folder, card)
+        for checkpoint in setting.files:
+            checkpoint.unlink(missing_ok=True)
+        return written
 
     def _made(
         self, order: Order, setting: Setting

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,7 @@ class Setting:
         key: identity of the teacher's weights and the pictures.
         cache: folder for checkpoints, or None.
         log: receives lines.
+        files: the checkpoints written so far, to be removed once the student is safe.
     """
 
     pictures: Pool
@@ -129,15 +130,23 @@ class Setting:
     key: str
     cache: Path | None = None
     log: Callable[[str], None] = print
+    files: set[Path] = field(default_factory=set, compare=False)
 
     def identity(self, *parts: Any) -> str:
         """Of this training; `parts` say what is trained."""
         return identity(self.key, asdict(self.matching), asdict(self.schedule), self.seed, *parts)
 
+    def file(self, name: str, suffix: str) -> Path | None:
+        """Where the checkpoint of the training called `name` is, or will be."""
+        if self.cache is None:
+            return None
+        self.files.add(self.cache / f"{name[:24]}{suffix}")
+        return self.cache / f"{name[:24]}{suffix}"
+
     def fit(self, student: nn.Module, *parts: Any) -> float:
         """Train `student` in place; seconds."""
         name = self.identity(*parts)
-        checkpoint = None if self.cache is None else self.cache / f"{name[:24]}.pt"
+        checkpoint = self.file(name, ".pt")
         loss = student_loss(student, self.pictures, self.teacher, self.matching)
         return optimise(
             student, loss, len(self.pictures), self.schedule, self.seed, name, checkpoint, log=self.log
@@ -190,9 +199,9 @@ def prune_iteratively(
     seconds = 0.0
     for number in range(1, rounds + 1):
         _prune(student, filters, rate)
-        kept = None
-        if setting.cache is not None:
-            kept = setting.cache / f"{setting.identity('unstructured', rate, number)[:24]}.round.pt"
+        name = setting.identity("unstructured", rate, number)
+        setting.file(name, ".pt")
+        kept = setting.file(name, ".round.pt")
         if kept is not None and kept.exists():
             state = torch.load(kept, weights_only=True)
             student.load_state_dict(state["model"])

@@ -93,6 +93,7 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, kind, until):
     _make(tmp_path / "out", tmp_path / "cache", kind, said.append)
     assert any("going on from step" in line for line in said) if kind == "distil" else True
     assert not any(line.startswith("round 1") for line in said)
+    assert not list((tmp_path / "cache").iterdir())
     _make(tmp_path / "whole", tmp_path / "other", kind)
     one, other = (load_file(tmp_path / name / f"{kind}.safetensors") for name in ("out", "whole"))
     assert one.keys() == other.keys()
