@@ -80,7 +80,7 @@ def choose_lineup() -> Lineup | None:
             chosen,
             key="judged",
             format_func=lambda name: by_id[name].title,
-            width=205,
+            width=182,
             help="Verdicts, order and filters are about this student; the others stand beside it.",
             **KEEP,
         )

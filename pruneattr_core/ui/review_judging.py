@@ -37,7 +37,7 @@ def choose_review() -> str:
             list(dict.fromkeys([current, *names])),
             key="review",
             accept_new_options=True,
-            width=205,
+            width=182,
             help="Verdicts are saved under this name as you go. Choose one to resume it, or type a new one.",
             **KEEP,
         )

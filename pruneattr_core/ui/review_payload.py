@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.compression.review_maps import PRUNING, Numbers, Seen, levels_of, numbers_of
+from pruneattr_core.compression.review_triage import NO_TARGET
 from pruneattr_core.compression.review_verdicts import Verdict
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.scale import Scale
 from pruneattr_core.ui.compare_plan import mask_seen
 from pruneattr_core.ui.payload import pack
-from pruneattr_core.ui.review_board import Sheet, Trouble
+from pruneattr_core.ui.review_board import Sheet, Target, Trouble
 from pruneattr_core.ui.review_lineup import Contender
 from pruneattr_core.ui.review_pictures import Shown
 from pruneattr_core.ui.worker import Shelf
@@ -88,57 +90,19 @@ def sheet_payload(
     Returns:
         The bytes, and row key -> row.
     """
-    card = sheet.lineup.teacher.card
-    height, width = card.size
+    height, width = sheet.lineup.teacher.card.size
     stacks: list[Pixels] = []
     photos: list[Pixels] = []
-    rows, known = [], {}
+    rows: list[dict[str, Any]] = []
+    known: dict[str, Row] = {}
     for place in sheet.places:
-        shown = _picture(sheet, place)
-        target = shelf.get(sheet.target_key(place))
-        index = -1 if target is None or isinstance(target, Trouble) else target.index
-        mask = None if shown is None or index < 0 else mask_seen(card, shown.mask(index))
-        photos.append(_planes(card, shown, mask, height, width))
-        found = [sheet.cell(shelf, one, place) for one in sheet.lineup.columns]
-        seen = {k: cell for k, cell in enumerate(found) if isinstance(cell, Seen)}
-        codes = dict(zip(seen, coded([cell.maps for cell in seen.values()]), strict=True))
-        key = row_key(sheet, place, index) if index >= 0 else f"unread|{place}"
-        numbers: dict[str, Numbers] = {}
-        cells = []
-        for k, (one, cell) in enumerate(zip(sheet.lineup.columns, found, strict=True)):
-            if not isinstance(cell, Seen):
-                text = cell.text if isinstance(cell, Trouble) else "to come"
-                cells.append(
-                    {"column": k, "state": "failed" if isinstance(cell, Trouble) else "waiting", "text": text}
-                )
-                continue
-            teacher = seen[0].maps if k and 0 in seen else None
-            numbers[one.id] = numbers_of(cell.maps, teacher, mask)
-            block = sum(map(len, stacks))
-            stacks.append(codes[k])
-            cells.append(
-                {
-                    "column": k,
-                    "state": "ready",
-                    "block": block,
-                    **_cell(cell, numbers[one.id], card.classes, index),
-                }
-            )
-        title = shown.name if shown is not None else f"picture {place}"
-        said = verdicts.get(key)
+        header_row, row = _row(sheet, shelf, place, stacks, photos)
+        said = verdicts.get(header_row["key"])
         rows.append(
-            {
-                "key": key,
-                "title": title,
-                "target": card.classes[index] if index >= 0 else "nothing yet",
-                "masked": bool(mask is not None and mask.any()),
-                "verdict": said.verdict if said else "",
-                "note": said.note if said else "",
-                "cells": cells,
-            }
+            {**header_row, "verdict": said.verdict if said else "", "note": said.note if said else ""}
         )
-        if index >= 0:
-            known[key] = Row(place, title, index, numbers)
+        if row is not None:
+            known[header_row["key"]] = row
     levels = levels_of(sheet.method)
     header = {
         "planes": 1,
@@ -154,7 +118,7 @@ def sheet_payload(
         "start_level": min(start_level, len(levels) - 1),
         "rows": rows,
         "page": page,
-        "complete": sheet.missing(shelf) == 0,
+        "complete": all(cell["state"] != "waiting" for row in rows for cell in row["cells"]),
         "signed": False,
         **words,
     }
@@ -166,6 +130,42 @@ def sheet_payload(
     return pack({"id": identity.hexdigest()[:16], **header}, maps, pixels), known
 
 
+def _row(
+    sheet: Sheet, shelf: Shelf, place: int, stacks: list[Pixels], photos: list[Pixels]
+) -> tuple[dict[str, Any], Row | None]:
+    """One row of the header, its pixels added to `stacks` and `photos`; what Python keeps of it."""
+    card, shown = sheet.lineup.teacher.card, _picture(sheet, place)
+    found = [sheet.cell(shelf, one, place) for one in sheet.lineup.columns]
+    target = shelf.get(sheet.target_key(place))  # after the cells, which are there only if it is
+    index = target.index if isinstance(target, Target) else NO_TARGET
+    mask = None if shown is None or index == NO_TARGET else mask_seen(card, shown.mask(index))
+    photos.append(_planes(card, shown, mask))
+    seen = {k: cell for k, cell in enumerate(found) if isinstance(cell, Seen) and index != NO_TARGET}
+    codes = dict(zip(seen, coded([cell.maps for cell in seen.values()]), strict=True))
+    numbers: dict[str, Numbers] = {}
+    cells: list[dict[str, Any]] = []
+    for k, (one, cell) in enumerate(zip(sheet.lineup.columns, found, strict=True)):
+        if k in seen:
+            numbers[one.id] = numbers_of(seen[k].maps, seen[0].maps if k and 0 in seen else None, mask)
+            head = {"column": k, "state": "ready", "block": sum(map(len, stacks))}
+            cells.append({**head, **_cell(seen[k], numbers[one.id], card.classes, index)})
+            stacks.append(codes[k])
+        elif isinstance(cell, Trouble):
+            cells.append({"column": k, "state": "failed", "text": cell.text})
+        else:
+            cells.append({"column": k, "state": "waiting", "text": "to come"})
+    title = shown.name if shown is not None else f"picture {place}"
+    judged = index != NO_TARGET
+    header = {
+        "key": row_key(sheet, place, index) if judged else f"unread|{place}",
+        "title": title,
+        "target": card.classes[index] if judged else "nothing yet",
+        "masked": bool(mask is not None and mask.any()),
+        "cells": cells,
+    }
+    return header, Row(place, title, index, numbers) if judged else None
+
+
 def _picture(sheet: Sheet, place: int) -> Shown | None:
     try:
         return sheet.pictures[place]
@@ -173,10 +173,8 @@ def _picture(sheet: Sheet, place: int) -> Shown | None:
         return None  # its cells say why
 
 
-def _planes(
-    card: Any, shown: Shown | None, mask: NDArray[np.bool_] | None, height: int, width: int
-) -> Pixels:
-    out = np.full((height, width, 4), 128, np.uint8)
+def _planes(card: ModelCard, shown: Shown | None, mask: NDArray[np.bool_] | None) -> Pixels:
+    out = np.full((*card.size, 4), 128, np.uint8)
     if shown is not None:
         out[:, :, :3] = card.display(shown.image)
     out[:, :, 3] = 0 if mask is None else 255 * mask
