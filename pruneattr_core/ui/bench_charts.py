@@ -134,7 +134,7 @@ def marked_changes(figure: go.Figure, at: float, crossings: Mapping[str, float])
         text=[label for _, label in known], hovertemplate=f"%{{text}}: {at:.0%} at %{{x:.2%}}<extra></extra>",
     )  # fmt: skip
     for place, (x, label) in enumerate(known):
-        text = f"{at:.0%} at {x:.1%} removed" + (f": {label}" if len(known) > 1 else "")
+        text = f"{label}: {x:.1%}" if len(known) > 1 else f"{at:.0%} at {x:.1%} removed"
         figure.add_annotation(
             x=x, y=at, text=text, ax=-60, ay=-36 - 26 * place, xanchor="right",
             font={"color": QUIET, "size": _FONT}, arrowcolor=QUIET,

@@ -174,8 +174,8 @@ def _chart(titles: dict[str, Run], measure: str, methods: list[str], order: list
             bench_charts.add_published(figure, theirs, fractions, methods)
         if measure == "output_change":
             crossings = {
-                title if len(run.plan.labels) == 1 else f"{row['method']}, {title}": row["at 15%"]
-                for title, run in titles.items()
+                _crossing(run, row["method"]): row["at 15%"]
+                for run in titles.values()
                 for row in summary(run)
             }
             bench_charts.marked_changes(figure, 0.15, crossings)
@@ -183,6 +183,11 @@ def _chart(titles: dict[str, Run], measure: str, methods: list[str], order: list
     st.plotly_chart(
         figure, key=f"{key}_{measure}", config={"displayModeBar": False}, alt=_spoken(titles, measure, order)
     )
+
+
+def _crossing(run: Run, method: str) -> str:
+    model = str(run.plan.model["title"])
+    return model if len(run.plan.labels) == 1 else f"{model}, {method.removeprefix('Contribution ')}"
 
 
 def _spoken(titles: dict[str, Run], measure: str, order: list[str]) -> str:

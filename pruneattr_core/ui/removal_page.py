@@ -64,7 +64,7 @@ FIELDS = (
 def draw(chosen: Selection) -> None:
     """The page."""
     complaints(adopt(FIELDS), _SAID)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.markdown("## Pixel removal, live")
         _choose_protocol()
         place = st.container(width="content")
@@ -79,11 +79,11 @@ def draw(chosen: Selection) -> None:
 
 def _choose_protocol() -> None:
     keep: dict[str, Any] = {"persist_state": "session"}
-    st.selectbox("Order", list(ORDERS), key="gone_order", format_func=ORDERS.__getitem__, width=250, **keep)
-    st.selectbox("Fill", list(FILLS), key="gone_fill", format_func=FILLS.__getitem__, width=190, **keep)
-    with st.popover("Relevance of a pixel", icon=":material/tune:"):
+    st.selectbox("Order", list(ORDERS), key="gone_order", format_func=ORDERS.__getitem__, width=235, **keep)
+    st.selectbox("Fill", list(FILLS), key="gone_fill", format_func=FILLS.__getitem__, width=165, **keep)
+    with st.popover("Relevance", icon=":material/tune:"):
         st.radio(
-            "From channels to one value", list(RULES), key="gone_rule",
+            "Relevance of a pixel, from its channels", list(RULES), key="gone_rule",
             format_func=lambda name: RULES[name].title,
             help="The order is that of these values; signs matter: with signed values the pixels that speak "
             "against the class are the least relevant.", **keep,
@@ -103,7 +103,7 @@ def _choose_methods(fits: dict[str, str], place: DeltaGenerator) -> list[str]:
         st.session_state["gone_box"] = _methods_named()  # a link says so
     st.session_state["gone_box"] = [name for name in st.session_state["gone_box"] if name in fitting]
     count = len(st.session_state["gone_box"])
-    with place, st.popover(f"Methods ({count} and controls)", icon=":material/checklist:"):
+    with place, st.popover(f"Methods ({count} + controls)", icon=":material/checklist:"):
         names = st.multiselect(
             "Beside edges and random, which are always there", fitting, key="gone_box", max_selections=MOST,
             format_func=lambda name: METHODS[name].title, persist_state="session",
