@@ -23,6 +23,7 @@ from pruneattr_core.compression.train import Matching, identity
 from pruneattr_core.compression.zoo import JOBS, NOTES, TEACHER, order, workshop
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import provenance
+from pruneattr_core.store import write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--explained", type=int, default=150, help="of them with maps (default 150)")
     table.add_argument("--again", action="store_true", help="measure also what its card says already")
     table.add_argument(
-        "--out", type=Path, default=RUNS / "scenes.json", help="a new file (default %(default)s)"
+        "--out",
+        type=Path,
+        default=RUNS / "scenes.json",
+        help="a new file; a .md to read goes beside it (default %(default)s)",
     )
     _data_arguments(table)
 
@@ -224,5 +228,6 @@ def _table(arguments: argparse.Namespace) -> None:
         "provenance": {**provenance("cpu"), "machine": machine()},
     }
     write_study(arguments.out, study)
+    write_atomically(arguments.out.with_suffix(".md"), markdown(study).encode())
     say(markdown(study))
     say(f"wrote {arguments.out}")

@@ -169,7 +169,9 @@ def test_the_command_makes_cards_and_a_run(study):
     assert [one["id"] for one in run["members"]] == ["small", "cut", "half"]
     assert run["tables"]["Table 2"][1]["title"] == "/8 SSWA"
     assert run["published"]["tables"]["Table2_KD_vs_GT"]["VGG16_8"]["SSWA"][2] == 88.06
-    text = table.markdown(run)
+    text = (study / "run/one.md").read_text("utf-8")
+    assert text == table.markdown(run)
+    assert "Published (Table 7, Pascal VOC 2012, VGG16; not computed here)" in text
     assert "## In the form of Table 7" in text
     assert "structured EWA" in text
 
