@@ -207,8 +207,9 @@ def _cell(column: str, value: float, spread: float | None) -> str:
 
 
 def _hash(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_json(content)).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """Keys in their own order, which is that of the columns."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
