@@ -66,7 +66,8 @@ def over_ray(address: str) -> Spread:
 
 
 def _start(ray: Any, address: str) -> None:
-    passed = {name: os.environ[name] for name in ("TORCH_HOME", "PRUNEATTR_DATA") if name in os.environ}
+    named = ("TORCH_HOME", "PRUNEATTR_DATA")
+    passed = {name: str(Path(os.environ[name]).resolve()) for name in named if os.environ.get(name)}
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     ray.init(
         address=address, log_to_driver=False, logging_level="ERROR",
