@@ -43,6 +43,7 @@ def workers() -> list[int]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.filterwarnings("ignore")  # Ray's own
+@pytest.mark.timeout(600)  # starting Ray and its workers takes 15 s, many times that on a busy machine
 def test_a_killed_worker_changes_no_bit(tmp_path):
     pytest.importorskip("ray", reason="optional: pip install -r requirements-ray.txt")
     import ray
