@@ -21,8 +21,9 @@ export default function ({data, parentElement: root, setStateValue, setTriggerVa
 function showDesk(state, decoded) {
   const {root} = state, {header} = decoded, before = state.header, turned = before && before.page !== header.page;
   const inside = root.activeElement ?? root.getRootNode().activeElement, row = inside?.closest?.('.row')?.dataset.key;
+  const typing = inside?.matches?.('.note') ? [inside.selectionStart, inside.selectionEnd] : null;
   Object.assign(state, decoded);
-  if (before && before.review !== header.review) state.given.clear();
+  if (before && before.review !== header.review) { state.given.clear(); root.querySelector('.rows').replaceChildren(); }
   if (!before || before.start !== header.start) state.level = header.start_level;
   state.level = Math.min(state.level, header.levels.length - 1);
   buildRows(state);
@@ -37,7 +38,8 @@ function showDesk(state, decoded) {
   showMode(state);
   drawAll(state);
   const again = row && [...root.querySelectorAll('.row')].find(node => node.dataset.key === row);
-  if (again) again.focus({preventScroll: true});
+  if (again && typing) { const note = again.querySelector('.note'); note.focus({preventScroll: true}); note.setSelectionRange(...typing); }
+  else if (again) again.focus({preventScroll: true});
   else if (row || (turned && state.turned)) { state.turned = false; root.querySelector('.row')?.focus({preventScroll: true}); }
   const section = root.querySelector('.review');
   section.dataset.ready = header.id;
@@ -88,7 +90,7 @@ function settle(state, level) {
 }
 
 function later(state) {
-  state.frame_ ??= requestAnimationFrame(() => { state.frame_ = null; drawAll(state); });
+  state.queued ??= requestAnimationFrame(() => { state.queued = null; drawAll(state); });
 }
 
 function setMode(state, mode) {

@@ -19,7 +19,7 @@ function verdictCard(state, row, r, path, photo) {
   }
   note.type = 'text'; note.maxLength = 500; note.placeholder = 'Note (N)';
   note.setAttribute('aria-label', `Note on ${row.title}`);
-  note.value = saidOf(state, row).note;
+  note.value = state.drafts.get(row.key) ?? saidOf(state, row).note;
   note.onkeydown = event => {
     event.stopPropagation();
     if (event.key === 'Enter' || event.key === 'Escape') { event.preventDefault(); note.closest('.row').focus(); }

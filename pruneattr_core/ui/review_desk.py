@@ -40,6 +40,7 @@ SCALE_NOTE = (
 
 def desk(lineup: Lineup, pictures: Pictures, options: Options) -> None:
     """Draw it; the grid runs again by itself while something is computed."""
+    st.session_state.pop("_desk_payload", None)  # the page may be entered anew: show what is on the disk
     numbers = _numbers(lineup, pictures, options)
     sheet_keys = (st.session_state.get("_sheet"), st.session_state.get("_triage"))
     running = any(

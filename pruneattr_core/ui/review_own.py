@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
@@ -74,6 +76,6 @@ def choose_own() -> Lineup | None:
 def _local() -> bool:
     """Whether the browser is on this machine: no address but the local one, and no proxy between."""
     headers = st.context.headers
-    host = str(headers.get("Host", "")).rpartition(":")[0].strip("[]")
+    host = urlsplit(f"//{headers.get('Host', '')}").hostname
     forwarded = any(headers.get(name) for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"))
     return st.context.ip_address is None and host in ("localhost", "127.0.0.1", "::1") and not forwarded

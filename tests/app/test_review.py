@@ -145,6 +145,8 @@ def test_verdicts_are_on_the_disk_at_once_and_resumed(start: Start) -> None:
     first = saved[keys[0]]
     assert (first.student, first.teacher, first.method, first.picture) == ("small", "tutor", "gradcam", 0)
     assert first.at.endswith("Z")
+    app.run()
+    assert header(app)["rows"][0]["verdict"] == "broken"  # also for who left the page and comes back
     again = finished(opened(start, review="first look"))
     assert [row["verdict"] for row in again["rows"][:2]] == ["broken", ""]
     assert again["rows"][1]["note"] == "only a note"
