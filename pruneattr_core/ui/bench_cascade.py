@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.sanity import VARIANTS, cascade, units
 from pruneattr_core.benchmarks.similarity import MEASURES
 from pruneattr_core.models import model_card
+from pruneattr_core.render import scale_map, scale_of
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.worker import Job
@@ -30,17 +32,27 @@ class Ladder:
         maps: (steps, H, W) float32; nan where the network's answer was not finite.
         likeness: (measures, steps) with the original's map; nan where undefined.
         probability: (steps,) softmax probability of the explained class.
+        signed: whether the maps have a sign.
     """
 
     steps: tuple[str, ...]
     maps: NDArray[np.float32]
     likeness: NDArray[np.float64]
     probability: NDArray[np.float64]
+    signed: bool
 
     @property
     def nbytes(self) -> int:
-        """Size on a shelf."""
-        return self.maps.nbytes + self.likeness.nbytes + self.probability.nbytes
+        """Size on a shelf, with the codes."""
+        return self.maps.nbytes + self.maps.size + self.likeness.nbytes + self.probability.nbytes
+
+    @cached_property
+    def coded(self) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+        """Colour codes (steps, H, W), every map on its own scale, and what is to be said about each scale."""
+        values = np.nan_to_num(self.maps)
+        scales = [scale_of(one, self.signed) for one in values]
+        codes = [scale_map(one, scale=scale) for one, scale in zip(values, scales, strict=True)]
+        return np.stack(codes), tuple(scale.note or "" for scale in scales)
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,11 @@ def ladder(engine: Engine, climb: Climb, picture: Picture, show: Callable[[Job, 
             steps.append(name)
         likeness = [[_alike(measure, maps[0], one) for one in maps] for measure in LIKENESS]
         return Ladder(
-            tuple(steps), np.stack(maps).astype(np.float32), np.array(likeness), np.array(probability)
+            tuple(steps),
+            np.stack(maps).astype(np.float32),
+            np.array(likeness),
+            np.array(probability),
+            METHODS[climb.method].signed,
         )
 
     found: Ladder = engine.worker.run(climb, work, show)

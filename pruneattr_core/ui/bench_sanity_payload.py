@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
-from pruneattr_core.render import colour_table, scale_map, scale_of
+from pruneattr_core.render import colour_table
 from pruneattr_core.render.series import series
 from pruneattr_core.ui.bench_cascade import LIKENESS, Ladder
 from pruneattr_core.ui.stage import Blocks, numbers
@@ -96,15 +96,13 @@ def _head(card: Card, place: int, blocks: Blocks) -> dict[str, Any]:
     }  # fmt: skip
     if card.result is not None:
         found = card.result
-        values = np.nan_to_num(found.maps)
-        scales = [scale_of(one, method.signed) for one in values]
-        codes = np.stack([scale_map(one, scale=scale) for one, scale in zip(values, scales, strict=True)])
+        codes, notes = found.coded
         likeness = dict(zip(LIKENESS, found.likeness, strict=True))
         head |= {
             "blocks": [blocks.add(codes)],
             "lut": colour_table("blue-orange" if method.signed else "cividis").ravel().tolist(),
             "values": {key: numbers(likeness[key]) for key in _MEASURES},
-            "notes": [scale.note or "" for scale in scales],
+            "notes": list(notes),
             "means": {key: numbers([_mean(likeness[key][1:])])[0] for key in _MEASURES},
         }
     return head

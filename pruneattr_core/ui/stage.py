@@ -42,7 +42,7 @@ class Blocks:
         """Compress an array; returns where the browser finds it."""
         name = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()[:16]
         if name not in self.places:
-            packed = zlib.compress(np.ascontiguousarray(array).tobytes(), 1)
+            packed = _packed(name, array)
             self.places[name] = {"id": name, "start": sum(map(len, self.data)), "length": len(packed)}
             self.data.append(packed)
         return self.places[name]
@@ -51,6 +51,12 @@ class Blocks:
         """The payload, with an identity over everything in it."""
         identity = hashlib.sha256(json.dumps(header).encode()).hexdigest()[:16]
         return framed({"id": identity, **header}, self.data)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _packed(name: str, _array: NDArray[Any]) -> bytes:
+    """Compressed once, as a page draws the same arrays with every release of the slider."""
+    return zlib.compress(np.ascontiguousarray(_array).tobytes(), 1)
 
 
 def numbers(values: Sequence[float] | NDArray[Any]) -> list[float | None]:
