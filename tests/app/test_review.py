@@ -17,6 +17,7 @@ from torch import nn
 from pruneattr_core.compression.family import Member
 from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
+from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
 from pruneattr_core.ui import review_board, review_choices, review_exports
 from pruneattr_core.ui.framing import header_of
@@ -260,3 +261,31 @@ def test_the_report_draws_what_was_judged(start: Start) -> None:
     assert "why" in text
     other = review_exports.report("r", Lineup(lineup.teacher, lineup.students[1:], 0, True), Scenes(24, 128))
     assert b"not open on the page" in other
+
+
+def test_tables_stand_beside_the_papers(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pruneattr_core.ui import review_tables
+
+    monkeypatch.setattr(review_tables, "RUNS", tmp_path)
+    app = opened(start, desk="tables")
+    assert "No compression run" in app.info[0].value
+    rows = [{"title": "/8 SSWA", "seeds": [0], "gradcam.cosine": 0.5, "gradcam.l2": 0.9}]
+    content = {"about": "A small study", "config": {}, "members": [], "tables": {"Table 3": rows}}
+    content |= {"published": published(), "provenance": {"torch": "2"}}
+    write_study(tmp_path / "small.json", content)
+    (tmp_path / "changed.json").write_text((tmp_path / "small.json").read_text().replace("0.5", "0.9"))
+    app.run()
+    (table,) = app.dataframe
+    assert table.value.to_dict("records") == [
+        {
+            "network": "/8 SSWA",
+            "seeds": 1,
+            "cos, ours": 0.5,
+            "cos, AP": 0.842,
+            "l2, ours": 0.9,
+            "l2, AP": 19.49,
+        }
+    ]
+    assert not app.exception
