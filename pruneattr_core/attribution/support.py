@@ -94,6 +94,18 @@ def spatial_axes(shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, in
     return None
 
 
+def layers_on_the_picture(model: nn.Module, inputs: Tensor) -> dict[str, tuple[str, ...]]:
+    """Method with an option `layer` -> names of the activation calls it can look at, in call order."""
+    size = tuple(inputs.shape[2:])
+    axes = {call.name: spatial_axes(call.shape, size) for call in calls_of(model, inputs) if call.activation}
+    maps = tuple(name for name, place in axes.items() if place == (1, 2))
+    return {
+        "prunegrad_mid": tuple(name for name, place in axes.items() if place),
+        "gradcam": maps,
+        "guided_gradcam": maps,
+    }
+
+
 def cam_layer(calls: tuple[Call, ...], size: tuple[int, ...]) -> int | None:
     """Place of the last activation with feature maps, else of the last addition with them."""
     for wanted in (lambda call: call.activation, lambda call: call.function == "add"):

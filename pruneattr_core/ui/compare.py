@@ -10,6 +10,7 @@ import streamlit as st
 from torch import Tensor
 
 from pruneattr_core.attribution import METHODS, theory_note
+from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui import compare_exports, pictures, shell
 from pruneattr_core.ui.background import Background, Task
@@ -52,10 +53,17 @@ def board() -> Board:
 
 @dataclass(frozen=True)
 class Fits:
-    """Method -> why it does not fit a network, "" where it does; and what the theory does not cover."""
+    """What a network allows.
+
+    Attributes:
+        reasons: method -> why it does not fit, "" where it does.
+        theory: what the theory does not cover.
+        layers: method with an option `layer` -> what it may be.
+    """
 
     reasons: Mapping[str, str]
     theory: str
+    layers: Mapping[str, tuple[str, ...]]
     nbytes: int = 2000
 
 
@@ -68,8 +76,8 @@ def draw(chosen: shell.Selection) -> None:
         waiting = Waiting()
         fits = _fits(chosen, waiting)
         waiting.clear()
-        look = choose(chosen, fits.reasons)
-        plan = make_plan(chosen, look, fits.reasons)
+        look = choose(chosen, fits.reasons, fits.layers)
+        plan = make_plan(chosen, look, fits.reasons, fits.layers)
         publish(FIELDS)
         if not plan.options:
             st.info("Choose a method, or one of the presets.", icon=":material/touch_app:")
@@ -89,6 +97,7 @@ def _fits(chosen: shell.Selection, show: Waiting) -> Fits:
         return Fits(
             {name: method.supports(network, inputs) or "" for name, method in METHODS.items()},
             theory_note(network, inputs) or "",
+            layers_on_the_picture(network, inputs),
         )
 
     found: Fits = engine().worker.run(("fits", chosen.card.id, chosen.answer.weights), work, show)

@@ -164,7 +164,7 @@ def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: b
 def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]:
     entry = METHODS[method]
     settings = ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else METHODS[value].title
+        f"{name} {value:g}" if isinstance(value, float) else METHODS[value].title if name == "of" else value
         for name, value in plan.options[method]
     )
     means = ""

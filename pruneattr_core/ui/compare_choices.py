@@ -33,10 +33,18 @@ from pruneattr_core.ui.state import complaint
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 _USE = "use_"
+#: Method with an option `layer` -> what it may be.
+Layers = Mapping[str, tuple[str, ...]]
 
 
-def choose(chosen: shell.Selection, reasons: Mapping[str, str]) -> Look:
-    """Draw all choices in one row; `reasons` says per method why it does not fit, or ""."""
+def choose(chosen: shell.Selection, reasons: Mapping[str, str], layers: Layers) -> Look:
+    """Draw all choices in one row.
+
+    Args:
+        chosen: model, picture and target.
+        reasons: per method why it does not fit, or "".
+        layers: method with an option `layer` -> what it may be.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for name, preset in PRESETS.items():
             active = st.session_state["methods"] == preset.methods
@@ -48,7 +56,7 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str]) -> Look:
                 on_click=lambda methods=preset.methods: st.session_state.update(methods=methods),
             )
         with st.popover(f"Methods ({len(st.session_state['methods'])})", icon=":material/checklist:"):
-            _choose_methods(reasons)
+            _choose_methods(reasons, layers)
         with st.popover("More pictures", icon=":material/photo_library:"):
             _choose_pictures(chosen)
         with st.popover("How maps are drawn", icon=":material/palette:"):
@@ -62,7 +70,7 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str]) -> Look:
     return look
 
 
-def _choose_methods(reasons: Mapping[str, str]) -> None:
+def _choose_methods(reasons: Mapping[str, str], layers: Layers) -> None:
     def changed() -> None:
         used = tuple(name for name in METHODS if st.session_state.get(_USE + name))
         st.session_state["methods"] = used
@@ -93,11 +101,25 @@ def _choose_methods(reasons: Mapping[str, str]) -> None:
         help="The fraction of neurons removed.",
         **_KEEP,
     )
+    known = list(dict.fromkeys(name for names in layers.values() for name in names))
+    if st.session_state["layer"] and st.session_state["layer"] not in known:
+        st.warning(complaint("the layer", st.session_state["layer"]))
+        st.session_state["layer"] = ""
+    st.selectbox(
+        "Layer of PruneGrad-Mid and Grad-CAM",
+        ["", *known],
+        key="layer",
+        format_func=lambda name: name or "Chosen from the network",
+        help="An activation call. By default that of the papers: in the second-to-last residual block for "
+        "PruneGrad-Mid, the last feature maps for Grad-CAM.",
+        **_KEEP,
+    )
     st.selectbox(
         "SmoothGrad smooths",
         list(SMOOTHED),
         key="smooth",
         format_func=lambda name: METHODS[name].title,
+        help="Ten times as many passes as the method alone; a long one waits for a second click.",
         **_KEEP,
     )
 
@@ -157,7 +179,7 @@ def _choose_numbers() -> None:
     st.selectbox("Removed pixels become", list(FILLS), key="fill", format_func=FILLS.__getitem__, **_KEEP)
 
 
-def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str]) -> Plan:
+def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], layers: Layers) -> Plan:
     """The plan of what the sidebar and the page's settings ask for."""
     shown: list[Picture] = [chosen.picture]
     source = chosen.picture.source
@@ -176,7 +198,7 @@ def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str]) -
         pictures=tuple(shown),
         masks=tuple(mask_seen(chosen.card, _mask(picture)) for picture in shown),
         target=chosen.target,
-        options={name: _options(name) for name in METHODS if name in wanted},
+        options={name: _options(name, layers) for name in METHODS if name in wanted},
         blocked={name: reasons[name] for name in wanted if reasons[name]},
         look=look,
         reference=st.session_state["reference"],
@@ -205,7 +227,11 @@ def _mask(picture: Picture) -> NDArray[np.bool_] | None:
     return pictures.dataset(picture.source)[int(picture.place)].mask
 
 
-def _options(method: str) -> tuple[tuple[str, Any], ...]:
+def _options(method: str, layers: Layers) -> tuple[tuple[str, Any], ...]:
     if method == "noise_tunnel":
         return (("of", st.session_state["smooth"]),)
-    return (("sparsity", float(st.session_state["prune"])),) if "sparsity" in METHODS[method].options else ()
+    layer = st.session_state["layer"]
+    chosen: tuple[tuple[str, Any], ...] = (("layer", layer),) if layer in layers.get(method, ()) else ()
+    if "sparsity" in METHODS[method].options:
+        chosen = (("sparsity", float(st.session_state["prune"])), *chosen)
+    return chosen

@@ -24,8 +24,10 @@ FAMILIES = {
 }
 #: Families in the left column of the list.
 LEFT = ("ours", "control", "perturbation")
-#: Methods that the noise tunnel may smooth here; cheap ones, as it runs them ten times.
-SMOOTHED = ("saliency", "prunegrad", "input_x_gradient", "guided_backprop")
+#: Methods that the noise tunnel may smooth: all that ask the network. It runs them ten times.
+SMOOTHED = tuple(
+    name for name, method in METHODS.items() if name != "noise_tunnel" and method.family != "control"
+)
 #: Pictures beside the sidebar's.
 MORE = 5
 #: Sparsity of the methods that prune, before anybody chooses.
@@ -95,6 +97,7 @@ FIELDS = (
     Field("methods", FIRST, parse_methods, "the methods", _joined),
     Field("more", (), parse_more, "more pictures", _joined),
     Field("prune", SPARSITY, number(0, 0.999), "the sparsity", lambda value: f"{value:.6g}"),
+    Field("layer", "", lambda text: text[:200], "the layer"),
     Field("smooth", "saliency", one_of(SMOOTHED), "the smoothed method"),
     Field("reference", "prunegrad", one_of(METHODS), "the reference"),
     Field("order", "table", one_of(ORDERS), "the order"),

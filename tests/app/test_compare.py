@@ -129,6 +129,21 @@ def test_every_preset_fills_the_grid(start: Start, preset: str, monkeypatch: pyt
             assert cell["words"]
 
 
+def test_any_layer_can_be_looked_at(start: Start) -> None:
+    methods = "prunegrad_mid,gradcam,saliency"
+    chosen = finished(opened(start, methods=methods, layer="features.1"))
+    assert [method["badge"] for method in chosen["methods"]] == [
+        "sparsity 0.9, features.1",
+        "",
+        "features.1",
+    ]
+    usual = finished(opened(start, methods=methods))
+    blocks = [[cell["block"]["id"] for cell in found["cells"]] for found in (chosen, usual)]
+    assert [a == b for a, b in zip(*blocks, strict=True)] == [False, True, False]
+    app = opened(start, methods=methods, layer="nowhere")
+    assert ["“nowhere”" in warning.value for warning in app.warning] == [True]
+
+
 def test_a_link_restores_the_grid(start: Start) -> None:
     app = opened(
         start,
