@@ -15,9 +15,9 @@ const PAINTER = {
     for (let i = 0; i < out.length; i++) out[i] = card.table[card.codes[start + i]];
   },
   sentence({header, at}) {
-    const chance_ = header.chance[at] === null ? '' : ` Probability of ${header.target}: ${chance(header.chance[at])}, at first ${chance(header.chance[0])}.`;
-    return at === 0 ? `The network as it was trained.${chance_}`
-      : `${at} of ${header.points.length - 1} steps randomised, down to ${header.names[at]}.${chance_}`;
+    const now = header.chance[at] === null ? '' : ` Probability of ${header.target}: ${chance(header.chance[at])}`;
+    if (at === 0) return `The network as it was trained.${now && `${now}.`}`;
+    return `${at} of ${header.points.length - 1} steps randomised, down to ${header.names[at]}.${now && `${now}, at first ${chance(header.chance[0])}.`}`;
   },
   answer(header, card, k) { return {text: card.notes[k], broken: false}; },
   total(state, card) {

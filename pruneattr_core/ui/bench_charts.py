@@ -37,7 +37,8 @@ CHANCE = {"roc_auc": 0.5, "grid_share": 0.25}
 
 def short(measure: str) -> str:
     """The measure's name without its formula."""
-    return MEASURES.get(measure, measure).split(":")[0]
+    name = MEASURES.get(measure, measure).split(":")[0]
+    return name[:1].upper() + name[1:]
 
 
 def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
@@ -156,7 +157,10 @@ def bars(runs: Mapping[str, Run], measure: str, methods: Sequence[str]) -> go.Fi
             hovertemplate="%{y}: %{x:.4f}, n = %{customdata[3]}<extra></extra>",
         )  # fmt: skip
     if measure in CHANCE:
-        figure.add_vline(x=CHANCE[measure], line={"color": QUIET, "dash": "dash", "width": 2})
+        figure.add_vline(
+            x=CHANCE[measure], line={"color": QUIET, "dash": "dash", "width": 2},
+            annotation={"text": "chance", "font": {"color": QUIET, "size": _FONT}}, annotation_position="top",
+        )  # fmt: skip
     figure.update_xaxes(title_text=MEASURES.get(measure, measure), rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return _framed(

@@ -124,9 +124,9 @@ def _stage(chosen: Selection, names: list[str]) -> None:
             cards.append(Card(name, "failed", failed[climb]))
         else:
             cards.append(Card(name, "computing", "computing …" if climb == missing[0] else "waiting"))
+    waiting = Waiting()
     _mounted(chosen, cards, found)
     if missing:
-        waiting = Waiting()
         try:
             ladder(engine(), missing[0], chosen.picture, waiting)
         except Cancelled:

@@ -23,7 +23,11 @@ _SHORT = {"lerf": "LeRF", "roar": "ROAR"}
 def numbers(run: Run, order: list[str]) -> None:
     """One row per method that is drawn; a click on a column's head sorts."""
     rows = [row for row in summary(run) if row["method"] in order]
-    columns = {key: st.column_config.NumberColumn(key, format="%.4f") for key in rows[0] if key != "method"}
+    columns = {
+        key: st.column_config.NumberColumn(key.replace("_", " "), format="%.4f")
+        for key in rows[0]
+        if key != "method"
+    }
     st.dataframe(
         rows, hide_index=True, width="stretch", height=min(560, 38 + 35 * len(rows)),
         column_config={"method": st.column_config.TextColumn("method", width="medium"), **columns},

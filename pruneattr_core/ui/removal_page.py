@@ -151,9 +151,10 @@ def _stage(chosen: Selection, names: list[str]) -> None:
         else:
             cards[name] = Card(title, "computing", "waiting" if missing else "computing …")
             missing.append(one)
+    waiting = Waiting()
     _mounted(chosen, tuple(asked.values()), cards)
     if missing:
-        _compute(missing[0], chosen, failed)
+        _compute(missing[0], chosen, failed, waiting)
         st.rerun()
     st.session_state[_SAID] = []
     if any(one in failed for one in asked.values()):
@@ -161,15 +162,13 @@ def _stage(chosen: Selection, names: list[str]) -> None:
     table(chosen, asked, cards)
 
 
-def _compute(asked: Asked, chosen: Selection, failed: dict[Asked, str]) -> None:
-    waiting = Waiting()
+def _compute(asked: Asked, chosen: Selection, failed: dict[Asked, str], waiting: Waiting) -> None:
     try:
         removal(engine(), asked, chosen.picture, waiting)
     except Cancelled:
         pass
     except PruneAttrError as error:
         failed[asked] = str(error)
-    waiting.clear()
 
 
 def _mounted(chosen: Selection, asked: tuple[Asked, ...], cards: dict[str, Card]) -> None:
