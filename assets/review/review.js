@@ -2,14 +2,14 @@
 
 const DESKS = new WeakMap();
 
-export default function ({data, parentElement: root, setStateValue, setTriggerValue}) {
+export default function ({data, parentElement: root, setStateValue}) {
   let state = DESKS.get(root);
   if (!state) {
     state = {root, mode: 'side', wipe: .5, under: .35, flip: false, given: new Map(), turn: 0, at: 0, views: []};
     DESKS.set(root, state);
     wireDesk(state);
   }
-  state.send = setStateValue; state.trigger = setTriggerValue;
+  state.send = setStateValue;
   const payload = openPayload(data);
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;

@@ -70,7 +70,8 @@ function goTo(state, r) {
 
 function turn(state, step) {
   state.turned = true;
-  state.trigger('turn', {step, page: state.header.page});
+  // A state and no trigger: a run that is superseded before it reads a trigger would lose the page's turn.
+  state.send('turn', {step, page: state.header.page, id: performance.timeOrigin + performance.now()});
 }
 
 function onDeskKey(state, event) {

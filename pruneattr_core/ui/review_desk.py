@@ -136,9 +136,11 @@ def _frame(
     if int(told.level) != level and options.method == "prunegrad":
         st.session_state["desk_level"] = int(told.level)
     turn: Any = getattr(told, "turn", None)
-    if isinstance(turn, Mapping) and turn.get("page") == page:
-        _turn(int(turn.get("step", 0)), pages)
-        st.rerun()
+    if isinstance(turn, Mapping) and turn.get("id") != st.session_state.get("_desk_turn"):
+        st.session_state["_desk_turn"] = turn.get("id")
+        if turn.get("page") == page:
+            _turn(int(turn.get("step", 0)), pages)
+            st.rerun()
     publish(FIELDS)
     summary.markdown(standing(verdicts, sheet, len(places)))
     _pager(page, pages, len(places))

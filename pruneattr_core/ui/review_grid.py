@@ -37,13 +37,13 @@ def show_grid(payload: bytes, key: str, level: int) -> Any:
         level: before the slider was moved.
 
     Returns:
-        An object with `given` (row key -> {verdict, note, n}), `level`, and `turn` ({step, page}) when the
-        reader turned the page.
+        An object with `given` (row key -> {verdict, note, n}), `level`, and `turn` ({step, page, id}), the
+        last turn of the page or None.
     """
     return _mount(
         data=payload,
         key=key,
-        default={"given": {}, "level": level},
+        default={"given": {}, "level": level, "turn": None},
         on_given_change=lambda: None,
         on_level_change=lambda: None,
         on_turn_change=lambda: None,

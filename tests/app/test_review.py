@@ -211,6 +211,17 @@ def test_open_pictures_alone_and_pages(start: Start) -> None:
     assert [int(row["title"].split()[0]) for row in found["rows"]] == list(range(6, 12))
 
 
+def test_a_turn_of_the_page_is_done_once(start: Start) -> None:
+    app = opened(start)
+    finished(app)
+    app.session_state["desk_grid"] = {"given": {}, "level": 0, "turn": {"step": 1, "page": 1, "id": 12.5}}
+    app.run()
+    assert app.session_state["desk_page"] == 2
+    app.session_state["desk_page"] = 1
+    app.run()
+    assert app.session_state["desk_page"] == 1  # the same turn is not done again
+
+
 def test_a_link_that_asks_for_nonsense_is_told(start: Start) -> None:
     app = opened(start, desk_method="magic", desk_count="7", review="../x", students="nobody")
     assert len(app.warning) == 3
