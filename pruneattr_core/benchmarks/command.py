@@ -10,7 +10,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
-from pruneattr_core.benchmarks.protocols.retraining import ALL, SETTINGS
+from pruneattr_core.benchmarks.protocols.retraining import ALL, ROAR, SETTINGS
 
 
 def command_of(plan: Plan) -> str:
@@ -50,9 +50,10 @@ def _roar(plan: Plan) -> list[str]:
     """The setting, and the numbers that are not its own."""
     setting = plan.protocol["setting"]
     words = ["--setting", setting]
-    for name, default in (SETTINGS[setting] | {"measure": "roar", "collapse": "signed_max"}).items():
-        value = plan.protocol[name]
+    texts = {name: ROAR.choices[name] for name in ("measure", "collapse", "order_by")}
+    for name, default in (SETTINGS[setting] | texts).items():
+        value = plan.protocol.get(name, default)
         if value != default and value != ALL:
             listed = value if isinstance(value, list) else [value]
-            words += ["--n" if name == "train" else f"--{name}", *map(str, listed)]
+            words += ["--n" if name == "train" else f"--{name.replace('_', '-')}", *map(str, listed)]
     return words

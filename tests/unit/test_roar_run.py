@@ -87,6 +87,18 @@ def test_the_header_says_how_it_is_reduced_and_the_area_is_the_papers(small, tmp
         assert row["roar AUC"] == pytest.approx(accuracy_area(curve[0], curve[1:], (0.5, 0.9)))
 
 
+def test_pixels_may_go_by_magnitude(small, monkeypatch):
+    signs = torch.linspace(-1, 1, 1024).view(1, 32, 32)
+    monkeypatch.setattr(retraining, "attributed", lambda model, x, *rest: signs.expand(len(x), -1, -1))
+    seen = []
+    monkeypatch.setattr(retraining, "without_pixels", lambda x, maps, *rest: seen.append(maps) or x)
+    monkeypatch.setattr(retraining, "accuracies", lambda *given, together: torch.zeros(len(given[1])))
+    for order_by, expected in (("value", signs), ("magnitude", signs.abs())):
+        plan = plan_run("roar", small, ["random"], n=1, choices=TINY | {"order_by": order_by}, chunk=9)
+        executor.compute_cell(small, plan, 0)
+        assert torch.equal(seen.pop()[:1], expected)
+
+
 def test_the_papers_setting_is_called_so():
     settled = retraining.ROAR.protocol({}, 0)
     assert settled["setting"] == "paper"

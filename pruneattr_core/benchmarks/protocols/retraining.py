@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, RELEASED_COLLAPSE, Benchmark, Cell, Choices
+from pruneattr_core.benchmarks.protocols.removal import ORDERED_BY
 from pruneattr_core.benchmarks.roar import (
     FRACTIONS,
     Recipe,
@@ -184,6 +185,8 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
         attributed(opened.model, inputs, target, plan.methods[method], how, batch)
         for inputs, _, target in _splits(opened, plan)
     ]
+    if plan.protocol["order_by"] == "magnitude":
+        maps = [one.abs() for one in maps]
     values = np.empty((len(plan.measures), len(plan.x), len(seeds)))
     values[:, 0] = _base(opened, plan, seeds).numpy()
     for place, measure in enumerate(plan.measures):
@@ -206,18 +209,20 @@ ROAR = Benchmark(
         "setting": "paper",
         "measure": "roar",
         "collapse": RELEASED_COLLAPSE,
+        "order_by": "value",
         **dict.fromkeys(SETTINGS["paper"]),
     },
     allowed={
         "setting": tuple(SETTINGS),
         "measure": tuple(_MEASURES),
         "collapse": ("signed_max", "abs_sum", "sum"),
+        "order_by": ORDERED_BY,
     },
     fixed={
         "target": PREDICTED,
         "fill": "channel mean",
         "amount": "floor(fraction * pixels), all channels of a pixel; equal ones row by row",
-        "order": "roar: descending value goes; kar: ascending",
+        "order": "roar: the highest go; kar: the lowest",
         "network": "fresh weights, the architecture of the network that is explained",
     },
     settle=_settle,
