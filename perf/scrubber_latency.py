@@ -1,10 +1,10 @@
-"""How fast the scrubber is in Chromium, on the real app, measured from outside.
+"""How fast the pages with a scrubber are in Chromium, on the real app, measured from outside.
 
 Prints: time from opening the page to the first map (server just started, and server in use), and from an
 input event of the slider to the first animation frame in which the map's pixels have changed, for a mouse
 drag and for the keyboard; with the number of websocket frames and requests the page sent meanwhile.
 
-    PYTHONPATH=. python perf/scrubber_latency.py [--address "/?model=..."]
+    PYTHONPATH=. python perf/scrubber_latency.py [--page explorer|removal|sanity] [--address "/?model=..."]
 """
 
 from __future__ import annotations
@@ -17,17 +17,42 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+@dataclass(frozen=True)
+class View:
+    """What is measured on a page.
+
+    Attributes:
+        address: path of the page.
+        slider: beginning of its accessible name.
+        canvas: selector of the picture that is watched.
+        whole: selector of what appears when everything is computed.
+    """
+
+    address: str
+    slider: str
+    canvas: str
+    whole: str
+
+
+VIEWS = {
+    "explorer": View("/", "Sparsity", "[data-panel=map]", "[data-testid=stMetric]"),
+    "removal": View("/removal", "Fraction of pixels", ".card canvas", ".stage[data-complete=true]"),
+    "sanity": View("/sanity", "Randomised", ".card canvas", ".stage[data-complete=true]"),
+}
+
 # Installed on the slider: looks at the map in every frame. A change counts from the oldest input event since
 # the frame before, or, when no event came since, from the last one. Events that stay on their level change
 # nothing and do not count.
-PROBE = """slider => {
-  const canvas = slider.getRootNode().querySelector('[data-panel=map]'), context = canvas.getContext('2d');
+PROBE = """(slider, watched) => {
+  const canvas = slider.getRootNode().querySelector(watched), context = canvas.getContext('2d');
   const sum = () => {
     let s = 0;
     const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
@@ -92,8 +117,8 @@ class Traffic:
         self.frames += 1
 
 
-def measure(page: Page, gesture: str, traffic: Traffic) -> tuple[list[float], int, int]:
-    slider = page.get_by_role("slider", name="Sparsity")
+def measure(page: Page, view: View, gesture: str, traffic: Traffic) -> tuple[list[float], int, int]:
+    slider = page.get_by_role("slider", name=view.slider)
     slider.scroll_into_view_if_needed()
     slider.press("Home")
     page.wait_for_timeout(2500)  # let the release before be answered
@@ -121,8 +146,11 @@ def measure(page: Page, gesture: str, traffic: Traffic) -> tuple[list[float], in
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--address", default="/", help="path and query of the view to measure")
+    parser.add_argument("--page", choices=VIEWS, default="explorer")
+    parser.add_argument("--address", help="path and query of the view to measure, the page's own by default")
     arguments = parser.parse_args()
+    view = VIEWS[arguments.page]
+    address = arguments.address or view.address
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise SystemExit("this measurement needs Chromium on the PATH (Debian: apt install chromium)")
@@ -132,24 +160,24 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
             )
-            cold = first_map(
-                browser.new_page(viewport={"width": 1400, "height": 900}), url + arguments.address
-            )
+            cold = first_map(browser.new_page(viewport={"width": 1400, "height": 900}), url + address)
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             traffic = Traffic(page)
-            warm = first_map(page, url + arguments.address)
+            start = time.perf_counter()
+            warm = first_map(page, url + address)
             # The stored first screen gives way to the computed one, which has the numbers below it.
-            page.get_by_test_id("stMetric").first.wait_for(timeout=300_000)
+            page.locator(view.whole).first.wait_for(timeout=300_000)
+            print(f"everything computed after       {time.perf_counter() - start:6.2f} s")
             page.wait_for_timeout(1500)
             levels = page.locator(".track .dot").count()
-            page.get_by_role("slider", name="Sparsity").evaluate(PROBE)
+            page.get_by_role("slider", name=view.slider).evaluate(PROBE, view.canvas)
             print(f"first map, server just started  {cold:6.2f} s")
             print(f"first map, server in use        {warm:6.2f} s")
             print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels")
             columns = f"{'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}"
             print(f"{'gesture':12} {'events':>7} {columns}")
             for gesture in ("mouse drag", "keyboard"):
-                found, frames, requests = measure(page, gesture, traffic)
+                found, frames, requests = measure(page, view, gesture, traffic)
                 ordered = sorted(found) or [float("nan")]
                 p90 = ordered[int(0.9 * (len(ordered) - 1))]
                 row = f"{len(found):7} {statistics.median(ordered):7.1f} {p90:7.1f} {ordered[-1]:7.1f}"

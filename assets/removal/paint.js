@@ -35,7 +35,7 @@ const PAINTER = {
   },
   total({header, measure, range, end}, card) {
     const area = card.areas[range][measure.key];
-    return `AUC ${area.toFixed(end < 1 ? 4 : 3)} over ${percent(end)}`;
+    return area === null ? 'AUC undefined' : `AUC ${area.toFixed(end < 1 ? 4 : 3)} over ${percent(end)}`;
   },
 };
 

@@ -115,7 +115,7 @@ def _head(card: Card, place: int, blocks: Blocks) -> dict[str, Any]:
             "values": {"change": numbers(found.change), "probability": numbers(found.probability)},
             "answers": found.answer.tolist(),
             "areas": {
-                str(one["key"]): dict(zip(_TITLES, found.areas(float(str(one["end"]))), strict=True))
+                str(one["key"]): dict(zip(_TITLES, numbers(found.areas(float(str(one["end"])))), strict=True))
                 for one in RANGES
             },
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import zlib
@@ -20,6 +21,7 @@ from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, re
 from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
 from pruneattr_core.ui.framing import framed, header_of
+from pruneattr_core.ui.removal_payload import Card, payload_of
 from pruneattr_core.ui.removal_tasks import FRACTIONS, Asked, Removal, gone, removed
 from pruneattr_core.ui.worker import Job
 from tests.app.conftest import small_network
@@ -93,6 +95,18 @@ def test_magnitudes_put_negative_values_last(inputs: torch.Tensor) -> None:
     assert abs(values).flat[magnitude.rank.argmin()] == abs(values).min()
 
 
+def test_a_class_without_any_probability_is_undefined_not_an_error(inputs: torch.Tensor) -> None:
+    found = dataclasses.replace(compute(inputs), original=0.0)
+    payload = payload_of(
+        [Card("a", "ready", result=found)], CARD.denormalise(inputs)[0], CARD.classes, 0, 0, "lerf", "mean",
+        True, {"token": 0, "at": 0, "measure": "change", "range": "all"},
+    )  # fmt: skip
+    (card,) = header_of(payload)["cards"]
+    assert set(card["values"]["change"]) == {None}
+    assert card["areas"]["all"]["change"] is None
+    assert card["areas"]["all"]["probability"] is not None
+
+
 def test_a_frame_is_read_back() -> None:
     payload = framed({"a": [1, None]}, [b"x", b"yz"])
     assert header_of(payload) == {"a": [1, None]}
@@ -154,7 +168,6 @@ def test_letting_go_reaches_the_address_and_sends_nothing_again(start: Start) ->
 def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
     app = opened(start, gone_fill="blur")
     from pruneattr_core.ui.cache import engine
-    from pruneattr_core.ui.removal_payload import Card
     from pruneattr_core.ui.removal_table import curves_csv
 
     kept = {key: value for key, value in engine().worker.results.items.items() if isinstance(key, Asked)}
