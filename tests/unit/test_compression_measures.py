@@ -245,6 +245,16 @@ def test_students_open_like_every_model():
     assert {one.id for one in family.members()} == set(ids)
 
 
+def test_the_shipped_run_is_of_the_shipped_students():
+    run = table.read_study(table.RUNS / "scenes.json")
+    measured = {one["id"]: (one["sha256"], one["measured"]) for one in run["members"]}
+    cards = [read_card(file) for file in family.STUDENTS.glob("*.json")]
+    shipped = {card["id"]: (card["sha256"], card.get("measured")) for card in cards}
+    assert {name: shipped.get(name) for name in measured} == measured
+    assert table.tables(run["members"]) == run["tables"]
+    assert len(measured) >= 21
+
+
 def test_damaged_cards_of_students(tmp_path, monkeypatch):
     monkeypatch.setattr(students, "ASSETS", tmp_path / "weights")
     (tmp_path / "weights").mkdir()
