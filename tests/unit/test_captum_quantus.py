@@ -73,9 +73,10 @@ def test_explain_func_takes_and_gives_arrays() -> None:
 def test_quantus_runs_a_metric_on_ours() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Quantus and what it imports warn about their own dependencies
-        # ImportError: OpenCV, which Quantus imports, without libGL on the system.
-        reason = "Quantus does not import here: pip install -r requirements-dev.txt, apt install libgl1"
-        quantus = pytest.importorskip("quantus", reason=reason, exc_type=ImportError)
+        try:
+            import quantus
+        except ImportError as error:  # OpenCV, which Quantus imports, wants libGL on the system
+            pytest.skip(f"pip install -r requirements-dev.txt, apt install libgl1: {error}")
         net, x = networks.network("residual", torch.float32), networks.inputs(2, dtype=torch.float32)
         metric = quantus.MaxSensitivity(nr_samples=2, disable_warnings=True, display_progressbar=False)
         scores = metric(
