@@ -64,23 +64,24 @@ def beside(name: str, ours: Sequence[Row], published: Mapping[str, Any]) -> list
         for column, value in one.items():
             if column in ("title", "seeds") or column.endswith(".sd"):
                 continue
-            factor = _factor(column)
-            row[f"{label(column)}, ours"] = factor * value
+            factor, title = _factor(column), label(column, name == "Table 8")
+            row[f"{title}, ours"] = factor * value
             if f"{column}.sd" in one:
-                row[f"{label(column)} ±"] = factor * one[f"{column}.sd"]
+                row[f"{title} ±"] = factor * one[f"{column}.sd"]
             other = _published_value(name, column, theirs, chapter)
             if other is not None:
-                row[f"{label(column)}, AP"] = other
+                row[f"{title}, AP"] = other
         rows.append(row)
     return rows
 
 
-def label(column: str) -> str:
-    """A column's name for people."""
+def label(column: str, method_named: bool = False) -> str:
+    """A column's name for people; Grad-CAM is named where other methods stand beside it."""
     method, _, measure = column.partition(".")
     words = {"roc_auc": "AUC", "point_accuracy": "point", "cosine": "cos", "l2": "l2"}
     if measure:
-        return words[measure] if method == "gradcam" else f"{_METHODS.get(method, method)} {words[measure]}"
+        plain = method == "gradcam" and not method_named
+        return words[measure] if plain else f"{_METHODS.get(method, 'PruneGrad')} {words[measure]}"
     return {
         "parameters": "M parameters",
         "parameters_not_0": "M not zero",
