@@ -110,6 +110,20 @@ def paired_table(orders: Mapping[str, Run], pairs: Sequence[tuple[str, str, str,
     return lines
 
 
+def retraining_table(runs: Mapping[str, Run]) -> list[str]:
+    """Test accuracy of every repeat at every fraction, of all retraining runs; empty without any."""
+    lines = []
+    for name, run in runs.items():
+        if run.plan.benchmark == "roar":
+            heads = [f"{float(x):.0%} removed" for x in run.plan.x]
+            lines += ["", f"| {name} | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+            for label in run.plan.labels:
+                for measure in run.plan.measures:
+                    cells = [", ".join(f"{one:.3f}" for one in point) for point in run.of(label, measure)]
+                    lines.append(f"| {label}, {measure} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def _areas(orders: Mapping[str, Run], method: str, order: str) -> NDArray[Any] | None:
     run = orders.get(order)
     return None if run is None or method not in run.plan.labels else areas(run, method, "lerf")

@@ -7,7 +7,13 @@ import json
 from pathlib import Path
 
 from pruneattr_core.benchmarks.command import command_of
-from pruneattr_core.benchmarks.evidence import listing, order_table, paired_table, same_pictures
+from pruneattr_core.benchmarks.evidence import (
+    listing,
+    order_table,
+    paired_table,
+    retraining_table,
+    same_pictures,
+)
 from pruneattr_core.benchmarks.run import HEADER, Run, read_run
 from pruneattr_core.errors import InputError
 from pruneattr_core.store import write_atomically
@@ -65,6 +71,8 @@ def text_of(folder: Path) -> str:
         published = json.loads(_PUBLISHED.read_text("utf-8"))["lerf_auc"]["data"]["CIFAR10"]
         lines += ["", "## LeRF area by order of the pixels", "", *order_table(orders, published)]
         lines += ["", "## Paired over the pictures", "", *paired_table(orders, _PAIRS)]
+    learnt = retraining_table(runs)
+    lines += ["", "## Test accuracy after retraining, one number per network", *learnt] if learnt else []
     lines += ["", "## Their commands", ""]
     lines += [f"- {name}: `{command_of(run.plan)}`" for name, run in runs.items()]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pruneattr_core.benchmarks.command import command_of
-from pruneattr_core.benchmarks.evidence import order_table, paired_table, same_pictures
+from pruneattr_core.benchmarks.evidence import order_table, paired_table, retraining_table, same_pictures
 from pruneattr_core.benchmarks.executor import plan_run
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.retraining import ROAR
@@ -75,6 +75,15 @@ def test_areas_and_differences_are_those_of_a_loop():
     assert f"| A | {first.mean():.4f} [" in table[2]
     assert table[2].endswith("| 0.500 |")
     assert table[3].endswith("|  |")
+
+
+def test_every_network_that_was_trained_has_its_number():
+    run = a_run("value", 0)
+    run = dataclasses.replace(run, plan=dataclasses.replace(run.plan, benchmark="roar", x=(0.0, 0.9)))
+    assert retraining_table({"pixels": a_run("value", 0)}) == []
+    row = retraining_table({"one": run})[3]
+    assert row.startswith("| A, lerf | " + ", ".join(f"{one:.3f}" for one in run.values[0, 0, 0]))
+    assert retraining_table({"one": run})[1] == "| one | 0% removed | 90% removed |"
 
 
 def test_the_command_writes_between_its_marks_only(tmp_path, capsys):
