@@ -181,7 +181,9 @@ def read_view(name: str, data: bytes) -> dict[str, str] | None:
         if saved is None:
             return None
     view = saved.get("view") if isinstance(saved, dict) and saved.get("format") == FORMAT else None
-    if not isinstance(view, dict) or not all(isinstance(v, str) and len(v) <= _LONGEST for v in view.values()):
+    if not isinstance(view, dict) or not all(
+        isinstance(text, str) and len(text) <= _LONGEST for text in view.values()
+    ):
         raise InputError(
             "This file does not hold a view saved by PruneAttr. Use the JSON or PNG downloaded here."
         )
