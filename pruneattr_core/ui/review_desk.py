@@ -32,7 +32,7 @@ from pruneattr_core.ui.review_state import FIELDS, ROWS
 from pruneattr_core.ui.state import publish
 
 #: Seconds between two looks at running work, and how long the first look waits for maps.
-LOOK, FIRST_LOOK = 0.4, 0.6
+LOOK, FIRST_LOOK = 0.6, 0.6
 SCALE_NOTE = (
     "Every map is divided by its l2 norm, as AP does before comparing; then one colour scale for the row."
 )

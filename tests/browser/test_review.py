@@ -119,7 +119,7 @@ def test_order_by_deformation_filters_and_report(
     page: Page, app_url: str, settled: Settled, review: str
 ) -> None:
     desk = opened(page, app_url, settled, f"desk_count=24&desk_order=cosine&review={review}")
-    expect(page.get_by_text("are right in both networks")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("are right in both networks")).to_be_visible(timeout=150_000)
     desk.wait_for()
     desk.locator(".row").first.focus()
     page.keyboard.press("3")
@@ -136,8 +136,8 @@ def test_order_by_deformation_filters_and_report(
 
 def test_paths_and_tables_open(page: Page, app_url: str, settled: Settled) -> None:
     page.goto(f"{app_url}/review?desk=paths")
-    expect(page.get_by_text("Overlap of critical paths")).to_be_visible(timeout=90_000)
-    expect(page.get_by_text("Dead neurons against")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("Overlap of critical paths")).to_be_visible(timeout=150_000)
+    expect(page.get_by_text("Dead neurons against")).to_be_visible(timeout=150_000)
     page.goto(f"{app_url}/review?desk=tables")
     expect(
         page.get_by_text("in the form of AP's").or_(page.get_by_text("No compression run")).first
