@@ -15,7 +15,7 @@ GREY = """([canvas, grey]) => { const data = canvas.getContext('2d').getImageDat
 
 @pytest.fixture
 def stage(page: Page, app_url: str) -> Page:
-    page.goto(f"{app_url}/removal")
+    page.goto(f"{app_url}/removal?gone_methods=saliency")  # few cards: quick on a busy machine
     expect(page.locator(".stage")).to_have_attribute("data-complete", "true", timeout=180_000)
     return page
 
