@@ -76,7 +76,7 @@ def papers(run: Run, other: Run | None) -> None:
         column_config={
             "method": st.column_config.TextColumn("paper's name"),
             "here": st.column_config.TextColumn("method here"),
-            **{f"{_SHORT[m]} reproduced": column(f"{_SHORT[m]}, reproduced", format="%.4f") for m in runs},
+            **{f"{_SHORT[m]} reproduced": column(_reproduced(m, one), format="%.4f") for m, one in runs.items()},
             **{f"LeRF {data}": column(f"LeRF, published, {data}", format="%.3f") for data in DATA_SETS},
             "ROAR CIFAR10": column("ROAR, published, CIFAR10", format="%.3f"),
         },
@@ -97,6 +97,11 @@ def papers(run: Run, other: Run | None) -> None:
             f"({one.plan.model['title']}, n = {one.plan.n}):\n"
             + "\n".join(f"- {text}" for text in protocol_differences(one))
         )
+
+
+def _reproduced(measure: str, run: Run) -> str:
+    reduced = " (reduced setting)" if run.plan.protocol.get("reduction") else ""
+    return f"{_SHORT[measure]}, reproduced{reduced}"
 
 
 def _areas(run: Run, measure: str) -> dict[str, float]:
