@@ -76,7 +76,10 @@ def papers(run: Run, other: Run | None) -> None:
         column_config={
             "method": st.column_config.TextColumn("paper's name"),
             "here": st.column_config.TextColumn("method here"),
-            **{f"{_SHORT[m]} reproduced": column(_reproduced(m, one), format="%.4f") for m, one in runs.items()},
+            **{
+                f"{_SHORT[measure]} reproduced": column(_reproduced(measure, one), format="%.4f")
+                for measure, one in runs.items()
+            },
             **{f"LeRF {data}": column(f"LeRF, published, {data}", format="%.3f") for data in DATA_SETS},
             "ROAR CIFAR10": column("ROAR, published, CIFAR10", format="%.3f"),
         },
