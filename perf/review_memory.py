@@ -108,7 +108,7 @@ def main() -> None:
         saved = len(load_review(NAME))
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
         shutil.rmtree(home, ignore_errors=True)
     first, last = memory[min(memory)], memory[max(memory)]
     print(f"{1 + len(chosen)} networks: {teacher}, {', '.join(chosen)}")

@@ -186,7 +186,7 @@ def main() -> None:
             browser.close()
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 if __name__ == "__main__":

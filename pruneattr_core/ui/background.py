@@ -68,14 +68,15 @@ class Background:
         atexit.register(self.close)  # a thread inside torch while the interpreter ends aborts the process
 
     def close(self, seconds: float = 10.0) -> None:
-        """Cancel everything and wait for the threads, at most so long for each."""
+        """Cancel everything and wait for the threads, at most so long for all of them."""
         with self.lock:
             tasks = list(self.tasks.values())
             for task in tasks:
                 task.cancelled.set()
+        end = time.monotonic() + seconds
         for task in tasks:
             if task.started is not None:
-                task.finished.wait(seconds)
+                task.finished.wait(max(0.0, end - time.monotonic()))
 
     def start(self, key: Hashable, work: Callable[[Task], Any], viewer: str) -> None:
         """Let `work` run for `viewer`, unless its result is there or it runs already.

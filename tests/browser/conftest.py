@@ -78,7 +78,7 @@ def app_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield url
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     text = log.read_text(encoding="utf-8", errors="replace")
     assert "Traceback" not in text, text
 
