@@ -1,5 +1,9 @@
 """Critical paths: which neurons carry this answer, and do methods agree?"""
 
+from pruneattr_core.ui.menu import in_frame
+
+in_frame()
+
 from pruneattr_core.ui.path_page import draw
 from pruneattr_core.ui.shell import require_frame
 

@@ -1,5 +1,9 @@
 """Path decoding: what the network, and each path through it, would like to see."""
 
+from pruneattr_core.ui.menu import in_frame
+
+in_frame()
+
 from pruneattr_core.ui.decoding_page import draw
 from pruneattr_core.ui.shell import require_frame
 

@@ -1,5 +1,9 @@
 """Compression review: does the small network still look at the right thing?"""
 
+from pruneattr_core.ui.menu import in_frame
+
+in_frame()
+
 from pruneattr_core.ui.review_page import draw
 from pruneattr_core.ui.shell import require_frame
 
