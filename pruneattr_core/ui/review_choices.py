@@ -12,7 +12,7 @@ from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.ui.review_judging import choose_review
 from pruneattr_core.ui.review_lineup import Lineup, first_students, of_zoo, zoo
 from pruneattr_core.ui.review_pictures import Folder, Pictures, Scenes
-from pruneattr_core.ui.review_state import COUNTS, EVERY_CLASS, KEEP, STUDENTS, TODO
+from pruneattr_core.ui.review_state import COUNTS, EVERY_CLASS, KEEP, STUDENTS, JUDGED
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Options:
         order: key of `review_triage.ORDERS`.
         shown: key of `review_triage.SHOWN`.
         wanted: class to explain, None for the teacher's strongest label of each picture.
-        todo: key of `review_state.TODO`.
+        todo: key of `review_state.JUDGED`.
     """
 
     method: str
@@ -135,7 +135,7 @@ def choose_sheet_options(lineup: Lineup, pictures: Pictures) -> Options:
             help="A class explains itself wherever the picture shows it; else each picture's label with the "
             "teacher's largest logit.",
         )  # fmt: skip
-        todo = st.selectbox("Verdict", list(TODO), key="desk_todo", format_func=TODO.__getitem__, **KEEP)
+        todo = st.selectbox("Verdict", list(JUDGED), key="desk_todo", format_func=JUDGED.__getitem__, **KEEP)
         count = st.selectbox(
             "Pictures",
             COUNTS,

@@ -14,7 +14,7 @@ from pruneattr_core.ui.state import Field, number, one_of
 VIEWS = {"desk": "Review desk", "paths": "Critical paths", "tables": "Tables"}
 SOURCES = {"zoo": "Our teacher and its students", "own": "Your own pair"}
 #: Which pictures of the chosen order are shown, by what was decided about them.
-TODO = {"any": "Judged or not", "open": "Without a verdict", **VERDICTS}
+JUDGED = {"any": "Judged or not", "open": "Without a verdict", **VERDICTS}
 #: How many pictures the desk and its triage look at.
 COUNTS = (24, 60, 200, 500)
 #: Rows on a page.
@@ -67,7 +67,7 @@ FIELDS = (
     Field("desk_order", "series", one_of(ORDERS), "the order"),
     Field("desk_show", "all", one_of(SHOWN), "the filter"),
     Field("desk_class", EVERY_CLASS, _whole(EVERY_CLASS, 10**5), "the class"),
-    Field("desk_todo", "any", one_of(TODO), "the verdicts shown"),
+    Field("desk_todo", "any", one_of(JUDGED), "the verdicts shown"),
     Field("desk_page", 1, _whole(1, 10**5), "the page"),
     Field("desk_level", -1, _whole(-1, 100), "the sparsity level"),
     Field("review", "my review", _named, "the review"),
