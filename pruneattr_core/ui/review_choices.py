@@ -12,7 +12,7 @@ from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.ui.review_judging import choose_review
 from pruneattr_core.ui.review_lineup import Lineup, first_students, of_zoo, zoo
 from pruneattr_core.ui.review_pictures import Folder, Pictures, Scenes
-from pruneattr_core.ui.review_state import COUNTS, EVERY_CLASS, KEEP, STUDENTS, JUDGED
+from pruneattr_core.ui.review_state import COUNTS, EVERY_CLASS, JUDGED, KEEP, STUDENTS
 
 
 @dataclass(frozen=True)
