@@ -53,7 +53,7 @@ FIELDS = (
     Field("gone_methods", _FIRST, _methods, "the methods", lambda text: text or _NONE),
     Field("gone_order", "lerf", one_of(ORDERS), "the order"),
     Field("gone_fill", "mean", one_of(FILLS), "the fill"),
-    Field("gone_rule", "signed_max", one_of(RULES), "the relevance of a pixel"),
+    Field("gone_rule", "magnitude", one_of(RULES), "the relevance of a pixel"),
     Field("gone_sparsity", 0.7, lambda text: SPARSITIES[SPARSITIES.index(float(text))], "the sparsity"),
     Field("gone", 0.3, number(0, 1), "the fraction", lambda value: f"{value:.4g}"),
     Field("gone_range", "all", _range, "the range"),
