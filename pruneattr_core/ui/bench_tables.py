@@ -30,6 +30,7 @@ def numbers(run: Run, order: list[str]) -> None:
     }
     st.dataframe(
         rows, hide_index=True, width="stretch", height=min(560, 38 + 35 * len(rows)),
+        placeholder="-",
         column_config={"method": st.column_config.TextColumn("method", width="medium"), **columns},
     )  # fmt: skip
 
@@ -73,6 +74,7 @@ def papers(run: Run, other: Run | None) -> None:
     column = st.column_config.NumberColumn
     st.dataframe(
         rows, hide_index=True, width="stretch", height=min(640, 38 + 35 * len(rows)),
+        placeholder="-",
         column_config={
             "method": st.column_config.TextColumn("paper's name"),
             "here": st.column_config.TextColumn("method here"),

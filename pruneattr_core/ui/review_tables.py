@@ -54,6 +54,7 @@ def _table(name: str, rows: list[Row]) -> None:
             columns[key] = st.column_config.NumberColumn(key, format=_format(key))
     st.dataframe(
         rows, hide_index=True, width="stretch", height=38 + 35 * len(rows), key=f"study {name}",
+        placeholder="-",
         column_config={"network": st.column_config.TextColumn("network", pinned=True), **columns},
     )  # fmt: skip
 
