@@ -187,3 +187,13 @@ def test_masks_beside_the_pictures(folder: Path) -> None:
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(folder / "masks" / "two.png")
     with pytest.raises(ImageError, match="3 x 3 pixels instead of 48 x 40"):
         found[1]
+
+
+@pytest.mark.parametrize("address", [None, "::ffff:127.0.0.1", "127.0.0.1", "::1"])
+def test_this_machine_is_known_by_every_spelling(address: str | None) -> None:
+    assert review_own.loopback(address)
+
+
+@pytest.mark.parametrize("address", ["::ffff:192.0.2.7", "192.0.2.7", "2001:db8::1", "", "localhost.example"])
+def test_other_machines_are_not_this_one(address: str) -> None:
+    assert not review_own.loopback(address)
