@@ -20,10 +20,10 @@ from pruneattr_core.models import load_model, model_card
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.background import Background, Task
-from pruneattr_core.ui.compare_assembly import assemble
-from pruneattr_core.ui.compare_payload import grid_payload
-from pruneattr_core.ui.compare_plan import Plan, standing
-from pruneattr_core.ui.compare_work import compute
+from pruneattr_core.ui.compare.assembly import assemble
+from pruneattr_core.ui.compare.payload import grid_payload
+from pruneattr_core.ui.compare.plan import Plan, standing
+from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.worker import Shelf
 

@@ -26,7 +26,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.runtime import provenance
-from pruneattr_core.ui.review_lineup import first_students, zoo
+from pruneattr_core.ui.review.lineup import first_students, zoo
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS, BAR, NAME = 6, 1.3, "memory"

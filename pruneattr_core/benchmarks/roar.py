@@ -95,7 +95,7 @@ def train_alone(
     build: Callable[[], nn.Module], data: Tensor, labels: Tensor, seed: int, recipe: Recipe
 ) -> nn.Module:
     """One plain training loop; arguments as for `train_together`, for one network. In eval mode."""
-    model = _fresh(build, seed).to(data.device, data.dtype, memory_format=torch.channels_last).train()
+    model = _fresh(build, seed).to(data).to(memory_format=torch.channels_last).train()
     random = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, recipe.every, recipe.gamma)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.menu import STYLE, configure, pages
-from pruneattr_core.ui.scrubber import scrubber
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _FILE = _ASSETS / "opening.bin"
@@ -47,7 +47,7 @@ class _Engine:
 
     def _bring(self) -> None:
         try:
-            from pruneattr_core.ui.explorer import prepare
+            from pruneattr_core.ui.explore.page import prepare
 
             prepare()
         except Exception:
@@ -99,7 +99,7 @@ def _draw() -> None:
 def write() -> None:
     """Make assets/opening.bin for the weights that are in assets."""
     from pruneattr_core.store import write_atomically
-    from pruneattr_core.ui.explorer import prepare
+    from pruneattr_core.ui.explore.page import prepare
 
     payload = prepare()
     if payload is None:

@@ -77,7 +77,8 @@ def lone_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     From a script without a folder `pages` beside it: there AppTest runs pages without app.py first, and
     clicks are lost when the frame is put up.
     """
-    from pruneattr_core.ui import path_tasks, shell
+    from pruneattr_core.ui import shell
+    from pruneattr_core.ui.paths import tasks as path_tasks
 
     def make(draw: Draw, title: str) -> Start:
         def page() -> None:

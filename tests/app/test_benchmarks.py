@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run, zip_run
-from pruneattr_core.ui import bench_runs
-from pruneattr_core.ui.bench_picker import ALL
-from pruneattr_core.ui.bench_published import NAMES, published
+from pruneattr_core.ui.benchmarks import runs as bench_runs
+from pruneattr_core.ui.benchmarks.picker import ALL
+from pruneattr_core.ui.benchmarks.published import NAMES, published
 
 Start = Callable[..., AppTest]
 

@@ -14,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run
-from pruneattr_core.ui import bench_runs
-from pruneattr_core.ui.bench_behind import ENDS
-from pruneattr_core.ui.bench_picker import ALL, first_choice
-from pruneattr_core.ui.bench_published import published
+from pruneattr_core.ui.benchmarks import runs as bench_runs
+from pruneattr_core.ui.benchmarks.behind import ENDS
+from pruneattr_core.ui.benchmarks.picker import ALL, first_choice
+from pruneattr_core.ui.benchmarks.published import published
 from pruneattr_core.ui.framing import header_of
 
 Start = Callable[..., AppTest]

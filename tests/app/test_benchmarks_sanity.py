@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.similarity import MEASURES
-from pruneattr_core.ui.bench_cascade import Climb, Ladder
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.sanity.cascade import Climb, Ladder
 
 Start = Callable[..., AppTest]
 
@@ -79,7 +79,8 @@ def test_a_link_restores_step_and_measure(start: Start) -> None:
 
 def test_a_method_that_fails_leaves_the_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from pruneattr_core.errors import ModelError
-    from pruneattr_core.ui import bench_cascade, bench_sanity
+    from pruneattr_core.ui.sanity import cascade as bench_cascade
+    from pruneattr_core.ui.sanity import page as bench_sanity
 
     real = bench_cascade.ladder
 

@@ -19,17 +19,15 @@ from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.errors import Cancelled
 from pruneattr_core.models import model_card
 from pruneattr_core.render import read_provenance
-from pruneattr_core.ui import (
-    compare,
-    compare_assembly,
-    compare_exports,
-    pictures,
-)
-from pruneattr_core.ui.compare_cells import Failed, Game, Mapped
-from pruneattr_core.ui.compare_numbers import Numbers, ordered, seconds_text
-from pruneattr_core.ui.compare_payload import coded, decoded, grid_payload
-from pruneattr_core.ui.compare_plan import mask_seen
-from pruneattr_core.ui.compare_work import compute
+from pruneattr_core.ui import pictures
+from pruneattr_core.ui.compare import assembly as compare_assembly
+from pruneattr_core.ui.compare import exports as compare_exports
+from pruneattr_core.ui.compare import page as compare
+from pruneattr_core.ui.compare.cells import Failed, Game, Mapped
+from pruneattr_core.ui.compare.numbers import Numbers, ordered, seconds_text
+from pruneattr_core.ui.compare.payload import coded, decoded, grid_payload
+from pruneattr_core.ui.compare.plan import mask_seen
+from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.worker import Job, Shelf

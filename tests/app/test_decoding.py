@@ -9,8 +9,10 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui import decoding_page, decoding_tasks, path_tasks
-from pruneattr_core.ui.decoding_page import COLOURS, MOVE_TITLES, PARAMETRISATIONS, STEPS
+from pruneattr_core.ui.decoding import page as decoding_page
+from pruneattr_core.ui.decoding import tasks as decoding_tasks
+from pruneattr_core.ui.decoding.page import COLOURS, MOVE_TITLES, PARAMETRISATIONS, STEPS
+from pruneattr_core.ui.paths import tasks as path_tasks
 from tests.app.conftest import Start, healthy, until
 
 

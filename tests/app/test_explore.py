@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui.explorer import CONTRIBUTIONS, MODES
+from pruneattr_core.ui.explore.page import CONTRIBUTIONS, MODES
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.look import CLIPS, SIGNS
 from pruneattr_core.ui.payload import COLLAPSES

@@ -13,7 +13,7 @@ from pruneattr_core.ui.opening import stored
 
 
 def test_stored_first_screen_is_what_is_computed() -> None:
-    from pruneattr_core.ui.explorer import prepare
+    from pruneattr_core.ui.explore.page import prepare
 
     st.cache_resource.clear()
     data, fresh = stored(), prepare()

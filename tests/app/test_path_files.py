@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pruneattr_core.errors import InputError, StoreError
-from pruneattr_core.ui.path_files import path_bytes, path_from_bytes
+from pruneattr_core.ui.paths.files import path_bytes, path_from_bytes
 from pruneattr_core.values import Path
 
 NAMES = ("one", "two")

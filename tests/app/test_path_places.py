@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pruneattr_core.ui.path_places import channel_shares, enlarge, grid_of, positions, shown_places
+from pruneattr_core.ui.paths.places import channel_shares, enlarge, grid_of, positions, shown_places
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui import path_page, path_tasks
 from pruneattr_core.ui.errors import APOLOGY
-from pruneattr_core.ui.path_files import path_bytes
-from pruneattr_core.ui.path_methods import ROUTES
-from pruneattr_core.ui.path_state import VIEWS
+from pruneattr_core.ui.paths import page as path_page
+from pruneattr_core.ui.paths import tasks as path_tasks
+from pruneattr_core.ui.paths.files import path_bytes
+from pruneattr_core.ui.paths.methods import ROUTES
+from pruneattr_core.ui.paths.state import VIEWS
 from pruneattr_core.values import Path
 from tests.app.conftest import Start, healthy, small_network, until
 
@@ -147,7 +148,7 @@ def test_sets_count_every_neuron_once(paths_page: Start) -> None:
 def test_dear_method_says_its_price_first_and_can_be_cancelled(
     paths_page: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pruneattr_core.ui import path_methods
+    from pruneattr_core.ui.paths import methods as path_methods
 
     def slow(model, inputs, target, sparsity, seed, tick):
         for step in range(10**6):
@@ -173,7 +174,7 @@ def test_dear_method_says_its_price_first_and_can_be_cancelled(
 def test_failure_of_a_long_computation_is_one_sentence(
     paths_page: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pruneattr_core.ui import path_methods
+    from pruneattr_core.ui.paths import methods as path_methods
 
     def fail(*_):
         raise RuntimeError("secret detail")

@@ -21,8 +21,8 @@ from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, re
 from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
 from pruneattr_core.ui.framing import framed, header_of
-from pruneattr_core.ui.removal_payload import Card, payload_of
-from pruneattr_core.ui.removal_tasks import FRACTIONS, Asked, Removal, gone, removed
+from pruneattr_core.ui.removal.payload import Card, payload_of
+from pruneattr_core.ui.removal.tasks import FRACTIONS, Asked, Removal, gone, removed
 from pruneattr_core.ui.worker import Job
 from tests.app.conftest import small_network
 
@@ -168,7 +168,7 @@ def test_letting_go_reaches_the_address_and_sends_nothing_again(start: Start) ->
 def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
     app = opened(start, gone_fill="blur")
     from pruneattr_core.ui.cache import engine
-    from pruneattr_core.ui.removal_table import curves_csv
+    from pruneattr_core.ui.removal.table import curves_csv
 
     kept = {key: value for key, value in engine().worker.results.items.items() if isinstance(key, Asked)}
     text = curves_csv(
@@ -184,7 +184,8 @@ def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
 
 def test_a_method_that_fails_says_so_on_its_card(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from pruneattr_core.errors import InputError
-    from pruneattr_core.ui import removal_page, removal_tasks
+    from pruneattr_core.ui.removal import page as removal_page
+    from pruneattr_core.ui.removal import tasks as removal_tasks
 
     real = removal_tasks.removal
 

@@ -19,11 +19,13 @@ from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
-from pruneattr_core.ui import review_board, review_choices, review_exports
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.review_board import Board
-from pruneattr_core.ui.review_lineup import Contender, Lineup, first_students
-from pruneattr_core.ui.review_pictures import Scenes
+from pruneattr_core.ui.review import board as review_board
+from pruneattr_core.ui.review import choices as review_choices
+from pruneattr_core.ui.review import exports as review_exports
+from pruneattr_core.ui.review.board import Board
+from pruneattr_core.ui.review.lineup import Contender, Lineup, first_students
+from pruneattr_core.ui.review.pictures import Scenes
 
 Start = Callable[..., AppTest]
 
@@ -277,7 +279,7 @@ def test_the_report_draws_what_was_judged(start: Start) -> None:
 def test_tables_stand_beside_the_papers(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pruneattr_core.ui import review_tables
+    from pruneattr_core.ui.review import tables as review_tables
 
     monkeypatch.setattr(review_tables, "RUNS", tmp_path)
     app = opened(start, desk="tables")

@@ -18,9 +18,9 @@ from streamlit.testing.v1 import AppTest
 from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.errors import ImageError
 from pruneattr_core.models.catalogue import BUILDERS
-from pruneattr_core.ui import review_own
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.review_pictures import Folder
+from pruneattr_core.ui.review import own as review_own
+from pruneattr_core.ui.review.pictures import Folder
 
 Start = Callable[..., AppTest]
 NET = "cifar-resnet20"

@@ -1,0 +1,118 @@
+"""Choosing runs: first the model, then its runs; several when their protocols agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from pruneattr_core.benchmarks.plan import differences
+from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.ui.benchmarks.runs import title_of
+
+ALL = "All models"
+_PREFERRED = {"variant": "released", "fill": "mean", "order_by": "value", "setting": "paper"}
+
+
+def rank(run: Run) -> tuple[int, int]:
+    """Smaller is shown first: the papers' choices, then more numbers."""
+    other = sum(run.plan.protocol.get(key, wanted) != wanted for key, wanted in _PREFERRED.items())
+    return other, -run.values.size
+
+
+def models_of(runs: dict[str, Run]) -> list[str]:
+    """Titles of the models, in the order of their runs' names."""
+    return list(dict.fromkeys(run.plan.model["title"] for run in runs.values()))
+
+
+def first_choice(runs: dict[str, Run], scope: str) -> list[str]:
+    """What is drawn at first: the model's foremost run, or with `ALL` one comparable run a model."""
+    if scope != ALL:
+        own = [name for name, run in runs.items() if run.plan.model["title"] == scope]
+        return [min(own, key=lambda name: rank(runs[name]))]
+    best = min(runs, key=lambda name: rank(runs[name]))
+    found = [best]
+    for model in models_of(runs):
+        own = [
+            name
+            for name, run in runs.items()
+            if run.plan.model["title"] == model and not differences(runs[best].plan, run.plan)
+        ]
+        if own and model != runs[best].plan.model["title"]:
+            found.append(min(own, key=lambda name: rank(runs[name])))
+    return found
+
+
+def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator) -> dict[str, Run]:
+    """The runs to draw: those whose protocol agrees with the first; says what differs in the others.
+
+    Args:
+        benchmark: their kind.
+        runs: name -> run, all of one kind, at least one.
+        model: id of the sidebar's model, whose runs come first.
+        row: where the choice of a model goes.
+    """
+    linked = [name for name in st.session_state["bench_run"].split(",") if name]
+    if any(name not in runs for name in linked):
+        if not any(name.startswith("import-") for name in linked):
+            st.warning(
+                "The link asks for a run that is not here; another one is shown.", icon=":material/link_off:"
+            )
+        linked = []
+    with row:
+        scope = _scope(benchmark, runs, model, linked)
+    offered = [name for name, run in runs.items() if scope in (ALL, run.plan.model["title"])]
+    offered.sort(key=lambda name: (models_of(runs).index(runs[name].plan.model["title"]), rank(runs[name])))
+    key = f"bench_chosen_{benchmark}"
+    kept = [name for name in st.session_state.get(key, linked) if name in offered]
+    if linked and st.session_state.get("_bench_seen") != st.session_state["bench_run"]:
+        kept = [name for name in linked if name in offered]
+    st.session_state[key] = kept or first_choice(runs, scope)
+    chosen: list[str] = st.session_state[key]
+    if len(offered) > 1:
+        chosen = st.multiselect(
+            f"Runs ({len(offered)}); several are drawn together when their protocols agree", offered, key=key,
+            format_func=lambda name: title_of(name, runs[name], scope == ALL), persist_state="session",
+        )  # fmt: skip
+    st.session_state["bench_run"] = st.session_state["_bench_seen"] = ",".join(chosen)
+    return _comparable(runs, chosen)
+
+
+def _scope(benchmark: str, runs: dict[str, Run], model: str, linked: list[str]) -> str:
+    models = models_of(runs)
+    if len(models) == 1:
+        return models[0]
+    key = f"bench_scope_{benchmark}"
+    named = {runs[name].plan.model["title"] for name in linked}
+    if named and st.session_state.get("_bench_seen") != st.session_state["bench_run"]:
+        st.session_state[key] = named.pop() if len(named) == 1 else ALL  # a link says so
+    if st.session_state.get(key) not in (ALL, *models):
+        own = [run.plan.model["title"] for run in runs.values() if run.plan.model["id"] == model]
+        st.session_state[key] = ALL if benchmark == "calibrate" else next(iter(own), models[0])
+
+    def changed() -> None:
+        st.session_state.pop(f"bench_chosen_{benchmark}", None)
+        st.session_state["bench_run"] = st.session_state["_bench_seen"] = ""
+
+    scope: Any = st.segmented_control(
+        "Model", [ALL, *models], key=key, required=True, persist_state="session", on_change=changed
+    )
+    return str(scope)
+
+
+def _comparable(runs: dict[str, Run], chosen: list[str]) -> dict[str, Run]:
+    if not chosen:
+        st.info("Choose at least one run above.")
+        return {}
+    shown = {chosen[0]: runs[chosen[0]]}
+    for name in chosen[1:]:
+        gaps = differences(runs[chosen[0]].plan, runs[name].plan)
+        if gaps:
+            st.warning(
+                f"**{title_of(name, runs[name])}** does not compare with the first run: {'; '.join(gaps)}.",
+                icon=":material/difference:",
+            )
+        else:
+            shown[name] = runs[name]
+    return shown

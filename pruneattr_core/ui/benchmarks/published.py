@@ -1,0 +1,85 @@
+"""The papers' benchmark figures, by our method names; never ours."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pruneattr_core.benchmarks.run import Run
+
+_FILE = Path(__file__).parents[3] / "assets" / "published_benchmarks.json"
+#: Our data set -> the papers' name of the nearest one.
+_DATA = {"cifar10": "CIFAR10", "imagenet-samples": "ImageNet"}
+DATA_SETS = ("CIFAR10", "Birdsnap", "ImageNet")
+NAMES = {
+    "saliency": "Gradient",
+    "guided_backprop": "GBP",
+    "gradcam": "GradCAM",
+    "input_mct": "InputMCT",
+    "input_intgrad": "InputIntGrad",
+    "prunegrad": "NeuronMCT",
+    "neuron_intgrad": "NeuronIntGrad",
+}
+
+
+@cache
+def published() -> dict[str, Any]:
+    """The whole file: figure -> source and values."""
+    content: dict[str, Any] = json.loads(_FILE.read_text("utf-8"))
+    return content
+
+
+def nearest(run: Run) -> str | None:
+    """The papers' data set that a run stands beside, if there is one."""
+    return _DATA.get(run.plan.data["id"])
+
+
+def lines(run: Run, measure: str) -> tuple[list[float], dict[str, list[float]]]:
+    """The papers' curves of a measure: fractions, and label -> values for the run's methods.
+
+    Empty where the papers have no such curve on the nearest data set.
+    """
+    data, figure = nearest(run), published().get(f"{measure}_curves")
+    if data is None or figure is None or data not in figure["data"]:
+        return [], {}
+    known = figure["data"][data]
+    part = 0.01 if measure == "roar" else 1.0  # accuracies are printed in percent
+    found = {
+        label: [part * value for value in known[key]] for key, label in plain(run).items() if key in known
+    }
+    return [percent / 100 for percent in figure["percent"]], found
+
+
+def plain(run: Run) -> dict[str, str]:
+    """Method id -> label; of several entries of one method the first, beside which the papers' stand."""
+    found: dict[str, str] = {}
+    for method in run.plan.methods:
+        found.setdefault(method["id"], method["label"])
+    return found
+
+
+def protocol_differences(run: Run) -> list[str]:
+    """How a run differs from SCP's LeRF or ROAR, in words: for the reader beside both numbers."""
+    plan = run.plan
+    found = [f"network: {plan.model['title']}; the paper ResNet-8 (CIFAR-10), ResNet-50 (ImageNet, Birdsnap)"]
+    if plan.benchmark == "roar":
+        found += [f"reduced: {text}" for text in plan.protocol.get("reduction", ())]
+        found.append(f"repeats: {plan.n}; the paper 3")
+    else:
+        found.append(
+            f"pictures: {plan.n} of {plan.data['title']}; the paper the whole test or validation set"
+        )
+    if plan.protocol.get("fill", "mean") != "mean":
+        found.append(f"fill: {plan.protocol.get('fill')}; the paper the channel mean")
+    if plan.protocol.get("order_by", "value") != "value":
+        found.append(f"order by {plan.protocol['order_by']}; the released code by signed value")
+    for method in plan.methods:
+        if method["id"] == "prunegrad" and method["options"].get("mode") == "zero":
+            found.append(
+                f"NeuronMCT: PruneGrad in mode zero at sparsity {method['options'].get('sparsity')}, as the "
+                "released code; the paper's text freezes, at 0.7 (ResNet-50) or 0.9 (VGG-16)"
+            )
+            break
+    return found

@@ -1,0 +1,92 @@
+"""Benchmark runs that can be shown: those shipped in assets/runs/bench, and this session's imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import streamlit as st
+
+from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.benchmarks.run import HEADER, Run, read_run, run_from_zip
+from pruneattr_core.errors import StoreError
+from pruneattr_core.ui.errors import logger
+
+FOLDER = Path(__file__).parents[3] / "assets" / "runs" / "bench"
+#: Imports a session keeps; the oldest goes first.
+IMPORTS_KEPT = 6
+_IMPORTS = "_bench_imports"
+
+
+def bench_runs() -> dict[str, Run]:
+    """Name -> run: shipped ones by name, then imports; a damaged shipped one is logged and left out."""
+    files = sorted(FOLDER.glob(f"*/{HEADER}"))
+    return {**_read(tuple((file.parent, file.stat().st_mtime_ns) for file in files)), **imports()}
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _read(folders: tuple[tuple[Path, int], ...]) -> dict[str, Run]:
+    found = {}
+    for folder, _ in folders:
+        try:
+            found[folder.name] = read_run(folder)
+        except StoreError as error:
+            logger.error("%s", error)
+    return found
+
+
+def imports() -> Mapping[str, Run]:
+    """This session's imported runs."""
+    kept: dict[str, Run] = st.session_state.setdefault(_IMPORTS, {})
+    return kept
+
+
+def import_run(data: bytes) -> str:
+    """Check a zip and keep its run for this session; returns its name.
+
+    Raises:
+        StoreError: see `run_from_zip`.
+    """
+    run = run_from_zip(data)
+    kept: dict[str, Run] = st.session_state.setdefault(_IMPORTS, {})
+    name = f"import-{run.id}"
+    kept[name] = run
+    while len(kept) > IMPORTS_KEPT:
+        del kept[next(iter(kept))]
+    return name
+
+
+#: Protocol entries that tell runs of one kind apart: entry -> how its value reads.
+_TELLING = {
+    "variant": "{} weights",
+    "fill": "fill {}",
+    "order_by": "by {}",
+    "collapse": "{}",
+    "setting": "{} setting",
+}
+
+
+def title_of(name: str, run: Run, with_model: bool = True) -> str:
+    """A few words that tell runs apart."""
+    plan = run.plan
+    said = [
+        text.format(plan.protocol[key]).replace("_", " ")
+        for key, text in _TELLING.items()
+        if key in plan.protocol
+    ]
+    model = [plan.model["title"]] if with_model else []
+    imported = " (imported)" if name.startswith("import-") else ""
+    return " · ".join([*model, plan.data["title"], *said, f"n = {plan.n}"]) + imported
+
+
+def provenance_line(run: Run) -> str:
+    """What a reader needs to judge and repeat a run, one line."""
+    plan, versions = run.plan, run.plan.versions
+    note = f" {plan.model['note']}" if plan.model.get("note") else ""
+    return (
+        f"n = {plan.n} {BENCHMARKS[plan.benchmark].unit}, {plan.data['title']} (seed {plan.data['seed']}), "
+        f"{plan.model['title']} (weights {plan.model['weights_sha256'][:8]}), "
+        f"{versions.get('device', 'unknown device')}, "
+        f"torch {versions.get('torch', '?')}, {run.timing.get('seconds', '?')} s of computing, "
+        f"{run.timing.get('date', 'no date')}, run {run.id}.{note}"
+    )

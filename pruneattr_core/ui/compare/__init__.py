@@ -1,0 +1,1 @@
+"""The page Compare: several methods on several pictures, side by side."""

@@ -1,0 +1,213 @@
+"""From cached results to the grid on screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.ui import pictures
+from pruneattr_core.ui.compare.cells import (
+    CHEAP_PASSES,
+    CURVES,
+    PATIENT,
+    Curve,
+    Failed,
+    Game,
+    Mapped,
+    drawn,
+    pace_key,
+    passes_of,
+)
+from pruneattr_core.ui.compare.numbers import (
+    KINDS,
+    Numbers,
+    mean,
+    numbers_of,
+    ordered,
+    seconds_text,
+    written,
+)
+from pruneattr_core.ui.compare.payload import Cell, Grid
+from pruneattr_core.ui.compare.plan import Plan, standing
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.worker import Shelf
+
+Array = NDArray[Any]
+
+
+def assemble(plan: Plan, shelf: Shelf, running: str | None, dear: bool) -> tuple[Grid, list[str]]:
+    """The grid as it stands.
+
+    Args:
+        plan: the choices.
+        shelf: finished results.
+        running: title of what is computed now, None when nothing is.
+        dear: whether expensive maps are wanted.
+
+    Returns:
+        The grid, and the methods from top to bottom.
+    """
+    methods = list(plan.options)
+    pace = shelf.get(pace_key(plan.card.id, plan.device))
+    table: list[list[Numbers]] = []
+    parts: list[list[tuple[Any, Any, Any]]] = []
+    for method in methods:
+        numbers, row = [], []
+        for j, picture in enumerate(plan.pictures):
+            found, shown, curve = plan.find(shelf, picture, method)
+            row.append((found, shown, curve))
+            passes, ask = passes_of(plan.ask(picture, method)), plan.game_ask(picture, method)
+            game = None if ask is None else shelf.get(ask)
+            number = Numbers(passes=passes)
+            if isinstance(found, Mapped) and shown is not None:
+                number = numbers_of(
+                    found,
+                    passes,
+                    shown,
+                    curve if isinstance(curve, Curve) else None,
+                    _reference(plan, shelf, picture),
+                    (plan.ask(picture, method), plan.look.collapse, plan.look.sign),
+                    plan.masks[j],
+                    game if isinstance(game, Game) else None,
+                )
+            numbers.append(number)
+        table.append(numbers)
+        parts.append(row)
+    higher = CURVES[plan.curve].higher if plan.order == "area" else _higher(plan.order)
+    places = ordered(methods, table, plan.order, higher)
+    cells = [
+        _cell(plan, i, j, methods[place], table[place][j], parts[place][j], running, dear, pace)
+        for i, place in enumerate(places)
+        for j in range(len(plan.pictures))
+    ]
+    first = next((c for row in parts for _, _, c in row if isinstance(c, Curve)), None)
+    kind = CURVES[plan.curve]
+    axis = {
+        "x": list(first.fractions) if first else [0.0, 1.0],
+        "title": kind.title,
+        "short": kind.short,
+        "across": kind.across,
+        "up": kind.up,
+    }
+    grid = Grid(
+        methods=[_head(plan, methods[place], table[place]) for place in places],
+        images=[_image_head(plan, shelf, j) for j in range(len(plan.pictures))],
+        photos=[np.asarray(plan.card.display(picture.image)) for picture in plan.pictures],
+        cells=cells,
+        curve=axis,
+        layout=plan.layout,
+        complete=standing(plan, shelf, dear).open == 0,
+    )
+    return grid, [methods[place] for place in places]
+
+
+def _higher(order: str) -> bool:
+    return order in KINDS and KINDS[order].higher
+
+
+def _reference(plan: Plan, shelf: Shelf, picture: Picture) -> tuple[Any, Array] | None:
+    if plan.reference not in plan.options or plan.reference in plan.blocked:
+        return None
+    ask = plan.ask(picture, plan.reference)
+    found = shelf.get(ask)
+    if not isinstance(found, Mapped):
+        return None
+    key = (ask, plan.look.collapse, plan.look.sign)
+    return key, drawn(found.attribution, plan.look.collapse, plan.look.sign)
+
+
+def _cell(
+    plan: Plan,
+    i: int,
+    j: int,
+    method: str,
+    numbers: Numbers,
+    part: tuple[Any, Any, Any],
+    running: str | None,
+    dear: bool,
+    pace: Any,
+) -> Cell:
+    found, shown, curve = part
+    if method in plan.blocked:
+        return Cell(i, j, "blocked", plan.blocked[method])
+    if isinstance(found, Failed):
+        return Cell(i, j, "failed", found.text)
+    if found is None:
+        return _hole(i, j, method, int(numbers.passes), running, dear, pace)
+    rows = written(numbers, [name for name in KINDS if name != "area"], plan.order)
+    if method == plan.reference:
+        alike = {KINDS["spearman"].label, KINDS["ssim"].label}
+        rows = [{**row, "text": "reference"} if row["label"] in alike else row for row in rows]
+    if isinstance(curve, Curve):
+        drawn_curve = {"y": [round(min(v, 9.0), 4) for v in curve.values], "text": f"{curve.area:.3f}"}
+        return Cell(i, j, "ready", shown=shown, numbers=rows, curve=drawn_curve)
+    text = curve.text if isinstance(curve, Failed) else "curve to come"
+    return Cell(i, j, "ready", shown=shown, numbers=rows, curve_text=text)
+
+
+def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: bool, pace: Any) -> Cell:
+    seconds = math.nan if pace is None else float(pace) * passes
+    cost = "1 pass" if passes == 1 else f"{passes} passes"
+    cost += "" if math.isnan(seconds) else f", about {seconds_text(seconds)}"
+    if not dear and passes > CHEAP_PASSES and seconds > PATIENT:
+        return Cell(i, j, "dear", f"{cost}. Not started: press Compute above.")
+    if running and running.split(" · ")[0] == METHODS[method].title:
+        return Cell(i, j, "computing", f"Computing: {cost}")
+    return Cell(i, j, "waiting", f"{cost}" if running else f"Not computed ({cost})")
+
+
+def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]:
+    entry = METHODS[method]
+    settings = ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else METHODS[value].title if name == "of" else value
+        for name, value in plan.options[method]
+    )
+    means = ""
+    if len(plan.pictures) > 1 and plan.order in KINDS:
+        value = mean([getattr(number, plan.order) for number in numbers])
+        means = (
+            "" if math.isnan(value) else f"Mean {KINDS[plan.order].label} {KINDS[plan.order].write(value)}"
+        )
+    return {
+        "name": method,
+        "title": entry.title,
+        "badge": settings,
+        "note": entry.note,
+        "citation": entry.citation,
+        "mean": means,
+    }
+
+
+def _image_head(plan: Plan, shelf: Shelf, j: int) -> dict[str, Any]:
+    picture, mask = plan.pictures[j], plan.masks[j]
+    target = plan.target
+    for ask in plan.asks[j]:
+        found = shelf.get(ask)
+        if isinstance(found, Mapped):
+            target = found.target
+            break
+    name = "its predicted class" if target is None else plan.card.classes[target]
+    covered = (
+        ""
+        if mask is None
+        else f"The object's mask covers {100 * mask.mean():.0f} % of the picture: chance for the mass inside."
+    )
+    notes = [note for note in (covered, _game_note(plan, shelf, picture)) if note]
+    return {"title": picture.title, "answer": f"Explained: {name}", "covered": " ".join(notes)}
+
+
+def _game_note(plan: Plan, shelf: Shelf, picture: Picture) -> str:
+    """Who stands beside the picture in the grid pointing game, or why it cannot be played."""
+    asks = [plan.game_ask(picture, method) for method in plan.options if method not in plan.blocked]
+    found = [game for ask in asks if ask is not None and (game := shelf.get(ask)) is not None]
+    for game in found:
+        if isinstance(game, Game):
+            data = pictures.dataset(game.rivals[0][0]).title
+            places = ", ".join(str(place) for _, place in game.rivals)
+            return f"Grid game with pictures {places} of {data}: 25 % by chance."
+    return found[0].text if found else ""

@@ -1,0 +1,237 @@
+"""The Compare page's choices: methods, pictures, drawing, numbers; and the plan they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.compare.cells import CURVES, Place
+from pruneattr_core.ui.compare.game import CANDIDATES
+from pruneattr_core.ui.compare.plan import Plan, mask_seen
+from pruneattr_core.ui.compare.state import (
+    FAMILIES,
+    LAYOUTS,
+    LEFT,
+    MORE,
+    ORDERS,
+    PRESETS,
+    SCALES,
+    SMOOTHED,
+)
+from pruneattr_core.ui.look import COLLAPSES, Look, choose_look
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.state import complaint
+
+_KEEP: dict[str, Any] = {"persist_state": "session"}
+_USE = "use_"
+#: Method with an option `layer` -> what it may be.
+Layers = Mapping[str, tuple[str, ...]]
+
+
+def choose(chosen: shell.Selection, reasons: Mapping[str, str], layers: Layers) -> Look:
+    """Draw all choices in one row.
+
+    Args:
+        chosen: model, picture and target.
+        reasons: per method why it does not fit, or "".
+        layers: method with an option `layer` -> what it may be.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for name, preset in PRESETS.items():
+            active = st.session_state["methods"] == preset.methods
+            st.button(
+                preset.title,
+                key=f"preset_{name}",
+                help=preset.help,
+                type="primary" if active else "secondary",
+                on_click=lambda methods=preset.methods: st.session_state.update(methods=methods),
+            )
+        with st.popover(f"Methods ({len(st.session_state['methods'])})", icon=":material/checklist:"):
+            _choose_methods(reasons, layers)
+        with st.popover("More pictures", icon=":material/photo_library:"):
+            _choose_pictures(chosen)
+        with st.popover("How maps are drawn", icon=":material/palette:"):
+            look = choose_look(
+                "grid_", COLLAPSES, SCALES,
+                "Curves, Spearman, SSIM and mass are those of the map as drawn, before clipping.",
+                "Methods have different units; one scale for all shows which are larger.",
+            )  # fmt: skip
+        with st.popover("Numbers and order", icon=":material/sort:"):
+            _choose_numbers()
+    return look
+
+
+def _choose_methods(reasons: Mapping[str, str], layers: Layers) -> None:
+    def changed() -> None:
+        used = tuple(name for name in METHODS if st.session_state.get(_USE + name))
+        st.session_state["methods"] = used
+
+    st.caption("Greyed out: does not fit this network; the question mark says why.")
+    columns = st.columns(2)
+    for family, title in FAMILIES.items():
+        with columns[family not in LEFT]:
+            st.caption(f"**{title}**")
+            for name, method in METHODS.items():
+                if method.family != family:
+                    continue
+                st.session_state[_USE + name] = name in st.session_state["methods"]
+                st.checkbox(
+                    method.title,
+                    key=_USE + name,
+                    disabled=bool(reasons[name]),
+                    help=reasons[name] or f"{method.note} {method.citation}",
+                    on_change=changed,
+                )
+    st.slider(
+        "Sparsity of the methods that prune",
+        0.0,
+        0.999,
+        key="prune",
+        step=0.001,
+        format="%.3f",
+        help="The fraction of neurons removed.",
+        **_KEEP,
+    )
+    known = list(dict.fromkeys(name for names in layers.values() for name in names))
+    if st.session_state["layer"] and st.session_state["layer"] not in known:
+        st.warning(complaint("the layer", st.session_state["layer"]))
+        st.session_state["layer"] = ""
+    st.selectbox(
+        "Layer of PruneGrad-Mid and Grad-CAM",
+        ["", *known],
+        key="layer",
+        format_func=lambda name: name or "Chosen from the network",
+        help="An activation call. By default that of the papers: in the second-to-last residual block for "
+        "PruneGrad-Mid, the last feature maps for Grad-CAM.",
+        **_KEEP,
+    )
+    st.selectbox(
+        "SmoothGrad smooths",
+        list(SMOOTHED),
+        key="smooth",
+        format_func=lambda name: METHODS[name].title,
+        help="Ten times as many passes as the method alone; a long one waits for a second click.",
+        **_KEEP,
+    )
+
+
+def _choose_pictures(chosen: shell.Selection) -> None:
+    if chosen.picture.source == pictures.UPLOAD:
+        st.info("Several pictures work with data sets; an upload stands alone.")
+        return
+    data = pictures.dataset(chosen.picture.source)
+    wrong = [place for place in st.session_state["more"] if place >= len(data)]
+    if wrong:
+        st.warning(complaint("picture number", wrong[0]))
+        st.session_state["more"] = tuple(p for p in st.session_state["more"] if p not in wrong)
+    st.session_state["more_box"] = [str(place) for place in st.session_state["more"]]
+
+    def changed() -> None:
+        kept = [text for text in st.session_state["more_box"] if text.isdecimal() and int(text) < len(data)]
+        st.session_state["more"] = tuple(dict.fromkeys(map(int, kept)))[:MORE]
+
+    around = range(min(len(data), 100))
+    options = sorted({*around, *st.session_state["more"]})
+    st.multiselect(
+        f"Beside the sidebar's picture, up to {MORE} of {data.title}",
+        [str(place) for place in options],
+        key="more_box",
+        max_selections=MORE,
+        format_func=lambda text: data[int(text)].name if text.isdecimal() and int(text) < len(data) else text,
+        accept_new_options=len(data) > len(around),
+        help="Type a number for a picture that is not in the list.",
+        on_change=changed,
+    )
+    st.segmented_control(
+        "Arrangement", list(LAYOUTS), key="arrange", required=True, format_func=LAYOUTS.__getitem__, **_KEEP
+    )
+
+
+def _choose_numbers() -> None:
+    st.selectbox("Order, best first", list(ORDERS), key="order", format_func=ORDERS.__getitem__, **_KEEP)
+    st.selectbox(
+        "Compare with (Spearman, SSIM)",
+        list(METHODS),
+        key="reference",
+        format_func=lambda name: METHODS[name].title,
+        **_KEEP,
+    )
+    st.selectbox(
+        "Removal curve", list(CURVES), key="curve", format_func=lambda name: CURVES[name].title, **_KEEP
+    )
+    st.toggle(
+        "Grid pointing game",
+        key="game",
+        help="For pictures without a mask, too: each stands in a grid of four with pictures of other "
+        "predicted classes, the chosen ones first, else the next of its data set. The number is the share of "
+        "positive values in its own quarter; 25 % by chance. Costs four times the passes of each map.",
+        **_KEEP,
+    )
+    st.selectbox("Removed pixels become", list(FILLS), key="fill", format_func=FILLS.__getitem__, **_KEEP)
+
+
+def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], layers: Layers) -> Plan:
+    """The plan of what the sidebar and the page's settings ask for."""
+    shown: list[Picture] = [chosen.picture]
+    source = chosen.picture.source
+    if source != pictures.UPLOAD:
+        count = len(pictures.dataset(source))
+        places = [
+            place
+            for place in st.session_state["more"]
+            if place < count and str(place) != chosen.picture.place
+        ]
+        shown += [pictures.from_dataset(source, place) for place in places]
+    wanted = st.session_state["methods"]
+    return Plan(
+        card=chosen.card,
+        weights=chosen.answer.weights,
+        pictures=tuple(shown),
+        masks=tuple(mask_seen(chosen.card, _mask(picture)) for picture in shown),
+        target=chosen.target,
+        options={name: _options(name, layers) for name in METHODS if name in wanted},
+        blocked={name: reasons[name] for name in wanted if reasons[name]},
+        look=look,
+        reference=st.session_state["reference"],
+        order=st.session_state["order"],
+        curve=st.session_state["curve"],
+        fill=st.session_state["fill"],
+        layout=st.session_state["arrange"],
+        device=engine().device.type,
+        rivals=tuple(map(_rivals, shown, repeat(shown))) if st.session_state["game"] else None,
+    )
+
+
+def _rivals(picture: Picture, shown: Sequence[Picture]) -> tuple[Place, ...]:
+    """Whom a picture may play with: the others on screen, then those that follow it in its data set."""
+    own = picture.source != pictures.UPLOAD
+    source = picture.source if own else shell.default_source(st.session_state["model"])
+    count, start = len(pictures.dataset(source)), int(picture.place) + 1 if own else 0
+    beside = [int(other.place) for other in shown if other is not picture and own]
+    following = [(start + step) % count for step in range(min(count - own, CANDIDATES))]
+    return tuple((source, place) for place in dict.fromkeys([*beside, *following]))
+
+
+def _mask(picture: Picture) -> NDArray[np.bool_] | None:
+    if picture.source == pictures.UPLOAD:
+        return None
+    return pictures.dataset(picture.source)[int(picture.place)].mask
+
+
+def _options(method: str, layers: Layers) -> tuple[tuple[str, Any], ...]:
+    if method == "noise_tunnel":
+        return (("of", st.session_state["smooth"]),)
+    layer = st.session_state["layer"]
+    chosen: tuple[tuple[str, Any], ...] = (("layer", layer),) if layer in layers.get(method, ()) else ()
+    if "sparsity" in METHODS[method].options:
+        chosen = (("sparsity", float(st.session_state["prune"])), *chosen)
+    return chosen

@@ -1,0 +1,195 @@
+"""What leaves the Compare page: one picture of the grid, all arrays, and the Python."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pruneattr_core.render import colour_table, colourise, png_bytes, scale_map
+from pruneattr_core.runtime import provenance
+from pruneattr_core.ui.compare.cells import CURVES, Curve, Game, Mapped
+from pruneattr_core.ui.compare.payload import Grid, scales_for
+from pruneattr_core.ui.compare.plan import Plan
+from pruneattr_core.ui.exports import FORMAT
+from pruneattr_core.ui.look import Look
+from pruneattr_core.ui.worker import Shelf
+
+#: Pixels of a map's longer side in the exported picture, at least.
+_TILE = 224
+_ACROSS = 5
+_INK, _SOFT = (20, 24, 31), (95, 102, 115)
+
+
+def record(plan: Plan, grid: Grid, shelf: Shelf, view: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that made the grid, as plain JSON; `view` restores it."""
+    results = []
+    for picture in plan.pictures:
+        for method in plan.options:
+            found = None if method in plan.blocked else shelf.get(plan.ask(picture, method))
+            if not isinstance(found, Mapped):
+                continue
+            curve = shelf.get(plan.curve_ask(plan.ask(picture, method)))
+            asked = plan.game_ask(picture, method)
+            game = None if asked is None else shelf.get(asked)
+            results.append(
+                {
+                    "method": method,
+                    "options": dict(plan.options[method]),
+                    "picture": picture.sha256,
+                    "target": found.target,
+                    "seconds": round(found.seconds, 4),
+                    "curve_area": curve.area if isinstance(curve, Curve) else None,
+                    "grid_share": game.share if isinstance(game, Game) else None,
+                    "grid_rivals": list(game.rivals) if isinstance(game, Game) else None,
+                }
+            )
+    look = plan.look
+    return {
+        "format": FORMAT,
+        "page": "compare",
+        "view": dict(view),
+        "model": {
+            "id": plan.card.id,
+            "weights": plan.card.weights,
+            "weights_sha256": plan.weights,
+            "input_size": list(plan.card.size),
+        },
+        "pictures": [
+            {"source": p.source, "place": p.place, "title": p.title, "sha256": p.sha256}
+            for p in plan.pictures
+        ],
+        "target": plan.target,
+        "look": {
+            "collapse": look.collapse,
+            "sign": look.sign,
+            "clip_percentile": look.clip,
+            "shared_scale": look.shared,
+            "colours": look.colours,
+        },
+        "reference": plan.reference,
+        "curve": {"kind": plan.curve, "title": CURVES[plan.curve].title, "fill": plan.fill},
+        "results": results,
+        "made_with": provenance(plan.device),
+    }
+
+
+def picture_png(grid: Grid, look: Look, settings: Mapping[str, Any]) -> bytes:
+    """The grid on white, with titles and numbers, and `settings` inside the file.
+
+    One picture gives rows of tiles; several give a table of methods by pictures, or turned.
+    """
+    tiles, across = _tiles(grid, look)
+    factor = max(1, -(-_TILE // max(grid.photos[0].shape[:2])))
+    height, width = (side * factor for side in grid.photos[0].shape[:2])
+    title, text = ImageFont.load_default(18), ImageFont.load_default(14)
+    lines = max(len(tile[2]) for tile in tiles)
+    gap, head, foot = 20, 30, 20 * lines + 8
+    down = -(-len(tiles) // across)
+    canvas = Image.new(
+        "RGB", (gap + across * (width + gap), gap + down * (head + height + foot + gap)), (255, 255, 255)
+    )
+    draw = ImageDraw.Draw(canvas)
+    for place, (name, pixels, rows) in enumerate(tiles):
+        row, column = divmod(place, across)
+        x, y = gap + column * (width + gap), gap + row * (head + height + foot + gap)
+        draw.text((x, y), _fitted(draw, name, title, width), _INK, title)
+        if pixels is not None:
+            canvas.paste(Image.fromarray(np.repeat(np.repeat(pixels, factor, 0), factor, 1)), (x, y + head))
+        else:
+            draw.rectangle((x, y + head, x + width, y + head + height), outline=(210, 214, 220))
+        for k, line in enumerate(rows):
+            draw.text((x, y + head + height + 5 + 20 * k), _fitted(draw, line, text, width), _SOFT, text)
+    return png_bytes(np.asarray(canvas), settings)
+
+
+def _tiles(grid: Grid, look: Look) -> tuple[list[tuple[str, NDArray[np.uint8] | None, list[str]]], int]:
+    scales, table, several = scales_for(grid, look), colour_table(look.colours), len(grid.photos) > 1
+    tiles: dict[tuple[int, int], tuple[str, NDArray[np.uint8] | None, list[str]]] = {}
+    for j, (image, photo) in enumerate(zip(grid.images, grid.photos, strict=True)):
+        tiles[0, j] = (image["title"], photo, [image["answer"]])
+    for cell in grid.cells:
+        rows = [f"{number['label']} {number['text']}" for number in cell.numbers]
+        if cell.curve:
+            rows.append(f"{grid.curve['short']} {cell.curve['text']}")
+        pixels = None
+        if cell.shown is not None:
+            pixels = colourise(scale_map(cell.shown, scale=scales[cell.method, cell.image]), table)
+        else:
+            rows = [cell.text]
+        tiles[cell.method + 1, cell.image] = (grid.methods[cell.method]["title"], pixels, rows)
+    images, methods = len(grid.photos), len(grid.methods) + 1
+    if not several:
+        return [tiles[i, 0] for i in range(methods)], min(_ACROSS, methods)
+    if grid.layout == "rows":
+        return [tiles[i, j] for i in range(methods) for j in range(images)], images
+    return [tiles[i, j] for j in range(images) for i in range(methods)], methods
+
+
+def _fitted(draw: ImageDraw.ImageDraw, text: str, font: Any, width: int) -> str:
+    """`text`, cut with an ellipsis to `width` pixels; characters the font may lack are written in ASCII."""
+    plain = text.replace("\N{MINUS SIGN}", "-").replace("\u202f", " ")
+    while plain and draw.textlength(plain, font) > width:
+        plain = plain[:-2].rstrip(".") + "." if len(plain) > 2 else ""
+    return plain
+
+
+def arrays_npz(plan: Plan, grid: Grid, shelf: Shelf, settings: Mapping[str, Any]) -> bytes:
+    """All arrays; opens with `numpy.load(..., allow_pickle=False)`.
+
+    `<method>/<i>/attribution` (C, H, W) and `<method>/<i>/map` (H, W) for picture i, `<method>/<i>/curve`
+    (2, K) as fractions and values, `picture/<i>` (H, W, 3), `mask/<i>` where there is one, and the settings
+    as JSON text.
+    """
+    arrays: dict[str, NDArray[Any]] = {"settings": np.array(json.dumps(dict(settings)))}
+    for i, picture in enumerate(plan.pictures):
+        arrays[f"picture/{i}"] = grid.photos[i]
+        mask = plan.masks[i]
+        if mask is not None:
+            arrays[f"mask/{i}"] = mask
+        for method in plan.options:
+            found, shown, curve = plan.find(shelf, picture, method)
+            if isinstance(found, Mapped) and shown is not None:
+                arrays[f"{method}/{i}/attribution"] = found.attribution
+                arrays[f"{method}/{i}/map"] = shown
+            if isinstance(curve, Curve):
+                arrays[f"{method}/{i}/curve"] = np.array([curve.fractions, curve.values])
+    out = io.BytesIO()
+    # Keyword names with slashes are fine in an archive, but not for type checkers.
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def python_code(plan: Plan) -> str:
+    """At most 15 lines that compute `attributions` and `maps`, dicts by (method, number of the picture)."""
+    device = "" if plan.device == "cpu" else f", device={plan.device!r}"
+    moved = "" if plan.device == "cpu" else f".to({plan.device!r})"
+    uploaded = "load_dataset" not in plan.pictures[0].code
+    source = "images import decode_image" if uploaded else "datasets import load_dataset"
+    code = [picture.code for picture in plan.pictures]
+    options = {name: dict(pairs) for name, pairs in plan.options.items() if name not in plan.blocked}
+    finish = {"signed": "", "positive": ".clamp(min=0)", "absolute": ".abs()"}[plan.look.sign]
+    return f"""from pruneattr_core import load_model, model_card
+from pruneattr_core.attribution import explain
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.{source}
+
+model, card = load_model({plan.card.id!r}{device}), model_card({plan.card.id!r})
+images = [{", ".join(code)}]
+methods = {_laid_out(options)}
+attributions, maps = {{}}, {{}}
+for i, image in enumerate(images):
+    inputs = card.preprocess(image){moved}
+    for name, options in methods.items():
+        attributions[name, i] = explain(model, inputs, {plan.target}, name, **options).values
+        maps[name, i] = collapse(attributions[name, i], {plan.look.collapse!r}){finish}[0].cpu().numpy()
+"""
+
+
+def _laid_out(options: Mapping[str, Mapping[str, Any]]) -> str:
+    return "{" + ", ".join(f"{name!r}: {dict(pairs)!r}" for name, pairs in options.items()) + "}"

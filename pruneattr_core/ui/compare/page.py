@@ -1,0 +1,242 @@
+"""The Compare page: every method side by side, judged by numbers and not by looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+from torch import Tensor
+
+from pruneattr_core.attribution import METHODS, theory_note
+from pruneattr_core.attribution.support import layers_on_the_picture
+from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.background import Background, Task
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.compare import exports as compare_exports
+from pruneattr_core.ui.compare.assembly import assemble
+from pruneattr_core.ui.compare.cells import Place
+from pruneattr_core.ui.compare.choices import choose, make_plan
+from pruneattr_core.ui.compare.grid import show_grid
+from pruneattr_core.ui.compare.numbers import seconds_text
+from pruneattr_core.ui.compare.payload import Grid, grid_payload
+from pruneattr_core.ui.compare.plan import Plan, Standing, standing
+from pruneattr_core.ui.compare.state import FIELDS
+from pruneattr_core.ui.compare.work import compute
+from pruneattr_core.ui.errors import APOLOGY, guarded, logger
+from pruneattr_core.ui.paths.state import viewer
+from pruneattr_core.ui.state import adopt, publish, view
+from pruneattr_core.ui.worker import Job, Shelf
+
+#: Bytes of attributions kept for all sessions together.
+KEPT_BYTES = 192 << 20
+#: Seconds between two looks at a running grid, and how long the first look waits for a first map.
+LOOK, FIRST_LOOK = 0.4, 0.35
+
+
+class Board:
+    """What all sessions' grids share: results and the threads that compute them."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.shelf = Shelf(KEPT_BYTES, lambda value: int(value.nbytes))
+        # A grid's results lie on the shelf cell by cell; the grid itself is nothing to keep.
+        self.background = Background(Shelf(0))
+
+
+@st.cache_resource(show_spinner=False)
+def board() -> Board:
+    """The board of this process."""
+    return Board()
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What a network allows.
+
+    Attributes:
+        reasons: method -> why it does not fit, "" where it does.
+        theory: what the theory does not cover.
+        layers: method with an option `layer` -> what it may be.
+    """
+
+    reasons: Mapping[str, str]
+    theory: str
+    layers: Mapping[str, tuple[str, ...]]
+    nbytes: int = 2000
+
+
+def draw(chosen: shell.Selection) -> None:
+    """The page."""
+    for text in adopt(FIELDS):
+        st.warning(text, icon=":material/link_off:")
+    st.markdown("## Compare")
+    with guarded():
+        waiting = Waiting()
+        fits = _fits(chosen, waiting)
+        waiting.clear()
+        look = choose(chosen, fits.reasons, fits.layers)
+        plan = make_plan(chosen, look, fits.reasons, fits.layers)
+        publish(FIELDS)
+        if not plan.options:
+            st.info("Choose a method, or one of the presets.", icon=":material/touch_app:")
+            return
+        if fits.theory:
+            st.caption(f":material/warning: {fits.theory}")
+        _start(plan)
+        running = board().background.watch(_key(plan), viewer()) is not None
+        # The frame is drawn again by the clock only while something is computed.
+        st.fragment(_frame, run_every=LOOK if running else None)(plan, running)
+
+
+def _fits(chosen: shell.Selection, show: Waiting) -> Fits:
+    def work(job: Job) -> Fits:
+        network, _ = engine().model(chosen.card.id, job)
+        inputs = chosen.card.preprocess(chosen.picture.image).to(engine().device)
+        return Fits(
+            {name: method.supports(network, inputs) or "" for name, method in METHODS.items()},
+            theory_note(network, inputs) or "",
+            layers_on_the_picture(network, inputs),
+        )
+
+    found: Fits = engine().worker.run(("fits", chosen.card.id, chosen.answer.weights), work, show)
+    return found
+
+
+def _key(plan: Plan) -> tuple[object, ...]:
+    return ("grid", tuple(step.key for step in plan.steps()), _dear(plan))
+
+
+def _dear(plan: Plan) -> bool:
+    """Whether this session asked for the expensive methods of this model."""
+    return (plan.card.id, tuple(plan.options)) in st.session_state.setdefault("_dear", set())
+
+
+def _start(plan: Plan, again: bool = False) -> None:
+    """Let the missing cells be computed, unless this grid was stopped by hand; a former grid is left."""
+    key, former = _key(plan), st.session_state.get("_grid")
+    if former is not None and former != key:
+        board().background.leave(former, viewer())
+    if former == key and not again and board().background.watch(key, viewer()) is None:
+        return  # finished or stopped before
+    st.session_state["_grid"], st.session_state["_grid_failure"] = key, ""
+    if standing(plan, board().shelf, _dear(plan)).open == 0:
+        return
+    shelf, steps, dear = board().shelf, plan.steps(), _dear(plan)
+
+    def work(task: Task) -> None:
+        network, _ = engine().model(plan.card.id, task)
+        inputs = [plan.card.preprocess(picture.image).to(engine().device) for picture in plan.pictures]
+
+        def see(place: Place) -> Tensor:
+            return plan.card.preprocess(pictures.from_dataset(*place).image).to(engine().device)
+
+        compute(task, steps, network, inputs, shelf, dear, see)
+
+    before = standing(plan, shelf, dear).ready
+    board().background.start(key, work, viewer())
+    end = time.monotonic() + FIRST_LOOK
+    while time.monotonic() < end and standing(plan, shelf, dear).ready == before:
+        time.sleep(0.01)
+
+
+def _start_all(plan: Plan) -> None:
+    st.session_state["_dear"].add((plan.card.id, tuple(plan.options)))
+    _start(plan)
+
+
+def _stop(plan: Plan) -> None:
+    board().background.leave(_key(plan), viewer())
+
+
+def _frame(plan: Plan, was_running: bool) -> None:
+    """The grid with its state line and downloads; runs again by itself while cells arrive."""
+    key, dear = _key(plan), _dear(plan)
+    task = board().background.watch(key, viewer())
+    if task is not None and task.finished.is_set():
+        _remember_failure(task)
+        task = None
+    if was_running != (task is not None):
+        st.rerun()  # start or stop the clock
+    if st.session_state.get("_grid_failure"):
+        st.error(st.session_state["_grid_failure"], icon=":material/error:")
+    now = standing(plan, board().shelf, dear)
+    _state_line(plan, task, now)
+    grid, _ = assemble(plan, board().shelf, task.note if task else None, dear)
+    show_grid(grid_payload(grid, plan.look), key="compare_grid")
+    _take_away(plan, grid)
+
+
+def _remember_failure(task: Task) -> None:
+    """A grid whose cells could not even be tried, say because the model does not load."""
+    board().background.leave(task.key, viewer())
+    if isinstance(task.error, PruneAttrError) and not isinstance(task.error, Cancelled):
+        st.session_state["_grid_failure"] = str(task.error)
+    elif task.error is not None and not isinstance(task.error, Cancelled):
+        logger.error("unexpected error in a grid", exc_info=task.error)
+        st.session_state["_grid_failure"] = APOLOGY
+
+
+def _state_line(plan: Plan, task: Task | None, now: Standing) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", height=64, border=False):
+        if task is not None:
+            place = board().background.place(task)
+            text = (
+                f"Waiting: {place} before you" if place else f"{now.ready} of {now.wanted} maps · {task.note}"
+            )
+            st.progress(min(1.0, task.done / max(1, task.total)), text=text)
+            st.button("Cancel", key="cancel_grid", icon=":material/close:", on_click=lambda: _stop(plan))
+            return
+        if now.open:
+            st.markdown(f"Stopped at {now.ready} of {now.wanted} maps.")
+            st.button(
+                "Continue",
+                key="continue_grid",
+                icon=":material/play_arrow:",
+                on_click=lambda: _start(plan, again=True),
+            )
+        elif now.dear:
+            maps = "map" if now.dear == 1 else "maps"
+            st.markdown(
+                f"{now.ready} of {now.wanted} maps. **{now.dear} expensive {maps}** would take "
+                f"about {seconds_text(now.dear_seconds)} on {plan.device}."
+            )
+            st.button(
+                "Compute",
+                key="compute_dear",
+                type="primary",
+                icon=":material/play_arrow:",
+                on_click=lambda: _start_all(plan),
+            )
+        else:
+            st.caption(f"{now.ready} of {now.wanted} maps that fit this network, computed on {plan.device}.")
+
+
+def _take_away(plan: Plan, grid: Grid) -> None:
+    settings = compare_exports.record(plan, grid, board().shelf, view((*shell.FIELDS, *FIELDS), every=True))
+    stem = f"compare_{plan.card.id.replace('/', '-')}_{plan.pictures[0].sha256[:8]}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Picture of the grid (PNG)",
+            lambda: compare_exports.picture_png(grid, plan.look, settings),
+            f"{stem}.png",
+            "image/png",
+            key="grid_png",
+            icon=":material/image:",
+            on_click="ignore",
+            help="With every setting inside the file: upload it in the sidebar to come back.",
+        )
+        st.download_button(
+            "All arrays (NPZ)",
+            lambda: compare_exports.arrays_npz(plan, grid, board().shelf, settings),
+            f"{stem}.npz",
+            "application/octet-stream",
+            key="grid_npz",
+            icon=":material/dataset:",
+            on_click="ignore",
+        )
+        with st.popover("Python for this grid", icon=":material/code:"):
+            st.code(compare_exports.python_code(plan), language="python")
+        st.caption("The address of this page restores the grid.")

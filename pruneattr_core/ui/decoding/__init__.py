@@ -1,0 +1,1 @@
+"""The page Path decoding: pictures that excite the neurons of a path."""

@@ -1,0 +1,324 @@
+"""Path decoding: what the network, and each path through it, would like to see."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from pruneattr_core.analysis.decoding import Recipe
+from pruneattr_core.render import png_bytes
+from pruneattr_core.render.series import Series, series
+from pruneattr_core.runtime import provenance
+from pruneattr_core.ui import shell
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.decoding.tasks import (
+    MOVES,
+    Drawn,
+    Place,
+    Source,
+    active_subnet,
+    decoding_key,
+    decoding_work,
+    place_of,
+    predicted_decoding,
+    recipe,
+    source,
+)
+from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.choices import choose_paths
+from pruneattr_core.ui.paths.methods import AT_ONCE, ROUTES, find_ground, key_of, subject_of
+from pruneattr_core.ui.paths.results import Ground, Subject
+from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
+from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT, viewer, whole
+from pruneattr_core.ui.paths.tasks import LOOK, background, collect, duration, report_failure
+from pruneattr_core.ui.state import Field, adopt, one_of, publish
+
+ORIGINAL, ACTIVE = "Original network", "Active subnet"
+STEPS = (32, 64, 128, 256, 512)
+PARAMETRISATIONS = {"fourier": "Fourier", "pixel": "Pixels"}
+COLOURS = {"decorrelated": "Decorrelated", "rgb": "RGB"}
+MOVE_TITLES = {"none": "None", "shift": "Shifts", "all": "Shifts, zoom, turns"}
+FIELDS = (
+    *(field for field in PATH_FIELDS if field.name in ("paths", "kappa", "path_seed")),
+    Field("drawn_in", "fourier", one_of(PARAMETRISATIONS), "the parametrisation"),
+    Field("colour_space", "decorrelated", one_of(COLOURS), "the colours"),
+    Field("moves", "all", one_of(MOVES), "the transformations"),
+    Field("steps", 128, lambda text: STEPS[STEPS.index(int(text))], "the number of steps"),
+    Field("decode_seed", 0, whole(0, SEED_LIMIT), "the seed of the decoding"),
+)
+#: Cards in one row of a wide window.
+MOST_ABREAST = 5
+#: Longest side of a picture on the page, in pixels.
+_SIDE = 420
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One picture to decode.
+
+    Attributes:
+        key: of its result.
+        source: the network it belongs to.
+        neuron: whether the source's top neuron is decoded, not the class.
+    """
+
+    key: Hashable
+    source: Source
+    neuron: bool
+
+
+def draw(chosen: shell.Selection) -> None:
+    """The page."""
+    for text in adopt(FIELDS):
+        st.warning(text, icon=":material/link_off:")
+    target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
+    name = chosen.card.classes[target]
+    st.markdown("## Path decoding")
+    st.caption(
+        f"Gradient ascent from noise towards *{name}*: in the original network, in the active subnet, "
+        "and restricted to each path (mode zero). A path that carries the answer draws something like the "
+        "network's own picture."
+    )
+    methods, kappa = choose_paths()
+    how = _recipe(chosen)
+    with guarded():
+        subject = subject_of(engine(), chosen)
+        waiting = Waiting(height=420)
+        ground = find_ground(engine(), subject, chosen, waiting)
+        waiting.clear()
+        found = collect(chosen, subject, ground, methods, kappa, st.session_state["path_seed"])
+        sources = [
+            source("original", ORIGINAL, None, ground),
+            source("active", ACTIVE, active_subnet(ground), ground),
+        ]
+        for method, one in found.items():
+            key = (key_of(subject, method, kappa, st.session_state["path_seed"]), kappa)
+            sources.append(source(key, ROUTES[method].title, one.path(kappa), ground))
+        publish(FIELDS)
+        canvases = [
+            Canvas(decoding_key(subject, one, how, neuron), one, neuron)
+            for one in sources
+            for neuron in (False, True)
+            if not neuron or one.top is not None
+        ]
+        _start(canvases, chosen, subject, ground, target, how)
+        running = any(background().watch(canvas.key, viewer()) for canvas in canvases)
+        cards = st.fragment(_cards, run_every=LOOK if running else None)
+        photo = np.asarray(chosen.card.display(chosen.picture.image))
+        places = {one.key: place_of(one, ground, photo, "#e69f00") for one in sources}
+        cards(sources, canvases, places, chosen, ground, target, how, running)
+
+
+def _recipe(chosen: shell.Selection) -> Recipe:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.segmented_control(
+            "Drawn in",
+            list(PARAMETRISATIONS),
+            key="drawn_in",
+            required=True,
+            format_func=PARAMETRISATIONS.__getitem__,
+            help="Fourier optimises amplitudes scaled by 1 / frequency, so large shapes come first.",
+            **KEEP,
+        )
+        st.segmented_control(
+            "Colours",
+            list(COLOURS),
+            key="colour_space",
+            required=True,
+            format_func=COLOURS.__getitem__,
+            help="Decorrelated: channels are combined by the colour covariance of photographs (Lucid).",
+            **KEEP,
+        )
+        st.segmented_control(
+            "Transformations",
+            list(MOVES),
+            key="moves",
+            required=True,
+            format_func=MOVE_TITLES.__getitem__,
+            help="Random ones before every step; the picture must please from each of them.",
+            **KEEP,
+        )
+        st.select_slider("Steps", STEPS, key="steps", width=170, **KEEP)
+        st.number_input("Seed of pictures", 0, SEED_LIMIT, step=1, key="decode_seed", width=140, **KEEP)
+    state = st.session_state
+    return recipe(
+        state["drawn_in"],
+        state["colour_space"] == "decorrelated",
+        state["steps"],
+        state["moves"],
+        state["decode_seed"],
+        chosen.card.size,
+    )
+
+
+def _start(
+    canvases: Sequence[Canvas],
+    chosen: shell.Selection,
+    subject: Subject,
+    ground: Ground,
+    target: int,
+    how: Recipe,
+) -> None:
+    """The button that starts what is missing, with its price; a short first picture starts by itself."""
+
+    def begin(some: Sequence[Canvas]) -> None:
+        for canvas in some:
+            work = decoding_work(engine(), subject, chosen, canvas.source, target, how, canvas.neuron)
+            background().start(canvas.key, work, viewer())
+
+    first = canvases[0]
+    offered = st.session_state.setdefault("_offered", set())
+    if first.key not in offered and predicted_decoding(ground, 1, how.steps) <= AT_ONCE:
+        offered.add(first.key)
+        begin([first])
+    missing = [canvas for canvas in canvases if engine().worker.results.get(canvas.key) is None]
+    idle = {canvas.key: canvas for canvas in missing if background().watch(canvas.key, viewer()) is None}
+    busy = len({canvas.key for canvas in missing}) - len(idle)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if idle:
+            seconds = predicted_decoding(ground, len(idle), how.steps)
+            if st.button(
+                f"Decode {len(idle)} pictures · about {duration(seconds)} here",
+                key="decode",
+                type="primary",
+                icon=":material/play_arrow:",
+            ):
+                begin(list(idle.values()))
+                st.rerun()
+        if busy and st.button("Cancel", key="cancel_decoding", icon=":material/close:"):
+            for canvas in missing:
+                background().leave(canvas.key, viewer())
+            st.rerun()
+
+
+def _cards(
+    sources: Sequence[Source],
+    canvases: Sequence[Canvas],
+    places: Mapping[Hashable, Place],
+    chosen: shell.Selection,
+    ground: Ground,
+    target: int,
+    how: Recipe,
+    running: bool,
+) -> None:
+    """All cards; a fragment that looks again while something runs."""
+    by_source = {(canvas.source.key, canvas.neuron): canvas for canvas in canvases}
+    if running and not any(background().watch(canvas.key, viewer()) for canvas in canvases):
+        st.rerun()  # the last one is finished: stop looking, offer what was cancelled
+    lines = {}
+    rows = -(-len(sources) // MOST_ABREAST)
+    abreast = max(3, -(-len(sources) // rows))
+    for start in range(0, len(sources), abreast):
+        columns = st.columns(abreast)
+        for column, one in zip(columns, sources[start : start + abreast], strict=False):
+            place = sources.index(one)
+            with column, st.container(border=True):
+                drawn = _card(one, by_source, places[one.key], chosen, ground, target, how, place)
+            if drawn is not None:
+                lines[one.title] = drawn
+    if lines:
+        st.markdown("#### How the response grew")
+        st.plotly_chart(
+            path_charts.response_lines(
+                {title: (drawn.steps, drawn.responses) for title, drawn in lines.items()},
+                _styles(),
+                f"logit of {chosen.card.classes[target]}",
+            ),
+            config={"displayModeBar": False},
+            key="chart_responses",
+            alt="Response at the end: "
+            + ", ".join(f"{title} {drawn.responses[-1]:.2f}" for title, drawn in lines.items()),
+        )
+        st.caption(
+            "Measured without transformations, in the network that is decoded. Logits of differently pruned "
+            "networks are not on one scale: compare the pictures first."
+        )
+
+
+def _styles() -> dict[str, Series]:
+    """Title -> how its line is drawn: methods as on the page of critical paths."""
+    methods = {route.title: series(place) for place, route in enumerate(ROUTES.values())}
+    return {ORIGINAL: series(8), ACTIVE: series(7), **methods}
+
+
+def _card(
+    one: Source,
+    by_source: Mapping[tuple[Hashable, bool], Canvas],
+    top: Place,
+    chosen: shell.Selection,
+    ground: Ground,
+    target: int,
+    how: Recipe,
+    place: int,
+) -> Drawn | None:
+    kept = ground.neurons if one.path is None else int(one.path.kept.sum())
+    st.markdown(f"**{one.title}**")
+    st.caption(f"{kept:,} of {ground.neurons:,} neurons · sparsity {1 - kept / ground.neurons:.4f}")
+    name = chosen.card.classes[target]
+    drawn = _picture(by_source[one.key, False], f"{one.title} decoded for {name}", how)
+    spot, words = top
+    left, right = st.columns(2)
+    with left:
+        if (one.key, True) in by_source:
+            seen = _picture(by_source[one.key, True], f"Top neuron of {one.title} decoded", how, small=True)
+            if seen is not None and seen.steps[-1] == how.steps and seen.responses[-1] <= 0:
+                words += "; still silent after the last step: more steps may wake it"
+    with right:
+        if spot is not None:
+            st.image(spot, output_format="PNG", width="stretch", alt=f"Place of the top neuron: {words}")
+    st.caption(f"Top neuron and its place: {words}")
+    if drawn is not None:
+        st.download_button(
+            "PNG",
+            lambda: png_bytes(
+                drawn.pixels,
+                {
+                    "made_by": "path decoding",
+                    "network": one.title,
+                    "model": chosen.card.id,
+                    "picture_sha256": chosen.picture.sha256,
+                    "target": name,
+                    "sparsity": round(1 - kept / ground.neurons, 6),
+                    "recipe": vars(how),
+                    "response": drawn.responses[-1],
+                    "made_with": provenance(),
+                },
+            ),
+            f"decoded_{place}_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}.png",
+            "image/png",
+            key=f"decoded_{place}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    return drawn
+
+
+def _picture(canvas: Canvas, alt: str, how: Recipe, small: bool = False) -> Drawn | None:
+    """The picture so far, with its progress; None before the first step."""
+    drawn: Drawn | None = engine().worker.results.get(canvas.key)
+    task = None if drawn is not None else background().watch(canvas.key, viewer())
+    if task is not None and task.finished.is_set() and task.error is not None:
+        report_failure(canvas.key, task)
+        return None
+    if task is not None:
+        drawn = task.partial
+    if drawn is None:
+        st.skeleton(height=90 if small else 220)
+        if not small:
+            st.caption("Waits for its turn" if task is not None else "Not decoded yet")
+        return None
+    factor = max(1, -(-_SIDE // drawn.pixels.shape[0]))
+    st.image(
+        np.repeat(np.repeat(drawn.pixels, factor, 0), factor, 1),
+        output_format="PNG",
+        width="stretch",
+        alt=f"{alt}, step {drawn.steps[-1]} of {how.steps}",
+    )
+    if not small:
+        left = "" if task is None or task.remaining is None else f" · {duration(task.remaining)} left"
+        st.caption(f"Step {drawn.steps[-1]} of {how.steps} · logit {drawn.responses[-1]:.2f}{left}")
+    return drawn

@@ -1,0 +1,1 @@
+"""The page Explore: one picture, one method, every sparsity."""

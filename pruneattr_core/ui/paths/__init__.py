@@ -1,0 +1,1 @@
+"""The page Critical paths: one answer, several paths, and what they share."""

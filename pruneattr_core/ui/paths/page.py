@@ -1,0 +1,209 @@
+"""Critical paths: which neurons carry this answer, and do methods agree?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.render.series import Series, series
+from pruneattr_core.ui import shell
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.paths import runs as path_runs
+from pruneattr_core.ui.paths import tasks as path_tasks
+from pruneattr_core.ui.paths import views as path_views
+from pruneattr_core.ui.paths import where as path_where
+from pruneattr_core.ui.paths.choices import choose_paths
+from pruneattr_core.ui.paths.files import path_from_bytes
+from pruneattr_core.ui.paths.methods import ROUTES, Found, find_ground, subject_of
+from pruneattr_core.ui.paths.results import Comparison, Ground, Subject, compare
+from pruneattr_core.ui.paths.state import (
+    FIELDS,
+    KEEP,
+    UPLOADED,
+    UPLOADED_TITLE,
+    VIEWS,
+    own_path,
+)
+from pruneattr_core.ui.state import adopt, publish
+from pruneattr_core.values import Path
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything the views draw from.
+
+    Attributes:
+        chosen: model, picture and target.
+        subject: its key.
+        ground: scores, dead neurons and answer of the original network.
+        kappa: sparsity asked for.
+        paths: method -> path, those that are there.
+        found: method -> how it was found; without the uploaded path.
+        comparison: of `paths`, in their order.
+        key: explicit values that name `paths`.
+        pending: methods chosen that have no path yet.
+    """
+
+    chosen: shell.Selection
+    subject: Subject
+    ground: Ground
+    kappa: float
+    paths: Mapping[str, Path]
+    found: Mapping[str, Found]
+    comparison: Comparison
+    key: tuple[object, ...]
+    pending: tuple[str, ...]
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Method -> title, of all that were chosen; those without a path yet say so."""
+        return self.titles | {key: f"{title_of(key)} (not computed yet)" for key in self.pending}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Method -> title, of the paths that are there."""
+        return {key: title_of(key) for key in self.paths}
+
+    @property
+    def styles(self) -> dict[str, Series]:
+        """Title -> how it is drawn; the same for a method whatever else is chosen."""
+        return {title_of(key): style_of(key) for key in self.paths}
+
+    @property
+    def target(self) -> int:
+        """The class explained."""
+        return int(self.ground.scores.target[0])
+
+
+def title_of(key: str) -> str:
+    """How readers meet a method."""
+    return UPLOADED_TITLE if key == UPLOADED else ROUTES[key].title
+
+
+def style_of(key: str) -> Series:
+    """Colour, dash and marker of a method."""
+    return series([*ROUTES, UPLOADED].index(key))
+
+
+def draw(chosen: shell.Selection) -> None:
+    """The page."""
+    for text in adopt(FIELDS):
+        st.warning(text, icon=":material/link_off:")
+    st.markdown("## Critical paths")
+    target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
+    st.caption(
+        f"Which neurons of {chosen.card.title} carry its answer *{chosen.card.classes[target]}* for this "
+        "picture, and do methods agree? A path is the set of neurons that stay when a share of them, the "
+        "sparsity, is removed."
+    )
+    methods, kappa = choose_paths(own_path_popover)
+    with guarded():
+        subject = subject_of(engine(), chosen)
+        waiting = Waiting(height=420)
+        ground = find_ground(engine(), subject, chosen, waiting)
+        waiting.clear()
+        _own_path(ground)
+        found = path_tasks.collect(chosen, subject, ground, methods, kappa, st.session_state["path_seed"])
+        paths = {key: one.path(kappa) for key, one in found.items()}
+        own = own_path()
+        if own is not None and _fits(own[1], ground):
+            paths[UPLOADED] = own[1]
+        view = st.segmented_control(
+            "View",
+            list(VIEWS),
+            key="show",
+            required=True,
+            format_func=VIEWS.__getitem__,
+            label_visibility="collapsed",
+            **KEEP,
+        )
+        publish(FIELDS)
+        if view == "published":
+            board = _board(chosen, subject, ground, kappa, paths, found) if paths else None
+            path_runs.papers(chosen.card.id, board)
+        elif not paths:
+            st.info(
+                "No path yet: choose NeuronMCT or Random above, which take one pass, or start a computation."
+            )
+        else:
+            _VIEWS[view](_board(chosen, subject, ground, kappa, paths, found))
+        publish(FIELDS)
+
+
+_VIEWS = {
+    "agreement": path_views.agreement,
+    "dead": path_views.dead,
+    "where": path_where.where,
+    "sets": path_views.sets,
+}
+
+
+def own_path_popover() -> None:
+    """Where a saved path comes back."""
+    with st.popover("Your own path", icon=":material/upload_file:"):
+        st.file_uploader("A path saved here (.npz)", type=["npz"], key="path_file", on_change=_path_arrived)
+
+
+def _path_arrived() -> None:
+    file = st.session_state["path_file"]
+    st.session_state["_path_bytes"] = None if file is None else (file.name, file.getvalue())
+
+
+def _own_path(ground: Ground) -> None:
+    """Read an upload now that the network it has to fit is known."""
+    waiting = st.session_state.pop("_path_bytes", None)
+    if waiting is not None:
+        name, data = waiting
+        try:
+            st.session_state["_own_path"] = (
+                name,
+                path_from_bytes(data, name, ground.scores.names, ground.scores.layers),
+            )
+        except PruneAttrError as error:
+            st.error(str(error), icon=":material/broken_image:")
+    own = own_path()
+    if own is None:
+        return
+    name, path = own
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if _fits(path, ground):
+            known = {key: path.meta.get(key) for key in ("title", "picture", "target", "sparsity", "seed")}
+            said = [f"{key} {value!s:.60}" for key, value in known.items() if value is not None]
+            st.caption(" · ".join([f"Your path: {name}", *said]), width="content")
+        else:
+            st.info(
+                f"Your path {name} was made with another network and is left out.", icon=":material/link_off:"
+            )
+        if st.button("Remove it", key="path_remove", icon=":material/close:"):
+            del st.session_state["_own_path"]
+            st.rerun()
+
+
+def _fits(path: Path, ground: Ground) -> bool:
+    return path.names == ground.scores.names and all(
+        mask.shape == layer.shape for mask, layer in zip(path.layers, ground.scores.layers, strict=True)
+    )
+
+
+def _board(
+    chosen: shell.Selection,
+    subject: Subject,
+    ground: Ground,
+    kappa: float,
+    paths: Mapping[str, Path],
+    found: Mapping[str, Found],
+) -> Board:
+    own = own_path()
+    mark = id(own[1]) if own is not None and UPLOADED in paths else None
+    key = ("compare", subject, kappa, st.session_state["path_seed"], tuple(paths), mark)
+    waiting = Waiting(height=420)
+    comparison = engine().worker.run(
+        key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting
+    )
+    waiting.clear()
+    pending = tuple(method for method in st.session_state["paths"].split(",") if method not in paths)
+    return Board(chosen, subject, ground, kappa, paths, found, comparison, key, pending)

@@ -1,0 +1,177 @@
+"""The papers' values beside ours: shipped runs over many pictures, and this picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from pruneattr_core.analysis.study_run import Study
+from pruneattr_core.render.series import SERIES, series
+from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.methods import ROUTES
+from pruneattr_core.ui.paths.published import overlaps, published
+from pruneattr_core.ui.paths.run_files import label_of, path_runs
+from pruneattr_core.ui.paths.state import KEEP, PRESETS
+
+if TYPE_CHECKING:
+    from pruneattr_core.ui.paths.page import Board
+
+#: The sparsity of the papers' figures.
+PUBLISHED_AT = 0.9
+
+
+def papers(model: str, board: Board | None) -> None:
+    """Dead shares and overlaps: published, reproduced, this picture; and what cannot be reproduced.
+
+    Args:
+        model: identifier of the one on screen.
+        board: the paths of the picture on screen, if there are any.
+    """
+    chapter = published()["critical_paths"]
+    runs = path_runs()
+    run, sparsity = _choose(runs, model)
+    at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
+    here = board if board is not None and abs(board.kappa - sparsity) < 1e-9 else None
+    st.markdown(f"#### Dead neurons in the path, {sparsity:.0%} removed")
+    _dead(chapter, run, sparsity, here)
+    st.markdown(f"#### Overlap, {sparsity:.0%} removed")
+    _overlap(run, sparsity, here, at_paper)
+    if run is not None:
+        _by_layer(run, sparsity)
+    st.markdown("#### Which published figures cannot be reproduced, and why")
+    for sentence in chapter["not_reproducible"]:
+        st.markdown(f"- {sentence}")
+    st.caption(
+        f"Published: {chapter['paper']}; {chapter['dead_share']['source']}, {chapter['overlap']['source']}."
+    )
+
+
+def _choose(runs: Mapping[str, Study], model: str) -> tuple[Study | None, float]:
+    """The run and its sparsity; the run of the model on screen, unless a link or the user says otherwise."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = None
+        if runs:
+            changed = st.session_state.get("_run_model", model) != model
+            st.session_state["_run_model"] = model
+            if changed or st.session_state["run"] not in runs:
+                own = (name for name, one in runs.items() if one.header["model"]["id"] == model)
+                st.session_state["run"] = next(own, next(iter(runs)))
+            chosen = st.selectbox(
+                "Run", list(runs), key="run", format_func=lambda name: runs[name].title, **KEEP
+            )
+            run = runs[chosen]
+        offered = run.sparsities if run is not None else PRESETS
+        if st.session_state["run_at"] not in offered:
+            st.session_state["run_at"] = PUBLISHED_AT if PUBLISHED_AT in offered else offered[0]
+        sparsity = st.segmented_control(
+            "Sparsity", offered, key="run_at", required=True, format_func=lambda share: f"{share:.0%}", **KEEP
+        )
+    if run is None:
+        st.info(
+            "No run over many pictures is in assets/runs/paths of this copy; "
+            "`python -m pruneattr_core paths` computes one. The published values stand alone."
+        )
+    else:
+        st.caption(f"**Reproduced**: {label_of(run)}. Again: `{run.header['command']} --out FOLDER`")
+    return run, float(sparsity)
+
+
+def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: Board | None) -> None:
+    methods = list(ROUTES)
+    paper: Any = next(
+        (
+            chapter[name]["values"]
+            for name in ("dead_share", "dead_share_text")
+            if chapter[name]["sparsity"] == sparsity
+        ),
+        {},
+    )
+    groups = [("published", [paper.get(key) for key in methods], SERIES[5])]
+    base = None
+    if run is not None:
+        means = {key: run.dead(key, sparsity) for key in methods}
+        groups.append((f"reproduced, n = {run.n}", [one and one.mean for one in means.values()], SERIES[0]))
+        base = run.base
+    if here is not None:
+        own = dict(zip(here.paths, here.comparison.dead.tolist(), strict=True))
+        other = run is not None and run.header["model"]["id"] != here.chosen.card.id
+        name = f"this picture{', another network' if other else ''}, n = 1"
+        groups.append((name, [own.get(key) for key in methods], SERIES[1]))
+    st.plotly_chart(
+        path_charts.paired_bars(
+            [ROUTES[key].title for key in methods], groups, "share of the path that was dead"
+        ),
+        config={"displayModeBar": False},
+        key="chart_papers",
+        alt="; ".join(
+            f"{name}: "
+            + ", ".join(
+                f"{ROUTES[k].title} {v:.1%}" for k, v in zip(methods, values, strict=True) if v is not None
+            )
+            for name, values, _ in groups
+        ),
+    )
+    if base is not None:
+        st.caption(
+            f"Base rate of the run: {base.mean:.1%} [{base.low:.1%}, {base.high:.1%}] of neurons are dead."
+        )
+    if paper and sparsity != PUBLISHED_AT:
+        st.caption("At 99 % the paper gives round numbers in its text only.")
+
+
+def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: bool) -> None:
+    printed, restored = (overlaps(labels) if at_paper else {} for labels in ("printed", "restored"))
+    rows = []
+    for a, b in combinations(ROUTES, 2):
+        pair = frozenset((a, b))
+        row: dict[str, Any] = {"paths": f"{ROUTES[a].title} · {ROUTES[b].title}"}
+        if at_paper:
+            row["published, labels as printed"] = printed.get(pair)
+            row["published, labels restored"] = restored.get(pair)
+        if run is not None:
+            found = run.overlap(a, b, sparsity)
+            row["reproduced"] = found and found.mean
+            row["95 % interval"] = f"{found.low:.3f} to {found.high:.3f}" if found and found.n > 1 else None
+            row["n"] = found and found.n
+        if here is not None and a in here.paths and b in here.paths:
+            order = list(here.paths)
+            row["this picture, n = 1"] = float(here.comparison.overlap[order.index(a), order.index(b)])
+        rows.append(row)
+    three = st.column_config.NumberColumn(format="%.3f")
+    names = {name for row in rows for name in row} - {"paths", "95 % interval", "n"}
+    st.dataframe(rows, hide_index=True, height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three))
+    if not at_paper:
+        st.caption("The papers print overlaps at 90 % only.")
+
+
+def _by_layer(run: Study, sparsity: float) -> None:
+    """Overlap per layer with the reference method over the run's pictures (SCP fig. 8 to 10)."""
+    reference = run.header["config"]["reference"]
+    lines = {}
+    for key in run.methods:
+        found = run.layer_overlap(key, sparsity)
+        if key != reference and any(found):
+            lines[ROUTES[key].title] = np.array([one.mean if one else np.nan for one in found])
+    st.markdown(f"#### Overlap with {ROUTES[reference].title} layer by layer, {sparsity:.0%} removed")
+    st.plotly_chart(
+        path_charts.layer_lines(
+            run.layers,
+            lines,
+            {ROUTES[key].title: series(place) for place, key in enumerate(ROUTES)},
+            ROUTES[reference].title,
+        ),
+        config={"displayModeBar": False},
+        key="chart_run_layers",
+        alt="Mean overlap at the last call: "
+        + ", ".join(f"{title} {values[-1]:.2f}" for title, values in lines.items()),
+    )
+    reached = [
+        f"{ROUTES[key].title} {mean.mean:.3f}"
+        for key in run.methods
+        if (mean := run.reached(key, sparsity)) is not None
+    ]
+    st.caption(f"Reproduced, means over pictures. Sparsity really reached: {', '.join(reached)}.")

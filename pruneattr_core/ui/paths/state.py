@@ -1,0 +1,90 @@
+"""The critical-paths page: its settings, and what is kept for the whole session."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.ui.paths.methods import ROUTES
+from pruneattr_core.ui.paths.run_files import path_runs
+from pruneattr_core.ui.state import Field, number, one_of
+from pruneattr_core.values import Path
+
+#: Key of the user's own path among the methods.
+UPLOADED = "upload"
+UPLOADED_TITLE = "Your path"
+VIEWS = {
+    "agreement": "Do methods agree?",
+    "dead": "Dead neurons",
+    "where": "Where it lives",
+    "sets": "Both or only one",
+    "published": "Papers and runs",
+}
+MODES = {"zero": "Zero", "freeze": "Freeze"}
+SCALES = {"own": "One per map", "shared": "One for all"}
+PRESETS = (0.8, 0.9, 0.99)
+FIRST_METHODS = ("taylor", "intgrad", "random")
+SEED_LIMIT = 2**31 - 1
+KEEP: dict[str, Any] = {"persist_state": "session"}
+_METHODS = (*ROUTES, UPLOADED)
+
+
+def parse_methods(text: str) -> str:
+    """Comma-separated method keys, in the table's order; raises ValueError for an unknown or empty list."""
+    asked = text.split(",")
+    if not asked or any(key not in ROUTES for key in asked):
+        raise ValueError(text)
+    return ",".join(key for key in ROUTES if key in asked)
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of integers in [low, high]."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+FIELDS = (
+    Field("show", "agreement", one_of(VIEWS), "the view"),
+    Field("paths", ",".join(FIRST_METHODS), parse_methods, "the methods"),
+    Field("kappa", 0.9, number(0, 1), "the sparsity", lambda value: f"{value:.6g}"),
+    Field("path_seed", 0, whole(0, SEED_LIMIT), "the seed"),
+    Field("against", FIRST_METHODS[0], one_of(_METHODS), "the method to compare with"),
+    Field("of", FIRST_METHODS[0], one_of(_METHODS), "the path to look into"),
+    Field("a", FIRST_METHODS[0], one_of(_METHODS), "path A"),
+    Field("b", FIRST_METHODS[1], one_of(_METHODS), "path B"),
+    Field("call", 1, whole(1, 10**5), "the activation call"),
+    Field("channel", -1, whole(-1, 10**6), "the channel"),
+    Field("mode", "zero", one_of(MODES), "the mode"),
+    Field("run", "", lambda text: one_of(path_runs())(text), "the run"),
+    Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
+    Field("set_scale", "own", one_of(SCALES), "the colour scale"),
+)
+
+
+def viewer() -> str:
+    """A name for this session, under which it watches long computations."""
+    name: str = st.session_state.setdefault("_viewer", uuid.uuid4().hex)
+    return name
+
+
+def own_path() -> tuple[str, Path] | None:
+    """The path uploaded in this session, with its file's name."""
+    kept: tuple[str, Path] | None = st.session_state.get("_own_path")
+    return kept
+
+
+def choose_from(label: str, key: str, options: Mapping[str, str], avoid: str | None = None) -> str:
+    """A select box over the chosen methods; a choice that is not among them gives way to the first one."""
+    if st.session_state[key] not in options:
+        st.session_state[key] = next((name for name in options if name != avoid), next(iter(options)))
+    chosen: str = st.selectbox(label, list(options), key=key, format_func=options.__getitem__, **KEEP)
+    return chosen

@@ -1,0 +1,150 @@
+"""Starting, watching and cancelling the computation of paths."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.ui.background import Background, Task
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.errors import APOLOGY, logger
+from pruneattr_core.ui.paths.methods import (
+    AT_ONCE,
+    ROUTES,
+    Found,
+    key_of,
+    predicted_seconds,
+    work_of,
+)
+from pruneattr_core.ui.paths.results import Ground, Subject
+from pruneattr_core.ui.paths.state import viewer
+from pruneattr_core.ui.shell import Selection
+
+#: Seconds between two looks at running tasks.
+LOOK = 0.7
+
+
+@st.cache_resource(show_spinner=False)
+def background() -> Background:
+    """The long computations of this process; their results lie on the engine's shelf."""
+    return Background(engine().worker.results)
+
+
+def collect(
+    chosen: Selection, subject: Subject, ground: Ground, methods: Sequence[str], sparsity: float, seed: int
+) -> dict[str, Found]:
+    """What is there for each method; draws a card for every method that is not, and starts short ones.
+
+    Args:
+        chosen: model, picture and target.
+        subject: its key.
+        ground: its scores.
+        methods: keys of the table.
+        sparsity: asked for.
+        seed: of random methods.
+    """
+    found: dict[str, Found] = {}
+    missing: dict[str, Hashable] = {}
+    for method in methods:
+        key = key_of(subject, method, sparsity, seed)
+        kept = engine().worker.results.get(key)
+        if kept is None and ROUTES[method].cheap:
+            waiting = Waiting()
+            work = work_of(engine(), subject, chosen, ground, method, sparsity, seed)
+            kept = (
+                Found(ground.scores, {}, ground.seconds)
+                if method == "taylor"
+                else engine().worker.run(key, work, waiting)
+            )
+            waiting.clear()
+        if kept is None:
+            missing[method] = key
+        else:
+            found[method] = kept
+    if missing:
+        for method, key in missing.items():
+            first = key not in st.session_state.setdefault("_offered", set())
+            if first and predicted_seconds(ground, method, sparsity) <= AT_ONCE:
+                st.session_state["_offered"].add(key)
+                background().start(
+                    key, work_of(engine(), subject, chosen, ground, method, sparsity, seed), viewer()
+                )
+        running = any(background().watch(key, viewer()) for key in missing.values())
+        cards = st.fragment(_cards, run_every=LOOK if running else None)
+        cards(
+            missing,
+            {
+                method: (
+                    predicted_seconds(ground, method, sparsity),
+                    work_of(engine(), subject, chosen, ground, method, sparsity, seed),
+                )
+                for method in missing
+            },
+        )
+    return found
+
+
+def _cards(missing: Mapping[str, Hashable], offers: Mapping[str, tuple[float, Any]]) -> None:
+    """One card a method; a fragment that looks again while something runs."""
+    columns = st.columns(min(3, len(missing)) if len(missing) > 1 else [2, 1])
+    for place, (method, key) in enumerate(missing.items()):
+        seconds, work = offers[method]
+        with columns[place % len(columns)], st.container(border=True):
+            if engine().worker.results.get(key) is not None:
+                st.rerun()
+            task = background().watch(key, viewer())
+            if task is None:
+                _offer(method, key, seconds, work)
+            elif task.finished.is_set() and task.error is not None:
+                report_failure(key, task)
+            else:
+                progress(task, f"{ROUTES[method].title}", ROUTES[method].steps, f"cancel_{method}")
+
+
+def _offer(method: str, key: Hashable, seconds: float, work: Any) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{ROUTES[method].title}** · about {duration(seconds)} here")
+        if st.button("Compute", key=f"start_{method}", type="primary", icon=":material/play_arrow:"):
+            try:
+                background().start(key, work, viewer())
+                st.rerun()
+            except PruneAttrError as error:
+                st.error(str(error))
+
+
+def report_failure(key: Hashable, task: Task) -> None:
+    """Show why a task failed, once: our own sentence, or an apology for anything else."""
+    if isinstance(task.error, PruneAttrError):
+        if not isinstance(task.error, Cancelled):
+            st.error(str(task.error), icon=":material/error:")
+    else:
+        logger.error("unexpected error in a long computation", exc_info=task.error)
+        st.error(APOLOGY, icon=":material/error:")
+    background().leave(key, viewer())
+
+
+def progress(task: Task, title: str, steps: str, key: str) -> None:
+    """A running task's bar with the time that remains, and its cancel button."""
+    place = background().place(task)
+    if place:
+        text = f"{title} waits: {place} before it"
+    elif task.remaining is None:
+        text = f"{title} · starting"
+    else:
+        text = f"{title} · {task.done} of {task.total} {steps} · {duration(task.remaining)} left"
+    st.progress(min(1.0, task.done / max(1, task.total)), text=text)
+    if st.button("Cancel", key=key, icon=":material/close:"):
+        background().leave(task.key, viewer())
+        st.rerun()
+
+
+def duration(seconds: float) -> str:
+    """A rough time in words."""
+    if seconds < 1.5:
+        return "1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,280 @@
+"""The views of the critical-paths page that compare paths: agreement, dead neurons, common neurons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
+from pruneattr_core.runtime import provenance
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.colour_strip import colour_strip
+from pruneattr_core.ui.paths.files import path_bytes
+from pruneattr_core.ui.paths.methods import ROUTES
+from pruneattr_core.ui.paths.results import Sets, cut
+from pruneattr_core.ui.paths.state import KEEP, MODES, SCALES, UPLOADED, choose_from
+
+if TYPE_CHECKING:
+    from pruneattr_core.ui.paths.page import Board
+
+NOT_YET = "This path is not computed yet: start it above, or choose another one."
+#: Plotly's toolbar covers small charts and says nothing here.
+QUIET_BAR = {"displayModeBar": False}
+_SIDE = 420
+
+
+def agreement(board: Board) -> None:
+    """Network-wide overlap, overlap per layer, and what each path is."""
+    titles, comparison = board.titles, board.comparison
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        st.markdown("#### Overlap of the paths")
+        st.plotly_chart(
+            path_charts.heat_map(list(titles.values()), comparison.overlap),
+            config=QUIET_BAR,
+            key="chart_overlap",
+            alt="Jaccard overlap: " + "; ".join(_pairs(list(titles.values()), comparison.overlap)),
+        )
+        kept = 1 - board.kappa
+        st.caption(
+            "Jaccard |A and B| / |A or B| over all neurons, 0 to 1. Two independent random paths that keep a "
+            f"share p = {kept:.3g} overlap by p / (2 - p) = {kept / (2 - kept):.3f}."
+        )
+    with right:
+        st.markdown("#### Overlap layer by layer")
+        against = choose_from("Compared with", "against", board.choices)
+        lines = {}
+        if against in titles:
+            row = list(titles).index(against)
+            pairs = zip(titles.items(), comparison.by_layer[row], strict=True)
+            lines = {title: values for (key, title), values in pairs if key != against}
+        if against not in titles:
+            st.info(NOT_YET)
+        elif lines:
+            st.plotly_chart(
+                path_charts.layer_lines(board.ground.scores.names, lines, board.styles, titles[against]),
+                config=QUIET_BAR,
+                key="chart_layers",
+                alt=f"Overlap with {titles[against]} per activation call; last call: "
+                + ", ".join(f"{title} {values[-1]:.2f}" for title, values in lines.items()),
+            )
+        else:
+            st.info("One path alone has nothing to agree with: choose a second method above.")
+    inventory(board)
+
+
+def _pairs(titles: list[str], overlap: np.ndarray) -> list[str]:
+    count = len(titles)
+    return [
+        f"{titles[i]} and {titles[j]} {overlap[i, j]:.2f}" for i in range(count) for j in range(i + 1, count)
+    ]
+
+
+def inventory(board: Board) -> None:
+    """Every path in one table: sparsity asked for and reached, neurons, dead share, cost; and downloads."""
+    st.markdown("#### The paths")
+    comparison = board.comparison
+    rows = []
+    for place, (key, path) in enumerate(board.paths.items()):
+        found = board.found.get(key)
+        rows.append(
+            {
+                "path": board.titles[key],
+                "sparsity requested": float(path.meta.get("sparsity", np.nan))
+                if key == UPLOADED
+                else board.kappa,
+                "sparsity reached": comparison.sparsity[place],
+                "neurons kept": int(comparison.kept[place].sum()),
+                "of them dead": comparison.dead[place],
+                "seconds": found.seconds if found is not None else None,
+                "how": "" if found is None else "; ".join(filter(None, (ROUTES[key].source, found.note))),
+            }
+        )
+    share = st.column_config.NumberColumn(format="%.4f")
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "sparsity requested": share,
+            "sparsity reached": share,
+            "neurons kept": st.column_config.NumberColumn(format="localized"),
+            "of them dead": st.column_config.NumberColumn(format="percent"),
+            "seconds": st.column_config.NumberColumn(format="%.2f"),
+            "how": st.column_config.TextColumn(width="large"),
+        },
+    )
+    off = [row["path"] for row in rows if abs(row["sparsity reached"] - row["sparsity requested"]) > 0.005]
+    if off:
+        st.caption(
+            f"{', '.join(off)}: another sparsity than requested. Scores or gates that tie at the threshold "
+            "go together, and greedy pruning stops when every neuron left is dead: compare with care."
+        )
+    with st.container(horizontal=True):
+        for key in board.paths:
+            if key != UPLOADED:
+                _download(board, key)
+        st.caption(
+            f"{board.ground.neurons:,} neurons in {len(board.ground.scores.names)} activation calls; "
+            f"{board.chosen.card.title}, picture {board.chosen.picture.title}, n = 1, "
+            f"on {board.subject.device}. Files hold bits and provenance; upload one above to compare it."
+        )
+
+
+def _download(board: Board, key: str) -> None:
+    path, subject = board.paths[key], board.subject
+    reached = float(path.sparsity[0])
+
+    def data() -> bytes:
+        card, picture = board.chosen.card, board.chosen.picture
+        return path_bytes(
+            path,
+            {
+                "title": board.titles[key],
+                "sparsity_reached": reached,
+                "model": card.id,
+                "weights_sha256": card.weights_sha256,
+                "picture": picture.title,
+                "picture_sha256": picture.sha256,
+                "target": card.classes[board.target],
+                "made_with": provenance(subject.device),
+            },
+        )
+
+    st.download_button(
+        board.titles[key],
+        data,
+        f"path_{key}_{subject.model.replace('/', '-')}_{subject.image[:8]}_{reached:.4f}.npz",
+        "application/octet-stream",
+        key=f"save_{key}",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def dead(board: Board) -> None:
+    """Share of each path's neurons that were dead, against the base rate."""
+    titles, comparison = board.titles, board.comparison
+    st.markdown("#### How much of each path was dead")
+    st.plotly_chart(
+        path_charts.dead_bars(
+            list(titles.values()), comparison.dead.tolist(), board.styles, board.ground.base
+        ),
+        config=QUIET_BAR,
+        key="chart_dead",
+        alt=f"Dead share, base rate {board.ground.base:.1%}: "
+        + ", ".join(
+            f"{title} {share:.1%}" for title, share in zip(titles.values(), comparison.dead, strict=True)
+        ),
+    )
+    st.markdown(
+        f"A neuron is *dead* when its activation is 0 for this picture: **{board.ground.base:.1%}** of all "
+        f"{board.ground.neurons:,} neurons are. A random path holds as many. Contributions give every dead "
+        "neuron 0, so their paths hold none as long as fewer neurons are kept than are alive; pruning "
+        "objectives may keep neurons that say nothing about the answer."
+    )
+    inventory(board)
+
+
+def sets(board: Board) -> None:
+    """Neurons kept by both of two paths, only by A, only by B: counts, layers and maps."""
+    if len(board.paths) < 2:
+        st.info("One path alone has nothing in common with another: choose a second method above.")
+        return
+    titles = board.titles
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        a = choose_from("Path A", "a", board.choices, avoid=st.session_state["b"])
+        b = choose_from("Path B", "b", board.choices, avoid=a)
+        mode = st.segmented_control(
+            "Pruned neurons",
+            list(MODES),
+            key="mode",
+            required=True,
+            format_func=MODES.__getitem__,
+            help="Zero multiplies them by 0; freeze keeps them as constants that pass no gradient.",
+            **KEEP,
+        )
+        shared = (
+            st.segmented_control(
+                "Colour scale",
+                list(SCALES),
+                key="set_scale",
+                required=True,
+                format_func=SCALES.__getitem__,
+                **KEEP,
+            )
+            == "shared"
+        )
+    if a not in titles or b not in titles:
+        st.info(NOT_YET)
+        return
+    if a == b:
+        st.info("A and B are the same path: choose another one to see what they share.")
+        return
+    found = _cut(board, a, b, mode)
+    photo = board.chosen.card.display(board.chosen.picture.image)
+    table = colour_table("blue-orange")
+    scale_words = "One colour scale for all three maps" if shared else "Each map has its own colour scale"
+    scales = [scale_of(found.maps if shared else one, signed=True) for one in found.maps]
+    names = ("Kept by both", f"Only {titles[a]}", f"Only {titles[b]}")
+    columns = st.columns(4)
+    with columns[0], st.container(border=True):
+        st.markdown("**Picture**")
+        st.image(
+            _large(photo),
+            output_format="PNG",
+            alt=f"Picture {board.chosen.picture.title} as the network sees it",
+        )
+        name = board.chosen.card.classes[board.target]
+        st.caption(f"{board.ground.neurons:,} neurons answer *{name}* with logit {found.original:.2f}.")
+    for place, name in enumerate(names):
+        with columns[place + 1], st.container(border=True):
+            st.markdown(f"**{name}**")
+            levels = scale_map(found.maps[place], scale=scales[place])
+            st.image(
+                _large(colourise(levels, table)),
+                output_format="PNG",
+                alt=f"{name}: {describe_map(found.maps[place])}",
+            )
+            colour_strip(scales[place], "blue-orange")
+            st.caption(
+                f"**{int(found.counts[place]):,}** neurons. Alone (mode zero) they answer with logit "
+                f"{found.logit[place]:.2f}. {describe_map(found.maps[place])}"
+            )
+    st.caption(
+        f"Input gradient of the network pruned to each set, mode {mode}, the channel of largest magnitude "
+        f"with its sign, in logit per unit of normalised input. {scale_words}; it ends at the 99.5th "
+        "percentile of magnitudes."
+    )
+    _layers(board, found, names)
+
+
+def _layers(board: Board, found: Sets, names: tuple[str, ...]) -> None:
+    with st.expander("Counts per activation call"):
+        st.dataframe(
+            {"activation call": list(board.ground.scores.names), "neurons": board.comparison.neurons}
+            | {name: found.by_layer[place] for place, name in enumerate(names)},
+            hide_index=True,
+        )
+
+
+def _cut(board: Board, a: str, b: str, mode: str) -> Sets:
+    card, picture = board.chosen.card, board.chosen.picture
+    waiting = Waiting(height=_SIDE)
+
+    def work(job):  # type: ignore[no-untyped-def]
+        model, _ = engine().model(board.subject.model, job)
+        inputs = card.preprocess(picture.image).to(engine().device)
+        return cut(model, inputs, board.target, board.paths[a], board.paths[b], mode)  # type: ignore[arg-type]
+
+    found: Sets = engine().worker.run(("cut", board.key, a, b, mode), work, waiting)
+    waiting.clear()
+    return found
+
+
+def _large(pixels: np.ndarray) -> np.ndarray:
+    """Whole-number enlargement, so that small pictures stay sharp when the browser scales them."""
+    factor = max(1, -(-_SIDE // pixels.shape[0]))
+    return np.repeat(np.repeat(pixels, factor, 0), factor, 1)

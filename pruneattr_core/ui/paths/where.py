@@ -1,0 +1,156 @@
+"""Where a path lives: calls, then channels of a call, then positions of a channel on the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.places import channel_shares, grid_of, positions, shown_places
+from pruneattr_core.ui.paths.state import KEEP, choose_from
+from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
+
+if TYPE_CHECKING:
+    from pruneattr_core.ui.paths.page import Board
+
+
+def where(board: Board) -> None:
+    """Share kept per call; a click opens the call's channels, a click there its positions."""
+    titles = board.titles
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = choose_from("Path", "of", board.choices)
+        call = _choose_call(board)
+    if method not in titles:
+        st.info(NOT_YET)
+        return
+    row = list(titles).index(method)
+    comparison, style = board.comparison, board.styles[titles[method]]
+    names, neurons = board.ground.scores.names, comparison.neurons
+
+    st.markdown("#### Share kept per layer · click a bar for its channels")
+    chart = f"calls_{call}"
+
+    def call_clicked() -> None:
+        points = [p for p in st.session_state[chart].selection.points if p["curve_number"] == 0]
+        if points:
+            st.session_state["call"], st.session_state["channel"] = points[0]["point_index"] + 1, -1
+
+    kept = comparison.kept[row] / neurons
+    st.plotly_chart(
+        path_charts.kept_bars(
+            names, kept, comparison.alive / neurons, style, 1 - comparison.sparsity[row], call
+        ),
+        config=QUIET_BAR,
+        key=chart,
+        on_select=call_clicked,
+        selection_mode="points",
+        alt=f"{titles[method]} keeps most of {names[int(kept.argmax())]} ({kept.max():.1%}) "
+        f"and least of {names[int(kept.argmin())]} ({kept.min():.1%})",
+    )
+    st.caption(
+        "Dashed: the share kept in the whole network. A bar above its layer's mark keeps dead neurons."
+    )
+    _channels(board, method, call)
+
+
+def _choose_call(board: Board) -> int:
+    """Index of the activation call looked into."""
+    names = board.ground.scores.names
+    if not 1 <= st.session_state["call"] <= len(names):
+        st.warning(
+            f"The link asks for activation call {st.session_state['call']}, but there are {len(names)}; "
+            "the first is shown."
+        )
+        st.session_state["call"] = 1
+
+    def changed() -> None:
+        st.session_state["channel"] = -1
+
+    number: int = st.selectbox(
+        "Activation call",
+        range(1, len(names) + 1),
+        key="call",
+        format_func=lambda i: (
+            f"{i} · {names[i - 1]} · {' x '.join(map(str, board.ground.scores.layers[i - 1].shape[1:]))}"
+        ),
+        on_change=changed,
+        **KEEP,
+    )
+    return number - 1
+
+
+def _channels(board: Board, method: str, call: int) -> None:
+    name = board.ground.scores.names[call]
+    mask = board.paths[method].layers[call][0].numpy()
+    alive = ~board.ground.scores.dead[call][0].numpy()
+    grid, shares = grid_of(mask.shape), channel_shares(mask)
+    order = np.argsort(-shares, kind="stable")
+    channel = _choose_channel(order, shares, name)
+    style = board.styles[board.titles[method]]
+    chart = f"channels_{call}_{channel}"
+
+    def channel_clicked() -> None:
+        points = st.session_state[chart].selection.points
+        if points:
+            st.session_state["channel"] = int(order[points[0]["point_index"]])
+
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown(f"#### Channels of {name} · click one for its positions")
+        st.plotly_chart(
+            path_charts.channel_bars(order, shares, style, channel),
+            config=QUIET_BAR,
+            key=chart,
+            on_select=channel_clicked,
+            selection_mode="points",
+            alt=f"{int((shares > 0).sum())} of {len(shares)} channels keep a neuron; "
+            f"most in channel {int(order[0])} ({shares[order[0]]:.1%})",
+        )
+        _number(order, channel)
+        st.caption(
+            f"{int(mask.sum()):,} of {mask.size:,} neurons kept, in {int((shares > 0).sum()):,} of "
+            f"{grid.channels:,} channels" + (f"; {grid.extra} token without a place." if grid.extra else ".")
+        )
+    with right:
+        st.markdown(f"#### Channel {channel} on the picture")
+        kept = positions(mask, channel)
+        if kept is None:
+            st.info("These neurons have no place on the picture: the layer sees all of it.")
+            return
+        living = positions(alive, channel)
+        assert living is not None  # of one shape with the kept
+        photo = board.chosen.card.display(board.chosen.picture.image)
+        st.image(
+            shown_places(photo, kept, living, style.colour),
+            output_format="PNG",
+            width="stretch",
+            alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, "
+            f"{int(living.sum())} alive",
+        )
+        st.caption(
+            f"{kept.shape[0]} x {kept.shape[1]} positions: **{int(kept.sum()):,} kept** (coloured), "
+            f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
+            "Blocks show the neuron's own position; its receptive field is larger."
+        )
+
+
+def _choose_channel(order: np.ndarray, shares: np.ndarray, name: str) -> int:
+    asked = st.session_state["channel"]
+    if asked >= len(shares):
+        st.warning(f"The link asks for channel {asked}, but {name} has {len(shares)}; the fullest is shown.")
+        st.session_state["channel"] = asked = -1
+    return int(order[0]) if asked < 0 else int(asked)
+
+
+def _number(order: np.ndarray, channel: int) -> None:
+    """The same choice by keyboard."""
+
+    def changed() -> None:
+        st.session_state["channel"] = int(st.session_state["_channel"])
+
+    st.session_state["_channel"] = channel
+    st.number_input(
+        f"Channel, 0 to {len(order) - 1}", 0, len(order) - 1, key="_channel", on_change=changed, width=220
+    )

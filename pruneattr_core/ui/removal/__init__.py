@@ -1,0 +1,1 @@
+"""The page Pixel removal: pixels go by relevance while the answer is watched."""

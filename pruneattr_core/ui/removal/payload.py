@@ -1,0 +1,139 @@
+"""From ranks and curves to the bytes the removal stage draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.render import colour_table
+from pruneattr_core.render.series import series
+from pruneattr_core.ui.removal.tasks import FRACTIONS, STEADY, Removal
+from pruneattr_core.ui.stage import Blocks, numbers
+
+RANGES = (
+    {"key": "tenth", "title": "0 to 10 %", "end": 0.1, "help": "The paper's range: 1 to 10 %"},
+    {"key": "all", "title": "0 to 100 %", "end": 1.0},
+)
+_TITLES = {"change": "Output change", "probability": "Probability"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One method on the stage.
+
+    Attributes:
+        title: its name.
+        state: "ready", "computing", "waiting" or "failed".
+        text: what stands on the picture while there is no result.
+        result: when ready.
+    """
+
+    title: str
+    state: str
+    text: str = ""
+    result: Removal | None = None
+
+
+def measures_of(order: str, target: str) -> list[dict[str, Any]]:
+    """What the curves can show; an insertion has no change, as it does not start from the answer."""
+    change = {
+        "key": "change", "title": _TITLES["change"], "short": "change",
+        "axis": f"|p₀ - p| / p₀ of {target}: 0 = the answer stays as it was", "low": 0, "high": 1, "cap": 3,
+    }  # fmt: skip
+    probability = {
+        "key": "probability", "title": _TITLES["probability"], "short": "p",
+        "axis": f"softmax probability of {target}", "low": 0, "high": 1, "cap": 1,
+    }  # fmt: skip
+    return [probability] if order == "insertion" else [change, probability]
+
+
+def payload_of(
+    cards: Sequence[Card],
+    photo: NDArray[np.uint8],
+    classes: Sequence[str],
+    first: int,
+    target: int,
+    order: str,
+    fill: str,
+    signed: bool,
+    start: Mapping[str, Any],
+) -> bytes:
+    """Everything the stage needs.
+
+    Args:
+        cards: left to right.
+        photo: (H, W, 3), exactly the pixels the network sees.
+        classes: names by index.
+        first: class the network answers with every pixel in place.
+        target: class whose probability is watched.
+        order: key of `removal_tasks.ORDERS`.
+        fill: key of `benchmarks.fills.FILLS`.
+        signed: whether the sign of an attribution counts.
+        start: see `stage.start_of`.
+    """
+    blocks = Blocks()
+    heads = [_head(card, place, blocks) for place, card in enumerate(cards)]
+    named = {first, target, *(answer for head in heads for answer in head.get("answers", ()))}
+    header = {
+        "title": "Pixel removal",
+        "slider": "Fraction of pixels shown" if order == "insertion" else "Fraction of pixels removed",
+        "start": dict(start),
+        "complete": all(card.state in ("ready", "failed") for card in cards),
+        "height": photo.shape[0],
+        "width": photo.shape[1],
+        "wide": photo.shape[0] * photo.shape[1] > 1 << 16,
+        "photo": blocks.add(photo),
+        "points": list(FRACTIONS),
+        "ranges": list(RANGES),
+        "measures": measures_of(order, classes[target]),
+        "order": order,
+        "steady": fill in STEADY,
+        "first": first,
+        "classes": {index: classes[index] for index in named},
+        "lut": colour_table("cividis").ravel().tolist(),
+        "cards": heads,
+        "note": _note(order, fill, signed),
+    }
+    return blocks.framed(header)
+
+
+def _head(card: Card, place: int, blocks: Blocks) -> dict[str, Any]:
+    look = series(place)
+    head: dict[str, Any] = {
+        "title": card.title, "state": card.state, "text": card.text, "blocks": [],
+        "colour": look.colour, "dash": look.dash,
+    }  # fmt: skip
+    if card.result is not None:
+        found = card.result
+        head |= {
+            "blocks": [blocks.add(found.rank), blocks.add(found.fills)],
+            "values": {"change": numbers(found.change), "probability": numbers(found.probability)},
+            "answers": found.answer.tolist(),
+            "areas": {
+                str(one["key"]): dict(zip(_TITLES, numbers(found.areas(float(str(one["end"])))), strict=True))
+                for one in RANGES
+            },
+        }
+    return head
+
+
+def _note(order: str, fill: str, signed: bool) -> str:
+    better = {
+        "lerf": "Least relevant pixels go first: a good map keeps the curve of the change low.",
+        "morf": "Most relevant pixels go first: a good map moves the answer at once.",
+        "insertion": "Starts without any pixel, the most relevant come first: a good map lifts the curve.",
+    }[order]
+    if signed:
+        better += (
+            " Values count with their sign, as in the released code: pixels against the class rank lowest."
+        )
+    return (
+        f"{better} The original network is asked, never a pruned one. Dots are computed, lines between them "
+        f"drawn straight; fill: {FILLS[fill].lower()}. ✕: another answer than with every pixel in place. "
+        "AUC: trapezoids, not divided by the range."
+    )

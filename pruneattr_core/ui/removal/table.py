@@ -1,0 +1,75 @@
+"""The areas under the removal curves as a table, to sort and to take away."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.ui.removal.payload import Card
+from pruneattr_core.ui.removal.tasks import FRACTIONS, ORDERS, RULES, Asked
+from pruneattr_core.ui.shell import Selection
+
+_COLUMNS = {
+    (0.1, 0): "change AUC, 0 to 10 %",
+    (1.0, 0): "change AUC, 0 to 100 %",
+    (0.1, 1): "probability AUC, 0 to 10 %",
+    (1.0, 1): "probability AUC, 0 to 100 %",
+}
+
+
+def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Card]) -> None:
+    """Areas per method; below it the curves as CSV and what was asked."""
+    order = next(iter(asked.values())).order
+    rows: list[dict[str, Any]] = []
+    for card in cards.values():
+        if card.result is None:
+            continue
+        areas = {end: card.result.areas(end) for end, _ in _COLUMNS}
+        shown = {
+            title: areas[end][which]
+            for (end, which), title in _COLUMNS.items()
+            if which or order != "insertion"
+        }
+        rows.append({"method": card.title, **shown})
+    if not rows:
+        return
+    columns = {key: st.column_config.NumberColumn(key, format="%.4f") for key in rows[0] if key != "method"}
+    st.dataframe(rows, hide_index=True, width="stretch", column_config=columns)
+    one = next(iter(asked.values()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Curves (CSV)", curves_csv(asked, cards),
+            f"removal_{chosen.picture.sha256[:8]}_{order}_{one.fill}.csv", "text/csv",
+            key="gone_csv", on_click="ignore", icon=":material/table:",
+        )  # fmt: skip
+        st.caption(
+            f"One picture ({chosen.picture.title}), {chosen.card.title} (weights {one.weights[:8]}), "
+            f"{one.device}; {ORDERS[one.order]}, fill: {FILLS[one.fill].lower()}, "
+            f"{RULES[one.rule].title.lower()}; equal pixels go row by row. A click on a column's head sorts. "
+            "Many pictures: page Benchmarks."
+        )
+
+
+def curves_csv(asked: Mapping[str, Asked], cards: Mapping[str, Card]) -> str:
+    """One line per method and fraction, with every choice that made it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["method", "order", "fill", "relevance", "model", "weights", "image", "target", "fraction",
+         "probability", "change", "answer"]
+    )  # fmt: skip
+    for name, one in asked.items():
+        found = cards[name].result
+        if found is None:
+            continue
+        for k, fraction in enumerate(FRACTIONS):
+            writer.writerow(
+                [one.method, one.order, one.fill, one.rule, one.model, one.weights, one.image, found.target,
+                 fraction, float(found.probability[k]), float(found.change[k]), int(found.answer[k])]
+            )  # fmt: skip
+    return out.getvalue()

@@ -1,0 +1,147 @@
+"""What the reader chooses above the desk: students, method, pictures, order and filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.compression.measures import METHODS_OF_REVIEW
+from pruneattr_core.compression.review_triage import ORDERS, SHOWN
+from pruneattr_core.ui.review.judging import choose_review
+from pruneattr_core.ui.review.lineup import Lineup, first_students, of_zoo, zoo
+from pruneattr_core.ui.review.pictures import Folder, Pictures, Scenes
+from pruneattr_core.ui.review.state import COUNTS, EVERY_CLASS, JUDGED, KEEP, STUDENTS
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is looked at, and in which order.
+
+    Attributes:
+        method: key of `attribution.METHODS`.
+        count: pictures looked at, the first ones of the set.
+        order: key of `review_triage.ORDERS`.
+        shown: key of `review_triage.SHOWN`.
+        wanted: class to explain, None for the teacher's strongest label of each picture.
+        todo: key of `review_state.JUDGED`.
+    """
+
+    method: str
+    count: int
+    order: str
+    shown: str
+    wanted: int | None
+    todo: str
+
+    @property
+    def needs_numbers(self) -> bool:
+        """Whether the order or a filter rests on the numbers of all pictures."""
+        return self.order != "series" or self.shown != "all" or self.wanted is not None
+
+
+def choose_lineup() -> Lineup | None:
+    """Teacher and students of the zoo; None, with a word on what to do, when none are here."""
+    known = zoo()
+    if not known:
+        st.info(
+            "No teacher with students is in this copy. Make them, or bring your own pair (above):",
+            icon=":material/school:",
+        )
+        st.code("python -m pruneattr_core compress --help", language="sh")
+        return None
+    if st.session_state["teacher"] not in known:
+        st.session_state["teacher"] = next(iter(known))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if len(known) > 1:
+            st.selectbox(
+                "Teacher", list(known), key="teacher", format_func=lambda name: known[name][0].title, **KEEP
+            )
+        member, students = known[st.session_state["teacher"]]
+        by_id = {one.id: one for one in students}
+        kept = tuple(name for name in st.session_state["students"] if name in by_id)
+        st.session_state["students"] = list(kept or first_students(students))
+        chosen = st.multiselect(
+            "Students beside the teacher",
+            list(by_id),
+            key="students",
+            format_func=lambda name: by_id[name].title,
+            max_selections=STUDENTS,
+            width=540,
+            **KEEP,
+        )
+        if st.session_state["desk"] == "paths":
+            return Lineup(of_zoo(member), tuple(of_zoo(by_id[name]) for name in chosen), 0, True)
+        if st.session_state["judged"] not in chosen:
+            st.session_state["judged"] = chosen[0]
+        judged = st.selectbox(
+            "Under review",
+            chosen,
+            key="judged",
+            format_func=lambda name: by_id[name].title,
+            width=182,
+            help="Verdicts, order and filters are about this student; the others stand beside it.",
+            **KEEP,
+        )
+        choose_review()
+    columns = tuple(of_zoo(by_id[name]) for name in chosen)
+    return Lineup(of_zoo(member), columns, list(chosen).index(judged), True)
+
+
+def open_pictures(lineup: Lineup) -> Pictures:
+    """The pictures that suit a line-up.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    card = lineup.teacher.card
+    if st.session_state["desk_source"] == "own" and st.session_state["own_folder"]:
+        found = _folder(st.session_state["own_folder"], card.classes)
+        if found.problems:
+            named = "; ".join(list(found.problems.values())[:3])
+            st.warning(f"{len(found.problems)} files were left out: {named}", icon=":material/broken_image:")
+        return found
+    return _scenes(COUNTS[-1], max(card.size))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _scenes(count: int, size: int) -> Scenes:
+    return Scenes(count, size)
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner="Reading the folder")
+def _folder(root: str, classes: tuple[str, ...]) -> Folder:
+    return Folder(root, classes)
+
+
+def choose_sheet_options(lineup: Lineup, pictures: Pictures) -> Options:
+    """Method, number of pictures, order, filters."""
+    classes = lineup.teacher.card.classes
+    if st.session_state["desk_class"] >= len(classes):
+        st.session_state["desk_class"] = EVERY_CLASS
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        method = st.segmented_control(
+            "Method", list(METHODS_OF_REVIEW), key="desk_method", required=True,
+            format_func=lambda name: METHODS[name].title, **KEEP,
+            help="The same for every column. PruneGrad has a sparsity: its slider moves all columns at once.",
+        )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        order = st.selectbox("Order", list(ORDERS), key="desk_order", format_func=ORDERS.__getitem__, **KEEP)
+        shown = st.selectbox("Show", list(SHOWN), key="desk_show", format_func=SHOWN.__getitem__, **KEEP)
+        wanted = st.selectbox(
+            "Class", [EVERY_CLASS, *range(len(classes))], key="desk_class", **KEEP,
+            format_func=lambda k: "Strongest label" if k == EVERY_CLASS else classes[k],
+            help="A class explains itself wherever the picture shows it; else each picture's label with the "
+            "teacher's largest logit.",
+        )  # fmt: skip
+        todo = st.selectbox("Verdict", list(JUDGED), key="desk_todo", format_func=JUDGED.__getitem__, **KEEP)
+        count = st.selectbox(
+            "Pictures",
+            COUNTS,
+            key="desk_count",
+            format_func=lambda n: f"first {min(n, len(pictures))}",
+            **KEEP,
+        )
+    count = min(count, len(pictures))
+    return Options(method, count, order, shown, None if wanted == EVERY_CLASS else wanted, todo)

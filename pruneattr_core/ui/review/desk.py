@@ -1,0 +1,274 @@
+"""The desk: rows of maps, verdicts saved as they are given, numbers of many pictures in the background."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.compression.review_triage import Triage
+from pruneattr_core.compression.review_verdicts import Verdict
+from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.ui.background import Task
+from pruneattr_core.ui.errors import APOLOGY, logger
+from pruneattr_core.ui.paths.state import viewer
+from pruneattr_core.ui.review.board import Sheet, board, fill_sheet, triage, triage_key
+from pruneattr_core.ui.review.choices import Options
+from pruneattr_core.ui.review.exports import take_away
+from pruneattr_core.ui.review.grid import show_grid
+from pruneattr_core.ui.review.judging import (
+    live_level,
+    read_review,
+    receive,
+    remember,
+    standing,
+)
+from pruneattr_core.ui.review.lineup import Lineup
+from pruneattr_core.ui.review.payload import sheet_payload
+from pruneattr_core.ui.review.pictures import Pictures
+from pruneattr_core.ui.review.state import FIELDS, ROWS
+from pruneattr_core.ui.state import publish
+
+#: Seconds between two looks at running work, and how long the first look waits for maps.
+LOOK, FIRST_LOOK = 0.6, 0.6
+SCALE_NOTE = (
+    "Every map is divided by its l2 norm, as AP does before comparing; then one colour scale for the row."
+)
+
+
+def desk(lineup: Lineup, pictures: Pictures, options: Options) -> None:
+    """Draw it; the grid runs again by itself while something is computed."""
+    st.session_state.pop("_desk_payload", None)  # the page may be entered anew: show what is on the disk
+    numbers = _numbers(lineup, pictures, options)
+    sheet_keys = (st.session_state.get("_sheet"), st.session_state.get("_triage"))
+    running = any(
+        key is not None and board().background.watch(key, viewer()) is not None for key in sheet_keys
+    )
+    st.fragment(_frame, run_every=LOOK if running else None)(lineup, pictures, options, numbers, running)
+
+
+def _numbers(lineup: Lineup, pictures: Pictures, options: Options) -> Triage | None:
+    """The numbers that the order needs, if they are there; else they are started."""
+    former = st.session_state.get("_triage")
+    if not options.needs_numbers:
+        if former is not None:
+            board().background.leave(former, viewer())
+            st.session_state["_triage"] = None
+        return None
+    key = triage_key(lineup, pictures, options.method, options.count, options.wanted)
+    if former is not None and former != key:
+        board().background.leave(former, viewer())
+    found: Triage | None = board().background.results.get(key)
+    if found is None and former != key:
+        method, count, wanted, shared = options.method, options.count, options.wanted, board()
+
+        def work(task: Task) -> Triage:
+            return triage(task, lineup, pictures, method, count, wanted, shared)
+
+        board().background.start(key, work, viewer())
+    st.session_state["_triage"] = key
+    return found
+
+
+def ordered(
+    options: Options, numbers: Triage | None, sheet: Sheet, verdicts: Mapping[str, Verdict]
+) -> Sequence[int]:
+    """Positions of all pictures that pass, in order; as they come while numbers are missing."""
+    if numbers is None or not options.needs_numbers:
+        places: Sequence[int] = range(options.count)
+    else:
+        places = numbers.order(options.order, options.shown, options.wanted)
+    if options.todo == "any":
+        return places
+    said = {
+        one.picture: one.verdict
+        for one in verdicts.values()
+        if (one.teacher, one.student, one.data, one.method)
+        == (sheet.lineup.teacher.id, sheet.lineup.student.id, sheet.pictures.id, sheet.method)
+    }
+    if options.todo == "open":
+        # What is judged on this very page stays until the page is left, or rows would jump away.
+        held = st.session_state.get("_desk_held", ())
+        return [place for place in places if not said.get(place) or place in held]
+    return [place for place in places if said.get(place) == options.todo]
+
+
+def _frame(
+    lineup: Lineup, pictures: Pictures, options: Options, numbers: Triage | None, was_running: bool
+) -> None:
+    name = st.session_state["review"]
+    verdicts = read_review(name)
+    level = live_level(st.session_state["desk_level"])
+    blank = Sheet(lineup, pictures, (), options.method, options.wanted)
+    places = ordered(options, numbers, blank, verdicts)
+    pages = max(1, -(-len(places) // ROWS))
+    page = min(st.session_state["desk_page"], pages)
+    st.session_state["desk_page"] = page
+    here = tuple(places[(page - 1) * ROWS : page * ROWS])
+    st.session_state["_desk_held"] = here if options.todo == "open" else ()
+    sheet = Sheet(lineup, pictures, here, options.method, options.wanted)
+    _start(sheet)
+    if _running() != was_running:
+        st.rerun()
+    summary = _state_line(sheet, options, numbers)
+    if not places:
+        st.info(
+            "No picture passes these filters. Choose another, or more pictures.",
+            icon=":material/filter_alt_off:",
+        )
+        return
+    words = {
+        "review": name,
+        "corner": pictures.title,
+        "scale_note": SCALE_NOTE,
+        "hint": "White outline: the object. Circle: the map's maximum, a cross where it lies outside. Keys "
+        "in a row: arrows move, 1 OK, 2 suspicious, 3 broken, 0 clear, N note, F flicker, Page Up or Down.",
+    }
+    payload = _payload(sheet, verdicts, words, level, page, name)
+    told = show_grid(payload, "desk_grid", level)
+    receive(name, told.given, int(told.level))
+    verdicts = read_review(name)
+    rows = [key for key, (owner, _) in st.session_state["_desk_rows"].items() if owner.key == sheet.key]
+    settled = any(key in verdicts and verdicts[key].verdict for key in rows)
+    st.session_state["_desk_settled"] = options.todo == "open" and settled
+    if int(told.level) != level and options.method == "prunegrad":
+        st.session_state["desk_level"] = int(told.level)
+    turn: Any = getattr(told, "turn", None)
+    if isinstance(turn, Mapping) and turn.get("id") != st.session_state.get("_desk_turn"):
+        st.session_state["_desk_turn"] = turn.get("id")
+        if turn.get("page") == page:
+            _turn(int(turn.get("step", 0)), pages)
+            st.rerun()
+    publish(FIELDS)
+    summary.markdown(standing(verdicts, sheet, len(places)))
+    _pager(page, pages, len(places))
+    take_away(name, lineup, pictures)
+
+
+def _payload(
+    sheet: Sheet, verdicts: Mapping[str, Verdict], words: Mapping[str, str], level: int, page: int, name: str
+) -> bytes:
+    """The bytes of a page, made once per state of it: verdicts given meanwhile live in the browser."""
+    shelf = board().shelf
+    key = (sheet.key, sheet.lineup.judged, sheet.missing(shelf), page, name)
+    kept = st.session_state.get("_desk_payload")
+    if kept is None or kept[0] != key:
+        payload, rows = sheet_payload(sheet, shelf, verdicts, words, level, page)
+        remember(sheet, rows)
+        kept = st.session_state["_desk_payload"] = (key, payload)
+    return bytes(kept[1])
+
+
+def _start(sheet: Sheet, again: bool = False) -> None:
+    """Let the missing cells be computed; a former page is left, one stopped by hand stays stopped."""
+    desk, former = board(), st.session_state.get("_sheet")
+    if former is not None and former != sheet.key:
+        desk.background.leave(former, viewer())
+    if former == sheet.key and not again:
+        return
+    st.session_state["_sheet"], st.session_state["_desk_failure"] = sheet.key, ""
+    if sheet.missing(desk.shelf) == 0:
+        return
+    desk.background.start(sheet.key, lambda task: fill_sheet(task, sheet, desk), viewer())
+    end = time.monotonic() + FIRST_LOOK
+    while time.monotonic() < end and sheet.missing(desk.shelf):
+        time.sleep(0.01)
+
+
+def _running() -> bool:
+    """Whether this session waits for something; failures are remembered on the way."""
+    alive = False
+    for name in ("_sheet", "_triage"):
+        key = st.session_state.get(name)
+        task = None if key is None else board().background.watch(key, viewer())
+        if task is None:
+            continue
+        if not task.finished.is_set():
+            alive = True
+            continue
+        board().background.leave(key, viewer())
+        if task.error is not None and not isinstance(task.error, Cancelled):
+            known = isinstance(task.error, PruneAttrError)
+            if not known:
+                logger.error("unexpected error on the review desk", exc_info=task.error)
+            st.session_state["_desk_failure"] = str(task.error) if known else APOLOGY
+    return alive
+
+
+def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
+    """Where the work stands; returns the spot for the review's summary."""
+    if st.session_state.get("_desk_failure"):
+        st.error(st.session_state["_desk_failure"], icon=":material/error:")
+    key = st.session_state.get("_triage")
+    task = None if key is None else board().background.watch(key, viewer())
+    if task is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            left = task.remaining
+            text = f"Numbers of {task.done} of {task.total} pictures" + (
+                "" if left is None else f", {left:.0f} s left"
+            )
+            st.progress(min(1.0, task.done / max(1, task.total)), text=f"{text}; as they come until then")
+            st.button("Cancel", key="cancel_triage", icon=":material/close:", on_click=_stop_triage)
+    elif options.needs_numbers and numbers is None and not st.session_state.get("_desk_failure"):
+        st.session_state["_triage"] = (
+            None  # finished this moment, or given up: the next run takes or starts it
+        )
+        st.rerun()
+    elif numbers is not None and options.needs_numbers:
+        counts = numbers.counts()
+        unread = f" {len(numbers.problems)} could not be read." if numbers.problems else ""
+        st.caption(
+            f"Of {len(numbers)} pictures, {counts['right']} are right in both networks; in {counts['left']} "
+            f"of these the maximum left the mask; in {counts['changed']} the answer changed.{unread} "
+            + ("PruneGrad at 90 % of the neurons removed." if sheet.method == "prunegrad" else "")
+        )
+    missing, key = sheet.missing(board().shelf), st.session_state.get("_sheet")
+    task = None if key is None else board().background.watch(key, viewer())
+    with st.container(horizontal=True, vertical_alignment="center", height=52, border=False):
+        if task is not None:
+            wanted = len(sheet.places) * len(sheet.lineup.columns)
+            st.progress(
+                (wanted - missing) / max(1, wanted), text=f"{wanted - missing} of {wanted} maps · {task.note}"
+            )
+            st.button("Cancel", key="cancel_sheet", icon=":material/close:", on_click=lambda: _leave(key))
+        elif missing:
+            st.markdown(f"Stopped, {missing} maps are missing.")
+            st.button(
+                "Continue",
+                key="continue_sheet",
+                icon=":material/play_arrow:",
+                on_click=lambda: _start(sheet, True),
+            )
+        return st.empty()
+
+
+def _leave(key: Any) -> None:
+    board().background.leave(key, viewer())
+
+
+def _stop_triage() -> None:
+    _leave(st.session_state.get("_triage"))
+    st.session_state["_triage"] = None
+    st.session_state["desk_order"], st.session_state["desk_show"] = "series", "all"
+    st.session_state["desk_class"] = -1
+
+
+def _turn(step: int, pages: int) -> None:
+    # Rows that were judged vanish from a list of open ones, and the next ones come up to this very page.
+    moved = 0 if step > 0 and st.session_state.pop("_desk_settled", False) else step
+    st.session_state["desk_page"] = min(pages, max(1, st.session_state["desk_page"] + moved))
+    st.session_state["_desk_held"] = ()
+
+
+def _pager(page: int, pages: int, rows: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center"):
+        back, forth = ":material/chevron_left:", ":material/chevron_right:"
+        st.button(
+            "Previous", key="desk_back", icon=back, disabled=page == 1, on_click=_turn, args=(-1, pages)
+        )
+        st.markdown(f"Page {page} of {pages} · {rows} pictures")
+        st.button(
+            "Next", key="desk_forth", icon=forth, disabled=page == pages, on_click=_turn, args=(1, pages)
+        )

@@ -1,0 +1,91 @@
+"""What leaves the review desk: a table of verdicts, and a report with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pruneattr_core.compression.review_maps import START_LEVEL, Seen, levels_of, look
+from pruneattr_core.compression.review_report import html_report
+from pruneattr_core.compression.review_verdicts import Verdict, load_review, review_csv
+from pruneattr_core.errors import InputError
+from pruneattr_core.render import colour_table, colourise
+from pruneattr_core.runtime import provenance
+from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.compare.plan import mask_seen
+from pruneattr_core.ui.review.board import Sheet, board, inputs_of
+from pruneattr_core.ui.review.lineup import Lineup
+from pruneattr_core.ui.review.payload import COLOURS, coded
+from pruneattr_core.ui.review.pictures import Pictures
+from pruneattr_core.ui.worker import Job
+
+#: Share of the picture that shines through a map in the report.
+UNDER = 0.35
+
+
+def take_away(name: str, lineup: Lineup, pictures: Pictures) -> None:
+    """The downloads; made when they are asked for."""
+    stem = name.replace(" ", "-")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Verdicts (CSV)", lambda: review_csv(load_review(name)), f"{stem}.csv", "text/csv",
+            key="desk_csv", icon=":material/table:", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Report (HTML)", lambda: report(name, lineup, pictures), f"{stem}.html", "text/html",
+            key="desk_html", icon=":material/description:", on_click="ignore",
+            help="One file with the pictures inside; maps are drawn for the teacher and students on screen.",
+        )  # fmt: skip
+        st.caption("The address of this page restores the view; verdicts are on the disk of this machine.")
+
+
+def report(name: str, lineup: Lineup, pictures: Pictures) -> bytes:
+    """The HTML report of a review; pictures are drawn for networks and pictures that are open now."""
+    by_id = {one.id: one for one in lineup.students}
+    classes = lineup.teacher.card.classes
+    job = Job("report", lambda _: None)
+
+    def draw(one: Verdict) -> Sequence[tuple[str, NDArray[np.uint8]]]:
+        if one.teacher != lineup.teacher.id or one.student not in by_id or one.data != pictures.id:
+            raise InputError("Its networks or pictures are not open on the page: no maps here.")
+        shown = pictures[one.picture]
+        target = classes.index(one.target)
+        sheet = Sheet(lineup, pictures, (one.picture,), one.method, None)
+        columns = (lineup.teacher, by_id[one.student])
+        seen = []
+        for column in columns:
+            kept = board().shelf.get(sheet.cell_key(column, one.picture, target))
+            if not isinstance(kept, Seen):
+                network = board().model(column, job)
+                batch = inputs_of(column, [shown])
+                kept = look(network, batch, [target], one.method, lineup.multi_label)[0]
+            seen.append(kept)
+        level = min(START_LEVEL, len(levels_of(one.method)) - 1)
+        codes = coded([cell.maps[level : level + 1] for cell in seen])
+        photo = np.asarray(lineup.teacher.card.display(shown.image))
+        mask = mask_seen(lineup.teacher.card, shown.mask(target))
+        plain = outlined(photo, mask)
+        maps = [outlined(over(photo, code[0]), mask) for code in codes]
+        return [("picture", plain), *zip(("teacher", "student"), maps, strict=True)]
+
+    return html_report(name, load_review(name), draw, provenance(engine().device.type))
+
+
+def over(photo: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A map's colours with the picture shining through."""
+    drawn = colourise(codes, colour_table(COLOURS)).astype(np.float32)
+    return np.asarray(np.rint(drawn + UNDER * (photo - drawn)), np.uint8)
+
+
+def outlined(pixels: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """A white line of one pixel along the inside of the mask."""
+    if mask is None:
+        return pixels
+    padded = np.pad(mask, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    out = pixels.copy()
+    out[mask & ~inner] = 255
+    return out

@@ -1,0 +1,135 @@
+"""Verdicts on their way from the desk into the review's file, and what is known of the review."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.compression.review_maps import START_LEVEL
+from pruneattr_core.compression.review_verdicts import (
+    NOTE_LIMIT,
+    VERDICTS,
+    Verdict,
+    load_review,
+    review_names,
+    save_verdicts,
+)
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.ui.review.board import Sheet
+from pruneattr_core.ui.review.payload import Row
+from pruneattr_core.ui.review.state import KEEP
+
+#: Rows of former pages whose verdicts may still arrive.
+_REMEMBERED = 64
+
+
+def choose_review() -> str:
+    """The name of the review; a text box that knows those that are there."""
+    names = review_names()
+    current = st.session_state["review"]
+    return str(
+        st.selectbox(
+            "Review",
+            list(dict.fromkeys([current, *names])),
+            key="review",
+            accept_new_options=True,
+            width=182,
+            help="Verdicts are saved under this name as you go. Choose one to resume it, or type a new one.",
+            **KEEP,
+        )
+    )
+
+
+def read_review(name: str) -> Mapping[str, Verdict]:
+    """The review's verdicts; a damaged file is named on the page and counts as empty."""
+    try:
+        return load_review(name)
+    except PruneAttrError as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return {}
+
+
+def remember(sheet: Sheet, rows: Mapping[str, Row]) -> None:
+    """Keep what is needed when a verdict on these rows comes back."""
+    kept: OrderedDict[str, tuple[Sheet, Row]] = st.session_state.setdefault("_desk_rows", OrderedDict())
+    for key, row in rows.items():
+        kept[key] = (sheet, row)
+        kept.move_to_end(key)
+    while len(kept) > _REMEMBERED:
+        kept.popitem(last=False)
+
+
+def receive(name: str, given: Any, level: int) -> None:
+    """Save what is new among the verdicts that the desk holds; a failure is shown and tried again later."""
+    known: dict[str, Any] = st.session_state.setdefault("_desk_given", {})
+    fresh = {key: said for key, said in dict(given or {}).items() if known.get(key) != said}
+    rows: Mapping[str, tuple[Sheet, Row]] = st.session_state.get("_desk_rows", {})
+    verdicts: dict[str, Verdict | None] = {}
+    for key, said in fresh.items():
+        if key in rows and isinstance(said, Mapping):
+            verdicts[key] = _verdict(*rows[key], said, level)
+    if not verdicts:
+        return
+    try:
+        save_verdicts(name, verdicts)
+    except PruneAttrError as error:
+        st.error(f"Not saved: {error}", icon=":material/error:")
+        return
+    known.update({key: fresh[key] for key in verdicts})
+    for key in list(known)[: -4 * _REMEMBERED]:
+        del known[key]
+
+
+def _verdict(sheet: Sheet, row: Row, said: Mapping[str, Any], level: int) -> Verdict | None:
+    word, note = str(said.get("verdict", "")), str(said.get("note", ""))[:NOTE_LIMIT]
+    if word not in ("", *VERDICTS) or not (word or note):
+        return None
+    lineup = sheet.lineup
+    numbers = row.numbers.get(lineup.student.id)
+
+    def at(name: str) -> float:
+        values = None if numbers is None else getattr(numbers, name)
+        value = None if values is None else values[min(max(level, 0), len(values) - 1)]
+        return float("nan") if value is None else float(value)
+
+    return Verdict(
+        teacher=lineup.teacher.id,
+        student=lineup.student.id,
+        data=sheet.pictures.id,
+        picture=row.place,
+        name=row.name,
+        target=lineup.teacher.card.classes[row.target],
+        method=sheet.method,
+        verdict=word,
+        note=note,
+        cosine=at("cosine"),
+        l2=at("l2"),
+        point=at("point"),
+        mass=at("mass"),
+        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def live_level(level: int) -> int:
+    """The slider's level, or where it starts."""
+    return START_LEVEL if level < 0 else level
+
+
+def standing(verdicts: Mapping[str, Verdict], sheet: Sheet, count: int) -> str:
+    """One line: how far the review of this student is."""
+    lineup = sheet.lineup
+    mine = [
+        one
+        for one in verdicts.values()
+        if (one.teacher, one.student, one.data, one.method)
+        == (lineup.teacher.id, lineup.student.id, sheet.pictures.id, sheet.method)
+    ]
+    parts = [
+        f"{sum(one.verdict == word for one in mine)} {title.lower()}" for word, title in VERDICTS.items()
+    ]
+    judged = sum(bool(one.verdict) for one in mine)
+    return f"**{judged} of {count}** judged for {lineup.student.title}: {', '.join(parts)}"

@@ -1,0 +1,98 @@
+"""Bring your own pair: two checkpoints of named architectures, and a folder of pictures."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.models import model_card
+from pruneattr_core.ui.review.judging import choose_review
+from pruneattr_core.ui.review.lineup import Lineup, architectures, own_pair
+from pruneattr_core.ui.review.state import KEEP
+
+_NEEDED = ("own_teacher_file", "own_student_file", "own_folder")
+
+
+def choose_own() -> Lineup | None:
+    """The form and what it describes; None until it is complete and right. What was typed stays."""
+    if not _local():
+        st.info(
+            "Checkpoints and folders are named by their path on the machine that runs this app, so only a "
+            "browser on that machine may open them.",
+            icon=":material/lock:",
+        )
+        return None
+    names = architectures()
+    with st.container(border=True):
+        for role in ("teacher", "student"):
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                key = f"own_{role}"
+                if st.session_state[key] not in names:
+                    st.session_state[key] = names[0]
+                st.selectbox(
+                    f"Architecture of the {role}",
+                    names,
+                    key=key,
+                    format_func=lambda name: model_card(name).title,
+                    **KEEP,
+                )
+                st.text_input(
+                    f"Checkpoint of the {role}", key=f"{key}_file", **KEEP,
+                    placeholder="/path/to/weights.safetensors",
+                    help="A safetensors file or a PyTorch state dict; pickled objects are refused unread.",
+                )  # fmt: skip
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.text_input(
+                "Folder of pictures", key="own_folder", placeholder="/path/to/pictures", **KEEP,
+                help="Flat, sorted into class folders, or with a labels.json. Masks may be missing; they are "
+                "masks/<picture>.png, not 0 on the object.",
+            )  # fmt: skip
+            st.selectbox(
+                "A picture shows", ("no", "yes"), key="own_many", **KEEP,
+                format_func={"no": "one class (largest logit)", "yes": "several (logits > 0)"}.__getitem__,
+            )  # fmt: skip
+    if not all(st.session_state[name] for name in _NEEDED):
+        st.info(
+            "Name two checkpoints and a folder. Everything stays on this machine; the address of this page "
+            "keeps what you typed.",
+            icon=":material/folder_open:",
+        )
+        return None
+    try:
+        texts = {
+            name: str(st.session_state[name]) for name in (*_NEEDED, "own_teacher", "own_student", "own_many")
+        }
+        lineup = own_pair(texts)
+    except PruneAttrError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    st.session_state["judged"] = ""
+    choose_review()
+    return lineup
+
+
+def _local() -> bool:
+    """Whether the browser is on this machine: no address but the local one, and no proxy between."""
+    headers = st.context.headers
+    host = urlsplit(f"//{headers.get('Host', '')}").hostname
+    forwarded = any(headers.get(name) for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"))
+    return loopback(st.context.ip_address) and host in ("localhost", "127.0.0.1", "::1") and not forwarded
+
+
+def loopback(address: str | None) -> bool:
+    """Whether a connection's address is this machine's own.
+
+    Args:
+        address: as `st.context.ip_address` gives it: None for the plain local ones, "::ffff:127.0.0.1" where
+            the server listens on IPv6 and the browser came over IPv4.
+    """
+    if address is None:
+        return True
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback

@@ -1,0 +1,68 @@
+"""The Compression review page: does the small network still look at the right thing?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.review.choices import choose_lineup, choose_sheet_options, open_pictures
+from pruneattr_core.ui.review.desk import desk
+from pruneattr_core.ui.review.lineup import Lineup
+from pruneattr_core.ui.review.own import choose_own
+from pruneattr_core.ui.review.pictures import Pictures
+from pruneattr_core.ui.review.state import FIELDS, KEEP, SOURCES, VIEWS
+from pruneattr_core.ui.review.tables import show_tables
+from pruneattr_core.ui.state import adopt, publish
+
+
+def draw() -> None:
+    """The page."""
+    for text in adopt(FIELDS):
+        st.warning(text, icon=":material/link_off:")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.markdown("## Compression review")
+        st.segmented_control(
+            "View", list(VIEWS), key="desk", required=True, format_func=VIEWS.__getitem__,
+            label_visibility="collapsed", **KEEP,
+        )  # fmt: skip
+        if st.session_state["desk"] != "tables":
+            st.segmented_control(
+                "Networks", list(SOURCES), key="desk_source", required=True, format_func=SOURCES.__getitem__,
+                label_visibility="collapsed", **KEEP,
+            )  # fmt: skip
+    with guarded():
+        if st.session_state["desk"] == "tables":
+            publish(FIELDS)
+            show_tables()
+            return
+        found = _opened()
+        publish(FIELDS)
+        if found is None:
+            return
+        lineup, pictures = found
+        if st.session_state["desk"] == "paths":
+            from pruneattr_core.ui.review.paths_view import show_paths  # plotly: the desk can do without
+
+            show_paths(lineup, pictures)
+            return
+        options = choose_sheet_options(lineup, pictures)
+        publish(FIELDS)
+        desk(lineup, pictures, options)
+
+
+def _opened() -> tuple[Lineup, Pictures] | None:
+    """The networks and pictures chosen; None when the page says what to do first."""
+    if st.session_state["desk_source"] == "own":
+        lineup = choose_own()
+        if lineup is None:
+            return None
+    else:
+        lineup = choose_lineup()
+        if lineup is None:
+            return None
+    try:
+        return lineup, open_pictures(lineup)
+    except PruneAttrError as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return None

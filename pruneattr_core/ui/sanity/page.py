@@ -1,0 +1,153 @@
+"""Sanity check, live: pull the slider, and the network forgets layer by layer while the maps are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.sanity import VARIANTS
+from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.sanity.cascade import LIKENESS, Climb, Ladder, fitting_methods, known, ladder
+from pruneattr_core.ui.sanity.payload import Card, payload_of
+from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.stage import complaints, component, settled, start_of
+from pruneattr_core.ui.state import Field, adopt, number, one_of, publish
+
+#: Methods offered: one map costs a few passes at most, and every step needs one.
+OFFERED = (
+    "prunegrad",
+    "saliency",
+    "input_x_gradient",
+    "guided_backprop",
+    "deconvolution",
+    "gradcam",
+    "guided_gradcam",
+    "rectgrad",
+    "input_mct",
+    "lrp_alpha1_beta0",
+    "excitation_backprop",
+    "edges",
+    "random",
+)
+_FIRST = "prunegrad,saliency,guided_backprop,edges"
+_LABELS = {"text": "N(0, 0.01), the paper's text", "released": "N(0, 0.1), its released code"}
+_START, _SAID, _FAILED = "_sane_start", "_sane_said", "_sane_failed"
+_mount = component("pruneattr_sanity", "sanity")
+
+
+def _methods(text: str) -> str:
+    asked = text.split(",")
+    if any(name not in OFFERED for name in asked):
+        raise ValueError(text)
+    return text
+
+
+FIELDS = (
+    Field("sane_methods", _FIRST, _methods, "the methods"),
+    Field("sane_variant", "released", one_of(VARIANTS), "the new weights"),
+    Field("sane_measure", "spearman_abs", one_of(LIKENESS), "the likeness"),
+    Field("sane_step", 0, lambda text: int(number(0, 1000)(text)), "the step"),
+)
+
+
+def draw(chosen: Selection) -> None:
+    """The page."""
+    complaints(adopt(FIELDS), _SAID)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.markdown("## Sanity check, live")
+        st.segmented_control(
+            "New weights and biases", list(VARIANTS), key="sane_variant", required=True,
+            format_func=_LABELS.__getitem__, persist_state="session",
+        )  # fmt: skip
+        place = st.container(width="content")
+    st.caption(
+        "The slider gives the network's layers new random weights, from the last to the first. A map that "
+        "explains the network must change; one that stays draws the picture (Adebayo et al. 2018)."
+    )
+    with guarded():
+        waiting = Waiting(height=420)
+        fits = fitting_methods(engine(), chosen.card.id, OFFERED, waiting).reasons
+        waiting.clear()
+        with place:
+            names = _choose(fits)
+        publish(FIELDS)
+        if names:
+            _stage(chosen, names)
+        else:
+            st.info("Choose at least one method above.", icon=":material/checklist:")
+
+
+def _choose(fits: dict[str, str]) -> list[str]:
+    fitting = [name for name in OFFERED if not fits[name]]
+    if (
+        "sane_box" not in st.session_state
+        or st.session_state["_sane_seen"] != st.session_state["sane_methods"]
+    ):
+        st.session_state["sane_box"] = st.session_state["sane_methods"].split(",")  # a link says so
+    st.session_state["sane_box"] = [name for name in st.session_state["sane_box"] if name in fitting]
+    with st.popover(f"Methods ({len(st.session_state['sane_box'])})", icon=":material/checklist:"):
+        names = st.pills(
+            "Methods", fitting, selection_mode="multi", key="sane_box",
+            format_func=lambda name: METHODS[name].title, persist_state="session",
+        )  # fmt: skip
+        left_out = [METHODS[name].title for name in OFFERED if fits[name]]
+        if left_out:
+            st.caption(f"Do not fit this network: {', '.join(left_out)}.")
+    st.session_state["sane_methods"] = st.session_state["_sane_seen"] = ",".join(names) or _FIRST
+    return list(names)
+
+
+@st.fragment
+def _stage(chosen: Selection, names: list[str]) -> None:
+    """Draw what is known, compute the next method, and start again until all are there."""
+    failed: dict[Climb, str] = st.session_state.setdefault(_FAILED, {})
+    climbs = {
+        name: Climb(
+            chosen.card.id, chosen.answer.weights, chosen.picture.sha256, chosen.target, name,
+            st.session_state["sane_variant"], engine().device.type,
+        )
+        for name in names
+    }  # fmt: skip
+    found = {name: known(engine(), climb) for name, climb in climbs.items()}
+    missing = [climb for name, climb in climbs.items() if found[name] is None and climb not in failed]
+    cards = []
+    for name, climb in climbs.items():
+        if found[name] is not None:
+            cards.append(Card(name, "ready", result=found[name]))
+        elif climb in failed:
+            cards.append(Card(name, "failed", failed[climb]))
+        else:
+            cards.append(Card(name, "computing", "computing …" if climb == missing[0] else "waiting"))
+    waiting = Waiting()
+    _mounted(chosen, cards, found)
+    if missing:
+        try:
+            ladder(engine(), missing[0], chosen.picture, waiting)
+        except Cancelled:
+            pass
+        except PruneAttrError as error:
+            failed[missing[0]] = str(error)
+        st.rerun()
+    st.session_state[_SAID] = []
+    if any(climb in failed for climb in climbs.values()):
+        st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
+
+
+def _mounted(chosen: Selection, cards: list[Card], found: Mapping[str, Ladder | None]) -> None:
+    view: dict[str, Any] = {
+        "at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"], "range": "all"
+    }  # fmt: skip
+    target = int(np.argmax(chosen.answer.probabilities)) if chosen.target is None else chosen.target
+    steps = next((one.steps for one in found.values() if one is not None), ("original",))
+    photo = np.asarray(chosen.card.display(chosen.picture.image))
+    data = payload_of(cards, photo, chosen.card.classes[target], steps, start_of(_START, view))
+    now = _mount(data=data, key="sanity", default={"view": view}, on_view_change=lambda: None).view
+    st.session_state["sane_step"], st.session_state["sane_measure"] = int(now["at"]), str(now["measure"])
+    settled(_START, {**view, "at": int(now["at"]), "measure": str(now["measure"])})
+    publish(FIELDS)

@@ -1,0 +1,113 @@
+"""From ladders of maps to the bytes the sanity check's stage draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.render import colour_table
+from pruneattr_core.render.series import series
+from pruneattr_core.ui.sanity.cascade import LIKENESS, Ladder
+from pruneattr_core.ui.stage import Blocks, numbers
+
+_MEASURES = {
+    "spearman_abs": ("Spearman of magnitudes", "|Spearman|", "Spearman rank correlation of magnitudes"),
+    "spearman": ("Spearman", "Spearman", "Spearman rank correlation"),
+    "ssim": ("SSIM", "SSIM", "SSIM, window 5, of maps divided by their largest magnitude"),
+}
+NOTE = (
+    "One picture, seed 0. Every map has its own colour scale (99.5 % of its values). Channels are collapsed "
+    "to the signed value of largest magnitude; maps are divided by their largest magnitude before they are "
+    "compared. 1: the map is as it was, so it did not need the weights; 0: nothing is left of it."
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One method on the stage.
+
+    Attributes:
+        method: key of `METHODS`.
+        state: "ready", "computing" or "failed".
+        text: what stands on the picture while there is no result.
+        result: when ready.
+    """
+
+    method: str
+    state: str
+    text: str = ""
+    result: Ladder | None = None
+
+
+def payload_of(
+    cards: Sequence[Card],
+    photo: NDArray[np.uint8],
+    target: str,
+    steps: Sequence[str],
+    start: Mapping[str, Any],
+) -> bytes:
+    """Everything the stage needs.
+
+    Args:
+        cards: left to right.
+        photo: (H, W, 3), exactly the pixels the network sees.
+        target: name of the class that is explained.
+        steps: names of the steps, "original" first; ["original"] while none is known.
+        start: see `stage.start_of`.
+    """
+    blocks = Blocks()
+    first = next((card.result for card in cards if card.result is not None), None)
+    count = max(2, len(steps))
+    header = {
+        "title": "Sanity check",
+        "slider": "Randomised from the last layer down to",
+        "start": dict(start),
+        "complete": all(card.state in ("ready", "failed") for card in cards),
+        "height": photo.shape[0],
+        "width": photo.shape[1],
+        "photo": blocks.add(photo),
+        "points": list(range(count)),
+        "names": ["trained", *(steps[1:] or ("…",))],
+        "ranges": [{"key": "all", "title": "", "end": count - 1}],
+        "measures": [
+            {"key": key, "title": title, "short": short, 
+             "axis": f"{axis} with the map of the trained network",
+             "low": 0, "high": 1, "cap": 1}
+            for key, (title, short, axis) in _MEASURES.items()
+        ],
+        "chance": [None] * count if first is None else numbers(first.probability),
+        "target": target,
+        "cards": [_head(card, place, blocks) for place, card in enumerate(cards)],
+        "note": NOTE,
+    }  # fmt: skip
+    return blocks.framed(header)
+
+
+def _head(card: Card, place: int, blocks: Blocks) -> dict[str, Any]:
+    look, method = series(place), METHODS[card.method]
+    head: dict[str, Any] = {
+        "title": method.title, "state": card.state, "text": card.text, "blocks": [],
+        "colour": look.colour, "dash": look.dash,
+    }  # fmt: skip
+    if card.result is not None:
+        found = card.result
+        codes, notes = found.coded
+        likeness = dict(zip(LIKENESS, found.likeness, strict=True))
+        head |= {
+            "blocks": [blocks.add(codes)],
+            "lut": colour_table("blue-orange" if method.signed else "cividis").ravel().tolist(),
+            "values": {key: numbers(likeness[key]) for key in _MEASURES},
+            "notes": list(notes),
+            "means": {key: numbers([_mean(likeness[key][1:])])[0] for key in _MEASURES},
+        }
+    return head
+
+
+def _mean(values: NDArray[Any]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
