@@ -1,4 +1,4 @@
-"""Pictures, curves and a slider that move together in the browser: plain files in assets, no build step."""
+"""Pictures, curves and a slider that move together in the browser."""
 
 from __future__ import annotations
 
@@ -6,28 +6,22 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pruneattr_core.ui.component import register
 from pruneattr_core.ui.framing import framed
 
-_ASSETS = Path(__file__).parents[2] / "assets"
 _SCRIPTS = ("blocks.js", "stage/chart.js", "stage/cards.js", "stage/stage.js")
 Pixels = NDArray[np.unsignedinteger[Any]]
 
 
 def component(name: str, painter: str) -> Callable[..., Any]:
     """Register a stage; `painter` names the folder in assets whose paint.js fills the canvases."""
-    return st.components.v2.component(
-        name,
-        html=(_ASSETS / "stage" / "stage.html").read_text("utf-8"),
-        css=(_ASSETS / "stage" / "stage.css").read_text("utf-8"),
-        js="\n".join((_ASSETS / part).read_text("utf-8") for part in (f"{painter}/paint.js", *_SCRIPTS)),
-    )
+    return register(name, "stage", (f"{painter}/paint.js", *_SCRIPTS))
 
 
 class Blocks:

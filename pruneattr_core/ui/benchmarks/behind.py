@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +16,13 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures
+from pruneattr_core.ui.component import register
 from pruneattr_core.ui.stage import Blocks, numbers
 
 #: Pictures shown of either end.
 ENDS = 5
 _SIDE = 96
-_FOLDER = Path(__file__).parents[3] / "assets"
-_mount = st.components.v2.component(
-    "pruneattr_behind",
-    html=(_FOLDER / "behind" / "behind.html").read_text("utf-8"),
-    css=(_FOLDER / "behind" / "behind.css").read_text("utf-8"),
-    js="\n".join((_FOLDER / name).read_text("utf-8") for name in ("blocks.js", "behind/behind.js")),
-)
+_mount = register("pruneattr_behind", "behind", ("blocks.js", "behind/behind.js"))
 
 
 def behind(runs: dict[str, Run], measure: str, chart: str) -> tuple[str, str, int]:

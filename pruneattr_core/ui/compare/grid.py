@@ -1,12 +1,9 @@
-"""The grid as a Streamlit component: plain files in assets/compare, no build step, no iframe."""
+"""The grid as a component: files in assets/compare."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from pruneattr_core.ui.component import register
 
-import streamlit as st
-
-_ASSETS = Path(__file__).parents[3] / "assets"
 # words.js writes numbers for the scrubber as well.
 _SCRIPTS = (
     "blocks.js",
@@ -17,14 +14,7 @@ _SCRIPTS = (
     "compare/enlarge.js",
     "compare/compare.js",
 )
-
-# Registered once, at import; mounted as often as wanted.
-_mount = st.components.v2.component(
-    "pruneattr_compare",
-    html=(_ASSETS / "compare" / "compare.html").read_text("utf-8"),
-    css=(_ASSETS / "compare" / "compare.css").read_text("utf-8"),
-    js="\n".join((_ASSETS / name).read_text("utf-8") for name in _SCRIPTS),
-)
+_mount = register("pruneattr_compare", "compare", _SCRIPTS)
 
 
 def show_grid(payload: bytes, key: str) -> None:

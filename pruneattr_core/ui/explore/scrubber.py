@@ -1,22 +1,20 @@
-"""The scrubber as a Streamlit component: plain files in assets/scrubber, no build step, no iframe."""
+"""The scrubber as a component: files in assets/scrubber."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from pruneattr_core.ui.component import register
 
-_FOLDER = Path(__file__).parents[3] / "assets" / "scrubber"
-_SCRIPTS = ("../blocks.js", "payload.js", "words.js", "panels.js", "track.js", "scrubber.js")
-
-# Registered once, at import; mounted as often as wanted.
-_mount = st.components.v2.component(
-    "pruneattr_scrubber",
-    html=(_FOLDER / "scrubber.html").read_text("utf-8"),
-    css=(_FOLDER / "scrubber.css").read_text("utf-8"),
-    js="\n".join((_FOLDER / name).read_text("utf-8") for name in _SCRIPTS),
+_SCRIPTS = (
+    "blocks.js",
+    "scrubber/payload.js",
+    "scrubber/words.js",
+    "scrubber/panels.js",
+    "scrubber/track.js",
+    "scrubber/scrubber.js",
 )
+_mount = register("pruneattr_scrubber", "scrubber", _SCRIPTS)
 
 
 def scrubber(payload: bytes, start_level: int, key: str) -> int:

@@ -1,13 +1,11 @@
-"""The desk as a Streamlit component: plain files in assets/review, no build step, no iframe."""
+"""The desk as a component: files in assets/review."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from pruneattr_core.ui.component import register
 
-_ASSETS = Path(__file__).parents[3] / "assets"
 # The scrubber unpacks its levels, and says its numbers, in the same way.
 _SCRIPTS = (
     "blocks.js",
@@ -18,14 +16,7 @@ _SCRIPTS = (
     "review/verdicts.js",
     "review/review.js",
 )
-
-# Registered once, at import; mounted as often as wanted.
-_mount = st.components.v2.component(
-    "pruneattr_review",
-    html=(_ASSETS / "review" / "review.html").read_text("utf-8"),
-    css=(_ASSETS / "review" / "review.css").read_text("utf-8"),
-    js="\n".join((_ASSETS / name).read_text("utf-8") for name in _SCRIPTS),
-)
+_mount = register("pruneattr_review", "review", _SCRIPTS)
 
 
 def show_grid(payload: bytes, key: str, level: int) -> Any:
