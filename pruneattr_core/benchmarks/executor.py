@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pruneattr_core.benchmarks.maps import method_from, supported
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.benchmarks.reporting import listening
 from pruneattr_core.benchmarks.run import Run, read_run, write_run
 from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
@@ -28,8 +29,8 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.scoring import METHODS as SCORERS
 from pruneattr_core.store import write_atomically
 
-#: Called with (cells done, cells in all).
-Progress = Callable[[int, int], None]
+#: Called with (cells done, cells in all); a part of a long cell counts as that part.
+Progress = Callable[[float, int], None]
 #: (source, plan, cell numbers) -> (number, values, seconds), in any order.
 Spread = Callable[[Source, Plan, Sequence[int]], Iterable[tuple[int, NDArray[np.float64], float]]]
 
@@ -150,14 +151,18 @@ def execute(
         number: cell for number in range(len(plan.cells)) if (cell := _kept(work, plan, number)) is not None
     }
     resumed, missing = bool(kept), [n for n in range(len(plan.cells)) if n not in kept]
-    if progress is not None:
-        progress(len(kept), len(plan.cells))
-    for number, values, seconds in spread(source, plan, missing):
-        kept[number] = values, seconds
-        record = {"seconds": seconds, "values": values.tolist()}
-        write_atomically(work / f"{number:06d}.json", json.dumps(record).encode())
+
+    def tell(share: float) -> None:
         if progress is not None:
-            progress(len(kept), len(plan.cells))
+            progress(len(kept) + share, len(plan.cells))
+
+    tell(0)
+    with listening(lambda share: tell(min(share, 0.99))):  # a cell counts when it is kept
+        for number, values, seconds in spread(source, plan, missing):
+            kept[number] = values, seconds
+            record = {"seconds": seconds, "values": values.tolist()}
+            write_atomically(work / f"{number:06d}.json", json.dumps(record).encode())
+            tell(0)
     values = np.empty(plan.shape)
     for number, (method, part) in enumerate(plan.cells):
         values[method, :, :, part] = kept[number][0]

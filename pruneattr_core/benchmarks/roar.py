@@ -26,6 +26,8 @@ from pruneattr_core.errors import InputError
 
 #: Fractions removed in SCP table 1; the area starts at 0 with the accuracy of unchanged pictures.
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
+#: Called with (done, of how many); what it raises stops the work.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,15 @@ def attributed(
     method: Mapping[str, Any],
     how: str = "signed_max",
     batch: int = 64,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Maps (N, H, W) of normalised pictures (N, C, H, W) for classes (N,), where `inputs` are."""
     maps = torch.empty(len(inputs), *inputs.shape[2:], device=inputs.device, dtype=inputs.dtype)
     for start in range(0, len(inputs), batch):
         part = slice(start, start + batch)
         maps[part] = maps_of(model, inputs[part], target[part], method, how).to(maps)
+        if progress is not None:
+            progress(min(part.stop, len(inputs)), len(inputs))
     return maps
 
 
@@ -115,7 +120,7 @@ def train_together(
     labels: Tensor,
     seeds: Sequence[int],
     recipe: Recipe | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Train one network per entry of `data`, all at once.
 
@@ -125,7 +130,7 @@ def train_together(
         labels: (N,) int64 on that device.
         seeds: M, of initial weights, order and augmentation.
         recipe: see `Recipe`.
-        progress: called with (epochs done, epochs); may raise to stop.
+        progress: called with epochs done and in all.
 
     Returns:
         Parameters and buffers, stacked: (M, ...) each.
@@ -193,6 +198,7 @@ def accuracies(
     seeds: Sequence[int],
     recipe: Recipe,
     together: bool,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Share of right test answers of a network trained on each entry of `train`, float64 (M,).
 
@@ -205,15 +211,17 @@ def accuracies(
         seeds: M.
         recipe: see `Recipe`.
         together: all as one group, else one after another.
+        progress: called with epochs of the group, or networks, done and in all.
     """
     if together:
-        return accuracy_together(
-            build, train_together(build, train, labels, seeds, recipe), test, test_labels
-        )
+        group = train_together(build, train, labels, seeds, recipe, progress)
+        return accuracy_together(build, group, test, test_labels)
     found = []
     for one, other, seed in zip(train, test, seeds, strict=True):
         answers = predicted(train_alone(build, one, labels, seed, recipe), other, 500)
         found.append((answers == test_labels).double().mean().cpu())
+        if progress is not None:
+            progress(len(found), len(seeds))
     return torch.stack(found)
 
 

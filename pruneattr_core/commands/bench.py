@@ -159,8 +159,9 @@ def _methods(benchmark: str, given: list[str], source: Source) -> list[str]:
     return names
 
 
-def _progress(done: int, total: int) -> None:
-    print(f"\r{done} of {total} cells", end="", file=sys.stderr, flush=True)
+def _progress(done: float, total: int) -> None:
+    inside = f", {done % 1:.0%} of the next" if done % 1 else ""
+    print(f"\r{int(done)} of {total} cells{inside:<17}", end="", file=sys.stderr, flush=True)
 
 
 def _report(result: Run) -> None:

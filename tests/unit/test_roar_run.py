@@ -14,6 +14,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks import executor
 from pruneattr_core.benchmarks.executor import execute, plan_run
 from pruneattr_core.benchmarks.protocols import retraining
+from pruneattr_core.benchmarks.reporting import report
 from pruneattr_core.benchmarks.roar import Recipe, accuracy_area, train_alone
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.benchmarks.sources import Source, open_source
@@ -92,7 +93,7 @@ def test_pixels_may_go_by_magnitude(small, monkeypatch):
     monkeypatch.setattr(retraining, "attributed", lambda model, x, *rest: signs.expand(len(x), -1, -1))
     seen = []
     monkeypatch.setattr(retraining, "without_pixels", lambda x, maps, *rest: seen.append(maps) or x)
-    monkeypatch.setattr(retraining, "accuracies", lambda *given, together: torch.zeros(len(given[1])))
+    monkeypatch.setattr(retraining, "accuracies", lambda *given, **_: torch.zeros(len(given[1])))
     for order_by, expected in (("value", signs), ("magnitude", signs.abs())):
         plan = plan_run("roar", small, ["random"], n=1, choices=TINY | {"order_by": order_by}, chunk=9)
         executor.compute_cell(small, plan, 0)
@@ -112,7 +113,7 @@ def test_a_stopped_run_trains_no_finished_cell_again(small, tmp_path, monkeypatc
     assert len(plan.cells) == 2
     whole = execute(small, plan, tmp_path / "whole")
 
-    def stop(done: int, total: int) -> None:
+    def stop(done: float, total: int) -> None:
         if done == 1:
             raise KeyboardInterrupt
 
@@ -138,3 +139,30 @@ def test_what_cannot_be_learnt_is_refused(small, tmp_path):
         plan_run("roar", Source(small.model, "samples"), ["random"], n=1)
     with pytest.raises(InputError, match="no folder 'train'"):
         plan_run("roar", Source(small.model, str(Path(small.data) / "test")), ["random"], n=1)
+
+
+def test_a_cell_says_how_far_it_has_come(small, tmp_path):
+    plan = plan_run("roar", small, ["edges"], n=1, choices=TINY | {"measure": "both"}, chunk=9)
+    said: list[float] = []
+    execute(small, plan, tmp_path / "run", lambda done, total: said.append(done / total))
+    assert said == sorted(said)
+    assert said[0] == 0
+    assert said[-1] == 1
+    # Two batches of maps, then 2 fractions x 2 repeats, twice: quarters of the cell.
+    assert [share for share in said if 0 < share < 1] == pytest.approx(
+        [1 / 4, 1 / 2, *(1 / 2 + i / 16 for i in range(1, 5)), *(3 / 4 + i / 16 for i in range(1, 4)), 0.99]
+    )
+
+
+def test_what_listens_can_stop_a_cell_and_hears_no_more_afterwards(small, tmp_path):
+    plan = plan_run("roar", small, ["edges"], n=1, choices=TINY, chunk=9)
+
+    def stop(done: float, total: int) -> None:
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(small, plan, tmp_path / "run", stop)
+    assert not (tmp_path / "run").exists()
+    report(0.9)  # nobody listens any more
+    assert execute(small, plan, tmp_path / "run").values.shape == plan.shape

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, RELEASED_COLLAPSE, Benchmark, Cell, Choices
 from pruneattr_core.benchmarks.protocols.removal import ORDERED_BY
+from pruneattr_core.benchmarks.reporting import report
 from pruneattr_core.benchmarks.roar import (
     FRACTIONS,
+    Progress,
     Recipe,
     accuracies,
     attributed,
@@ -157,12 +159,17 @@ def _splits(
 
 
 def _accuracies(
-    opened: Opened, plan: Plan, train: list[Tensor], test: list[Tensor], seeds: list[int]
+    opened: Opened,
+    plan: Plan,
+    train: list[Tensor],
+    test: list[Tensor],
+    seeds: list[int],
+    progress: Progress | None = None,
 ) -> Tensor:
     (_, labels, _), (_, test_labels, _) = _splits(opened, plan)
     return accuracies(
         _builder(opened, plan.protocol["width"]), train, labels, test, test_labels, seeds,
-        _recipe(plan.protocol), together=opened.device.type != "cpu",
+        _recipe(plan.protocol), together=opened.device.type != "cpu", progress=progress,
     )  # fmt: skip
 
 
@@ -178,11 +185,25 @@ def _base(opened: Opened, plan: Plan, seeds: list[int]) -> Tensor:
     return _BASES[key]
 
 
+class _Parts:
+    """Progress of a cell out of the progress of its parts, one after another."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._begun = count, 0
+
+    def next(self) -> Progress:
+        """For the part that begins now."""
+        before, self._begun = self._begun, self._begun + 1
+        return lambda done, total: report((before + done / total) / self._count)
+
+
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     seeds, fractions = list(plan.data["indices"][part]), plan.x[1:]
     how, batch = plan.protocol["collapse"], 64 if opened.device.type == "cpu" else 512
+    # The maps of both splits and the networks of every measure: parts of the cell, told as equally long.
+    parts = _Parts(2 + len(plan.measures))
     maps = [
-        attributed(opened.model, inputs, target, plan.methods[method], how, batch)
+        attributed(opened.model, inputs, target, plan.methods[method], how, batch, parts.next())
         for inputs, _, target in _splits(opened, plan)
     ]
     if plan.protocol["order_by"] == "magnitude":
@@ -195,7 +216,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
             for fraction in fractions:
                 changed = without_pixels(inputs, maps[which], float(fraction), ORDERS[measure])
                 sets[which] += [changed] * len(seeds)
-        found = _accuracies(opened, plan, sets[0], sets[1], seeds * len(fractions))
+        found = _accuracies(opened, plan, sets[0], sets[1], seeds * len(fractions), parts.next())
         values[place, 1:] = found.view(len(fractions), len(seeds)).numpy()
     return values
 
