@@ -86,7 +86,7 @@ def order_table(orders: Mapping[str, Run], published: Mapping[str, float]) -> li
             for run in orders.values()
         ]
         known = published.get(method["id"])
-        paper = "" if known is None or "(" in method["label"].replace("(saliency)", "") else f"{known:.3f}"
+        paper = "" if known is None or not _plain(method["label"]) else f"{known:.3f}"
         lines.append(f"| {method['label']} | " + " | ".join(cells) + f" | {paper} |")
     return lines
 
@@ -110,18 +110,48 @@ def paired_table(orders: Mapping[str, Run], pairs: Sequence[tuple[str, str, str,
     return lines
 
 
-def retraining_table(runs: Mapping[str, Run]) -> list[str]:
-    """Test accuracy of every repeat at every fraction, of all retraining runs; empty without any."""
+def retraining_table(runs: Mapping[str, Run], published: Mapping[str, float]) -> list[str]:
+    """Test accuracy and its area of all retraining runs, mean ± standard deviation over the networks.
+
+    The last but one column is the area less that of the random map with the same seeds, and its 95 %
+    interval over the seeds; ROAR is better when it is below 0, KAR when it is above.
+
+    Args:
+        runs: name -> run, of any benchmark.
+        published: method id -> area of ROAR in the paper.
+    """
     lines = []
     for name, run in runs.items():
-        if run.plan.benchmark == "roar":
-            heads = [f"{float(x):.0%} removed" for x in run.plan.x]
-            lines += ["", f"| {name} | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
-            for label in run.plan.labels:
-                for measure in run.plan.measures:
-                    cells = [", ".join(f"{one:.3f}" for one in point) for point in run.of(label, measure)]
-                    lines.append(f"| {label}, {measure} | " + " | ".join(cells) + " |")
+        if run.plan.benchmark != "roar":
+            continue
+        heads = [f"{float(x):.0%} removed" for x in run.plan.x]
+        heads += ["area", "area less random's", "published area, the paper's setting"]
+        lines += [
+            "",
+            f"| {name}, n = {run.plan.n} | " + " | ".join(heads) + " |",
+            "|---|" + "---|" * len(heads),
+        ]
+        random = next((one["label"] for one in run.plan.methods if one["id"] == "random"), None)
+        for measure in run.plan.measures:
+            for method in run.plan.methods:
+                label = method["label"]
+                found = areas(run, label, measure)
+                cells = [_spread(point) for point in (*run.of(label, measure), found)]
+                other = found if random is None else areas(run, random, measure)
+                cells.append("" if random in (None, label) else _interval(found - other))
+                paper = published.get(method["id"]) if measure == "roar" and _plain(label) else None
+                cells.append("" if paper is None else f"{paper:.3f}")
+                lines.append(f"| {label}, {measure} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _spread(values: NDArray[np.float64]) -> str:
+    return f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" if len(values) > 1 else f"{values[0]:.3f}"
+
+
+def _plain(label: str) -> bool:
+    """Whether a method runs with the paper's options, which its label then does not name."""
+    return "(" not in label.replace("(saliency)", "")
 
 
 def _areas(orders: Mapping[str, Run], method: str, order: str) -> NDArray[Any] | None:

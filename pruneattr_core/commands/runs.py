@@ -68,11 +68,16 @@ def text_of(folder: Path) -> str:
     lines = ["## The runs", "", *listing(runs)]
     orders = same_pictures(runs)
     if len(orders) > 1:
-        published = json.loads(_PUBLISHED.read_text("utf-8"))["lerf_auc"]["data"]["CIFAR10"]
-        lines += ["", "## LeRF area by order of the pixels", "", *order_table(orders, published)]
+        lines += ["", "## LeRF area by order of the pixels", "", *order_table(orders, _published("lerf_auc"))]
         lines += ["", "## Paired over the pictures", "", *paired_table(orders, _PAIRS)]
-    learnt = retraining_table(runs)
-    lines += ["", "## Test accuracy after retraining, one number per network", *learnt] if learnt else []
+    learnt = retraining_table(runs, _published("roar_auc"))
+    lines += ["", "## Test accuracy after retraining", *learnt] if learnt else []
     lines += ["", "## Their commands", ""]
     lines += [f"- {name}: `{command_of(run.plan)}`" for name, run in runs.items()]
     return "\n".join(lines)
+
+
+def _published(table: str) -> dict[str, float]:
+    """Method id -> the papers' figure for CIFAR-10."""
+    figures: dict[str, float] = json.loads(_PUBLISHED.read_text("utf-8"))[table]["data"]["CIFAR10"]
+    return figures

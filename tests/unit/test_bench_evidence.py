@@ -77,13 +77,25 @@ def test_areas_and_differences_are_those_of_a_loop():
     assert table[3].endswith("|  |")
 
 
-def test_every_network_that_was_trained_has_its_number():
+def test_retraining_has_its_spread_and_stands_beside_the_random_map():
     run = a_run("value", 0)
-    run = dataclasses.replace(run, plan=dataclasses.replace(run.plan, benchmark="roar", x=(0.0, 0.9)))
-    assert retraining_table({"pixels": a_run("value", 0)}) == []
-    row = retraining_table({"one": run})[3]
-    assert row.startswith("| A, lerf | " + ", ".join(f"{one:.3f}" for one in run.values[0, 0, 0]))
-    assert retraining_table({"one": run})[1] == "| one | 0% removed | 90% removed |"
+    methods = ({"id": "m", "label": "M", "options": {}}, {"id": "random", "label": "R", "options": {}})
+    plan = dataclasses.replace(run.plan, benchmark="roar", methods=methods, x=(0.0, 0.9), measures=("roar",))
+    run = dataclasses.replace(run, plan=plan)
+    assert retraining_table({"pixels": a_run("value", 0)}, {}) == []
+    lines = retraining_table({"one": run}, {"m": 0.5, "random": 0.25})
+    assert lines[1].startswith("| one, n = 3 | 0% removed | 90% removed | area |")
+    cells = [cell.strip() for cell in lines[3].strip("|").split("|")]
+    first, last = run.values[0, 0]
+    area = [0.45 * (a + b) for a, b in zip(first, last, strict=True)]
+    other = [0.45 * (a + b) for a, b in zip(*run.values[1, 0], strict=True)]
+    gaps = np.subtract(area, other)
+    assert cells[:2] == ["M, roar", f"{first.mean():.3f} ± {first.std(ddof=1):.3f}"]
+    assert cells[3] == f"{np.mean(area):.3f} ± {np.std(area, ddof=1):.3f}"
+    half = 4.302652729911275 * gaps.std(ddof=1) / 3**0.5  # Student's t, 2 degrees of freedom
+    assert cells[4] == f"{gaps.mean():.4f} [{gaps.mean() - half:.4f}, {gaps.mean() + half:.4f}]"
+    assert cells[5] == "0.500"
+    assert [cell.strip() for cell in lines[4].split("|")][5:7] == ["", "0.250"]
 
 
 def test_the_command_writes_between_its_marks_only(tmp_path, capsys):
