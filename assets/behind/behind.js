@@ -36,7 +36,7 @@ function open(state, header) {
   const {root} = state, select = root.querySelector('select');
   state.header = header;
   state.curves = header.runs.flatMap((run, r) => run.labels.map((label, l) => ({r, l, text: header.runs.length > 1 ? `${label} · ${run.title}` : label})));
-  select.replaceChildren(...state.curves.map(({text}, i) => Object.assign(document.createElement('option'), {value: i, textContent: text})));
+  select.replaceChildren(...state.curves.map(({text}, i) => Object.assign(element('option', '', text), {value: i})));
   root.querySelector('.note').textContent = header.note;
   root.querySelector('.behind').dataset.ready = header.id;
   const stays = state.at && header.runs[state.at.r]?.title === state.title && header.runs[state.at.r].labels[state.at.l] === state.label && state.at.k < header.runs[state.at.r].x.length;
@@ -60,9 +60,7 @@ function draw(state, at) {
     + (point.mean === null ? 'undefined for every picture' : `${point.mean.toFixed(3)} ± ${point.error.toFixed(3)}, n = ${point.n}`);
   root.querySelector('.behind').dataset.at = `${state.label}|${at.k}`;
   root.querySelector('.ends').replaceChildren(...[['lowest', point.low], ['highest', point.high]].filter(([, list]) => list.length).map(([name, list]) => {
-    const end = document.createElement('div'), title = document.createElement('h4'), row = document.createElement('div');
-    end.className = 'end'; row.className = 'row';
-    title.textContent = point.high.length ? name : 'all, lowest first';
+    const end = element('div', 'end'), title = element('h4', '', point.high.length ? name : 'all, lowest first'), row = element('div', 'row');
     row.append(...list.map(([number, value]) => tile(state, run.pictures[number], value)));
     end.append(title, row);
     return end;
@@ -70,10 +68,10 @@ function draw(state, at) {
 }
 
 function tile(state, picture, value) {
-  const figure = document.createElement('figure'), caption = document.createElement('figcaption'), name = document.createElement('span');
-  const shown = picture.block ? Object.assign(document.createElement('img'), {src: state.urls.get(picture.block.id), alt: picture.name})
-    : Object.assign(document.createElement('div'), {className: 'none', textContent: picture.name});
-  name.textContent = picture.name; name.title = picture.name;
+  const figure = element('figure'), caption = element('figcaption'), name = element('span', '', picture.name);
+  const shown = picture.block ? Object.assign(element('img'), {src: state.urls.get(picture.block.id), alt: picture.name})
+    : element('div', 'none', picture.name);
+  name.title = picture.name;
   caption.append(value.toFixed(3), ...(picture.block ? [name] : []));
   figure.append(shown, caption);
   return figure;

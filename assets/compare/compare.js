@@ -17,9 +17,7 @@ function showGrid(state, decoded) {
   const {root} = state, {header} = decoded, at = state.at, open = state.open;
   Object.assign(state, decoded);
   buildGrid(state);
-  const ramp = root.querySelector('.ramp').getContext('2d'), image = ramp.createImageData(256, 1);
-  for (let i = 0; i < 256; i++) image.data.set([state.lut[3 * i], state.lut[3 * i + 1], state.lut[3 * i + 2], 255], 4 * i);
-  ramp.putImageData(image, 0, 0);
+  paintRamp(root.querySelector('.ramp'), packedAll(header.lut));
   root.querySelector('.low').textContent = header.ends[0];
   root.querySelector('.high').textContent = header.ends[1];
   const badge = root.querySelector('.scales');
@@ -42,6 +40,6 @@ function wireGrid(state) {
     state.under = event.target.value / 100;
     for (const view of [...state.views, ...(state.open?.views ?? [])]) if (view.cell) paintMap(view.frame.canvas, state, view.cell, state.under);
   });
-  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.compare').requestFullscreen?.();
+  presentsFull($('.present'), $('.compare'));
   wireDialog(state);
 }

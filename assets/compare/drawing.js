@@ -1,14 +1,5 @@
 // Maps and photos on canvases, curves as SVG.
 
-const SVG = 'http://www.w3.org/2000/svg';
-
-function element(tag, name = '', text = '') {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  if (text) node.textContent = text;
-  return node;
-}
-
 function paintPhoto(canvas, header, rgb) {
   const out = prepare(canvas, header);
   for (let i = 0, j = 0; i < out.pixels.length; i += 4, j += 3) {
@@ -36,27 +27,15 @@ function prepare(canvas, header) {
 }
 
 function drawCurve(host, axis, curve) {
-  const box = element('div', 'curve'), svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', '0 0 100 40'); svg.setAttribute('preserveAspectRatio', 'none');
+  const box = element('div', 'curve'), svg = shape(box, 'svg', {viewBox: '0 0 100 40', preserveAspectRatio: 'none'});
   const last = axis.x[axis.x.length - 1], x = v => 100 * v / last, y = v => 38.5 - 37 * Math.min(1, v);
   const line = axis.x.map((v, k) => `${k ? 'L' : 'M'}${x(v).toFixed(2)},${y(curve.y[k]).toFixed(2)}`).join('');
-  for (const [name, d] of [['area', `${line}L100,38.5L0,38.5Z`], ['base', 'M0,38.5H100M0,1.5H100'], ['line', line]]) {
-    const path = document.createElementNS(SVG, 'path');
-    path.setAttribute('class', name); path.setAttribute('d', d); svg.append(path);
-  }
+  for (const [name, d] of [['area', `${line}L100,38.5L0,38.5Z`], ['base', 'M0,38.5H100M0,1.5H100'], ['line', line]])
+    shape(svg, 'path', {class: name, d});
   box.setAttribute('role', 'img');
   box.setAttribute('aria-label', `${axis.title}: ${curve.text}`);
   box.title = `${axis.title}. Across: ${axis.across}, 0 to ${percent(last)}. Up: ${axis.up}, 0 to 1.`;
-  box.append(svg);
   const caption = element('div', 'caption');
   caption.append(element('span', '', axis.short), element('strong', '', curve.text));
   host.append(box, caption);
-}
-
-function drawNumbers(list, numbers) {
-  list.replaceChildren(...numbers.flatMap(({label, text, title, best}) => {
-    const name = element('dt', '', label), value = element('dd', best ? 'best' : '', text);
-    name.title = value.title = title;
-    return [name, value];
-  }));
 }

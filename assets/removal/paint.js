@@ -1,12 +1,10 @@
 // Pixel removal: a pixel is missing when its rank is below the number that has gone.
 
-const packed = (rgb, j) => 0xff000000 | (rgb[j + 2] << 16) | (rgb[j + 1] << 8) | rgb[j];
-
 const PAINTER = {
   prepare(state) {
-    const {header, arrays} = state, rgb = arrays.get(header.photo.id), size = header.width * header.height;
-    state.photo = Uint32Array.from({length: size}, (_, i) => packed(rgb, 3 * i));
-    state.lut = Uint32Array.from({length: 256}, (_, i) => packed(header.lut, 3 * i));
+    const {header, arrays} = state;
+    state.photo = packedAll(arrays.get(header.photo.id));
+    state.lut = packedAll(header.lut);
     for (const card of header.cards) {
       if (!card.values) continue;
       const [rank, fills] = card.blocks.map(block => arrays.get(block.id));
@@ -21,13 +19,13 @@ const PAINTER = {
     const frame = header.steady ? 0 : frameOf(header, at, shown) * 3 * size, last = header.order === 'morf' ? 255 : 0;
     for (let i = 0, j = frame; i < size; i++, j += 3) {
       const missing = rank[i] < gone;
-      out[i] = missing ? 0xff000000 | (fills[j + 2] << 16) | (fills[j + 1] << 8) | fills[j]
+      out[i] = missing ? packed(fills, j)
         : asOrder ? lut[Math.abs(last - Math.floor(256 * rank[i] / size))] : photo[i];
     }
   },
   sentence({header, at}) {
-    if (header.order === 'insertion') return `${percent(at)} of the pixels shown, most relevant first`;
-    return `${percent(at)} of the pixels removed, ${header.order === 'morf' ? 'most' : 'least'} relevant first`;
+    if (header.order === 'insertion') return `${percentTenths(at)} of the pixels shown, most relevant first`;
+    return `${percentTenths(at)} of the pixels removed, ${header.order === 'morf' ? 'most' : 'least'} relevant first`;
   },
   answer(header, card, k) {
     const broken = card.answers[k] !== header.first;
@@ -35,7 +33,7 @@ const PAINTER = {
   },
   total({header, measure, range, end}, card) {
     const area = card.areas[range][measure.key];
-    return area === null ? 'AUC undefined' : `AUC ${area.toFixed(end < 1 ? 4 : 3)} over ${percent(end)}`;
+    return area === null ? 'AUC undefined' : `AUC ${area.toFixed(end < 1 ? 4 : 3)} over ${percentTenths(end)}`;
   },
 };
 

@@ -1,21 +1,5 @@
 // Maps, pictures, outlines and markers on one canvas and one SVG a cell.
 
-const SVG_SPACE = 'http://www.w3.org/2000/svg';
-
-function element(tag, name = '', text = '') {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  if (text) node.textContent = text;
-  return node;
-}
-
-function vector(parent, tag, attributes) {
-  const node = document.createElementNS(SVG_SPACE, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  parent.append(node);
-  return node;
-}
-
 // The picture lies in four planes: red, green, blue, and 255 inside the mask of the class explained.
 const photoOf = (state, row) => {
   const size = 4 * state.header.width * state.header.height;
@@ -40,14 +24,14 @@ function makeFrame(state, words, path) {
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', words);
   box.append(canvas);
-  const over = vector(box, 'svg', {viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true'});
+  const over = shape(box, 'svg', {viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true'});
   if (path) {
-    vector(over, 'path', {class: 'edge under', d: path});
-    vector(over, 'path', {class: 'edge', d: path});
+    shape(over, 'path', {class: 'edge under', d: path});
+    shape(over, 'path', {class: 'edge', d: path});
   }
-  const r = Math.max(2, width / 28), peak = vector(over, 'g', {class: 'peak'});
-  for (const name of ['halo', 'ring']) vector(peak, 'circle', {class: name, r});
-  for (const name of ['halo cross', 'ring cross']) vector(peak, 'path', {class: name, d: `M${-r},${-r}L${r},${r}M${-r},${r}L${r},${-r}`});
+  const r = Math.max(2, width / 28), peak = shape(over, 'g', {class: 'peak'});
+  for (const name of ['halo', 'ring']) shape(peak, 'circle', {class: name, r});
+  for (const name of ['halo cross', 'ring cross']) shape(peak, 'path', {class: name, d: `M${-r},${-r}L${r},${r}M${-r},${r}L${r},${-r}`});
   return {box, canvas, context: canvas.getContext('2d'), image: new ImageData(width, height), over, peak, label: box.appendChild(element('span', 'whose'))};
 }
 

@@ -10,10 +10,10 @@ export default function ({data, parentElement: root, setStateValue}) {
     wireDesk(state);
   }
   state.send = setStateValue;
-  const payload = openPayload(data);
+  const payload = openSweep(data);
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;
-  decodePayload(payload).then(decoded => {
+  decodeSweep(payload).then(decoded => {
     if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
   }, () => { root.querySelector('.said').textContent = 'This browser cannot unpack the maps; please update it.'; });
 }
@@ -27,7 +27,7 @@ function showDesk(state, decoded) {
   if (!before || before.start !== header.start) state.level = header.start_level;
   state.level = Math.min(state.level, header.levels.length - 1);
   buildRows(state);
-  drawRamp(state);
+  paintRamp(root.querySelector('.ramp'), state.lut);
   const slider = root.querySelector('.slider');
   root.querySelector('.levels').hidden = header.levels.length < 2;
   slider.max = header.levels.length - 1;
@@ -47,26 +47,16 @@ function showDesk(state, decoded) {
   section.dataset.complete = header.complete;
 }
 
-const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
-
 function wireDesk(state) {
   const {root} = state, $ = selector => root.querySelector(selector), slider = $('.slider');
   const radios = [...root.querySelectorAll('[data-mode]')];
-  for (const radio of radios) {
-    radio.onclick = () => setMode(state, radio.dataset.mode);
-    radio.onkeydown = event => {
-      const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-      if (!step) return;
-      event.preventDefault(); event.stopPropagation();
-      const next = radios[(radios.indexOf(radio) + step + radios.length) % radios.length];
-      next.focus(); setMode(state, next.dataset.mode);
-    };
-  }
+  for (const radio of radios) radio.onclick = () => setMode(state, radio.dataset.mode);
+  walkRadios(radios);
   $('.wipe input').oninput = event => { state.wipe = event.target.value / 100; later(state); };
   $('.under input').oninput = event => { state.under = event.target.value / 100; later(state); };
   $('.flip').onclick = () => { stopFlicker(state); setFlip(state, !state.flip); };
   $('.play').onclick = () => state.timer ? stopFlicker(state) : startFlicker(state);
-  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.review').requestFullscreen?.();
+  presentsFull($('.present'), $('.review'));
   slider.oninput = () => { state.level = +slider.value; later(state); };
   slider.onchange = () => settle(state, Math.round(+slider.value));
   slider.onkeydown = event => {
@@ -104,10 +94,7 @@ function setMode(state, mode) {
 
 function showMode(state) {
   const {root, mode} = state;
-  for (const radio of root.querySelectorAll('[data-mode]')) {
-    radio.setAttribute('aria-checked', String(radio.dataset.mode === mode));
-    radio.tabIndex = radio.dataset.mode === mode ? 0 : -1;
-  }
+  markRadios(root.querySelectorAll('[data-mode]'), radio => radio.dataset.mode === mode);
   root.querySelector('.wipe').hidden = mode !== 'swipe';
   root.querySelector('.flips').hidden = mode !== 'flicker';
   root.querySelector('.review').dataset.mode = mode;
@@ -123,22 +110,12 @@ function setFlip(state, flip) {
 
 // Slower than two changes a second, far from what can harm; only by hand where motion is unwanted.
 function startFlicker(state) {
-  const button = state.root.querySelector('.play');
-  button.setAttribute('aria-pressed', 'true');
-  button.textContent = '❚❚ Pause';
+  showPlaying(state.root.querySelector('.play'), true);
   state.timer = setInterval(() => state.root.isConnected ? setFlip(state, !state.flip) : stopFlicker(state), 700);
 }
 
 function stopFlicker(state) {
   clearInterval(state.timer);
   state.timer = null;
-  const button = state.root.querySelector('.play');
-  button.setAttribute('aria-pressed', 'false');
-  button.textContent = '▶ Play';
-}
-
-function drawRamp(state) {
-  const ramp = state.root.querySelector('.ramp').getContext('2d'), image = ramp.createImageData(256, 1);
-  new Uint32Array(image.data.buffer).set(state.lut);
-  ramp.putImageData(image, 0, 0);
+  showPlaying(state.root.querySelector('.play'), false);
 }

@@ -71,19 +71,15 @@ const shareText = value => value === null ? '' : `${(100 * value).toFixed(value 
 
 function writeNumbers(view, level) {
   const {cell, list} = view, parts = [];
-  const add = (name, text, title, good) => parts.push([name, text, title, good]);
+  const add = (label, text, title, bad = false) => { if (text) parts.push({label, text, title, bad}); };
   if (cell.cosine) {
     add('cosine', cell.cosine[level] === null ? 'zero map' : cell.cosine[level].toFixed(3), 'Cosine similarity with the teacher’s map, 1 = the same.');
     add('l2', cell.l2[level] === null ? '' : cell.l2[level].toFixed(3), 'Distance of the two maps, each divided by its l2 norm: 0 to 1.41 for maps without negative values.');
   }
   if (cell.point && !cell.flat[level]) {
     const hit = cell.point[level] >= .5;
-    add('maximum', hit ? '✓ inside' : '✕ outside', 'Whether the map’s maximum lies in the outlined mask.', hit);
+    add('maximum', hit ? '✓ inside' : '✕ outside', 'Whether the map’s maximum lies in the outlined mask.', !hit);
     add('mass inside', shareText(cell.mass[level]), 'Share of the positive values’ sum inside the mask.');
   }
-  list.replaceChildren(...parts.filter(part => part[1]).flatMap(([name, text, title, good]) => {
-    const label = element('dt', '', name), value = element('dd', good === false ? 'bad' : '', text);
-    label.title = value.title = title;
-    return [label, value];
-  }));
+  drawNumbers(list, parts);
 }

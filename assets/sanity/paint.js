@@ -4,10 +4,9 @@ const PAINTER = {
   prepare(state) {
     for (const card of state.header.cards) {
       card.codes = card.values && state.arrays.get(card.blocks[0].id);
-      card.table = card.lut && Uint32Array.from({length: 256}, (_, i) => 0xff000000 | (card.lut[3 * i + 2] << 16) | (card.lut[3 * i + 1] << 8) | card.lut[3 * i]);
+      card.table = card.lut && packedAll(card.lut);
     }
-    const rgb = state.arrays.get(state.header.photo.id);
-    state.photo = Uint32Array.from({length: rgb.length / 3}, (_, i) => 0xff000000 | (rgb[3 * i + 2] << 16) | (rgb[3 * i + 1] << 8) | rgb[3 * i]);
+    state.photo = packedAll(state.arrays.get(state.header.photo.id));
   },
   paint(state, card) {
     const out = card.pixels, start = state.at * out.length;

@@ -1,18 +1,4 @@
-// Bytes from Python -> header, maps, photo: two blocks after the header, see blocks.js.
-
-function openPayload(bytes) {
-  const {header, blocks} = openFrame(bytes);
-  return {header, maps: blocks.subarray(0, header.map_bytes), photo: blocks.subarray(header.map_bytes)};
-}
-
-async function decodePayload({header, maps, photo}) {
-  const frame = header.planes * header.height * header.width;
-  const [values, rgb] = await Promise.all([inflate(maps), inflate(photo)]);
-  for (let i = frame; i < values.length; i++) values[i] = (values[i] + values[i - frame]) & 255;   // undo the delta
-  const packed = rgb => 0xff000000 | (rgb[2] << 16) | (rgb[1] << 8) | rgb[0];
-  const lut = Uint32Array.from({length: 256}, (_, i) => packed(header.lut.slice(3 * i, 3 * i + 3)));
-  return {header, values, rgb, lut, frame};
-}
+// Codes and values of a map; the levels around a position of the track.
 
 // Code 0..255 -> value in the units of the map; codes at either end may stand for anything beyond the clip.
 function decodeValue(header, level, code) {

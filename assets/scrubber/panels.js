@@ -10,19 +10,14 @@ function buildPanels(state, host) {
   const overlay = header.planes === 1 ? addPanel(state, host, 'Overlay', 'overlay') : null;
   state.panels = {photo, maps, overlay, all: [photo, ...maps, ...(overlay ? [overlay] : [])]};
   state.view = {zoom: 1, x: .5, y: .5};
-  const pixels = photo.pixels;
-  for (let i = 0, j = 0; i < pixels.length; i++, j += 3)
-    pixels[i] = 0xff000000 | (state.rgb[j + 2] << 16) | (state.rgb[j + 1] << 8) | state.rgb[j];
+  photo.pixels.set(packedAll(state.rgb));
   photo.context.putImageData(photo.image, 0, 0);
   photo.canvas.setAttribute('aria-label', header.picture);
   applyView(state);
 }
 
 function addPanel(state, host, title, kind) {
-  const {header} = state, figure = document.createElement('figure'), caption = document.createElement('figcaption');
-  const frame = document.createElement('div'), canvas = document.createElement('canvas');
-  caption.textContent = title;
-  frame.className = 'frame';
+  const {header} = state, figure = element('figure'), frame = element('div', 'frame'), canvas = element('canvas');
   frame.tabIndex = 0;
   frame.style.aspectRatio = `${header.width} / ${header.height}`;
   frame.setAttribute('role', 'group');
@@ -30,11 +25,8 @@ function addPanel(state, host, title, kind) {
   canvas.width = header.width; canvas.height = header.height;
   canvas.setAttribute('role', 'img');
   canvas.dataset.panel = kind;
-  const cross = document.createElement('i');
-  cross.className = 'cross';
-  const readout = document.createElement('output');
-  readout.className = 'readout';
-  frame.append(canvas, cross, readout); figure.append(caption, frame); host.append(figure);
+  const cross = element('i', 'cross'), readout = element('output', 'readout');
+  frame.append(canvas, cross, readout); figure.append(element('figcaption', '', title), frame); host.append(figure);
   const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height);
   const panel = {figure, frame, canvas, cross, readout, context, image, pixels: new Uint32Array(image.data.buffer), title};
   listen(state, panel);

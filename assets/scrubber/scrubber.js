@@ -6,10 +6,10 @@ export default function ({data, parentElement: root, setStateValue}) {
   let state = STATES.get(root);
   if (!state) { STATES.set(root, state = {root, axis: 'sparsity', opacity: .75, limit: .15}); wire(state); }
   state.send = setStateValue;
-  const payload = openPayload(data);
+  const payload = openSweep(data);
   if (state.id === payload.header.id && state.start === payload.header.start) return;
   state.id = payload.header.id;
-  decodePayload(payload).then(decoded => {
+  decodeSweep(payload).then(decoded => {
     if (state.id === decoded.header.id) show(state, decoded);      // else a newer one has come meanwhile
   }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the maps; please update it.'; });
 }
@@ -25,7 +25,7 @@ function show(state, decoded) {
   state.alpha = overlayAlpha(header, state.opacity);
   buildMarks(state, level => jump(state, level));
   buildStrip(state, level => jump(state, level));
-  drawRamp(state);
+  paintRamp(root.querySelector('.ramp'), state.lut);
   root.querySelector('.scale').textContent = header.shared_scale ? 'one scale for all levels' : 'each level has its own scale';
   root.querySelector('.note').textContent = header.note;
   // A new picture or option keeps the place on the track; a level set from Python moves it.
@@ -60,20 +60,13 @@ function wire(state) {
     if (!state.header) return;
     state.alpha = overlayAlpha(state.header, state.opacity); redraw(state);
   });
-  $('.play').onclick = () => state.timer ? (stop(state), settle(state)) : play(state);
-  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.scrubber').requestFullscreen?.();
+  $('.play').onclick = () => state.halt ? (stop(state), settle(state)) : play(state);
+  presentsFull($('.present'), $('.scrubber'));
   for (const button of root.querySelectorAll('[data-zoom]')) button.onclick = () =>
     state.header && zoomBy(state, {in: 1.5, out: 1 / 1.5, reset: 0}[button.dataset.zoom]);
   const radios = [...root.querySelectorAll('[data-axis]')];
-  for (const radio of radios) {
-    radio.onclick = () => setAxis(state, radio.dataset.axis);
-    radio.onkeydown = event => {
-      if (!event.key.startsWith('Arrow')) return;
-      event.preventDefault();
-      const other = radios[1 - radios.indexOf(radio)];
-      other.focus(); setAxis(state, other.dataset.axis);
-    };
-  }
+  for (const radio of radios) radio.onclick = () => setAxis(state, radio.dataset.axis);
+  walkRadios(radios);
   $('.curve').addEventListener('pointerdown', event => {
     if (!state.place) return;
     const box = $('.curve').getBoundingClientRect();
@@ -108,10 +101,7 @@ function setAxis(state, axis) {
   if (!state.header) return;
   state.axis = axis;
   const slider = state.root.querySelector('.slider'), change = axis === 'change';
-  for (const radio of state.root.querySelectorAll('[data-axis]')) {
-    radio.setAttribute('aria-checked', String(radio.dataset.axis === axis));
-    radio.tabIndex = radio.dataset.axis === axis ? 0 : -1;
-  }
+  markRadios(state.root.querySelectorAll('[data-axis]'), radio => radio.dataset.axis === axis);
   slider.max = change ? 100 : 1000;
   slider.setAttribute('aria-label', change ? 'Allowed output change' : 'Sparsity');
   state.root.querySelector('.scrubber').dataset.axis = axis;
@@ -142,11 +132,8 @@ function redraw(state) {
 
 function showLevel(state) {
   const {root, header, level} = state, now = header.levels[level], words = sentence(header, level);
-  root.querySelector('.sentence').replaceChildren(...words.map(([text, role]) => {
-    const node = document.createElement(role ? 'strong' : 'span');
-    node.className = role; node.textContent = text;
-    return node;
-  }), ...(now.peak === 0 ? [Object.assign(document.createElement('span'), {textContent: ' The map is zero: no neuron that is left connects the picture to this answer.'})] : []));
+  root.querySelector('.sentence').replaceChildren(...words.map(([text, role]) => element(role ? 'strong' : 'span', role, text)),
+    ...(now.peak === 0 ? [element('span', '', ' The map is zero: no neuron that is left connects the picture to this answer.')] : []));
   const text = words.map(([part]) => part).join('');
   const slider = root.querySelector('.slider');
   slider.setAttribute('aria-valuetext', text);
@@ -163,14 +150,6 @@ function showLevel(state) {
   root.querySelector('.scrubber').classList.toggle('is-broken', now.answer !== header.levels[0].answer);
   showPixel(state);
 }
-
-function drawRamp(state) {
-  const ramp = state.root.querySelector('.ramp').getContext('2d'), image = ramp.createImageData(256, 1);
-  new Uint32Array(image.data.buffer).set(state.lut);
-  ramp.putImageData(image, 0, 0);
-}
-
-const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 function jump(state, level) {
   stop(state);
@@ -203,36 +182,18 @@ function tell(state) {
 }
 
 function play(state) {
-  const {levels} = state.header, first = levels.findIndex(level => level.sparsity >= state.header.quiet - 1e-9);
-  const button = state.root.querySelector('.play');
+  const {levels, quiet} = state.header, first = Math.max(0, levels.findIndex(level => level.sparsity >= quiet - 1e-9));
   if (state.axis === 'change') setAxis(state, 'sparsity');
-  button.setAttribute('aria-pressed', 'true');
-  button.textContent = '❚❚ Pause';
-  let u = state.level >= levels.length - 1 ? levels[Math.max(0, first)].at : state.u, last = performance.now();
-  const still = calm(), seconds = 9;
-  const end = () => { stop(state); settle(state); };
-  if (still) {
-    state.timer = setInterval(() => {
-      const next = levels.findIndex(level => level.at > u + 1e-9);
-      if (next < 0 || !state.root.isConnected) return end();
-      setPosition(state, u = levels[next].at);
-    }, 700);
-    return;
-  }
-  const step = now => {
-    u = Math.min(1, u + (now - last) / 1000 / seconds); last = now;
-    if (!state.root.isConnected) return;
-    setPosition(state, u);
-    if (u >= 1) return end();
-    state.timer = requestAnimationFrame(step);
-  };
-  state.timer = requestAnimationFrame(step);
+  showPlaying(state.root.querySelector('.play'), true);
+  state.halt = playThrough({
+    root: state.root, at: state.level >= levels.length - 1 ? levels[first].at : state.u, end: () => 1,
+    points: levels.map(level => level.at), seconds: 9,
+    move: u => setPosition(state, u), done: () => { stop(state); settle(state); },
+  });
 }
 
 function stop(state) {
-  cancelAnimationFrame(state.timer); clearInterval(state.timer);
-  state.timer = null;
-  const button = state.root.querySelector('.play');
-  button.setAttribute('aria-pressed', 'false');
-  button.textContent = '▶ Play local to global';
+  state.halt?.();
+  state.halt = null;
+  showPlaying(state.root.querySelector('.play'), false, 'Play local to global');
 }

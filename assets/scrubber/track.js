@@ -1,15 +1,6 @@
 // The slider's track, its presets, and the linked curve that shares its horizontal axis.
 
 const PAD = 13;   // half a thumb: the ends of the track
-const SVG = 'http://www.w3.org/2000/svg';
-
-function shape(parent, name, attributes, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
 
 // Runs of levels whose answer differs from the original one, widened to half-way between levels.
 function brokenZones(levels) {
@@ -55,9 +46,8 @@ function layMarks(state) {
 function buildMarks(state, jump) {
   const host = state.root.querySelector('.marks');
   host.replaceChildren(...state.header.marks.map(mark => {
-    const button = document.createElement('button');
+    const button = element('button', '', mark.label);
     button.type = 'button';
-    button.textContent = mark.label;
     button.title = mark.title;
     button.dataset.level = mark.level;
     button.onclick = () => jump(mark.level);
@@ -97,13 +87,12 @@ function drawCurve(state) {
   state.allowed = shape(svg, 'line', {class: 'allowed', x1: PAD, x2: width - PAD, y1: 0, y2: 0});
   state.cursor = shape(svg, 'line', {class: 'cursor', x1: 0, x2: 0, y1: top - 4, y2: height});
   state.dots = ['change', 'chance'].map(name => shape(svg, 'circle', {class: `${name} point`, r: 5}));
-  const key = document.createElement('div');
-  key.className = 'key';
+  const key = element('div', 'key');
   for (const [name, text] of [['change', 'Output change'], ['chance', `Probability of ${className(header, header.target)}`],
     ...(brokenZones(levels).length ? [['flips', 'Another answer']] : [])]) {
-    const item = document.createElement('span'), swatch = document.createElement('i'), label = document.createElement('span');
-    swatch.className = name; label.textContent = text; label.dataset.key = name;
-    item.append(swatch, label); key.append(item);
+    const item = element('span'), label = element('span', '', text);
+    label.dataset.key = name;
+    item.append(element('i', name), label); key.append(item);
   }
   host.append(key);
   state.place = {x, y};
@@ -124,19 +113,18 @@ function moveCursor(state, u, nearest) {
 function buildStrip(state, jump) {
   const {header, values, lut, frame, root} = state, size = header.width * header.height;
   root.querySelector('.strip').replaceChildren(...header.strip.map(level => {
-    const button = document.createElement('button'), canvas = document.createElement('canvas'), text = document.createElement('span');
+    const button = element('button'), canvas = element('canvas');
     const now = header.levels[level], broken = now.answer !== header.levels[0].answer;
     canvas.width = header.width; canvas.height = header.height;
     const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height), out = new Uint32Array(image.data.buffer);
     for (let i = 0; i < size; i++) out[i] = lut[values[level * frame + i]];
     context.putImageData(image, 0, 0);
     canvas.classList.toggle('pixels', header.width <= 64);
-    text.textContent = `${percent(now.sparsity)}${broken ? ' ✕' : ''}`;
     button.type = 'button';
     button.dataset.level = level;
     button.setAttribute('aria-label', `${percent(now.sparsity)} removed${broken ? `, answer ${className(header, now.answer)}` : ''}`);
     button.onclick = () => jump(level);
-    button.append(canvas, text);
+    button.append(canvas, element('span', '', `${percent(now.sparsity)}${broken ? ' ✕' : ''}`));
     return button;
   }));
 }

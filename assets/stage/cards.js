@@ -1,37 +1,29 @@
 // One card a method: its swatch, its picture on a canvas, what the network says now.
 
-const percent = share => {
+const percentTenths = share => {
   const value = 100 * share;
   return `${Number.isInteger(+value.toFixed(6)) || value >= 99.95 ? Math.round(value) : value.toFixed(1)}\u202f%`;
 };
-const chance = p => p >= .995 && p < 1 ? '>0.99' : p > 0 && p < .005 ? '<0.01' : p.toFixed(2);
-
-function element(parent, tag, name = '', text = '') {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  if (text) node.textContent = text;
-  parent.append(node);
-  return node;
-}
+const put = (parent, ...what) => parent.appendChild(element(...what));
 
 function buildCards(state) {
   const {header, root} = state, host = root.querySelector('.cards');
   host.replaceChildren();
   host.style.setProperty('--count', header.cards.length);
   for (const card of header.cards) {
-    const figure = element(host, 'figure', `card ${card.state}`), caption = element(figure, 'figcaption');
+    const figure = put(host, 'figure', `card ${card.state}`), caption = put(figure, 'figcaption');
     const swatch = shape(caption, 'svg', {class: 'swatch', width: 34, height: 10, 'aria-hidden': 'true'});
     shape(swatch, 'line', {x1: 1, x2: 33, y1: 5, y2: 5, class: 'line', ...stroke(card)});
-    element(caption, 'span', 'name', card.title);
-    const frame = element(figure, 'div', 'frame');
+    put(caption, 'span', 'name', card.title);
+    const frame = put(figure, 'div', 'frame');
     frame.style.aspectRatio = `${header.width} / ${header.height}`;
-    const canvas = element(frame, 'canvas', header.width <= 64 ? 'pixels' : '');
+    const canvas = put(frame, 'canvas', header.width <= 64 ? 'pixels' : '');
     canvas.width = header.width; canvas.height = header.height;
     canvas.setAttribute('role', 'img');
     const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height);
-    if (card.state !== 'ready') element(frame, 'p', 'hole', card.text);
-    const line = element(figure, 'p', 'now');
-    Object.assign(card, {canvas, context, image, pixels: new Uint32Array(image.data.buffer), value: element(line, 'span', 'value'), answer: element(line, 'span', 'answer'), total: element(figure, 'p', 'total')});
+    if (card.state !== 'ready') put(frame, 'p', 'hole', card.text);
+    const line = put(figure, 'p', 'now');
+    Object.assign(card, {canvas, context, image, pixels: new Uint32Array(image.data.buffer), value: put(line, 'span', 'value'), answer: put(line, 'span', 'answer'), total: put(figure, 'p', 'total')});
   }
 }
 

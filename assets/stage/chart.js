@@ -1,16 +1,7 @@
 // The linked chart: one line a card, drawn up to the slider; its horizontal axis is the slider's track.
 
-const SVG = 'http://www.w3.org/2000/svg';
 const LEFT = 46, RIGHT = 16;
 const DASHES = {solid: '', dash: '9 5', dot: '2.5 4', dashdot: '9 4 2.5 4', longdash: '15 6', longdashdot: '15 5 2.5 5'};
-
-function shape(parent, name, attributes, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
 
 const stroke = card => ({stroke: card.colour, 'stroke-dasharray': DASHES[card.dash] ?? ''});
 
@@ -73,7 +64,7 @@ function drawTicks(state, x, width) {
   state.fill = shape(track, 'rect', {class: 'fill', x: LEFT, y: 17, width: 0, height: 4, rx: 2});
   for (const point of header.points) if (point <= end + 1e-9) shape(track, 'circle', {class: 'dot', cx: x(point), cy: 19, r: 2});
   if (!header.names) {
-    for (let i = 0; i <= 10; i += width < 560 ? 5 : 2) shape(svg, 'text', {class: 'tick', x: x(end * i / 10), y: 14, 'text-anchor': 'middle'}, percent(end * i / 10));
+    for (let i = 0; i <= 10; i += width < 560 ? 5 : 2) shape(svg, 'text', {class: 'tick', x: x(end * i / 10), y: 14, 'text-anchor': 'middle'}, percentTenths(end * i / 10));
     svg.style.height = '1.25rem';
     return;
   }

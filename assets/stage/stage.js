@@ -38,27 +38,16 @@ function radios(state, where, options, choose) {
   const host = state.root.querySelector(where);
   host.hidden = options.length < 2;
   host.replaceChildren(...options.map(option => {
-    const button = document.createElement('button');
-    Object.assign(button, {type: 'button', textContent: option.title, title: option.help ?? '', onclick: () => { choose(option.key); tell(state); }});
+    const button = element('button', '', option.title);
+    Object.assign(button, {type: 'button', title: option.help ?? '', onclick: () => { choose(option.key); tell(state); }});
     button.setAttribute('role', 'radio');
     button.dataset.key = option.key;
-    button.onkeydown = event => {
-      const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-      if (!step) return;
-      event.preventDefault();
-      const all = [...host.children], next = all[(all.indexOf(button) + step + all.length) % all.length];
-      next.focus(); next.click();
-    };
     return button;
   }));
+  walkRadios([...host.children]);
 }
 
-function mark(state, where, key) {
-  for (const button of state.root.querySelectorAll(`${where} button`)) {
-    button.setAttribute('aria-checked', String(button.dataset.key === key));
-    button.tabIndex = button.dataset.key === key ? 0 : -1;
-  }
-}
+const mark = (state, where, key) => markRadios(state.root.querySelectorAll(`${where} button`), button => button.dataset.key === key);
 
 function setMeasure(state, key) {
   state.measure = state.header.measures.find(measure => measure.key === key);
@@ -127,8 +116,8 @@ function wire(state) {
   });
   slider.addEventListener('change', () => settle(state));
   slider.addEventListener('keydown', event => onKey(state, event));
-  $('.play').onclick = () => state.timer ? (stop(state), settle(state)) : play(state);
-  $('.present').onclick = () => document.fullscreenElement ? document.exitFullscreen() : $('.stage').requestFullscreen?.();
+  $('.play').onclick = () => state.halt ? (stop(state), settle(state)) : play(state);
+  presentsFull($('.present'), $('.stage'));
   $('.whole').checked = true;
   $('.whole').onchange = event => { state.whole = event.target.checked; layOut(state); };
   $('.as-order').onchange = event => { state.asOrder = event.target.checked; layOut(state); };
@@ -158,37 +147,19 @@ function onKey(state, event) {
 
 function play(state) {
   if (!state.header) return;
-  const button = state.root.querySelector('.play'), still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  const points = state.header.points.filter(point => point <= state.end + 1e-9), end = () => { stop(state); settle(state); };
-  let at = state.at >= state.end - 1e-9 ? 0 : state.at, last = performance.now();
-  button.setAttribute('aria-pressed', 'true');
-  button.textContent = '❚❚ Pause';
+  const at = state.at >= state.end - 1e-9 ? 0 : state.at;
+  showPlaying(state.root.querySelector('.play'), true);
   setPosition(state, at);
-  if (still || state.header.names) {
-    const beat = () => {
-      const next = points.find(point => point > at + 1e-9);
-      if (next === undefined || !state.root.isConnected) return end();
-      setPosition(state, at = next);
-    };
-    state.timer = setInterval(beat, 700);
-    state.halt = () => clearInterval(state.timer);
-    return;
-  }
-  const step = now => {
-    at = Math.min(state.end, at + (now - last) / 8000 * state.end); last = now;
-    if (!state.root.isConnected) return;
-    setPosition(state, at);
-    if (at >= state.end) return end();
-    state.timer = requestAnimationFrame(step);
-  };
-  state.timer = requestAnimationFrame(step);
-  state.halt = () => cancelAnimationFrame(state.timer);
+  state.halt = playThrough({
+    root: state.root, at, end: () => state.end,
+    points: state.header.points.filter(point => point <= state.end + 1e-9), seconds: 8,
+    stepwise: Boolean(state.header.names) || calm(),
+    move: next => setPosition(state, next), done: () => { stop(state); settle(state); },
+  });
 }
 
 function stop(state) {
-  if (state.timer) state.halt();
-  state.timer = null;
-  const button = state.root.querySelector('.play');
-  button.setAttribute('aria-pressed', 'false');
-  button.textContent = '▶ Play';
+  state.halt?.();
+  state.halt = null;
+  showPlaying(state.root.querySelector('.play'), false);
 }

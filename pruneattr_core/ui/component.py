@@ -9,6 +9,10 @@ from typing import Any
 import streamlit as st
 
 _ASSETS = Path(__file__).parents[2] / "assets"
+# What every component may call; small enough to go with each.
+_SHARED = tuple(
+    f"browser/{name}.js" for name in ("blocks", "sweep", "elements", "pixels", "numbers", "controls")
+)
 
 
 def register(name: str, folder: str, scripts: Sequence[str]) -> Callable[..., Any]:
@@ -17,8 +21,8 @@ def register(name: str, folder: str, scripts: Sequence[str]) -> Callable[..., An
     Args:
         name: of the component, unique in the app.
         folder: in assets, with the HTML and the style sheet called as the folder is.
-        scripts: below assets, joined in this order into one JavaScript module; the last one has its default
-            export.
+        scripts: below assets; with the shared ones they become one JavaScript module, in which one of them
+            has the default export.
 
     Returns:
         The function that mounts it: `data=`, `key=`, `default=` and one `on_<name>_change=` a state value.
@@ -28,5 +32,5 @@ def register(name: str, folder: str, scripts: Sequence[str]) -> Callable[..., An
         name,
         html=page.with_suffix(".html").read_text("utf-8"),
         css=page.with_suffix(".css").read_text("utf-8"),
-        js="\n".join((_ASSETS / script).read_text("utf-8") for script in scripts),
+        js="\n".join((_ASSETS / script).read_text("utf-8") for script in (*_SHARED, *scripts)),
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pruneattr_core.ui.component import register
 from pruneattr_core.ui.framing import framed
 
-_SCRIPTS = ("blocks.js", "stage/chart.js", "stage/cards.js", "stage/stage.js")
+_SCRIPTS = ("stage/chart.js", "stage/cards.js", "stage/stage.js")
 Pixels = NDArray[np.unsignedinteger[Any]]
 
 

@@ -22,7 +22,7 @@ from pruneattr_core.ui.stage import Blocks, numbers
 #: Pictures shown of either end.
 ENDS = 5
 _SIDE = 96
-_mount = register("pruneattr_behind", "behind", ("blocks.js", "behind/behind.js"))
+_mount = register("pruneattr_behind", "behind", ("behind/behind.js",))
 
 
 def behind(runs: dict[str, Run], measure: str, chart: str) -> tuple[str, str, int]:

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from pruneattr_core.ui.component import register
 
-# words.js writes numbers for the scrubber as well.
-_SCRIPTS = (
-    "blocks.js",
-    "scrubber/words.js",
-    "compare/payload.js",
-    "compare/drawing.js",
-    "compare/cells.js",
-    "compare/enlarge.js",
-    "compare/compare.js",
-)
+_SCRIPTS = tuple(f"compare/{name}.js" for name in ("payload", "drawing", "cells", "enlarge", "compare"))
 _mount = register("pruneattr_compare", "compare", _SCRIPTS)
 
 

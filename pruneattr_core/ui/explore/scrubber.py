@@ -6,14 +6,7 @@ from typing import Any
 
 from pruneattr_core.ui.component import register
 
-_SCRIPTS = (
-    "blocks.js",
-    "scrubber/payload.js",
-    "scrubber/words.js",
-    "scrubber/panels.js",
-    "scrubber/track.js",
-    "scrubber/scrubber.js",
-)
+_SCRIPTS = tuple(f"scrubber/{name}.js" for name in ("levels", "words", "panels", "track", "scrubber"))
 _mount = register("pruneattr_scrubber", "scrubber", _SCRIPTS)
 
 

@@ -6,16 +6,7 @@ from typing import Any
 
 from pruneattr_core.ui.component import register
 
-# The scrubber unpacks its levels, and says its numbers, in the same way.
-_SCRIPTS = (
-    "blocks.js",
-    "scrubber/payload.js",
-    "scrubber/words.js",
-    "review/drawing.js",
-    "review/rows.js",
-    "review/verdicts.js",
-    "review/review.js",
-)
+_SCRIPTS = tuple(f"review/{name}.js" for name in ("drawing", "rows", "verdicts", "review"))
 _mount = register("pruneattr_review", "review", _SCRIPTS)
 
 

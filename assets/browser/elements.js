@@ -1,0 +1,25 @@
+// HTML and SVG nodes in one line each; texts enter as text, never as HTML.
+
+function element(tag, name = '', text = '') {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  if (text) node.textContent = text;
+  return node;
+}
+
+function shape(parent, tag, attributes, text) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  parent.append(node);
+  return node;
+}
+
+// Rows of a <dl>: {label, text, title}, and whether the value is the best one or a bad one.
+function drawNumbers(list, numbers) {
+  list.replaceChildren(...numbers.flatMap(({label, text, title, best, bad}) => {
+    const name = element('dt', '', label), value = element('dd', best ? 'best' : bad ? 'bad' : '', text);
+    name.title = value.title = title;
+    return [name, value];
+  }));
+}

@@ -1,0 +1,13 @@
+// Bytes from Python -> header, maps level by level, photos: two blocks after the header, see blocks.js.
+
+function openSweep(bytes) {
+  const {header, blocks} = openFrame(bytes);
+  return {header, maps: blocks.subarray(0, header.map_bytes), photo: blocks.subarray(header.map_bytes)};
+}
+
+async function decodeSweep({header, maps, photo}) {
+  const frame = header.planes * header.height * header.width;
+  const [values, rgb] = await Promise.all([inflate(maps), inflate(photo)]);
+  for (let i = frame; i < values.length; i++) values[i] = (values[i] + values[i - frame]) & 255;   // undo the delta
+  return {header, values, rgb, lut: packedAll(header.lut), frame};
+}
