@@ -1,16 +1,9 @@
-"""The training loop behind the bundled weights: seeded, resumable after a kill, one core is enough.
-
-Every batch is a pure function of (seed, step), so a checkpoint needs only the step, the network and the
-optimiser, and a resumed run ends with the very bits of an uninterrupted one (same machine and threads).
-"""
+"""How the bundled weights were trained: pictures, recipe, augmentation; one core is enough."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import pickle
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from pruneattr_core.errors import WeightsError
+from pruneattr_core.descent import Checkpoint, Descent, Rates
 from pruneattr_core.store import write_atomically
 
 
@@ -70,55 +63,6 @@ class Recipe:
     flip: bool = True
 
 
-def orthogonalise(matrix: Tensor, steps: int = 4) -> Tensor:
-    """U V^T of a matrix U S V^T, roughly: all singular values end in about [0.6, 1.2].
-
-    Newton-Schulz iteration with the quintic of Jordan et al., *Muon*, 2024.
-
-    Args:
-        matrix: (n, m).
-        steps: iterations.
-    """
-    x = matrix / (matrix.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    if tall:
-        x = x.T
-    for _ in range(steps):
-        gram = x @ x.T
-        x = 3.4445 * x + (2.0315 * gram @ gram - 4.7750 * gram) @ x
-    return x.T if tall else x
-
-
-class Muon(torch.optim.Optimizer):
-    """Momentum whose update is orthogonalised, for convolutions followed by BatchNorm (Jordan et al., 2024).
-
-    Each filter bank is held at Frobenius norm sqrt(out channels): BatchNorm makes its scale meaningless.
-    On the CIFAR-10 network two epochs of this equal four of plain SGD.
-
-    Args:
-        params: weights (out, in, kh, kw).
-        lr: size of a step relative to the weights.
-        momentum: of the Nesterov average.
-    """
-
-    def __init__(self, params: list[nn.Parameter], lr: float, momentum: float = 0.9) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update from the gradients that are there."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                state = self.state[p]
-                if not state:
-                    state["average"] = torch.zeros_like(p)
-                average = state["average"].mul_(group["momentum"]).add_(p.grad)
-                update = orthogonalise(p.grad.add(average, alpha=group["momentum"]).flatten(1))
-                p.mul_(len(p) ** 0.5 / p.norm())
-                tall = max(1.0, len(p) / p[0].numel()) ** 0.5
-                p.add_(update.view(p.shape), alpha=-group["lr"] * tall)
-
-
 def fit(
     model: nn.Module,
     pool: Pool,
@@ -135,7 +79,7 @@ def fit(
         pool: what to learn.
         recipe: how.
         seed: of the order and the augmentation.
-        checkpoint: file to go on from and to write every `every` steps, atomically; removed by nobody here.
+        checkpoint: file to go on from and to write every `every` steps; see `descent.Checkpoint`.
         every: steps between checkpoints.
         log: receives one line an epoch.
 
@@ -145,46 +89,33 @@ def fit(
     Raises:
         WeightsError: the checkpoint belongs to another recipe, seed or data.
     """
-    model.to(memory_format=torch.channels_last).train()
-    optimisers = _optimisers(model, recipe)
-    plan = _plan(len(pool.labels), recipe)
-    name = identity(pool, recipe, seed)
-    first, seconds = _resume(checkpoint, name, model, optimisers)
-    if first:
-        log(f"going on from step {first} of {len(plan)}")
-    epoch_order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
-    loss_sum, correct, done, began = 0.0, 0, 0, time.monotonic()
-    for step in range(first, len(plan)):
-        epoch, within, side = plan[step]
-        if epoch_order[0] != epoch:
-            epoch_order = epoch, np.random.default_rng((seed, 1, epoch)).permutation(len(pool.labels))
-        chosen = epoch_order[1][within * recipe.batch : (within + 1) * recipe.batch]
-        images = augmented(pool.images[chosen], recipe, side, np.random.default_rng((seed, 2, step)))
-        labels = torch.from_numpy(pool.labels[chosen])
-        _set_rates(optimisers, recipe, step / len(plan))
-        logits = model(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        for optimiser in optimisers:
-            optimiser.step()
-        loss_sum, correct, done = (
-            loss_sum + loss.item(),
-            correct + int((logits.argmax(1) == labels).sum()),
-            done + 1,
-        )
-        last = step + 1 == len(plan) or plan[step + 1][0] != epoch
-        elapsed = seconds + time.monotonic() - began
-        if checkpoint is not None and (last or (step + 1) % every == 0):
-            _save(checkpoint, name, step + 1, elapsed, model, optimisers)
-        if last:
+    sides = [side for epochs, side in recipe.stages for _ in range(epochs)]
+    descent = Descent(
+        model,
+        Rates(recipe.sgd_lr, recipe.muon_lr, recipe.weight_decay),
+        steps=len(sides) * (len(pool.labels) // recipe.batch),
+        count=len(pool.labels),
+        batch=recipe.batch,
+        seed=seed,
+        checkpoint=Checkpoint(checkpoint, identity(pool, recipe, seed), every),
+        log=log,
+    )
+    correct = 0
+    for step in descent:
+        side = sides[step.epoch]
+        labels = torch.from_numpy(pool.labels[step.chosen])
+        logits = model(augmented(pool.images[step.chosen], recipe, side, step.rng))
+        descent.follow(F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing))
+        correct += int((logits.argmax(1) == labels).sum())
+        if step.last:
+            losses = descent.losses()
             log(
-                f"epoch {epoch + 1}  {side}x{side}  loss {loss_sum / done:.4f}  "
-                f"training accuracy {correct / (done * recipe.batch):.4f}  {elapsed:.0f} s"
+                f"epoch {step.epoch + 1}  {side}x{side}  loss {sum(losses) / len(losses):.4f}  "
+                f"training accuracy {correct / (len(losses) * recipe.batch):.4f}  {descent.seconds:.0f} s"
             )
-            loss_sum, correct, done = 0.0, 0, 0
+            correct = 0
     model.eval()
-    return seconds + time.monotonic() - began
+    return descent.seconds
 
 
 def accuracy(model: nn.Module, pool: Pool, recipe: Recipe, batch: int = 250) -> float:
@@ -242,72 +173,9 @@ def write_weights(model: nn.Module, folder: Path, name: str, card: dict[str, Any
     return folder / f"{name}.safetensors"
 
 
-def _plan(count: int, recipe: Recipe) -> list[tuple[int, int, int]]:
-    """(epoch, step within it, side) of every step."""
-    sides = [side for epochs, side in recipe.stages for _ in range(epochs)]
-    return [(e, k, side) for e, side in enumerate(sides) for k in range(count // recipe.batch)]
-
-
-def _optimisers(model: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
-    filters = [p for p in model.parameters() if p.ndim == 4]
-    rest = [p for p in model.parameters() if p.ndim != 4]
-    sgd = torch.optim.SGD(
-        rest, recipe.sgd_lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay, foreach=False
-    )
-    return Muon(filters, recipe.muon_lr), sgd
-
-
-def _set_rates(optimisers: tuple[torch.optim.Optimizer, ...], recipe: Recipe, progress: float) -> None:
-    muon, sgd = optimisers
-    muon.param_groups[0]["lr"] = recipe.muon_lr * (1 - progress)
-    sgd.param_groups[0]["lr"] = recipe.sgd_lr * min(progress / 0.2, (1 - progress) / 0.8)
-
-
 def identity(pool: Pool, recipe: Recipe, seed: int) -> str:
     """sha256 hex of all that decides a training: pictures, labels, recipe and seed."""
     digest = hashlib.sha256(json.dumps([asdict(recipe), seed]).encode())
     digest.update(np.ascontiguousarray(pool.images).data)
     digest.update(np.ascontiguousarray(pool.labels).data)
     return digest.hexdigest()
-
-
-def _save(
-    path: Path,
-    name: str,
-    step: int,
-    seconds: float,
-    model: nn.Module,
-    optimisers: tuple[torch.optim.Optimizer, ...],
-) -> None:
-    states = [optimiser.state_dict() for optimiser in optimisers]
-    state = {
-        "identity": name,
-        "step": step,
-        "seconds": seconds,
-        "model": model.state_dict(),
-        "optimisers": states,
-    }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
-
-
-def _resume(
-    path: Path | None, name: str, model: nn.Module, optimisers: tuple[torch.optim.Optimizer, ...]
-) -> tuple[int, float]:
-    """Load the checkpoint, if there is one; the next step and the seconds already spent."""
-    if path is None or not path.exists():
-        return 0, 0.0
-    try:
-        state = torch.load(path, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise WeightsError(f"{path} is not a training checkpoint. Delete it to start anew.") from error
-    if state["identity"] != name:
-        raise WeightsError(
-            f"The checkpoint {path} belongs to another recipe, seed or data set. Delete it to start anew."
-        )
-    model.load_state_dict(state["model"])
-    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(saved)
-    return int(state["step"]), float(state["seconds"])

@@ -20,7 +20,8 @@ CORE = "pruneattr_core"
 ORDER = (
     ("errors", "store", "selection", "values"),
     ("tape", "runtime", "checks", "graph"),
-    ("images", "render", "shapes", "painting", "scenes", "datasets", "models", "training", "recipes"),
+    ("images", "render", "shapes", "painting", "scenes", "datasets", "models"),
+    ("muon", "descent", "training", "recipes"),
     ("scoring", "pruning"),
     ("paths",),
     ("attribution", "analysis"),

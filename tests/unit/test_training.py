@@ -16,10 +16,12 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from pruneattr_core import cli, recipes, training
+from pruneattr_core import cli, muon, recipes, training
+from pruneattr_core.descent import Checkpoint
 from pruneattr_core.errors import InputError, WeightsError
+from pruneattr_core.muon import orthogonalise
 from pruneattr_core.recipes import BUNDLED, Bundled, new_network, single_shapes
-from pruneattr_core.training import Pool, Recipe, augmented, fit, orthogonalise
+from pruneattr_core.training import Pool, Recipe, augmented, fit
 
 RECIPE = Recipe(stages=((2, 8), (1, 16)), mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.3), batch=8)
 
@@ -104,14 +106,14 @@ def test_a_killed_training_goes_on_to_the_same_bits(kills, tmp_path, monkeypatch
 
     written = []
 
-    def save_then_die(path, name, step, *state):
-        save(path, name, step, *state)
+    def save_then_die(checkpoint, step, *state):
+        save(checkpoint, step, *state)
         written.append(step)
         if len(written) <= kills:
             raise KeyboardInterrupt
 
-    save = training._save
-    monkeypatch.setattr(training, "_save", save_then_die)
+    save = Checkpoint.write
+    monkeypatch.setattr(Checkpoint, "write", save_then_die)
     checkpoint = tmp_path / "cache" / "tiny.pt"
     for attempt in range(kills):
         with pytest.raises(KeyboardInterrupt):
@@ -134,7 +136,7 @@ def test_a_finished_checkpoint_is_not_trained_further(tmp_path):
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     fit(tiny(), colours(), RECIPE, 0, tmp_path / "a.pt", log=lambda line: None)
-    with pytest.raises(WeightsError, match="belongs to another recipe, seed or data set"):
+    with pytest.raises(WeightsError, match="belongs to another training: other settings, seed or data"):
         fit(tiny(), colours(), RECIPE, 1, tmp_path / "a.pt", log=lambda line: None)
     (tmp_path / "b.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(WeightsError, match=r"b\.pt is not a training checkpoint\. Delete it"):
@@ -278,7 +280,7 @@ def test_interrupted_training_exits_130(bundled, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "orthogonalise", interrupted)
+    monkeypatch.setattr(muon, "orthogonalise", interrupted)
     assert train(tmp_path) == 130
 
 
