@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.render import COLOUR_MAPS
+from pruneattr_core.ui.state import refuse
 
 #: Collapse rules by the name shown; the explorer's "channels" draws one panel a channel.
 COLLAPSES = {"signed_max": "Largest channel, signed", "abs_sum": "Sum of magnitudes", "sum": "Signed sum"}
@@ -90,7 +91,10 @@ def choose_look(
         **_KEEP,
     )
     signed = Look(collapse, sign).signed
-    st.session_state[names["colours"]] = default_colours(signed, st.session_state[names["colours"]])
+    fitting = default_colours(signed, st.session_state[names["colours"]])
+    if fitting != st.session_state[names["colours"]]:
+        refuse(names["colours"], instead=f"`{fitting}` fits the values and is used instead")
+    st.session_state[names["colours"]] = fitting
     colours = st.selectbox(
         "Colours", [name for name, table in COLOUR_MAPS.items() if table.signed == signed],
         key=names["colours"], format_func=lambda name: COLOUR_MAPS[name].title, **_KEEP,

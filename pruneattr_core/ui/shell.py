@@ -16,7 +16,7 @@ from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.menu import FRAMED, STYLE, configure, pages
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.state import Field, adopt, complaint, number, one_of, publish, restore
+from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, restore, whole
 from pruneattr_core.ui.sweeps import Answer
 
 #: Index in the target select box that stands for "the predicted class".
@@ -69,7 +69,7 @@ def _target(text: str) -> int:
 FIELDS = (
     Field("model", "", lambda text: _model(text), "the model"),
     Field("source", "", lambda text: one_of(pictures.sources())(text), "the picture source"),
-    Field("picture", 0, lambda text: int(number(0, 10**7)(text)), "picture number"),
+    Field("picture", 0, whole(0, 10**7), "picture number"),
     Field("upload", "", lambda text: one_of([text] if _is_hash(text) else [])(text), "the upload"),
     Field("target", PREDICTED, _target, "target class"),
 )
@@ -112,8 +112,7 @@ def main() -> None:
     st.session_state[FRAMED], st.session_state[_CHOSEN] = True, None
     try:
         st.html(STYLE)
-        for text in adopt(FIELDS):
-            st.warning(text, icon=":material/link_off:")
+        report(FIELDS)
         with guarded():
             st.session_state[_CHOSEN] = _sidebar()
         publish(FIELDS)
@@ -204,7 +203,7 @@ def _choose_picture() -> Picture | None:
         return _choose_upload()
     data = pictures.dataset(source)
     if not 0 <= st.session_state["picture"] < len(data):
-        st.warning(complaint("picture number", st.session_state["picture"]))
+        refuse("picture")
         st.session_state["picture"] = 0
     if len(data) <= 100:
         st.selectbox("Picture", range(len(data)), key="picture", format_func=lambda i: data[i].name)
@@ -275,7 +274,7 @@ def _ready(card: ModelCard) -> bool:
 def _choose_target(card: ModelCard, probabilities: NDArray[Any]) -> int:
     count = len(probabilities)
     if st.session_state["target"] >= count:
-        st.warning(complaint("target class", st.session_state["target"]))
+        refuse("target", instead="the predicted class is explained")
         st.session_state["target"] = PREDICTED
     order = np.argsort(-probabilities, kind="stable")
     top = [int(i) for i in order[:5]]

@@ -58,16 +58,6 @@ def numbers(values: Sequence[float] | NDArray[Any]) -> list[float | None]:
     return [round(float(v), 6) if np.isfinite(v) else None for v in values]
 
 
-def complaints(new: list[str], place: str) -> None:
-    """Show what a link asked in vain, in every run until the session's `place` is emptied.
-
-    A page that starts itself again while it computes would wipe them off before anybody has read them.
-    """
-    st.session_state[place] = said = [*st.session_state.get(place, []), *new]
-    for text in said:
-        st.warning(text, icon=":material/link_off:")
-
-
 def start_of(place: str, view: dict[str, Any]) -> dict[str, Any]:
     """Where the slider stands first; its token changes only when a link, not the hand, moves it.
 

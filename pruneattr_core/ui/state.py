@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,16 @@ import streamlit as st
 
 _PUBLISHED = "_published"
 _RESTORED = "_restored"
+#: Field name -> (its field, the value that the address asked for).
+_ASKED = "_asked"
+#: Field name -> (sentence about it, when it was first shown).
+_SAID = "_said"
+#: Where sentences go that turn out to be needed while the page is drawn.
+_SPOT = "_said_spot"
 #: Longest value of the address bar that is repeated in a message.
 _SHOWN = 40
+#: Seconds for which a sentence outlives reruns: a page that computes starts itself again and would wipe it.
+STANDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -21,9 +30,9 @@ class Field:
     Attributes:
         name: key in the address bar, in exports and in the session.
         default: left out of the address.
-        parse: text -> value; raises ValueError or KeyError for nonsense.
-        text: value -> text.
+        parse: text -> value; raises ValueError or KeyError for nonsense, `Unknown` to say which part it is.
         title: how messages call it.
+        text: value -> text.
     """
 
     name: str
@@ -31,6 +40,15 @@ class Field:
     parse: Callable[[str], Any]
     title: str
     text: Callable[[Any], str] = str
+
+
+class Unknown(ValueError):
+    """A text of the address, or the part of it that is given, names nothing that is here."""
+
+    def __init__(self, part: str) -> None:
+        """Name the part."""
+        super().__init__(part)
+        self.part = part
 
 
 def one_of(options: Sequence[str] | Mapping[str, Any]) -> Callable[[str], str]:
@@ -42,6 +60,19 @@ def one_of(options: Sequence[str] | Mapping[str, Any]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def several_of(text: str, options: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
+    """The comma-separated texts, each once, in their order.
+
+    Raises:
+        Unknown: one is not among the options, or there is none.
+    """
+    asked = tuple(dict.fromkeys(text.split(",")))
+    for part in asked:
+        if part not in options:
+            raise Unknown(part or text)
+    return asked
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
@@ -56,38 +87,106 @@ def number(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def adopt(fields: Sequence[Field]) -> list[str]:
-    """Take what the address (or a restored file) says into the session; returns what could not be taken.
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of integers in [low, high]."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def adopt(fields: Sequence[Field]) -> dict[str, str]:
+    """Take what the address (or a restored file) says into the session.
 
     An empty text stands for the default. Only texts that this session did not write itself are read, so a
     stale address never undoes a choice.
+
+    Returns:
+        Field name -> what could not be taken, in one sentence.
     """
     written: dict[str, str] = st.session_state.setdefault(_PUBLISHED, {})
     restored: dict[str, str] = st.session_state.setdefault(_RESTORED, {})
-    complaints = []
+    asked: dict[str, tuple[Field, Any]] = st.session_state.setdefault(_ASKED, {})
+    complaints = {}
     for field in fields:
         text = restored.pop(field.name, None)
-        if (
-            text is None
-            and field.name in st.query_params
-            and st.query_params[field.name] != written.get(field.name)
-        ):
-            text = st.query_params[field.name]
+        linked = st.query_params.get_all(field.name)
+        if text is None and linked and linked[-1] != written.get(field.name):
+            text = linked[-1]
+            if len(linked) > 1:
+                complaints[field.name] = (
+                    f"The link names {field.title} {len(linked)} times; only the last counts."
+                )
         if text is not None:
             written[field.name] = text
+            st.session_state[field.name] = field.default
             try:
-                # Nothing said, in a saved view of another page say, means the default.
-                st.session_state[field.name] = field.parse(text) if text else field.default
+                if text:  # nothing said, in a saved view of another page say, means the default
+                    st.session_state[field.name] = field.parse(text)
+                    asked[field.name] = field, st.session_state[field.name]
+            except Unknown as error:
+                complaints[field.name] = _complaint(field, error.part)
             except (ValueError, KeyError):
-                complaints.append(complaint(field.title, text))
+                complaints[field.name] = _complaint(field, text)
         st.session_state.setdefault(field.name, field.default)
     return complaints
 
 
-def complaint(title: str, text: object) -> str:
+def report(fields: Sequence[Field]) -> None:
+    """Adopt the address, and show what could not be taken for as long as it takes to read it."""
+    said: dict[str, tuple[str, float]] = st.session_state.setdefault(_SAID, {})
+    now = time.monotonic()
+    for name in [name for name, (_, since) in said.items() if now - since > STANDS]:
+        del said[name]
+    said.update({name: (text, now) for name, text in adopt(fields).items()})
+    st.session_state[_SPOT] = st.container()
+    for field in fields:
+        if field.name in said:
+            _warn(said[field.name][0])
+
+
+def refuse(name: str, asked: object = None, instead: str = "") -> bool:
+    """Show that what the address asks for, well formed as it is, turned out to be unknown on this page.
+
+    Silent when the reader's own choices led there. Call it before the value is replaced.
+
+    Args:
+        name: of the field.
+        asked: the part that is unknown, if not all of it.
+        instead: what is done instead, as the end of the sentence; by default the field's default is used.
+
+    Returns:
+        Whether it was shown.
+    """
+    field, value = st.session_state[_ASKED].get(name, (None, None))
+    if field is None or value != st.session_state[name]:
+        return False
+    text = _complaint(field, field.text(value) if asked is None else asked, instead)
+    st.session_state[_SAID][name] = text, time.monotonic()
+    _warn(text)
+    return True
+
+
+def _warn(text: str) -> None:
+    with st.session_state[_SPOT]:
+        st.warning(text, icon=":material/link_off:")
+
+
+def _complaint(field: Field, asked: object, instead: str = "") -> str:
     """One sentence about a value that cannot be used; it repeats at most a few harmless characters of it."""
-    shown = "".join(c if c.isalnum() or c in " ._-:@/" else "?" for c in str(text)[:_SHOWN])
-    return f"The link asks for {title} “{shown}”, which does not exist here; the default is shown instead."
+    text = str(asked)
+    # In a code span, where Markdown makes no links, and without the one character that ends it.
+    shown = "".join(c if c.isalnum() or c in " ._-:@/" else "?" for c in text[:_SHOWN])
+    shown += "…" if len(text) > _SHOWN else ""
+    default = field.text(field.default)
+    instead = instead or (
+        f"`{default}` is used instead" if 0 < len(default) <= _SHOWN else "the default is used instead"
+    )
+    return f"The link asks for {field.title} `{shown}`, which is not available here; {instead}."
 
 
 def restore(texts: Mapping[str, str], fields: Sequence[Field]) -> None:
@@ -109,8 +208,10 @@ def publish(fields: Sequence[Field]) -> None:
     """Write the view into the address bar."""
     now = view(fields)
     known = {field.name for field in fields}
-    here = st.query_params.to_dict()
-    wanted = {name: text for name, text in here.items() if name not in known} | now
+    here = {name: st.query_params.get_all(name) for name in st.query_params}
+    # What other pages read stays as it is, also where it is repeated: they say so themselves.
+    wanted = {name: texts for name, texts in here.items() if name not in known}
+    wanted |= {name: [text] for name, text in now.items()}
     if wanted != here:
         st.query_params.from_dict(wanted)
     st.session_state.setdefault(_PUBLISHED, {}).update({name: now.get(name, "") for name in known})

@@ -86,7 +86,7 @@ def test_bad_links_give_one_sentence_each(start: Start, text: str) -> None:
     app = opened(start, **{field.name: text for field in FIELDS})
     assert not app.exception
     assert len(app.warning) == len(FIELDS)
-    assert all("does not exist here" in warning.value for warning in app.warning)
+    assert all("not available here" in warning.value for warning in app.warning)
     assert not any("<script>" in warning.value for warning in app.warning)
     assert header(app)["methods"]
 

@@ -129,7 +129,7 @@ def test_address_restores_the_view(start: Start) -> None:
 def test_nonsense_in_the_address_gets_one_sentence(start: Start, name: str, text: str) -> None:
     app = start(**{name: text})
     healthy(app)
-    assert [warning.value for warning in app.warning if "does not exist here" in warning.value], app.warning
+    assert [warning.value for warning in app.warning if "not available here" in warning.value], app.warning
     assert all(len(warning.value) < 200 and "<" not in warning.value for warning in app.warning)
     assert header(app)["levels"]
 

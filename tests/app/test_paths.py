@@ -113,7 +113,7 @@ def test_nonsense_in_the_address_gives_sentences(paths_page: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "words"), [({"call": "99"}, "activation call 99"), ({"channel": "999"}, "channel 999")]
+    ("query", "words"), [({"call": "99"}, "activation call `99`"), ({"channel": "999"}, "channel `999`")]
 )
 def test_places_that_do_not_exist_give_a_sentence(
     paths_page: Start, query: dict[str, str], words: str

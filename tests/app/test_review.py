@@ -23,6 +23,7 @@ from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.review import board as review_board
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import exports as review_exports
+from pruneattr_core.ui.review import state as review_state
 from pruneattr_core.ui.review.board import Board
 from pruneattr_core.ui.review.lineup import Contender, Lineup, first_students
 from pruneattr_core.ui.review.pictures import Scenes
@@ -68,7 +69,8 @@ def network(name: str, device: str = "cpu", weights: str | None = None) -> nn.Mo
 def desk_of_stand_ins(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr(review_board, "load_model", network)
-    monkeypatch.setattr(review_choices, "zoo", lambda: {"tutor": (TEACHER, STUDENTS)})
+    for module in (review_choices, review_state):
+        monkeypatch.setattr(module, "zoo", lambda: {"tutor": (TEACHER, STUDENTS)})
     monkeypatch.setattr(review_choices, "of_zoo", contender)
 
 
@@ -225,11 +227,39 @@ def test_a_turn_of_the_page_is_done_once(start: Start) -> None:
 
 
 def test_a_link_that_asks_for_nonsense_is_told(start: Start) -> None:
-    app = opened(start, desk_method="magic", desk_count="7", review="../x", students="nobody")
-    assert len(app.warning) == 3
+    app = opened(start, desk_method="magic", desk_count="7", review="../x", students="small,nobody")
+    assert len(app.warning) == 4
     found = finished(app)
     assert [column["id"] for column in found["columns"]] == ["tutor", *first_students(STUDENTS)]
     assert first_students(STUDENTS) == ("small", "matched", "thinned")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"teacher": "nobody"}, "the teacher `nobody`"),
+        ({"students": "small,nobody"}, "the students `nobody`"),
+        ({"students": "small," * 9 + "nobody"}, "the students `nobody`"),
+        ({"judged": "large"}, "the student under review `large`"),
+        ({"desk_class": "99"}, "the class `99`"),
+        ({"desk_page": "40"}, "the page `40`"),
+        ({"desk_page": "2.5"}, "the page `2.5`"),
+        ({"desk_level": "70"}, "the sparsity level `70`"),
+        ({"desk_source": "own", "own_teacher": "attic"}, "the teacher's architecture `attic`"),
+        ({"own_folder": "../secrets"}, "the folder of pictures `../secrets`"),
+        ({"desk_order": "<b>"}, "the order `?b?`"),
+    ],
+)
+def test_what_a_link_names_in_vain_is_said_until_it_is_read(
+    start: Start, query: dict[str, str], said: str
+) -> None:
+    app = opened(start, **query)
+    for _ in range(2):  # the desk starts itself again while it computes
+        sentences = [warning.value for warning in app.warning]
+        assert any(said in one and "not available here" in one for one in sentences), sentences
+        app.run()
+    (name, *_) = [name for name in query if name != "desk_source"]
+    assert app.query_params.get(name) not in (query[name], [query[name]])
 
 
 def test_without_students_the_page_says_what_to_do(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

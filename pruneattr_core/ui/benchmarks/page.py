@@ -18,11 +18,19 @@ from pruneattr_core.ui.benchmarks.published import NAMES, lines
 from pruneattr_core.ui.benchmarks.runs import bench_runs, import_run, provenance_line, title_of
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.shell import Selection
-from pruneattr_core.ui.state import Field, adopt, one_of, publish
+from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
+
+
+def _runs(text: str) -> str:
+    benchmark = st.session_state["bench"]  # adopted before
+    return ",".join(
+        several_of(text, [name for name, run in bench_runs().items() if run.plan.benchmark == benchmark])
+    )
+
 
 FIELDS = (
     Field("bench", "pixels", one_of(BENCHMARKS), "the benchmark"),
-    Field("bench_run", "", str, "the run"),
+    Field("bench_run", "", _runs, "the run"),
 )
 _IMPORTED = "_bench_imported"
 #: Curves drawn before anybody chooses; more cannot be told apart.
@@ -32,8 +40,7 @@ _CONTROLS = ("edges", "random")
 
 def draw(chosen: Selection) -> None:
     """The page."""
-    for text in adopt(FIELDS):
-        st.warning(text, icon=":material/link_off:")
+    report(FIELDS)
     _head()
     with guarded():
         every = bench_runs()

@@ -53,13 +53,7 @@ def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator
         model: id of the sidebar's model, whose runs come first.
         row: where the choice of a model goes.
     """
-    linked = [name for name in st.session_state["bench_run"].split(",") if name]
-    if any(name not in runs for name in linked):
-        if not any(name.startswith("import-") for name in linked):
-            st.warning(
-                "The link asks for a run that is not here; another one is shown.", icon=":material/link_off:"
-            )
-        linked = []
+    linked = [name for name in st.session_state["bench_run"].split(",") if name in runs]
     with row:
         scope = _scope(benchmark, runs, model, linked)
     offered = [name for name, run in runs.items() if scope in (ALL, run.plan.model["title"])]

@@ -29,7 +29,7 @@ from pruneattr_core.ui.compare.state import (
 )
 from pruneattr_core.ui.look import COLLAPSES, Look, choose_look
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.state import complaint
+from pruneattr_core.ui.state import refuse
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 _USE = "use_"
@@ -103,7 +103,7 @@ def _choose_methods(reasons: Mapping[str, str], layers: Layers) -> None:
     )
     known = list(dict.fromkeys(name for names in layers.values() for name in names))
     if st.session_state["layer"] and st.session_state["layer"] not in known:
-        st.warning(complaint("the layer", st.session_state["layer"]))
+        refuse("layer")
         st.session_state["layer"] = ""
     st.selectbox(
         "Layer of PruneGrad-Mid and Grad-CAM",
@@ -131,7 +131,7 @@ def _choose_pictures(chosen: shell.Selection) -> None:
     data = pictures.dataset(chosen.picture.source)
     wrong = [place for place in st.session_state["more"] if place >= len(data)]
     if wrong:
-        st.warning(complaint("picture number", wrong[0]))
+        refuse("more", wrong[0], "it is left out")
         st.session_state["more"] = tuple(p for p in st.session_state["more"] if p not in wrong)
     st.session_state["more_box"] = [str(place) for place in st.session_state["more"]]
 

@@ -27,7 +27,7 @@ from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.errors import APOLOGY, guarded, logger
 from pruneattr_core.ui.paths.state import viewer
-from pruneattr_core.ui.state import adopt, publish, view
+from pruneattr_core.ui.state import publish, report, view
 from pruneattr_core.ui.worker import Job, Shelf
 
 #: Bytes of attributions kept for all sessions together.
@@ -70,8 +70,7 @@ class Fits:
 
 def draw(chosen: shell.Selection) -> None:
     """The page."""
-    for text in adopt(FIELDS):
-        st.warning(text, icon=":material/link_off:")
+    report(FIELDS)
     st.markdown("## Compare")
     with guarded():
         waiting = Waiting()

@@ -10,7 +10,7 @@ from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.ui.compare.cells import CHEAP_PASSES, CURVES
 from pruneattr_core.ui.compare.numbers import KINDS
 from pruneattr_core.ui.look import CLIPS, COLLAPSES, SIGNS
-from pruneattr_core.ui.state import Field, number, one_of
+from pruneattr_core.ui.state import Field, number, one_of, several_of
 
 SCALES = {"own": "Each its own", "shared": "One for all"}
 LAYOUTS = {"rows": "Methods as rows", "columns": "Methods as columns"}
@@ -75,9 +75,7 @@ FIRST = PRESETS["papers"].methods
 
 def parse_methods(text: str) -> tuple[str, ...]:
     """Comma-separated names, in the table's order; ValueError for an unknown one."""
-    asked = [name for name in text.split(",") if name]
-    if not asked or any(name not in METHODS for name in asked):
-        raise ValueError(text)
+    asked = several_of(text, METHODS)
     return tuple(name for name in METHODS if name in asked)
 
 

@@ -33,9 +33,9 @@ from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.methods import AT_ONCE, ROUTES, find_ground, key_of, subject_of
 from pruneattr_core.ui.paths.results import Ground, Subject
 from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
-from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT, viewer, whole
+from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT, viewer
 from pruneattr_core.ui.paths.tasks import LOOK, background, collect, duration, report_failure
-from pruneattr_core.ui.state import Field, adopt, one_of, publish
+from pruneattr_core.ui.state import Field, one_of, publish, report, whole
 
 ORIGINAL, ACTIVE = "Original network", "Active subnet"
 STEPS = (32, 64, 128, 256, 512)
@@ -73,8 +73,7 @@ class Canvas:
 
 def draw(chosen: shell.Selection) -> None:
     """The page."""
-    for text in adopt(FIELDS):
-        st.warning(text, icon=":material/link_off:")
+    report(FIELDS)
     target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
     name = chosen.card.classes[target]
     st.markdown("## Path decoding")

@@ -17,7 +17,7 @@ from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
 from pruneattr_core.ui.payload import COLLAPSES
-from pruneattr_core.ui.state import Field, adopt, number, one_of, publish, view
+from pruneattr_core.ui.state import Field, number, one_of, publish, report, view
 from pruneattr_core.ui.sweeps import Explained, Question
 
 MODES = {"zero": "Zero", "freeze": "Freeze"}
@@ -42,8 +42,7 @@ FIELDS = (
 
 def draw(chosen: shell.Selection) -> None:
     """The page."""
-    for text in adopt(FIELDS):
-        st.warning(text, icon=":material/link_off:")
+    report(FIELDS)
     look = _choices()
     publish(FIELDS)
     with guarded():

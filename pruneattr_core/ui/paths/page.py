@@ -28,7 +28,7 @@ from pruneattr_core.ui.paths.state import (
     VIEWS,
     own_path,
 )
-from pruneattr_core.ui.state import adopt, publish
+from pruneattr_core.ui.state import publish, report
 from pruneattr_core.values import Path
 
 
@@ -91,8 +91,7 @@ def style_of(key: str) -> Series:
 
 def draw(chosen: shell.Selection) -> None:
     """The page."""
-    for text in adopt(FIELDS):
-        st.warning(text, icon=":material/link_off:")
+    report(FIELDS)
     st.markdown("## Critical paths")
     target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
     st.caption(

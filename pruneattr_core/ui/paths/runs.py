@@ -16,6 +16,7 @@ from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.published import overlaps, published
 from pruneattr_core.ui.paths.run_files import label_of, path_runs
 from pruneattr_core.ui.paths.state import KEEP, PRESETS
+from pruneattr_core.ui.state import refuse
 
 if TYPE_CHECKING:
     from pruneattr_core.ui.paths.page import Board
@@ -66,6 +67,7 @@ def _choose(runs: Mapping[str, Study], model: str) -> tuple[Study | None, float]
             run = runs[chosen]
         offered = run.sparsities if run is not None else PRESETS
         if st.session_state["run_at"] not in offered:
+            refuse("run_at")
             st.session_state["run_at"] = PUBLISHED_AT if PUBLISHED_AT in offered else offered[0]
         sparsity = st.segmented_control(
             "Sparsity", offered, key="run_at", required=True, format_func=lambda share: f"{share:.0%}", **KEEP

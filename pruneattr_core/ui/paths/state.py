@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.run_files import path_runs
-from pruneattr_core.ui.state import Field, number, one_of
+from pruneattr_core.ui.state import Field, number, one_of, several_of, whole
 from pruneattr_core.values import Path
 
 #: Key of the user's own path among the methods.
@@ -29,27 +29,18 @@ PRESETS = (0.8, 0.9, 0.99)
 FIRST_METHODS = ("taylor", "intgrad", "random")
 SEED_LIMIT = 2**31 - 1
 KEEP: dict[str, Any] = {"persist_state": "session"}
-_METHODS = (*ROUTES, UPLOADED)
 
 
 def parse_methods(text: str) -> str:
     """Comma-separated method keys, in the table's order; raises ValueError for an unknown or empty list."""
-    asked = text.split(",")
-    if not asked or any(key not in ROUTES for key in asked):
-        raise ValueError(text)
+    asked = several_of(text, ROUTES)
     return ",".join(key for key in ROUTES if key in asked)
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """A parser of integers in [low, high]."""
-
-    def parse(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    return parse
+def _chosen(text: str) -> str:
+    """One of the methods chosen, which are adopted before, or the user's own path."""
+    own = (UPLOADED,) if own_path() is not None else ()
+    return one_of((*st.session_state["paths"].split(","), *own))(text)
 
 
 FIELDS = (
@@ -57,10 +48,10 @@ FIELDS = (
     Field("paths", ",".join(FIRST_METHODS), parse_methods, "the methods"),
     Field("kappa", 0.9, number(0, 1), "the sparsity", lambda value: f"{value:.6g}"),
     Field("path_seed", 0, whole(0, SEED_LIMIT), "the seed"),
-    Field("against", FIRST_METHODS[0], one_of(_METHODS), "the method to compare with"),
-    Field("of", FIRST_METHODS[0], one_of(_METHODS), "the path to look into"),
-    Field("a", FIRST_METHODS[0], one_of(_METHODS), "path A"),
-    Field("b", FIRST_METHODS[1], one_of(_METHODS), "path B"),
+    Field("against", FIRST_METHODS[0], _chosen, "the method to compare with"),
+    Field("of", FIRST_METHODS[0], _chosen, "the path to look into"),
+    Field("a", FIRST_METHODS[0], _chosen, "path A"),
+    Field("b", FIRST_METHODS[1], _chosen, "path B"),
     Field("call", 1, whole(1, 10**5), "the activation call"),
     Field("channel", -1, whole(-1, 10**6), "the channel"),
     Field("mode", "zero", one_of(MODES), "the mode"),

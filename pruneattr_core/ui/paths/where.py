@@ -11,6 +11,7 @@ from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.places import channel_shares, grid_of, positions, shown_places
 from pruneattr_core.ui.paths.state import KEEP, choose_from
 from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
+from pruneattr_core.ui.state import refuse
 
 if TYPE_CHECKING:
     from pruneattr_core.ui.paths.page import Board
@@ -59,10 +60,7 @@ def _choose_call(board: Board) -> int:
     """Index of the activation call looked into."""
     names = board.ground.scores.names
     if not 1 <= st.session_state["call"] <= len(names):
-        st.warning(
-            f"The link asks for activation call {st.session_state['call']}, but there are {len(names)}; "
-            "the first is shown."
-        )
+        refuse("call", instead=f"the first of {len(names)} is shown")
         st.session_state["call"] = 1
 
     def changed() -> None:
@@ -139,7 +137,7 @@ def _channels(board: Board, method: str, call: int) -> None:
 def _choose_channel(order: np.ndarray, shares: np.ndarray, name: str) -> int:
     asked = st.session_state["channel"]
     if asked >= len(shares):
-        st.warning(f"The link asks for channel {asked}, but {name} has {len(shares)}; the fullest is shown.")
+        refuse("channel", instead=f"the fullest of the {len(shares)} of {name} is shown")
         st.session_state["channel"] = asked = -1
     return int(order[0]) if asked < 0 else int(asked)
 

@@ -16,10 +16,10 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.removal.payload import RANGES, Card, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
 from pruneattr_core.ui.removal.tasks import ORDERS, RULES, SIGNED, Asked, known, removal
-from pruneattr_core.ui.sanity.cascade import fitting_methods
+from pruneattr_core.ui.sanity.cascade import UNFIT, fitting_methods
 from pruneattr_core.ui.shell import Selection
-from pruneattr_core.ui.stage import complaints, component, settled, start_of
-from pruneattr_core.ui.state import Field, adopt, number, one_of, publish
+from pruneattr_core.ui.stage import component, settled, start_of
+from pruneattr_core.ui.state import Field, number, one_of, publish, refuse, report, several_of
 
 #: Methods beside the controls, at most.
 MOST = 6
@@ -29,7 +29,6 @@ SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 _FIRST = "prunegrad,saliency"
 #: In an address, where an empty value would be dropped.
 _NONE = "none"
-_SAID = "_removal_said"
 _START = "_removal_start"
 #: Results that failed, by what was asked: shown on their card instead of being tried with every rerun.
 _FAILED = "_removal_failed"
@@ -39,10 +38,10 @@ _mount = component("pruneattr_removal", "removal")
 def _methods(text: str) -> str:
     if text == _NONE:
         return ""
-    asked = text.split(",")
-    if any(name not in METHODS or name in CONTROLS for name in asked) or len(asked) > MOST:
+    asked = several_of(text, [name for name in METHODS if name not in CONTROLS])
+    if len(asked) > MOST:
         raise ValueError(text)
-    return text
+    return ",".join(asked)
 
 
 def _range(text: str) -> str:
@@ -63,7 +62,7 @@ FIELDS = (
 
 def draw(chosen: Selection) -> None:
     """The page."""
-    complaints(adopt(FIELDS), _SAID)
+    report(FIELDS)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.markdown("## Pixel removal, live")
         _choose_protocol()
@@ -101,7 +100,10 @@ def _choose_methods(fits: dict[str, str], place: DeltaGenerator) -> list[str]:
         or st.session_state["_gone_seen"] != st.session_state["gone_methods"]
     ):
         st.session_state["gone_box"] = _methods_named()  # a link says so
-    st.session_state["gone_box"] = [name for name in st.session_state["gone_box"] if name in fitting]
+    unfit = [name for name in st.session_state["gone_box"] if name not in fitting]
+    if unfit:
+        refuse("gone_methods", ",".join(unfit), UNFIT)
+        st.session_state["gone_box"] = [name for name in st.session_state["gone_box"] if name in fitting]
     count = len(st.session_state["gone_box"])
     with place, st.popover(f"Methods ({count} + controls)", icon=":material/checklist:"):
         names = st.multiselect(
@@ -156,7 +158,6 @@ def _stage(chosen: Selection, names: list[str]) -> None:
     if missing:
         _compute(missing[0], chosen, failed, waiting)
         st.rerun()
-    st.session_state[_SAID] = []
     if any(one in failed for one in asked.values()):
         st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
     table(chosen, asked, cards)

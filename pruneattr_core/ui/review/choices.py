@@ -13,6 +13,7 @@ from pruneattr_core.ui.review.judging import choose_review
 from pruneattr_core.ui.review.lineup import Lineup, first_students, of_zoo, zoo
 from pruneattr_core.ui.review.pictures import Folder, Pictures, Scenes
 from pruneattr_core.ui.review.state import COUNTS, EVERY_CLASS, JUDGED, KEEP, STUDENTS
+from pruneattr_core.ui.state import refuse
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def choose_sheet_options(lineup: Lineup, pictures: Pictures) -> Options:
     """Method, number of pictures, order, filters."""
     classes = lineup.teacher.card.classes
     if st.session_state["desk_class"] >= len(classes):
+        refuse("desk_class", instead="each picture's strongest label is explained")
         st.session_state["desk_class"] = EVERY_CLASS
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         method = st.segmented_control(

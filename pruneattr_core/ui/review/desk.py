@@ -29,7 +29,7 @@ from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import sheet_payload
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.state import FIELDS, ROWS
-from pruneattr_core.ui.state import publish
+from pruneattr_core.ui.state import publish, refuse
 
 #: Seconds between two looks at running work, and how long the first look waits for maps.
 LOOK, FIRST_LOOK = 0.6, 0.6
@@ -105,6 +105,8 @@ def _frame(
     places = ordered(options, numbers, blank, verdicts)
     pages = max(1, -(-len(places) // ROWS))
     page = min(st.session_state["desk_page"], pages)
+    if page < st.session_state["desk_page"]:
+        refuse("desk_page", instead=f"the last page, `{page}`, is shown")
     st.session_state["desk_page"] = page
     here = tuple(places[(page - 1) * ROWS : page * ROWS])
     st.session_state["_desk_held"] = here if options.todo == "open" else ()

@@ -13,13 +13,12 @@ from pruneattr_core.ui.review.own import choose_own
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.state import FIELDS, KEEP, SOURCES, VIEWS
 from pruneattr_core.ui.review.tables import show_tables
-from pruneattr_core.ui.state import adopt, publish
+from pruneattr_core.ui.state import publish, report
 
 
 def draw() -> None:
     """The page."""
-    for text in adopt(FIELDS):
-        st.warning(text, icon=":material/link_off:")
+    report(FIELDS)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.markdown("## Compression review")
         st.segmented_control(

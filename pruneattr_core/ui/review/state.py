@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import streamlit as st
+
+from pruneattr_core.compression.family import Member
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW
+from pruneattr_core.compression.review_maps import LEVELS
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.compression.review_verdicts import VERDICTS, checked_name
 from pruneattr_core.errors import InputError
-from pruneattr_core.ui.state import Field, number, one_of
+from pruneattr_core.ui.review.lineup import architectures, first_students, zoo
+from pruneattr_core.ui.state import Field, one_of, several_of, whole
 
 VIEWS = {"desk": "Review desk", "paths": "Critical paths", "tables": "Tables"}
 SOURCES = {"zoo": "Our teacher and its students", "own": "Your own pair"}
@@ -25,18 +30,32 @@ EVERY_CLASS = -1
 KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
-def _identifier(text: str) -> str:
-    if not text or len(text) > 80 or not all(c.isalnum() or c in "-_./@" for c in text):
-        raise ValueError(text)
-    return text
+def _students() -> tuple[Member, ...]:
+    """Of the teacher in the session, which is adopted before; of the first one before any is chosen."""
+    known = zoo()
+    name = st.session_state["teacher"] or next(iter(known), "")
+    return known[name][1] if name in known else ()
 
 
 def parse_students(text: str) -> tuple[str, ...]:
-    """Comma-separated ids, each once; ValueError for more than fit beside the teacher."""
-    found = tuple(dict.fromkeys(_identifier(part) for part in text.split(",") if part))
+    """Comma-separated ids of the teacher's students, each once.
+
+    Raises:
+        Unknown: the teacher has no such student.
+        ValueError: they are more than fit beside the teacher.
+    """
+    found = several_of(text, [one.id for one in _students()])
     if len(found) > STUDENTS:
         raise ValueError(text)
     return found
+
+
+def _judged(text: str) -> str:
+    return one_of(st.session_state["students"] or first_students(_students()))(text)
+
+
+def _architecture(text: str) -> str:
+    return one_of(architectures())(text)
 
 
 def _named(text: str) -> str:
@@ -52,28 +71,24 @@ def _path(text: str) -> str:
     return text
 
 
-def _whole(low: int, high: int) -> Any:
-    return lambda text: int(number(low, high)(text))
-
-
 FIELDS = (
     Field("desk", "desk", one_of(VIEWS), "the view"),
     Field("desk_source", "zoo", one_of(SOURCES), "the networks"),
-    Field("teacher", "", _identifier, "the teacher"),
+    Field("teacher", "", lambda text: one_of(zoo())(text), "the teacher"),
     Field("students", (), parse_students, "the students", ",".join),
-    Field("judged", "", _identifier, "the student under review"),
+    Field("judged", "", _judged, "the student under review"),
     Field("desk_method", "gradcam", one_of(METHODS_OF_REVIEW), "the method"),
     Field("desk_count", COUNTS[1], lambda text: COUNTS[COUNTS.index(int(text))], "the number of pictures"),
     Field("desk_order", "series", one_of(ORDERS), "the order"),
     Field("desk_show", "all", one_of(SHOWN), "the filter"),
-    Field("desk_class", EVERY_CLASS, _whole(EVERY_CLASS, 10**5), "the class"),
+    Field("desk_class", EVERY_CLASS, whole(EVERY_CLASS, 10**5), "the class"),
     Field("desk_todo", "any", one_of(JUDGED), "the verdicts shown"),
-    Field("desk_page", 1, _whole(1, 10**5), "the page"),
-    Field("desk_level", -1, _whole(-1, 100), "the sparsity level"),
+    Field("desk_page", 1, whole(1, 10**5), "the page"),
+    Field("desk_level", -1, whole(-1, len(LEVELS) - 1), "the sparsity level"),
     Field("review", "my review", _named, "the review"),
-    Field("own_teacher", "", _identifier, "the teacher's architecture"),
+    Field("own_teacher", "", _architecture, "the teacher's architecture"),
     Field("own_teacher_file", "", _path, "the teacher's checkpoint"),
-    Field("own_student", "", _identifier, "the student's architecture"),
+    Field("own_student", "", _architecture, "the student's architecture"),
     Field("own_student_file", "", _path, "the student's checkpoint"),
     Field("own_folder", "", _path, "the folder of pictures"),
     Field("own_many", "no", one_of(("no", "yes")), "several classes a picture"),

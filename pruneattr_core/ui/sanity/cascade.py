@@ -20,6 +20,8 @@ from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.worker import Job
 
+#: What is done about a method of a link that does not fit the network.
+UNFIT = "what does not fit this network is left out"
 LIKENESS = ("spearman", "spearman_abs", "ssim")
 
 
@@ -128,7 +130,8 @@ def fitting_methods(
         network, _ = engine.model(model, job)
         height, width = model_card(model).size
         shown = torch.zeros(1, 3, height, width, device=engine.device)
-        return Fits({name: METHODS[name].supports(network, shown) or "" for name in names})
+        reasons = {name: METHODS[name].supports(network, shown) or "" for name in names}
+        return Fits(reasons, len(units(network)) + 1)
 
     found: Fits = engine.worker.run(("fits", model, tuple(names), engine.device.type), work, show)
     return found
@@ -136,9 +139,15 @@ def fitting_methods(
 
 @dataclass(frozen=True)
 class Fits:
-    """Method -> "" or the sentence that says why it does not fit."""
+    """What a network allows.
+
+    Attributes:
+        reasons: method -> "" or the sentence that says why it does not fit.
+        steps: of a ladder.
+    """
 
     reasons: dict[str, str]
+    steps: int
     nbytes: int = 4096
 
 

@@ -13,11 +13,11 @@ from pruneattr_core.benchmarks.sanity import VARIANTS
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.sanity.cascade import LIKENESS, Climb, Ladder, fitting_methods, known, ladder
+from pruneattr_core.ui.sanity.cascade import LIKENESS, UNFIT, Climb, Ladder, fitting_methods, known, ladder
 from pruneattr_core.ui.sanity.payload import Card, payload_of
 from pruneattr_core.ui.shell import Selection
-from pruneattr_core.ui.stage import complaints, component, settled, start_of
-from pruneattr_core.ui.state import Field, adopt, number, one_of, publish
+from pruneattr_core.ui.stage import component, settled, start_of
+from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, several_of, whole
 
 #: Methods offered: one map costs a few passes at most, and every step needs one.
 OFFERED = (
@@ -37,28 +37,25 @@ OFFERED = (
 )
 _FIRST = "prunegrad,saliency,guided_backprop,edges"
 _LABELS = {"text": "N(0, 0.01), the paper's text", "released": "N(0, 0.1), its released code"}
-_START, _SAID, _FAILED = "_sane_start", "_sane_said", "_sane_failed"
+_START, _FAILED = "_sane_start", "_sane_failed"
 _mount = component("pruneattr_sanity", "sanity")
 
 
 def _methods(text: str) -> str:
-    asked = text.split(",")
-    if any(name not in OFFERED for name in asked):
-        raise ValueError(text)
-    return text
+    return ",".join(several_of(text, OFFERED))
 
 
 FIELDS = (
     Field("sane_methods", _FIRST, _methods, "the methods"),
     Field("sane_variant", "released", one_of(VARIANTS), "the new weights"),
     Field("sane_measure", "spearman_abs", one_of(LIKENESS), "the likeness"),
-    Field("sane_step", 0, lambda text: int(number(0, 1000)(text)), "the step"),
+    Field("sane_step", 0, whole(0, 1000), "the step"),
 )
 
 
 def draw(chosen: Selection) -> None:
     """The page."""
-    complaints(adopt(FIELDS), _SAID)
+    report(FIELDS)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.markdown("## Sanity check, live")
         st.segmented_control(
@@ -72,10 +69,13 @@ def draw(chosen: Selection) -> None:
     )
     with guarded():
         waiting = Waiting(height=420)
-        fits = fitting_methods(engine(), chosen.card.id, OFFERED, waiting).reasons
+        fits = fitting_methods(engine(), chosen.card.id, OFFERED, waiting)
         waiting.clear()
+        beyond = st.session_state["sane_step"] >= fits.steps
+        if beyond and refuse("sane_step", instead="the trained network is shown"):
+            st.session_state["sane_step"] = 0
         with place:
-            names = _choose(fits)
+            names = _choose(fits.reasons)
         publish(FIELDS)
         if names:
             _stage(chosen, names)
@@ -90,7 +90,10 @@ def _choose(fits: dict[str, str]) -> list[str]:
         or st.session_state["_sane_seen"] != st.session_state["sane_methods"]
     ):
         st.session_state["sane_box"] = st.session_state["sane_methods"].split(",")  # a link says so
-    st.session_state["sane_box"] = [name for name in st.session_state["sane_box"] if name in fitting]
+    unfit = [name for name in st.session_state["sane_box"] if name not in fitting]
+    if unfit:
+        refuse("sane_methods", ",".join(unfit), UNFIT)
+        st.session_state["sane_box"] = [name for name in st.session_state["sane_box"] if name in fitting]
     with st.popover(f"Methods ({len(st.session_state['sane_box'])})", icon=":material/checklist:"):
         names = st.pills(
             "Methods", fitting, selection_mode="multi", key="sane_box",
@@ -134,7 +137,6 @@ def _stage(chosen: Selection, names: list[str]) -> None:
         except PruneAttrError as error:
             failed[missing[0]] = str(error)
         st.rerun()
-    st.session_state[_SAID] = []
     if any(climb in failed for climb in climbs.values()):
         st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
 

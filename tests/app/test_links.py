@@ -1,0 +1,172 @@
+"""Links that name something unknown: one sentence on every page, a corrected address, nothing else."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.benchmarks.run import write_run
+from pruneattr_core.ui import state
+from pruneattr_core.ui.benchmarks import page as benchmarks
+from pruneattr_core.ui.benchmarks import runs as bench_runs
+from pruneattr_core.ui.compare import state as compare
+from pruneattr_core.ui.decoding import page as decoding
+from pruneattr_core.ui.explore import page as explore
+from pruneattr_core.ui.paths import state as paths
+from pruneattr_core.ui.removal import page as removal
+from pruneattr_core.ui.sanity import page as sanity
+from tests.app.conftest import ROOT, Start, healthy
+from tests.app.test_benchmarks import a_run
+
+MISSING = "not available here"
+#: Page, what its address says, and of each sentence: the field's title, what is repeated, what is used.
+LINKS = (
+    ("1_explore", {"model": "nobody"}, [("the model", "nobody", "the default is used")]),
+    (
+        "1_explore",
+        {"picture": "4000", "target": "77", "colours": "viridis"},
+        [("picture number", "4000", "`0` is used"), ("target class", "77", "the predicted class"),
+         ("the colour map", "viridis", "fits the values")],
+    ),
+    (
+        "2_compare",
+        {"methods": "saliency,magic", "layer": "attic", "more": "1,4000"},
+        [("the methods", "magic", "the default is used"), ("the layer", "attic", "the default is used"),
+         ("more pictures", "4000", "left out")],
+    ),
+    (
+        "3_paths",
+        {"show": "where", "paths": "taylor", "a": "greedy", "call": "99", "channel": "999"},
+        [("path A", "greedy", "`taylor` is used"), ("the activation call", "99", "the first of 3"),
+         ("the channel", "999", "the fullest of")],
+    ),
+    (
+        "3_paths",
+        {"show": "published", "paths": "taylor,magic", "run": "lost", "run_at": "0.85"},
+        [("the methods", "magic", "`taylor,intgrad,random` is used"),
+         ("the run", "lost", "the default is used"),
+         ("the sparsity of the run", "0.85", "`0.9` is used")],
+    ),
+    (
+        "4_decoding",
+        {"paths": "magic", "steps": "3"},
+        [("the methods", "magic", "`taylor,"), ("the number of steps", "3", "`128` is used")],
+    ),
+    ("5_benchmarks", {"bench_run": "one,lost"}, [("the run", "lost", "the default is used")]),
+    ("5_benchmarks", {"bench": "sanity", "bench_run": "one"}, [("the run", "one", "the default is used")]),
+    (
+        "6_sanity",
+        {"sane_methods": "edges,magic", "sane_step": "9"},
+        [("the methods", "magic", "`prunegrad,"), ("the step", "9", "the trained network")],
+    ),
+    ("7_removal", {"gone_methods": "edges"}, [("the methods", "edges", "`prunegrad,saliency` is used")]),
+)  # fmt: skip
+#: Nothing that a page could take for a number, a name or a list of names.
+HOSTILE = {
+    "long": "x" * 5000,
+    "html": "<img src=x onerror=alert(1)>",
+    "encoded": quote("<b>"),
+    "a list": "1,2;3",
+    "nan": "NaN",
+    "negative": "-1e9",
+    "a link": "https://example.org",
+    "markdown": "`](https://example.org) :red[**x**]",
+    "reversed": "\u202egnp",
+    "nothing": "\x00",
+}
+PAGES = {
+    "1_explore": explore.FIELDS,
+    "2_compare": compare.FIELDS,
+    "3_paths": paths.FIELDS,
+    "4_decoding": decoding.FIELDS,
+    "5_benchmarks": benchmarks.FIELDS,
+    "6_sanity": sanity.FIELDS,
+    "7_removal": removal.FIELDS,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_run(start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_run(a_run(), tmp_path / "one")
+    monkeypatch.setattr(bench_runs, "FOLDER", tmp_path)
+
+
+def opened(page: str, query: dict[str, str] | dict[str, list[str]]) -> AppTest:
+    """The page at once; `start` would compute the first page's maps before it."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params.update(query)
+    app.switch_page(f"pages/{page}.py").run()
+    healthy(app)
+    return app
+
+
+def address(app: AppTest, name: str) -> str:
+    found = app.query_params.get(name, "")
+    return found if isinstance(found, str) else found[-1]
+
+
+def complaints(app: AppTest) -> list[str]:
+    return [warning.value for warning in app.warning if "The link" in warning.value]
+
+
+@pytest.mark.parametrize(("page", "query", "wanted"), LINKS)
+def test_what_is_unknown_is_said_and_the_address_corrected(
+    page: str, query: dict[str, str], wanted: list[tuple[str, str, str]]
+) -> None:
+    app = opened(page, query)
+    said = complaints(app)
+    assert len(said) == len(wanted), said
+    for title, asked, instead in wanted:
+        (sentence,) = [one for one in said if one.startswith(f"The link asks for {title} `{asked}`")]
+        assert MISSING in sentence
+        assert instead in sentence
+        assert not [name for name in query if asked in address(app, name).split(",")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_hostile_values_become_short_harmless_sentences(page: str) -> None:
+    # One of every kind; a path of our own or a layer may have any name, so they are asked for elsewhere.
+    fields = [field for field in PAGES[page] if field.name not in ("layer", "show")]
+    app = opened(page, {field.name: text for field, text in zip(fields, cycle(HOSTILE.values()))})
+    said = complaints(app)
+    assert len(said) == len(fields)
+    for sentence in said:
+        assert len(sentence) < 200
+        assert sentence.count("`") in (2, 4)
+        assert not {"<", "[", "\u202e", "\x00"} & set(sentence)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_field_takes_a_hostile_value(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(st, "session_state", {"bench": "pixels", "paths": "taylor"})
+        for field in (field for fields in PAGES.values() for field in fields if field.name != "layer"):
+            with pytest.raises((ValueError, KeyError)):
+                field.parse(text)
+
+
+def test_a_value_named_twice_counts_once() -> None:
+    app = opened("1_explore", {"at": ["0.5", "0.8"]})
+    assert complaints(app) == ["The link names the sparsity 2 times; only the last counts."]
+    assert app.session_state["at"] == pytest.approx(0.8, abs=0.01)
+    assert float(address(app, "at")) == pytest.approx(0.8, abs=0.01)
+
+
+def test_sentences_outlive_reruns_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened("1_explore", {"mode": "one"})
+    assert len(complaints(app.run())) == 1
+    monkeypatch.setattr(state, "STANDS", 0.0)
+    assert complaints(app.run()) == []
+
+
+def test_a_readers_own_choice_is_no_link() -> None:
+    app = opened("6_sanity", {"sane_methods": "edges", "sane_step": "2"})
+    app.session_state["sane_step"] = 40
+    app.run()
+    healthy(app)
+    assert complaints(app) == []
