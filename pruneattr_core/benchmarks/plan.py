@@ -15,6 +15,8 @@ from typing import Any
 from pruneattr_core.errors import StoreError
 
 SCHEMA = "pruneattr-run/1"
+#: Stands for a protocol entry that a run does not have.
+UNSAID = "not said"
 #: Largest run that is read: methods x measures x points x pictures.
 LIMIT = 4_000_000
 
@@ -152,26 +154,19 @@ def _check(given: dict[str, Any]) -> None:
         raise ValueError(f"{size} values")
 
 
-def differences(first: Plan, second: Plan) -> list[str]:
-    """Why two runs may not share a plot, one sentence part each; empty when their protocols agree.
+def gaps(first: Plan, second: Plan) -> list[tuple[str, Any, Any]]:
+    """What keeps two runs out of one plot: (entry, its value there, its value here).
 
-    Model, pictures and methods may differ: a plot names them.
+    Model, pictures and methods may differ: a plot names them. So may the measures while they share one, and
+    with them the protocol's entry "measure", which only says what is computed.
     """
     if first.benchmark != second.benchmark:
-        return [f"one measures {first.benchmark}, the other {second.benchmark}"]
-    found = []
-    for name in sorted({*first.protocol, *second.protocol}):
-        one, other = first.protocol.get(name, "not said"), second.protocol.get(name, "not said")
-        if one != other:
-            found.append(f"{name.replace('_', ' ')}: {_short(one)} against {_short(other)}")
-    if first.measures != second.measures:
-        found.append(f"measures: {_short(first.measures)} against {_short(second.measures)}")
-    numeric = [all(not isinstance(x, str) for x in plan.x) for plan in (first, second)]
-    if all(numeric) and first.x != second.x:
-        found.append(f"points: {_short(first.x)} against {_short(second.x)}")
-    return found
-
-
-def _short(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        return [("benchmark", first.benchmark, second.benchmark)]
+    entries = sorted({*first.protocol, *second.protocol} - {"measure"})
+    found = [(name, first.protocol.get(name, UNSAID), second.protocol.get(name, UNSAID)) for name in entries]
+    if not set(first.measures) & set(second.measures):
+        found.append(("measures", first.measures, second.measures))
+    numeric = all(not isinstance(x, str) for plan in (first, second) for x in plan.x)
+    if numeric:
+        found.append(("points", first.x, second.x))
+    return [(name, one, other) for name, one, other in found if one != other]

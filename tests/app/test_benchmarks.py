@@ -15,6 +15,8 @@ from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.benchmarks.picker import ALL
 from pruneattr_core.ui.benchmarks.published import NAMES, published
 
+from .conftest import until
+
 Start = Callable[..., AppTest]
 
 
@@ -86,7 +88,8 @@ def test_runs_compare_only_when_their_protocols_agree(opened) -> None:
     app = opened()
     app.multiselect(key="bench_chosen_pixels").set_value(["one", "other-fill"]).run()
     healthy(app)
-    assert any("fill: mean against blur" in warning.value for warning in app.warning)
+    (said,) = [warning.value for warning in app.warning]
+    assert "fill of removed pixels: blur fill, against mean fill" in said
     app.button_group(key="bench_scope_pixels").set_value(ALL).run()
     healthy(app)
     assert not app.warning
@@ -119,9 +122,32 @@ def test_an_import_is_checked_then_shown(opened) -> None:
 def test_a_run_of_other_weights_says_so_instead_of_computing(opened) -> None:
     app = opened()
     app.button(key=f"bench_check_{a_run().id}").click().run()
+    until(app, lambda app: bool(app.error))
     assert not app.exception
     (said,) = [error.value for error in app.error]
     assert said == "Shape scenes (generated) on this machine is not the data of the run."
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"data": {"id": "elsewhere", "title": "Far"}}, "The pictures (Far) are not on this machine."),
+        ({"model": {"id": "torchvision/resnet18"}}, "The weights of resnet18"),
+        ({"model": {"id": "no-such-net"}}, "no-such-net"),
+    ],
+)  # fmt: skip
+def test_what_is_not_here_is_said_at_the_button(start, monkeypatch, tmp_path, part, said) -> None:
+    run = a_run()
+    plan = dataclasses.replace(
+        run.plan, **{name: getattr(run.plan, name) | more for name, more in part.items()}
+    )
+    write_run(dataclasses.replace(run, plan=plan), tmp_path / "one")
+    monkeypatch.setattr(bench_runs, "FOLDER", tmp_path)
+    app = start().switch_page("pages/5_benchmarks.py").run()
+    assert not app.exception
+    (button,) = [button for button in app.button if "again on" in button.label]
+    assert button.disabled
+    assert any("Cannot be computed again here" in note.value and said in note.value for note in app.caption)
 
 
 def test_a_bad_address_is_a_sentence(start: Start) -> None:

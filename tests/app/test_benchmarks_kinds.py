@@ -78,9 +78,14 @@ def test_calibrations_of_all_models_share_a_plot_with_the_15_percent_point(opene
     lines = {trace["name"]: trace for trace in figure["data"] if trace.get("showlegend", True)}
     assert len(lines) == 3
     assert len({trace["line"]["color"] for trace in lines.values()}) == 3
-    notes = [note["text"] for note in figure["layout"]["annotations"]]
-    assert len(notes) == 3
-    assert {note.split(":")[0] for note in notes} == {"The one", "The two", "The three"}
+    assert set(lines) == {"The one", "The two", "The three"}
+    marks = [trace for trace in figure["data"] if trace["mode"] == "markers+text"]
+    assert {mark["textfont"]["color"] for mark in marks} == {
+        trace["line"]["color"] for trace in lines.values()
+    }
+    # Between 0.5 and 0.9 the change of the first rises from 0 to 0.1, and beyond it to 0.8 at 0.99.
+    ends = {mark["hovertemplate"].split(" ·")[0]: mark["x"] for mark in marks}
+    assert ends["The two"] == pytest.approx([0.5 + 0.4 * 0.15 / 0.4], abs=0.005)
 
 
 def test_the_picker_groups_by_model_and_starts_with_the_papers_choice() -> None:
@@ -96,7 +101,12 @@ def test_the_picker_groups_by_model_and_starts_with_the_papers_choice() -> None:
 
 def test_a_retraining_says_that_it_is_reduced_and_offers_no_recomputing(opened) -> None:
     app = opened("roar", small=retraining())
-    assert any("Reduced: epochs 8 instead of 50" in warning.value for warning in app.warning)
+    (said,) = [warning.value for warning in app.warning]
+    assert "Reduced setting, not the papers'**: epochs 8 instead of 50" in said
+    ours, papers = app.get("plotly_chart")
+    assert "published" not in ours.proto.spec
+    shown = {trace["name"]: trace["y"] for trace in json.loads(papers.proto.spec)["data"]}
+    assert list(shown) == ["Gradient · published"]
     assert not [button for button in app.button if "again on" in button.label]
     table = app.dataframe[1].value
     row = table[table["method"] == "Gradient"].iloc[0]

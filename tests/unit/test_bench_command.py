@@ -18,7 +18,7 @@ from pruneattr_core.benchmarks import localisation, similarity
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.pixels import removal_curve
-from pruneattr_core.benchmarks.plan import differences
+from pruneattr_core.benchmarks.plan import gaps
 from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.sanity import cascade
 from pruneattr_core.benchmarks.sources import Source, open_source
@@ -166,7 +166,7 @@ def test_calibrations_of_two_networks_share_a_plot_and_each_has_its_15_percent_p
     plans = [
         plan_run("calibrate", source, ["taylor"], n=1) for source in (small, Source("scenes-net", "scenes"))
     ]
-    assert differences(*plans) == []
+    assert gaps(*plans) == []
     x = np.array(plans[0].x)
     values = np.stack([x**2, np.ones_like(x)])[None, :, :, None]  # the change is the sparsity squared
     (row,) = summary(Run(plans[0], values, {}, {}))

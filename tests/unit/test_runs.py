@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from pruneattr_core.benchmarks import executor
 from pruneattr_core.benchmarks.executor import execute, plan_run
-from pruneattr_core.benchmarks.plan import Plan, differences, plan_from
+from pruneattr_core.benchmarks.plan import UNSAID, Plan, gaps, plan_from
 from pruneattr_core.benchmarks.run import (
     Run,
     points_csv,
@@ -224,13 +224,19 @@ def test_a_hostile_zip_is_refused_and_leaves_nothing(data, tmp_path, monkeypatch
 
 def test_runs_compare_only_when_their_protocols_agree():
     plan = a_plan()
-    assert differences(plan, a_plan(model=plan.model | {"id": "other"})) == []
-    assert differences(plan, a_plan(protocol={"fill": "blur", "ties": "raster"})) == [
-        "fill: mean against blur"
+    assert gaps(plan, a_plan(model=plan.model | {"id": "other"})) == []
+    assert gaps(plan, a_plan(protocol={"fill": "blur", "ties": "raster"})) == [("fill", "mean", "blur")]
+    assert gaps(plan, a_plan(protocol={"fill": "mean"})) == [("ties", "raster", UNSAID)]
+    assert gaps(plan, a_plan(x=(0.1, 0.2, 0.5))) == [("points", plan.x, (0.1, 0.2, 0.5))]
+    assert gaps(plan, a_plan(benchmark="sanity")) == [("benchmark", "pixels", "sanity")]
+
+
+def test_runs_that_share_one_measure_compare():
+    both = a_plan(measures=("lerf", "morf"), protocol={"measure": "both"})
+    assert gaps(both, a_plan(measures=("lerf",), protocol={"measure": "lerf"})) == []
+    assert gaps(both, a_plan(measures=("roar",), protocol={"measure": "roar"})) == [
+        ("measures", ("lerf", "morf"), ("roar",))
     ]
-    (points,) = differences(plan, a_plan(x=(0.1, 0.2, 0.5)))
-    assert points.startswith("points: 0.1, 0.2, 0.4 against")
-    assert "measures" in differences(plan, a_plan(benchmark="sanity"))[0]
 
 
 def test_a_plan_survives_its_own_json():

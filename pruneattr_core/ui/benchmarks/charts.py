@@ -4,46 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, statistics
 from pruneattr_core.render.series import QUIET, SERIES, Series, series
+from pruneattr_core.ui.benchmarks.words import CHANCE, axis
 
 _FONT = 14
 #: Dashes tell runs apart, colours methods.
 _DASHES = ("solid", "dash", "dot", "dashdot")
+#: The papers' methods and the controls, by colour; grey is the random map's.
+FIRST = (
+    "prunegrad", "saliency", "gradcam", "guided_backprop", "input_mct", "random", "neuron_intgrad", "edges",
+    "input_intgrad",
+)  # fmt: skip
 _HOVER = "%{x}: %{y:.4f} ± %{customdata[4]:.4f}, n = %{customdata[3]}<extra>"
-MEASURES = {
-    "output_change": "Output change: mean |p' - p| / p of the predicted class",
-    "kept_prediction": "Predictions kept: share of pictures that keep their class",
-    "spearman": "Spearman rank correlation",
-    "spearman_abs": "Spearman of magnitudes",
-    "ssim": "SSIM",
-    "roar": "ROAR: accuracy after retraining",
-    "kar": "KAR: accuracy after retraining",
-    "lerf": "LeRF: mean |p0 - p| / p0",
-    "morf": "MoRF: mean |p0 - p| / p0",
-    "roc_auc": "ROC-AUC against the mask",
-    "point_accuracy": "point accuracy",
-    "mass_inside": "positive mass inside the mask",
-    "grid_share": "grid pointing game, 2x2",
-}
-#: What a map that knows nothing gets.
-CHANCE = {"roc_auc": 0.5, "grid_share": 0.25}
-
-
-def short(measure: str) -> str:
-    """The measure's name without its formula."""
-    name = MEASURES.get(measure, measure).split(":")[0]
-    return name[:1].upper() + name[1:]
 
 
 def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     figure.update_layout(
-        height=height, margin={"l": 8, "r": 12, "t": 8, "b": 8}, font_size=_FONT, hoverlabel_font_size=_FONT,
+        height=height, margin={"l": 8, "r": 12, "t": 24, "b": 8}, font_size=_FONT, hoverlabel_font_size=_FONT,
         legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "font_size": _FONT - 1}, **layout,
     )  # fmt: skip
     figure.update_xaxes(automargin=True, tickfont_size=_FONT - 1)
@@ -51,13 +36,20 @@ def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     return figure
 
 
-def styles(methods: Sequence[str]) -> dict[str, Series]:
-    """Method label -> its style, the same in every figure of the page."""
-    # Colours return after the last; dashes and markers then go one further, so no two lines look alike.
-    return {
-        label: replace(series(i + i // len(SERIES)), colour=series(i).colour)
-        for i, label in enumerate(methods)
-    }
+def styles(runs: Mapping[str, Run]) -> dict[str, Series]:
+    """Method label -> its style.
+
+    What the papers compare and the controls have one colour each, the same in every figure of the page;
+    other methods take what is free, then colours again with another dash and marker.
+    """
+    ids = {str(method["label"]): method["id"] for run in runs.values() for method in run.plan.methods}
+    first = {name: label for label, name in reversed(list(ids.items())) if name in FIRST}
+    found = {label: series(FIRST.index(name)) for name, label in first.items()}
+    free = [look for look in SERIES if look not in found.values()]
+    others = [label for label in ids if label not in found]
+    again = range(max(0, len(others) - len(free)))
+    free += [replace(series(i + 1 + i // len(SERIES)), colour=series(i).colour) for i in again]
+    return found | dict(zip(others, free, strict=False))
 
 
 def curves(
@@ -68,11 +60,11 @@ def curves(
     Args:
         runs: title -> run, of one protocol; dashes tell them apart.
         measure: one of the runs' measures.
-        methods: labels to draw, in the order of colours.
+        methods: labels to draw.
         x_title: of the horizontal axis.
         spread: whether the bands are drawn.
     """
-    figure, looks = go.Figure(), styles(methods)
+    figure, looks = go.Figure(), styles(runs)
     # Few methods of several runs: then colours tell runs apart, and dashes the methods.
     by_run = len(runs) > 1 and len(methods) <= 2
     named = any(isinstance(x, str) for run in runs.values() for x in run.plan.x)
@@ -83,8 +75,7 @@ def curves(
             list(run.plan.x) if same or not named else np.linspace(0, 1, len(run.plan.x)).tolist()
         )
         for label in (label for label in methods if label in run.plan.labels):
-            mean, deviation, count = statistics(run.of(label, measure))
-            error = deviation / np.sqrt(np.maximum(1, count))
+            mean, error, count = _errors(run, label, measure)
             look = looks[label]
             if by_run:
                 look = replace(series(number), dash=_DASHES[methods.index(label)])
@@ -95,7 +86,7 @@ def curves(
                     showlegend=False, legendgroup=label,
                 )  # fmt: skip
             figure.add_scatter(
-                x=points, y=mean, name=label if len(runs) == 1 else f"{label} · {title}", legendgroup=label,
+                x=points, y=mean, name=_name(label, title, len(runs), len(methods)), legendgroup=label,
                 mode="lines+markers" if len(points) <= 40 else "lines",
                 line={"color": look.colour, "width": 2.5, "dash": look.dash if by_run else dash or look.dash},
                 marker={"symbol": look.symbol, "size": 8},
@@ -103,69 +94,166 @@ def curves(
                 hovertemplate=_HOVER + label + "</extra>",
             )  # fmt: skip
     figure.update_xaxes(title_text=x_title if same or not named else "share of the steps that are randomised")
-    figure.update_yaxes(title_text=MEASURES.get(measure, measure))
+    figure.update_yaxes(title_text=_wrapped(axis(measure)))
     if named and same:
         figure.update_xaxes(tickangle=-35)
-    return _framed(figure, 480, hovermode="closest", clickmode="event")
+    framed = _framed(figure, 500, hovermode="closest", clickmode="event")
+    if named and same:
+        framed.update_layout(legend_y=-0.36)  # below the slanted names
+    return framed
+
+
+def _name(label: str, title: str, runs: int, methods: int) -> str:
+    if runs == 1:
+        return label
+    return title if methods == 1 else f"{label} · {title}"
+
+
+def _wrapped(text: str) -> str:
+    """An axis' title in lines short enough for the height of a chart."""
+    return "<br>".join(wrap(text, 52))
+
+
+def at_sparsities(run: Run) -> dict[str, dict[float, str]]:
+    """Title of a method that is there at several sparsities -> sparsity -> label, rising."""
+    found: dict[str, dict[float, str]] = {}
+    for method in run.plan.methods:
+        options = method["options"]
+        rest = {key: value for key, value in options.items() if key != "sparsity"}
+        known = METHODS.get(method["id"])
+        plain = {} if known is None else {k: v for k, v in known.options.items() if k != "sparsity"}
+        if known is not None and isinstance(options.get("sparsity"), (int, float)) and rest == plain:
+            levels = found.setdefault(known.title, {})
+            levels[float(options["sparsity"])] = str(method["label"])
+    return {title: dict(sorted(levels.items())) for title, levels in found.items() if len(levels) > 1}
+
+
+def against_sparsity(run: Run, title: str, measure: str, methods: Sequence[str]) -> go.Figure:
+    """Mean and standard error against the sparsity of the methods that prune: one line per method and point.
+
+    Args:
+        run: with a method at several sparsities (PG2 fig. 7).
+        title: of the run, for `customdata`.
+        measure: one of the run's.
+        methods: labels to draw.
+    """
+    figure = go.Figure()
+    for dash, (name, levels) in zip(_DASHES, at_sparsities(run).items(), strict=False):
+        drawn = {sparsity: label for sparsity, label in levels.items() if label in methods}
+        found = [_errors(run, label, measure) for label in drawn.values()]
+        for place, x in enumerate(run.plan.x):
+            if not drawn or x == 0:  # nothing is removed: every method has the same number
+                continue
+            look = series(place)
+            line = f"{name}, {x:.0%} of the pixels"
+            error = [error[place] for _, error, _ in found]
+            figure.add_scatter(
+                x=list(drawn), y=[mean[place] for mean, _, _ in found], name=line, mode="lines+markers",
+                error_y={"type": "data", "array": error, "color": look.colour, "thickness": 1.5},
+                line={"color": look.colour, "width": 2.5, "dash": dash},
+                marker={"symbol": look.symbol, "size": 8},
+                customdata=[
+                    [title, label, place, int(count[place]), error[place]]
+                    for label, (_, error, count) in zip(drawn.values(), found, strict=True)
+                ],
+                hovertemplate=f"{_HOVER}{line}</extra>",
+            )  # fmt: skip
+    figure.update_xaxes(title_text="Sparsity (fraction of neurons removed)")
+    figure.update_yaxes(title_text=_wrapped(axis(measure)))
+    return _framed(figure, 500, hovermode="closest", clickmode="event")
+
+
+def _errors(run: Run, label: str, measure: str) -> tuple[Any, Any, Any]:
+    """Mean, standard error and count at every point."""
+    mean, deviation, count = statistics(run.of(label, measure))
+    return mean, deviation / np.sqrt(np.maximum(1, count)), count
 
 
 def add_published(
-    figure: go.Figure, lines: Mapping[str, Sequence[float]], points: Sequence[Any], methods: Sequence[str]
+    figure: go.Figure,
+    lines: Mapping[str, Sequence[float]],
+    points: Sequence[Any],
+    looks: Mapping[str, Series],
 ) -> None:
     """The papers' curves, thin and dotted, in the colour of their method."""
-    looks = styles(methods)
     for label, values in lines.items():
-        if label in looks:
-            figure.add_scatter(
-                x=list(points), y=list(values), name=f"{label} · published", mode="lines", legendgroup=label,
-                line={"color": looks[label].colour, "width": 1.5, "dash": "dot"}, opacity=0.9,
-                hovertemplate="%{x}: %{y:.4f}, published<extra>" + label + "</extra>",
-            )  # fmt: skip
+        figure.add_scatter(
+            x=list(points), y=list(values), name=f"{label} · published", mode="lines", legendgroup=label,
+            line={"color": looks[label].colour, "width": 1.5, "dash": "dot"}, opacity=0.9,
+            hovertemplate="%{x}: %{y:.4f}, published<extra>" + label + "</extra>",
+        )  # fmt: skip
 
 
-def marked_changes(figure: go.Figure, at: float, crossings: Mapping[str, float]) -> None:
-    """The calibration's 15 % line, and where each curve crosses it; the texts stand clear of one another."""
+def published_alone(
+    lines: Mapping[str, Sequence[float]],
+    points: Sequence[Any],
+    looks: Mapping[str, Series],
+    measure: str,
+    x_title: str,
+) -> go.Figure:
+    """The papers' curves on axes of their own, where ours come from another setting."""
+    figure = go.Figure()
+    add_published(figure, lines, points, looks)
+    figure.update_traces(mode="lines+markers", marker={"size": 6})
+    figure.update_xaxes(title_text=x_title)
+    figure.update_yaxes(title_text=_wrapped(f"Published. {axis(measure)}"))
+    return _framed(figure, 500, hovermode="closest")
+
+
+def marked_changes(figure: go.Figure, at: float, crossings: Mapping[tuple[str, str], float]) -> None:
+    """The calibration's 15 % line, and where each curve crosses it, in the colour of the curve.
+
+    Args:
+        figure: of `curves`.
+        at: the change.
+        crossings: (title of the run, label) -> sparsity.
+    """
     figure.add_hline(y=at, line={"color": QUIET, "dash": "dash", "width": 2})
-    known = sorted(
-        ((x, label) for label, x in crossings.items() if x is not None and np.isfinite(x)), reverse=True
-    )
-    figure.add_scatter(
-        x=[x for x, _ in known], y=[at] * len(known), mode="markers", showlegend=False,
-        marker={"symbol": "circle-open", "size": 15, "color": QUIET, "line": {"width": 3}},
-        text=[label for _, label in known], hovertemplate=f"%{{text}}: {at:.0%} at %{{x:.2%}}<extra></extra>",
-    )  # fmt: skip
-    for place, (x, label) in enumerate(known):
-        text = f"{label}: {x:.1%}" if len(known) > 1 else f"{at:.0%} at {x:.1%} removed"
-        figure.add_annotation(
-            x=x, y=at, text=text, ax=-60, ay=-36 - 26 * place, xanchor="right",
-            font={"color": QUIET, "size": _FONT}, arrowcolor=QUIET,
+    colours = {
+        (trace.customdata[0][0], trace.customdata[0][1]): trace.line.color
+        for trace in figure.data
+        if trace.customdata is not None
+    }
+    known = sorted((x, who) for who, x in crossings.items() if np.isfinite(x) and who in colours)
+    for place, (x, who) in enumerate(known):
+        figure.add_scatter(
+            x=[x], y=[at], mode="markers+text", showlegend=False, text=[f"{x:.1%}"],
+            # Turn by turn above and below, so that neighbours do not cover one another.
+            textposition="top left" if place % 2 else "bottom right" if x < 0.1 else "bottom left",
+            textfont={"color": colours[who], "size": _FONT},
+            marker={"symbol": "circle-open", "size": 13, "color": colours[who], "line": {"width": 3}},
+            hovertemplate=f"{' · '.join(who)}: {at:.0%} at %{{x:.2%}}<extra></extra>",
         )  # fmt: skip
 
 
 def bars(runs: Mapping[str, Run], measure: str, methods: Sequence[str]) -> go.Figure:
     """Mean over pictures of a benchmark with one point, with standard errors; chance as a line."""
-    figure, looks = go.Figure(), styles(methods)
+    figure, looks = go.Figure(), styles(runs)
     for number, (title, run) in enumerate(runs.items()):
         shown = [label for label in methods if label in run.plan.labels]
-        found = [statistics(run.of(label, measure)) for label in shown]
-        error = [float(deviation[0] / max(1, count[0]) ** 0.5) for _, deviation, count in found]
+        found = [_errors(run, label, measure) for label in shown]
+        error = [float(error[0]) for _, error, _ in found]
         figure.add_bar(
             y=shown, x=[float(mean[0]) for mean, _, _ in found], orientation="h", name=title,
             error_x={"type": "data", "array": error, "color": QUIET},
             marker={"color": [looks[label].colour for label in shown], "opacity": 1 - 0.3 * number},
-            customdata=[[title, label, 0, int(n[0])] for label, (_, _, n) in zip(shown, found, strict=True)],
-            hovertemplate="%{y}: %{x:.4f}, n = %{customdata[3]}<extra></extra>",
+            customdata=[
+                [title, label, 0, int(count[0]), wide]
+                for label, wide, (_, _, count) in zip(shown, error, found, strict=True)
+            ],
+            hovertemplate="%{y}: %{x:.4f} ± %{customdata[4]:.4f}, n = %{customdata[3]}<extra></extra>",
         )  # fmt: skip
     if measure in CHANCE:
         figure.add_vline(
             x=CHANCE[measure], line={"color": QUIET, "dash": "dash", "width": 2},
-            annotation={"text": "chance", "font": {"color": QUIET, "size": _FONT}}, annotation_position="top",
+            annotation={"text": f"chance {CHANCE[measure]:g}", "font": {"color": QUIET, "size": _FONT}},
+            annotation_position="top",
         )  # fmt: skip
-    figure.update_xaxes(title_text=MEASURES.get(measure, measure), rangemode="tozero")
+    figure.update_xaxes(title_text=axis(measure), rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return _framed(
         figure,
-        120 + 30 * len(methods) * len(runs),
+        136 + 30 * len(methods) * len(runs),
         clickmode="event",
         showlegend=len(runs) > 1,
         bargap=0.3,

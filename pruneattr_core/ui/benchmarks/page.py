@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, zip_run
-from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.errors import PruneAttrError
-from pruneattr_core.ui.benchmarks import charts as bench_charts
 from pruneattr_core.ui.benchmarks import tables as bench_tables
-from pruneattr_core.ui.benchmarks.picker import choose, rank
+from pruneattr_core.ui.benchmarks.charts import FIRST
+from pruneattr_core.ui.benchmarks.figures import figures
+from pruneattr_core.ui.benchmarks.names import full_title, titles
+from pruneattr_core.ui.benchmarks.picker import choose, counterpart, kin
 from pruneattr_core.ui.benchmarks.point import point
-from pruneattr_core.ui.benchmarks.published import NAMES, lines
-from pruneattr_core.ui.benchmarks.runs import bench_runs, import_run, provenance_line, title_of
+from pruneattr_core.ui.benchmarks.runs import bench_runs, import_run, provenance_line
+from pruneattr_core.ui.benchmarks.words import meaning, short
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
@@ -35,7 +35,6 @@ FIELDS = (
 _IMPORTED = "_bench_imported"
 #: Curves drawn before anybody chooses; more cannot be told apart.
 _DRAWN = 9
-_CONTROLS = ("edges", "random")
 
 
 def draw(chosen: Selection) -> None:
@@ -83,7 +82,7 @@ def _importer() -> None:
             return
         run = bench_runs()[name]
         st.session_state["bench"], st.session_state["bench_run"] = run.plan.benchmark, name
-        st.session_state[_IMPORTED] = f"Imported: {title_of(name, run)}. Schema and hashes are right."
+        st.session_state[_IMPORTED] = f"Imported: {full_title(name, run)}. Schema and hashes are right."
 
     st.file_uploader(
         "Drop the zip of a run here", type=["zip"], key="bench_upload", on_change=arrived,
@@ -107,124 +106,52 @@ def _nothing(name: str) -> None:
 
 def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> None:
     first = next(iter(shown.values()))
-    titles = {title_of(name, run): run for name, run in shown.items()}
-    methods = list(dict.fromkeys(label for run in shown.values() for label in run.plan.labels))
-    measure: str = first.plan.measures[0]
-    if len(first.plan.measures) > 1:
+    named = titles(shown)
+    runs = {named[name]: run for name, run in shown.items()}
+    measures = [key for key in first.plan.measures if all(key in run.plan.measures for run in runs.values())]
+    measure: str = measures[0]
+    if len(measures) > 1:
         measure = row.segmented_control(
-            "Measure", list(first.plan.measures), key=f"bench_measure_{first.plan.benchmark}", required=True,
-            default=measure, format_func=lambda name: bench_charts.short(name),
+            "Measure", measures, key=f"bench_measure_{first.plan.benchmark}", required=True,
+            default=measure, format_func=short,
         )  # fmt: skip
+    methods = list(dict.fromkeys(label for run in runs.values() for label in run.plan.labels))
     order = methods
     if len(methods) > 1:
         drawn = st.pills(
-            "Methods", methods, selection_mode="multi", default=_first_methods(shown, methods),
+            "Methods", methods, selection_mode="multi", default=_first_methods(runs, methods),
             key=f"bench_methods_{'-'.join(shown)}",
         )  # fmt: skip
         order = [label for label in methods if label in drawn] or methods
-    for run in titles.values():
-        if run.plan.protocol.get("reduction"):
-            st.warning(f"Reduced: {'; '.join(run.plan.protocol['reduction'])}.", icon=":material/compress:")
     chart = f"bench_chart_{first.plan.benchmark}"
-    _chart(titles, measure, methods, order, chart)
+    figures(runs, measure, methods, order, chart)
+    spread = "Lines" if len(first.plan.x) == 1 else "Bands"
     st.caption(
-        f"{_meaning(first, measure)} Bands: mean ± one standard error. Move over a point to see below what "
-        "lies behind it; drag to zoom, double-click to go back."
+        f"{meaning(first, measure)} {spread}: mean ± one standard error over "
+        f"{BENCHMARKS[first.plan.benchmark].unit}. Move over a point to see below what lies behind it; "
+        "drag to zoom, double-click to go back."
     )
-    point(titles, measure, chart)
+    point(runs, measure, chart)
     st.markdown("#### Numbers")
-    for title, run in titles.items():
-        if len(titles) > 1:
-            st.markdown(f"**{title}**")
-        bench_tables.numbers(run, order)
-        st.caption(f"**Reproduced**: {provenance_line(run)}")
+    bench_tables.numbers(runs, order, measures)
+    for title, run in runs.items():
+        which = f" {title}" if len(runs) > 1 else ""
+        st.caption(f"**Reproduced**{which}: {provenance_line(run)}")
     if first.plan.benchmark in ("pixels", "roar"):
-        bench_tables.papers(first, _counterpart(first, every))
+        others = [run for run in kin(first, every) if run is not first]
+        bench_tables.papers(first, others, counterpart(first, every))
     _protocol(shown)
 
 
-def _first_methods(shown: dict[str, Run], methods: list[str]) -> list[str]:
+def _first_methods(runs: dict[str, Run], methods: list[str]) -> list[str]:
     """The papers' methods and the controls, where there are too many for one chart."""
     if len(methods) <= _DRAWN:
         return methods
-    known = {
-        m["label"] for run in shown.values() for m in run.plan.methods if m["id"] in (*NAMES, *_CONTROLS)
-    }
-    found = [label for label in methods if label in known]
-    plain = [label for label in found if "(" not in label or "saliency" in label]
-    return (found if len(found) <= _DRAWN else plain or found)[:_DRAWN]
-
-
-def _counterpart(run: Run, every: dict[str, Run]) -> Run | None:
-    """The ROAR run that belongs beside a pixel run, or the other way round: on the same data."""
-    kind = "pixels" if run.plan.benchmark == "roar" else "roar"
-    fitting = [
-        one
-        for one in every.values()
-        if one.plan.benchmark == kind
-        and one.plan.data["id"] == run.plan.data["id"]
-        and one.plan.measures[0] != "kar"
-    ]
-    return min(fitting, key=rank) if fitting else None
-
-
-def _chart(titles: dict[str, Run], measure: str, methods: list[str], order: list[str], key: str) -> None:
-    first = next(iter(titles.values()))
-    if len(first.plan.x) == 1:
-        figure = bench_charts.bars(titles, measure, order)
-    else:
-        x_title = BENCHMARKS[first.plan.benchmark].x_title
-        figure = bench_charts.curves(titles, measure, methods, x_title, spread=len(titles) * len(order) <= 16)
-        figure.for_each_trace(lambda trace: trace.update(visible=trace.legendgroup in order))
-        fractions, known = lines(first, measure)
-        if known and st.toggle("The papers' curves too, dotted", key="bench_papers"):
-            theirs = {label: values for label, values in known.items() if label in order}
-            bench_charts.add_published(figure, theirs, fractions, methods)
-        if measure == "output_change":
-            crossings = {
-                _crossing(run, row["method"]): row["at 15%"]
-                for run in titles.values()
-                for row in summary(run)
-            }
-            bench_charts.marked_changes(figure, 0.15, crossings)
-            figure.update_yaxes(range=[0, 1.05])
-    st.plotly_chart(
-        figure, key=f"{key}_{measure}", config={"displayModeBar": False}, alt=_spoken(titles, measure, order)
-    )
-
-
-def _crossing(run: Run, method: str) -> str:
-    model = str(run.plan.model["title"])
-    return model if len(run.plan.labels) == 1 else f"{model}, {method.removeprefix('Contribution ')}"
-
-
-def _spoken(titles: dict[str, Run], measure: str, order: list[str]) -> str:
-    first = next(iter(titles.values()))
-    ends = [
-        f"{label} {float(np.nanmean(first.of(label, measure)[-1])):.3f}"
-        for label in order
-        if label in first.plan.labels
-    ]
-    return f"{bench_charts.MEASURES.get(measure, measure)}, last point: {', '.join(ends)}"
-
-
-def _meaning(run: Run, measure: str) -> str:
-    if run.plan.benchmark == "calibrate":
-        return (
-            "The dashed line is the papers' 15 %: the sparsity there is used for every picture of the model."
-        )
-    if measure == "roar":
-        return "Lower is better: a network retrained without the most relevant pixels should do badly."
-    if measure == "kar":
-        return "Higher is better: the pixels that are kept should suffice."
-    benchmark = BENCHMARKS[run.plan.benchmark]
-    if measure == "morf":
-        return "Higher is better: the most relevant pixels go first, and the answer should move at once."
-    if measure == "lerf":
-        return "Lower is better: the least relevant pixels go first, and the answer should stay."
-    if run.plan.benchmark == "sanity":
-        return "Lower is better: a map that stays while the weights are lost did not need them."
-    return f"{benchmark.better.capitalize()} is better."
+    ids = {str(m["label"]): m["id"] for run in runs.values() for m in run.plan.methods}
+    found = [label for label in methods if ids[label] in FIRST]
+    # Of a method with several options the first alone.
+    once = [label for place, label in enumerate(found) if ids[label] not in map(ids.get, found[:place])]
+    return (found if len(found) <= _DRAWN else once)[:_DRAWN] or methods[:_DRAWN]
 
 
 def _protocol(shown: dict[str, Run]) -> None:
@@ -245,6 +172,6 @@ def _protocol(shown: dict[str, Run]) -> None:
         )  # fmt: skip
         for name, run in shown.items():
             st.download_button(
-                f"Download {title_of(name, run)} (zip)", zip_run(run), f"{name}.zip", "application/zip",
+                f"Download {full_title(name, run)} (zip)", zip_run(run), f"{name}.zip", "application/zip",
                 key=f"bench_zip_{name}", on_click="ignore", icon=":material/download:",
             )  # fmt: skip

@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pruneattr_core.benchmarks.plan import differences
+from pruneattr_core.benchmarks.plan import gaps
 from pruneattr_core.benchmarks.run import Run
-from pruneattr_core.ui.benchmarks.runs import title_of
+from pruneattr_core.ui.benchmarks.names import titles, what_differs
 
 ALL = "All models"
 _PREFERRED = {"variant": "released", "fill": "mean", "order_by": "value", "setting": "paper"}
@@ -37,11 +37,37 @@ def first_choice(runs: dict[str, Run], scope: str) -> list[str]:
         own = [
             name
             for name, run in runs.items()
-            if run.plan.model["title"] == model and not differences(runs[best].plan, run.plan)
+            if run.plan.model["title"] == model and not gaps(runs[best].plan, run.plan)
         ]
         if own and model != runs[best].plan.model["title"]:
             found.append(min(own, key=lambda name: rank(runs[name])))
     return found
+
+
+def kin(run: Run, every: dict[str, Run]) -> list[Run]:
+    """The runs of a run's protocol, network and data, which a table may take methods from; best first."""
+    same = [
+        one
+        for one in every.values()
+        if not gaps(run.plan, one.plan)
+        and one.plan.model["weights_sha256"] == run.plan.model["weights_sha256"]
+        and one.plan.data["sha256"] == run.plan.data["sha256"]
+    ]
+    return sorted(same, key=rank)
+
+
+def counterpart(run: Run, every: dict[str, Run]) -> Run | None:
+    """The ROAR run that belongs beside a pixel run, or the other way round: on the same data."""
+    kind, order = "pixels" if run.plan.benchmark == "roar" else "roar", run.plan.protocol.get("order_by")
+    fitting = [
+        one
+        for one in every.values()
+        if one.plan.benchmark == kind
+        and one.plan.data["id"] == run.plan.data["id"]
+        and ("lerf" in one.plan.measures or "roar" in one.plan.measures)
+    ]
+    other = {id(one): one.plan.protocol.get("order_by") != order for one in fitting}
+    return min(fitting, key=lambda one: (other[id(one)], rank(one))) if fitting else None
 
 
 def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator) -> dict[str, Run]:
@@ -65,9 +91,10 @@ def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator
     st.session_state[key] = kept or first_choice(runs, scope)
     chosen: list[str] = st.session_state[key]
     if len(offered) > 1:
+        named = titles({name: runs[name] for name in offered}, ("size",))
         chosen = st.multiselect(
             f"Runs ({len(offered)}); several are drawn together when their protocols agree", offered, key=key,
-            format_func=lambda name: title_of(name, runs[name], scope == ALL), persist_state="session",
+            format_func=named.__getitem__, persist_state="session",
         )  # fmt: skip
     st.session_state["bench_run"] = st.session_state["_bench_seen"] = ",".join(chosen)
     return _comparable(runs, chosen)
@@ -97,14 +124,16 @@ def _scope(benchmark: str, runs: dict[str, Run], model: str, linked: list[str]) 
 
 def _comparable(runs: dict[str, Run], chosen: list[str]) -> dict[str, Run]:
     if not chosen:
-        st.info("Choose at least one run above.")
+        st.info("Choose at least one run above.", icon=":material/checklist:")
         return {}
+    named = titles({name: runs[name] for name in chosen}, ("size",))
     shown = {chosen[0]: runs[chosen[0]]}
     for name in chosen[1:]:
-        gaps = differences(runs[chosen[0]].plan, runs[name].plan)
-        if gaps:
+        apart = what_differs(runs[chosen[0]], runs[name])
+        if apart:
             st.warning(
-                f"**{title_of(name, runs[name])}** does not compare with the first run: {'; '.join(gaps)}.",
+                f"**{named[name]}** is not drawn: its protocol is not that of **{named[chosen[0]]}**, so "
+                "their numbers do not compare. What differs:\n" + "\n".join(f"- {text}" for text in apart),
                 icon=":material/difference:",
             )
         else:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
-from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.ui.background import Task
 from pruneattr_core.ui.benchmarks.behind import behind
-from pruneattr_core.ui.benchmarks.recompute import PICTURES, recomputed
-from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.benchmarks.recompute import (
+    Check,
+    check_key,
+    computed_again,
+    obstacle,
+    pictures_again,
+)
+from pruneattr_core.ui.benchmarks.words import short, where
+from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.errors import APOLOGY, logger
+from pruneattr_core.ui.paths.state import viewer
+from pruneattr_core.ui.paths.tasks import LOOK, background, progress
 
-_ASKED = "_bench_asked"
+#: Key of the check that this session asked for last, and why it failed.
+_ASKED, _FAILED = "_bench_asked", "_bench_failed"
 
 
 def point(runs: dict[str, Run], measure: str, chart: str) -> None:
@@ -21,33 +32,89 @@ def point(runs: dict[str, Run], measure: str, chart: str) -> None:
     run = runs[title]
     if BENCHMARKS[run.plan.benchmark].unit != "pictures":
         return  # computing again would train networks
-    subject = run.id, label
+    running = background().watch(check_key(run, label), viewer()) is not None
+    st.fragment(_check, run_every=LOOK if running else None)(run, label, measure, place, running)
 
-    def ask() -> None:
-        st.session_state[_ASKED] = subject
 
+def _check(run: Run, label: str, measure: str, place: int, was_running: bool) -> None:
+    """The button, then progress, then the verdict; looks again by itself while it computes."""
+    key = check_key(run, label)
+    task = background().watch(key, viewer())
+    if task is not None and task.finished.is_set():
+        _remember_failure(task)
+        task = None
+    if was_running != (task is not None):
+        st.rerun()  # start or stop the clock
+    if task is not None:
+        with st.container(border=True):
+            progress(task, f"Computing {label} again", "pictures", "cancel_check")
+        return
+    reason = obstacle(run)
     st.button(
-        f"Compute {label} again on {min(PICTURES, run.plan.n)} pictures",
+        f"Compute {label} again on {pictures_again(run.plan)} pictures",
         icon=":material/refresh:",
         key=f"bench_check_{run.id}",
-        on_click=ask,
+        on_click=_start,
+        args=(run, label),
+        disabled=bool(reason),
         help="The stored numbers of these pictures are compared with new ones, one by one.",
     )
-    if st.session_state.get(_ASKED) == subject:
-        with guarded():
-            waiting = Waiting()
-            check = recomputed(engine(), run, label, waiting)
-            waiting.clear()
-            index = run.plan.measures.index(measure)
-            now, then = (float(np.nanmean(v[index, place])) for v in (check.new, check.stored))
-            x = run.plan.x[place]
-            where = f"at {x:g}" if isinstance(x, float) else f"at {x}"
-            text = (
-                f"{label}, {where}, {check.new.shape[-1]} pictures: stored {then:.6f}, now {now:.6f}. "
-                f"Largest difference over all points, measures and pictures: {check.largest():.2g}."
-            )
-            if check.largest() < 1e-3:
-                st.success(text, icon=":material/check:")
-            else:
-                why = "Another device, thread count or version gives other last bits; ranks can amplify them."
-                st.warning(f"{text} {why}", icon=":material/difference:")
+    if reason:
+        st.caption(f"Cannot be computed again here. {reason}")
+    if st.session_state.get(_ASKED) == key:
+        found: Check | None = engine().worker.results.get(key)
+        if found is not None:
+            _verdict(run, label, measure, place, found)
+        elif st.session_state.get(_FAILED):
+            st.error(st.session_state[_FAILED], icon=":material/error:")
+
+
+def _start(run: Run, label: str) -> None:
+    key = check_key(run, label)
+    st.session_state[_ASKED], st.session_state[_FAILED] = key, ""
+    ours = engine()
+    try:
+        background().start(key, lambda task: computed_again(ours, run, label, task), viewer())
+    except PruneAttrError as error:
+        st.session_state[_FAILED] = str(error)
+
+
+def _remember_failure(task: Task) -> None:
+    background().leave(task.key, viewer())
+    if isinstance(task.error, PruneAttrError) and not isinstance(task.error, Cancelled):
+        st.session_state[_FAILED] = str(task.error)
+    elif task.error is not None and not isinstance(task.error, Cancelled):
+        logger.error("unexpected error in a check of a run", exc_info=task.error)
+        st.session_state[_FAILED] = APOLOGY
+
+
+def _verdict(run: Run, label: str, measure: str, place: int, found: Check) -> None:
+    good, said = found.verdict(run)
+    index, count = run.plan.measures.index(measure), found.new.shape[-1]
+    then, now = (statistics(values[index])[0] for values in (found.stored, found.new))
+    at = f", {where(run.plan.x[place])}" if len(run.plan.x) > 1 else ""
+    text = (
+        f"**{label}{at}**, {short(measure)}, mean of these {count} pictures: stored {then[place]:.6f}, "
+        f"now {now[place]:.6f}. {said}"
+    )
+    if good:
+        st.success(text, icon=":material/check:")
+    else:
+        st.warning(text, icon=":material/difference:")
+    if len(run.plan.x) > 1:
+        with st.expander("Every point", icon=":material/table_rows:"):
+            gaps = found.gaps[index].max(-1)
+            st.dataframe(
+                [
+                    {"point": where(x), "stored": then[k], "now": now[k], "largest difference": gaps[k]}
+                    for k, x in enumerate(run.plan.x)
+                ],
+                hide_index=True, width="stretch", height=min(420, 38 + 35 * len(run.plan.x)),
+                column_config={
+                    "stored": st.column_config.NumberColumn("stored, mean", format="%.6f"),
+                    "now": st.column_config.NumberColumn("now, mean", format="%.6f"),
+                    "largest difference": st.column_config.NumberColumn(
+                        "largest difference of a picture", format="%.2g"
+                    ),
+                },
+            )  # fmt: skip

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pruneattr_core.benchmarks.protocols.kind import RELEASED_COLLAPSE
 from pruneattr_core.benchmarks.run import Run
 
 _FILE = Path(__file__).parents[3] / "assets" / "published_benchmarks.json"
@@ -62,19 +63,25 @@ def plain(run: Run) -> dict[str, str]:
 
 def protocol_differences(run: Run) -> list[str]:
     """How a run differs from SCP's LeRF or ROAR, in words: for the reader beside both numbers."""
-    plan = run.plan
-    found = [f"network: {plan.model['title']}; the paper ResNet-8 (CIFAR-10), ResNet-50 (ImageNet, Birdsnap)"]
-    if plan.benchmark == "roar":
-        found += [f"reduced: {text}" for text in plan.protocol.get("reduction", ())]
-        found.append(f"repeats: {plan.n}; the paper 3")
+    plan, protocol = run.plan, run.plan.protocol
+    if plan.model["id"] == "resnet8-cifar10":
+        found = ["weights: ResNet-8 trained here; the papers' weights are not published"]
     else:
+        found = [
+            f"network: {plan.model['title']}; the paper ResNet-8 (CIFAR-10), ResNet-50 (ImageNet, Birdsnap)"
+        ]
+    if plan.benchmark == "roar" and protocol.get("reduction"):
+        found.append(f"reduced: {'; '.join(protocol['reduction'])}")
+    if plan.benchmark != "roar":
         found.append(
             f"pictures: {plan.n} of {plan.data['title']}; the paper the whole test or validation set"
         )
-    if plan.protocol.get("fill", "mean") != "mean":
-        found.append(f"fill: {plan.protocol.get('fill')}; the paper the channel mean")
-    if plan.protocol.get("order_by", "value") != "value":
-        found.append(f"order by {plan.protocol['order_by']}; the released code by signed value")
+    if protocol.get("fill", "mean") not in ("mean", "channel mean"):
+        found.append(f"fill: {protocol['fill']}; the paper the channel mean")
+    if protocol.get("order_by", "value") != "value":
+        found.append(f"order of the pixels by {protocol['order_by']}; the released code by signed value")
+    if protocol.get("collapse", RELEASED_COLLAPSE) != RELEASED_COLLAPSE:
+        found.append(f"channels: {protocol['collapse']}; the released code {RELEASED_COLLAPSE}")
     for method in plan.methods:
         if method["id"] == "prunegrad" and method["options"].get("mode") == "zero":
             found.append(

@@ -56,29 +56,6 @@ def import_run(data: bytes) -> str:
     return name
 
 
-#: Protocol entries that tell runs of one kind apart: entry -> how its value reads.
-_TELLING = {
-    "variant": "{} weights",
-    "fill": "fill {}",
-    "order_by": "by {}",
-    "collapse": "{}",
-    "setting": "{} setting",
-}
-
-
-def title_of(name: str, run: Run, with_model: bool = True) -> str:
-    """A few words that tell runs apart."""
-    plan = run.plan
-    said = [
-        text.format(plan.protocol[key]).replace("_", " ")
-        for key, text in _TELLING.items()
-        if key in plan.protocol
-    ]
-    model = [plan.model["title"]] if with_model else []
-    imported = " (imported)" if name.startswith("import-") else ""
-    return " · ".join([*model, plan.data["title"], *said, f"n = {plan.n}"]) + imported
-
-
 def provenance_line(run: Run) -> str:
     """What a reader needs to judge and repeat a run, one line."""
     plan, versions = run.plan, run.plan.versions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -16,17 +17,35 @@ from pruneattr_core.ui.benchmarks.published import (
     protocol_differences,
     published,
 )
+from pruneattr_core.ui.benchmarks.words import better, heading
 
 _SHORT = {"lerf": "LeRF", "roar": "ROAR"}
 
 
-def numbers(run: Run, order: list[str]) -> None:
-    """One row per method that is drawn; a click on a column's head sorts."""
-    rows = [row for row in summary(run) if row["method"] in order]
+def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[str]) -> None:
+    """One row per run and method that is drawn; a click on a column's head sorts.
+
+    Args:
+        runs: title -> run, of one protocol.
+        order: labels that are drawn.
+        measures: those that all runs have.
+    """
+    rows = []
+    for title, run in runs.items():
+        for row in summary(run):
+            if row["method"] in order:
+                told = {
+                    key: value
+                    for key, value in row.items()
+                    if key.startswith("at ") or key.split(" ")[0] in measures
+                }
+                rows.append({"method": row["method"], **({"run": title} if len(runs) > 1 else {}), **told})
     columns = {
-        key: st.column_config.NumberColumn(key.replace("_", " "), format="%.4f")
+        key: st.column_config.NumberColumn(
+            heading(key), format="%.4f", help=_help(key, next(iter(runs.values())))
+        )
         for key in rows[0]
-        if key != "method"
+        if key not in ("method", "run")
     }
     st.dataframe(
         rows, hide_index=True, width="stretch", height=min(560, 38 + 35 * len(rows)),
@@ -35,79 +54,113 @@ def numbers(run: Run, order: list[str]) -> None:
     )  # fmt: skip
 
 
-def papers(run: Run, other: Run | None) -> None:
+def _help(key: str, run: Run) -> str:
+    measure = key.split(" ")[0]
+    if key.startswith("at "):
+        return f"Sparsity at which the mean output change first reaches {key.removeprefix('at ')}."
+    if key.endswith("±"):
+        return "Standard error of the mean."
+    what = "Area under the curve, trapezoids" if key.endswith("AUC") else "Mean"
+    if run.plan.benchmark == "sanity":
+        what = "Mean over pictures and all randomised steps"
+    return f"{what}. {better(measure).capitalize()} is better."
+
+
+def papers(first: Run, others: Sequence[Run], beside: Run | None) -> None:
     """SCP's tables 1 (ROAR) and 2 (LeRF), with our areas in columns of their own.
 
     Args:
-        run: of pixels or roar, as shown.
-        other: a run of the other one to fill its column, if there is one.
+        first: of pixels or roar, as shown.
+        others: runs of its protocol, network and data, which have methods that it lacks; best first.
+        beside: a run of the other kind to fill its column, if there is one.
     """
     figures = published()
-    runs = {
-        measure: one
-        for one in (run, other)
-        if one is not None
-        for measure in _SHORT
-        if measure in one.plan.measures
-    }
+    runs: dict[str, list[Run]] = {}
+    for group in ([first, *others], [beside] if beside is not None else []):
+        for measure in _SHORT:
+            having = [run for run in group if measure in run.plan.measures]
+            if having:
+                runs[measure] = having
     if not runs:
         return
     st.markdown("#### The papers' areas (AUC, tables 1 and 2) and ours")
-    ours = {measure: _areas(one, measure) for measure, one in runs.items()}
-    labels = {measure: plain(one) for measure, one in runs.items()}
-    rows: list[dict[str, Any]] = []
+    found = {measure: _areas(measure, having) for measure, having in runs.items()}
+    labels = {measure: _labels(having) for measure, having in runs.items()}
+    near, rows = nearest(first), []
     for key, name in NAMES.items():
         here = next((labels[measure][key] for measure in runs if key in labels[measure]), None)
         row: dict[str, Any] = {"method": name, "here": here}
         for measure in runs:
-            row[f"{_SHORT[measure]} reproduced"] = ours[measure].get(labels[measure].get(key, ""))
-        row |= {f"LeRF {data}": figures["lerf_auc"]["data"][data][key] for data in DATA_SETS}
-        row["ROAR CIFAR10"] = figures["roar_auc"]["data"]["CIFAR10"][key]
+            row |= _cells(measure, found[measure].get(labels[measure].get(key, "")))
+            areas = figures[f"{measure}_auc"]["data"]
+            row |= {f"{_SHORT[measure]} {data}": areas[data][key] for data in _data(measure, near)}
         rows.append(row)
-    first = next(iter(runs))
-    known = {labels[first].get(key) for key in NAMES}
+    shown = next(iter(runs))
     rows += [
-        {"method": "", "here": label, f"{_SHORT[first]} reproduced": value}
-        for label, value in ours[first].items()
-        if label not in known
+        {"method": None, "here": label, **_cells(shown, cell)}
+        for label, cell in found[shown].items()
+        if label not in labels[shown].values()
     ]
     column = st.column_config.NumberColumn
+    config: dict[str, Any] = {
+        "method": st.column_config.TextColumn("paper's name"),
+        "here": st.column_config.TextColumn("method here"),
+    }
+    for measure, having in runs.items():
+        reduced = " (reduced setting)" if having[0].plan.protocol.get("reduction") else ""
+        name = _SHORT[measure]
+        config[f"{name} reproduced"] = column(f"{name}, reproduced{reduced}", format="%.4f")
+        config[f"{name} n"] = column("n", help="Pictures, or seeds, behind the reproduced number.")
+        for data in _data(measure, near):
+            config[f"{name} {data}"] = column(f"{name}, published, {data}", format="%.3f")
     st.dataframe(
-        rows, hide_index=True, width="stretch", height=min(640, 38 + 35 * len(rows)),
-        placeholder="-",
-        column_config={
-            "method": st.column_config.TextColumn("paper's name"),
-            "here": st.column_config.TextColumn("method here"),
-            **{
-                f"{_SHORT[measure]} reproduced": column(_reproduced(measure, one), format="%.4f")
-                for measure, one in runs.items()
-            },
-            **{f"LeRF {data}": column(f"LeRF, published, {data}", format="%.3f") for data in DATA_SETS},
-            "ROAR CIFAR10": column("ROAR, published, CIFAR10", format="%.3f"),
-        },
+        rows, hide_index=True, width="stretch", height=min(640, 38 + 35 * len(rows)), placeholder="-",
+        column_config=config,
     )  # fmt: skip
-    where = nearest(run)
+    sources = "; ".join(figures[f"{measure}_auc"]["source"] for measure in runs)
     st.caption(
-        f"Published: {figures['lerf_auc']['source']}; {figures['roar_auc']['source']}. "
+        f"Published: {sources}. "
         + (
-            f"The nearest published column is {where}. "
-            if where
+            f"The nearest published column is {near}. "
+            if near
             else "No published column has these pictures. "
         )
-        + "Lower is better in every column."
+        + "Lower is better in every column; a click on a column's head sorts."
     )
-    for measure, one in runs.items():
+    for measure, having in runs.items():
+        plan = having[0].plan
         st.markdown(
             f"What differs from the published protocol in **{_SHORT[measure]}, reproduced** "
-            f"({one.plan.model['title']}, n = {one.plan.n}):\n"
-            + "\n".join(f"- {text}" for text in protocol_differences(one))
+            f"({plan.model['title']}, n = {plan.n}):\n"
+            + "\n".join(f"- {text}" for text in protocol_differences(having[0]))
         )
 
 
-def _reproduced(measure: str, run: Run) -> str:
-    reduced = " (reduced setting)" if run.plan.protocol.get("reduction") else ""
-    return f"{_SHORT[measure]}, reproduced{reduced}"
+def _data(measure: str, near: str | None) -> list[str]:
+    """The data sets of the papers' table, the one nearest to ours first."""
+    known = published()[f"{measure}_auc"]["data"]
+    return sorted((name for name in DATA_SETS if name in known), key=lambda name: name != near)
 
 
-def _areas(run: Run, measure: str) -> dict[str, float]:
-    return {row["method"]: row[f"{measure} AUC"] for row in summary(run)}
+def _labels(runs: Sequence[Run]) -> dict[str, str]:
+    """The papers' method -> the label beside which their number stands, in the first run that has it."""
+    found: dict[str, str] = {}
+    for run in runs:
+        for key, label in plain(run).items():
+            if key in NAMES:
+                found.setdefault(key, label)
+    return found
+
+
+def _areas(measure: str, runs: Sequence[Run]) -> dict[str, tuple[float, int]]:
+    """Label -> area and n, from the first run that has the method."""
+    found: dict[str, tuple[float, int]] = {}
+    for run in runs:
+        for row in summary(run):
+            found.setdefault(row["method"], (row[f"{measure} AUC"], run.plan.n))
+    return found
+
+
+def _cells(measure: str, cell: tuple[float, int] | None) -> dict[str, float | int | None]:
+    area, n = cell if cell is not None else (None, None)
+    return {f"{_SHORT[measure]} reproduced": area, f"{_SHORT[measure]} n": n}

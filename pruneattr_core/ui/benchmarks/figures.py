@@ -1,0 +1,133 @@
+"""Which figure shows the chosen runs: curves, bars, curves against sparsity; ours beside the papers'."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.ui.benchmarks import charts
+from pruneattr_core.ui.benchmarks.published import lines
+from pruneattr_core.ui.benchmarks.words import axis, where
+
+#: Bands drawn at most; more hide one another.
+_BANDS = 16
+_ALONG = {"x": "pixels removed", "sparsity": "sparsity"}
+
+
+def figures(runs: dict[str, Run], measure: str, methods: list[str], order: list[str], key: str) -> None:
+    """Draw the runs.
+
+    Args:
+        runs: title -> run, of one protocol.
+        measure: one that all of them have.
+        methods: labels of all.
+        order: labels that are drawn.
+        key: beginning of the chart's key, by which the strip below finds it.
+    """
+    title, first = next(iter(runs.items()))
+    reduced = first.plan.protocol.get("reduction")
+    if reduced:
+        st.warning(
+            f"**Reduced setting, not the papers'**: {'; '.join(reduced)}. Compare the methods with one "
+            "another; the accuracies themselves stay below the published ones.",
+            icon=":material/compress:",
+        )
+    along, theirs = _choices(runs, measure, order)
+    if len(first.plan.x) == 1:
+        figure = charts.bars(runs, measure, order)
+    elif along == "sparsity":
+        figure = charts.against_sparsity(first, title, measure, order)
+    else:
+        figure = _curves(runs, measure, order)
+    spoken = _spoken(runs, measure, order)
+    fractions, known = lines(first, measure)
+    known = {label: values for label, values in known.items() if label in order}
+    if not (theirs and known):
+        _plot(figure, f"{key}_{measure}_{along}", spoken)
+        return
+    looks = charts.styles(runs)
+    if not reduced and along == "x":
+        charts.add_published(figure, known, fractions, looks)
+        _plot(figure, f"{key}_{measure}_{along}", spoken)
+        return
+    ours, papers = st.columns(2)
+    x_title = BENCHMARKS[first.plan.benchmark].x_title
+    with ours:
+        st.markdown("**Reproduced**, reduced setting")
+        _plot(figure, f"{key}_{measure}_{along}", spoken)
+    with papers:
+        st.markdown("**Published**, the papers' setting")
+        alone = charts.published_alone(known, fractions, looks, measure, x_title)
+        _plot(alone, f"bench_published_{measure}", f"Published: {', '.join(known)}")
+
+
+def _choices(runs: dict[str, Run], measure: str, order: list[str]) -> tuple[str, bool]:
+    """What the horizontal axis is, and whether the papers' curves are wanted."""
+    first, along = next(iter(runs.values())), "x"
+    several = charts.at_sparsities(first) if len(first.plan.x) > 1 else {}
+    _, known = lines(first, measure)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        if several and first.plan.benchmark in ("pixels", "roar"):
+            levels = {label for one in several.values() for label in one.values()}
+            along = st.segmented_control(
+                "Curves against", list(_ALONG), key=f"bench_along_{first.id}", required=True,
+                default="sparsity" if levels == set(first.plan.labels) else "x",
+                format_func=_ALONG.__getitem__,
+            )  # fmt: skip
+        theirs = bool(known) and st.toggle(
+            "The papers' curves too", value=first.plan.benchmark == "roar",
+            key=f"bench_papers_{first.plan.benchmark}",
+        )  # fmt: skip
+    return str(along), theirs
+
+
+def _curves(runs: dict[str, Run], measure: str, order: list[str]) -> Figure:
+    first = next(iter(runs.values()))
+    x_title = BENCHMARKS[first.plan.benchmark].x_title
+    figure = charts.curves(runs, measure, order, x_title, spread=len(runs) * len(order) <= _BANDS)
+    if measure == "output_change":
+        charts.marked_changes(
+            figure, 0.15,
+            {(title, row["method"]): row["at 15%"] for title, run in runs.items() for row in summary(run)},
+        )  # fmt: skip
+        figure.update_yaxes(range=[0, 1.05])
+        figure.update_xaxes(range=[0, 1.02])
+        _above_at_once(runs, order)
+    return figure
+
+
+def _above_at_once(runs: dict[str, Run], order: list[str]) -> None:
+    """Say of which networks the change is above 15 % before anything was measured."""
+    found = [
+        run.plan.model["title"]
+        for run in runs.values()
+        for label in order
+        if label in run.plan.labels and statistics(run.of(label, "output_change"))[0][0] > 0.15
+    ]
+    for name in dict.fromkeys(found):
+        st.caption(
+            f"{name} is above 15 % from the first point on, so it has no 15 % point: neurons that contribute "
+            "nothing to the explained class go first, and where the last rectifier holds the scores of all "
+            "classes (SqueezeNet) those are the other classes' scores, which the softmax needs."
+        )
+
+
+def _spoken(runs: dict[str, Run], measure: str, order: list[str]) -> str:
+    first = next(iter(runs.values()))
+    means = {
+        label: float(statistics(first.of(label, measure))[0][-1])
+        for label in order
+        if label in first.plan.labels
+    }
+    ends = [f"{label} {mean:.3f}" for label, mean in means.items() if math.isfinite(mean)]
+    at = f", {where(first.plan.x[-1])}" if len(first.plan.x) > 1 else ""
+    return f"{axis(measure)}{at}: {', '.join(ends)}"
+
+
+def _plot(figure: Figure, key: str, spoken: str) -> None:
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=spoken)

@@ -1,0 +1,75 @@
+"""What the measures are called on the page, and which way a good map's values go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pruneattr_core.benchmarks.run import Run
+
+#: Measure -> its name, and after a colon what it is.
+MEASURES = {
+    "output_change": "Output change: mean |p' - p| / p of the predicted class",
+    "kept_prediction": "Predictions kept: share of pictures that keep their class",
+    "spearman": "Spearman: rank correlation with the map of the trained network",
+    "spearman_abs": "|Spearman|: rank correlation of magnitudes",
+    "ssim": "SSIM: structural similarity with the map of the trained network",
+    "roar": "ROAR: test accuracy, most relevant pixels removed before training",
+    "kar": "KAR: test accuracy, least relevant pixels removed before training",
+    "lerf": "LeRF: mean |p0 - p| / p0, least relevant pixels removed first",
+    "morf": "MoRF: mean |p0 - p| / p0, most relevant pixels removed first",
+    "roc_auc": "ROC-AUC: chance that a pixel inside the object's mask ranks above one outside",
+    "point_accuracy": "Point accuracy: share of maps with their maximum inside the mask",
+    "mass_inside": "Mass inside: share of the positive values that lies inside the mask",
+    "grid_share": "Grid pointing game 2x2: share of the positive values in the right cell",
+}
+#: What a map that knows nothing gets.
+CHANCE = {"roc_auc": 0.5, "grid_share": 0.25}
+_HIGHER = ("morf", "kar", "roc_auc", "point_accuracy", "mass_inside", "grid_share")
+_JUDGES_NOBODY = ("output_change", "kept_prediction")
+_MEANING = {
+    "roar": "a network retrained without the pixels that the map finds most relevant should do badly",
+    "kar": "a network retrained on the pixels that the map finds most relevant should still do well",
+    "lerf": "the least relevant pixels go first, and the answer should stay",
+    "morf": "the most relevant pixels go first, and the answer should move at once",
+    "sanity": "a map that stays while the weights are lost did not need them, as the edge detector and the "
+    "random map, which never ask the network",
+}
+
+
+def short(measure: str) -> str:
+    """The measure's name without its formula."""
+    return MEASURES.get(measure, measure).split(":")[0]
+
+
+def better(measure: str) -> str:
+    """Which way a good map's values go, "lower" or "higher"; "" where maps are not judged by it."""
+    if measure in _JUDGES_NOBODY:
+        return ""
+    return "higher" if measure in _HIGHER else "lower"
+
+
+def axis(measure: str) -> str:
+    """The measure with its formula and direction."""
+    way = better(measure)
+    return MEASURES.get(measure, measure) + (f" ({way} is better)" if way else "")
+
+
+def heading(column: str) -> str:
+    """A column of `summary`: the measure's name in place of its key."""
+    key, _, rest = column.partition(" ")
+    return f"{short(key)} {rest}".strip() if key in MEASURES else column
+
+
+def meaning(run: Run, measure: str) -> str:
+    """One sentence about the curves: which way is better, and why."""
+    if run.plan.benchmark == "calibrate":
+        return (
+            "The dashed line is the papers' 15 %: the sparsity there is used for every picture of the model."
+        )
+    why = _MEANING.get(measure, _MEANING.get(run.plan.benchmark, ""))
+    return f"{better(measure).capitalize()} is better{': ' if why else ''}{why}."
+
+
+def where(x: Any) -> str:
+    """A point of the horizontal axis in words."""
+    return f"at {x:g}" if isinstance(x, (int, float)) else f"down to {x}"
