@@ -7,9 +7,11 @@ import io
 import json
 import math
 import os
+import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,13 @@ def checked_name(name: str) -> str:
 def review_names() -> list[str]:
     """Reviews that are there, in the order of their names."""
     return sorted(file.stem for file in reviews_folder().glob("[!.]*.json"))
+
+
+def new_name() -> str:
+    """A name that no other review has: today's date and a random number, in hexadecimal."""
+    while (name := f"{datetime.now(UTC):%Y-%m-%d} {secrets.token_hex(3)}") in review_names():
+        pass
+    return name
 
 
 def load_review(name: str) -> dict[str, Verdict]:

@@ -184,7 +184,9 @@ def _complaint(field: Field, asked: object, instead: str = "") -> str:
     shown += "…" if len(text) > _SHOWN else ""
     default = field.text(field.default)
     instead = instead or (
-        f"`{default}` is used instead" if 0 < len(default) <= _SHOWN else "the default is used instead"
+        f"`{default}` is used instead"
+        if 0 < len(default) <= _SHOWN and default[0] != "-"
+        else "the default is used instead"
     )
     return f"The link asks for {field.title} `{shown}`, which is not available here; {instead}."
 

@@ -158,6 +158,35 @@ def test_verdicts_are_on_the_disk_at_once_and_resumed(start: Start) -> None:
     assert any("1 of 24" in text.value for text in opened(start, review="first look").markdown)
 
 
+def test_every_session_begins_a_review_of_its_own(start: Start) -> None:
+    app, other = opened(start), opened(start)
+    names = [one.session_state["review"] for one in (app, other)]
+    assert names[0] != names[1]
+    say(app, {finished(app)["rows"][0]["key"]: ("ok", "")})
+    assert len(load_review(names[0])) == 1
+    assert load_review(names[1]) == {}
+    assert app.query_params["review"] in (names[0], [names[0]])  # a reload and a link keep it
+    assert finished(opened(start, review=names[0]))["rows"][0]["verdict"] == "ok"
+    chosen = opened(start).selectbox(key="review")
+    assert names[0] in chosen.options
+    again = chosen.set_value(names[0]).run()
+    assert finished(again)["rows"][0]["verdict"] == "ok"
+
+
+def test_verdicts_of_the_former_common_name_stay_within_reach(start: Start) -> None:
+    app = opened(start, review="my review")
+    say(app, {finished(app)["rows"][0]["key"]: ("broken", "")})
+    assert "my review" in opened(start).selectbox(key="review").options
+    assert finished(opened(start, review="my review"))["rows"][0]["verdict"] == "broken"
+
+
+def test_filters_out_of_sight_are_counted(start: Start) -> None:
+    app = opened(start, desk_todo="open", desk_page="2")
+    labels = [block.proto.popover.label for block in app.get("popover")]
+    assert "Students (2)" in labels
+    assert "Order and filters (2)" in labels  # the number of pictures is another than at first, too
+
+
 def test_a_verdict_taken_back_is_removed(start: Start) -> None:
     app = opened(start, review="r")
     key = finished(app)["rows"][0]["key"]

@@ -23,6 +23,7 @@ from pruneattr_core.compression.review_verdicts import (
     Verdict,
     checked_name,
     load_review,
+    new_name,
     review_csv,
     review_names,
     reviews_folder,
@@ -109,6 +110,7 @@ def test_names_that_are_no_file_names_are_refused(name: str) -> None:
 
 def test_names_are_tidied() -> None:
     assert checked_name("  my   review ") == "my review"
+    assert checked_name(new_name()) != checked_name(new_name())
 
 
 def test_what_nobody_can_say_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW
@@ -12,8 +13,13 @@ from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.ui.review.judging import choose_review
 from pruneattr_core.ui.review.lineup import Lineup, first_students, of_zoo, zoo
 from pruneattr_core.ui.review.pictures import Folder, Pictures, Scenes
-from pruneattr_core.ui.review.state import COUNTS, EVERY_CLASS, JUDGED, KEEP, STUDENTS
-from pruneattr_core.ui.state import refuse
+from pruneattr_core.ui.review.state import COUNTS, EVERY_CLASS, FIELDS, JUDGED, KEEP, STUDENTS
+from pruneattr_core.ui.state import refuse, view
+
+#: Two of them stand side by side on a phone.
+_WIDTH = 182
+#: Settings that are out of sight, and counted on their button where they differ from the default.
+_HIDDEN = ("desk_order", "desk_show", "desk_class", "desk_todo", "desk_count")
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,8 @@ class Options:
         return self.order != "series" or self.shown != "all" or self.wanted is not None
 
 
-def choose_lineup() -> Lineup | None:
-    """Teacher and students of the zoo; None, with a word on what to do, when none are here."""
+def choose_lineup(row: DeltaGenerator) -> Lineup | None:
+    """Teacher and students of the zoo, chosen in `row`; None, with a word on what to do, without any."""
     known = zoo()
     if not known:
         st.info(
@@ -54,39 +60,28 @@ def choose_lineup() -> Lineup | None:
         return None
     if st.session_state["teacher"] not in known:
         st.session_state["teacher"] = next(iter(known))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    member, students = known[st.session_state["teacher"]]
+    by_id = {one.id: one for one in students}
+    kept = tuple(name for name in st.session_state["students"] if name in by_id)
+    st.session_state["students"] = list(kept or first_students(students))
+    with row, st.popover(f"Students ({len(st.session_state['students'])})", icon=":material/school:"):
         if len(known) > 1:
             st.selectbox(
                 "Teacher", list(known), key="teacher", format_func=lambda name: known[name][0].title, **KEEP
             )
-        member, students = known[st.session_state["teacher"]]
-        by_id = {one.id: one for one in students}
-        kept = tuple(name for name in st.session_state["students"] if name in by_id)
-        st.session_state["students"] = list(kept or first_students(students))
         chosen = st.multiselect(
-            "Students beside the teacher",
-            list(by_id),
-            key="students",
-            format_func=lambda name: by_id[name].title,
-            max_selections=STUDENTS,
-            width=540,
-            **KEEP,
-        )
-        if st.session_state["desk"] == "paths":
-            return Lineup(of_zoo(member), tuple(of_zoo(by_id[name]) for name in chosen), 0, True)
-        if st.session_state["judged"] not in chosen:
-            st.session_state["judged"] = chosen[0]
-        judged = st.selectbox(
-            "Under review",
-            chosen,
-            key="judged",
-            format_func=lambda name: by_id[name].title,
-            width=182,
-            help="Verdicts, order and filters are about this student; the others stand beside it.",
-            **KEEP,
-        )
-        choose_review()
+            f"Beside {member.title}, up to {STUDENTS}", list(by_id), key="students",
+            format_func=lambda name: by_id[name].title, max_selections=STUDENTS, **KEEP,
+        )  # fmt: skip
     columns = tuple(of_zoo(by_id[name]) for name in chosen)
+    if st.session_state["desk"] == "paths":
+        return Lineup(of_zoo(member), columns, 0, True)
+    if st.session_state["judged"] not in chosen:
+        st.session_state["judged"] = chosen[0]
+    judged = row.selectbox(
+        "Under review", chosen, key="judged", format_func=lambda name: by_id[name].title, width=_WIDTH,
+        help="Verdicts, order and filters are about this student; the others stand beside it.", **KEEP,
+    )  # fmt: skip
     return Lineup(of_zoo(member), columns, list(chosen).index(judged), True)
 
 
@@ -117,18 +112,19 @@ def _folder(root: str, classes: tuple[str, ...]) -> Folder:
 
 
 def choose_sheet_options(lineup: Lineup, pictures: Pictures) -> Options:
-    """Method, number of pictures, order, filters."""
+    """Method, review, order, filters, number of pictures."""
     classes = lineup.teacher.card.classes
     if st.session_state["desk_class"] >= len(classes):
         refuse("desk_class", instead="each picture's strongest label is explained")
         st.session_state["desk_class"] = EVERY_CLASS
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        method = st.segmented_control(
-            "Method", list(METHODS_OF_REVIEW), key="desk_method", required=True,
-            format_func=lambda name: METHODS[name].title, **KEEP,
-            help="The same for every column. PruneGrad has a sparsity: its slider moves all columns at once.",
-        )  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    method = st.selectbox(
+        "Method", list(METHODS_OF_REVIEW), key="desk_method", width=_WIDTH,
+        format_func=lambda name: METHODS[name].title, **KEEP,
+        help="The same for every column. PruneGrad has a sparsity: its slider moves all columns at once.",
+    )  # fmt: skip
+    choose_review()
+    changed = sum(name in _HIDDEN for name in view(FIELDS))
+    with st.popover(f"Order and filters{f' ({changed})' if changed else ''}", icon=":material/filter_list:"):
         order = st.selectbox("Order", list(ORDERS), key="desk_order", format_func=ORDERS.__getitem__, **KEEP)
         shown = st.selectbox("Show", list(SHOWN), key="desk_show", format_func=SHOWN.__getitem__, **KEEP)
         wanted = st.selectbox(
@@ -139,11 +135,8 @@ def choose_sheet_options(lineup: Lineup, pictures: Pictures) -> Options:
         )  # fmt: skip
         todo = st.selectbox("Verdict", list(JUDGED), key="desk_todo", format_func=JUDGED.__getitem__, **KEEP)
         count = st.selectbox(
-            "Pictures",
-            COUNTS,
-            key="desk_count",
+            "Pictures", COUNTS, key="desk_count", **KEEP,
             format_func=lambda n: f"first {min(n, len(pictures))}",
-            **KEEP,
-        )
+        )  # fmt: skip
     count = min(count, len(pictures))
     return Options(method, count, order, shown, None if wanted == EVERY_CLASS else wanted, todo)

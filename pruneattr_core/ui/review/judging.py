@@ -15,6 +15,7 @@ from pruneattr_core.compression.review_verdicts import (
     VERDICTS,
     Verdict,
     load_review,
+    new_name,
     review_names,
     save_verdicts,
 )
@@ -27,20 +28,18 @@ from pruneattr_core.ui.review.state import KEEP
 _REMEMBERED = 64
 
 
-def choose_review() -> str:
-    """The name of the review; a text box that knows those that are there."""
-    names = review_names()
-    current = st.session_state["review"]
-    return str(
-        st.selectbox(
-            "Review",
-            list(dict.fromkeys([current, *names])),
-            key="review",
-            accept_new_options=True,
-            width=182,
-            help="Verdicts are saved under this name as you go. Choose one to resume it, or type a new one.",
-            **KEEP,
-        )
+def choose_review() -> None:
+    """The name of the review: a new one a session, or one that is there."""
+    st.session_state["review"] = current = st.session_state["review"] or new_name()
+    st.selectbox(
+        "Review",
+        list(dict.fromkeys([current, *review_names()])),
+        key="review",
+        accept_new_options=True,
+        width=182,
+        help="Verdicts are saved under this name as you go; the address keeps it. Every visit begins a new "
+        "review: choose one to resume it, or type a name. Who shares the name shares the verdicts.",
+        **KEEP,
     )
 
 

@@ -9,7 +9,6 @@ import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
-from pruneattr_core.ui.review.judging import choose_review
 from pruneattr_core.ui.review.lineup import Lineup, architectures, own_pair
 from pruneattr_core.ui.review.state import KEEP
 
@@ -26,7 +25,8 @@ def choose_own() -> Lineup | None:
         )
         return None
     names = architectures()
-    with st.container(border=True):
+    complete = all(st.session_state[name] for name in _NEEDED)
+    with st.expander("Checkpoints and pictures", icon=":material/folder_open:", expanded=not complete):
         for role in ("teacher", "student"):
             with st.container(horizontal=True, vertical_alignment="bottom"):
                 key = f"own_{role}"
@@ -54,7 +54,7 @@ def choose_own() -> Lineup | None:
                 "A picture shows", ("no", "yes"), key="own_many", **KEEP,
                 format_func={"no": "one class (largest logit)", "yes": "several (logits > 0)"}.__getitem__,
             )  # fmt: skip
-    if not all(st.session_state[name] for name in _NEEDED):
+    if not complete:
         st.info(
             "Name two checkpoints and a folder. Everything stays on this machine; the address of this page "
             "keeps what you typed.",
@@ -70,7 +70,6 @@ def choose_own() -> Lineup | None:
         st.error(str(error), icon=":material/error:")
         return None
     st.session_state["judged"] = ""
-    choose_review()
     return lineup
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui.errors import guarded
@@ -19,7 +20,7 @@ from pruneattr_core.ui.state import publish, report
 def draw() -> None:
     """The page."""
     report(FIELDS)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.markdown("## Compression review")
         st.segmented_control(
             "View", list(VIEWS), key="desk", required=True, format_func=VIEWS.__getitem__,
@@ -35,7 +36,10 @@ def draw() -> None:
             publish(FIELDS)
             show_tables()
             return
-        found = _opened()
+        form = st.container()
+        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+        with form:
+            found = _opened(row)
         publish(FIELDS)
         if found is None:
             return
@@ -45,21 +49,17 @@ def draw() -> None:
 
             show_paths(lineup, pictures)
             return
-        options = choose_sheet_options(lineup, pictures)
+        with row:
+            options = choose_sheet_options(lineup, pictures)
         publish(FIELDS)
         desk(lineup, pictures, options)
 
 
-def _opened() -> tuple[Lineup, Pictures] | None:
+def _opened(row: DeltaGenerator) -> tuple[Lineup, Pictures] | None:
     """The networks and pictures chosen; None when the page says what to do first."""
-    if st.session_state["desk_source"] == "own":
-        lineup = choose_own()
-        if lineup is None:
-            return None
-    else:
-        lineup = choose_lineup()
-        if lineup is None:
-            return None
+    lineup = choose_own() if st.session_state["desk_source"] == "own" else choose_lineup(row)
+    if lineup is None:
+        return None
     try:
         return lineup, open_pictures(lineup)
     except PruneAttrError as error:

@@ -85,7 +85,7 @@ FIELDS = (
     Field("desk_todo", "any", one_of(JUDGED), "the verdicts shown"),
     Field("desk_page", 1, whole(1, 10**5), "the page"),
     Field("desk_level", -1, whole(-1, len(LEVELS) - 1), "the sparsity level"),
-    Field("review", "my review", _named, "the review"),
+    Field("review", "", _named, "the review"),
     Field("own_teacher", "", _architecture, "the teacher's architecture"),
     Field("own_teacher_file", "", _path, "the teacher's checkpoint"),
     Field("own_student", "", _architecture, "the student's architecture"),
