@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,6 +27,9 @@ from pruneattr_core.models.zoo import (
     zoo_ids,
 )
 from pruneattr_core.runtime import device_for
+
+#: Between an architecture's id and the SHA-256 of a weights file: the id of that network.
+OWN = "#"
 
 
 def list_models(kind: str | None = None) -> tuple[str, ...]:
@@ -50,11 +54,15 @@ def model_card(name: str) -> ModelCard:
     """The card of a model; nothing is loaded or downloaded.
 
     Args:
-        name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...
+        name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...;
+            "cifar-resnet20#<SHA-256>" is that architecture with the weights file of this hash.
 
     Raises:
         ModelError: there is no such model; near names are suggested.
     """
+    base, own, sha256 = str(name).partition(OWN)
+    if own:
+        return _own_card(model_card(base), sha256)
     if name in CATALOGUE:
         return catalogue_card(name)
     if isinstance(name, str) and name.startswith(PREFIX):
@@ -83,9 +91,13 @@ def load_model(
         WeightsError: the file is missing, unsafe, damaged or does not fit.
         InputError: the device is not there.
     """
-    card, place = model_card(name), device_for(device)
-    file = _found(card, progress) if weights is None else Path(weights)
-    state = read_state(file)
+    base, own, sha256 = str(name).partition(OWN)
+    file = None if weights is None else Path(weights)
+    if file is None:
+        file = _found(model_card(name), progress)
+    card, place, state = model_card(base), device_for(device), read_state(file)
+    if own and file_sha256(file) != sha256:
+        raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
     if card.kind == "torchvision":
         model = without_auxiliary(fitted(zoo_builder(card), current_keys(state), file.name))
     else:
@@ -104,6 +116,26 @@ def weights_hash(model: nn.Module) -> str:
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _own_card(base: ModelCard, sha256: str) -> ModelCard:
+    """The card of an architecture with a weights file of the reader."""
+    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        raise ModelError(
+            f"Expected the SHA-256 of a weights file after {base.id + OWN!r}, 64 hexadecimal digits in lower "
+            f"case, got {sha256[:80]!r}."
+        )
+    return replace(
+        base,
+        id=f"{base.id}{OWN}{sha256}",
+        title=f"{base.architecture}, own weights {sha256[:8]}",
+        kind="local",
+        weights="",
+        weights_sha256=sha256,
+        note="Weights from a file of yours: nothing is known of their accuracy.",
+        licence="that of the file you bring",
+        url="",
+    )
 
 
 def _found(card: ModelCard, progress: Callable[[int, int], None] | None) -> Path:

@@ -320,3 +320,34 @@ def test_importing_the_package_stays_light():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "False\n"
     )
+
+
+@pytest.mark.parametrize("base", [RESNET20, "resnet8-cifar10", "torchvision/squeezenet1_1"])
+def test_an_architecture_and_a_files_hash_name_a_network(base: str, tmp_path) -> None:
+    from pruneattr_core.models.zoo import zoo_builder
+
+    card = model_card(base)
+    network = zoo_builder(card)() if card.kind == "torchvision" else catalogue.BUILDERS[base]()
+    file = tmp_path / "mine.safetensors"
+    safetensors.torch.save_file(network.state_dict(), file)
+    sha256 = checkpoint.file_sha256(file)
+    own = model_card(f"{base}#{sha256}")
+    assert own.kind == "local"
+    assert own.weights_sha256 == sha256
+    assert (own.classes, own.size, own.mean) == (card.classes, card.size, card.mean)
+    assert not own.available_offline()
+    loaded = load_model(own.id, weights=file)
+    for key, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+    with pytest.raises(WeightsError, match="comes without weights"):
+        load_model(own.id)
+    with pytest.raises(WeightsError, match="its SHA-256 is another"):
+        load_model(f"{base}#{'0' * 64}", weights=file)
+
+
+@pytest.mark.parametrize("sha256", ["", "abc", "Z" * 64, "A" * 64, "#" + "0" * 63, "0" * 65])
+def test_what_is_no_hash_names_no_network(sha256: str) -> None:
+    with pytest.raises(ModelError, match="64 hexadecimal digits"):
+        model_card(f"{RESNET20}#{sha256}")
+    with pytest.raises(ModelError, match="There is no model"):
+        model_card(f"nobody#{sha256}")
