@@ -62,10 +62,10 @@ class Engine:
 
     def sweep(self, question: Question, picture: Picture, show: Callable[[Job, int], None]) -> Explained:
         """Maps and curve at all levels."""
-        card = model_card(question.model)
+        card = model_card(question.subject.model)
 
         def work(job: Job) -> Explained:
-            network, _ = self.model(question.model, job)
+            network, _ = self.model(question.subject.model, job)
             job.note = "Scoring neurons and pruning level by level"
             return explain_levels(network, card.preprocess(picture.image).to(self.device), question, job.tick)
 
@@ -84,7 +84,7 @@ def payload(
     question: Question, look: Look, start: str, start_level: int, _sweep: Explained, _picture: Picture
 ) -> bytes:
     """The scrubber's bytes for one sweep and look, kept because they are sent again with every rerun."""
-    card = model_card(question.model)
+    card = model_card(question.subject.model)
     photo = np.asarray(card.display(_picture.image))
     return payload_of(
         _sweep,

@@ -54,7 +54,7 @@ def record(
         "model": {
             "id": card.id,
             "weights": card.weights,
-            "weights_sha256": question.weights,
+            "weights_sha256": question.subject.weights,
             "input_size": list(card.size),
             "mean": list(card.mean),
             "std": list(card.std),
@@ -68,7 +68,7 @@ def record(
         "target": {
             "index": sweep.target,
             "name": card.classes[sweep.target],
-            "chosen": question.target is not None,
+            "chosen": question.subject.target is not None,
         },
         "method": {
             "name": "PruneGrad",
@@ -98,7 +98,7 @@ def record(
             "prediction": card.classes[int(sweep.prediction[level])],
         },
         "seconds": round(sweep.seconds, 3),
-        "made_with": provenance(question.device),
+        "made_with": provenance(question.subject.device),
     }
 
 
@@ -144,8 +144,8 @@ def arrays_npz(
 
 def python_code(question: Question, sweep: Explained, look: Look, picture: Picture, level: int) -> str:
     """At most 15 lines of Python for what is on screen: `attribution`, and the map drawn as `values`."""
-    device = "" if question.device == "cpu" else f", device={question.device!r}"
-    moved = "" if question.device == "cpu" else f".to({question.device!r})"
+    device = "" if question.subject.device == "cpu" else f", device={question.subject.device!r}"
+    moved = "" if question.subject.device == "cpu" else f".to({question.subject.device!r})"
     source = (
         "datasets import load_dataset" if "load_dataset" in picture.code else "images import decode_image"
     )
@@ -155,9 +155,9 @@ def python_code(question: Question, sweep: Explained, look: Look, picture: Pictu
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.{source}
 
-model = load_model({question.model!r}{device})
+model = load_model({question.subject.model!r}{device})
 image = {picture.code}
-inputs = model_card({question.model!r}).preprocess(image){moved}
+inputs = model_card({question.subject.model!r}).preprocess(image){moved}
 levels = {list(sweep.requested)}
 sweep = PruneGrad(model).sweep(
     inputs, {sweep.target}, levels, mode={question.mode!r}, contribution={question.contribution!r}

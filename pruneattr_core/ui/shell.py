@@ -17,6 +17,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.menu import FRAMED, STYLE, configure, pages
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, restore, whole
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Answer
 
 #: Index in the target select box that stands for "the predicted class".
@@ -49,6 +50,13 @@ class Selection:
     picture: Picture
     target: int | None
     answer: Answer
+
+    @property
+    def subject(self) -> Subject:
+        """What names it in keys."""
+        return Subject(
+            self.card.id, self.answer.weights, self.picture.sha256, self.target, engine().device.type
+        )
 
 
 def _model(text: str) -> str:

@@ -16,6 +16,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.scoring import contributions
 from pruneattr_core.ui.levels import spaced
+from pruneattr_core.ui.subject import Subject
 
 Array = NDArray[Any]
 Tick = Callable[[int, int], None]
@@ -26,24 +27,16 @@ class Question:
     """Explicit values that name one sweep; the key of its cached result.
 
     Attributes:
-        model: identifier of the card.
-        weights: SHA-256 over the state dict.
-        image: SHA-256 of the picture.
-        target: class index, None for the predicted one.
+        subject: network, picture and class.
         mode: "zero" or "freeze".
         contribution: "taylor" or "intgrad".
         calibrated: sparsity of 15 % mean output change, which becomes a level.
-        device: device type.
     """
 
-    model: str
-    weights: str
-    image: str
-    target: int | None
+    subject: Subject
     mode: str
     contribution: str
     calibrated: float | None
-    device: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
     """
     start = time.perf_counter()
     freeze = question.mode == "freeze"
-    scores = contributions(model, inputs, question.target, question.contribution)
+    scores = contributions(model, inputs, question.subject.target, question.contribution)
     neurons = sum(layer[0].numel() for layer in scores.layers)
     quiet = sum(int((layer == 0).sum()) for layer in scores.layers) / neurons
     levels = spaced(quiet, question.calibrated)

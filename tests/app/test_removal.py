@@ -23,6 +23,7 @@ from pruneattr_core.scenes import scene
 from pruneattr_core.ui.framing import framed, header_of
 from pruneattr_core.ui.removal.payload import Card, payload_of
 from pruneattr_core.ui.removal.tasks import FRACTIONS, Asked, Removal, gone, removed
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.worker import Job
 from tests.app.conftest import small_network
 
@@ -38,9 +39,9 @@ def inputs() -> torch.Tensor:
 
 
 def compute(inputs: torch.Tensor, **changed: Any) -> Removal:
-    asked = {"model": "m", "weights": "w", "image": "i", "target": None, "method": "saliency",
-             "rule": "signed_max", "order": "lerf", "fill": "mean", "device": "cpu"}  # fmt: skip
-    return removed(small_network(), CARD, inputs, Asked(**(asked | changed)), Job("key", lambda job: None))
+    how = {"method": "saliency", "rule": "signed_max", "order": "lerf", "fill": "mean"} | changed
+    asked = Asked(Subject("m", "w", "i", None, "cpu"), **how)
+    return removed(small_network(), CARD, inputs, asked, Job("key", lambda job: None))
 
 
 def maps(inputs: torch.Tensor, target: int) -> torch.Tensor:

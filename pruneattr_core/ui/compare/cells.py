@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.ui.subject import Subject
 
 Array = NDArray[Any]
 #: A picture of a data set: its name and the place in it.
@@ -31,24 +32,16 @@ class Ask:
     """Explicit values that name one attribution; the key of its cached result.
 
     Attributes:
-        model: identifier of the card.
-        weights: SHA-256 of its weights, or the model's name.
-        picture: SHA-256 of the picture.
-        target: class index, None for the predicted one.
+        subject: network, picture and class.
         method: key of `METHODS`.
         options: (name, value) pairs for `explain`.
         side: of the input, in pixels; with the options it says how many passes are needed.
-        device: device type.
     """
 
-    model: str
-    weights: str
-    picture: str
-    target: int | None
+    subject: Subject
     method: str
     options: tuple[tuple[str, Any], ...]
     side: int
-    device: str
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def find_rivals(
 
 def own_cell(key: GameAsk) -> int:
     """The cell of the picture itself: fixed by its content, so that no cell is favoured over pictures."""
-    return int(key.ask.picture[:8], 16) % GAME_SIDE**2
+    return int(key.ask.subject.image[:8], 16) % GAME_SIDE**2
 
 
 def play(

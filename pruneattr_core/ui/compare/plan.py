@@ -28,6 +28,7 @@ from pruneattr_core.ui.compare.cells import (
 )
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.worker import Shelf
 
 
@@ -81,9 +82,8 @@ class Plan:
         """Names one attribution."""
         options = self.options[method]
         side = max(self.card.size)
-        return Ask(
-            self.card.id, self.weights, picture.sha256, self.target, method, options, side, self.device
-        )
+        subject = Subject(self.card.id, self.weights, picture.sha256, self.target, self.device)
+        return Ask(subject, method, options, side)
 
     def curve_ask(self, ask: Ask) -> CurveAsk:
         """Names its removal curve."""

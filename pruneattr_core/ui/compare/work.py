@@ -101,7 +101,7 @@ def is_dear(key: Ask | GameAsk, network: nn.Module, x: Tensor, shelf: Shelf) -> 
     if passes_of(key) <= CHEAP_PASSES:
         return False
     ask = key.ask if isinstance(key, GameAsk) else key
-    place = pace_key(ask.model, ask.device)
+    place = pace_key(ask.subject.model, ask.subject.device)
     pace = shelf.get(place)
     if pace is None:
         pace = np.asarray(seconds_of_a_pass(network, x))
@@ -141,7 +141,7 @@ def attempt(work: Callable[[], Any]) -> Any:
 def attribute(network: nn.Module, x: Tensor, ask: Ask, tell: Progress | None = None) -> Mapped:
     """One map, timed."""
     start = time.perf_counter()
-    found = explain(network, x, ask.target, ask.method, progress=tell, **dict(ask.options))
+    found = explain(network, x, ask.subject.target, ask.method, progress=tell, **dict(ask.options))
     values = found.values[0].detach().float().cpu().contiguous().numpy()
     seconds = time.perf_counter() - start
     values.setflags(write=False)
@@ -177,7 +177,8 @@ def game(
 ) -> Any:
     """The grid pointing game of one map; who plays is found once per picture."""
     tell = telling(job, job.note)
-    place = ("rivals", key.ask.model, key.ask.weights, key.ask.picture, mapped.target, key.rivals)
+    subject = key.ask.subject
+    place = ("rivals", subject.model, subject.weights, subject.image, mapped.target, key.rivals)
     found = shelf.get(place)
     if found is None:
         with watched(tell, 1):

@@ -30,12 +30,13 @@ from pruneattr_core.ui.decoding.tasks import (
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.choices import choose_paths
-from pruneattr_core.ui.paths.methods import AT_ONCE, ROUTES, find_ground, key_of, subject_of
-from pruneattr_core.ui.paths.results import Ground, Subject
+from pruneattr_core.ui.paths.methods import AT_ONCE, ROUTES, find_ground, key_of
+from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
 from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT, viewer
 from pruneattr_core.ui.paths.tasks import LOOK, background, collect, duration, report_failure
 from pruneattr_core.ui.state import Field, one_of, publish, report, whole
+from pruneattr_core.ui.subject import Subject
 
 ORIGINAL, ACTIVE = "Original network", "Active subnet"
 STEPS = (32, 64, 128, 256, 512)
@@ -85,7 +86,7 @@ def draw(chosen: shell.Selection) -> None:
     methods, kappa = choose_paths()
     how = _recipe(chosen)
     with guarded():
-        subject = subject_of(engine(), chosen)
+        subject = chosen.subject
         waiting = Waiting(height=420)
         ground = find_ground(engine(), subject, chosen, waiting)
         waiting.clear()

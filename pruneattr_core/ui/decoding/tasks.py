@@ -13,8 +13,9 @@ from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, to
 from pruneattr_core.ui.background import Task
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.paths.places import grid_of, positions, shown_places
-from pruneattr_core.ui.paths.results import Ground, Subject
+from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.values import Path
 
 #: A top neuron's own position drawn on the picture, if it has one, and its name in words.

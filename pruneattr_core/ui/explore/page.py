@@ -18,6 +18,7 @@ from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
 from pruneattr_core.ui.payload import COLLAPSES
 from pruneattr_core.ui.state import Field, number, one_of, publish, report, view
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Explained, Question
 
 MODES = {"zero": "Zero", "freeze": "Freeze"}
@@ -47,14 +48,10 @@ def draw(chosen: shell.Selection) -> None:
     publish(FIELDS)
     with guarded():
         question = Question(
-            model=chosen.card.id,
-            weights=chosen.answer.weights,
-            image=chosen.picture.sha256,
-            target=chosen.target,
+            chosen.subject,
             mode=st.session_state["mode"],
             contribution=st.session_state["contribution"],
             calibrated=calibrated_sparsity(chosen.answer.weights),
-            device=engine().device.type,
         )
         waiting = Waiting(height=520)
         sweep = engine().sweep(question, chosen.picture, waiting)
@@ -96,14 +93,10 @@ def prepare() -> bytes | None:
     picture = pictures.from_dataset(shell.default_source(shell.FIRST_MODEL), 0)
     answer = engine().answer(shell.FIRST_MODEL, picture, lambda *_: None)
     question = Question(
-        model=shell.FIRST_MODEL,
-        weights=answer.weights,
-        image=picture.sha256,
-        target=None,
+        Subject(shell.FIRST_MODEL, answer.weights, picture.sha256, None, engine().device.type),
         mode=FIELDS[0].default,
         contribution=FIELDS[1].default,
         calibrated=calibrated_sparsity(answer.weights),
-        device=engine().device.type,
     )
     sweep = engine().sweep(question, picture, lambda *_: None)
     return payload(question, Look(), "0", nearest(sweep.sparsity.tolist(), START), sweep, picture)
@@ -227,6 +220,6 @@ def _take_away(
         with st.popover("Python for this view", icon=":material/code:"):
             st.code(exports.python_code(question, sweep, look, chosen.picture, level), language="python")
         st.caption(
-            f"Computed in {sweep.seconds:.1f} s on {question.device}; {len(sweep.sparsity)} levels. "
+            f"Computed in {sweep.seconds:.1f} s on {question.subject.device}; {len(sweep.sparsity)} levels. "
             "The address of this page restores the view."
         )

@@ -14,8 +14,9 @@ from pruneattr_core.paths.greedy import greedy_paths
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.scoring.intgrad import NODES, absolute, intgrad_signed
 from pruneattr_core.ui.cache import Engine
-from pruneattr_core.ui.paths.results import Ground, Subject, ground_of, on_cpu
+from pruneattr_core.ui.paths.results import Ground, ground_of, on_cpu
 from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.worker import Job
 from pruneattr_core.values import Contributions, Path
 
@@ -149,12 +150,6 @@ ROUTES = {
     for key, method in METHODS.items()
     if key in _HOW
 }
-
-
-def subject_of(engine: Engine, chosen: Selection) -> Subject:
-    """The key of what the sidebar chose."""
-    card = chosen.card
-    return Subject(card.id, chosen.answer.weights, chosen.picture.sha256, chosen.target, engine.device.type)
 
 
 def find_ground(

@@ -18,8 +18,8 @@ from pruneattr_core.ui.paths import views as path_views
 from pruneattr_core.ui.paths import where as path_where
 from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.files import path_from_bytes
-from pruneattr_core.ui.paths.methods import ROUTES, Found, find_ground, subject_of
-from pruneattr_core.ui.paths.results import Comparison, Ground, Subject, compare
+from pruneattr_core.ui.paths.methods import ROUTES, Found, find_ground
+from pruneattr_core.ui.paths.results import Comparison, Ground, compare
 from pruneattr_core.ui.paths.state import (
     FIELDS,
     KEEP,
@@ -29,6 +29,7 @@ from pruneattr_core.ui.paths.state import (
     own_path,
 )
 from pruneattr_core.ui.state import publish, report
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.values import Path
 
 
@@ -101,7 +102,7 @@ def draw(chosen: shell.Selection) -> None:
     )
     methods, kappa = choose_paths(own_path_popover)
     with guarded():
-        subject = subject_of(engine(), chosen)
+        subject = chosen.subject
         waiting = Waiting(height=420)
         ground = find_ground(engine(), subject, chosen, waiting)
         waiting.clear()

@@ -22,25 +22,6 @@ Array = NDArray[Any]
 _SLOW = 1.0
 
 
-@dataclass(frozen=True)
-class Subject:
-    """Explicit values that name one input of one network; part of every key.
-
-    Attributes:
-        model: identifier of the card.
-        weights: SHA-256 over the state dict.
-        image: SHA-256 of the picture.
-        target: class index, None for the predicted one.
-        device: device type.
-    """
-
-    model: str
-    weights: str
-    image: str
-    target: int | None
-    device: str
-
-
 @dataclass(frozen=True, eq=False)
 class Ground:
     """What every path of an input is measured against.

@@ -19,9 +19,10 @@ from pruneattr_core.ui.paths.methods import (
     predicted_seconds,
     work_of,
 )
-from pruneattr_core.ui.paths.results import Ground, Subject
+from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import viewer
 from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.subject import Subject
 
 #: Seconds between two looks at running tasks.
 LOOK = 0.7

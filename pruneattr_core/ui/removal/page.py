@@ -125,15 +125,11 @@ def _methods_named() -> list[str]:
 def _asked(chosen: Selection, name: str) -> Asked:
     pruned = "sparsity" in METHODS[name].options
     return Asked(
-        model=chosen.card.id,
-        weights=chosen.answer.weights,
-        image=chosen.picture.sha256,
-        target=chosen.target,
+        chosen.subject,
         method=f"{name}:sparsity={st.session_state['gone_sparsity']}" if pruned else name,
         rule=st.session_state["gone_rule"],
         order=st.session_state["gone_order"],
         fill=st.session_state["gone_fill"],
-        device=engine().device.type,
     )
 
 

@@ -48,8 +48,8 @@ def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Car
             key="gone_csv", on_click="ignore", icon=":material/table:",
         )  # fmt: skip
         st.caption(
-            f"One picture ({chosen.picture.title}), {chosen.card.title} (weights {one.weights[:8]}), "
-            f"{one.device}; {ORDERS[one.order]}, fill: {FILLS[one.fill].lower()}, "
+            f"One picture ({chosen.picture.title}), {chosen.card.title} (weights {one.subject.weights[:8]}), "
+            f"{one.subject.device}; {ORDERS[one.order]}, fill: {FILLS[one.fill].lower()}, "
             f"{RULES[one.rule].title.lower()}; equal pixels go row by row. A click on a column's head sorts. "
             "Many pictures: page Benchmarks."
         )
@@ -64,12 +64,13 @@ def curves_csv(asked: Mapping[str, Asked], cards: Mapping[str, Card]) -> str:
          "probability", "change", "answer"]
     )  # fmt: skip
     for name, one in asked.items():
-        found = cards[name].result
+        found, subject = cards[name].result, one.subject
         if found is None:
             continue
         for k, fraction in enumerate(FRACTIONS):
             writer.writerow(
-                [one.method, one.order, one.fill, one.rule, one.model, one.weights, one.image, found.target,
-                 fraction, float(found.probability[k]), float(found.change[k]), int(found.answer[k])]
+                [one.method, one.order, one.fill, one.rule, subject.model, subject.weights, subject.image,
+                 found.target, fraction, float(found.probability[k]), float(found.change[k]),
+                 int(found.answer[k])]
             )  # fmt: skip
     return out.getvalue()

@@ -20,6 +20,7 @@ from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.runtime import chunks
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.worker import Job
 
 #: 0 to 100 % in tenths, and the paper's 1 to 10 %.
@@ -64,26 +65,18 @@ class Asked:
     """What one curve depends on; the key under which it is kept.
 
     Attributes:
-        model: id of the network.
-        weights: SHA-256 of its state dict.
-        image: SHA-256 of the picture.
-        target: class, None for the predicted one.
+        subject: network, picture and class.
         method: as `method_from` reads it.
         rule: key of `RULES`.
         order: key of `ORDERS`.
         fill: key of `benchmarks.fills.FILLS`.
-        device: where it is computed.
     """
 
-    model: str
-    weights: str
-    image: str
-    target: int | None
+    subject: Subject
     method: str
     rule: str
     order: str
     fill: str
-    device: str
 
 
 @dataclass(frozen=True)
@@ -139,10 +132,10 @@ def removal(engine: Engine, asked: Asked, picture: Picture, show: Callable[[Job,
     Raises:
         PruneAttrError: the method does not fit, its map has no order, memory or the queue is full.
     """
-    card = model_card(asked.model)
+    card = model_card(asked.subject.model)
 
     def work(job: Job) -> Removal:
-        network, _ = engine.model(asked.model, job)
+        network, _ = engine.model(asked.subject.model, job)
         job.note = f"{method_from(asked.method)['label']}: map"
         inputs = card.preprocess(picture.image).to(engine.device)
         return removed(network, card, inputs, asked, job)
@@ -164,12 +157,12 @@ def removed(network: torch.nn.Module, card: ModelCard, inputs: Tensor, asked: As
         network: in eval mode on the device of `inputs`.
         card: its card, for the way back from normalised values to pixels.
         inputs: (1, C, H, W).
-        asked: what is asked; model, weights and image are not read.
+        asked: what is asked; of its subject only the target is read.
         job: told of progress; may stop the work.
     """
     with torch.no_grad():
         first = network(inputs)
-    target = int(first.argmax()) if asked.target is None else asked.target
+    target = int(first.argmax()) if asked.subject.target is None else asked.subject.target
     wanted = torch.tensor([target], device=inputs.device)
     label = method_from(asked.method)["label"]
     rule = RULES[asked.rule]

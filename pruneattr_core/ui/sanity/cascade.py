@@ -18,6 +18,7 @@ from pruneattr_core.models import model_card
 from pruneattr_core.render import scale_map, scale_of
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.worker import Job
 
 #: What is done about a method of a link that does not fit the network.
@@ -62,22 +63,14 @@ class Climb:
     """What a ladder depends on; the key under which it is kept.
 
     Attributes:
-        model: id of the network.
-        weights: SHA-256 of its state dict.
-        image: SHA-256 of the picture.
-        target: class, None for the predicted one.
+        subject: network, picture and class.
         method: key of `METHODS`.
         variant: key of `sanity.VARIANTS`.
-        device: where it is computed.
     """
 
-    model: str
-    weights: str
-    image: str
-    target: int | None
+    subject: Subject
     method: str
     variant: str
-    device: str
 
 
 def known(engine: Engine, climb: Climb) -> Ladder | None:
@@ -88,16 +81,16 @@ def known(engine: Engine, climb: Climb) -> Ladder | None:
 
 def ladder(engine: Engine, climb: Climb, picture: Picture, show: Callable[[Job, int], None]) -> Ladder:
     """Every step of one method, on the engine's worker; a private copy of the network is randomised."""
-    card = model_card(climb.model)
+    card = model_card(climb.subject.model)
 
     def work(job: Job) -> Ladder:
-        network, _ = engine.model(climb.model, job)
+        network, _ = engine.model(climb.subject.model, job)
         job.note = f"Randomising layer by layer for {METHODS[climb.method].title}"
         inputs = card.preprocess(picture.image).to(engine.device)
         with torch.no_grad():
             chosen = network(inputs).argmax(1)
-        if climb.target is not None:
-            chosen = torch.tensor([climb.target], device=engine.device)
+        if climb.subject.target is not None:
+            chosen = torch.tensor([climb.subject.target], device=engine.device)
         steps: list[str] = []
         maps, probability = [], []
         total = len(units(network)) + 1

@@ -110,13 +110,7 @@ def _choose(fits: dict[str, str]) -> list[str]:
 def _stage(chosen: Selection, names: list[str]) -> None:
     """Draw what is known, compute the next method, and start again until all are there."""
     failed: dict[Climb, str] = st.session_state.setdefault(_FAILED, {})
-    climbs = {
-        name: Climb(
-            chosen.card.id, chosen.answer.weights, chosen.picture.sha256, chosen.target, name,
-            st.session_state["sane_variant"], engine().device.type,
-        )
-        for name in names
-    }  # fmt: skip
+    climbs = {name: Climb(chosen.subject, name, st.session_state["sane_variant"]) for name in names}
     found = {name: known(engine(), climb) for name, climb in climbs.items()}
     missing = [climb for name, climb in climbs.items() if found[name] is None and climb not in failed]
     cards = []
