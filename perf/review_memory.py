@@ -13,45 +13,19 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+from serving import chromium, served
 
 from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.review.lineup import first_students, zoo
 
-ROOT = Path(__file__).resolve().parents[1]
 ROWS, BAR, NAME = 6, 1.3, "memory"
-
-
-def start_server(home: str) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    flags = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
-        cwd=ROOT,
-        env={**os.environ, "XDG_DATA_HOME": home},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=5)
-            return server, url
-        except OSError:
-            time.sleep(0.2)
-    raise SystemExit("the server did not come up")
 
 
 def resident(pid: int) -> float:
@@ -82,14 +56,11 @@ def main() -> None:
     chosen = list(dict.fromkeys([*first_students(students), *(one.id for one in students)]))[:4]
     home = tempfile.mkdtemp()
     os.environ["XDG_DATA_HOME"] = home
-    server, url = start_server(home)
     memory: dict[int, float] = {}
     heap: dict[int, float] = {}
     waits: list[float] = []
     try:
-        with sync_playwright() as playwright:
-            path = shutil.which("chromium") or shutil.which("chromium-browser")
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        with served() as (server, url), chromium() as browser:
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
             names = ",".join(chosen)
             query = f"students={names}&desk_count=500&review={NAME}&desk_method={arguments.method}"
@@ -104,11 +75,8 @@ def main() -> None:
                     memory[done] = resident(server.pid)
                     heap[done] = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
                     print(f"{done:4d} pictures: server {memory[done]:.0f} MB, browser {heap[done]:.0f} MB")
-            browser.close()
         saved = len(load_review(NAME))
     finally:
-        server.terminate()
-        server.wait(60)
         shutil.rmtree(home, ignore_errors=True)
     first, last = memory[min(memory)], memory[max(memory)]
     print(f"{1 + len(chosen)} networks: {teacher}, {', '.join(chosen)}")

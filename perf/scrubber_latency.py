@@ -10,19 +10,12 @@ drag and for the keyboard; with the number of websocket frames and requests the 
 from __future__ import annotations
 
 import argparse
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
-import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
-
-ROOT = Path(__file__).resolve().parents[1]
+from playwright.sync_api import Page
+from serving import chromium, served
 
 
 @dataclass(frozen=True)
@@ -72,28 +65,6 @@ PROBE = """(slider, watched) => {
   };
   requestAnimationFrame(look);
 }"""
-
-
-def start_server() -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    flags = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            if urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).status == 200:
-                return server, url
-        except OSError:
-            time.sleep(0.1)
-    server.terminate()
-    raise SystemExit("the server did not come up")
 
 
 def first_map(page: Page, url: str) -> float:
@@ -151,42 +122,30 @@ def main() -> None:
     arguments = parser.parse_args()
     view = VIEWS[arguments.page]
     address = arguments.address or view.address
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        raise SystemExit("this measurement needs Chromium on the PATH (Debian: apt install chromium)")
-    server, url = start_server()
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-            )
-            cold = first_map(browser.new_page(viewport={"width": 1400, "height": 900}), url + address)
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
-            traffic = Traffic(page)
-            start = time.perf_counter()
-            warm = first_map(page, url + address)
-            # The stored first screen gives way to the computed one, which has the numbers below it.
-            page.locator(view.whole).first.wait_for(timeout=300_000)
-            print(f"everything computed after       {time.perf_counter() - start:6.2f} s")
-            page.wait_for_timeout(1500)
-            levels = page.locator(".track .dot").count()
-            page.get_by_role("slider", name=view.slider).evaluate(PROBE, view.canvas)
-            print(f"first map, server just started  {cold:6.2f} s")
-            print(f"first map, server in use        {warm:6.2f} s")
-            print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels")
-            columns = f"{'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}"
-            print(f"{'gesture':12} {'events':>7} {columns}")
-            for gesture in ("mouse drag", "keyboard"):
-                found, frames, requests = measure(page, view, gesture, traffic)
-                ordered = sorted(found) or [float("nan")]
-                p90 = ordered[int(0.9 * (len(ordered) - 1))]
-                row = f"{len(found):7} {statistics.median(ordered):7.1f} {p90:7.1f} {ordered[-1]:7.1f}"
-                # The keyboard releases after every press; its frames are the levels written back to Python.
-                print(f"{gesture:12} {row} {frames:10} {requests:9}")
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(60)
+    with served() as (_, url), chromium() as browser:
+        cold = first_map(browser.new_page(viewport={"width": 1400, "height": 900}), url + address)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        traffic = Traffic(page)
+        start = time.perf_counter()
+        warm = first_map(page, url + address)
+        # The stored first screen gives way to the computed one, which has the numbers below it.
+        page.locator(view.whole).first.wait_for(timeout=300_000)
+        print(f"everything computed after       {time.perf_counter() - start:6.2f} s")
+        page.wait_for_timeout(1500)
+        levels = page.locator(".track .dot").count()
+        page.get_by_role("slider", name=view.slider).evaluate(PROBE, view.canvas)
+        print(f"first map, server just started  {cold:6.2f} s")
+        print(f"first map, server in use        {warm:6.2f} s")
+        print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels")
+        columns = f"{'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}"
+        print(f"{'gesture':12} {'events':>7} {columns}")
+        for gesture in ("mouse drag", "keyboard"):
+            found, frames, requests = measure(page, view, gesture, traffic)
+            ordered = sorted(found) or [float("nan")]
+            p90 = ordered[int(0.9 * (len(ordered) - 1))]
+            row = f"{len(found):7} {statistics.median(ordered):7.1f} {p90:7.1f} {ordered[-1]:7.1f}"
+            # The keyboard releases after every press; its frames are the levels written back to Python.
+            print(f"{gesture:12} {row} {frames:10} {requests:9}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""How long each page takes to show something, in Chromium, on the real app, measured from outside.
+
+Prints seconds from navigation until the frame (the menu of pages) is drawn and until the page's first result
+is: for a server that has just come up, a new one for every page, and for that server in use, where another
+visitor has seen the page before. Every visit has an empty browser cache.
+
+    PYTHONPATH=. python perf/first_screen.py [--pages explore removal ...] [--visits 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from importlib import metadata
+
+from playwright.sync_api import Browser, Page
+from serving import chromium, served
+
+from pruneattr_core.runtime import provenance
+
+FRAME = "[data-testid=stSidebarNavLink]"
+CHART = ".js-plotly-plot .main-svg"
+#: Page -> (path, what shows its first result).
+PAGES = {
+    "explore": ("/", "[data-ready] [data-panel=map]"),
+    "compare": ("/compare", ".compare .cell.ready canvas"),
+    "paths": ("/paths", CHART),
+    "decoding": ("/decoding", "[data-testid=stMain] img[alt*=', step ']"),
+    "benchmarks": ("/benchmarks", CHART),
+    "sanity": ("/sanity", ".stage[data-ready] .card.ready canvas"),
+    "removal": ("/removal", ".stage[data-ready] .card.ready canvas"),
+    "review": ("/review", ".review .cell.ready canvas"),
+}
+PATIENCE = 300_000
+
+
+def visit(browser: Browser, address: str, result: str) -> tuple[float, float]:
+    """Seconds until the frame, and until the first result, for a visitor who was never here."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    start = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.locator(FRAME).first.wait_for(timeout=PATIENCE)
+    frame = time.perf_counter() - start
+    page.locator(result).first.wait_for(timeout=PATIENCE)
+    seconds = time.perf_counter() - start
+    settle(page)
+    page.close()
+    return frame, seconds
+
+
+def settle(page: Page, quiet: int = 4, most: float = 90) -> None:
+    """Wait until nothing runs, so that the next visit does not meet what this one is still computing."""
+    still, end = 0, time.monotonic() + most
+    while still < quiet and time.monotonic() < end:
+        state = page.get_by_test_id("stApp").get_attribute("data-test-script-state")
+        still = still + 1 if state == "notRunning" else 0
+        page.wait_for_timeout(500)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pages", nargs="+", choices=PAGES, default=list(PAGES))
+    parser.add_argument("--visits", type=int, default=3, help="to the server in use; their median is printed")
+    arguments = parser.parse_args()
+    with chromium() as browser:
+        versions = provenance() | {"streamlit": metadata.version("streamlit"), "chromium": browser.version}
+        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {versions}")
+        print(time.strftime("%Y-%m-%d %H:%M UTC, seconds", time.gmtime()))
+        print(f"{'':12} {'server just started':>22} {'server in use':>22} {'':>10}")
+        print(f"{'page':12} {'frame':>10} {'result':>11} {'frame':>10} {'result':>11} {'load':>10}")
+        for name in arguments.pages:
+            path, result = PAGES[name]
+            with served() as (_, url):
+                first = visit(browser, url + path, result)
+                later = [visit(browser, url + path, result) for _ in range(arguments.visits)]
+            used = [statistics.median(column) for column in zip(*later, strict=True)]
+            print(
+                f"{name:12} {first[0]:10.2f} {first[1]:11.2f} {used[0]:10.2f} {used[1]:11.2f} "
+                f"{os.getloadavg()[0]:10.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
