@@ -88,8 +88,15 @@ def plan_from(header: Any) -> Plan:
     Raises:
         StoreError: what is missing or of the wrong kind.
     """
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        found = header.get("schema") if isinstance(header, dict) else type(header).__name__
+    found = header.get("schema") if isinstance(header, dict) else type(header).__name__
+    if found != SCHEMA:
+        family, number = SCHEMA.split("/")
+        theirs = str(found).removeprefix(f"{family}/")
+        if theirs.isdecimal() and theirs.isascii() and len(theirs) < 6 and int(theirs) > int(number):
+            raise StoreError(
+                f"This run has schema {theirs}, this app reads schema {number}: a newer PruneAttr wrote it. "
+                "Update the app, or export the run with this version."
+            )
         raise StoreError(
             f"Expected a header of schema {SCHEMA}, got {str(found)[:40]!r}: this is no run of ours."
         )

@@ -149,6 +149,29 @@ def read_run(folder: Path) -> Run:
     return _checked(files, folder.name)
 
 
+def run_from_files(files: Mapping[str, bytes]) -> Run:
+    """The run whose files came one by one, as a browser sends a folder: only the last part of a name counts.
+
+    Args:
+        files: name -> content, from anybody.
+
+    Raises:
+        StoreError: foreign or too many files, hostile sizes, or whatever `read_run` refuses.
+    """
+    named = {}
+    for given, data in files.items():
+        last = given.replace("\\", "/").rpartition("/")[2]
+        name = f"samples/{last}" if last.endswith(".png") else last
+        if not _expected(name) or name in named:
+            raise StoreError(
+                f"{_harmless(given)!r} belongs to no run, or is there twice: nothing was imported."
+            )
+        named[name] = data
+    if len(named) > MEMBER_LIMIT or sum(map(len, named.values())) > RUN_LIMIT:
+        raise StoreError("These files are more than a run may have: nothing was imported.")
+    return _checked(named, "these files")
+
+
 def run_from_zip(data: bytes) -> Run:
     """The run in a zip that may come from anybody; nothing is written to disk.
 

@@ -108,15 +108,21 @@ def test_every_benchmark_opens_even_without_runs(opened) -> None:
 def test_an_import_is_checked_then_shown(opened) -> None:
     app = opened()
     app.session_state["bench"] = "pixels"
-    app.file_uploader(key="bench_upload").set_value(
+    app.file_uploader(key="bench_upload_0").set_value(
         ("run.zip", zip_run(a_run(seed=7)), "application/zip")
     ).run()
     healthy(app)
     assert f"run {a_run(seed=7).id}" in texts(app)
     assert "Schema and hashes are right" in texts(app)
-    app.file_uploader(key="bench_upload").set_value(("run.zip", b"PK\x03\x04 evil", "application/zip")).run()
+    app.file_uploader(key="bench_upload_1").set_value(
+        ("run.zip", b"PK\x03\x04 evil", "application/zip")
+    ).run()
     assert not app.exception
     assert any("no zip file" in error.value for error in app.error)
+    loose = [(name.split("/")[-1], data, "") for name, data in a_run(seed=8).files().items()]
+    app.file_uploader(key="bench_upload_2").set_value(loose).run()
+    healthy(app)
+    assert f"run {a_run(seed=8).id}" in texts(app)
 
 
 def test_a_run_of_other_weights_says_so_instead_of_computing(opened) -> None:

@@ -7,14 +7,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, zip_run
-from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui.benchmarks import tables as bench_tables
 from pruneattr_core.ui.benchmarks.charts import FIRST
 from pruneattr_core.ui.benchmarks.figures import figures
+from pruneattr_core.ui.benchmarks.importing import imported, importer
 from pruneattr_core.ui.benchmarks.names import full_title, titles
 from pruneattr_core.ui.benchmarks.picker import choose, counterpart, kin
 from pruneattr_core.ui.benchmarks.point import point
-from pruneattr_core.ui.benchmarks.runs import bench_runs, import_run, provenance_line
+from pruneattr_core.ui.benchmarks.runs import bench_runs, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.shell import Selection
@@ -32,7 +32,6 @@ FIELDS = (
     Field("bench", "pixels", one_of(BENCHMARKS), "the benchmark"),
     Field("bench_run", "", _runs, "the run"),
 )
-_IMPORTED = "_bench_imported"
 #: Curves drawn before anybody chooses; more cannot be told apart.
 _DRAWN = 9
 
@@ -64,38 +63,18 @@ def _head() -> None:
             format_func=lambda name: BENCHMARKS[name].title, persist_state="session",
         )  # fmt: skip
         with st.popover("Import a run", icon=":material/upload:"):
-            _importer()
-    if st.session_state.get(_IMPORTED):
-        st.success(st.session_state.pop(_IMPORTED), icon=":material/check:")
+            importer(_open)
+    imported()
 
 
-def _importer() -> None:
-    def arrived() -> None:
-        st.session_state["_bench_refused"] = None
-        file = st.session_state["bench_upload"]
-        if file is None:
-            return
-        try:
-            name = import_run(file.getvalue())
-        except PruneAttrError as error:
-            st.session_state["_bench_refused"] = str(error)
-            return
-        run = bench_runs()[name]
-        st.session_state["bench"], st.session_state["bench_run"] = run.plan.benchmark, name
-        st.session_state[_IMPORTED] = f"Imported: {full_title(name, run)}. Schema and hashes are right."
-
-    st.file_uploader(
-        "Drop the zip of a run here", type=["zip"], key="bench_upload", on_change=arrived,
-        help="Checked before it is shown; it stays in this session and is never unpacked to disk.",
-    )  # fmt: skip
-    if st.session_state.get("_bench_refused"):
-        st.error(st.session_state["_bench_refused"], icon=":material/error:")
+def _open(name: str, run: Run) -> None:
+    st.session_state["bench"], st.session_state["bench_run"] = run.plan.benchmark, name
 
 
 def _nothing(name: str) -> None:
     st.info(
-        f"No run of {BENCHMARKS[name].title.lower()} is here yet. Make one, then import its zip or put its "
-        "folder into assets/runs/bench:",
+        f"No run of {BENCHMARKS[name].title.lower()} is here yet. Make one, then drop its folder above or "
+        "put it into assets/runs/bench:",
         icon=":material/terminal:",
     )
     st.code(

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
-from pruneattr_core.benchmarks.run import HEADER, Run, read_run, run_from_zip
+from pruneattr_core.benchmarks.run import HEADER, Run, read_run
 from pruneattr_core.errors import StoreError
 from pruneattr_core.ui.errors import logger
 
@@ -41,13 +41,8 @@ def imports() -> Mapping[str, Run]:
     return kept
 
 
-def import_run(data: bytes) -> str:
-    """Check a zip and keep its run for this session; returns its name.
-
-    Raises:
-        StoreError: see `run_from_zip`.
-    """
-    run = run_from_zip(data)
+def keep_run(run: Run) -> str:
+    """Keep an imported run for this session; returns its name."""
     kept: dict[str, Run] = st.session_state.setdefault(_IMPORTS, {})
     name = f"import-{run.id}"
     kept[name] = run

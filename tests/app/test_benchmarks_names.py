@@ -1,0 +1,140 @@
+"""What runs are called, and the verdict of a check: plain functions of the benchmarks page."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pruneattr_core.benchmarks.plan import Plan
+from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, styles
+from pruneattr_core.ui.benchmarks.names import full_title, titles, what_differs
+from pruneattr_core.ui.benchmarks.recompute import TOLERANCE, Check, pictures_again
+from pruneattr_core.ui.benchmarks.runs import bench_runs
+
+
+def method(name: str, label: str, **options: Any) -> dict[str, Any]:
+    return {"id": name, "label": label, "options": options}
+
+
+def levels(name: str, title: str) -> list[dict[str, Any]]:
+    from pruneattr_core.attribution import METHODS
+
+    return [
+        method(
+            name, f"{title} (sparsity {sparsity})", **(dict(METHODS[name].options) | {"sparsity": sparsity})
+        )
+        for sparsity in (0.95, 0.7, 0.9)
+    ]
+
+
+def a_run(protocol: dict[str, Any] | None = None, n: int = 4, **changed: Any) -> Run:
+    fields: dict[str, Any] = {
+        "benchmark": "pixels",
+        "protocol": {"fill": "mean", "order_by": "value"} | (protocol or {}),
+        "methods": (method("saliency", "Gradient"), method("edges", "Edges"), method("random", "Random")),
+        "measures": ("lerf",), "x": (0.01, 0.1), "chunk": 4,
+        "model": {"id": "m", "title": "Net", "weights_sha256": "0" * 64},
+        "data": {"id": "d", "title": "Data", "sha256": "1" * 64, "seed": 0, "indices": list(range(n)),
+                 "names": [str(i) for i in range(n)]},
+        "versions": {"torch": "2.15.0", "device": "cpu", "threads": "1"},
+    }  # fmt: skip
+    plan = Plan(**fields | changed)
+    return Run(plan, np.random.default_rng(1).random(plan.shape), {}, {})
+
+
+def test_names_say_only_what_tells_runs_apart() -> None:
+    runs = {"a": a_run(), "b": a_run({"fill": "blur"}), "c": a_run({"order_by": "magnitude"}, n=9)}
+    assert titles(runs) == {
+        "a": "mean fill · signed order",
+        "b": "blur fill · signed order",
+        "c": "mean fill · order of magnitude",
+    }
+    assert titles(runs, ("size",))["c"] == "mean fill · order of magnitude · 9 pictures"
+    assert full_title("import-x", a_run()) == "Net · Data · 4 pictures · imported"
+
+
+def test_no_two_runs_have_one_name() -> None:
+    other = dataclasses.replace(a_run(), values=np.zeros(a_run().plan.shape))
+    found = titles({"a": a_run(), "b": other})
+    assert len(set(found.values())) == 2
+    shipped = bench_runs()
+    for benchmark in {run.plan.benchmark for run in shipped.values()}:
+        runs = {name: run for name, run in shipped.items() if run.plan.benchmark == benchmark}
+        named = titles(runs, ("size",))
+        assert len(set(named.values())) == len(runs)
+        assert max(map(len, named.values())) <= 110, named
+
+
+def test_what_differs_is_said_in_words() -> None:
+    assert what_differs(a_run(), a_run(n=9)) == []
+    assert what_differs(a_run(), a_run({"order_by": "magnitude"})) == [
+        "order of the pixels: order of magnitude, against signed order"
+    ]
+    assert what_differs(a_run(), a_run(x=(0.01, 0.2))) == ["points: 0.01, 0.2, against 0.01, 0.1"]
+
+
+def test_the_papers_methods_keep_their_colours() -> None:
+    many = tuple(method(name, name) for name in ("lrp", "rectgrad", *reversed(FIRST), "occlusion"))
+    few = styles({"a": a_run(methods=(method("prunegrad", "prunegrad"), method("random", "random")))})
+    all_ = styles({"a": a_run(methods=many)})
+    assert all_["prunegrad"] == few["prunegrad"]
+    assert all_["random"] == few["random"]
+    assert len({(look.colour, look.dash) for look in all_.values()}) == len(many)
+    assert len({all_[name].colour for name in FIRST}) == len(FIRST)
+
+
+def test_levels_of_a_method_make_a_curve_against_sparsity() -> None:
+    run = a_run(
+        methods=(
+            *levels("prunegrad", "PruneGrad"),
+            *levels("prunepgd", "PrunePGD"),
+            method("edges", "Edges"),
+        ),
+        x=(0.0, 0.5, 0.9),
+    )
+    found = at_sparsities(run)
+    assert {title: list(each) for title, each in found.items()} == {
+        "PruneGrad": [0.7, 0.9, 0.95],
+        "PrunePGD": [0.7, 0.9, 0.95],
+    }
+    figure = against_sparsity(run, "title", "lerf", run.plan.labels)
+    assert [trace.name for trace in figure.data] == [
+        f"{name}, {part} of the pixels" for name in ("PruneGrad", "PrunePGD") for part in ("50%", "90%")
+    ]
+    line = figure.data[1]
+    assert list(line.x) == [0.7, 0.9, 0.95]
+    mean = run.of("PruneGrad (sparsity 0.9)", "lerf")[2].mean()
+    assert line.y[1] == pytest.approx(mean)
+    assert list(line.customdata[1][:3]) == ["title", "PruneGrad (sparsity 0.9)", 2]
+
+
+@pytest.mark.parametrize(
+    ("n", "chunk", "expected"), [(100, 4, 16), (6, 2, 6), (100, 3, 15), (100, 1000, 16), (5, 1000, 5)]
+)
+def test_a_check_takes_whole_cells_of_at_most_sixteen_pictures(n: int, chunk: int, expected: int) -> None:
+    assert pictures_again(a_run(n=n, chunk=chunk).plan) == expected
+
+
+def test_the_verdict_of_a_check() -> None:
+    run, stored = a_run(), np.array([[[0.5, np.nan], [4.0, 0.25]]])
+    same = {"torch": "2.15.0", "device": "cpu", "threads": "1", "python": "3.99"}
+
+    good, said = Check(stored, stored.copy(), same).verdict(run)
+    assert (good, said) == (True, "All 4 numbers are the stored ones, bit for bit.")
+    near = stored + np.array([[[0.0, 0.0], [3 * TOLERANCE, 0.0]]])  # of 4: within the tolerance in proportion
+    good, said = Check(stored, near, same | {"threads": "2"}).verdict(run)
+    assert good
+    assert said.startswith("All 4 numbers agree within 0.001; largest difference 0.0008.")
+    assert said.endswith("The run was made with threads 1, now 2.")
+    far = stored + np.array([[[0.0, 0.0], [0.0, 0.1]]])
+    good, said = Check(stored, far, same | {"torch": "2.16.0"}).verdict(run)
+    assert not good
+    assert said.startswith("1 of 4 numbers differ by more than 0.001, by up to 0.1.")
+    assert "torch 2.15.0, now 2.16.0" in said
+    good, said = Check(stored, np.nan_to_num(stored), same).verdict(run)
+    assert not good
+    assert "some defined on one side only. Device, threads and versions are those of the run." in said
