@@ -118,6 +118,37 @@ def test_a_retraining_says_that_it_is_reduced_and_offers_no_recomputing(opened) 
     assert all(picture["block"] is None for picture in shown["pictures"].values())
 
 
+def test_kar_is_a_measure_of_its_own_and_says_which_way_is_better(opened) -> None:
+    values = np.stack([retraining().values[0, 0], retraining().values[0, 0] + 0.1])[None]
+    plan = retraining().plan
+    both = dataclasses.replace(plan, measures=("roar", "kar"), protocol={**plan.protocol, "measure": "both"})
+    app = opened("roar", both=Run(both, values, {}, {}))
+    assert "lower is better" in app.get("plotly_chart")[0].proto.spec
+    app.button_group(key="bench_measure_roar").set_value("kar").run()
+    (chart,) = app.get("plotly_chart")  # the papers have no such curve
+    assert "KAR" in chart.proto.spec
+    assert "higher is better" in chart.proto.spec
+    assert any("Higher is better: a network retrained on the pixels" in note.value for note in app.caption)
+    ours, papers = app.dataframe[0].value, app.dataframe[1].value
+    assert ours["kar AUC"].iloc[0] == pytest.approx(ours["roar AUC"].iloc[0] + 0.09)
+    assert not [name for name in papers.columns if "kar" in name.lower()]
+
+
+def test_methods_that_a_run_lacks_come_from_runs_of_its_protocol(opened) -> None:
+    values = np.full((1, 1, 2, 4), 0.25)
+    one = a_run("pixels", "resnet8", values, measures=("lerf",), x=(0.01, 0.1))
+    more = ({"id": "neuron_intgrad", "label": "NeuronIntGrad", "options": {}},)
+    kin = a_run("pixels", "resnet8", values[..., :2] * 2, measures=("lerf",), x=(0.01, 0.1), methods=more)
+    other = a_run("pixels", "resnet8", values, measures=("lerf",), x=(0.01, 0.1), protocol={"fill": "blur"},
+                  methods=({"id": "gradcam", "label": "Grad-CAM", "options": {}},))  # fmt: skip
+    app = opened("pixels", one=one, other=other, kin=kin)
+    row = app.dataframe[1].value.set_index("method").loc
+    assert row["Gradient"]["LeRF n"] == 4
+    assert row["NeuronIntGrad"]["LeRF reproduced"] == pytest.approx(0.5 * 0.095)
+    assert row["NeuronIntGrad"]["LeRF n"] == 2
+    assert np.isnan(row["GradCAM"]["LeRF reproduced"])
+
+
 def test_behind_a_point_stand_its_extreme_pictures(opened) -> None:
     values = np.arange(40.0).reshape(1, 1, 2, 20) / 40
     values[0, 0, 0, 3] = np.nan

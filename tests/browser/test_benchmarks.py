@@ -41,13 +41,6 @@ def test_moving_over_a_point_shows_the_pictures_behind_it(page: Page, app_url: s
     expect(page.get_by_role("button", name=f"Compute {label} again")).to_be_visible()
 
 
-def test_a_stored_curve_is_confirmed_by_computing_it_again(page: Page, app_url: str) -> None:
-    page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
-    page.get_by_role("button", name="Compute").click(timeout=120_000)
-    expect(page.get_by_text("Largest difference over all points")).to_be_visible(timeout=120_000)
-    expect(page.get_by_test_id("stAlertContentSuccess")).to_be_visible()
-
-
 def test_a_downloaded_run_can_be_dropped_in_again(page: Page, app_url: str, tmp_path: Path) -> None:
     page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
     page.get_by_text("Protocol, options and files").click(timeout=120_000)

@@ -1,0 +1,109 @@
+"""Shipped runs in a real browser: which compare and which do not, checked anew, and runs from elsewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+RUNS = Path(__file__).resolve().parents[2] / "assets" / "runs" / "bench"
+CURVES = ".js-plotly-plot .main-svg"
+
+
+def test_a_shipped_curve_is_computed_again_and_can_be_stopped(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
+    again = page.get_by_role("button", name="Compute Contribution taylor again on 16 pictures")
+    again.click(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"again · (starting|\d+ of 16 pictures)"))).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    again.click()
+    expect(page.get_by_test_id("stAlertContentSuccess")).to_contain_text(
+        "mean of these 16 pictures: stored 0.", timeout=120_000
+    )
+    expect(
+        page.get_by_text(re.compile(r"All 3456 numbers (are the stored ones|agree within)"))
+    ).to_be_visible()
+
+
+def test_runs_of_two_protocols_are_not_drawn_together(page: Page, app_url: str, settled) -> None:
+    page.goto(f"{app_url}/benchmarks?bench_run=resnet8-pixels-value,resnet8-pixels-magnitude")
+    expect(page.locator(CURVES).first).to_be_visible(timeout=120_000)
+    settled(page)
+    warning = page.get_by_test_id("stAlertContentWarning")
+    expect(warning).to_contain_text("is not drawn: its protocol is not that of")
+    expect(warning.get_by_role("listitem")).to_have_text(
+        ["order of the pixels: order of magnitude, against signed order"]
+    )
+    expect(page.locator(".behind select option")).to_have_count(11)  # the first run's methods alone
+
+
+def test_two_networks_of_one_protocol_are_drawn_together(
+    page: Page, app_url: str, settled: Callable[[Page], None], artefacts: Path
+) -> None:
+    page.goto(f"{app_url}/benchmarks?bench_run=scenes-pixels,resnet8-pixels-value")
+    expect(page.locator(CURVES).first).to_be_visible(timeout=120_000)
+    settled(page)
+    expect(page.get_by_test_id("stAlertContentWarning")).to_have_count(0)
+    options = page.locator(".behind select option").all_inner_texts()
+    assert "PruneGrad · SceneNet on shape scenes" in options
+    assert "PruneGrad · ResNet-8 on CIFAR-10" in options
+    legend = " ".join(page.locator(".legendtext").all_inner_texts())
+    assert "SceneNet on shape scenes" in legend
+    assert "ResNet-8 on CIFAR-10" in legend
+    page.screenshot(path=artefacts / "benchmarks-two-networks.png", full_page=True)
+
+
+def packed(change: Callable[[dict[str, bytes]], None]) -> bytes:
+    folder = RUNS / "scenes-sanity-released"
+    files = {
+        file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+    }
+    change(files)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, data in files.items():
+            zipped.writestr(name, data)
+    return out.getvalue()
+
+
+def tampered(files: dict[str, bytes]) -> None:
+    files["values.npy"] = files["values.npy"][:-1] + b"\x00"
+
+
+def bomb(files: dict[str, bytes]) -> None:
+    files["values.npy"] = bytes(64 << 20)
+
+
+def of_schema(schema: str) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        files["header.json"] = json.dumps(json.loads(files["header.json"]) | {"schema": schema}).encode()
+
+    return change
+
+
+def test_runs_from_elsewhere_are_refused_in_a_sentence_or_shown(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
+    page.get_by_role("button", name="Import a run").click(timeout=120_000)
+    box = page.locator("[data-testid=stPopoverBody] input[type=file]")
+    for data, sentence in (
+        (packed(tampered), "was changed after it was made: values.npy does not have the hash"),
+        (packed(bomb), "unpacks to more than a run may have"),
+        (
+            packed(of_schema("pruneattr-run/2")),
+            "schema 2, this app reads schema 1: a newer PruneAttr wrote it",
+        ),
+        (packed(of_schema("else/1")), "Expected a header of schema pruneattr-run/1, got 'else/1'"),
+        (b"PK\x03\x04 evil", "This is no zip file we can read"),
+    ):
+        box.set_input_files({"name": "run.zip", "mimeType": "application/zip", "buffer": data})
+        expect(page.locator("[data-testid=stPopoverBody]")).to_contain_text(sentence)
+    box.set_input_files(
+        [str(file) for file in (RUNS / "scenes-sanity-released").rglob("*") if file.is_file()]
+    )
+    expect(page.get_by_text("Schema and hashes are right")).to_be_visible()
+    expect(page.get_by_text("SceneNet on shape scenes · Shape scenes (generated)").first).to_be_visible()
