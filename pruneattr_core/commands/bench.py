@@ -18,6 +18,7 @@ from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.commands.source import add_source
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import device_for
 from pruneattr_core.scoring import METHODS as SCORERS
@@ -40,12 +41,7 @@ _FIG7 = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `bench`."""
     parser.add_argument("benchmark", choices=[*BENCHMARKS, "all"], help="what to measure")
-    parser.add_argument("--model", required=True, help="identifier, see list_models()")
-    parser.add_argument("--weights", type=Path, help="weights file of a local model")
-    parser.add_argument(
-        "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
-    )
-    parser.add_argument("--root", type=Path, help="where the data set lies")
+    add_source(parser)
     parser.add_argument(
         "--methods",
         nargs="+",

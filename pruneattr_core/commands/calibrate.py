@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.benchmarks.sources import chosen, open_data
+from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset
 from pruneattr_core.errors import StoreError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
@@ -23,12 +24,7 @@ from pruneattr_core.store import write_atomically
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `calibrate`."""
-    parser.add_argument("--model", required=True, help="identifier, see list_models()")
-    parser.add_argument("--weights", type=Path, help="weights file of a local model")
-    parser.add_argument(
-        "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
-    )
-    parser.add_argument("--root", type=Path, help="where the data set lies")
+    add_source(parser)
     parser.add_argument("--n", type=int, default=100, help="number of pictures (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of pictures (default 0)")
     parser.add_argument("--batch", type=int, default=4, help="pictures at once (default 4)")

@@ -13,6 +13,7 @@ import torch
 
 from pruneattr_core.analysis.study import REFERENCE, SPARSITIES, Question, study
 from pruneattr_core.analysis.study_run import Study, collect, read_study, write_study
+from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset, load_dataset
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.models import load_model, model_card, weights_hash
@@ -27,12 +28,7 @@ _DEAR = ("dgr_init1", "dgr_random")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `paths`."""
-    parser.add_argument("--model", required=True, help="identifier, see list_models()")
-    parser.add_argument("--weights", type=Path, help="weights file of a local model")
-    parser.add_argument(
-        "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
-    )
-    parser.add_argument("--root", type=Path, help="where the data set lies")
+    add_source(parser)
     parser.add_argument("--n", type=int, default=50, help="number of pictures (default 50)")
     parser.add_argument("--n-dgr", type=int, help="of these, pictures for DGR, which is dear (default all)")
     parser.add_argument(

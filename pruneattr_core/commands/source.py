@@ -1,0 +1,16 @@
+"""The arguments that say which network looks at which pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Declare --model, --weights, --data and --root."""
+    parser.add_argument("--model", required=True, help="identifier, see list_models()")
+    parser.add_argument("--weights", type=Path, help="weights file of a local model")
+    parser.add_argument(
+        "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
+    )
+    parser.add_argument("--root", type=Path, help="where the data set lies")
