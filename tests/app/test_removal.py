@@ -20,8 +20,9 @@ from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
 from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
+from pruneattr_core.ui.cards import Card
 from pruneattr_core.ui.framing import framed, header_of
-from pruneattr_core.ui.removal.payload import Card, payload_of
+from pruneattr_core.ui.removal.payload import payload_of
 from pruneattr_core.ui.removal.tasks import FRACTIONS, Asked, Removal, gone, removed
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.worker import Job

@@ -10,12 +10,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
-from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.cards import Card, cards_of, go_on
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.removal.payload import RANGES, Card, measures_of, payload_of
+from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
-from pruneattr_core.ui.removal.tasks import ORDERS, RULES, SIGNED, Asked, known, removal
+from pruneattr_core.ui.removal.tasks import ORDERS, RULES, SIGNED, Asked, Removal, known, removal
 from pruneattr_core.ui.sanity.cascade import UNFIT, fitting_methods
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.stage import component, settled, start_of
@@ -138,37 +138,14 @@ def _stage(chosen: Selection, names: list[str]) -> None:
     """Draw what is known, compute the next method, and start again until all are there."""
     failed: dict[Asked, str] = st.session_state.setdefault(_FAILED, {})
     asked = {name: _asked(chosen, name) for name in names}
-    cards: dict[str, Card] = {}
-    missing: list[Asked] = []
-    for name, one in asked.items():
-        title, result = METHODS[name].title, known(engine(), one)
-        if result is not None:
-            cards[name] = Card(title, "ready", result=result)
-        elif one in failed:
-            cards[name] = Card(title, "failed", failed[one])
-        else:
-            cards[name] = Card(title, "computing", "waiting" if missing else "computing …")
-            missing.append(one)
+    cards = cards_of(asked, lambda one: known(engine(), one), failed)
     waiting = Waiting()
     _mounted(chosen, tuple(asked.values()), cards)
-    if missing:
-        _compute(missing[0], chosen, failed, waiting)
-        st.rerun()
-    if any(one in failed for one in asked.values()):
-        st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
+    go_on(asked, cards, failed, lambda one: removal(engine(), one, chosen.picture, waiting))
     table(chosen, asked, cards)
 
 
-def _compute(asked: Asked, chosen: Selection, failed: dict[Asked, str], waiting: Waiting) -> None:
-    try:
-        removal(engine(), asked, chosen.picture, waiting)
-    except Cancelled:
-        pass
-    except PruneAttrError as error:
-        failed[asked] = str(error)
-
-
-def _mounted(chosen: Selection, asked: tuple[Asked, ...], cards: dict[str, Card]) -> None:
+def _mounted(chosen: Selection, asked: tuple[Asked, ...], cards: dict[str, Card[Removal]]) -> None:
     view = {
         "at": st.session_state["gone"],
         "measure": st.session_state["gone_curve"],

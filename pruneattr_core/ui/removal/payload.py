@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import colour_table
-from pruneattr_core.render.series import series
+from pruneattr_core.ui.cards import Card, head_of, scene_of
 from pruneattr_core.ui.removal.tasks import FRACTIONS, STEADY, Removal
 from pruneattr_core.ui.stage import Blocks, numbers
 
@@ -20,23 +19,6 @@ RANGES = (
     {"key": "all", "title": "0 to 100 %", "end": 1.0},
 )
 _TITLES = {"change": "Output change", "probability": "Probability"}
-
-
-@dataclass(frozen=True)
-class Card:
-    """One method on the stage.
-
-    Attributes:
-        title: its name.
-        state: "ready", "computing", "waiting" or "failed".
-        text: what stands on the picture while there is no result.
-        result: when ready.
-    """
-
-    title: str
-    state: str
-    text: str = ""
-    result: Removal | None = None
 
 
 def measures_of(order: str, target: str) -> list[dict[str, Any]]:
@@ -53,7 +35,7 @@ def measures_of(order: str, target: str) -> list[dict[str, Any]]:
 
 
 def payload_of(
-    cards: Sequence[Card],
+    cards: Sequence[Card[Removal]],
     photo: NDArray[np.uint8],
     classes: Sequence[str],
     first: int,
@@ -82,12 +64,8 @@ def payload_of(
     header = {
         "title": "Pixel removal",
         "slider": "Fraction of pixels shown" if order == "insertion" else "Fraction of pixels removed",
-        "start": dict(start),
-        "complete": all(card.state in ("ready", "failed") for card in cards),
-        "height": photo.shape[0],
-        "width": photo.shape[1],
+        **scene_of(cards, photo, start, blocks),
         "wide": photo.shape[0] * photo.shape[1] > 1 << 16,
-        "photo": blocks.add(photo),
         "points": list(FRACTIONS),
         "ranges": list(RANGES),
         "measures": measures_of(order, classes[target]),
@@ -102,12 +80,8 @@ def payload_of(
     return blocks.framed(header)
 
 
-def _head(card: Card, place: int, blocks: Blocks) -> dict[str, Any]:
-    look = series(place)
-    head: dict[str, Any] = {
-        "title": card.title, "state": card.state, "text": card.text, "blocks": [],
-        "colour": look.colour, "dash": look.dash,
-    }  # fmt: skip
+def _head(card: Card[Removal], place: int, blocks: Blocks) -> dict[str, Any]:
+    head = head_of(card, place)
     if card.result is not None:
         found = card.result
         head |= {

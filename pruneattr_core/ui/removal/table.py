@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.benchmarks.fills import FILLS
-from pruneattr_core.ui.removal.payload import Card
-from pruneattr_core.ui.removal.tasks import FRACTIONS, ORDERS, RULES, Asked
+from pruneattr_core.ui.cards import Card
+from pruneattr_core.ui.removal.tasks import FRACTIONS, ORDERS, RULES, Asked, Removal
 from pruneattr_core.ui.shell import Selection
 
 _COLUMNS = {
@@ -22,7 +22,7 @@ _COLUMNS = {
 }
 
 
-def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Card]) -> None:
+def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Card[Removal]]) -> None:
     """Areas per method; below it the curves as CSV and what was asked."""
     order = next(iter(asked.values())).order
     rows: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Car
         )
 
 
-def curves_csv(asked: Mapping[str, Asked], cards: Mapping[str, Card]) -> str:
+def curves_csv(asked: Mapping[str, Asked], cards: Mapping[str, Card[Removal]]) -> str:
     """One line per method and fraction, with every choice that made it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,11 @@ import streamlit as st
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.sanity import VARIANTS
-from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.cards import Card, cards_of, go_on
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.sanity.cascade import LIKENESS, UNFIT, Climb, Ladder, fitting_methods, known, ladder
-from pruneattr_core.ui.sanity.payload import Card, payload_of
+from pruneattr_core.ui.sanity.payload import payload_of
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.stage import component, settled, start_of
 from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, several_of, whole
@@ -111,36 +110,18 @@ def _stage(chosen: Selection, names: list[str]) -> None:
     """Draw what is known, compute the next method, and start again until all are there."""
     failed: dict[Climb, str] = st.session_state.setdefault(_FAILED, {})
     climbs = {name: Climb(chosen.subject, name, st.session_state["sane_variant"]) for name in names}
-    found = {name: known(engine(), climb) for name, climb in climbs.items()}
-    missing = [climb for name, climb in climbs.items() if found[name] is None and climb not in failed]
-    cards = []
-    for name, climb in climbs.items():
-        if found[name] is not None:
-            cards.append(Card(name, "ready", result=found[name]))
-        elif climb in failed:
-            cards.append(Card(name, "failed", failed[climb]))
-        else:
-            cards.append(Card(name, "computing", "computing …" if climb == missing[0] else "waiting"))
+    cards = cards_of(climbs, lambda climb: known(engine(), climb), failed)
     waiting = Waiting()
-    _mounted(chosen, cards, found)
-    if missing:
-        try:
-            ladder(engine(), missing[0], chosen.picture, waiting)
-        except Cancelled:
-            pass
-        except PruneAttrError as error:
-            failed[missing[0]] = str(error)
-        st.rerun()
-    if any(climb in failed for climb in climbs.values()):
-        st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
+    _mounted(chosen, list(cards.values()))
+    go_on(climbs, cards, failed, lambda climb: ladder(engine(), climb, chosen.picture, waiting))
 
 
-def _mounted(chosen: Selection, cards: list[Card], found: Mapping[str, Ladder | None]) -> None:
+def _mounted(chosen: Selection, cards: list[Card[Ladder]]) -> None:
     view: dict[str, Any] = {
         "at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"], "range": "all"
     }  # fmt: skip
     target = int(np.argmax(chosen.answer.probabilities)) if chosen.target is None else chosen.target
-    steps = next((one.steps for one in found.values() if one is not None), ("original",))
+    steps = next((card.result.steps for card in cards if card.result is not None), ("original",))
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     data = payload_of(cards, photo, chosen.card.classes[target], steps, start_of(_START, view))
     now = _mount(data=data, key="sanity", default={"view": view}, on_view_change=lambda: None).view

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneattr_core.attribution import METHODS
 from pruneattr_core.render import colour_table
-from pruneattr_core.render.series import series
+from pruneattr_core.ui.cards import Card, head_of, scene_of
 from pruneattr_core.ui.sanity.cascade import LIKENESS, Ladder
 from pruneattr_core.ui.stage import Blocks, numbers
 
@@ -27,25 +25,8 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class Card:
-    """One method on the stage.
-
-    Attributes:
-        method: key of `METHODS`.
-        state: "ready", "computing" or "failed".
-        text: what stands on the picture while there is no result.
-        result: when ready.
-    """
-
-    method: str
-    state: str
-    text: str = ""
-    result: Ladder | None = None
-
-
 def payload_of(
-    cards: Sequence[Card],
+    cards: Sequence[Card[Ladder]],
     photo: NDArray[np.uint8],
     target: str,
     steps: Sequence[str],
@@ -66,11 +47,7 @@ def payload_of(
     header = {
         "title": "Sanity check",
         "slider": "Randomised from the last layer down to",
-        "start": dict(start),
-        "complete": all(card.state in ("ready", "failed") for card in cards),
-        "height": photo.shape[0],
-        "width": photo.shape[1],
-        "photo": blocks.add(photo),
+        **scene_of(cards, photo, start, blocks),
         "points": list(range(count)),
         "names": ["trained", *(steps[1:] or ("…",))],
         "ranges": [{"key": "all", "title": "", "end": count - 1}],
@@ -88,19 +65,15 @@ def payload_of(
     return blocks.framed(header)
 
 
-def _head(card: Card, place: int, blocks: Blocks) -> dict[str, Any]:
-    look, method = series(place), METHODS[card.method]
-    head: dict[str, Any] = {
-        "title": method.title, "state": card.state, "text": card.text, "blocks": [],
-        "colour": look.colour, "dash": look.dash,
-    }  # fmt: skip
+def _head(card: Card[Ladder], place: int, blocks: Blocks) -> dict[str, Any]:
+    head = head_of(card, place)
     if card.result is not None:
         found = card.result
         codes, notes = found.coded
         likeness = dict(zip(LIKENESS, found.likeness, strict=True))
         head |= {
             "blocks": [blocks.add(codes)],
-            "lut": colour_table("blue-orange" if method.signed else "cividis").ravel().tolist(),
+            "lut": colour_table("blue-orange" if found.signed else "cividis").ravel().tolist(),
             "values": {key: numbers(likeness[key]) for key in _MEASURES},
             "notes": list(notes),
             "means": {key: numbers([_mean(likeness[key][1:])])[0] for key in _MEASURES},
