@@ -128,7 +128,7 @@ def _own_card(base: ModelCard, sha256: str) -> ModelCard:
     return replace(
         base,
         id=f"{base.id}{OWN}{sha256}",
-        title=f"{base.architecture}, own weights {sha256[:8]}",
+        title=f"Own weights {sha256[:8]}, {base.architecture}",
         kind="local",
         weights="",
         weights_sha256=sha256,

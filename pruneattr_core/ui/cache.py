@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import streamlit as st
@@ -23,12 +25,26 @@ RESULT_BYTES = 256 << 20
 MODELS_KEPT = 3
 
 
+@dataclass(frozen=True, eq=False)
+class Brought:
+    """A network with weights of a reader; it lives as long as a session holds it.
+
+    Attributes:
+        network: frozen, on the engine's device.
+        weights: hash of its state dict.
+    """
+
+    network: nn.Module
+    weights: str
+
+
 class Engine:
     """Owns the device: models, the worker's queue and its results.
 
     Attributes:
         device: where everything runs.
         worker: its queue.
+        brought: networks that sessions have brought, by the id that their content gives them.
     """
 
     def __init__(self) -> None:
@@ -36,10 +52,14 @@ class Engine:
         self.device = device_for(os.environ.get("PRUNEATTR_DEVICE", "auto"))
         self.worker = Worker(Shelf(RESULT_BYTES, lambda value: int(value.nbytes)))
         self.models = Shelf(MODELS_KEPT)
+        self.brought: WeakValueDictionary[str, Brought] = WeakValueDictionary()
 
     def model(self, name: str, job: Job) -> tuple[nn.Module, str]:
         """A frozen network and the hash of its weights, from the shelf or loaded; for the worker's thread."""
-        kept: tuple[nn.Module, str] | None = self.models.get(name)
+        own = self.brought.get(name)
+        kept: tuple[nn.Module, str] | None = (
+            self.models.get(name) if own is None else (own.network, own.weights)
+        )
         if kept is None:
             job.note = f"Loading {model_card(name).title}"
             network = load_model(name, device=str(self.device), progress=job.tick)

@@ -15,6 +15,7 @@ from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, colourise, png_bytes, read_provenance, scale_map
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.look import Look
+from pruneattr_core.ui.own_weights import loading_code
 from pruneattr_core.ui.payload import planes_of, scales_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import Explained, Question
@@ -144,7 +145,6 @@ def arrays_npz(
 
 def python_code(question: Question, sweep: Explained, look: Look, picture: Picture, level: int) -> str:
     """At most 15 lines of Python for what is on screen: `attribution`, and the map drawn as `values`."""
-    device = "" if question.subject.device == "cpu" else f", device={question.subject.device!r}"
     moved = "" if question.subject.device == "cpu" else f".to({question.subject.device!r})"
     source = (
         "datasets import load_dataset" if "load_dataset" in picture.code else "images import decode_image"
@@ -155,7 +155,7 @@ def python_code(question: Question, sweep: Explained, look: Look, picture: Pictu
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.{source}
 
-model = load_model({question.subject.model!r}{device})
+model = {loading_code(question.subject.model, question.subject.device)}
 image = {picture.code}
 inputs = model_card({question.subject.model!r}).preprocess(image){moved}
 levels = {list(sweep.requested)}

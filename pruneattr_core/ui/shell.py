@@ -15,6 +15,7 @@ from pruneattr_core.ui import exports, pictures
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.menu import FRAMED, STYLE, configure, pages
+from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, restore, whole
 from pruneattr_core.ui.subject import Subject
@@ -30,9 +31,8 @@ WELL_KNOWN = tuple(
     f"torchvision/{name}"
     for name in ("resnet50", "vgg16", "squeezenet1_1", "resnet18", "vit_b_16", "densenet121")
 )
-#: Which pictures suit a model when it is chosen.
+#: Which pictures suit a model that is not of scenes or CIFAR when it is chosen.
 PHOTOGRAPHS = ("imagenet-samples", "samples")
-NATURAL_SOURCE = {"resnet8-cifar10": "cifar10"}
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class Selection:
 
 def _model(text: str) -> str:
     card = model_card(text)
-    if card.kind == "local":
-        raise ValueError(text)
-    return card.id
+    return known(text) if card.kind == "local" else card.id
 
 
 def _target(text: str) -> int:
@@ -105,7 +103,7 @@ def default_model() -> str:
 def default_source(model: str) -> str:
     """Pictures that suit a model."""
     known = pictures.sources()
-    natural = "scenes" if model.startswith("scenes-") else NATURAL_SOURCE.get(model)
+    natural = "scenes" if model.startswith("scenes-") else "cifar10" if "cifar" in model else None
     return next(name for name in (natural, *PHOTOGRAPHS, *known) if name in known)
 
 
@@ -174,8 +172,12 @@ def _choose_model() -> ModelCard:
                 0,
             )
 
+    def chosen(name: str) -> None:
+        st.session_state["model"] = name
+        changed()
+
     st.session_state["model"] = st.session_state["model"] or default_model()
-    names = models()
+    names = [*brought(), *models()]
     named = [] if st.session_state["model"] in names else [st.session_state["model"]]
     name = st.selectbox(
         "Model",
@@ -192,6 +194,7 @@ def _choose_model() -> ModelCard:
             f"weights {card.weights} ({card.weights_sha256[:12] or 'no hash'}) · {card.licence} · "
             f"{card.paper}"
         )
+    own_weights(chosen)
     return card
 
 
@@ -267,7 +270,7 @@ def _uploader() -> None:
 
 
 def _ready(card: ModelCard) -> bool:
-    if card.available_offline() or st.session_state.get("_fetch") == card.id:
+    if card.id in brought() or card.available_offline() or st.session_state.get("_fetch") == card.id:
         return True
     st.info(
         f"The weights of {card.title} are not on this machine. They are fetched once and kept.",

@@ -43,12 +43,17 @@ class Field:
 
 
 class Unknown(ValueError):
-    """A text of the address, or the part of it that is given, names nothing that is here."""
+    """A text of the address, or a part of it, names nothing that is here.
 
-    def __init__(self, part: str) -> None:
-        """Name the part."""
+    Args:
+        part: what is named.
+        why: what is to be said of it.
+    """
+
+    def __init__(self, part: str, why: str = "is not available here") -> None:
+        """See the class."""
         super().__init__(part)
-        self.part = part
+        self.part, self.why = part, why
 
 
 def one_of(options: Sequence[str] | Mapping[str, Any]) -> Callable[[str], str]:
@@ -129,7 +134,7 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
                     st.session_state[field.name] = field.parse(text)
                     asked[field.name] = field, st.session_state[field.name]
             except Unknown as error:
-                complaints[field.name] = _complaint(field, error.part)
+                complaints[field.name] = _complaint(field, error.part, why=error.why)
             except (ValueError, KeyError):
                 complaints[field.name] = _complaint(field, text)
         st.session_state.setdefault(field.name, field.default)
@@ -176,7 +181,7 @@ def _warn(text: str) -> None:
         st.warning(text, icon=":material/link_off:")
 
 
-def _complaint(field: Field, asked: object, instead: str = "") -> str:
+def _complaint(field: Field, asked: object, instead: str = "", why: str = "is not available here") -> str:
     """One sentence about a value that cannot be used; it repeats at most a few harmless characters of it."""
     text = str(asked)
     # In a code span, where Markdown makes no links, and without the one character that ends it.
@@ -188,7 +193,7 @@ def _complaint(field: Field, asked: object, instead: str = "") -> str:
         if 0 < len(default) <= _SHOWN and default[0] != "-"
         else "the default is used instead"
     )
-    return f"The link asks for {field.title} `{shown}`, which is not available here; {instead}."
+    return f"The link asks for {field.title} `{shown}`, which {why}; {instead}."
 
 
 def restore(texts: Mapping[str, str], fields: Sequence[Field]) -> None:

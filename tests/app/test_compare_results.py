@@ -182,7 +182,7 @@ def test_the_picture_brings_every_setting_back(start: Start, monkeypatch: pytest
     grid, _ = compare_assembly.assemble(plan, computed(plan), None, True)
     data = compare_exports.picture_png(grid, plan.look, made[-1])
     fresh = opened(start)
-    fresh.file_uploader[0].upload("grid.png", data, "image/png").run()
+    fresh.file_uploader(key="uploader").upload("grid.png", data, "image/png").run()
     assert not fresh.error, [error.value for error in fresh.error]
     assert not fresh.warning, [warning.value for warning in fresh.warning]
     state = fresh.session_state

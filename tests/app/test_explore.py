@@ -159,7 +159,7 @@ def png(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> bytes:
 def test_hostile_uploads_get_one_sentence(start: Start, data: bytes, words: str) -> None:
     app = start()
     before = header(app)
-    app.file_uploader[0].upload("cat.png", data, "image/png").run()
+    app.file_uploader(key="uploader").upload("cat.png", data, "image/png").run()
     assert not app.exception
     assert words in app.error[0].value
     assert header(app)["id"] == before["id"]
@@ -167,7 +167,7 @@ def test_hostile_uploads_get_one_sentence(start: Start, data: bytes, words: str)
 
 def test_upload_is_explained_and_named_by_its_hash(start: Start) -> None:
     app = start()
-    app.file_uploader[0].upload("mine.png", png((64, 50)), "image/png").run()
+    app.file_uploader(key="uploader").upload("mine.png", png((64, 50)), "image/png").run()
     healthy(app)
     assert app.query_params["source"] == "upload"
     assert len(app.query_params["upload"]) == 64
@@ -179,7 +179,8 @@ def test_saved_view_comes_back_from_its_file(start: Start) -> None:
     saved = json.loads(settings(app))
     fresh = start()
     assert header(fresh)["target"] != 4 or header(fresh)["mode"] != "freeze"
-    fresh.file_uploader[0].upload("view.json", json.dumps(saved).encode(), "application/json").run()
+    data = json.dumps(saved).encode()
+    fresh.file_uploader(key="uploader").upload("view.json", data, "application/json").run()
     healthy(fresh)
     found = header(fresh)
     assert (found["mode"], found["target"]) == ("freeze", 4)
@@ -191,7 +192,7 @@ def test_saved_view_comes_back_from_its_file(start: Start) -> None:
 )
 def test_foreign_json_is_refused(start: Start, data: bytes) -> None:
     app = start()
-    app.file_uploader[0].upload("view.json", data, "application/json").run()
+    app.file_uploader(key="uploader").upload("view.json", data, "application/json").run()
     assert not app.exception
     assert "PruneAttr" in app.error[0].value or "JSON" in app.error[0].value
 

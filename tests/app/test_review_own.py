@@ -18,7 +18,10 @@ from streamlit.testing.v1 import AppTest
 from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.errors import ImageError
 from pruneattr_core.models.catalogue import BUILDERS
+from pruneattr_core.models.loading import load_model
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.machine import loopback
+from pruneattr_core.ui.review import board as review_board
 from pruneattr_core.ui.review import own as review_own
 from pruneattr_core.ui.review.pictures import Folder
 
@@ -34,7 +37,8 @@ def checkpoint(file: Path, seed: int, model: str = NET) -> Path:
 
 @pytest.fixture(autouse=True)
 def browser_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(review_own, "_local", lambda: True)
+    monkeypatch.setattr(review_own, "browser_here", lambda: True)
+    monkeypatch.setattr(review_board, "load_model", load_model)  # the real one, whoever imported it first
 
 
 @pytest.fixture
@@ -191,9 +195,9 @@ def test_masks_beside_the_pictures(folder: Path) -> None:
 
 @pytest.mark.parametrize("address", [None, "::ffff:127.0.0.1", "127.0.0.1", "::1"])
 def test_this_machine_is_known_by_every_spelling(address: str | None) -> None:
-    assert review_own.loopback(address)
+    assert loopback(address)
 
 
 @pytest.mark.parametrize("address", ["::ffff:192.0.2.7", "192.0.2.7", "2001:db8::1", "", "localhost.example"])
 def test_other_machines_are_not_this_one(address: str) -> None:
-    assert not review_own.loopback(address)
+    assert not loopback(address)

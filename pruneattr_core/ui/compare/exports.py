@@ -18,6 +18,7 @@ from pruneattr_core.ui.compare.payload import Grid, scales_for
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.exports import FORMAT
 from pruneattr_core.ui.look import Look
+from pruneattr_core.ui.own_weights import loading_code
 from pruneattr_core.ui.worker import Shelf
 
 #: Pixels of a map's longer side in the exported picture, at least.
@@ -167,7 +168,6 @@ def arrays_npz(plan: Plan, grid: Grid, shelf: Shelf, settings: Mapping[str, Any]
 
 def python_code(plan: Plan) -> str:
     """At most 15 lines that compute `attributions` and `maps`, dicts by (method, number of the picture)."""
-    device = "" if plan.device == "cpu" else f", device={plan.device!r}"
     moved = "" if plan.device == "cpu" else f".to({plan.device!r})"
     uploaded = "load_dataset" not in plan.pictures[0].code
     source = "images import decode_image" if uploaded else "datasets import load_dataset"
@@ -179,7 +179,7 @@ from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.{source}
 
-model, card = load_model({plan.card.id!r}{device}), model_card({plan.card.id!r})
+model, card = {loading_code(plan.card.id, plan.device)}, model_card({plan.card.id!r})
 images = [{", ".join(code)}]
 methods = {_laid_out(options)}
 attributions, maps = {{}}, {{}}

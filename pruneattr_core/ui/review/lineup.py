@@ -9,7 +9,7 @@ from typing import Any
 
 from pruneattr_core.compression import family
 from pruneattr_core.errors import ModelError, WeightsError
-from pruneattr_core.models import ModelCard, list_models, model_card
+from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.models.checkpoint import file_sha256
 
 
@@ -125,12 +125,6 @@ def of_zoo(member: family.Member) -> Contender:
         facts,
         kept,
     )
-
-
-def architectures() -> list[str]:
-    """Named architectures that a checkpoint can belong to."""
-    named = dict.fromkeys((*list_models("local"), *list_models()))
-    return sorted(named, key=lambda name: (name.startswith("torchvision/"), name))
 
 
 def of_file(role: str, model: str, file: str) -> Contender:

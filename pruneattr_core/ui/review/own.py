@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-from urllib.parse import urlsplit
-
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
-from pruneattr_core.ui.review.lineup import Lineup, architectures, own_pair
+from pruneattr_core.ui.machine import browser_here
+from pruneattr_core.ui.own_weights import architectures
+from pruneattr_core.ui.review.lineup import Lineup, own_pair
 from pruneattr_core.ui.review.state import KEEP
 
 _NEEDED = ("own_teacher_file", "own_student_file", "own_folder")
@@ -17,7 +16,7 @@ _NEEDED = ("own_teacher_file", "own_student_file", "own_folder")
 
 def choose_own() -> Lineup | None:
     """The form and what it describes; None until it is complete and right. What was typed stays."""
-    if not _local():
+    if not browser_here():
         st.info(
             "Checkpoints and folders are named by their path on the machine that runs this app, so only a "
             "browser on that machine may open them.",
@@ -71,27 +70,3 @@ def choose_own() -> Lineup | None:
         return None
     st.session_state["judged"] = ""
     return lineup
-
-
-def _local() -> bool:
-    """Whether the browser is on this machine: no address but the local one, and no proxy between."""
-    headers = st.context.headers
-    host = urlsplit(f"//{headers.get('Host', '')}").hostname
-    forwarded = any(headers.get(name) for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"))
-    return loopback(st.context.ip_address) and host in ("localhost", "127.0.0.1", "::1") and not forwarded
-
-
-def loopback(address: str | None) -> bool:
-    """Whether a connection's address is this machine's own.
-
-    Args:
-        address: as `st.context.ip_address` gives it: None for the plain local ones, "::ffff:127.0.0.1" where
-            the server listens on IPv6 and the browser came over IPv4.
-    """
-    if address is None:
-        return True
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return (getattr(found, "ipv4_mapped", None) or found).is_loopback

@@ -13,7 +13,8 @@ from pruneattr_core.compression.review_maps import LEVELS
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.compression.review_verdicts import VERDICTS, checked_name
 from pruneattr_core.errors import InputError
-from pruneattr_core.ui.review.lineup import architectures, first_students, zoo
+from pruneattr_core.ui.own_weights import architectures
+from pruneattr_core.ui.review.lineup import first_students, zoo
 from pruneattr_core.ui.state import Field, one_of, several_of, whole
 
 VIEWS = {"desk": "Review desk", "paths": "Critical paths", "tables": "Tables"}

@@ -1,0 +1,134 @@
+"""Weights that a reader brings: opened once, kept with the session, named by architecture and content."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from pruneattr_core.errors import PruneAttrError, WeightsError
+from pruneattr_core.models import OWN, list_models, load_model, model_card, weights_hash
+from pruneattr_core.models.checkpoint import file_sha256
+from pruneattr_core.ui.cache import Brought, engine
+from pruneattr_core.ui.machine import browser_here
+from pruneattr_core.ui.state import Unknown
+
+#: Networks of its own that a session keeps; the oldest goes first.
+KEPT = 2
+_BROUGHT, _REFUSED = "_own_weights", "_own_weights_refused"
+_ARCHITECTURE, _PATH, _FILE = "own_architecture", "own_path", "own_file"
+
+
+def architectures() -> list[str]:
+    """Named architectures that a weights file can belong to."""
+    named = dict.fromkeys((*list_models("local"), *list_models()))
+    return sorted(named, key=lambda name: (name.startswith("torchvision/"), name))
+
+
+def brought() -> dict[str, Brought]:
+    """This session's own networks: id -> network."""
+    kept: dict[str, Brought] = st.session_state.setdefault(_BROUGHT, {})
+    return kept
+
+
+def known(name: str) -> str:
+    """The id itself, of one of this session's own networks.
+
+    Raises:
+        ModelError: it is not the id of any.
+        Unknown: this session has not brought these weights.
+    """
+    card = model_card(name)
+    if card.id not in brought():
+        raise Unknown(
+            f"{card.architecture} with weights {card.weights_sha256[:12]}",
+            "only the session knows that opened the file: open it under Your own weights",
+        )
+    return card.id
+
+
+def bring(architecture: str, file: Path, sha256: str) -> str:
+    """Open a weights file for this session; returns the id of the network.
+
+    Raises:
+        WeightsError: the file is missing, unsafe, damaged or of another architecture.
+    """
+    name, shared = f"{architecture}{OWN}{sha256}", engine().brought
+    found = shared.get(name)
+    if found is None:  # nobody who has the file has opened it yet
+        network = load_model(name, str(engine().device), file)
+        found = shared[name] = Brought(network, weights_hash(network))
+    kept = brought()
+    kept[name] = found
+    while len(kept) > KEPT:
+        del kept[next(iter(kept))]
+    return name
+
+
+def bring_path(architecture: str, text: str) -> str:
+    """`bring` the file at a path of this machine."""
+    try:
+        file = Path(text.strip()).expanduser()
+        if not file.is_file():
+            raise WeightsError(f"There is no weights file {text[:200]!r}: check the path.")
+        return bring(architecture, file, file_sha256(file))
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, no such home
+        raise WeightsError(f"The weights file {text[:200]!r} cannot be read: check the path.") from error
+
+
+def bring_upload(architecture: str, title: str, data: bytes) -> str:
+    """`bring` bytes that came from the browser; no copy of them stays on the disk."""
+    with tempfile.TemporaryDirectory(prefix="pruneattr-") as folder:
+        # The name is told in messages.
+        file = Path(folder) / "".join(c if c.isalnum() or c in "_-." else "_" for c in f"_{title}"[-60:])
+        file.write_bytes(data)
+        return bring(architecture, file, hashlib.sha256(data).hexdigest())
+
+
+def loading_code(model: str, device: str) -> str:
+    """Python that loads a network of any kind, for code that readers take away."""
+    own = ', weights="your file"' if OWN in model else ""
+    placed = "" if device == "cpu" else f", device={device!r}"
+    return f"load_model({model!r}{own}{placed})"
+
+
+def own_weights(chosen: Callable[[str], None]) -> None:
+    """The form; `chosen` is called with the id of a network that has been opened."""
+
+    def opened() -> None:
+        st.session_state[_REFUSED] = ""
+        architecture, upload = st.session_state[_ARCHITECTURE], st.session_state[_FILE]
+        try:
+            if upload is not None:
+                name = bring_upload(architecture, upload.name, upload.getvalue())
+            else:
+                name = bring_path(architecture, st.session_state.get(_PATH, ""))
+        except PruneAttrError as error:
+            st.session_state[_REFUSED] = str(error)
+            return
+        chosen(name)
+
+    st.session_state.setdefault(_ARCHITECTURE, st.session_state["model"].partition(OWN)[0])
+    with st.expander("Your own weights", icon=":material/upload_file:"):
+        st.selectbox(
+            "Architecture",
+            architectures(),
+            key=_ARCHITECTURE,
+            format_func=lambda name: model_card(name).title,
+        )
+        here = browser_here()
+        if here:
+            st.text_input("File on this machine", key=_PATH, placeholder="/path/to/weights.safetensors")
+        st.file_uploader(
+            "or upload it" if here else "Weights file", type=["safetensors", "pt", "pth", "bin"], key=_FILE,
+            help="A safetensors file or a PyTorch state dict, at most 10 MB; larger ones by their path, from "
+            "a browser on the machine that runs the app. Pickled objects are refused unread.",
+        )  # fmt: skip
+        given = st.session_state[_FILE] is not None or bool(here and st.session_state[_PATH].strip())
+        st.button("Use these weights", key="own_open", on_click=opened, disabled=not given, width="stretch")
+        if st.session_state.get(_REFUSED):
+            st.error(st.session_state[_REFUSED], icon=":material/error:")
+        st.caption("They stay in this session: nobody else sees them, and a reload forgets them.")
