@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pruneattr_core.errors import StoreError
 
 SCHEMA = "pruneattr-run/1"
+#: No text of a run has these; pages show texts as Markdown, where they would make links and pictures.
+_MARKUP = frozenset("[]<>`$\\")
 #: Stands for a protocol entry that a run does not have.
 UNSAID = "not said"
 #: Largest run that is read: methods x measures x points x pictures.
@@ -106,7 +108,7 @@ def plan_from(header: Any) -> Plan:
             raise StoreError(f"The run's header has no usable {name!r}: export the run again.")
     try:
         _check(given)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise StoreError(
             f"The run's header is damaged ({type(error).__name__}: {str(error)[:80]})."
         ) from error
@@ -140,6 +142,10 @@ def _check(given: dict[str, Any]) -> None:
     texts += given["data"]["names"]
     if any(not isinstance(text, str) or len(text) > 200 for text in texts):
         raise ValueError("a text is missing or too long")
+    shown = (given["protocol"], given["methods"], given["measures"], given["model"], given["versions"])
+    told = (*shown, given["x"], given["data"]["title"])
+    if any(_MARKUP & set(text) for part in told for text in _strings(part)):
+        raise ValueError("markup in a text")
     if any(not isinstance(method["options"], dict) for method in given["methods"]):
         raise ValueError("options of a method")
     numbers = [x for x in given["x"] if isinstance(x, (int, float)) and not isinstance(x, bool)]
@@ -159,6 +165,19 @@ def _check(given: dict[str, Any]) -> None:
     size = len(given["methods"]) * len(given["measures"]) * len(given["x"]) * len(indices)
     if not 1 <= size <= LIMIT or given["chunk"] < 1:
         raise ValueError(f"{size} values")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in a piece of JSON, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inside in value.items():
+            yield key
+            yield from _strings(inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _strings(inside)
 
 
 def gaps(first: Plan, second: Plan) -> list[tuple[str, Any, Any]]:

@@ -134,6 +134,22 @@ def test_kar_is_a_measure_of_its_own_and_says_which_way_is_better(opened) -> Non
     assert not [name for name in papers.columns if "kar" in name.lower()]
 
 
+def test_a_sanity_check_stands_beside_the_released_curves(opened) -> None:
+    values = np.linspace(1, 0, 24).reshape(1, 3, 2, 4)
+    run = a_run("sanity", "one", values, measures=("spearman", "spearman_abs", "ssim"),
+                x=("original", "linear"), protocol={"variant": "released"})  # fmt: skip
+    app = opened("sanity", one=run)
+    ours, papers = (json.loads(chart.proto.spec) for chart in app.get("plotly_chart"))
+    assert not [trace for trace in ours["data"] if "published" in trace.get("name", "")]
+    (theirs,) = papers["data"]
+    assert theirs["name"] == "Gradient · published"
+    assert theirs["x"] == published()["sanity_curves"]["steps"]
+    assert theirs["y"] == published()["sanity_curves"]["data"]["spearman"]["saliency"]
+    assert any("ResNet-50, 1,000 ImageNet pictures" in text.value for text in app.markdown)
+    app.toggle(key="bench_papers_sanity").set_value(False).run()
+    assert len(app.get("plotly_chart")) == 1
+
+
 def test_methods_that_a_run_lacks_come_from_runs_of_its_protocol(opened) -> None:
     values = np.full((1, 1, 2, 4), 0.25)
     one = a_run("pixels", "resnet8", values, measures=("lerf",), x=(0.01, 0.1))

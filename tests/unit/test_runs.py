@@ -23,6 +23,7 @@ from pruneattr_core.benchmarks.run import (
     Run,
     points_csv,
     read_run,
+    run_from_files,
     run_from_zip,
     statistics,
     write_run,
@@ -163,7 +164,10 @@ def forged(change, content=None) -> bytes:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda h: h.update(schema="other/9"), "schema"),
+        (lambda h: h.update(schema="other/9"), "no run of ours"),
+        (lambda h: h.update(schema="pruneattr-run/2"), "schema 2, this app reads schema 1: a newer"),
+        (lambda h: h["data"].update(title="![](http://a.b/c.png)"), "markup"),
+        (lambda h: h["protocol"].update(reduction=[{"<b>": 1}]), "markup"),
         (lambda h: h.pop("methods"), "methods"),
         (lambda h: h.update(chunk=True), "chunk"),
         (lambda h: h.update(chunk=0), "damaged"),
@@ -220,6 +224,34 @@ def test_a_hostile_zip_is_refused_and_leaves_nothing(data, tmp_path, monkeypatch
     with pytest.raises(StoreError):
         run_from_zip(data)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_files_of_a_folder_make_the_run_again():
+    run = a_run()
+    loose = {f"some/folder/{name}".rsplit("/", 1)[-1]: data for name, data in run.files().items()}
+    assert run_from_files(loose).files() == run.files()
+    assert run_from_files({f"a\\b\\{name}": data for name, data in loose.items()}).id == run.id
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"virus.exe": b""}, "virus.exe"),
+        ({"again/header.json": b"{}"}, "there twice"),
+        ({"x.png": b""}, "belongs to no run"),
+        ({f"{i}.png": b"" for i in range(300)}, "more than a run may have"),
+        ({"7.png": b"other"}, "changed after it was made"),
+    ],
+)
+def test_foreign_files_are_refused(more, says):
+    loose = {name.rsplit("/", 1)[-1]: data for name, data in a_run().files().items()}
+    with pytest.raises(StoreError, match=says):
+        run_from_files(loose | more)
+
+
+def test_an_empty_drop_says_what_is_missing():
+    with pytest.raises(StoreError, match=r"has no header\.json"):
+        run_from_files({})
 
 
 def test_runs_compare_only_when_their_protocols_agree():

@@ -95,12 +95,15 @@ def curves(
             )  # fmt: skip
     figure.update_xaxes(title_text=x_title if same or not named else "share of the steps that are randomised")
     figure.update_yaxes(title_text=_wrapped(axis(measure)))
-    if named and same:
+    return _below(_framed(figure, 500, hovermode="closest", clickmode="event"), named and same)
+
+
+def _below(figure: go.Figure, names: bool) -> go.Figure:
+    """Slants the names of points, and keeps the legend clear of them."""
+    if names:
         figure.update_xaxes(tickangle=-35)
-    framed = _framed(figure, 500, hovermode="closest", clickmode="event")
-    if named and same:
-        framed.update_layout(legend_y=-0.36)  # below the slanted names
-    return framed
+        figure.update_layout(legend_y=-0.4)
+    return figure
 
 
 def _name(label: str, title: str, runs: int, methods: int) -> str:
@@ -197,7 +200,7 @@ def published_alone(
     figure.update_traces(mode="lines+markers", marker={"size": 6})
     figure.update_xaxes(title_text=x_title)
     figure.update_yaxes(title_text=_wrapped(f"Published. {axis(measure)}"))
-    return _framed(figure, 500, hovermode="closest")
+    return _below(_framed(figure, 500, hovermode="closest"), any(isinstance(x, str) for x in points))
 
 
 def marked_changes(figure: go.Figure, at: float, crossings: Mapping[tuple[str, str], float]) -> None:

@@ -37,40 +37,37 @@ def figures(runs: dict[str, Run], measure: str, methods: list[str], order: list[
             "another; the accuracies themselves stay below the published ones.",
             icon=":material/compress:",
         )
-    along, theirs = _choices(runs, measure, order)
+    theirs = lines(first, measure, order)
+    along, wanted = _choices(runs, bool(theirs.values))
     if len(first.plan.x) == 1:
         figure = charts.bars(runs, measure, order)
     elif along == "sparsity":
         figure = charts.against_sparsity(first, title, measure, order)
     else:
         figure = _curves(runs, measure, order)
-    spoken = _spoken(runs, measure, order)
-    fractions, known = lines(first, measure)
-    known = {label: values for label, values in known.items() if label in order}
-    if not (theirs and known):
-        _plot(figure, f"{key}_{measure}_{along}", spoken)
-        return
-    looks = charts.styles(runs)
-    if not reduced and along == "x":
-        charts.add_published(figure, known, fractions, looks)
-        _plot(figure, f"{key}_{measure}_{along}", spoken)
+    key, spoken = f"{key}_{measure}_{along}", _spoken(runs, measure, order)
+    # On axes of their own where other steps, or a smaller setting, make other curves.
+    apart = bool(reduced) or along == "sparsity" or first.plan.benchmark == "sanity"
+    if wanted and not apart:
+        charts.add_published(figure, theirs.values, theirs.points, charts.styles(runs))
+    if not (wanted and apart):
+        _plot(figure, key, spoken)
         return
     ours, papers = st.columns(2)
-    x_title = BENCHMARKS[first.plan.benchmark].x_title
     with ours:
-        st.markdown("**Reproduced**, reduced setting")
-        _plot(figure, f"{key}_{measure}_{along}", spoken)
+        st.markdown(f"**Reproduced**{', reduced setting' if reduced else ''}: {first.plan.model['title']}")
+        _plot(figure, key, spoken)
     with papers:
-        st.markdown("**Published**, the papers' setting")
-        alone = charts.published_alone(known, fractions, looks, measure, x_title)
-        _plot(alone, f"bench_published_{measure}", f"Published: {', '.join(known)}")
+        st.markdown(f"**Published**: {theirs.source}")
+        x_title = BENCHMARKS[first.plan.benchmark].x_title
+        alone = charts.published_alone(theirs.values, theirs.points, charts.styles(runs), measure, x_title)
+        _plot(alone, f"bench_published_{measure}", f"Published: {', '.join(theirs.values)}")
 
 
-def _choices(runs: dict[str, Run], measure: str, order: list[str]) -> tuple[str, bool]:
-    """What the horizontal axis is, and whether the papers' curves are wanted."""
+def _choices(runs: dict[str, Run], published: bool) -> tuple[str, bool]:
+    """What the horizontal axis is, and whether the papers' curves are wanted, if there are any."""
     first, along = next(iter(runs.values())), "x"
-    several = charts.at_sparsities(first) if len(first.plan.x) > 1 else {}
-    _, known = lines(first, measure)
+    several = charts.at_sparsities(first) if len(runs) == 1 and len(first.plan.x) > 1 else {}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if several and first.plan.benchmark in ("pixels", "roar"):
             levels = {label for one in several.values() for label in one.values()}
@@ -79,11 +76,11 @@ def _choices(runs: dict[str, Run], measure: str, order: list[str]) -> tuple[str,
                 default="sparsity" if levels == set(first.plan.labels) else "x",
                 format_func=_ALONG.__getitem__,
             )  # fmt: skip
-        theirs = bool(known) and st.toggle(
-            "The papers' curves too", value=first.plan.benchmark == "roar",
+        wanted = published and st.toggle(
+            "The papers' curves too", value=first.plan.benchmark in ("roar", "sanity"),
             key=f"bench_papers_{first.plan.benchmark}",
         )  # fmt: skip
-    return str(along), theirs
+    return str(along), wanted
 
 
 def _curves(runs: dict[str, Run], measure: str, order: list[str]) -> Figure:

@@ -110,6 +110,11 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
         f"{BENCHMARKS[first.plan.benchmark].unit}. Move over a point to see below what lies behind it; "
         "drag to zoom, double-click to go back."
     )
+    if first.plan.benchmark == "roar":
+        st.page_link(
+            "pages/7_removal.py", label="What such a network learns from: watch pictures lose their pixels",
+            icon=":material/water_drop:", query_params={"gone_order": "morf"},
+        )  # fmt: skip
     point(runs, measure, chart)
     st.markdown("#### Numbers")
     bench_tables.numbers(runs, order, measures)

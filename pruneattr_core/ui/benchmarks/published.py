@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,20 +39,39 @@ def nearest(run: Run) -> str | None:
     return _DATA.get(run.plan.data["id"])
 
 
-def lines(run: Run, measure: str) -> tuple[list[float], dict[str, list[float]]]:
-    """The papers' curves of a measure: fractions, and label -> values for the run's methods.
+@dataclass(frozen=True)
+class Lines:
+    """Published curves of one measure.
 
-    Empty where the papers have no such curve on the nearest data set.
+    Attributes:
+        source: paper and figure.
+        points: of the horizontal axis, numbers or names.
+        values: label of ours -> the papers' values; empty where they have no such curve.
     """
-    data, figure = nearest(run), published().get(f"{measure}_curves")
-    if data is None or figure is None or data not in figure["data"]:
-        return [], {}
-    known = figure["data"][data]
-    part = 0.01 if measure == "roar" else 1.0  # accuracies are printed in percent
-    found = {
-        label: [part * value for value in known[key]] for key, label in plain(run).items() if key in known
+
+    source: str
+    points: list[Any]
+    values: dict[str, list[float]]
+
+
+def lines(run: Run, measure: str, labels: Sequence[str]) -> Lines:
+    """The papers' curves of a measure, for those of the run's methods that are among the labels."""
+    if run.plan.benchmark == "sanity":
+        figure = published()["sanity_curves"]
+        points, known, part = figure["steps"], figure["data"].get(measure, {}), 1.0
+    elif f"{measure}_curves" in published():
+        figure = published()[f"{measure}_curves"]
+        points = [percent / 100 for percent in figure["percent"]]
+        known = figure["data"].get(nearest(run) or "", {})
+        part = 0.01 if measure == "roar" else 1.0  # accuracies are printed in percent
+    else:
+        return Lines("", [], {})
+    values = {
+        label: [part * value for value in known[key]]
+        for key, label in plain(run).items()
+        if key in known and label in labels
     }
-    return [percent / 100 for percent in figure["percent"]], found
+    return Lines(figure["source"], points, values)
 
 
 def plain(run: Run) -> dict[str, str]:

@@ -55,10 +55,12 @@ def provenance_line(run: Run) -> str:
     """What a reader needs to judge and repeat a run, one line."""
     plan, versions = run.plan, run.plan.versions
     note = f" {plan.model['note']}" if plan.model.get("note") else ""
+    seconds, date = run.timing.get("seconds"), str(run.timing.get("date", ""))
+    when = date if date.replace("-", "").isdecimal() else "no date"  # not covered by the hashes: from anybody
     return (
         f"n = {plan.n} {BENCHMARKS[plan.benchmark].unit}, {plan.data['title']} (seed {plan.data['seed']}), "
         f"{plan.model['title']} (weights {plan.model['weights_sha256'][:8]}), "
         f"{versions.get('device', 'unknown device')}, "
-        f"torch {versions.get('torch', '?')}, {run.timing.get('seconds', '?')} s of computing, "
-        f"{run.timing.get('date', 'no date')}, run {run.id}.{note}"
+        f"torch {versions.get('torch', '?')}, {seconds if isinstance(seconds, (int, float)) else '?'} s of "
+        f"computing, {when}, run {run.id}.{note}"
     )
