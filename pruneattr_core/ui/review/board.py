@@ -27,6 +27,7 @@ from pruneattr_core.errors import Cancelled, ImageError, PruneAttrError
 from pruneattr_core.models import load_model
 from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.compare.cells import Failed
 from pruneattr_core.ui.compare.plan import mask_seen
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures, Shown
@@ -44,14 +45,6 @@ class Target:
 
     index: int
     nbytes: int = 100
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why there is no map, one sentence for the user."""
-
-    text: str
-    nbytes: int = 300
 
 
 class Board:
@@ -134,14 +127,14 @@ class Sheet:
             self.lineup.multi_label,
         )
 
-    def cell(self, shelf: Shelf, one: Contender, place: int) -> Seen | Trouble | None:
+    def cell(self, shelf: Shelf, one: Contender, place: int) -> Seen | Failed | None:
         """What is known of a cell; None while it is to come."""
         target = shelf.get(self.target_key(place))
-        if isinstance(target, Trouble):
+        if isinstance(target, Failed):
             return target
         if target is None:
             return None
-        found: Seen | Trouble | None = shelf.get(self.cell_key(one, place, target.index))
+        found: Seen | Failed | None = shelf.get(self.cell_key(one, place, target.index))
         return found
 
     def missing(self, shelf: Shelf) -> int:
@@ -165,7 +158,7 @@ def fill_sheet(task: Job, sheet: Sheet, desk: Board) -> None:
         try:
             shown[place] = sheet.pictures[place]
         except PruneAttrError as error:
-            shelf.put(sheet.target_key(place), Trouble(str(error)))
+            shelf.put(sheet.target_key(place), Failed(str(error)))
     teacher = desk.model(sheet.lineup.teacher, task)
     for place in [place for place in shown if shelf.get(sheet.target_key(place)) is None]:
         logits = answers(teacher, inputs_of(sheet.lineup.teacher, [shown[place]]))[0]
@@ -189,14 +182,14 @@ def fill_sheet(task: Job, sheet: Sheet, desk: Board) -> None:
 
 def _attempt(
     task: Job, desk: Board, one: Contender, sheet: Sheet, shown: list[Shown], targets: list[int]
-) -> list[Seen] | list[Trouble]:
+) -> list[Seen] | list[Failed]:
     try:
         network = desk.model(one, task)
         return look(network, inputs_of(one, shown), targets, sheet.method, sheet.lineup.multi_label)
     except Cancelled:
         raise
     except PruneAttrError as error:
-        return [Trouble(str(error))] * len(shown)
+        return [Failed(str(error))] * len(shown)
 
 
 def triage_key(

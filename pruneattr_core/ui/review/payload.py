@@ -18,9 +18,10 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.scale import Scale
+from pruneattr_core.ui.compare.cells import Failed
 from pruneattr_core.ui.compare.plan import mask_seen
 from pruneattr_core.ui.payload import pack
-from pruneattr_core.ui.review.board import Sheet, Target, Trouble
+from pruneattr_core.ui.review.board import Sheet, Target
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown
 from pruneattr_core.ui.worker import Shelf
@@ -150,7 +151,7 @@ def _row(
             head = {"column": k, "state": "ready", "block": sum(map(len, stacks))}
             cells.append({**head, **_cell(seen[k], numbers[one.id], card.classes, index)})
             stacks.append(codes[k])
-        elif isinstance(cell, Trouble):
+        elif isinstance(cell, Failed):
             cells.append({"column": k, "state": "failed", "text": cell.text})
         else:
             cells.append({"column": k, "state": "waiting", "text": "to come"})
