@@ -88,6 +88,18 @@ def test_calibrations_of_all_models_share_a_plot_with_the_15_percent_point(opene
     assert ends["The two"] == pytest.approx([0.5 + 0.4 * 0.15 / 0.4], abs=0.005)
 
 
+def test_a_network_above_15_percent_at_once_has_no_such_point(opened) -> None:
+    one = calibration("one", 0.4)
+    high = Run(one.plan, one.values + 0.2, {}, {})
+    app = opened("calibrate", a=high)
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert not [trace for trace in figure["data"] if trace["mode"] == "markers+text"]
+    assert any("The one is above 15 % from the first point on" in note.value for note in app.caption)
+    row = app.dataframe[0].value.iloc[0]
+    assert row.isna()["at 15%"]
+    assert row["at 30%"] == pytest.approx(0.5 + 0.4 * 0.1 / 0.4, abs=0.005)
+
+
 def test_the_picker_groups_by_model_and_starts_with_the_papers_choice() -> None:
     runs = {
         "a-text": a_run("sanity", "a", np.zeros((1, 2, 3, 4)), protocol={"variant": "text"}),

@@ -93,7 +93,9 @@ def curves(
                 customdata=[[title, label, k, int(count[k]), error[k]] for k in range(len(points))],
                 hovertemplate=_HOVER + label + "</extra>",
             )  # fmt: skip
-    figure.update_xaxes(title_text=x_title if same or not named else "share of the steps that are randomised")
+    figure.update_xaxes(
+        title_text=_wrapped(x_title, 44) if same or not named else "share of the steps that are randomised"
+    )
     figure.update_yaxes(title_text=_wrapped(axis(measure)))
     return _below(_framed(figure, 500, hovermode="closest", clickmode="event"), named and same)
 
@@ -112,9 +114,9 @@ def _name(label: str, title: str, runs: int, methods: int) -> str:
     return title if methods == 1 else f"{label} · {title}"
 
 
-def _wrapped(text: str) -> str:
-    """An axis' title in lines short enough for the height of a chart."""
-    return "<br>".join(wrap(text, 52))
+def _wrapped(text: str, width: int = 52) -> str:
+    """An axis' title in lines short enough for the height of a chart, or the width of a phone."""
+    return "<br>".join(wrap(text, width))
 
 
 def at_sparsities(run: Run) -> dict[str, dict[float, str]]:
@@ -198,9 +200,12 @@ def published_alone(
     figure = go.Figure()
     add_published(figure, lines, points, looks)
     figure.update_traces(mode="lines+markers", marker={"size": 6})
-    figure.update_xaxes(title_text=x_title)
+    figure.update_xaxes(title_text=_wrapped(x_title, 44))
     figure.update_yaxes(title_text=_wrapped(f"Published. {axis(measure)}"))
-    return _below(_framed(figure, 500, hovermode="closest"), any(isinstance(x, str) for x in points))
+    names = any(isinstance(x, str) for x in points)
+    if names:
+        figure.update_xaxes(tickvals=list(points)[:: max(1, len(points) // 9)])
+    return _below(_framed(figure, 500, hovermode="closest"), names)
 
 
 def marked_changes(figure: go.Figure, at: float, crossings: Mapping[tuple[str, str], float]) -> None:

@@ -88,10 +88,13 @@ def _curves(runs: dict[str, Run], measure: str, order: list[str]) -> Figure:
     x_title = BENCHMARKS[first.plan.benchmark].x_title
     figure = charts.curves(runs, measure, order, x_title, spread=len(runs) * len(order) <= _BANDS)
     if measure == "output_change":
-        charts.marked_changes(
-            figure, 0.15,
-            {(title, row["method"]): row["at 15%"] for title, run in runs.items() for row in summary(run)},
-        )  # fmt: skip
+        crossings = {
+            (title, row["method"]): row["at 15%"]
+            for title, run in runs.items()
+            for row in summary(run)
+            if row["at 15%"] != run.plan.x[0]  # it was there before anything was measured
+        }
+        charts.marked_changes(figure, 0.15, crossings)
         figure.update_yaxes(range=[0, 1.05])
         figure.update_xaxes(range=[0, 1.02])
         _above_at_once(runs, order)

@@ -35,7 +35,8 @@ def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[st
         for row in summary(run):
             if row["method"] in order:
                 told = {
-                    key: value
+                    # A change that the first point exceeds was reached before anything was measured.
+                    key: None if key.startswith("at ") and value == run.plan.x[0] else value
                     for key, value in row.items()
                     if key.startswith("at ") or key.split(" ")[0] in measures
                 }
@@ -57,7 +58,8 @@ def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[st
 def _help(key: str, run: Run) -> str:
     measure = key.split(" ")[0]
     if key.startswith("at "):
-        return f"Sparsity at which the mean output change first reaches {key.removeprefix('at ')}."
+        change = key.removeprefix("at ")
+        return f"Sparsity at which the mean output change first reaches {change}; none if it begins above."
     if key.endswith("±"):
         return "Standard error of the mean."
     what = "Area under the curve, trapezoids" if key.endswith("AUC") else "Mean"
