@@ -57,6 +57,13 @@ def test_names_say_only_what_tells_runs_apart() -> None:
     assert full_title("import-x", a_run()) == "Net · Data · 4 pictures · imported"
 
 
+def test_other_pictures_are_named_unless_the_network_tells_them() -> None:
+    other = {"id": "e", "title": "Else", "sha256": "2" * 64, "seed": 0, "indices": [1], "names": ["1"]}
+    assert titles({"a": a_run(), "b": a_run(data=other)}, ("size",))["b"] == "Else · 1 picture"
+    net = {"id": "n", "title": "Other", "weights_sha256": "0" * 64}
+    assert titles({"a": a_run(), "b": a_run(data=other, model=net)}) == {"a": "Net", "b": "Other"}
+
+
 def test_no_two_runs_have_one_name() -> None:
     other = dataclasses.replace(a_run(), values=np.zeros(a_run().plan.shape))
     found = titles({"a": a_run(), "b": other})

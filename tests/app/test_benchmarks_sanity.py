@@ -95,3 +95,12 @@ def test_a_method_that_fails_leaves_the_others(start: Start, monkeypatch: pytest
     states = {card["title"]: card["state"] for card in header_of(sent(app))["cards"]}
     assert states == {"Gradient (saliency)": "failed", "Edge detector": "ready"}
     assert any(button.label == "Try again" for button in app.button)
+
+
+def test_a_slider_that_waits_has_room_for_the_step_of_a_link() -> None:
+    from pruneattr_core.ui.sanity.payload import payload_of
+
+    start = {"token": 0, "at": 5, "measure": "ssim", "range": "all"}
+    header = header_of(payload_of([], np.zeros((8, 8, 3), np.uint8), "cat", ("original",), start))
+    assert header["points"] == list(range(6))
+    assert len(header["names"]) == len(header["chance"]) == 6

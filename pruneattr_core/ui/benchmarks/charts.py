@@ -257,7 +257,7 @@ def bars(runs: Mapping[str, Run], measure: str, methods: Sequence[str]) -> go.Fi
             annotation={"text": f"chance {CHANCE[measure]:g}", "font": {"color": QUIET, "size": _FONT}},
             annotation_position="top",
         )  # fmt: skip
-    figure.update_xaxes(title_text=axis(measure), rangemode="tozero")
+    figure.update_xaxes(title_text=_wrapped(axis(measure), 44), rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return _framed(
         figure,

@@ -62,7 +62,8 @@ def titles(runs: Mapping[str, Run], always: Sequence[str] = ()) -> dict[str, str
             for name, one in facts.items()
         }
 
-    telling = [key for key in keys if len({one.get(key) for one in facts.values()}) > 1 and key in _CHOSEN]
+    apart = [key for key in keys if len({one.get(key) for one in facts.values()}) > 1]
+    telling = [key for key in apart if key in _CHOSEN or (key == "data" and "model" not in apart)]
     for key in ("data", "methods", "size"):
         if len(set(named([*telling, *always]).values())) < len(runs):
             telling.append(key)

@@ -23,6 +23,8 @@ NOTE = (
     "to the signed value of largest magnitude; maps are divided by their largest magnitude before they are "
     "compared. 1: the map is as it was, so it did not need the weights; 0: nothing is left of it."
 )
+#: Steps of the largest cascade that a slider waits for.
+_ROOM = 60
 
 
 def payload_of(
@@ -43,13 +45,14 @@ def payload_of(
     """
     blocks = Blocks()
     first = next((card.result for card in cards if card.result is not None), None)
-    count = max(2, len(steps))
+    # While no step is known, room for the one that a link asks for, or the slider would forget it.
+    count = len(steps) if first is not None else max(2, min(int(start["at"]), _ROOM) + 1)
     header = {
         "title": "Sanity check",
         "slider": "Randomised from the last layer down to",
         **scene_of(cards, photo, start, blocks),
         "points": list(range(count)),
-        "names": ["trained", *(steps[1:] or ("…",))],
+        "names": ["trained", *(steps[1:] or ["…"] * (count - 1))],
         "ranges": [{"key": "all", "title": "", "end": count - 1}],
         "measures": [
             {"key": key, "title": title, "short": short, 
