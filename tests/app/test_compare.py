@@ -57,7 +57,7 @@ def test_any_layer_can_be_looked_at(start: Start) -> None:
     blocks = [[cell["block"]["id"] for cell in found["cells"]] for found in (chosen, usual)]
     assert [a == b for a, b in zip(*blocks, strict=True)] == [False, True, False]
     app = opened(start, methods=methods, layer="nowhere")
-    assert ["“nowhere”" in warning.value for warning in app.warning] == [True]
+    assert ["`nowhere`" in warning.value for warning in app.warning] == [True]
 
 
 def test_a_link_restores_the_grid(start: Start) -> None:
