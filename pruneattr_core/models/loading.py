@@ -92,10 +92,9 @@ def load_model(
         InputError: the device is not there.
     """
     base, own, sha256 = str(name).partition(OWN)
-    file = None if weights is None else Path(weights)
-    if file is None:
-        file = _found(model_card(name), progress)
-    card, place, state = model_card(base), device_for(device), read_state(file)
+    card, place = model_card(base), device_for(device)
+    file = _found(model_card(name), progress) if weights is None else Path(weights)
+    state = read_state(file)
     if own and file_sha256(file) != sha256:
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
     if card.kind == "torchvision":

@@ -39,9 +39,11 @@ def known(name: str) -> str:
 
     Raises:
         ModelError: it is not the id of any.
-        Unknown: this session has not brought these weights.
+        Unknown: it names no weights, or weights that this session has not brought.
     """
     card = model_card(name)
+    if OWN not in card.id:
+        raise Unknown(card.id, "comes without weights: open a file of it under Your own weights")
     if card.id not in brought():
         raise Unknown(
             f"{card.architecture} with weights {card.weights_sha256[:12]}",

@@ -11,22 +11,27 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from pruneattr_core.benchmarks.run import read_run
+
 RUNS = Path(__file__).resolve().parents[2] / "assets" / "runs" / "bench"
 CURVES = ".js-plotly-plot .main-svg"
 
 
 def test_a_shipped_curve_is_computed_again_and_can_be_stopped(page: Page, app_url: str) -> None:
+    run = read_run(RUNS / "scenes-pixels")
+    count, points = min(16, run.plan.n), len(run.plan.x) * len(run.plan.measures)
+    mean = run.of("PruneGrad", "lerf")[-1, :count].mean()  # the last point, 0.1, is shown
     page.goto(f"{app_url}/benchmarks?bench_run=scenes-pixels")
-    again = page.get_by_role("button", name="Compute PruneGrad again on 8 pictures")
+    again = page.get_by_role("button", name=f"Compute PruneGrad again on {count} pictures")
     again.click(timeout=120_000)
-    expect(page.get_by_text(re.compile(r"again · (starting|\d+ of 8 pictures)"))).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"again · (starting|\d+ of {count} pictures)"))).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     again.click()
     expect(page.get_by_test_id("stAlertContentSuccess")).to_contain_text(
-        "PruneGrad, at 0.1, LeRF, mean of these 8 pictures: stored 0.65", timeout=120_000
+        f"PruneGrad, at 0.1, LeRF, mean of these {count} pictures: stored {mean:.6f}", timeout=120_000
     )
     expect(
-        page.get_by_text(re.compile(r"All 160 numbers (are the stored ones|agree within)"))
+        page.get_by_text(re.compile(rf"All {points * count:,} numbers (are the stored ones|agree within)"))
     ).to_be_visible()
 
 
