@@ -88,6 +88,14 @@ def test_calibrations_of_all_models_share_a_plot_with_the_15_percent_point(opene
     assert ends["The two"] == pytest.approx([0.5 + 0.4 * 0.15 / 0.4], abs=0.005)
 
 
+def test_a_link_that_names_a_run_alone_opens_its_kind(opened, start: Start) -> None:
+    opened("calibrate", a=calibration("one", 0.1), b=retraining())  # the runs are there from here on
+    app = start(bench_run="b").switch_page("pages/5_benchmarks.py").run()
+    assert not [warning for warning in app.warning if "The link asks" in warning.value]
+    assert app.session_state["bench"] == "roar"
+    assert app.session_state["bench_run"] == "b"
+
+
 def test_a_network_above_15_percent_at_once_has_no_such_point(opened) -> None:
     one = calibration("one", 0.4)
     high = Run(one.plan, one.values + 0.2, {}, {})

@@ -22,9 +22,13 @@ from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
 
 
 def _runs(text: str) -> str:
+    every = bench_runs()
+    first = every.get(text.partition(",")[0])
+    if first is not None and "bench" not in st.query_params:  # a run's name alone says what it measures
+        st.session_state["bench"] = first.plan.benchmark
     benchmark = st.session_state["bench"]  # adopted before
     return ",".join(
-        several_of(text, [name for name, run in bench_runs().items() if run.plan.benchmark == benchmark])
+        several_of(text, [name for name, run in every.items() if run.plan.benchmark == benchmark])
     )
 
 
