@@ -140,7 +140,8 @@ def _read_torch(path: Path, start: bytes) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+        pickled = start[:2] == b"\x80\x02" or start[:4] == b"PK\x03\x04"  # else it is noise to any reader
+        if pickled and ("Unsupported" in str(error) or "GLOBAL" in str(error)):
             raise _foreign(path) from error
         raise _damaged(path) from error
     except Exception as error:  # torch.load raises anything from KeyError to RuntimeError on bad bytes

@@ -251,8 +251,13 @@ def test_the_shipped_run_is_of_the_shipped_students():
     cards = [read_card(file) for file in family.STUDENTS.glob("*.json")]
     shipped = {card["id"]: (card["sha256"], card.get("measured")) for card in cards}
     assert {name: shipped.get(name) for name in measured} == measured
-    assert table.tables(run["members"]) == run["tables"]
+    assert rounded(table.tables(run["members"])) == rounded(run["tables"])
     assert len(measured) >= 21
+
+
+def rounded(value: object) -> object:
+    """Without the last digits: Python 3.12 adds floats more precisely than 3.11."""
+    return json.loads(json.dumps(value), parse_float=lambda text: round(float(text), 12))
 
 
 def test_damaged_cards_of_students(tmp_path, monkeypatch):

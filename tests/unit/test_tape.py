@@ -99,7 +99,7 @@ def test_an_activation_changed_in_place_is_recorded_as_it_was() -> None:
     assert torch.equal(record.activations[0], F.gelu(net.one(x)))  # type: ignore[operator]
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")  # the traced module is the case under test
+@pytest.mark.filterwarnings("ignore:.torch.jit")  # the traced module is the case under test
 def test_networks_a_tape_cannot_serve_are_named() -> None:
     x = networks.inputs(1)
     linear = nn.Sequential(nn.Flatten(), nn.Linear(300, 5, dtype=torch.float64), nn.Sigmoid()).eval()
@@ -121,6 +121,7 @@ def test_networks_a_tape_cannot_serve_are_named() -> None:
         PruneGrad(nn.Sequential(nn.ReLU())).attribute(x)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch 2.11 compiles through its own
 def test_a_compiled_wrapper_is_served_by_the_module_inside() -> None:
     net, x = networks.network("plain"), networks.inputs(1)
     assert torch.equal(PruneGrad(torch.compile(net)).attribute(x, 1), PruneGrad(net).attribute(x, 1))  # type: ignore[arg-type]
