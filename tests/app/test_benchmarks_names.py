@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, styles
@@ -21,11 +22,10 @@ def method(name: str, label: str, **options: Any) -> dict[str, Any]:
 
 
 def levels(name: str, title: str) -> list[dict[str, Any]]:
-    from pruneattr_core.attribution import METHODS
 
     return [
         method(
-            name, f"{title} (sparsity {sparsity})", **(dict(METHODS[name].options) | {"sparsity": sparsity})
+            name, f"{title} (sparsity {sparsity})", **(method_from(name)["options"] | {"sparsity": sparsity})
         )
         for sparsity in (0.95, 0.7, 0.9)
     ]
@@ -92,6 +92,14 @@ def test_the_papers_methods_keep_their_colours() -> None:
     assert all_["random"] == few["random"]
     assert len({(look.colour, look.dash) for look in all_.values()}) == len(many)
     assert len({all_[name].colour for name in FIRST}) == len(FIRST)
+
+
+def test_the_shipped_run_of_figure_7_has_two_such_curves() -> None:
+    levels = at_sparsities(bench_runs()["resnet8-roar-reduced-fig7"])
+    assert {title: list(one) for title, one in levels.items()} == {
+        "PruneGrad": [0.7, 0.9, 0.95],
+        "PrunePGD": [0.7, 0.9],
+    }
 
 
 def test_levels_of_a_method_make_a_curve_against_sparsity() -> None:

@@ -126,7 +126,11 @@ def at_sparsities(run: Run) -> dict[str, dict[float, str]]:
         options = method["options"]
         rest = {key: value for key, value in options.items() if key != "sparsity"}
         known = METHODS.get(method["id"])
-        plain = {} if known is None else {k: v for k, v in known.options.items() if k != "sparsity"}
+        plain = (
+            {}
+            if known is None
+            else {k: option.default for k, option in known.options.items() if k != "sparsity"}
+        )
         if known is not None and isinstance(options.get("sparsity"), (int, float)) and rest == plain:
             levels = found.setdefault(known.title, {})
             levels[float(options["sparsity"])] = str(method["label"])
