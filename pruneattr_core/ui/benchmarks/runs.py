@@ -9,8 +9,7 @@ import streamlit as st
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import HEADER, Run, read_run
-from pruneattr_core.errors import StoreError
-from pruneattr_core.ui.errors import logger
+from pruneattr_core.ui.shipped import shipped
 
 FOLDER = Path(__file__).parents[3] / "assets" / "runs" / "bench"
 #: Imports a session keeps; the oldest goes first.
@@ -20,19 +19,7 @@ _IMPORTS = "_bench_imports"
 
 def bench_runs() -> dict[str, Run]:
     """Name -> run: shipped ones by name, then imports; a damaged shipped one is logged and left out."""
-    files = sorted(FOLDER.glob(f"*/{HEADER}"))
-    return {**_read(tuple((file.parent, file.stat().st_mtime_ns) for file in files)), **imports()}
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _read(folders: tuple[tuple[Path, int], ...]) -> dict[str, Run]:
-    found = {}
-    for folder, _ in folders:
-        try:
-            found[folder.name] = read_run(folder)
-        except StoreError as error:
-            logger.error("%s", error)
-    return found
+    return {**shipped(FOLDER, HEADER, read_run), **imports()}
 
 
 def imports() -> Mapping[str, Run]:
