@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.command import command_of
 from pruneattr_core.benchmarks.evidence import (
     listing,
@@ -19,7 +20,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.store import write_atomically
 
 BEGIN, END = "<!-- begin: written by `python -m pruneattr_core runs` -->", "<!-- end -->"
-_PUBLISHED = Path(__file__).parents[2] / "assets" / "published_benchmarks.json"
+_PUBLISHED = ASSETS / "published_benchmarks.json"
 _GRADIENT, _OURS = "Gradient (saliency)", "PruneGrad"
 _SIGNED, _MAGNITUDE, _SUM = "signed value", "magnitude", "sum of magnitudes"
 #: (method, order, other, other's order): the same order for both, then the mixture.

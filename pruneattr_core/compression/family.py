@@ -10,8 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pruneattr_core.assets import ASSETS
+
 #: Where cards and weights lie.
-STUDENTS = Path(__file__).resolve().parents[2] / "assets" / "students"
+STUDENTS = ASSETS / "students"
 _KINDS = ("teacher", "distil", "unstructured", "structured")
 _MATCHINGS = ("none", "ewa", "swa", "sswa")
 

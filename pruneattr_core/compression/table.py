@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import StoreError
 from pruneattr_core.store import write_atomically
 
 FORMAT = 1
-_PUBLISHED = Path(__file__).resolve().parents[2] / "assets" / "published_compression.json"
+_PUBLISHED = ASSETS / "published_compression.json"
 #: Where the shipped run lies.
-RUNS = Path(__file__).resolve().parents[2] / "assets" / "runs" / "compression"
+RUNS = ASSETS / "runs" / "compression"
 MATCHINGS = {"none": "plain", "ewa": "EWA", "swa": "SWA", "sswa": "SSWA"}
 _SIZE_LIMIT = 8 << 20
 

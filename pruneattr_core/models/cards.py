@@ -14,11 +14,12 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.models.checkpoint import file_sha256
 
 #: Weights that come with the repository.
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "weights"
+WEIGHTS = ASSETS / "weights"
 
 Kind = Literal["bundled", "torchvision", "local"]
 
@@ -38,7 +39,7 @@ class ModelCard:
         std: per channel.
         resize: the short side is resized to this before the centre crop to `size`.
         interpolation: of that resizing, always antialiased.
-        folder: of a bundled weights file, seen from `ASSETS`.
+        folder: of a bundled weights file, seen from `WEIGHTS`.
         licence: of the weights.
         paper: that describes the architecture.
         weights: name of the file or of torchvision's enum member; "" for a local model.
@@ -68,7 +69,7 @@ class ModelCard:
     def weights_file(self) -> Path | None:
         """Where the weights are, or would be after a download; None for a local model."""
         if self.kind == "bundled":
-            return ASSETS / self.folder / self.weights
+            return WEIGHTS / self.folder / self.weights
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
         return None

@@ -12,7 +12,7 @@ from torch import nn
 
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
-from pruneattr_core.models.cards import ASSETS, ModelCard
+from pruneattr_core.models.cards import WEIGHTS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
 from pruneattr_core.models.students import completed_student, student_builder, student_card, student_ids
 from pruneattr_core.scenes import SHAPES
@@ -92,7 +92,7 @@ def catalogue_card(name: str) -> ModelCard:
     card = CATALOGUE[name]
     if card in _STUDENTS:
         return completed_student(card)
-    record = ASSETS / f"{name}.json"
+    record = WEIGHTS / f"{name}.json"
     if card.kind != "bundled" or not record.is_file():
         return card
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.models.cards import ASSETS, ModelCard
+from pruneattr_core.models.cards import WEIGHTS, ModelCard
 from pruneattr_core.models.vgg import SceneVGG
 from pruneattr_core.scenes import SHAPES
 
@@ -24,7 +24,7 @@ _MATCHINGS = ("none", "ewa", "swa", "sswa")
 
 def student_ids(folder: Path | None = None) -> tuple[str, ...]:
     """Ids with a card in `assets/students`: the teacher, then students by size, seed and matching."""
-    files = (ASSETS / FOLDER if folder is None else folder).glob(f"{_TEACHER}*.json")
+    files = (WEIGHTS / FOLDER if folder is None else folder).glob(f"{_TEACHER}*.json")
     return tuple(sorted((file.stem for file in files), key=_order))
 
 
@@ -92,7 +92,7 @@ def _build(name: str) -> nn.Module:
 
 
 def _record(name: str) -> Mapping[str, Any]:
-    file = ASSETS / FOLDER / f"{name}.json"
+    file = WEIGHTS / FOLDER / f"{name}.json"
     try:
         record = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-_ASSETS = Path(__file__).parents[2] / "assets"
+from pruneattr_core.assets import ASSETS
+
 # What every component may call; small enough to go with each.
 _SHARED = tuple(
     f"browser/{name}.js" for name in ("blocks", "sweep", "elements", "pixels", "numbers", "controls")
@@ -27,10 +27,10 @@ def register(name: str, folder: str, scripts: Sequence[str]) -> Callable[..., An
     Returns:
         The function that mounts it: `data=`, `key=`, `default=` and one `on_<name>_change=` a state value.
     """
-    page = _ASSETS / folder / folder
+    page = ASSETS / folder / folder
     return st.components.v2.component(
         name,
         html=page.with_suffix(".html").read_text("utf-8"),
         css=page.with_suffix(".css").read_text("utf-8"),
-        js="\n".join((_ASSETS / script).read_text("utf-8") for script in (*_SHARED, *scripts)),
+        js="\n".join((ASSETS / script).read_text("utf-8") for script in (*_SHARED, *scripts)),
     )

@@ -10,16 +10,15 @@ import json
 import logging
 import sys
 import threading
-from pathlib import Path
 
 import streamlit as st
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.menu import STYLE, configure, pages
 
-_ASSETS = Path(__file__).resolve().parents[2] / "assets"
-_FILE = _ASSETS / "opening.bin"
-_WEIGHTS = _ASSETS / "weights" / "scenes-net.json"
+_FILE = ASSETS / "opening.bin"
+_WEIGHTS = ASSETS / "weights" / "scenes-net.json"
 #: Settings of the first view that an address may spell out.
 _FIRST = {"model": "scenes-net", "source": "scenes"}
 _HASH = 64

@@ -261,7 +261,7 @@ def rounded(value: object) -> object:
 
 
 def test_damaged_cards_of_students(tmp_path, monkeypatch):
-    monkeypatch.setattr(students, "ASSETS", tmp_path / "weights")
+    monkeypatch.setattr(students, "WEIGHTS", tmp_path / "weights")
     (tmp_path / "weights").mkdir()
     (tmp_path / "students").mkdir()
     card = students.student_card("scenes-vgg")

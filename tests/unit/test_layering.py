@@ -18,7 +18,7 @@ CORE = "pruneattr_core"
 
 #: Each row may import from itself and from the rows above it.
 ORDER = (
-    ("errors", "store", "selection", "values"),
+    ("errors", "assets", "store", "selection", "values"),
     ("tape", "runtime", "checks", "graph"),
     ("images", "render", "shapes", "painting", "scenes", "datasets", "models"),
     ("muon", "descent", "training", "recipes"),

@@ -254,8 +254,8 @@ def test_wrapped_prefixed_and_half_precision_checkpoints(state, tmp_path, legacy
 
 @pytest.fixture
 def assets(tmp_path, monkeypatch):
-    monkeypatch.setattr(cards, "ASSETS", tmp_path)
-    monkeypatch.setattr(catalogue, "ASSETS", tmp_path)
+    monkeypatch.setattr(cards, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
     return tmp_path
 
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.protocols.kind import RELEASED_COLLAPSE
 from pruneattr_core.benchmarks.run import Run
 
-_FILE = Path(__file__).parents[3] / "assets" / "published_benchmarks.json"
+_FILE = ASSETS / "published_benchmarks.json"
 #: Our data set -> the papers' name of the nearest one.
 _DATA = {"cifar10": "CIFAR10", "imagenet-samples": "ImageNet"}
 DATA_SETS = ("CIFAR10", "Birdsnap", "ImageNet")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import streamlit as st
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import HEADER, Run, read_run
 from pruneattr_core.ui.shipped import shipped
 
-FOLDER = Path(__file__).parents[3] / "assets" / "runs" / "bench"
+FOLDER = ASSETS / "runs" / "bench"
 #: Imports a session keeps; the oldest goes first.
 IMPORTS_KEPT = 6
 _IMPORTS = "_bench_imports"

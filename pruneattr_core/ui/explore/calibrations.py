@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-_FILE = Path(__file__).parents[3] / "assets" / "calibration.json"
+from pruneattr_core.assets import ASSETS
+
+_FILE = ASSETS / "calibration.json"
 
 
 @cache

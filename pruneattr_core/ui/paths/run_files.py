@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pruneattr_core.analysis.study_run import HEADER, Study, read_study
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.ui.shipped import shipped
 
-FOLDER = Path(__file__).parents[3] / "assets" / "runs" / "paths"
+FOLDER = ASSETS / "runs" / "paths"
 
 
 def path_runs() -> dict[str, Study]:

@@ -1,0 +1,14 @@
+"""Where the files that come with PruneAttr are: weights, runs, published figures, the browser's parts.
+
+In a checkout they lie in `assets/` beside the package; a wheel carries them inside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_INSIDE = Path(__file__).resolve().parent / "_assets"
+_BESIDE = Path(__file__).resolve().parents[1] / "assets"
+
+#: The folder itself.
+ASSETS = _INSIDE if _INSIDE.is_dir() else _BESIDE
