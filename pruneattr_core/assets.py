@@ -12,3 +12,5 @@ _BESIDE = Path(__file__).resolve().parents[1] / "assets"
 
 #: The folder itself.
 ASSETS = _INSIDE if _INSIDE.is_dir() else _BESIDE
+#: The folder with app.py, pages/ and .streamlit/.
+APP = _INSIDE.with_name("_app") if _INSIDE.is_dir() else _BESIDE.parent

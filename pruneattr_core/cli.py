@@ -11,6 +11,7 @@ from pruneattr_core.errors import PruneAttrError
 
 #: name -> (module, one line of help). A module is imported only when its command is called.
 COMMANDS = {
+    "app": ("pruneattr_core.commands.app", "serve the app"),
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
     "compress": ("pruneattr_core.commands.compress", "smaller networks that keep looking at the same things"),
@@ -41,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if argv[:1] == [name]:
             modules[name] = importlib.import_module(path)
             modules[name].add_arguments(command)
-    arguments = parser.parse_args(argv)
+    arguments, further = parser.parse_known_args(argv)
+    if further and not getattr(modules[arguments.command], "PASSES_ON", False):
+        parser.error(f"unrecognized arguments: {' '.join(further)}")
+    arguments.further = further
     try:
         return int(modules[arguments.command].run(arguments))
     except (PruneAttrError, OSError) as error:

@@ -127,6 +127,6 @@ def foreign(patterns: tuple[str, ...]) -> set[str]:
 def test_requirements_are_what_is_imported() -> None:
     """What another package happens to bring along is not there for us."""
     assert foreign(RUN_TIME) == required("requirements.txt")
-    tools = {"mypy", "pytest-timeout", "pytest-xdist", "ruff"}  # used from the command line
+    tools = {"hatchling", "mypy", "pytest-timeout", "pytest-xdist", "ruff"}  # used from the command line
     found = foreign(("dev.py", "perf/**/*.py", "tests/**/*.py"))
     assert found - required("requirements.txt") | tools == required("requirements-dev.txt")
