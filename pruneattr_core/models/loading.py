@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
 
 from pruneattr_core.errors import InputError, ModelError, WeightsError
-from pruneattr_core.models.cards import ModelCard
+from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
 from pruneattr_core.models.checkpoint import file_sha256, fitted, read_state
 from pruneattr_core.models.download import download
@@ -36,18 +37,20 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
     """Ids that `load_model` takes: bundled ones whose weights are here, then torchvision's classifiers.
 
     Args:
-        kind: "bundled", "torchvision" or "local" for one kind alone; local models need a weights file, so
-            None leaves them out.
+        kind: "bundled", "package", "torchvision" or "local" for one kind alone; local models need a weights
+            file, so None leaves them out.
 
     Raises:
         InputError: there is no such kind.
     """
-    if kind not in (None, "bundled", "torchvision", "local"):
-        raise InputError(f"Expected a kind out of bundled, torchvision, local, got {kind!r}.")
+    if kind not in (None, *get_args(Kind)):
+        raise InputError(f"Expected a kind out of {', '.join(get_args(Kind))}, got {kind!r}.")
     if kind == "local":
         return tuple(name for name, card in CATALOGUE.items() if card.kind == "local")
-    ours = tuple(name for name, card in CATALOGUE.items() if card.available_offline())
-    return (() if kind == "torchvision" else ours) + (() if kind == "bundled" else zoo_ids())
+    ours = tuple(
+        name for name, card in CATALOGUE.items() if kind in (None, card.kind) and card.available_offline()
+    )
+    return ours + (zoo_ids() if kind in (None, "torchvision") else ())
 
 
 def model_card(name: str) -> ModelCard:
@@ -140,13 +143,16 @@ def _own_card(base: ModelCard, sha256: str) -> ModelCard:
 def _found(card: ModelCard, progress: Callable[[int, int], None] | None) -> Path:
     """The card's weights file, downloaded if need be."""
     file = card.weights_file()
+    if absent := card.absence():
+        raise ModelError(absent)
     if file is None:
         raise WeightsError(
             f"{card.id} comes without weights: name a file, load_model({card.id!r}, weights=...)."
         )
     if file.is_file():
-        if card.kind == "bundled" and file_sha256(file) != card.weights_sha256:
-            raise WeightsError(f"{file.name} is not the file on its card: check out assets/ again.")
+        if card.kind in ("bundled", "package") and file_sha256(file) != card.weights_sha256:
+            again = "check out assets/" if card.kind == "bundled" else "install its package"
+            raise WeightsError(f"{file.name} is not the file on its card: {again} again.")
         return file
     if card.kind == "bundled":
         command = f"train {card.id}" if card.folder == "." else "compress zoo"

@@ -272,6 +272,9 @@ def _uploader() -> None:
 def _ready(card: ModelCard) -> bool:
     if card.id in brought() or card.available_offline() or st.session_state.get("_fetch") == card.id:
         return True
+    if card.absence():
+        st.info(card.absence(), icon=":material/download:")
+        return False
     st.info(
         f"The weights of {card.title} are not on this machine. They are fetched once and kept.",
         icon=":material/download:",

