@@ -1,0 +1,17 @@
+// How a notebook mounts a view: bytes arrive as a trait, values go back as one.
+
+function bytesOf(view) { return new Uint8Array(view.buffer, view.byteOffset, view.byteLength); }
+export default {
+  render({model, el}) {
+    el.classList.add('pruneattr');
+    const root = el.attachShadow({mode: 'open'}), style = document.createElement('style');
+    style.textContent = model.get('style');
+    const page = document.createElement('template');
+    page.innerHTML = model.get('page');
+    root.append(style, page.content);
+    const draw = () => mount({data: bytesOf(model.get('payload')), parentElement: root,
+      setStateValue(name, value) { model.set('chosen', {...model.get('chosen'), [name]: value}); model.save_changes(); }});
+    model.on('change:payload', draw);
+    draw();
+  },
+};

@@ -1,0 +1,1 @@
+"""Out of the server: the app's own views as one HTML file and as notebook widgets."""

@@ -1,0 +1,76 @@
+"""One HTML file that holds a live view: it asks nothing of any server and opens from a mail."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from string import Template
+from typing import Any
+
+from pruneattr_core import __version__
+from pruneattr_core.assets import ASSETS
+from pruneattr_core.errors import StoreError
+from pruneattr_core.share.component import Component
+
+_OPEN = '<script type="application/json" id="pruneattr-settings">'
+
+
+def one_file(
+    component: Component,
+    payload: bytes,
+    title: str,
+    settings: Mapping[str, Any],
+    paragraphs: Sequence[str] = (),
+) -> str:
+    """A self-contained page. Its content security policy forbids every request.
+
+    Args:
+        component: what draws.
+        payload: what it draws, as the app sends it.
+        title: plain text.
+        settings: what restores the view and says how it was computed; JSON values.
+        paragraphs: plain texts under the view.
+    """
+    template = Template((ASSETS / "share" / "share.html").read_text("utf-8"))
+    return template.substitute(
+        version=__version__,
+        title=escape(title),
+        prose="\n".join(f"<p>{escape(text)}</p>" for text in paragraphs),
+        rows="\n".join(
+            f"<tr><th scope='row'>{escape(name)}</th><td>{escape(_words(value))}</td></tr>"
+            for name, value in settings.items()
+        ),
+        css=component.css,
+        html=component.html,
+        js=component.js_as("mount"),
+        payload=base64.b64encode(payload).decode(),
+        # Inside a script element only "</" and "<!--" could end or change it.
+        settings=json.dumps(settings).replace("<", "\\u003c"),
+    )
+
+
+def settings_in(text: str) -> dict[str, Any]:
+    """The settings that `one_file` was given.
+
+    Raises:
+        StoreError: no page of ours, or a damaged one.
+    """
+    _, found, rest = text.partition(_OPEN)
+    inner, closed, _ = rest.partition("</script>")
+    try:
+        if not found or not closed:
+            raise ValueError("it holds no settings")
+        settings = json.loads(inner)
+        if not isinstance(settings, dict):
+            raise ValueError("its settings are no table")
+    except (ValueError, RecursionError) as error:
+        raise StoreError(
+            f"This HTML file is not a view saved by PruneAttr, or is damaged ({error})."
+        ) from error
+    return settings
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

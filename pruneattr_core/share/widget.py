@@ -1,0 +1,49 @@
+"""The app's views in a notebook: the same scripts under anywidget, values come back as a trait."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pruneattr_core.assets import ASSETS
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.share.component import Component
+
+
+def widget(component: Component, payload: bytes) -> Any:
+    """A live view for the last line of a notebook's cell.
+
+    Args:
+        component: what draws.
+        payload: what it draws, as the app sends it; may be replaced later by setting `.payload`.
+
+    Returns:
+        An `anywidget.AnyWidget`; its trait `chosen` (a dict) holds what the hand chose.
+
+    Raises:
+        PruneAttrError: anywidget is not installed.
+    """
+    return _class_of(component)(payload=payload)
+
+
+@lru_cache
+def _class_of(component: Component) -> Any:
+    try:
+        import anywidget
+        import traitlets
+    except ImportError:
+        raise PruneAttrError(
+            "Live views in notebooks need anywidget: pip install 'pruneattr[notebook]'."
+        ) from None
+
+    adapter = ASSETS / "share" / "widget"
+
+    class View(anywidget.AnyWidget):
+        _esm = component.js_as("mount") + adapter.with_suffix(".js").read_text("utf-8")
+        _css = adapter.with_suffix(".css").read_text("utf-8")
+        page = traitlets.Unicode(component.html).tag(sync=True)
+        style = traitlets.Unicode(component.css).tag(sync=True)
+        payload = traitlets.Bytes().tag(sync=True)
+        chosen = traitlets.Dict().tag(sync=True)
+
+    return View
