@@ -1,4 +1,4 @@
-"""Set up and run: `python3 dev.py app` serves the app, `python3 dev.py test` runs every check.
+"""Set up and run: `app` serves the app to this machine, `group` to others, `test` runs every check.
 
 Needs only Python 3.11 or newer with venv. Packages go to .venv beside this file; they are installed again
 only when a requirements file or the Python version changed. Further arguments reach Streamlit or pytest.
@@ -17,7 +17,18 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 #: command -> requirements files
-REQUIREMENTS = {"app": ("requirements.txt",), "test": ("requirements.txt", "requirements-dev.txt")}
+REQUIREMENTS = {
+    "app": ("requirements.txt",),
+    "group": ("requirements.txt",),
+    "test": ("requirements.txt", "requirements-dev.txt"),
+}
+
+VISITORS = """Serving everybody who can reach this machine as {hosts}. There is no login.
+Visitors can: run every computation of the app on this machine; upload pictures and weights up to 10 MB, which
+  stay in their session's memory; see the pictures, models and runs in assets and in the data folders; begin
+  reviews, which are written to this machine's disk, and open those whose link they have.
+Visitors cannot: name a file or folder of this machine, see one another's uploads, list reviews, run pickles.
+Put TLS and a login in front of it where strangers can reach it: see SECURITY.md."""
 
 CHECKS = (
     ("ruff", "check", "."),
@@ -53,6 +64,20 @@ def install(names: tuple[str, ...]) -> None:
         stamp.write_text(value)
 
 
+def group(arguments: list[str]) -> int:
+    """Serve everybody who reaches this machine by one of the names given; say first what that means."""
+    hosts = [text for text in arguments if not text.startswith("-")]
+    if not hosts or arguments[: len(hosts)] != hosts:
+        sys.exit(
+            "Say by which names visitors reach this machine, then any options of Streamlit:\n"
+            "  python3 dev.py group prune.example.org 192.168.1.20 [--server.port=8600]"
+        )
+    print(VISITORS.format(hosts=", ".join(hosts)), flush=True)
+    named = [f"--server.allowedHosts={host}" for host in (*hosts, "localhost", "127.0.0.1")]
+    os.environ["PRUNEATTR_GROUP"] = "1"
+    return call("streamlit", "run", "app.py", "--server.address=0.0.0.0", *named, *arguments[len(hosts) :])
+
+
 def test(arguments: list[str]) -> int:
     """Lint, types, then unit, app and browser tests; all of them, whatever fails."""
     failed = [" ".join(check) for check in CHECKS if call(*check)]
@@ -64,7 +89,7 @@ def test(arguments: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run `app` or `test`."""
+    """Run `app`, `group` or `test`."""
     if sys.version_info < (3, 11):  # noqa: UP036  (this file also meets older Pythons)
         sys.exit(f"PruneAttr needs Python 3.11 or newer; this is {sys.version.split()[0]}")
     if not arguments or arguments[0] not in REQUIREMENTS:
@@ -72,7 +97,9 @@ def main(arguments: list[str]) -> int:
     command, *rest = arguments
     install(REQUIREMENTS[command])
     try:
-        return test(rest) if command == "test" else call("streamlit", "run", "app.py", *rest)
+        if command == "app":
+            return call("streamlit", "run", "app.py", *rest)
+        return test(rest) if command == "test" else group(rest)
     except KeyboardInterrupt:
         return 130
 

@@ -5,6 +5,5 @@ from pruneattr_core.ui.menu import in_frame
 in_frame()
 
 from pruneattr_core.ui.benchmarks.page import draw
-from pruneattr_core.ui.shell import require_frame
 
-draw(require_frame())
+draw()

@@ -5,7 +5,5 @@ from pruneattr_core.ui.menu import in_frame
 in_frame()
 
 from pruneattr_core.ui.review.page import draw
-from pruneattr_core.ui.shell import require_frame
 
-require_frame()
 draw()

@@ -16,7 +16,7 @@ function brokenZones(levels) {
 }
 
 function drawTrack(state) {
-  const {header, root} = state, svg = root.querySelector('.track'), width = svg.clientWidth, x = at => PAD + at * (width - 2 * PAD);
+  const {header, root} = state, svg = root.querySelector('.track'), width = Math.max(svg.clientWidth, 2 * PAD), x = at => PAD + at * (width - 2 * PAD);
   svg.replaceChildren();
   shape(svg, 'rect', {class: 'groove', x: PAD, y: 15, width: Math.max(0, width - 2 * PAD), height: 8, rx: 4});
   if (header.quiet > 0) {
@@ -57,7 +57,7 @@ function buildMarks(state, jump) {
 
 function drawCurve(state) {
   const {header, root} = state, {levels} = header, host = root.querySelector('.curve');
-  const width = host.clientWidth, height = host.clientHeight, top = 22, bottom = height - 16;
+  const width = Math.max(host.clientWidth, 2 * PAD), top = 22, height = Math.max(host.clientHeight, top + 16), bottom = height - 16;
   const x = at => PAD + at * (width - 2 * PAD), y = value => bottom - Math.min(1, value) * (bottom - top);
   host.replaceChildren();
   const svg = shape(host, 'svg', {width, height, 'aria-hidden': 'true'});

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.plan import Plan, plan_from
 from pruneattr_core.errors import StoreError
+from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.store import write_atomically
 
 HEADER, VALUES, POINTS, TIMING = "header.json", "values.npy", "points.csv", "timing.json"
@@ -101,7 +102,9 @@ def points_csv(plan: Plan, values: NDArray[np.float64]) -> bytes:
     table.writerow(["method", "measure", "x", "n", "mean", "sd"])
     for index in np.ndindex(mean.shape):
         names = plan.labels[index[0]], plan.measures[index[1]], plan.x[index[2]]
-        table.writerow([*names, int(count[index]), float(mean[index]), float(deviation[index])])
+        table.writerow(
+            [*map(sheet_cell, names), int(count[index]), float(mean[index]), float(deviation[index])]
+        )
     return out.getvalue().encode()
 
 

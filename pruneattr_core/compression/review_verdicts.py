@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.store import write_atomically
 
 FORMAT = "pruneattr-review-1"
@@ -164,13 +165,8 @@ def review_csv(verdicts: Mapping[str, Verdict]) -> bytes:
     table = csv.writer(out)
     table.writerow(names)
     for one in verdicts.values():
-        table.writerow([_safe(value) for value in _plain(one).values()])
+        table.writerow([sheet_cell(value) for value in _plain(one).values()])
     return out.getvalue().encode("utf-8-sig")
-
-
-def _safe(value: Any) -> Any:
-    """A text that a spreadsheet does not take for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -9,15 +9,21 @@ from contextlib import contextmanager
 import streamlit as st
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.render.plain import markdown_text
 
 logger = logging.getLogger("pruneattr")
 
 APOLOGY = "Sorry, something failed on our side; it is in the server's log. Choose another setting, or reload."
 
 
+def complain(error: object, icon: str = ":material/error:") -> None:
+    """Show what failed. Names and keys of files stand in such sentences, so nothing in them is markup."""
+    st.error(markdown_text(error), icon=icon)
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show our own errors verbatim and apologise for all others, then go on below the block.
+    """Show our own errors word for word and apologise for all others, then go on below the block.
 
     Streamlit's own control flow (rerun, stop, superseded runs) passes through.
     """
@@ -26,7 +32,7 @@ def guarded() -> Iterator[None]:
     except Cancelled:
         st.info("This computation was superseded by a newer request.")
     except PruneAttrError as error:
-        st.error(str(error), icon=":material/error:")
+        complain(error)
     except Exception:
         logger.exception("unexpected error in a page")
-        st.error(APOLOGY, icon=":material/error:")
+        complain(APOLOGY)

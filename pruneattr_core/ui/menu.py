@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+#: A file of ours: a name of an icon would be fetched from a server elsewhere.
+_ICON = str(Path(__file__).parents[2] / "assets" / "icon.svg")
+
 
 def configure() -> None:
     """Title and layout of the browser tab."""
-    st.set_page_config(page_title="PruneAttr", page_icon=":material/tune:", layout="wide")
+    st.set_page_config(page_title="PruneAttr", page_icon=_ICON, layout="wide")
 
 
 def pages() -> list[Any]:

@@ -13,6 +13,7 @@ from pruneattr_core.errors import PruneAttrError, WeightsError
 from pruneattr_core.models import OWN, list_models, load_model, model_card, weights_hash
 from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.ui.cache import Brought, engine
+from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
 from pruneattr_core.ui.state import Unknown
 
@@ -132,5 +133,5 @@ def own_weights(chosen: Callable[[str], None]) -> None:
         given = st.session_state[_FILE] is not None or bool(here and st.session_state[_PATH].strip())
         st.button("Use these weights", key="own_open", on_click=opened, disabled=not given, width="stretch")
         if st.session_state.get(_REFUSED):
-            st.error(st.session_state[_REFUSED], icon=":material/error:")
+            complain(st.session_state[_REFUSED])
         st.caption("They stay in this session: nobody else sees them, and a reload forgets them.")

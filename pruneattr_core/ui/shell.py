@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard, list_models, model_card
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui import exports, pictures
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.menu import FRAMED, STYLE, configure, pages
+from pruneattr_core.ui.errors import complain, guarded
+from pruneattr_core.ui.menu import FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, restore, whole
@@ -24,6 +25,8 @@ from pruneattr_core.ui.sweeps import Answer
 #: Index in the target select box that stands for "the predicted class".
 PREDICTED = -1
 _CHOSEN = "_selection"
+#: Addresses of the pages that use neither the sidebar's model nor its picture.
+ALONE = ("benchmarks", "review")
 
 #: The model of the first view; without its weights, the first model that is on this machine.
 FIRST_MODEL = "scenes-net"
@@ -115,12 +118,13 @@ def main() -> None:
     """Run the app: called by `opening.main`."""
     configure()
     page = st.navigation(pages())
+    alone = page.url_path in ALONE
     st.session_state[FRAMED], st.session_state[_CHOSEN] = True, None
     try:
         st.html(STYLE)
         report(FIELDS)
         with guarded():
-            st.session_state[_CHOSEN] = _sidebar()
+            st.session_state[_CHOSEN] = _aside() if alone else _sidebar()
         publish(FIELDS)
         page.run()
     finally:
@@ -133,13 +137,16 @@ def require_frame() -> Selection:
     A deep link on a fresh server may run a page without app.py; then the navigation is declared and the
     run starts again. Without a selection (its error is on screen already) the page ends here.
     """
-    if not st.session_state.get(FRAMED):
-        st.navigation(pages())
-        st.rerun()
+    in_frame()
     chosen: Selection | None = st.session_state[_CHOSEN]
     if chosen is None:
         st.stop()
     return chosen
+
+
+def chosen_model() -> str:
+    """Id of the sidebar's model, also on a page that does not draw it."""
+    return str(st.session_state["model"] or default_model())
 
 
 def restore_view(texts: dict[str, str]) -> None:
@@ -161,6 +168,14 @@ def _sidebar() -> Selection | None:
     with st.sidebar, target:
         chosen = _choose_target(card, answer.probabilities)
     return Selection(card, picture, None if chosen == PREDICTED else chosen, answer)
+
+
+def _aside() -> None:
+    """The sidebar of a page that brings its own networks: nothing is loaded, and nothing chosen is lost."""
+    for field in FIELDS:
+        st.session_state[field.name] = st.session_state[field.name]  # else it goes with its widget
+    with st.sidebar:
+        st.caption("This page brings its own networks and pictures. What you chose on the others stays.")
 
 
 def _choose_model() -> ModelCard:
@@ -221,7 +236,8 @@ def _choose_picture() -> Picture | None:
     else:
         st.number_input(f"Picture, 0 to {len(data) - 1}", 0, len(data) - 1, key="picture")
     picture = pictures.from_dataset(source, st.session_state["picture"])
-    st.image(picture.image, caption=picture.title if picture.label is None else f"Labelled {picture.label}")
+    said = picture.title if picture.label is None else f"Labelled {picture.label}"
+    st.image(picture.image, caption=markdown_text(said), alt=said)
     return picture
 
 
@@ -238,7 +254,7 @@ def _choose_upload() -> Picture | None:
         st.session_state["upload"] = list(kept)[-1]
     st.selectbox("Picture", list(kept)[::-1], key="upload", format_func=lambda key: kept[key][0])
     picture = pictures.from_upload(st.session_state["upload"])
-    st.image(picture.image, caption=picture.title)
+    st.image(picture.image, caption=markdown_text(picture.title), alt=picture.title)
     return picture
 
 
@@ -266,7 +282,7 @@ def _uploader() -> None:
         help="Pictures stay in this session and are never stored.",
     )
     if st.session_state.get("_upload_error"):
-        st.error(st.session_state["_upload_error"], icon=":material/broken_image:")
+        complain(st.session_state["_upload_error"], ":material/broken_image:")
 
 
 def _ready(card: ModelCard) -> bool:

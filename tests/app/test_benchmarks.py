@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run, zip_run
+from pruneattr_core.ui import cache
 from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.benchmarks.picker import ALL
 from pruneattr_core.ui.benchmarks.published import NAMES, published
@@ -123,6 +124,28 @@ def test_an_import_is_checked_then_shown(opened) -> None:
     app.file_uploader(key="bench_upload_2").set_value(loose).run()
     healthy(app)
     assert f"run {a_run(seed=8).id}" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"benchmark": "insertion"}, "does not know"), ({"schema": "pruneattr-run/2"}, "newer"),
+     ({"schema": "pruneattr-run/0"}, "no run of ours")],
+)  # fmt: skip
+def test_a_run_that_no_page_shows_is_refused_at_the_door(opened, change, said) -> None:
+    app, run = opened(), a_run(seed=9)
+    foreign = dataclasses.replace(run, plan=dataclasses.replace(run.plan, **change))
+    app.file_uploader(key="bench_upload_0").set_value(("r.zip", zip_run(foreign), "application/zip")).run()
+    assert any(said in error.value for error in app.error)
+    app.run()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1  # the page goes on
+
+
+def test_pages_of_their_own_networks_do_not_wait_for_the_sidebar(start, opened, monkeypatch) -> None:
+    monkeypatch.setattr(cache.Engine, "answer", lambda *_: pytest.fail("nothing is computed for this page"))
+    app = start(model="torchvision/vit_b_16", target="3").switch_page("pages/5_benchmarks.py").run()
+    healthy(app)
+    assert app.get("plotly_chart")
 
 
 def test_a_run_of_other_weights_says_so_instead_of_computing(opened) -> None:

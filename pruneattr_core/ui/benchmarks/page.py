@@ -17,7 +17,7 @@ from pruneattr_core.ui.benchmarks.point import point
 from pruneattr_core.ui.benchmarks.runs import bench_runs, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.shell import chosen_model
 from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
 
 
@@ -40,7 +40,7 @@ FIELDS = (
 _DRAWN = 9
 
 
-def draw(chosen: Selection) -> None:
+def draw() -> None:
     """The page."""
     report(FIELDS)
     _head()
@@ -53,7 +53,7 @@ def draw(chosen: Selection) -> None:
             _nothing(benchmark)
             return
         row = st.container(horizontal=True, gap="medium")
-        shown = choose(benchmark, runs, chosen.card.id, row)
+        shown = choose(benchmark, runs, chosen_model(), row)
         publish(FIELDS)
         if shown:
             _draw(shown, every, row)

@@ -18,7 +18,7 @@ from pruneattr_core.ui.benchmarks.recompute import (
 )
 from pruneattr_core.ui.benchmarks.words import short, where
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.errors import APOLOGY, logger
+from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.paths.state import viewer
 from pruneattr_core.ui.paths.tasks import LOOK, background, progress
 
@@ -66,7 +66,7 @@ def _check(run: Run, label: str, measure: str, place: int, was_running: bool) ->
         if found is not None:
             _verdict(run, label, measure, place, found)
         elif st.session_state.get(_FAILED):
-            st.error(st.session_state[_FAILED], icon=":material/error:")
+            complain(st.session_state[_FAILED])
 
 
 def _start(run: Run, label: str) -> None:

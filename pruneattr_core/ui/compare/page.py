@@ -25,7 +25,7 @@ from pruneattr_core.ui.compare.payload import Grid, grid_payload
 from pruneattr_core.ui.compare.plan import Plan, Standing, standing
 from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute
-from pruneattr_core.ui.errors import APOLOGY, guarded, logger
+from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.paths.state import viewer
 from pruneattr_core.ui.state import publish, report, view
 from pruneattr_core.ui.worker import Job, Shelf
@@ -160,7 +160,7 @@ def _frame(plan: Plan, was_running: bool) -> None:
     if was_running != (task is not None):
         st.rerun()  # start or stop the clock
     if st.session_state.get("_grid_failure"):
-        st.error(st.session_state["_grid_failure"], icon=":material/error:")
+        complain(st.session_state["_grid_failure"])
     now = standing(plan, board().shelf, dear)
     _state_line(plan, task, now)
     grid, _ = assemble(plan, board().shelf, task.note if task else None, dear)

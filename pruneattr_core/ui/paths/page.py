@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.render.series import Series, series
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.paths import runs as path_runs
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths import views as path_views
@@ -164,7 +165,7 @@ def _own_path(ground: Ground) -> None:
                 path_from_bytes(data, name, ground.scores.names, ground.scores.layers),
             )
         except PruneAttrError as error:
-            st.error(str(error), icon=":material/broken_image:")
+            complain(error, ":material/broken_image:")
     own = own_path()
     if own is None:
         return
@@ -173,10 +174,11 @@ def _own_path(ground: Ground) -> None:
         if _fits(path, ground):
             known = {key: path.meta.get(key) for key in ("title", "picture", "target", "sparsity", "seed")}
             said = [f"{key} {value!s:.60}" for key, value in known.items() if value is not None]
-            st.caption(" · ".join([f"Your path: {name}", *said]), width="content")
+            st.caption(markdown_text(" · ".join([f"Your path: {name}", *said])), width="content")
         else:
             st.info(
-                f"Your path {name} was made with another network and is left out.", icon=":material/link_off:"
+                f"Your path {markdown_text(name)} was made with another network and is left out.",
+                icon=":material/link_off:",
             )
         if st.button("Remove it", key="path_remove", icon=":material/close:"):
             del st.session_state["_own_path"]

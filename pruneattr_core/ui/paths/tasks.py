@@ -10,7 +10,7 @@ import streamlit as st
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.errors import APOLOGY, logger
+from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.paths.methods import (
     AT_ONCE,
     ROUTES,
@@ -113,17 +113,17 @@ def _offer(method: str, key: Hashable, seconds: float, work: Any) -> None:
                 background().start(key, work, viewer())
                 st.rerun()
             except PruneAttrError as error:
-                st.error(str(error))
+                complain(error)
 
 
 def report_failure(key: Hashable, task: Task) -> None:
     """Show why a task failed, once: our own sentence, or an apology for anything else."""
     if isinstance(task.error, PruneAttrError):
         if not isinstance(task.error, Cancelled):
-            st.error(str(task.error), icon=":material/error:")
+            complain(task.error)
     else:
         logger.error("unexpected error in a long computation", exc_info=task.error)
-        st.error(APOLOGY, icon=":material/error:")
+        complain(APOLOGY)
     background().leave(key, viewer())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.cards import Card
 from pruneattr_core.ui.removal.tasks import FRACTIONS, ORDERS, RULES, Asked, Removal
 from pruneattr_core.ui.shell import Selection
@@ -48,10 +49,10 @@ def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Car
             key="gone_csv", on_click="ignore", icon=":material/table:",
         )  # fmt: skip
         st.caption(
-            f"One picture ({chosen.picture.title}), {chosen.card.title} (weights {one.subject.weights[:8]}), "
-            f"{one.subject.device}; {ORDERS[one.order]}, fill: {FILLS[one.fill].lower()}, "
-            f"{RULES[one.rule].title.lower()}; equal pixels go row by row. A click on a column's head sorts. "
-            "Many pictures: page Benchmarks."
+            f"One picture ({markdown_text(chosen.picture.title)}), {chosen.card.title} "
+            f"(weights {one.subject.weights[:8]}), {one.subject.device}; {ORDERS[one.order]}, "
+            f"fill: {FILLS[one.fill].lower()}, {RULES[one.rule].title.lower()}; "
+            "equal pixels go row by row. A click on a column's head sorts. Many pictures: page Benchmarks."
         )
 
 

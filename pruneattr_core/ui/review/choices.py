@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.review.judging import choose_review
 from pruneattr_core.ui.review.lineup import Lineup, first_students, of_zoo, zoo
 from pruneattr_core.ui.review.pictures import Folder, Pictures, Scenes
@@ -96,7 +97,10 @@ def open_pictures(lineup: Lineup) -> Pictures:
         found = _folder(st.session_state["own_folder"], card.classes)
         if found.problems:
             named = "; ".join(list(found.problems.values())[:3])
-            st.warning(f"{len(found.problems)} files were left out: {named}", icon=":material/broken_image:")
+            st.warning(
+                f"{len(found.problems)} files were left out: {markdown_text(named)}",
+                icon=":material/broken_image:",
+            )
         return found
     return _scenes(COUNTS[-1], max(card.size))
 

@@ -12,7 +12,7 @@ from pruneattr_core.compression.review_triage import Triage
 from pruneattr_core.compression.review_verdicts import Verdict
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui.background import Task
-from pruneattr_core.ui.errors import APOLOGY, logger
+from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.paths.state import viewer
 from pruneattr_core.ui.review.board import Sheet, board, fill_sheet, triage, triage_key
 from pruneattr_core.ui.review.choices import Options
@@ -202,7 +202,7 @@ def _running() -> bool:
 def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
     """Where the work stands; returns the spot for the review's summary."""
     if st.session_state.get("_desk_failure"):
-        st.error(st.session_state["_desk_failure"], icon=":material/error:")
+        complain(st.session_state["_desk_failure"])
     key = st.session_state.get("_triage")
     task = None if key is None else board().background.watch(key, viewer())
     if task is not None:

@@ -20,6 +20,8 @@ from pruneattr_core.compression.review_verdicts import (
     save_verdicts,
 )
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.review.board import Sheet
 from pruneattr_core.ui.review.payload import Row
 from pruneattr_core.ui.review.state import KEEP
@@ -48,7 +50,7 @@ def read_review(name: str) -> Mapping[str, Verdict]:
     try:
         return load_review(name)
     except PruneAttrError as error:
-        st.error(str(error), icon=":material/folder_off:")
+        complain(error, ":material/folder_off:")
         return {}
 
 
@@ -76,7 +78,7 @@ def receive(name: str, given: Any, level: int) -> None:
     try:
         save_verdicts(name, verdicts)
     except PruneAttrError as error:
-        st.error(f"Not saved: {error}", icon=":material/error:")
+        complain(f"Not saved: {error}")
         return
     known.update({key: fresh[key] for key in verdicts})
     for key in list(known)[: -4 * _REMEMBERED]:
@@ -131,4 +133,4 @@ def standing(verdicts: Mapping[str, Verdict], sheet: Sheet, count: int) -> str:
         f"{sum(one.verdict == word for one in mine)} {title.lower()}" for word, title in VERDICTS.items()
     ]
     judged = sum(bool(one.verdict) for one in mine)
-    return f"**{judged} of {count}** judged for {lineup.student.title}: {', '.join(parts)}"
+    return f"**{judged} of {count}** judged for {markdown_text(lineup.student.title)}: {', '.join(parts)}"

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
+from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
 from pruneattr_core.ui.own_weights import architectures
 from pruneattr_core.ui.review.lineup import Lineup, own_pair
@@ -66,7 +67,7 @@ def choose_own() -> Lineup | None:
         }
         lineup = own_pair(texts)
     except PruneAttrError as error:
-        st.error(str(error), icon=":material/error:")
+        complain(error)
         return None
     st.session_state["judged"] = ""
     return lineup

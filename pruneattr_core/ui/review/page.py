@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.errors import PruneAttrError
-from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.review.choices import choose_lineup, choose_sheet_options, open_pictures
 from pruneattr_core.ui.review.desk import desk
 from pruneattr_core.ui.review.lineup import Lineup
@@ -63,5 +63,5 @@ def _opened(row: DeltaGenerator) -> tuple[Lineup, Pictures] | None:
     try:
         return lineup, open_pictures(lineup)
     except PruneAttrError as error:
-        st.error(str(error), icon=":material/folder_off:")
+        complain(error, ":material/folder_off:")
         return None

@@ -11,6 +11,7 @@ from pruneattr_core.analysis.overlap import chance_overlap
 from pruneattr_core.compression import family
 from pruneattr_core.compression.review_maps import answers, choose_target
 from pruneattr_core.compression.review_paths import Overlap, kept_by_call, path_overlap
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.render.series import QUIET, series
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.review.board import board, inputs_of
@@ -43,13 +44,13 @@ def show_paths(lineup: Lineup, pictures: Pictures) -> None:
         count = min(PICTURES, len(pictures))
         st.caption(
             f"Jaccard |A and B| / |A or B| of the neurons kept, mean over the first {count} pictures of "
-            f"{pictures.title}, the teacher's strongest label as target; Taylor contributions (PG2 eq. 3), "
-            "ranked network-wide in each network. Neurons that a cut student lacks count as not kept by it. "
-            "Dashed: what two random paths of that size would share."
+            f"{markdown_text(pictures.title)}, the teacher's strongest label as target; Taylor contributions "
+            "(PG2 eq. 3), ranked network-wide in each network. Neurons that a cut student lacks count as not "
+            "kept by it. Dashed: what two random paths of that size would share."
         )
     for one, overlap in found.items():
         if overlap.reason:
-            st.caption(f":material/link_off: **{one.title}**: {overlap.reason}")
+            st.caption(f":material/link_off: **{markdown_text(one.title)}**: {markdown_text(overlap.reason)}")
     _dead(lineup)
 
 
