@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.assets import ASSETS
+
 #: A file of ours: a name of an icon would be fetched from a server elsewhere.
-_ICON = str(Path(__file__).parents[2] / "assets" / "icon.svg")
+_ICON = str(ASSETS / "icon.svg")
 
 
 def configure() -> None:
