@@ -118,13 +118,15 @@ def main() -> None:
     """Run the app: called by `opening.main`."""
     configure()
     page = st.navigation(pages())
-    alone = page.url_path in ALONE
     st.session_state[FRAMED], st.session_state[_CHOSEN] = True, None
     try:
         st.html(STYLE)
         report(FIELDS)
         with guarded():
-            st.session_state[_CHOSEN] = _aside() if alone else _sidebar()
+            if page.url_path in ALONE:
+                _aside()
+            else:
+                st.session_state[_CHOSEN] = _sidebar()
         publish(FIELDS)
         page.run()
     finally:
