@@ -6,21 +6,23 @@ very bits of an uninterrupted one (same machine, same number of threads).
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pruneattr_core.errors import WeightsError
+from pruneattr_core.errors import StoreError, WeightsError
 from pruneattr_core.muon import Muon
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import read_sealed, write_sealed
 
 Optimisers = tuple[torch.optim.Optimizer, ...]
 
@@ -63,10 +65,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training goes on after a kill.
+    """Where a training goes on after a kill: the last state, and the one before it should that be damaged.
 
     Attributes:
-        path: file to go on from, written whole or not at all; removed by nobody here. None keeps nothing.
+        path: file to go on from, sealed and written whole or not at all; the state before lies beside it as
+            `<path>.before`. `remove` takes both away. None keeps nothing.
         identity: of everything that decides the training; a checkpoint of another one is refused.
         every: steps between two writes; the last step is written in any case.
     """
@@ -76,39 +79,92 @@ class Checkpoint:
     every: int
 
     def write(self, step: int, seconds: float, model: nn.Module, optimisers: Optimisers) -> None:
-        """Keep what has been reached."""
+        """Keep what has been reached.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
         if self.path is None:
             return
         states = [optimiser.state_dict() for optimiser in optimisers]
         state = {"identity": self.identity, "step": step, "seconds": seconds, "optimisers": states}
-        buffer = io.BytesIO()
-        torch.save({**state, "model": model.state_dict()}, buffer)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, buffer.getvalue())
+        fresh, last, older = _files(self.path)
+        write_sealed(fresh, packed({**state, "model": model.state_dict()}))
+        try:
+            if last.exists():
+                last.replace(older)
+            fresh.replace(last)
+        except OSError as error:
+            raise StoreError(f"{last} could not be written: {error.strerror}.") from error
 
-    def read(self, model: nn.Module, optimisers: Optimisers) -> tuple[int, float]:
-        """Load what there is; returns the next step and the seconds already spent.
+    def read(self, model: nn.Module, optimisers: Optimisers, say: Callable[[str], None]) -> tuple[int, float]:
+        """Load the last good state there is; returns the next step and the seconds already spent.
+
+        Args:
+            model: its weights are replaced.
+            optimisers: their states are replaced.
+            say: told about a damaged file, and where the training goes back to.
 
         Raises:
-            WeightsError: the file belongs to another training, or is no checkpoint.
+            WeightsError: the file belongs to another training.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return 0, 0.0
-        try:
-            state = torch.load(self.path, weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise WeightsError(
-                f"{self.path} is not a training checkpoint. Delete it to start anew."
-            ) from error
-        if state["identity"] != self.identity:
-            raise WeightsError(
-                f"The checkpoint {self.path} belongs to another training: other settings, seed or data. "
-                "Delete it to start anew."
-            )
-        model.load_state_dict(state["model"])
-        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        return int(state["step"]), float(state["seconds"])
+        first = copy.deepcopy((model.state_dict(), [one.state_dict() for one in optimisers]))
+        damaged = False
+        for file in _files(self.path)[1:]:
+            data = read_sealed(file, say)
+            damaged |= data is None and file.exists()
+            if data is None:
+                continue
+            state = unpacked(data)
+            if isinstance(state, dict) and state.get("identity", self.identity) != self.identity:
+                raise WeightsError(
+                    f"The checkpoint {file} belongs to another training: other settings, seed or data. "
+                    "Delete it to start anew."
+                )
+            try:
+                model.load_state_dict(state["model"])
+                for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+                    optimiser.load_state_dict(saved)
+                found = int(state["step"]), float(state["seconds"])
+            except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+                say(f"{file} is no checkpoint of this training ({type(error).__name__}) and is not used.")
+                damaged = True
+                model.load_state_dict(first[0])
+                for optimiser, saved in zip(optimisers, first[1], strict=True):
+                    optimiser.load_state_dict(saved)
+                continue
+            return found
+        if damaged:
+            say("No good checkpoint is left: the training starts anew.")
+        return 0, 0.0
+
+
+def remove(path: Path) -> None:
+    """Take a checkpoint away, when what was made of it is safe."""
+    for file in _files(path):
+        file.unlink(missing_ok=True)
+
+
+def _files(path: Path) -> tuple[Path, Path, Path]:
+    """Where a state is written first, where the last one lies, and the one before."""
+    return path.with_name(f"{path.name}.next"), path, path.with_name(f"{path.name}.before")
+
+
+def packed(state: Mapping[str, Any]) -> bytes:
+    """As `torch.save` writes it."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    return buffer.getvalue()
+
+
+def unpacked(data: bytes) -> Any:
+    """What was packed; None where these bytes are nothing that torch reads without running code."""
+    try:
+        return torch.load(io.BytesIO(data), weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
+        return None
 
 
 class Descent:
@@ -122,10 +178,10 @@ class Descent:
         batch: pictures a step; the remainder of an epoch is left out.
         seed: of order and chance.
         checkpoint: where to go on from, and where to write to.
-        log: told when it goes on.
+        log: told when it goes on, and about damaged checkpoints.
 
     Raises:
-        WeightsError: the checkpoint belongs to another training, or is none.
+        WeightsError: the checkpoint belongs to another training.
     """
 
     def __init__(
@@ -142,7 +198,7 @@ class Descent:
         self._model = model.to(memory_format=torch.channels_last).train()
         self._rates, self._steps, self._count, self._batch, self._seed = rates, steps, count, batch, seed
         self._checkpoint, self._optimisers = checkpoint, _optimisers(model, rates)
-        self._done, self._before = checkpoint.read(model, self._optimisers)
+        self._done, self._before = checkpoint.read(model, self._optimisers, log)
         if self._done:
             log(f"going on from step {self._done} of {steps}")
         self._began = time.monotonic()

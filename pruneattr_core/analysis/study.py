@@ -2,7 +2,7 @@
 
 A cell is everything about one picture and is written as soon as it is known, so a killed study goes on
 where it was. Cells depend on neither the number of pictures nor that of DGR, and serve a larger or smaller
-study too.
+study too, until the run that they were computed for is written.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import dgr_gates
 from pruneattr_core.paths.table import METHODS
+from pruneattr_core.runs.cells import Cells
 from pruneattr_core.scoring import contributions
-from pruneattr_core.store import write_atomically
 from pruneattr_core.values import Path
 
 #: Layer-wise overlap is measured against this method (SCP fig. 8 to 10).
@@ -138,26 +138,31 @@ def study(
         pictures: see `Pictures`.
         jobs: (picture number, methods) in the order of computation.
         question: what is asked.
-        folder: where the cells wait; made if need be.
-        say: told one line per cell.
+        folder: where the cells wait; made if need be. Whoever wrote the run drops them.
+        say: told one line per cell, and about damaged ones, which are computed again.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    kept = Cells(folder, question.key(), say)
     start, fresh = time.perf_counter(), 0
     cells: list[Mapping[str, Any]] = []
     for done, (index, methods) in enumerate(jobs, 1):
-        file = folder / f"{index:06d}-{'+'.join(methods)}.json"
-        known = _read(file)
+        name = cell_name(index, methods)
+        known = kept.get(name)
         if known is None:
             known = cell(model, pictures(index), index, methods, question)
-            write_atomically(file, json.dumps(known).encode())
+            kept.put(name, known)
             fresh += 1
             left = (time.perf_counter() - start) / fresh * (len(jobs) - done)
             say(f"picture {index}: {done} of {len(jobs)}, about {left / 60:.0f} min left")
         cells.append(known)
     return cells
+
+
+def cell_name(index: int, methods: Sequence[str]) -> str:
+    """Of the cell of picture `index` with these methods."""
+    return f"{index:06d}-{'+'.join(methods)}"
 
 
 def _paths(model: nn.Module, picture: Tensor, index: int, method: str, question: Question) -> list[Path]:
@@ -184,13 +189,3 @@ def _layers(path: Path, reference: Path) -> list[float | None]:
 
 def _round(values: Tensor) -> list[float]:
     return [round(value, 7) for value in values.tolist()]
-
-
-def _read(file: Folder) -> Mapping[str, Any] | None:
-    if not file.is_file():
-        return None
-    try:
-        record: Mapping[str, Any] = json.loads(file.read_bytes())
-    except ValueError:
-        return None  # cells are written atomically, so this one was damaged later: compute it again
-    return record

@@ -15,7 +15,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.errors import StoreError
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import write_folder
 
 SCHEMA = "pruneattr-paths/1"
 HEADER, POINTS = "header.json", "points.csv"
@@ -133,18 +132,9 @@ def write_study(header: Mapping[str, Any], points: Mapping[Key, Interval], folde
     Raises:
         StoreError: the folder exists, or cannot be written.
     """
-    if folder.exists():
-        raise StoreError(f"{folder} exists already, and runs are never overwritten: choose another --out.")
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
     table = _csv(points)
     full = {**header, "schema": SCHEMA, "files": {POINTS: hashlib.sha256(table).hexdigest()}}
-    try:
-        draft.mkdir(parents=True)
-        write_atomically(draft / POINTS, table)
-        write_atomically(draft / HEADER, (json.dumps(full, indent=1) + "\n").encode())
-        draft.rename(folder)
-    except OSError as error:
-        raise StoreError(f"{folder} could not be written: {error.strerror}.") from error
+    write_folder(folder, {POINTS: table, HEADER: (json.dumps(full, indent=1) + "\n").encode()})
 
 
 def read_study(folder: Path) -> Study:

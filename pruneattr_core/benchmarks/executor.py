@@ -6,7 +6,7 @@ A cell is a pure function of the plan, so it may be computed in any process, in 
 from __future__ import annotations
 
 import json
-import shutil
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,13 +21,16 @@ from pruneattr_core.benchmarks.maps import method_from, supported
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.reporting import listening
-from pruneattr_core.benchmarks.run import Run, read_run, write_run
+from pruneattr_core.benchmarks.run import HEADER, Run, read_run, write_run
 from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.errors import InputError, ModelError, StoreError
+from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runtime import provenance
 from pruneattr_core.scoring import METHODS as SCORERS
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import refuse_unwritable, write_atomically
+
+_logger = logging.getLogger(__name__)
 
 #: Called with (cells done, cells in all); a part of a long cell counts as that part.
 Progress = Callable[[float, int], None]
@@ -132,23 +135,32 @@ def execute(
     out: Path,
     progress: Progress | None = None,
     spread: Spread = in_process,
+    say: Callable[[str], None] = _logger.warning,
 ) -> Run:
     """Compute what is missing of a run, then write it to the new folder `out`.
 
     While it is computed its finished cells lie in `<out>.partial`; the same call after a kill takes them.
+    Another process may compute the same run at the same place: whoever is first writes it, both return it.
+
+    Args:
+        source: network and pictures.
+        plan: what to compute.
+        out: folder that is not there yet, or is empty.
+        progress: see `Progress`.
+        spread: see `Spread`.
+        say: told about damaged cells, which are computed again, and about another process.
 
     Raises:
-        StoreError: `out`, or the cells beside it, belong to another plan.
+        StoreError: `out` cannot be written, or it or the cells beside it belong to another plan.
     """
     work = out.with_name(f"{out.name}.partial")
-    if out.exists():
-        run = read_run(out)
-        _same(run.plan, plan, out)
-        shutil.rmtree(work, ignore_errors=True)
-        return run
-    _begin(work, plan, out)
+    cells = Cells(work, plan.sha256(), say)
+    if _finished(out):
+        return _taken(out, plan, cells)
+    refuse_unwritable(out, new_folder=True)
+    _begin(work, plan, say)
     kept = {
-        number: cell for number in range(len(plan.cells)) if (cell := _kept(work, plan, number)) is not None
+        number: cell for number in range(len(plan.cells)) if (cell := _kept(cells, plan, number)) is not None
     }
     resumed, missing = bool(kept), [n for n in range(len(plan.cells)) if n not in kept]
 
@@ -160,9 +172,27 @@ def execute(
     with listening(lambda share: tell(min(share, 0.99))):  # a cell counts when it is kept
         for number, values, seconds in spread(source, plan, missing):
             kept[number] = values, seconds
-            record = {"seconds": seconds, "values": values.tolist()}
-            write_atomically(work / f"{number:06d}.json", json.dumps(record).encode())
+            if _finished(out):
+                break
+            cells.put(f"{number:06d}", {"seconds": seconds, "values": values.tolist()})
             tell(0)
+    if len(kept) == len(plan.cells) and not _finished(out):
+        run = _assembled(source, plan, kept, resumed)
+        try:
+            write_run(run, out)
+        except StoreError:
+            if not _finished(out):
+                raise
+        else:
+            cells.clear()
+            return run
+    say(f"Another process has finished {out} meanwhile: its run is taken.")
+    return _taken(out, plan, cells)
+
+
+def _assembled(
+    source: Source, plan: Plan, kept: Mapping[int, tuple[NDArray[np.float64], float]], resumed: bool
+) -> Run:
     values = np.empty(plan.shape)
     for number, (method, part) in enumerate(plan.cells):
         values[method, :, :, part] = kept[number][0]
@@ -171,44 +201,50 @@ def execute(
         "resumed": resumed,
         "seconds": round(sum(seconds for _, seconds in kept.values()), 1),
     }
-    run = Run(plan, values, samples_of(open_source(source), plan), timing)
-    write_run(run, out)
-    shutil.rmtree(work, ignore_errors=True)
+    return Run(plan, values, samples_of(open_source(source), plan), timing)
+
+
+def _finished(out: Path) -> bool:
+    return (out / HEADER).exists()
+
+
+def _taken(out: Path, plan: Plan, cells: Cells) -> Run:
+    """The run that is at `out`, if it is the plan's."""
+    run = read_run(out)
+    if run.plan.json() != plan.json():
+        raise StoreError(_other(out, run.plan.json(), plan))
+    cells.clear()
     return run
 
 
-def _begin(work: Path, plan: Plan, out: Path) -> None:
-    file = work / "plan.json"
-    if file.is_file():
-        try:
-            known = json.loads(file.read_text("utf-8"))
-        except ValueError:
-            known = None
+def _begin(work: Path, plan: Plan, say: Callable[[str], None]) -> None:
+    """Write the plan beside its cells, so that another one is told what differs."""
+    file, known = work / "plan.json", None
+    try:
+        known = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        say(f"{file} is damaged ({type(error).__name__}) and is written again; cells say whose they are.")
+    if known is not None:
         if known != plan.json():
             raise StoreError(_other(work, known, plan))
         return
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{out} cannot be written: {error.strerror}. Choose another --out.") from error
+        raise StoreError(f"{work} cannot be made: {error.strerror}. Choose another --out.") from error
     write_atomically(file, json.dumps(plan.json(), indent=1).encode())
 
 
-def _kept(work: Path, plan: Plan, number: int) -> tuple[NDArray[np.float64], float] | None:
-    """A finished cell; None where there is none or it cannot be read."""
-    _, part = plan.cells[number]
-    try:
-        record = json.loads((work / f"{number:06d}.json").read_bytes())
-        values = np.asarray(record["values"], dtype=np.float64)
-        seconds = float(record["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+def _kept(cells: Cells, plan: Plan, number: int) -> tuple[NDArray[np.float64], float] | None:
+    """A finished cell; None where there is none that fits."""
+    record, (_, part) = cells.get(f"{number:06d}"), plan.cells[number]
+    if record is None:
         return None
-    return (values, seconds) if values.shape == (*plan.shape[1:3], part.stop - part.start) else None
-
-
-def _same(known: Plan, plan: Plan, place: Path) -> None:
-    if known.json() != plan.json():
-        raise StoreError(_other(place, known.json(), plan))
+    values = np.asarray(record["values"], dtype=np.float64)
+    fits = values.shape == (*plan.shape[1:3], part.stop - part.start)
+    return (values, float(record["seconds"])) if fits else None
 
 
 def _other(place: Path, known: Any, plan: Plan) -> str:

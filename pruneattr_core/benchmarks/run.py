@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pruneattr_core.benchmarks.plan import Plan, plan_from
 from pruneattr_core.errors import StoreError
 from pruneattr_core.render.plain import sheet_cell
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import write_folder
 
 HEADER, VALUES, POINTS, TIMING = "header.json", "values.npy", "points.csv", "timing.json"
 #: Bytes of one file and of a whole run, and members of a zip, that are accepted.
@@ -114,18 +114,7 @@ def write_run(run: Run, folder: Path) -> None:
     Raises:
         StoreError: the folder exists, or cannot be written.
     """
-    if folder.exists():
-        raise StoreError(f"{folder} exists already, and runs are never overwritten: choose another --out.")
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.draft")
-    try:
-        (draft / "samples").mkdir(parents=True)
-        for name, data in run.files().items():
-            write_atomically(draft / name, data)
-        if not run.samples:
-            (draft / "samples").rmdir()
-        draft.rename(folder)
-    except OSError as error:
-        raise StoreError(f"{folder} could not be written: {error.strerror}.") from error
+    write_folder(folder, run.files())
 
 
 def zip_run(run: Run) -> bytes:

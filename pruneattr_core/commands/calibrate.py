@@ -19,7 +19,7 @@ from pruneattr_core.errors import StoreError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.paths.calibrate import calibrate
 from pruneattr_core.runtime import device_for, provenance
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, and keep it when asked."""
     table = _read(arguments.out)
+    if arguments.out is not None:
+        refuse_unwritable(arguments.out)
     card = model_card(arguments.model)
     device = device_for(arguments.device)
     model = load_model(arguments.model, device=str(device), weights=arguments.weights)

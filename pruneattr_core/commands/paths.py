@@ -11,17 +11,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pruneattr_core.analysis.study import REFERENCE, SPARSITIES, Question, study
+from pruneattr_core.analysis.study import REFERENCE, SPARSITIES, Question, cell_name, study
 from pruneattr_core.analysis.study_run import Study, collect, read_study, write_study
 from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset, load_dataset
-from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.errors import InputError
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.paths.dgr import GAMMA, ITERATIONS, LEARNING_RATE, MOMENTUM
 from pruneattr_core.paths.greedy import STEP
 from pruneattr_core.paths.table import METHODS
+from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring.intgrad import NODES
+from pruneattr_core.store import refuse_unwritable
 
 _DEAR = ("dgr_init1", "dgr_random")
 
@@ -47,10 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, write the run, print its tables; a killed study goes on when started again."""
-    if arguments.out.exists():
-        raise StoreError(
-            f"{arguments.out} exists already, and runs are never overwritten: choose another --out."
-        )
+    refuse_unwritable(arguments.out, new_folder=True)
     torch.set_num_threads(arguments.threads)
     device = device_for(arguments.device)
     card = model_card(arguments.model)
@@ -73,12 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         arguments.iterations,
     )
+    folder = arguments.cache / question.key()
     cells = study(
         model,
         lambda index: card.preprocess(data[index].image).to(device),
         jobs,
         question,
-        arguments.cache / question.key(),
+        folder,
         say=lambda line: print(line, flush=True),
     )
     counts = {method: sum(method in found["seconds"] for found in cells) for method in methods}
@@ -126,8 +126,8 @@ def run(arguments: argparse.Namespace) -> int:
         "finished": time.strftime("%Y-%m-%d", time.gmtime()),
         "command": _command(arguments),
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     write_study(header, collect(cells, question.sparsities, REFERENCE), arguments.out)
+    Cells(folder, question.key(), print).drop(cell_name(*job) for job in jobs)
     _show(read_study(arguments.out))
     return 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from pruneattr_core.descent import remove
 from pruneattr_core.recipes import BUNDLED, new_network
 from pruneattr_core.runtime import provenance
 from pruneattr_core.training import accuracy, fit, identity, write_weights
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         "versions": provenance("cpu"),
     }
     path = write_weights(model, arguments.out, arguments.network, card)
-    checkpoint.unlink(missing_ok=True)
+    remove(checkpoint)
     say(f"test accuracy {score:.4f} on {len(test.labels)} pictures, {seconds:.0f} s; wrote {path}")
     return 0
 

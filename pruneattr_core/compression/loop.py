@@ -79,7 +79,7 @@ def optimise(
         Seconds of training, those before a kill included.
 
     Raises:
-        WeightsError: the checkpoint belongs to another training, or is none.
+        WeightsError: the checkpoint belongs to another training.
         InputError: fewer pictures than one batch.
     """
     steps = schedule.steps(count)

@@ -19,6 +19,7 @@ from pruneattr_core.compression.members import open_member, write_member
 from pruneattr_core.compression.pool import Pool
 from pruneattr_core.compression.teacher import Answers, answers
 from pruneattr_core.compression.train import Matching, Setting, distil, identity, prune_iteratively
+from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.models import load_model, model_card, weights_hash
 
@@ -193,7 +194,7 @@ class Workshop:
         }
         written = write_member(student, self.folder, card)
         for checkpoint in setting.files:
-            checkpoint.unlink(missing_ok=True)
+            remove(checkpoint)
         return written
 
     def _made(

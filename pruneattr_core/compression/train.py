@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -33,8 +32,9 @@ from pruneattr_core.compression.matching import (
 )
 from pruneattr_core.compression.pool import Pool
 from pruneattr_core.compression.teacher import Answers
+from pruneattr_core.descent import packed, unpacked
 from pruneattr_core.errors import InputError
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import read_sealed, write_sealed
 
 
 @dataclass(frozen=True)
@@ -202,16 +202,14 @@ def prune_iteratively(
         name = setting.identity("unstructured", rate, number)
         setting.file(name, ".pt")
         kept = setting.file(name, ".round.pt")
-        if kept is not None and kept.exists():
-            state = torch.load(kept, weights_only=True)
-            student.load_state_dict(state["model"])
-            took = float(state["seconds"])
-            student.eval()
+        finished = None if kept is None else _finished(kept, student, setting.log)
+        if finished is not None:
+            took = finished
         else:
             setting.log(f"round {number} of {rounds}")
             took = setting.fit(student, "unstructured", rate, number)
             if kept is not None:
-                _keep(kept, {"model": student.state_dict(), "seconds": took})
+                write_sealed(kept, packed({"model": student.state_dict(), "seconds": took}))
         seconds += took
         zero = sum(int((one.weight == 0).sum()) for one in filters)
         entry = {"removed": zero / sum(one.weight.numel() for one in filters)}
@@ -231,8 +229,19 @@ def _prune(student: nn.Module, filters: list[nn.Conv2d], rate: float) -> None:
     prune.global_unstructured(pairs, pruning_method=prune.L1Unstructured, amount=rate)
 
 
-def _keep(file: Path, state: Mapping[str, Any]) -> None:
-    buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, buffer.getvalue())
+def _finished(file: Path, student: nn.Module, say: Callable[[str], None]) -> float | None:
+    """Load the round kept in `file`; its seconds, None where there is none or it is damaged."""
+    data = read_sealed(file, say)
+    if data is None:
+        return None
+    first = copy.deepcopy(student.state_dict())
+    try:
+        state = unpacked(data)
+        student.load_state_dict(state["model"])
+        seconds = float(state["seconds"])
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        say(f"{file} is no round of this training ({type(error).__name__}) and is not used.")
+        student.load_state_dict(first)
+        return None
+    student.eval()
+    return seconds

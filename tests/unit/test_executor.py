@@ -56,7 +56,7 @@ def test_cells_are_pure_and_finished_ones_are_never_computed_again(small, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         execute(small, plan, tmp_path / "halted", spread=until_the_third)
     assert not (tmp_path / "halted").exists()
-    (tmp_path / "halted.partial" / "000000.json").write_text('{"seconds": 1, "valu')  # a half-written one
+    (tmp_path / "halted.partial" / "000000.cell").write_text('{"seconds": 1, "valu')  # a half-written one
     later: list[int] = []
 
     def watched(source, plan, numbers):
@@ -111,61 +111,58 @@ def test_values_do_not_depend_on_how_pictures_are_cut_into_cells(small):
     np.testing.assert_allclose(runs[0], runs[1], rtol=1e-3, atol=1e-5)
 
 
-KILLED = """
-import os, random, shutil, signal, sys, time
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from pruneattr_core.benchmarks.executor import execute, plan_run
-from pruneattr_core.benchmarks.sources import Source
-model, data, weights, out = sys.argv[1:]
-source = Source(model, data, weights)
-plan = plan_run("pixels", source, ["saliency", "random"], n=8, chunk=1)  # opens the source before any fork
-out = Path(out)
+def test_two_processes_at_one_place_both_get_the_run(small, tmp_path):
+    plan, said = plan_run("pixels", small, ["random"], n=3, chunk=1), []
 
-def child(place):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            execute(source, plan, place)
-        finally:
-            os._exit(0)
-    return pid
+    def overtaken(source, plan, numbers):
+        for number in numbers:
+            yield number, executor.compute_cell(source, plan, number), 0.1
+            if number == 1:
+                execute(source, plan, tmp_path / "run")
 
-def killed_ten_times(longest):
-    for kill in range(10):
-        pid = child(out / "killed")
-        time.sleep(random.uniform(0, longest))
-        os.kill(pid, signal.SIGKILL)
-        if not os.WIFSIGNALED(os.waitpid(pid, 0)[1]):
-            return False  # it had finished
-    return True
-
-start = time.monotonic()
-os.waitpid(child(out / "whole"), 0)
-longest = (time.monotonic() - start) / 6
-while not killed_ten_times(longest):
-    shutil.rmtree(out / "killed", ignore_errors=True)
-    shutil.rmtree(out / "killed.partial", ignore_errors=True)
-    longest /= 2
-kept = len(list((out / "killed.partial").glob("0*.json")))
-os.waitpid(child(out / "killed"), 0)
-print(kept, "of", len(plan.cells), "cells survived ten kills")
-"""
+    run = execute(small, plan, tmp_path / "run", spread=overtaken, say=said.append)
+    assert said == [f"Another process has finished {tmp_path / 'run'} meanwhile: its run is taken."]
+    assert run.id == execute(small, plan, tmp_path / "alone").id
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["alone", "run"]
 
 
-def test_killed_ten_times_and_resumed_gives_the_same_bits(small, tmp_path):
+def test_a_damaged_plan_loses_no_cell(small, tmp_path):
+    plan = plan_run("pixels", small, ["random"], n=2, chunk=1)
+
+    def one(source, plan, numbers):
+        yield numbers[0], executor.compute_cell(source, plan, numbers[0]), 0.1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(small, plan, tmp_path / "run", spread=one)
+    (tmp_path / "run.partial" / "plan.json").write_bytes(b"\xff")
+    said, later = [], []
+
+    def watched(source, plan, numbers):
+        later.extend(numbers)
+        return executor.in_process(source, plan, numbers)
+
+    execute(small, plan, tmp_path / "run", spread=watched, say=said.append)
+    assert later == [1]
+    assert len(said) == 1
+    assert "plan.json is damaged" in said[0]
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_computed(small, tmp_path):
+    def never(source, plan, numbers):
+        raise AssertionError("computed")
+
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match="a link to something that is not there"):
+        execute(small, plan_run("pixels", small, ["random"], n=1), tmp_path / "link", spread=never)
+    assert [p.name for p in tmp_path.iterdir()] == ["link"]
+
+
+def test_killed_and_resumed_gives_the_same_bits():
+    """Benchmark, paths and training; `python -m perf.kills --kills 100` is the long form."""
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, small.model, small.data, str(small.weights), str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
+        [sys.executable, "-m", "perf.kills", "--kills", "6"],
+        cwd=ROOT, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout
-    assert "cells survived ten kills" in done.stdout
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    names = sorted(file.relative_to(whole).as_posix() for file in whole.rglob("*"))
-    assert names == sorted(file.relative_to(killed).as_posix() for file in killed.rglob("*"))
-    for name in names:
-        if name != "timing.json" and (whole / name).is_file():
-            assert (whole / name).read_bytes() == (killed / name).read_bytes()
-    assert json.loads((killed / "timing.json").read_text())["resumed"] is True
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["killed", "whole"]
+    assert done.stdout.count("the same bits") == 3

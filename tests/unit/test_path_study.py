@@ -153,6 +153,7 @@ def test_the_command_writes_a_run(tiny: None, tmp_path: Folder, capsys: pytest.C
             assert dead.mean == 0
     assert sum(file.stat().st_size for file in (tmp_path / "run").iterdir()) < 300_000
     assert "dead share" in capsys.readouterr().out
+    assert not list((tmp_path / "cells").iterdir())
     assert ask("--n", "4", *where) == 1
     assert "never overwritten" in capsys.readouterr().err
     assert ask("--n", "9", "--out", str(tmp_path / "more")) == 1

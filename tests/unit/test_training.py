@@ -122,7 +122,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(kills, tmp_path, monkeypatch
     fit(resumed, colours(), RECIPE, 0, checkpoint, every=3, log=lines.append)
     assert lines[0] == f"going on from step {written[kills - 1]} of 15"
     assert_same(weights(whole), weights(resumed))
-    assert os.listdir(checkpoint.parent) == ["tiny.pt"]
+    assert sorted(os.listdir(checkpoint.parent)) == ["tiny.pt", "tiny.pt.before"]
 
 
 def test_a_finished_checkpoint_is_not_trained_further(tmp_path):
@@ -138,9 +138,6 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     fit(tiny(), colours(), RECIPE, 0, tmp_path / "a.pt", log=lambda line: None)
     with pytest.raises(WeightsError, match="belongs to another training: other settings, seed or data"):
         fit(tiny(), colours(), RECIPE, 1, tmp_path / "a.pt", log=lambda line: None)
-    (tmp_path / "b.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(WeightsError, match=r"b\.pt is not a training checkpoint\. Delete it"):
-        fit(tiny(), colours(), RECIPE, 0, tmp_path / "b.pt", log=lambda line: None)
 
 
 # Its parts
