@@ -25,7 +25,7 @@ ORDER = (
     ("muon", "descent", "training", "recipes"),
     ("scoring", "pruning"),
     ("paths",),
-    ("attribution", "analysis"),
+    ("attribution", "analysis", "circuits"),
     ("benchmarks", "compression"),
     ("share",),
     ("ui", "commands", "cli", "__main__"),

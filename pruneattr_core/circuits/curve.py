@@ -1,0 +1,180 @@
+"""How much of an answer a path carries, against its size.
+
+With F the response of the network in which everything outside a set of neurons is replaced, x the whole
+network and 0 the empty set:
+
+    faithfulness(k) = (F(path) - F(0)) / (F(x) - F(0)),   completeness(k) = the same of the rest
+
+The areas are those of the MIB benchmark (Mueller et al. 2025, arXiv:2504.13151): CPR under the faithfulness
+curve (higher is better), CMD between it and 1 (lower is better). A random path of the same size, the path of
+another class and that of another picture are the controls without which a curve says little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pruneattr_core.checks import check_inputs
+from pruneattr_core.circuits.replacement import Replacement, replaced_logits
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import bytes_each
+from pruneattr_core.runtime import chunks
+from pruneattr_core.values import masks_at
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+#: Shares of all neurons kept, dense where little is kept.
+SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+#: What is drawn beside the path itself.
+KINDS = ("path", "rest", "random")
+
+
+@dataclass(frozen=True)
+class CircuitCurve:
+    """A path's answers at K sizes, for B inputs, under one replacement.
+
+    Attributes:
+        replacement: its name.
+        sizes: (K,) share of all neurons kept, as asked for.
+        full: (B,) response of the whole network.
+        empty: (B,) response when every neuron is replaced.
+        response: kind -> (K, B) response; "path", "rest" (all but the path), "random" (as many at random),
+            and whatever further scores were given.
+        kept: kind -> (K, B) bool, whether the predicted class is that of the whole network.
+    """
+
+    replacement: str
+    sizes: tuple[float, ...]
+    full: Array
+    empty: Array
+    response: Mapping[str, Array]
+    kept: Mapping[str, NDArray[np.bool_]]
+
+    def faithfulness(self, kind: str = "path") -> Array:
+        """(K, B): 1 as the whole network, 0 as the empty one; NaN where those two agree."""
+        span = self.full - self.empty
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(span == 0, np.nan, (self.response[kind] - self.empty) / span)
+
+    def cpr(self, kind: str = "path") -> Array:
+        """(B,) area under faithfulness over the share kept, in [0, 1] of sizes."""
+        return self._area(self.faithfulness(kind), 0.0)
+
+    def cmd(self, kind: str = "path") -> Array:
+        """(B,) area between faithfulness and 1."""
+        return self._area(np.abs(1 - self.faithfulness(kind)), 1.0)
+
+    def _area(self, values: Array, at_nothing: float) -> Array:
+        x = np.concatenate([[0.0], self.sizes])
+        y = np.concatenate([np.full((1, values.shape[1]), at_nothing), values])
+        return np.asarray(np.trapezoid(y, x, axis=0) / x[-1])
+
+
+def circuit_curve(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    scores: Sequence[Tensor],
+    replacement: Replacement,
+    sizes: Sequence[float] = SIZES,
+    others: Mapping[str, Sequence[Tensor]] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CircuitCurve:
+    """Answers of the paths that scores choose; forward passes only, one batch for all sizes and kinds.
+
+    Args:
+        model: network in eval mode; left untouched.
+        inputs: (B, C, H, W).
+        target: (B,) int64, the class whose logit is the response.
+        scores: >= 0, (B, *shape) per activation call: the highest stay, ranked over the network.
+        replacement: what the others become.
+        sizes: increasing shares of all neurons kept, in (0, 1].
+        others: name -> further scores, such as those of another class or picture.
+        seed: of the random path; the same for every input, so that a batch equals its single images.
+        progress: called with (images done, B); may raise to stop.
+
+    Raises:
+        InputError: sizes that do not increase within (0, 1], or scores of other calls.
+    """
+    inputs = check_inputs(model, inputs)
+    grid = tuple(float(size) for size in sizes)
+    if not grid or not grid[0] > 0 or grid[-1] > 1 or any(a >= b for a, b in pairwise(grid)):
+        raise InputError(f"Expected increasing sizes within (0, 1], the shares of neurons kept; got {grid}.")
+    ranked = {"path": scores, **(others or {})}
+    found: list[tuple[dict[str, Tensor], Tensor]] = []
+    for image in range(len(inputs)):
+        at = slice(image, image + 1)
+        own = {name: [layer[at] for layer in layers] for name, layers in ranked.items()}
+        found.append(_one(model, inputs[at], own, replacement[at], grid, seed))
+        if progress is not None:
+            progress(image + 1, len(inputs))
+    kinds = found[0][0].keys()
+    logits = {kind: torch.stack([one[0][kind] for one in found], 1) for kind in kinds}  # (K, B, classes)
+    ends = torch.stack([one[1] for one in found], 1)  # (2, B, classes): whole, empty
+    index = target.view(1, -1, 1).to(ends.device)
+    answers = ends[0].argmax(1)
+
+    def of(values: Tensor) -> Array:
+        picked = values.gather(2, index.expand(len(values), -1, 1)).squeeze(2)
+        return np.asarray(picked.double().cpu().numpy())
+
+    full, empty = of(ends)
+    return CircuitCurve(
+        replacement.name,
+        grid,
+        full,
+        empty,
+        {kind: of(values) for kind, values in logits.items()},
+        {kind: (values.argmax(2) == answers).cpu().numpy() for kind, values in logits.items()},
+    )
+
+
+def _one(
+    model: nn.Module,
+    image: Tensor,
+    ranked: Mapping[str, Sequence[Tensor]],
+    replacement: Replacement,
+    sizes: Sequence[float],
+    seed: int,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Logits per kind, (K, classes), and those of the whole and the empty network, (2, classes)."""
+    generator = torch.Generator().manual_seed(seed)
+    chance = [torch.rand(layer.shape, generator=generator).to(layer.device) for layer in ranked["path"]]
+    removed = [1 - size for size in sizes]
+    sets: list[tuple[Tensor, ...]] = []
+    names: list[str] = []
+    for name, layers in {**ranked, "random": chance}.items():
+        # Ties leave in order, so that a path has just the size asked for.
+        for masks in masks_at(layers, removed, "exact"):
+            sets.append(masks)
+            names.append(name)
+            if name == "path":
+                sets.append(tuple(~mask for mask in masks))
+                names.append("rest")
+    whole = tuple(torch.ones_like(mask) for mask in sets[0])
+    sets += [whole, tuple(~mask for mask in whole)]
+    names += ["ends", "ends"]
+    logits = _answers(model, image, sets, replacement)
+    rows = {name: [k for k, other in enumerate(names) if other == name] for name in dict.fromkeys(names)}
+    return {name: logits[at] for name, at in rows.items() if name != "ends"}, logits[rows["ends"]]
+
+
+def _answers(
+    model: nn.Module, image: Tensor, sets: Sequence[tuple[Tensor, ...]], replacement: Replacement
+) -> Tensor:
+    """(sets, classes): one row per set of neurons kept, as memory-bounded batches."""
+    parts = []
+    for part in chunks(len(sets), bytes_each(image) // 2, image):
+        masks = [torch.cat(layer) for layer in zip(*sets[part], strict=True)]
+        copies = image.expand(len(masks[0]), *image.shape[1:])
+        parts.append(replaced_logits(model, copies, masks, replacement))
+    return torch.cat(parts)

@@ -1,0 +1,129 @@
+"""What the neurons outside a path become: zero, their mean, another picture's values, or themselves.
+
+The papers set them to 0 (PG1, PG2) or keep them as constants (SCP section 3.1). A neuron that is silent on
+purpose is part of the reason for an answer, and zero gets it for free; circuits are therefore judged with
+mean and resample ablation too (Chan et al. 2022, causal scrubbing; Conmy et al. 2023, arXiv:2304.14997).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core import tape
+from pruneattr_core.checks import check_inputs
+from pruneattr_core.errors import InputError
+
+Unit = Literal["neuron", "channel"]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Values for the neurons that a path leaves out.
+
+    Attributes:
+        name: "zero", "mean", "channel mean", "resample", "freeze" or a name of the caller's.
+        layers: per activation call, detached, (1 or B, *shape) or smaller where it broadcasts.
+    """
+
+    name: str
+    layers: tuple[Tensor, ...]
+
+    def __getitem__(self, at: slice) -> Replacement:
+        """That of a slice of the inputs."""
+        return Replacement(self.name, tuple(a if len(a) == 1 else a[at] for a in self.layers))
+
+
+def zero(model: nn.Module, inputs: Tensor) -> Replacement:
+    """Silence (PG2): 0 everywhere."""
+    record = _record(model, check_inputs(model, inputs)[:1])
+    return Replacement("zero", tuple(a.new_zeros([1] * a.ndim) for a in record.activations))
+
+
+def activations_of(model: nn.Module, inputs: Tensor, name: str = "resample") -> Replacement:
+    """The activations of other inputs, one per input explained.
+
+    Of another picture that is resample ablation; of the same scene without its object, a counterfactual; of
+    the inputs themselves it is mode freeze: nothing changes in the forward pass.
+
+    Args:
+        model: network in eval mode.
+        inputs: (B, C, H, W), or (1, C, H, W) for one source for all.
+        name: how it is called in tables.
+    """
+    return Replacement(name, _record(model, check_inputs(model, inputs)).activations)
+
+
+def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") -> Replacement:
+    """The mean activation over a reference set, summed in float64 batch by batch.
+
+    Args:
+        model: network in eval mode.
+        batches: tensors (B, C, H, W).
+        unit: "neuron" keeps a mean per neuron, "channel" one per channel (dimension 1) over all positions.
+
+    Raises:
+        InputError: no inputs, or an unknown unit.
+    """
+    if unit not in ("neuron", "channel"):
+        raise InputError(f'Expected unit "neuron" or "channel", got {unit!r}.')
+    sums: list[Tensor] = []
+    count, dtype = 0, torch.float64
+    for batch in batches:
+        found = _record(model, check_inputs(model, batch)).activations
+        dtype = found[0].dtype
+        own = [_summed(a, unit) for a in found]
+        sums = own if not sums else [a + b for a, b in zip(sums, own, strict=True)]
+        count += len(batch)
+    if count == 0:
+        raise InputError("A mean needs at least one reference input, got an empty set.")
+    name = "mean" if unit == "neuron" else "channel mean"
+    return Replacement(name, tuple((total / count).to(dtype) for total in sums))
+
+
+def replacing(masks: Sequence[Tensor], replacement: Replacement) -> tape.Gate:
+    """The gate that keeps activations where the bool masks are True and replaces the others."""
+
+    def gate(index: int, activation: Tensor) -> Tensor:
+        if index >= len(masks) or index >= len(replacement.layers):
+            raise InputError("The path and the replacement belong to another network: it has more calls.")
+        try:
+            return torch.where(masks[index], activation, replacement.layers[index])
+        except RuntimeError as error:
+            raise InputError(
+                f"The path and the replacement do not fit activation call {index + 1} of shape "
+                f"{tuple(activation.shape)}: they were made with another network, input or batch size."
+            ) from error
+
+    return gate
+
+
+def replaced_logits(
+    model: nn.Module, inputs: Tensor, masks: Sequence[Tensor], replacement: Replacement
+) -> Tensor:
+    """Logits (B, classes) of the network whose neurons outside the path are replaced.
+
+    Args:
+        model: network in eval mode; left untouched.
+        inputs: checked batch (B, ...).
+        masks: bool (B, *shape) per activation call, True = kept.
+        replacement: of one or B inputs.
+    """
+    with torch.no_grad():
+        return tape.run(model, inputs.clone(), replacing(masks, replacement)).logits
+
+
+def _record(model: nn.Module, inputs: Tensor) -> tape.Record:
+    with torch.inference_mode(False), torch.no_grad():
+        return tape.run(model, inputs.clone())
+
+
+def _summed(activation: Tensor, unit: Unit) -> Tensor:
+    total = activation.double().sum(0, keepdim=True)
+    if unit == "channel" and total.ndim > 2:
+        total = total.mean(tuple(range(2, total.ndim)), keepdim=True)
+    return total

@@ -1,0 +1,184 @@
+"""Circuits: replacements, scores against them, and what a path carries."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import networks
+from pruneattr_core import contributions
+from pruneattr_core.circuits.curve import circuit_curve
+from pruneattr_core.circuits.replacement import (
+    Replacement,
+    activations_of,
+    mean_of,
+    replaced_logits,
+    zero,
+)
+from pruneattr_core.circuits.scores import patching
+from pruneattr_core.errors import InputError
+from pruneattr_core.pruning import pruned_logits
+from pruneattr_core.values import masks_at
+
+NAMES = ("residual", "reused", "concatenating", "in_place")
+
+
+def masks_of(model: nn.Module, inputs: Tensor, sparsity: float) -> tuple[Tensor, ...]:
+    return next(iter(masks_at(contributions(model, inputs).layers, [sparsity])))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_replacing_by_zero_is_mode_zero(name: str) -> None:
+    model, inputs = networks.network(name), networks.inputs(3)
+    masks = masks_of(model, inputs, 0.6)
+    before = networks.state(model)
+    assert torch.equal(
+        replaced_logits(model, inputs, masks, zero(model, inputs)), pruned_logits(model, inputs, masks)
+    )
+    silent = Replacement("mean", tuple(torch.zeros_like(layer) for layer in zero(model, inputs).layers))
+    assert torch.equal(replaced_logits(model, inputs, masks, silent), pruned_logits(model, inputs, masks))
+    assert networks.state(model) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_replaced_by_itself_is_the_original(name: str) -> None:
+    model, inputs = networks.network(name), networks.inputs(3)
+    own = activations_of(model, inputs)
+    for sparsity in (0.0, 0.5, 1.0):
+        assert torch.equal(
+            replaced_logits(model, inputs, masks_of(model, inputs, sparsity), own), model(inputs)
+        )
+
+
+def test_another_pictures_values_give_its_answer_when_nothing_is_kept() -> None:
+    model, inputs = networks.network("residual"), networks.inputs(3)
+    other = inputs.roll(1, 0)
+    nothing = tuple(torch.zeros_like(mask) for mask in masks_of(model, inputs, 0.5))
+    torch.testing.assert_close(
+        replaced_logits(model, inputs, nothing, activations_of(model, other)), model(other)
+    )
+
+
+@pytest.mark.parametrize("unit", ["neuron", "channel"])
+def test_the_mean_is_streamed(unit: str) -> None:
+    """Against the mean of all activations at once, from batches of different sizes."""
+    model, inputs = networks.network("reused"), networks.inputs(5)
+    found = mean_of(model, [inputs[:1], inputs[1:4], inputs[4:]], unit)  # type: ignore[arg-type]
+    for layer, whole in zip(found.layers, activations_of(model, inputs).layers, strict=True):
+        slow = whole.mean(0, keepdim=True)
+        slow = slow.mean((2, 3), keepdim=True) if unit == "channel" else slow
+        torch.testing.assert_close(layer, slow)
+
+
+def test_patching_is_what_hooks_compute() -> None:
+    """Attribution patching written independently: forward hooks, (corrupted - clean) * gradient, negated."""
+    model, inputs = networks.network("plain"), networks.inputs(3)
+    other = inputs.flip(0)
+    target = model(inputs).argmax(1)
+    kept: dict[str, list[Tensor]] = {"clean": [], "other": []}
+    where = "other"
+
+    def keep(_: nn.Module, __: object, out: Tensor) -> None:
+        if where == "clean":
+            out.retain_grad()
+        kept[where].append(out)
+
+    handles = [module.register_forward_hook(keep) for module in model if isinstance(module, nn.ReLU)]
+    with torch.no_grad():
+        model(other)
+    where = "clean"
+    model(inputs.clone().requires_grad_()).gather(1, target[:, None]).sum().backward()
+    for handle in handles:
+        handle.remove()
+    model.zero_grad()
+    slow = [-(b - a) * a.grad for a, b in zip(kept["clean"], kept["other"], strict=True)]
+    fast = patching(model, inputs, None, activations_of(model, other))
+    for one, two in zip(fast, slow, strict=True):
+        torch.testing.assert_close(one, two.detach(), rtol=1e-10, atol=1e-12)
+    at_zero = patching(model, inputs, None, zero(model, inputs))
+    for one, two in zip(at_zero, contributions(model, inputs).layers, strict=True):
+        assert torch.equal(one.abs(), two)
+
+
+def test_the_integral_from_the_replacement_is_complete() -> None:
+    """sum_j c_j = f(x) - f(layer := its replacement), per layer and image."""
+    model, inputs = networks.network("residual"), networks.inputs(2)
+    target, base = model(inputs).argmax(1), activations_of(model, networks.inputs(2, seed=5))
+    scores = patching(model, inputs, None, base, steps=400)
+    whole = [torch.ones_like(layer, dtype=torch.bool) for layer in scores]
+    for call, layer in enumerate(scores):
+        masks = [~mask if k == call else mask for k, mask in enumerate(whole)]
+        without = replaced_logits(model, inputs, masks, base)
+        change = (model(inputs) - without).gather(1, target[:, None]).squeeze(1)
+        torch.testing.assert_close(layer.flatten(1).sum(1), change, rtol=0.02, atol=1e-3)
+
+
+def test_eight_threads_agree_to_the_bit() -> None:
+    model, inputs = networks.network("residual"), networks.inputs(8)
+    base, masks = mean_of(model, [inputs]), masks_of(model, inputs, 0.7)
+
+    def one(k: int) -> Tensor:
+        return replaced_logits(model, inputs[k : k + 1], [mask[k : k + 1] for mask in masks], base)
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(one, range(8)))
+    assert all(torch.equal(answer, one(k)) for k, answer in enumerate(together))
+
+
+def test_a_planted_circuit_is_found_at_its_size() -> None:
+    """Of 40 channels one alone feeds the answer; a path of that size carries all of it, the rest nothing."""
+    first, last = nn.Linear(6, 40), nn.Linear(40, 2, bias=False)
+    with torch.no_grad():
+        first.bias.add_(2)
+        last.weight.zero_()
+        last.weight[1, 17] = 1.0
+    model = nn.Sequential(first, nn.ReLU(), last).double().eval()
+    inputs = torch.rand(3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    target = torch.ones(3, dtype=torch.long)
+    base = mean_of(
+        model, [torch.randn(64, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))]
+    )
+    scores = [layer.abs() for layer in patching(model, inputs, target, base)]
+    curve = circuit_curve(model, inputs, target, scores, base, sizes=(1 / 40, 0.5, 1.0))
+    np.testing.assert_allclose(curve.faithfulness(), 1)
+    np.testing.assert_allclose(curve.faithfulness("rest"), 0, atol=1e-12)
+    np.testing.assert_allclose(curve.cmd(), 1 / 80)  # the trapezoid from nothing kept to the first size
+    np.testing.assert_allclose(curve.cpr(), 1 - 1 / 80)
+
+
+def test_a_curve_equals_single_sets_and_single_images() -> None:
+    model, inputs = networks.network("concatenating"), networks.inputs(3)
+    target = model(inputs).argmax(1)
+    scores, base = contributions(model, inputs).layers, mean_of(model, [networks.inputs(4, seed=3)])
+    curve = circuit_curve(
+        model, inputs, target, scores, base, sizes=(0.1, 0.4, 1.0), others={"next": scores[::1]}
+    )
+    for k, masks in enumerate(masks_at(scores, [0.9, 0.6, 0.0], "exact")):
+        logits = replaced_logits(model, inputs, masks, base)
+        np.testing.assert_allclose(
+            curve.response["path"][k], logits.gather(1, target[:, None])[:, 0], rtol=1e-12
+        )
+        np.testing.assert_array_equal(curve.kept["path"][k], logits.argmax(1) == target)
+    np.testing.assert_array_equal(curve.response["next"], curve.response["path"])
+    alone = circuit_curve(
+        model, inputs[1:2], target[1:2], [s[1:2] for s in scores], base, sizes=(0.1, 0.4, 1.0)
+    )
+    np.testing.assert_array_equal(alone.response["random"][:, 0], curve.response["random"][:, 1])
+
+
+def test_what_does_not_fit_is_said() -> None:
+    model, inputs = networks.network("plain"), networks.inputs(2)
+    scores, target = contributions(model, inputs).layers, torch.zeros(2, dtype=torch.long)
+    for sizes in ((), (0.0, 1.0), (0.5, 0.5), (0.5, 1.5)):
+        with pytest.raises(InputError, match="increasing sizes"):
+            circuit_curve(model, inputs, target, scores, zero(model, inputs), sizes=sizes)
+    with pytest.raises(InputError, match="at least one reference"):
+        mean_of(model, [])
+    with pytest.raises(InputError, match="do not fit"):
+        replaced_logits(model, inputs, [scores[0] > 0] * 2, zero(model, inputs))
+    with pytest.raises(InputError, match="steps >= 1"):
+        patching(model, inputs, None, zero(model, inputs), steps=0)
