@@ -22,7 +22,7 @@ from pruneattr_core.paths.greedy import STEP
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runtime import device_for, provenance
-from pruneattr_core.scoring.intgrad import NODES
+from pruneattr_core.scoring.quadrature import NODES
 from pruneattr_core.store import refuse_unwritable
 
 _DEAR = ("dgr_init1", "dgr_random")
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             "interval": "Student's t, 95 %, over pictures",
             "target": "predicted class",
             "ties": "drop",
-            "intgrad": {"rule": "gauss", "nodes": NODES},
+            "intgrad": {"rule": "midpoint", "nodes": NODES["midpoint"]},
             "greedy": {"step": STEP},
             "dgr": {
                 "iterations": question.iterations,

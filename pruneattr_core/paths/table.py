@@ -12,7 +12,7 @@ from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import dgr_gates
 from pruneattr_core.paths.greedy import greedy_paths
 from pruneattr_core.scoring import contributions
-from pruneattr_core.scoring.intgrad import absolute, intgrad_signed
+from pruneattr_core.scoring.intgrad import intgrad_signed, ranked
 from pruneattr_core.values import Path
 
 Progress = Callable[[int, int], None]
@@ -70,7 +70,7 @@ def _intgrad(
     seed: int,
     progress: Progress | None,
 ) -> list[Path]:
-    return absolute(intgrad_signed(model, inputs, target, progress=progress), "intgrad").paths(sparsities)
+    return ranked(intgrad_signed(model, inputs, target, progress=progress)).paths(sparsities)
 
 
 def _greedy(
@@ -119,7 +119,7 @@ def _random(
 
 METHODS: dict[str, PathMethod] = {
     "taylor": PathMethod("NeuronMCT", "PG2 eq. 3", False, "1 forward, 1 backward", _taylor),
-    "intgrad": PathMethod("NeuronIntGrad", "SCP eq. 4", False, "8 part passes per layer", _intgrad),
+    "intgrad": PathMethod("NeuronIntGrad", "SCP eq. 4", False, "32 part passes per layer", _intgrad),
     "greedy": PathMethod("GreedyPruning", "SCP algorithm 1", False, "1 pass per 1 % removed", _greedy),
     "dgr_init1": PathMethod("DGR(init=1)", "SCP eq. 3", False, "1000 passes", _dgr_init1),
     "dgr_random": PathMethod("DGR(init=r)", "SCP eq. 3", True, "1000 passes", _dgr_random),

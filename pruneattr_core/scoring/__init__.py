@@ -11,22 +11,18 @@ from pruneattr_core.checks import Target, check_inputs, check_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import chunks
-from pruneattr_core.scoring.intgrad import intgrad, intgrad_uniform
+from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.scoring.taylor import taylor
 from pruneattr_core.values import Contributions
 
 #: Scores one memory-bounded part of a batch: (model, inputs, target, steps) -> Contributions.
-Scorer = Callable[[nn.Module, Tensor, Tensor | None, int], Contributions]
+Scorer = Callable[[nn.Module, Tensor, Tensor | None, int | None], Contributions]
 
-METHODS: dict[str, Scorer] = {
-    "taylor": taylor,
-    "intgrad": intgrad,
-    "intgrad_uniform": intgrad_uniform,
-}
+METHODS: dict[str, Scorer] = {"taylor": taylor, **INTEGRALS}
 
 
 def contributions(
-    model: nn.Module, inputs: Tensor, target: Target = None, method: str = "taylor", steps: int = 50
+    model: nn.Module, inputs: Tensor, target: Target = None, method: str = "taylor", steps: int | None = None
 ) -> Contributions:
     """Contribution of every neuron to the target logit of every input.
 
@@ -35,9 +31,11 @@ def contributions(
         inputs: normalised batch (B, C, H, W).
         target: None for the predicted class; int, list or tensor as in Captum.
         method: a key of `METHODS`: "taylor" is NeuronMCT, |activation x gradient| (PG2 eq. 3);
-            "intgrad" is NeuronIntGrad (SCP eq. 4) by Gauss-Legendre, "intgrad_uniform" by the papers' rule.
-        steps: accuracy of the integral in steps of the papers' uniform rule ("intgrad" reaches it with
-            ceil(sqrt(steps)) nodes); methods without an integral ignore it.
+            "intgrad" is NeuronIntGrad (SCP eq. 4) by 32 midpoints, "intgrad_preview" by a few and so only
+            roughly right, "intgrad_uniform" by the papers' 51 equal steps with both ends, "intgrad_gauss" by
+            Gauss-Legendre; "intgrad_value" ranks by c (SCP's text), the others by |c| (the reference).
+        steps: number of nodes of the integral, i.e. of gradients averaged; None for the method's own. Methods
+            without an integral ignore it.
 
     Returns:
         Scores per activation call, (B, *shape), >= 0.

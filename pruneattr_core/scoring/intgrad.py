@@ -10,7 +10,6 @@ completeness holds per layer: sum_j c_j = f(x) - f(layer := 0).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,17 +23,17 @@ from pruneattr_core.checks import Target, check_inputs, check_target, resolve_ta
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.scoring.branching import Brancher
+from pruneattr_core.scoring.quadrature import PREVIEW, Rule, nodes
 from pruneattr_core.values import Contributions
 
-Rule = Literal["gauss", "uniform"]
 Progress = Callable[[int, int], None]
+Rank = Literal["magnitude", "value"]
 
-#: Gauss-Legendre nodes that are as complete as the papers' 50 uniform steps in the median layer, on
-#: SqueezeNet and on ResNet-8. SqueezeNet alone would do with 4 or 5; the few wide layers of ResNet-8 need
-#: more (perf/intgrad.py).
-NODES = 8
-#: Steps of the papers' uniform rule.
-UNIFORM_STEPS = 50
+#: Nodes at which a layer is looked at first: gradients equal at the first, a middle and the last one are
+#: those of an answer linear along the way: what switches no neuron between two ends switches none inside.
+_LOOK = 3
+#: Gradients count as equal within this many units of rounding of the largest.
+_EQUAL = 100
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class SignedContributions:
         dead: bool (B, *shape) per call: activation == 0.
         target: (B,) int64.
         logits: (B, classes) of the original network.
+        nodes: int64 (calls, B), gradients really distinct: 1 where the gradient is constant along alpha.
     """
 
     names: tuple[str, ...]
@@ -54,6 +54,7 @@ class SignedContributions:
     dead: tuple[Tensor, ...]
     target: Tensor
     logits: Tensor
+    nodes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -73,47 +74,28 @@ class Completeness:
     relative: Tensor
 
 
-def nodes(steps: int, rule: Rule = "gauss") -> tuple[np.ndarray, np.ndarray]:
-    """Nodes in [0, 1] and weights (sum 1) of the integral.
-
-    Args:
-        steps: number of Gauss-Legendre nodes, or n of the uniform rule alpha_j = j / n, j = 0..n, whose n + 1
-            gradients are averaged (the papers' rule; the released code lets alpha add up to j (j + 1) / 2n).
-        rule: "gauss" or "uniform".
-
-    Raises:
-        InputError: fewer than 1 step or unknown rule.
-    """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InputError(f"Expected steps >= 1, the number of nodes of the integral; got {steps!r}.")
-    if rule == "uniform":
-        return np.arange(steps + 1) / steps, np.full(steps + 1, 1 / (steps + 1))
-    if rule != "gauss":
-        raise InputError(f'Expected rule "gauss" or "uniform", got {rule!r}.')
-    at, weights = np.polynomial.legendre.leggauss(steps)
-    return (at + 1) / 2, weights / 2
-
-
 def intgrad_signed(
     model: nn.Module,
     inputs: Tensor,
     target: Target = None,
-    steps: int = NODES,
-    rule: Rule = "gauss",
+    steps: int | None = None,
+    rule: Rule = "midpoint",
     layers: Sequence[int] | None = None,
     progress: Progress | None = None,
 ) -> SignedContributions:
     """Signed NeuronIntGrad contributions.
 
-    Per image and layer, what precedes the layer runs once and what follows it as a batch of nodes, in
-    memory-bounded parts; the backward pass ends at the layer.
+    Per image and layer, what precedes the layer runs at batch 1 and what follows it as a batch of nodes, in
+    memory-bounded parts; the backward pass ends at the layer. A layer whose gradient is found constant along
+    alpha (the last one; closing ReLUs of networks without biases) takes no more nodes than show that. The
+    papers' rule always takes all.
 
     Args:
         model: classifier in eval mode; left untouched.
         inputs: normalised batch (B, C, H, W); equals its single images.
         target: None for the predicted class; int, list or tensor as in Captum.
-        steps: see `nodes`.
-        rule: see `nodes`.
+        steps: number of nodes of the rule; None for the rule's own, see `quadrature.nodes`.
+        rule: "midpoint", "uniform" (the papers') or "gauss".
         layers: indices of the activation calls to score; None for all.
         progress: called with (layers done, layers * B); may raise to stop.
 
@@ -132,17 +114,18 @@ def intgrad_signed(
         calls = chosen_calls(layers, brancher.names)
         scores = []
         for done, call in enumerate(calls, 1):
-            scores.append(_integrate(brancher, call, int(own), alphas, weights))
+            scores.append(_integrate(brancher, call, int(own), alphas, weights, rule != "uniform"))
             if progress is not None:
                 progress(image * len(calls) + done, len(inputs) * len(calls))
         found.append((brancher, calls, own, scores))
     first, calls = found[0][:2]
     return SignedContributions(
         tuple(first.names[call] for call in calls),
-        tuple(torch.cat([one[3][k] for one in found]) for k in range(len(calls))),
+        tuple(torch.cat([one[3][k][0] for one in found]) for k in range(len(calls))),
         tuple(torch.cat([one[0].activations[call] == 0 for one in found]) for call in calls),
         torch.cat([one[2] for one in found]),
         torch.cat([one[0].logits for one in found]),
+        nodes=torch.tensor([[one[3][k][1] for one in found] for k in range(len(calls))]),
     )
 
 
@@ -158,56 +141,89 @@ def chosen_calls(layers: Sequence[int] | None, names: Sequence[str]) -> list[int
     return calls
 
 
-def _integrate(brancher: Brancher, call: int, target: int, alphas: np.ndarray, weights: np.ndarray) -> Tensor:
-    """(1, *shape) signed contributions of one layer of one image."""
+def _integrate(
+    brancher: Brancher, call: int, target: int, alphas: np.ndarray, weights: np.ndarray, look: bool
+) -> tuple[Tensor, int]:
+    """(1, *shape) signed contributions of one layer of one image, and how many nodes they needed."""
     activation = brancher.activations[call]
-    total = torch.zeros_like(activation)
     column = (-1, *[1] * (activation.ndim - 1))
-    for part in within_budget(len(alphas), brancher.bytes_each(call), activation.device):
+
+    def gradients(part: np.ndarray) -> Tensor | None:
+        """(nodes, *shape) at alphas; None where nothing after this layer depends on it."""
         scale = torch.from_numpy(alphas[part]).to(activation).view(column)
-        weight = torch.from_numpy(weights[part]).to(activation).view(column)
         scaled, logits = brancher.run(call, partial(torch.mul, scale), len(scale), grad=True)
         if not logits.requires_grad:
-            continue  # nothing after this layer depends on it
-        (gradient,) = torch.autograd.grad(logits[:, target].sum(), scaled, allow_unused=True)
-        if gradient is not None:
-            total += (gradient * weight).sum(0, keepdim=True)
-    return total.mul_(activation)
+            return None
+        # The caller may have switched gradients off.
+        with torch.inference_mode(False), torch.enable_grad():
+            response = logits[:, target].sum()
+        found: Tensor | None = torch.autograd.grad(response, scaled, allow_unused=True)[0]
+        return found
+
+    total, every = torch.zeros_like(activation), np.arange(len(alphas))
+    first = np.array([0, len(every) // 2, len(every) - 1]) if look and len(every) > _LOOK else every[:0]
+    rest = np.setdiff1d(every, first)
+    for nodes_at in filter(len, (first, rest)):
+        for part in within_budget(len(nodes_at), brancher.bytes_each(call), activation.device):
+            here = nodes_at[part]
+            gradient = gradients(here)
+            if gradient is None:
+                return total, 1
+            if len(here) == _LOOK and nodes_at is first and _alike(gradient):
+                return gradient[-1:] * activation, 1
+            total += (gradient * torch.from_numpy(weights[here]).to(activation).view(column)).sum(0, True)
+    return total.mul_(activation), len(every)
 
 
-def intgrad(model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int = 50) -> Contributions:
-    """|NeuronIntGrad| of a checked batch by Gauss-Legendre, as accurate as `steps` uniform steps.
+def _alike(gradients: Tensor) -> bool:
+    """Whether all rows are equal up to rounding."""
+    bound = _EQUAL * torch.finfo(gradients.dtype).eps * gradients.abs().max()
+    return bool(((gradients - gradients[:1]).abs() <= bound).all())
 
-    ceil(sqrt(steps)) nodes serve: 8 for the papers' 50, about as complete (measured by perf/intgrad.py).
+
+def _scorer(
+    method: str, rule: Rule = "midpoint", own: int | None = None, rank: Rank = "magnitude"
+) -> Callable[[nn.Module, Tensor, Tensor | None, int | None], Contributions]:
+    def score(
+        model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int | None = None
+    ) -> Contributions:
+        signed = intgrad_signed(model, inputs, target, own if steps is None else steps, rule)
+        return ranked(signed, method, rank)
+
+    return score
+
+
+#: Scorers of a checked batch, by the name of the contribution. All but the last rank by the magnitude, as the
+#: reference does; SCP's text ranks by the value.
+INTEGRALS = {
+    "intgrad": _scorer("intgrad"),
+    "intgrad_preview": _scorer("intgrad_preview", own=PREVIEW),
+    "intgrad_uniform": _scorer("intgrad_uniform", "uniform"),
+    "intgrad_gauss": _scorer("intgrad_gauss", "gauss"),
+    "intgrad_value": _scorer("intgrad_value", rank="value"),
+}
+
+
+def ranked(signed: SignedContributions, method: str = "intgrad", rank: Rank = "magnitude") -> Contributions:
+    """What ranks neurons, >= 0.
+
+    Args:
+        signed: the contributions.
+        method: name to carry on.
+        rank: "magnitude" is |c|, the reference's choice. "value" is c where it is positive, SCP's text:
+            neurons that speak against the response count as little as dead ones and go with them, so it
+            equals ranking by c at every sparsity that keeps positive neurons only.
     """
-    return absolute(intgrad_signed(model, inputs, target, math.isqrt(max(steps - 1, 0)) + 1), "intgrad")
-
-
-def intgrad_uniform(
-    model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int = UNIFORM_STEPS
-) -> Contributions:
-    """|NeuronIntGrad| of a checked batch by the papers' rule: mean gradient at alpha = 0, 1/steps, ..., 1."""
-    return absolute(intgrad_signed(model, inputs, target, steps, "uniform"), "intgrad_uniform")
-
-
-def absolute(signed: SignedContributions, method: str) -> Contributions:
-    """What ranks neurons: the absolute values, as the reference does."""
-    return Contributions(
-        signed.names,
-        tuple(layer.abs() for layer in signed.layers),
-        signed.dead,
-        signed.target,
-        signed.logits,
-        method,
-    )
+    layers = tuple(layer.abs() if rank == "magnitude" else layer.clamp(min=0) for layer in signed.layers)
+    return Contributions(signed.names, layers, signed.dead, signed.target, signed.logits, method)
 
 
 def completeness(
     model: nn.Module,
     inputs: Tensor,
     target: Target = None,
-    steps: int = NODES,
-    rule: Rule = "gauss",
+    steps: int | None = None,
+    rule: Rule = "midpoint",
     signed: SignedContributions | None = None,
 ) -> Completeness:
     """Check sum_j c_j = f(x) - f(layer := 0) for every layer.

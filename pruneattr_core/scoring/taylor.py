@@ -14,7 +14,9 @@ def taylor_scores(graph: Graph) -> tuple[Tensor, ...]:
     return tuple(gradient.mul(activation.detach()).abs_() for activation, gradient in pairs)
 
 
-def taylor(model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int = 1) -> Contributions:
+def taylor(
+    model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int | None = None
+) -> Contributions:
     """Taylor contributions of a checked batch: one forward and one backward pass."""
     graph = Graph(model, inputs, target, to_input=False)
     record = graph.record

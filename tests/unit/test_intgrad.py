@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from captum.attr import NoiseTunnel
 from torch import Tensor, nn
 
 import networks
@@ -15,7 +16,8 @@ from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.errors import Cancelled, InputError, ModelError
 from pruneattr_core.scoring.ablation import exact_ablation
 from pruneattr_core.scoring.branching import Brancher
-from pruneattr_core.scoring.intgrad import absolute, completeness, intgrad_signed, nodes
+from pruneattr_core.scoring.intgrad import completeness, intgrad_signed, ranked
+from pruneattr_core.scoring.quadrature import NODES, PREVIEW, nodes
 from test_reference import PERCENT, Reference
 
 
@@ -39,7 +41,7 @@ def slow_intgrad(net: nn.Module, x: Tensor, target: int, alphas: list[float]) ->
 @pytest.mark.parametrize("name", networks.NAMES)
 def test_equals_one_pass_per_step(name: str) -> None:
     net, x = networks.network(name), networks.inputs()
-    found = intgrad_signed(net, x, [1, 3], 4, "uniform")
+    found = intgrad_signed(net, x, [1, 3], 5, "uniform")
     for image, target in enumerate((1, 3)):
         expected = slow_intgrad(net, x[image : image + 1], target, [0, 0.25, 0.5, 0.75, 1])
         for ours, theirs in zip(found.layers, expected, strict=True):
@@ -64,11 +66,11 @@ def test_batch_equals_singles_and_leaves_no_trace(name: str) -> None:
 def test_papers_rule_equals_the_corrected_reference(shared: Path, case: tuple[str, int]) -> None:
     reference = Reference(shared / "reference", *case)
     arrays = np.load(shared / "reference" / f"{case[0]}_scores_intgrad.npz")
-    found = intgrad_signed(reference.net, reference.x, None, 50, "uniform")
+    found = intgrad_signed(reference.net, reference.x, None, 51, "uniform")
     for k, layer in enumerate(found.layers):
         theirs = arrays[f"x{case[1]}/percall_uniform50_signed/{k}"].reshape(layer[0].shape)
         np.testing.assert_allclose(layer[0], theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
-    scores = absolute(found, "intgrad_uniform")
+    scores = ranked(found, "intgrad_uniform")
     for percent, path in zip(PERCENT, scores.paths([p / 100 for p in PERCENT]), strict=True):
         ours = np.concatenate([layer.numpy().ravel() for layer in path.layers])
         theirs = reference.get("masks", f"integrad_percall_uniform50/{percent}")
@@ -80,11 +82,81 @@ def test_papers_rule_equals_the_corrected_reference(shared: Path, case: tuple[st
 def test_complete_in_every_layer() -> None:
     """GELU is smooth, so Gauss-Legendre converges to machine precision; kinks leave an error of order 1/n."""
     x = networks.inputs()
-    assert float(completeness(networks.network("gelu"), x, steps=24).relative.max()) < 1e-10
+    assert float(completeness(networks.network("gelu"), x, steps=24, rule="gauss").relative.max()) < 1e-10
     for name in ("residual", "concatenating", "reused"):
         few, many = (completeness(networks.network(name), x, steps=s).relative.mean() for s in (2, 100))
         assert float(many) < 5e-3
         assert many < few
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_the_default_is_32_midpoints_and_a_layer_of_constant_gradient_takes_one(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(1)
+    found = intgrad_signed(net, x, 3)
+    expected = slow_intgrad(net, x, 3, [(j + 0.5) / 32 for j in range(32)])
+    for ours, theirs in zip(found.layers, expected, strict=True):
+        np.testing.assert_allclose(ours[0], theirs, rtol=1e-9, atol=1e-13)
+    *early, last = found.nodes[:, 0].tolist()
+    assert last == 1
+    assert name == "in_place" or 32 in early
+
+
+def test_a_network_without_biases_closes_its_blocks_linearly() -> None:
+    class Homogeneous(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = (nn.Conv2d(3, 3, 3, padding=1, bias=False).double() for _ in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.a(x))
+            x = torch.relu(x + 9 * self.c(torch.relu(self.b(x))))
+            return x.mean((2, 3))
+
+    found = intgrad_signed(Homogeneous().eval(), networks.inputs(2), 1).nodes
+    assert found.tolist() == [
+        [1, 1],
+        [32, 32],
+        [1, 1],
+    ]
+
+
+def test_ranked_by_value_or_by_magnitude() -> None:
+    net, x = networks.network("residual"), networks.inputs(2)
+    signed = intgrad_signed(net, x)
+    flat = torch.cat([layer.flatten(1) for layer in signed.layers], 1).numpy()
+    for method, key in (("intgrad", np.abs(flat)), ("intgrad_value", flat)):
+        found = contributions(net, x, method=method).path(0.9)
+        for image in range(2):
+            ours = torch.cat([layer[image].flatten() for layer in found.layers]).numpy()
+            np.testing.assert_array_equal(ours, key[image] > np.percentile(key[image], 90))
+
+
+def test_steps_are_nodes_of_the_rule() -> None:
+    net, x = networks.network("plain"), networks.inputs(1)
+    for method, rule, count in (
+        ("intgrad", "midpoint", 32),
+        ("intgrad_preview", "midpoint", PREVIEW),
+        ("intgrad_uniform", "uniform", 51),
+        ("intgrad_gauss", "gauss", 16),
+    ):
+        assert len(nodes(None, rule)[0]) == NODES[rule]
+        for given in (None, 3):
+            wanted = intgrad_signed(net, x, steps=given or count, rule=rule).layers
+            found = contributions(net, x, method=method, steps=given).layers
+            assert all(torch.equal(a, b.abs()) for a, b in zip(found, wanted, strict=True))
+
+
+def test_the_callers_gradient_mode_does_not_matter() -> None:
+    net, x = networks.network("residual"), networks.inputs(1)
+    wanted = contributions(net, x, method="intgrad").layers
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            found = contributions(net, x.clone(), method="intgrad").layers
+        assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+    smooth = NoiseTunnel(PruneGrad(net)).attribute(
+        x, nt_samples=2, stdevs=0.1, target=1, sparsity=0.8, contribution="intgrad"
+    )
+    assert smooth.shape == x.shape
 
 
 def test_one_layer_of_known_integral() -> None:
@@ -97,7 +169,7 @@ def test_one_layer_of_known_integral() -> None:
 
     w = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
     x = torch.tensor([[0.5, 0.3, -2.0]], dtype=torch.float64)
-    found = intgrad_signed(Known().eval(), x, 0, 20, layers=[0])
+    found = intgrad_signed(Known().eval(), x, 0, 20, "gauss", layers=[0])
     expected = torch.nn.functional.gelu(torch.relu(x) * w)  # separable: c_j = g(a_j) - g(0)
     torch.testing.assert_close(found.layers[0], expected, rtol=1e-12, atol=1e-14)
     assert found.layers[0][0, 2] == 0
@@ -139,7 +211,7 @@ def test_networks_that_do_not_broadcast_run_as_full_copies() -> None:
     assert len(variants) == len(logits) == 2
     torch.testing.assert_close(logits[:1], brancher.logits)
     expected = slow_intgrad(net, x, 2, [0, 0.5, 1])
-    np.testing.assert_allclose(intgrad_signed(net, x, 2, 2, "uniform").layers[0][0], expected[0], atol=1e-14)
+    np.testing.assert_allclose(intgrad_signed(net, x, 2, 3, "uniform").layers[0][0], expected[0], atol=1e-14)
 
 
 @pytest.mark.parametrize("name", ["residual", "concatenating", "silu"])

@@ -12,7 +12,8 @@ from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import ITERATIONS, Gates, dgr_gates
 from pruneattr_core.paths.greedy import greedy_paths
 from pruneattr_core.paths.table import METHODS
-from pruneattr_core.scoring.intgrad import NODES, absolute, intgrad_signed
+from pruneattr_core.scoring.intgrad import intgrad_signed, ranked
+from pruneattr_core.scoring.quadrature import NODES
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.paths.results import Ground, ground_of, on_cpu
 from pruneattr_core.ui.shell import Selection
@@ -89,8 +90,8 @@ class Route:
 def _intgrad(model: nn.Module, inputs: Tensor, target: int, sparsity: float, seed: int, tick: Tick) -> Found:
     start = time.perf_counter()
     signed = intgrad_signed(model, inputs, target, progress=tick)
-    scores = on_cpu(absolute(signed, "intgrad"))
-    return Found(scores, {}, time.perf_counter() - start, f"{NODES} Gauss-Legendre nodes a layer")
+    scores = on_cpu(ranked(signed))
+    return Found(scores, {}, time.perf_counter() - start, f"{NODES['midpoint']} midpoints a layer")
 
 
 def _greedy(model: nn.Module, inputs: Tensor, target: int, sparsity: float, seed: int, tick: Tick) -> Found:
@@ -131,7 +132,7 @@ def greedy_levels(sparsity: float) -> tuple[float, ...]:
 _HOW: dict[str, tuple[Callable[[int, float], float], str, Work]] = {
     "taylor": (lambda calls, sparsity: 1, "passes", _taylor),
     # A call's integral runs what follows it: half of the network on average, in batches of nodes.
-    "intgrad": (lambda calls, sparsity: calls * NODES / 2, "layers", _intgrad),
+    "intgrad": (lambda calls, sparsity: calls * NODES["midpoint"] / 2, "layers", _intgrad),
     "greedy": (lambda calls, sparsity: 100 * max(greedy_levels(sparsity)), "percent", _greedy),
     "dgr_init1": (
         lambda calls, sparsity: ITERATIONS,
