@@ -22,7 +22,7 @@ def command_of(plan: Plan) -> str:
     words = ["python", "-m", "pruneattr_core", "bench", plan.benchmark, "--model", plan.model["id"]]
     words += ["--data", plan.data["id"], *chosen, "--seed", str(plan.data["seed"])]
     words += ["--chunk", str(plan.chunk), "--threads", plan.versions.get("threads", "1"), "--methods"]
-    words += [method["id"] if plan.benchmark == "calibrate" else _named(method) for method in plan.methods]
+    words += [method["id"] if BENCHMARKS[plan.benchmark].rows else _named(method) for method in plan.methods]
     return shlex.join(words)
 
 

@@ -27,7 +27,6 @@ from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runtime import provenance
-from pruneattr_core.scoring import METHODS as SCORERS
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 _logger = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ def plan_run(
     Args:
         benchmark: key of `BENCHMARKS`.
         source: network and pictures.
-        methods: see `method_from`; for "calibrate" the contributions.
+        methods: see `method_from`; for a benchmark with `rows` of its own, those.
         n: pictures; all when there are fewer.
         seed: of the choice of pictures, of random weights, ties and noise.
         choices: see `Benchmark.protocol`.
@@ -67,11 +66,11 @@ def plan_run(
     opened = open_source(source)
     protocol = BENCHMARKS[benchmark].protocol(choices or {}, seed)
     subjects = BENCHMARKS[benchmark].subjects(opened, protocol, n, seed)
-    if benchmark == "calibrate":
-        unknown = sorted(set(methods) - set(SCORERS))
+    if rows := BENCHMARKS[benchmark].rows:
+        unknown = sorted(set(methods) - set(rows))
         if unknown:
-            raise InputError(f"Expected contributions in {', '.join(SCORERS)}; got {', '.join(unknown)}.")
-        named = [{"id": name, "label": f"Contribution {name}", "options": {}} for name in methods]
+            raise InputError(f"Expected methods in {', '.join(rows)}; got {', '.join(unknown)}.")
+        named = [{"id": name, "label": rows[name], "options": {}} for name in methods]
     else:
         named = [method_from(text) for text in methods]
         reasons = supported(opened.model, opened.inputs([0]), named)

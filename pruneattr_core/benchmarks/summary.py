@@ -28,9 +28,9 @@ def areas(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
 def summary(run: Run) -> list[dict[str, Any]]:
     """Rows {"method", number, ...}; what the numbers are depends on the benchmark.
 
-    calibrate: sparsity at which the mean output change reaches 5, 10, 15, 20, 30 %; pixels and roar: area
-    under each curve, and its standard error; sanity: mean over the randomised steps; localise: mean over
-    pictures.
+    calibrate: sparsity at which the mean output change reaches 5, 10, 15, 20, 30 %; pixels, roar and
+    circuits: area under each curve, and its standard error; sanity: mean over the randomised steps; localise:
+    mean over pictures.
     """
     rows = []
     for method in run.plan.labels:
@@ -47,7 +47,7 @@ def summary(run: Run) -> list[dict[str, Any]]:
 
 
 def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
-    if run.plan.benchmark in ("pixels", "roar"):
+    if run.plan.benchmark in ("pixels", "roar", "circuits"):
         mean, deviation, count = statistics(areas(run, method, measure))
         return {f"{measure} AUC": float(mean), f"{measure} ±": float(deviation / max(1, int(count)) ** 0.5)}
     mean, deviation, count = statistics(run.of(method, measure))

@@ -21,11 +21,10 @@ from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.commands.source import add_source
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import device_for
-from pruneattr_core.scoring import METHODS as SCORERS
 
 #: Arguments that are choices of a protocol.
 _CHOICES = ("fill", "ties", "order_by", "variant", "collapse", "setting", "measure", "test", "repeats",
-            "fractions", "epochs", "batch", "lr", "width")  # fmt: skip
+            "fractions", "epochs", "batch", "lr", "width", "reference")  # fmt: skip
 #: Pictures of a run whose --n was left out.
 _PICTURES = 16
 #: PG2 fig. 7: PruneGrad and PrunePGD at these sparsities, and with dead neurons removed only ("50*").
@@ -59,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order-by", help="pixels: what a map is sorted by (value, magnitude)")
     parser.add_argument("--variant", help="sanity: text (sd 0.01) or released (sd 0.1)")
     parser.add_argument("--collapse", help="from channels to one map: signed_max, abs_sum, sum")
+    parser.add_argument("--reference", type=int, help="circuits: pictures that the means are over")
     roar = parser.add_argument_group("roar", "numbers that are left out are those of the setting")
     roar.add_argument("--setting", help="paper (default on a GPU) or reduced (default on the CPU)")
     roar.add_argument("--measure", help="roar (most relevant pixels go), kar (least relevant go) or both")
@@ -140,8 +140,8 @@ def _choices(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
 
 
 def _methods(benchmark: str, given: list[str], source: Source) -> list[str]:
-    if benchmark == "calibrate":
-        return list(SCORERS) if given in (["standard"], ["all"]) else given
+    if rows := BENCHMARKS[benchmark].rows:
+        return list(rows) if given in (["standard"], ["all"]) else given
     if given == ["fig7"]:
         return list(_FIG7)
     if given not in (["standard"], ["all"]):

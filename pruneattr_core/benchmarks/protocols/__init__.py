@@ -1,6 +1,7 @@
 """The benchmarks as a table; each file holds one, with every free choice in words or numbers."""
 
 from pruneattr_core.benchmarks.protocols.calibration import CALIBRATION
+from pruneattr_core.benchmarks.protocols.circuits import CIRCUITS
 from pruneattr_core.benchmarks.protocols.kind import Benchmark
 from pruneattr_core.benchmarks.protocols.localisation import LOCALISATION
 from pruneattr_core.benchmarks.protocols.randomisation import SANITY
@@ -14,5 +15,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sanity": SANITY,
     "pixels": PIXELS,
     "localise": LOCALISATION,
+    "circuits": CIRCUITS,
     "roar": ROAR,
 }

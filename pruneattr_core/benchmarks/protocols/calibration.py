@@ -12,7 +12,7 @@ from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices
 from pruneattr_core.benchmarks.sources import Opened
 from pruneattr_core.paths.calibrate import PRUNING_STEPS, output_curve
-from pruneattr_core.scoring import contributions
+from pruneattr_core.scoring import METHODS, contributions
 
 
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[float, ...]]:
@@ -42,4 +42,5 @@ CALIBRATION = Benchmark(
     },
     layout=_layout,
     cell=_cell,
+    rows={name: f"Contribution {name}" for name in METHODS},
 )

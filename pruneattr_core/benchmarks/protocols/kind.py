@@ -51,6 +51,7 @@ class Benchmark:
         subjects: (opened, protocol, n, seed) -> "indices" and "names" along the last axis, and what else
             the header says about the data.
         unit: what those are.
+        rows: id -> label of what is compared, where that is no table of attribution methods.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Benchmark:
     settle: Callable[[Choices, int], Choices] = lambda choices, seed: choices
     subjects: Callable[[Opened, Choices, int, int], dict[str, Any]] = chosen_pictures
     unit: str = "pictures"
+    rows: Mapping[str, str] = field(default_factory=dict)
 
     def protocol(self, given: Choices, seed: int) -> dict[str, Any]:
         """Every free choice, with the given ones put in.

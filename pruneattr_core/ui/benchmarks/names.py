@@ -94,7 +94,7 @@ def _facts(name: str, run: Run) -> dict[str, str]:
 def _methods(plan: Plan) -> str:
     """The methods by name where they are one or two, at several sparsities perhaps; else their number."""
     ids = list(dict.fromkeys(str(method["id"]) for method in plan.methods))
-    if len(ids) > 2 or plan.benchmark == "calibrate":
+    if len(ids) > 2 or BENCHMARKS[plan.benchmark].rows:
         return f"{len(plan.methods)} {'method' if len(plan.methods) == 1 else 'methods'}"
     sparsities = {method["options"].get("sparsity") for method in plan.methods}
     level = f" at {len(sparsities)} sparsities" if len(sparsities - {None}) > 1 else ""

@@ -20,17 +20,45 @@ MEASURES = {
     "roc_auc": "ROC-AUC: chance that a pixel inside the object's mask ranks above one outside",
     "point_accuracy": "Point accuracy: share of maps with their maximum inside the mask",
     "mass_inside": "Mass inside: share of the positive values that lies inside the mask",
+    "faithfulness": "Faithfulness: (F(path) - F(nothing)) / (F(network) - F(nothing)) of the response",
+    "rest_faithfulness": "Faithfulness of the rest: of the network without the path",
+    "random_faithfulness": "Faithfulness of a random path of the same size",
+    "path_kept": "Answer kept by the path: share of pictures",
+    "rest_kept": "Answer kept by the rest: share of pictures",
+    "random_kept": "Answer kept by a random path: share of pictures",
+    "runner_up_kept": "Answer kept by the runner-up's path: share of pictures",
+    "neighbour_kept": "Answer kept by the next picture's path: share of pictures",
     "grid_share": "Grid pointing game 2x2: share of the positive values in the right cell",
 }
 #: What a map that knows nothing gets.
 CHANCE = {"roc_auc": 0.5, "grid_share": 0.25}
-_HIGHER = ("morf", "kar", "roc_auc", "point_accuracy", "mass_inside", "grid_share")
-_JUDGES_NOBODY = ("output_change", "kept_prediction")
+_HIGHER = (
+    "morf",
+    "kar",
+    "roc_auc",
+    "point_accuracy",
+    "mass_inside",
+    "grid_share",
+    "faithfulness",
+    "path_kept",
+)
+_JUDGES_NOBODY = (
+    "output_change",
+    "kept_prediction",
+    "random_faithfulness",
+    "random_kept",
+    "runner_up_kept",
+    "neighbour_kept",
+)
 _MEANING = {
     "roar": "a network retrained without the pixels that the map finds most relevant should do badly",
     "kar": "a network retrained on the pixels that the map finds most relevant should still do well",
     "lerf": "the least relevant pixels go first, and the answer should stay",
     "morf": "the most relevant pixels go first, and the answer should move at once",
+    "faithfulness": "the path alone should answer as the whole network, whatever the other neurons become",
+    "path_kept": "the path alone should answer as the whole network, whatever the other neurons become",
+    "rest_faithfulness": "without the path the response should fall to that of no neurons at all",
+    "rest_kept": "without the path the network should answer something else",
     "sanity": "a map that stays while the weights are lost did not need them, as the edge detector and the "
     "random map, which never ask the network",
 }
