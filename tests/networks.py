@@ -93,6 +93,40 @@ class Concatenating(nn.Module):
         return self.head(torch.cat([F.relu(self.left(x), True), F.relu(self.right(x), True)], 1))
 
 
+class Branching(nn.Module):
+    """Tensors that go on besides their ReLU (pre-activation) and pooling (Inception); windows overlap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.one, self.two, self.side = _conv(3, 6), _conv(6, 6), _conv(6, 6), _conv(6, 4)
+        self.pool, self.head = nn.MaxPool2d(3, 2, 1), _Head(10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x)
+        h = h + self.one(F.relu(h))
+        h = h + self.two(F.relu(h))
+        h = torch.cat([self.side(h), F.max_pool2d(h, 3, 1, 1)], 1)
+        return self.head(F.relu(self.pool(h)))
+
+
+class Inverted(nn.Module):
+    """ReLU6 as in MobileNetV2: expand, depthwise, project, add; some activations are at the ceiling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.expand, self.project = _conv(3, 4), nn.Conv2d(4, 8, 1), nn.Conv2d(8, 4, 1)
+        self.depthwise, self.norm = nn.Conv2d(8, 8, 3, 1, 1, groups=8), nn.BatchNorm2d(8)
+        self.clip, self.head = nn.ReLU6(inplace=True), _Head(4)
+        with torch.no_grad():
+            self.stem.weight *= 8
+            self.expand.weight *= 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self.stem(x))
+        inside = self.clip(self.norm(self.depthwise(self.clip(self.expand(x)))))
+        return self.head(F.hardtanh(x + self.project(inside), 0, 2))
+
+
 def _sequential(activation: Callable[[], nn.Module]) -> nn.Module:
     return nn.Sequential(
         _conv(3, 6), activation(), _conv(6, 8, 2), activation(), nn.Flatten(), nn.Linear(200, CLASSES)
@@ -106,6 +140,8 @@ _BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "in_place": InPlace,
     "residual": Residual,
     "concatenating": Concatenating,
+    "branching": Branching,
+    "inverted": Inverted,
     "gelu": lambda: _sequential(nn.GELU),
     "silu": lambda: _sequential(nn.SiLU),
 }

@@ -9,6 +9,7 @@ lock is needed and nothing has to be put back.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import weakref
@@ -45,7 +46,7 @@ class Call:
 
     Attributes:
         name: module path of the caller, as the tape's names; `.function` is added for functional calls.
-        function: plain name such as `relu`, `conv2d`, `add`.
+        function: plain name such as `relu`, `conv2d`, `add`; `relu6` for every hard tanh from 0.
         shape: of the result without the batch, () where it is no tensor.
         activation: whether the tape counts it as neurons.
         constant: whether an addition adds something other than a second tensor of equal shape.
@@ -84,6 +85,8 @@ class _Listen(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         name = plain_name(func)
+        if name == "hardtanh" and ceiling_of(func, args, kwargs or {}) is not None:
+            name = "relu6"
         if name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
             owner = tape.module_name(sys._getframe(1), self.names_of, name)
@@ -157,8 +160,9 @@ class _Swap(TorchFunctionMode):
         if module is None:
             return func(*args, **kwargs)
         tensors = args[:2] if func in ADDITIONS else args[:1]
-        # A clone, since the network may go on in place on a tensor that carries hooks.
-        return module(*tensors).clone()
+        # Clones on both sides: hooks on the input would also rule whatever else the network does with that
+        # tensor (h + conv(relu(h)), an Inception block), and the network may go on in place on the output.
+        return module(*(tensor.clone() for tensor in tensors)).clone()
 
 
 class Substituted(nn.Module):
@@ -188,6 +192,11 @@ class Substituted(nn.Module):
     def module_at(self, index: int) -> nn.Module:
         """The module that stands for one call of `calls_of`."""
         return self._made[index]
+
+    def replace(self, change: Callable[[nn.Module], nn.Module]) -> None:
+        """Let another module, made from the one that did, carry out each call."""
+        self._made = {index: change(module) for index, module in self._made.items()}
+        self.calls = nn.ModuleList(self._made.values())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) -> logits (B, classes)."""
@@ -219,13 +228,45 @@ class Generic(nn.Module):
         return function(*tensors, *args[len(tensors) :], **kwargs)
 
 
+class ClippedReLU(nn.ReLU):
+    """min(max(x, 0), ceiling): ReLU6 and hard tanh from 0, to hooks a ReLU like any other."""
+
+    def __init__(self, ceiling: float) -> None:
+        super().__init__()
+        self.ceiling = ceiling
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Elementwise."""
+        return F.hardtanh(x, 0.0, self.ceiling)
+
+
+def ceiling_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float | None:
+    """Where a rectifier stops growing: infinity for ReLU, 6 for ReLU6; None for any other call."""
+    plain = tape.ACTIVATIONS.get(func)
+    if plain in (F.relu, torch.relu):
+        return math.inf
+    if plain is F.relu6:
+        return 6.0
+    if plain is F.hardtanh:
+        named = dict(zip(("min_val", "max_val"), args[1:3], strict=False)) | dict(kwargs)
+        return float(named.get("max_val", 1.0)) if named.get("min_val", -1.0) == 0 else None
+    return None
+
+
 def rectifiers() -> dict[Any, Maker]:
-    """Every form of ReLU -> a fresh `nn.ReLU`."""
-    return {
-        func: lambda *args, **kwargs: nn.ReLU()
-        for func, plain in tape.ACTIVATIONS.items()
-        if plain in (F.relu, torch.relu)
-    }
+    """Every form of ReLU, ReLU6 and hard tanh from 0 -> the module that does the same."""
+
+    def maker(func: Any) -> Maker:
+        def make(*args: Any, **kwargs: Any) -> nn.Module | None:
+            ceiling = ceiling_of(func, args, kwargs)
+            if ceiling is None:
+                return None
+            return nn.ReLU() if ceiling == math.inf else ClippedReLU(ceiling)
+
+        return make
+
+    kinds = (F.relu, torch.relu, F.relu6, F.hardtanh)
+    return {func: maker(func) for func, plain in tape.ACTIVATIONS.items() if plain in kinds}
 
 
 def functions(calls: Iterable[Call], keep: Callable[[Call], bool]) -> list[str]:

@@ -11,21 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from captum import attr
 from torch import Tensor, nn
 
 from pruneattr_core import tape
-from pruneattr_core.attribution.calls import (
-    ADDITIONS,
-    Generic,
-    Substituted,
-    calls_of,
-    rectifiers,
-)
+from pruneattr_core.attribution.calls import Substituted, rectifiers
 from pruneattr_core.attribution.quiet import quiet
-from pruneattr_core.attribution.support import cam_layer, spatial_axes
-from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import MEMORY_BUDGET
 
@@ -97,12 +88,21 @@ def occlusion(
 
 
 def guided_backprop(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
-    """Gradient with only its positive part passed back by every ReLU."""
+    """Gradient with only its positive part passed back by every ReLU.
+
+    ReLU6 and hard tanh from 0 keep their own derivative, 0 above the ceiling, as ReLU keeps its own. Captum's
+    numbers but where the tensor before a ReLU also goes another way (`h + conv(relu(h))`): there Captum's
+    rule overwrites the gradient of the other way too.
+    """
     return _hooked(attr.GuidedBackprop, model, inputs, target)
 
 
 def deconvolution(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
-    """Gradient for which every ReLU is applied to what comes back instead of to what went forward."""
+    """Gradient for which every ReLU is applied to what comes back instead of to what went forward.
+
+    ReLU6 and hard tanh from 0 do as ReLU: a ceiling in units of the activation means nothing to a gradient.
+    Where ours differs from Captum's is said at `guided_backprop`.
+    """
     return _hooked(attr.Deconvolution, model, inputs, target)
 
 
@@ -111,88 +111,3 @@ def _hooked(method: Any, model: nn.Module, inputs: Tensor, target: Tensor) -> Te
     with quiet():
         result: Tensor = method(network).attribute(_leaf(inputs), target)
     return result
-
-
-def max_pool2d(
-    x: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> nn.Module:
-    """The module that does what one call of `F.max_pool2d` does."""
-    return nn.MaxPool2d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
-
-
-_DEEPLIFT = {
-    **_RECTIFIERS,
-    F.max_pool2d: max_pool2d,
-    torch.max_pool2d: max_pool2d,
-    F.elu: lambda x, alpha=1.0, inplace=False: nn.ELU(alpha),
-    F.leaky_relu: lambda x, negative_slope=0.01, inplace=False: nn.LeakyReLU(negative_slope),
-}
-
-
-def deeplift(model: nn.Module, inputs: Tensor, target: Tensor, baseline: float) -> Tensor:
-    """Difference of the logit from that of the baseline, by the rescale rule."""
-    network = Substituted(model, inputs, lambda index, func: _DEEPLIFT.get(func))
-    with quiet():
-        result: Tensor = attr.DeepLift(network).attribute(_leaf(inputs), baseline, target)
-    return result.detach()
-
-
-def gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
-    """ReLU of the feature maps weighed by their mean gradients, upsampled bilinearly: (B, 1, H, W)."""
-    network, place = _with_layer(model, inputs, layer, {})
-    raw = attr.LayerGradCam(network, network.module_at(place)).attribute(
-        _leaf(inputs), target, relu_attributions=True
-    )
-    size = inputs.shape[2:]
-    return F.interpolate(raw.detach(), size=size, mode="bilinear", align_corners=False)
-
-
-def guided_gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
-    """Guided backpropagation times Grad-CAM upsampled bilinearly."""
-    network, place = _with_layer(model, inputs, layer, _RECTIFIERS)
-    with quiet():
-        result: Tensor = attr.GuidedGradCam(network, network.module_at(place)).attribute(
-            _leaf(inputs), target, interpolate_mode="bilinear"
-        )
-    return result.detach()
-
-
-def _with_layer(
-    model: nn.Module, inputs: Tensor, layer: str | None, table: dict[Any, Any]
-) -> tuple[Substituted, int]:
-    """The network with one call, the layer of Grad-CAM, as a module besides those in `table`."""
-    calls, size = calls_of(model, inputs), tuple(inputs.shape[2:])
-    place = cam_layer(calls, size)
-    if layer is not None:
-        named = {call.name: i for i, call in enumerate(calls) if spatial_axes(call.shape, size) == (1, 2)}
-        if layer not in named:
-            raise InputError(
-                f"Expected a layer with feature maps (C, h, w), got {layer!r}. This network has: "
-                f"{', '.join(named) or 'none'}."
-            )
-        place = named[layer]
-    if place is None:
-        raise InputError("This network has no feature maps (C, h, w) for Grad-CAM.")
-
-    def choose(index: int, func: Any) -> Any:
-        if index == place and func not in table:
-            plain = tape.ACTIVATIONS.get(func, func)
-            return lambda *args, **kwargs: _as_module(plain, args, kwargs)
-        return table.get(func)
-
-    return Substituted(model, inputs, choose), place
-
-
-def _as_module(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> nn.Module:
-    if func in (F.relu, torch.relu):
-        return nn.ReLU()
-    if func in ADDITIONS:
-        func, args, kwargs = torch.add, (*args[:1], *args[1:2]), kwargs
-    kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
-    return Generic(func, args, kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pruneattr_core.attribution.calls import ClippedReLU
 from pruneattr_core.attribution.relevance import GlobalMean, relevance_network
 
 
@@ -14,13 +15,15 @@ def lrp_epsilon(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """Captum's LRP: R_i = sum_j z_ij / (z_j + eps) R_j, eps 1e-9, from the logit (Bach et al. 2015)."""
     from captum.attr import LRP
     from captum.attr._utils.custom_modules import Addition_Module
-    from captum.attr._utils.lrp_rules import EpsilonRule
+    from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
 
     # nn.Dropout in eval mode is the identity that Captum's LRP knows.
     network = relevance_network(model, inputs, Addition_Module, nn.Dropout)
     for module in network.calls:
         if isinstance(module, GlobalMean):
             module.rule = EpsilonRule()  # as Captum gives every pooling
+        if isinstance(module, ClippedReLU):
+            module.rule = IdentityRule()  # passes relevance on, as ReLU does
     result: Tensor = LRP(network).attribute(inputs.detach().clone().requires_grad_(), target)
     return result.detach()
 
@@ -39,8 +42,12 @@ def lrp_alpha1_beta0(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor
 def excitation_backprop(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """Probability of walking down excitatory connections to a pixel, from 1 (Zhang et al. 2016)."""
     from zennit.composites import ExcitationBackprop
+    from zennit.rules import Pass
+    from zennit.types import Activation
 
-    return _zennit(ExcitationBackprop(zero_params="bias"), model, inputs, target, from_logit=False)
+    # Zennit leaves activations their derivative, which would lose what reaches a ReLU6 at its ceiling.
+    composite = ExcitationBackprop(layer_map=[(Activation, Pass())], zero_params="bias")
+    return _zennit(composite, model, inputs, target, from_logit=False)
 
 
 def _zennit(composite: Any, model: nn.Module, inputs: Tensor, target: Tensor, from_logit: bool) -> Tensor:

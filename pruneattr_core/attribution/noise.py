@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from captum.attr import GradientAttribution, NoiseTunnel
 from captum.log import log_usage
@@ -18,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.controls import generator_for
+from pruneattr_core.errors import InputError
 
 #: (model, inputs, target) -> attribution.
 Compute = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -119,16 +121,84 @@ def gradient_shap(
         baseline: b, every value of the reference input.
         seed: with the picture's values it fixes the points.
     """
+
+    def ends(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+        return torch.full_like(x, baseline), x + stdev * noise
+
+    return _on_random_points(model, inputs, target, samples, seed, ends)
+
+
+def expected_gradients(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    samples: int = 25,
+    baselines: Tensor | str | None = None,
+    seed: int = 0,
+) -> Tensor:
+    """Mean over samples of (x - b) * grad f(b + alpha (x - b)), b drawn from a set, alpha ~ U(0, 1).
+
+    Integrated gradients averaged over baselines (Erion et al. 2021, eq. 5), which spares the choice of one.
+    In expectation the map sums to f(x) less the mean of f over the set.
+
+    Args:
+        model: network in eval mode.
+        inputs: checked batch (B, C, H, W).
+        target: (B,) int64.
+        samples: random points per input, >= 1.
+        baselines: pictures (N, C, H, W) that the model could be given, training pictures say, or the name
+            of a `.npy` file that holds them; None for plain pictures whose colour is N(0, 1) per channel, as
+            that of a normalised data set.
+        seed: with the picture's values it fixes baselines and points.
+
+    Raises:
+        InputError: a file that cannot be read, or pictures of another shape than the inputs.
+    """
+    given = None if baselines is None else _set_of(baselines, inputs)
+
+    def ends(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if given is None:
+            colour = torch.randn(x.shape[1], generator=generator, dtype=torch.float64)
+            return colour.to(x).view(1, -1, 1, 1).expand_as(x), x
+        return given[int(torch.randint(len(given), (), generator=generator))].unsqueeze(0), x
+
+    return _on_random_points(model, inputs, target, samples, seed, ends)
+
+
+def _set_of(baselines: Tensor | str, inputs: Tensor) -> Tensor:
+    wanted = tuple(inputs.shape[1:])
+    if isinstance(baselines, str):
+        try:
+            baselines = torch.from_numpy(np.load(baselines, allow_pickle=False))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"Expected baselines as a .npy file of pictures (N, *{wanted}); {baselines} cannot be read: "
+                f"{error}"
+            ) from error
+    if baselines.shape[1:] != wanted or not len(baselines):
+        raise InputError(f"Expected baselines (N, *{wanted}) with N >= 1, got {tuple(baselines.shape)}.")
+    return baselines.to(inputs)
+
+
+def _on_random_points(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor,
+    samples: int,
+    seed: int,
+    ends: Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]],
+) -> Tensor:
+    """Mean of (b - a) * grad f(a + alpha (b - a)); `ends` draws a and b for one picture (1, C, H, W)."""
     forward, maps = logits_of(model), []
     for x, one in zip(inputs.split(1), target.split(1), strict=True):
         generator, total = generator_for(x, seed), torch.zeros_like(x)
         for _ in range(samples):
             alpha = torch.rand((), generator=generator, dtype=torch.float64).to(x)
-            noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
-            difference = x + stdev * noise - baseline
+            start, end = ends(x, generator)
             with torch.enable_grad():
-                leaf = (baseline + alpha * difference).detach().requires_grad_()
+                leaf = (start + alpha * (end - start)).detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(forward(leaf)[0, one], leaf)
-            total += difference * gradient
+            total += (end - start) * gradient
         maps.append(total / samples)
     return torch.cat(maps)

@@ -1,10 +1,13 @@
-"""RAP: Relative Attributing Propagation (Nam et al., AAAI 2020), for chains of layers."""
+"""RAP: Relative Attributing Propagation (Nam et al., AAAI 2020)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from pruneattr_core.attribution.relevance import relevance_network
 
@@ -17,42 +20,89 @@ def rap(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     From the output down (z_ij = x_i w_ij, z+ and z- its positive and negative parts):
 
     1. The logit goes to the inputs of the last layer by their absolute share,
-       R_i = |z_i| / sum |z| * logit.
+       R_i = sum_j |z_ij| / sum_i |z_ij| R_j.
     2. Every other linear layer passes R_j on to positive contributions in full and to negative ones in
        proportion to their relative influence,
        R_i = sum_j (z+_ij / Z+_j + |z-_ij| / (Z+_j + Z-_j)) R_j, with Z-_j = sum_i |z-_ij|.
     3. The surplus that this makes is taken off uniformly from all units that received relevance, which
        keeps the sum and turns the least influential units negative.
 
-    ReLU passes relevance on, pooling by share. The bias takes none, as in the authors' released code. That
-    code differs in three places: it treats negative relevance in convolutions by another rule than in linear
-    layers, shifts positive and negative inputs apart, and ends with the box rule at the picture; here every
-    layer follows the rule above.
+    ReLU and ReLU6 pass relevance on; pooling and additions split it by share of the result (z_i / sum z; for
+    additions that is the released code's rule for residual networks); concatenation hands every part its
+    own; a tensor that goes several ways gets the sum. The bias takes none, as in the authors' released code.
+    That code differs in three places: it treats negative relevance in convolutions by another rule than in
+    linear layers, shifts positive and negative inputs apart, and ends with the box rule at the picture; here
+    every layer follows the rule above.
 
     Returns:
         Of the shape of the inputs, in logit units.
     """
-    network = relevance_network(model, inputs, nn.Identity, nn.Identity)
-    steps: list[tuple[nn.Module, Tensor, Tensor]] = []
-    handles = [
-        module.register_forward_hook(lambda module, given, out: steps.append((module, given[0], out)))
-        for module in network.calls
-    ]
-    with torch.no_grad():
-        logits = network(inputs)
-    for handle in handles:  # the hooks are on private modules, but refer to `steps`
-        handle.remove()
-    score = logits.gather(1, target.unsqueeze(1))
-    relevance = torch.zeros_like(logits).scatter_(1, target.unsqueeze(1), score)
-    first = True
-    for module, given, out in reversed(steps):
-        relevance = relevance.reshape(out.shape)
-        if isinstance(module, Layer):
-            rule = _by_absolute_share if first else _by_relative_influence
-            relevance, first = rule(module, given, relevance), False
-        elif not isinstance(module, nn.ReLU | nn.Identity):
-            relevance = _by_share(module, given, relevance)
-    return relevance.reshape(inputs.shape)
+    network = relevance_network(model, inputs, _Sum, nn.Identity)
+    last = [module for module in network.calls if isinstance(module, Layer)][-1:]
+    network.replace(lambda module: _Propagating(module, first=module in last))
+    with torch.enable_grad():
+        leaf = inputs.detach().clone().requires_grad_()
+        logits = network(leaf)
+        start = torch.zeros_like(logits)
+        start.scatter_(1, target.unsqueeze(1), logits.detach().gather(1, target.unsqueeze(1)))
+        (relevance,) = torch.autograd.grad(logits, leaf, start)
+    return relevance
+
+
+class _Sum(nn.Module):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
+class _Propagating(nn.Module):
+    """A module whose backward pass takes relevance of its output to relevance of its inputs.
+
+    Whatever the network does between such modules only moves values, and its derivative moves relevance.
+    """
+
+    def __init__(self, module: nn.Module, first: bool) -> None:
+        super().__init__()
+        self.module, self.first = module, first
+
+    def forward(self, *given: Tensor) -> Tensor:
+        if isinstance(self.module, nn.ReLU | nn.Identity):
+            passed: Tensor = _Pass.apply(self.module, *given)
+            return passed
+        out: Tensor = _Relevance.apply(self, *given)
+        return out
+
+    def rule(self, given: tuple[Tensor, ...], relevance: Tensor) -> tuple[Tensor, ...]:
+        """Relevance of the output -> relevance of each input."""
+        if not isinstance(self.module, Layer):
+            return _by_share(self.module, given, relevance)
+        rule = _by_absolute_share if self.first else _by_relative_influence
+        return (rule(self.module, given[0], relevance),)
+
+
+class _Pass(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, module: nn.Module, x: Tensor) -> Tensor:
+        result: Tensor = module(x)
+        return result.view_as(result)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, relevance: Tensor) -> tuple[None, Tensor]:
+        return None, relevance
+
+
+class _Relevance(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, owner: _Propagating, *given: Tensor) -> Tensor:
+        ctx.owner = owner
+        ctx.save_for_backward(*given)
+        result: Tensor = owner.module(*given)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.owner.rule(ctx.saved_tensors, relevance)
 
 
 def _parts(layer: Layer, given: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -85,16 +135,25 @@ def _total(values: Tensor) -> Tensor:
     return values.flatten(1).sum(1).view(-1, *[1] * (values.ndim - 1))
 
 
+def _influences(layer: Layer, parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Z+ and Z- of every output, both >= 0."""
+    high = _apply(layer, *parts[0]) + _apply(layer, *parts[1])
+    low = -_apply(layer, *parts[2]) - _apply(layer, *parts[3])
+    return high, low
+
+
 def _by_absolute_share(layer: Layer, given: Tensor, relevance: Tensor) -> Tensor:
-    started = (relevance != 0).to(relevance)
-    influence = torch.stack([_back(layer, part, started).abs() for part in _parts(layer, given)]).sum(0)
-    return _divide(influence, _total(influence)) * _total(relevance)
+    parts = _parts(layer, given)
+    high, low = _influences(layer, parts)
+    each = _divide(relevance, high + low)
+    shares = [_back(layer, part, each) for part in parts[:2]]
+    shares += [_back(layer, part, -each) for part in parts[2:]]
+    return torch.stack(shares).sum(0)
 
 
 def _by_relative_influence(layer: Layer, given: Tensor, relevance: Tensor) -> Tensor:
     parts = _parts(layer, given)
-    high = _apply(layer, *parts[0]) + _apply(layer, *parts[1])
-    low = -_apply(layer, *parts[2]) - _apply(layer, *parts[3])  # >= 0
+    high, low = _influences(layer, parts)
     # Without a positive contribution all of it goes to the negative ones, so that nothing is lost.
     to_high = _divide(relevance, high)
     to_low = -_divide(relevance, high + low)
@@ -105,9 +164,9 @@ def _by_relative_influence(layer: Layer, given: Tensor, relevance: Tensor) -> Te
     return received - reached * _divide(_total(received) - _total(relevance), _total(reached))
 
 
-def _by_share(module: nn.Module, given: Tensor, relevance: Tensor) -> Tensor:
+def _by_share(module: nn.Module, given: tuple[Tensor, ...], relevance: Tensor) -> tuple[Tensor, ...]:
     with torch.enable_grad():
-        leaf = given.detach().requires_grad_()
-        out = module(leaf)
-        (gradient,) = torch.autograd.grad(out, leaf, _divide(relevance, out.detach()))
-    return given * gradient
+        leaves = tuple(x.detach().requires_grad_() for x in given)
+        out = module(*leaves)
+        gradients = torch.autograd.grad(out, leaves, _divide(relevance, out.detach()))
+    return tuple(x * gradient for x, gradient in zip(given, gradients, strict=True))

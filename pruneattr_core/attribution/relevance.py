@@ -17,11 +17,12 @@ from pruneattr_core.attribution.calls import (
     ADDITIONS,
     MEANS,
     Choice,
+    Maker,
     Substituted,
     is_constant_addition,
     rectifiers,
 )
-from pruneattr_core.attribution.captum_methods import logits_of, max_pool2d
+from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.errors import ModelError
 
 
@@ -86,7 +87,7 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module])
         return None if is_constant_addition(args) else keep(addition())
 
     table = {
-        **{func: lambda *a, **k: keep(nn.ReLU()) for func in rectifiers()},
+        **{func: _kept(keep, make) for func, make in rectifiers().items()},
         **dict.fromkeys(ADDITIONS, add),
         **{func: lambda *a, **k: keep(_mean(*a, **k)) for func in MEANS},
         F.max_pool2d: lambda *a, **k: keep(max_pool2d(*a, **k)),
@@ -98,6 +99,27 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module])
         F.batch_norm: batch_norm,
     }
     return lambda index, func: table.get(func)
+
+
+def _kept(keep: Callable[[nn.Module], nn.Module], make: Maker) -> Maker:
+    def kept(*args: Any, **kwargs: Any) -> nn.Module | None:
+        module = make(*args, **kwargs)
+        return None if module is None else keep(module)
+
+    return kept
+
+
+def max_pool2d(
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> nn.Module:
+    """The module that does what one call of `F.max_pool2d` does."""
+    return nn.MaxPool2d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
 
 
 def _own(values: Tensor) -> nn.Parameter:

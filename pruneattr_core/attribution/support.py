@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.attribution.calls import Call, calls_of, functions, probe
+from pruneattr_core.attribution.deeplift import RESCALED
 from pruneattr_core.errors import PruneAttrError
 
 #: (model, inputs or None) -> None or a sentence.
@@ -15,8 +16,9 @@ Supports = Callable[[nn.Module, Tensor | None], str | None]
 #: (calls the network made, size of the picture) -> None or a sentence.
 Rule = Callable[[tuple[Call, ...], tuple[int, ...]], str | None]
 
+_RECTIFIERS = {"relu", "relu6"}
 _LINEAR = {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "add", "cat"}
-_RELEVANCE = {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d", "relu"}
+_RELEVANCE = _LINEAR | _RECTIFIERS | {"max_pool2d"}
 
 
 def _judge(rule: Rule) -> Supports:
@@ -35,12 +37,11 @@ def _any(calls: tuple[Call, ...], size: tuple[int, ...]) -> None:
 
 
 def _only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
-    others = functions(calls, lambda call: call.activation and call.function != "relu")
+    others = functions(calls, lambda call: call.activation and call.function not in _RECTIFIERS)
     if others:
         return (
-            f"It changes how ReLU passes gradients back, and this network calls {', '.join(others)}, for "
-            "which "
-            "the rule is not defined."
+            "It decides which gradients pass by where ReLU (or ReLU6) is on and off, and this network calls "
+            f"{', '.join(others)}, for which on and off are not defined."
         )
     return None
 
@@ -57,11 +58,9 @@ def _covered(method: str, allowed: Collection[str], constants: bool) -> Rule:
     return rule
 
 
-_LRP = _covered("LRP", _RELEVANCE | {"add", "cat", "mean"}, constants=False)
-
-
-def _lrp(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
-    return _LRP(calls, size) or _lone_batch_norm(calls)
+def _propagates(method: str) -> Rule:
+    covered = _covered(method, _RELEVANCE, constants=False)
+    return lambda calls, size: covered(calls, size) or _lone_batch_norm(calls)
 
 
 def _lone_batch_norm(calls: tuple[Call, ...]) -> str | None:
@@ -103,6 +102,7 @@ def layers_on_the_picture(model: nn.Module, inputs: Tensor) -> dict[str, tuple[s
         "prunegrad_mid": tuple(name for name, place in axes.items() if place),
         "gradcam": maps,
         "guided_gradcam": maps,
+        "layercam": maps,
     }
 
 
@@ -118,7 +118,7 @@ def cam_layer(calls: tuple[Call, ...], size: tuple[int, ...]) -> int | None:
 def _has_maps(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
     if cam_layer(calls, size) is None:
         return (
-            "Grad-CAM weighs feature maps (C, h, w), and no activation or addition of this network has that "
+            "It weighs feature maps (C, h, w), and no activation or addition of this network has that "
             "layout with more than one position (a transformer's are tokens)."
         )
     return None
@@ -137,24 +137,14 @@ def _has_spatial_activation(calls: tuple[Call, ...], size: tuple[int, ...]) -> s
     )
 
 
-def _chain(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
-    others = functions(calls, lambda call: call.function not in _RELEVANCE | {"mean"})
-    if others:
-        return (
-            "RAP is implemented for chains of convolution, BatchNorm, linear layers, ReLU and pooling; this "
-            f"network also calls {', '.join(others)}."
-        )
-    return _lone_batch_norm(calls)
-
-
 any_network = _judge(_any)
 only_relu = _judge(_only_relu)
 feature_maps = _judge(_has_maps)
 feature_maps_and_relu = _judge(_has_maps_and_only_relu)
 spatial_activation = _judge(_has_spatial_activation)
-deeplift = _judge(_covered("DeepLift", _LINEAR | {"relu", "elu", "leaky_relu", "max_pool2d"}, constants=True))
-relevance = _judge(_lrp)
-chain = _judge(_chain)
+deeplift = _judge(_covered("DeepLift", _LINEAR | RESCALED, constants=True))
+relevance = _judge(_propagates("LRP"))
+relative = _judge(_propagates("RAP"))
 
 
 def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:

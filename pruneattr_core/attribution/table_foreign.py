@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pruneattr_core.attribution import captum_methods, lrp, noise, support
+from pruneattr_core.attribution import cam, captum_methods, lrp, noise, support
+from pruneattr_core.attribution.deeplift import deeplift
 from pruneattr_core.attribution.method import FORWARDS_PER_PASS, Method
 from pruneattr_core.attribution.options import BASELINE, LAYER, SEED, STEPS, Option
 from pruneattr_core.attribution.rap import rap
@@ -123,7 +124,7 @@ FOREIGN: dict[str, Method] = {
         signed=False,
         channels=False,
         passes=2,
-        compute=captum_methods.gradcam,
+        compute=cam.gradcam,
         supports=support.feature_maps,
         options={"layer": LAYER},
         note=(
@@ -142,33 +143,51 @@ FOREIGN: dict[str, Method] = {
         signed=True,
         channels=True,
         passes=3,
-        compute=captum_methods.guided_gradcam,
+        compute=cam.guided_gradcam,
         supports=support.feature_maps_and_relu,
         options={"layer": LAYER},
         note=(
             f"Claims: Grad-CAM with the detail of guided backpropagation, whose faults it inherits. {_EDGES}"
         ),
     ),
+    "layercam": Method(
+        title="LayerCAM",
+        family="gradient",
+        source="PruneAttr",
+        citation="Jiang et al. 2021, LayerCAM, IEEE Transactions on Image Processing",
+        signed=False,
+        channels=False,
+        passes=2,
+        compute=cam.layercam,
+        supports=support.feature_maps,
+        options={"layer": LAYER},
+        note=(
+            "Claims: feature maps weighed at each position by their own positive gradient, so that early, "
+            "fine layers can be asked. Known against it: averaging over positions is what makes Grad-CAM "
+            "steady, so gradient noise comes back (Balduzzi et al. 2017, ICML), more at early layers."
+        ),
+    ),
     "deeplift": Method(
         title="DeepLift (rescale)",
         family="relevance",
-        source="Captum",
+        source="PruneAttr",
         citation=(
             "Shrikumar et al. 2017, Learning Important Features Through Propagating Activation "
             "Differences, ICML"
         ),
         signed=True,
         channels=True,
-        passes=4,
-        compute=captum_methods.deeplift,
+        passes=2,
+        compute=deeplift,
         supports=support.deeplift,
         options={"baseline": BASELINE},
         memory=3.0,
         completeness="difference",
         note=(
-            "Claims: shares of the difference from a baseline in one pass. Known against it: the baseline "
-            "decides, "
-            "and two networks that compute the same can get different maps (Sundararajan et al. 2017)."
+            "Claims: shares of the difference from a baseline in one pass. Captum's numbers, but where "
+            "pooling windows overlap or a tensor goes on besides its ReLU: there Captum's map misses the sum."
+            " Known against it: the baseline decides, and two networks that compute the same can get "
+            "different maps (Sundararajan et al. 2017)."
         ),
     ),
     "gradient_shap": Method(
@@ -191,6 +210,35 @@ FOREIGN: dict[str, Method] = {
             "Claims: integrated gradients by random points. Captum's numbers for the same draws; the draws "
             "come from a generator of our own, as Captum's is NumPy's global one. Known against it: noisy "
             "for few samples, and the baseline decides (Sturmfels et al. 2020, Distill)."
+        ),
+    ),
+    "expected_gradients": Method(
+        title="Expected Gradients",
+        family="gradient",
+        source="PruneAttr",
+        citation=(
+            "Erion et al. 2021, Improving performance of deep learning models with axiomatic attribution "
+            "priors and expected gradients, Nature Machine Intelligence"
+        ),
+        signed=True,
+        channels=True,
+        passes=25,
+        compute=noise.expected_gradients,
+        options={
+            "samples": Option("int", 25, 1, 10000, note="Random baselines and points per picture."),
+            "baselines": Option(
+                "text",
+                None,
+                note="A .npy file of normalised pictures (N, C, H, W) to draw baselines from; by default "
+                "plain pictures of random colour.",
+            ),
+            "seed": SEED,
+        },
+        cost_of=lambda side, options: options["samples"],
+        note=(
+            "Claims: integrated gradients averaged over many baselines instead of one chosen. Known against "
+            "it: noisy for few samples, and the set of baselines is still a choice (Sturmfels et al. 2020, "
+            "Distill)."
         ),
     ),
     "occlusion": Method(
@@ -269,7 +317,7 @@ FOREIGN: dict[str, Method] = {
         channels=True,
         passes=6,
         compute=rap,
-        supports=support.chain,
+        supports=support.relative,
         memory=3.0,
         completeness="logit",
         note=(

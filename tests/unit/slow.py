@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 _CALLS = [
     (F, "relu"),
+    (F, "relu6"),
+    (F, "hardtanh"),
     (F, "gelu"),
     (F, "silu"),
     (torch, "relu_"),
@@ -28,8 +30,8 @@ def patched(change: Callable[[int, Tensor], Tensor]):
     def wrap(original):
         def activation(x, *args, **kwargs):
             nonlocal count
-            plain = F_relu if original.__name__ in ("relu", "relu_") else original
-            result = change(count, plain(x))
+            own = original.__name__ in ("relu", "relu_")
+            result = change(count, F_relu(x) if own else original(x.clone(), *args, **kwargs))
             count += 1
             return result
 

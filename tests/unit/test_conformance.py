@@ -26,9 +26,8 @@ _QUICK = {"steps": 3, "samples": 2}
 _SMOOTH = {"in_place", "gelu", "silu"}
 #: Method -> networks it does not fit; every other pair is tested in full.
 UNFIT = {
-    **dict.fromkeys(("rectgrad", "guided_backprop", "deconvolution", "guided_gradcam", "deeplift"), _SMOOTH),
-    **dict.fromkeys(("lrp", "lrp_alpha1_beta0", "excitation_backprop"), _SMOOTH),
-    "rap": {*_SMOOTH, "residual", "concatenating"},
+    **dict.fromkeys(("rectgrad", "guided_backprop", "deconvolution", "guided_gradcam"), _SMOOTH),
+    **dict.fromkeys(("lrp", "lrp_alpha1_beta0", "excitation_backprop", "rap"), _SMOOTH),
 }
 FIT = [(m, n) for m, n in itertools.product(METHODS, networks.NAMES) if n not in UNFIT.get(m, ())]
 
