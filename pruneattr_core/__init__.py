@@ -6,14 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pruneattr_core.attribution.protocol import explain
     from pruneattr_core.attribution.prunegrad import PruneGrad
     from pruneattr_core.attribution.prunepgd import PrunePGD
     from pruneattr_core.models import list_models, load_model, model_card
+    from pruneattr_core.response import difference, group, region
     from pruneattr_core.scoring import contributions
     from pruneattr_core.values import Path
 
 __version__ = "0.1.0"
-__all__ = ["Path", "PruneGrad", "PrunePGD", "contributions", "list_models", "load_model", "model_card"]
+__all__ = [
+    "Path",
+    "PruneGrad",
+    "PrunePGD",
+    "contributions",
+    "difference",
+    "explain",
+    "group",
+    "list_models",
+    "load_model",
+    "model_card",
+    "region",
+]
 
 # Resolved on first use, so that importing the package loads neither torch nor Captum.
 _HOME = {
@@ -21,9 +35,13 @@ _HOME = {
     "PruneGrad": "attribution.prunegrad",
     "PrunePGD": "attribution.prunepgd",
     "contributions": "scoring",
+    "difference": "response",
+    "explain": "attribution.protocol",
+    "group": "response",
     "list_models": "models",
     "load_model": "models",
     "model_card": "models",
+    "region": "response",
 }
 
 

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ArgumentTypeError, InputError, TargetError
+from pruneattr_core.response import Asked, Response
+from pruneattr_core.response import Target as Target
 
-Target = int | Sequence[int] | Tensor | None
+#: What functions take that read one class per input and nothing else.
+Classes = int | Sequence[int] | Tensor | None
 
 
 def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
@@ -49,6 +52,11 @@ def check_target(target: Target, batch: int) -> Tensor | None:
     """
     if target is None:
         return None
+    if isinstance(target, Response | Asked) or (callable(target) and not isinstance(target, Tensor)):
+        raise ArgumentTypeError(
+            "Expected classes as int, list of ints or tensor: this computation reads the probability of one "
+            "class, and takes no other response."
+        )
     try:
         chosen = torch.as_tensor(target)
     except (TypeError, ValueError, RuntimeError) as error:

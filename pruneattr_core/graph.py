@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
-from pruneattr_core.checks import resolve_target
 from pruneattr_core.errors import InputError
+from pruneattr_core.heads import Head, head_of
+from pruneattr_core.response import Asked, resolved
 
 #: Activations and what autograd keeps of them, in bytes per byte of input (ResNet-50: 190, ResNet-8: 290).
 BYTES_PER_INPUT_BYTE = 300
@@ -21,18 +22,20 @@ def bytes_each(inputs: Tensor) -> int:
 
 
 class Graph:
-    """A recorded forward pass and the target logit, ready to be differentiated.
+    """A recorded forward pass and the response, ready to be differentiated.
 
     Attributes:
         record: activations and logits, attached to the graph.
-        target: (B,) int64.
+        asked: what is explained of every input.
+        target: (B,) int64, the class whose probability is read.
+        head: how the outputs are read.
     """
 
     def __init__(
         self,
         model: nn.Module,
         inputs: Tensor,
-        target: Tensor | None = None,
+        target: Tensor | Asked | None = None,
         *,
         gate: tape.Gate | None = None,
         to_input: bool = True,
@@ -42,7 +45,7 @@ class Graph:
         Args:
             model: network in eval mode.
             inputs: checked batch (B, ...).
-            target: (B,) int64; None for the predicted classes.
+            target: classes (B,) int64, or another response; None for the predicted classes.
             gate: changes activations on the way (see `tape.run`).
             to_input: whether gradients will reach the input. Without it the backward pass ends at the
                 first activation, which spares the stem.
@@ -55,8 +58,10 @@ class Graph:
             logits = self.record.logits
             if not bool(torch.isfinite(logits).all()):
                 raise InputError("The model answers with NaN or infinite logits for these inputs.")
-            self.target = resolve_target(logits, target)
-            self._objective = logits.gather(1, self.target.unsqueeze(1)).sum()
+            self.asked = resolved(logits, target)
+            self.target = self.asked.target
+            self.head: Head = head_of(model, logits, self.asked.head, self.record.normalised)
+            self._objective = self.asked.of(logits).sum()
             if not self._objective.requires_grad:
                 raise InputError(
                     "The logits do not depend differentiably on the activations: a quantised network, or one "
@@ -64,7 +69,7 @@ class Graph:
                 )
 
     def activation_gradients(self) -> list[Tensor]:
-        """D logit / d activation, one (B, *shape) per call; zeros where the logit does not depend on it."""
+        """D f / d activation, one (B, *shape) per call; zeros where the response f does not depend on it."""
         activations = self.record.activations
         wanted = [a for a in activations if a.requires_grad]
         found = iter(torch.autograd.grad(self._objective, wanted, retain_graph=True, allow_unused=True))
@@ -72,7 +77,7 @@ class Graph:
         return [torch.zeros_like(a) if g is None else g for a, g in zip(activations, gradients, strict=True)]
 
     def input_gradient(self, masks: Sequence[Tensor] | None = None) -> Tensor:
-        """D logit / d input, of the shape of the inputs.
+        """D f / d input, contiguous, of the shape of the inputs.
 
         Args:
             masks: bool per call; where False no gradient passes, i.e. the neuron is a constant
@@ -87,7 +92,7 @@ class Graph:
         finally:
             for handle in handles:
                 handle.remove()
-        return torch.zeros_like(self._leaf) if gradient is None else gradient
+        return (torch.zeros_like(self._leaf) if gradient is None else gradient).contiguous()
 
 
 def _pass_only(mask: Tensor) -> Callable[[Tensor], Tensor]:

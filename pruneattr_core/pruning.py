@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
+from pruneattr_core.heads import Head
+from pruneattr_core.response import Asked, resolved
 from pruneattr_core.values import Mode, Outputs
 
 
@@ -46,14 +48,14 @@ def pruned_logits(model: nn.Module, inputs: Tensor, masks: Sequence[Tensor]) -> 
 
 
 def pruned_gradient(
-    model: nn.Module, inputs: Tensor, target: Tensor, masks: Sequence[Tensor], mode: Mode
+    model: nn.Module, inputs: Tensor, target: Tensor | Asked, masks: Sequence[Tensor], mode: Mode
 ) -> tuple[Tensor, Tensor]:
-    """Input gradient of the target logit of the pruned network, and the logits it answers.
+    """Input gradient of the response of the pruned network, and the logits it answers.
 
     Args:
         model: network in eval mode.
         inputs: checked batch (B, ...).
-        target: (B,) int64.
+        target: classes (B,) int64, or another response.
         masks: bool (B, *shape) per activation call, True = kept.
         mode: "zero" or "freeze".
 
@@ -69,24 +71,34 @@ def pruned_gradient(
     return gradient, graph.record.logits.detach()
 
 
-def outputs_of(logits: Tensor, original: Tensor, target: Tensor, sparsity: Tensor) -> Outputs:
+def outputs_of(
+    logits: Tensor, original: Tensor, target: Tensor | Asked, sparsity: Tensor, head: Head = "softmax"
+) -> Outputs:
     """Read a pruned network's answers.
 
     Args:
-        logits: (K, B, classes) of the pruned networks.
-        original: (B, classes) of the original network.
-        target: (B,) int64.
+        logits: (K, B, ...) of the pruned networks.
+        original: (B, ...) of the original network.
+        target: what is explained: classes (B,) int64, or another response.
         sparsity: (K, B) realised.
+        head: how outputs are read.
     """
-    index = target.view(1, -1, 1).expand(len(logits), -1, 1)
-    probability = logits.softmax(2).gather(2, index).squeeze(2)
-    before = original.softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
-    change = (probability - before).abs()
-    change = torch.where(change == 0, change, change / before)
+    asked = resolved(original, target)
+    before, first = asked.probability(original, head), asked.of(original)
+    probability = torch.stack([asked.probability(level, head) for level in logits])
+    response = torch.stack([asked.of(level) for level in logits])
     return Outputs(
         sparsity=sparsity,
-        logit=logits.gather(2, index).squeeze(2),
+        logit=response,
         probability=probability,
-        output_change=change,
-        prediction=logits.argmax(2),
+        output_change=_relative(probability, before),
+        prediction=torch.stack([asked.prediction(level, head) for level in logits]),
+        response_change=_relative(response, first),
+        changed=torch.stack([asked.changed(level, original, head) for level in logits]),
     )
+
+
+def _relative(values: Tensor, before: Tensor) -> Tensor:
+    """|values - before| / |before|, 0 where nothing changes."""
+    change = (values - before).abs()
+    return torch.where(change == 0, change, change / before.abs())

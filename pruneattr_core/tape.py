@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
+from pruneattr_core.heads import outputs_in
 
 # Rectifiers and their smooth relatives; every one keeps 0 at 0, so "dead" means the same everywhere.
 ACTIVATIONS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
@@ -76,6 +77,9 @@ _STOCHASTIC = {
     torch.dropout,
 }
 
+#: What outputs come out of that are probabilities already.
+_NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
+
 #: A gate takes (index of the call, activation) and returns the activation the network goes on with.
 Gate = Callable[[int, Tensor], Tensor]
 
@@ -85,17 +89,19 @@ class Record:
     """What one forward pass showed.
 
     Attributes:
-        logits: (B, classes), attached to the graph.
+        logits: (B, classes), or (B, classes, H, W) of a network that answers maps; attached to the graph.
         activations: one tensor (B, *shape) per activation call, as the network went on with it,
             attached to the graph.
         names: one name per call, such as `layer3.2.relu#2` (second call of that module).
         piecewise_linear: per call; where all are, SCP's local linearity (Prop. 4, 5) holds.
+        normalised: whether the logits are what a softmax or a sigmoid gave.
     """
 
     logits: Tensor
     activations: tuple[Tensor, ...]
     names: tuple[str, ...]
     piecewise_linear: tuple[bool, ...]
+    normalised: bool = False
 
 
 class _Tape(TorchFunctionMode):
@@ -109,6 +115,7 @@ class _Tape(TorchFunctionMode):
         self.versions: list[int] = []
         self.names: list[str] = []
         self.piecewise_linear: list[bool] = []
+        self.normalised: Tensor | None = None
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -118,7 +125,10 @@ class _Tape(TorchFunctionMode):
             _refuse_training(func, args, kwargs)
         plain = ACTIVATIONS.get(func)
         if plain is None:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if func in _NORMALISERS:
+                self.normalised = result
+            return result
         if plain in _BEFORE_INPLACE:
             args = args[: _BEFORE_INPLACE[plain]]
             kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
@@ -204,7 +214,8 @@ def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None, rows: int | 
             f"{type(network).__name__} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
             "neurons to prune. Use a network with activations; sigmoid and tanh do not count as neurons."
         )
-    return Record(logits, tuple(tape.seen), numbered(tape.names), tuple(tape.piecewise_linear))
+    normalised = tape.normalised is not None and tape.normalised.data_ptr() == logits.data_ptr()
+    return Record(logits, tuple(tape.seen), numbered(tape.names), tuple(tape.piecewise_linear), normalised)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -236,18 +247,7 @@ def _forward(
             f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
             f"{error}"
         ) from error
-    logits = getattr(output, "logits", output)
-    if not isinstance(logits, Tensor):
-        raise ArgumentTypeError(
-            "Expected the model to return logits as a tensor (or an object with .logits), "
-            f"got {type(output).__name__}."
-        )
-    if logits.ndim != 2 or logits.shape[0] != rows:
-        raise InputError(
-            f"Expected logits (batch, classes) for {rows} inputs, got {tuple(logits.shape)}. "
-            "Give a batch (B, C, H, W) to a classifier."
-        )
-    return tape, logits
+    return tape, outputs_in(output, rows)
 
 
 def activation_shapes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:

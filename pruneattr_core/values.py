@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
+from pruneattr_core.heads import Head
+from pruneattr_core.response import Asked, resolved
 from pruneattr_core.selection import order_statistics
 from pruneattr_core.store import write_atomically
 
@@ -179,11 +181,13 @@ class Contributions:
 
     Attributes:
         names: one name per activation call.
-        layers: (B, *shape) per call, >= 0, in units of the target logit.
+        layers: (B, *shape) per call, >= 0, in units of the response.
         dead: bool (B, *shape) per call: activation == 0 in the original network.
         target: (B,) int64, the class explained.
         logits: (B, classes) of the original network.
         method: "taylor" or "intgrad".
+        asked: the response explained; None for the class `target`.
+        head: how the outputs are read, as the network showed it.
     """
 
     names: tuple[str, ...]
@@ -192,6 +196,13 @@ class Contributions:
     target: Tensor
     logits: Tensor
     method: str
+    asked: Asked | None = None
+    head: Head = "softmax"
+
+    @property
+    def question(self) -> Asked:
+        """What was explained of every input."""
+        return resolved(self.logits, self.target) if self.asked is None else self.asked
 
     @property
     def dead_fraction(self) -> Tensor:
@@ -208,6 +219,8 @@ class Contributions:
             self.target[at],
             self.logits[at],
             self.method,
+            None if self.asked is None else self.asked[at],
+            self.head,
         )
 
     def path(self, sparsity: float, ties: Ties = "drop") -> Path:
@@ -297,13 +310,15 @@ class Attribution:
         values: the shape of the inputs, or (B, 1, H, W) where a method has no channels.
         target: (B,) int64, the class explained.
         method: key of the table of methods.
-        settings: every option that shaped the values, JSON values only.
+        settings: every option that shaped the values, JSON values only; "response" where it is no class.
+        asked: the response explained; None for the class `target`.
     """
 
     values: Tensor
     target: Tensor
     method: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -312,10 +327,12 @@ class Outputs:
 
     Attributes:
         sparsity: fraction of neurons really removed, in [0, 1].
-        logit: raw logit of the target.
-        probability: softmax probability of the target.
+        logit: the response, raw: the target's logit where a class is explained.
+        probability: of the target, as the head reads it.
         output_change: |p_pruned - p| / p of that probability; >= 0, inf when p underflows to 0.
         prediction: int64, the class the pruned network answers.
+        response_change: |f_pruned - f| / |f| of the response (PG1 and PG2 eq. 1); >= 0.
+        changed: bool, whether the answer about what is explained is another than the original's.
     """
 
     sparsity: Tensor
@@ -323,6 +340,8 @@ class Outputs:
     probability: Tensor
     output_change: Tensor
     prediction: Tensor
+    response_change: Tensor
+    changed: Tensor
 
 
 @dataclass(frozen=True)
@@ -333,10 +352,12 @@ class Sweep(Outputs):
         maps: (K, *inputs.shape).
         requested: the K sparsities asked for.
         target: (B,) int64.
+        asked: the response explained.
         mode: "zero" or "freeze".
     """
 
     maps: Tensor
     requested: tuple[float, ...]
     target: Tensor
+    asked: Asked
     mode: Mode

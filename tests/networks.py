@@ -127,6 +127,12 @@ class Inverted(nn.Module):
         return self.head(F.hardtanh(x + self.project(inside), 0, 2))
 
 
+def _headed(outputs: int, *last: nn.Module) -> nn.Module:
+    """Ends in `outputs` numbers and what is done to them."""
+    body = (_conv(3, 6), nn.ReLU(), _conv(6, 8, 2), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(*body, nn.Linear(200, outputs), *last)
+
+
 def _sequential(activation: Callable[[], nn.Module]) -> nn.Module:
     return nn.Sequential(
         _conv(3, 6), activation(), _conv(6, 8, 2), activation(), nn.Flatten(), nn.Linear(200, CLASSES)
@@ -146,13 +152,22 @@ _BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "silu": lambda: _sequential(nn.SiLU),
 }
 NAMES = tuple(_BUILDERS)
+#: Networks whose outputs are no plain class scores.
+_HEADS: dict[str, Callable[[], nn.Module]] = {
+    "one_output": lambda: _headed(1),
+    "multi_label": lambda: _headed(CLASSES),
+    "softmax_inside": lambda: _headed(CLASSES, nn.Softmax(1)),
+    "sigmoid_inside": lambda: _headed(CLASSES, nn.Sigmoid()),
+    "regression": lambda: _headed(2),
+    "segmenting": lambda: nn.Sequential(_conv(3, 6), nn.ReLU(), _conv(6, 6), nn.ReLU(), _conv(6, CLASSES)),
+}
 
 
 def network(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     """The network called `name`, with the same weights at every call."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(sum(map(ord, name)))
-        net = _BUILDERS[name]()
+        net = {**_BUILDERS, **_HEADS}[name]()
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.3)

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.heads import outputs_in
 
 ADDITIONS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__iadd__, Tensor.__radd__}
 MEANS = {torch.mean, Tensor.mean}
@@ -205,8 +206,7 @@ class Substituted(nn.Module):
             output = self._shared[0](given)
         if swap.count != self._count:
             raise ModelError("The calls of this network depend on its values, so they cannot be told apart.")
-        logits: Tensor = getattr(output, "logits", output)
-        return logits
+        return outputs_in(output, len(inputs))
 
 
 def _nothing(index: int, func: Any) -> None:

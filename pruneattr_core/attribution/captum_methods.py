@@ -18,6 +18,7 @@ from pruneattr_core import tape
 from pruneattr_core.attribution.calls import Substituted, rectifiers
 from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.heads import outputs_in
 from pruneattr_core.runtime import MEMORY_BUDGET
 
 _RECTIFIERS = rectifiers()
@@ -28,9 +29,7 @@ def logits_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
     network = tape.unwrap(model)
 
     def forward(inputs: Tensor) -> Tensor:
-        output = network(inputs.clone())
-        logits: Tensor = getattr(output, "logits", output)
-        return logits
+        return outputs_in(network(inputs.clone()), len(inputs))
 
     return forward
 

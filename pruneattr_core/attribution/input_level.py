@@ -10,6 +10,7 @@ from pruneattr_core.attribution.prunepgd import ascend
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import pruned_gradient
+from pruneattr_core.response import Asked
 
 
 def input_mct(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ def input_intgrad(model: nn.Module, inputs: Tensor, target: Tensor, steps: int =
 def active_subnet(
     model: nn.Module,
     inputs: Tensor,
-    target: Tensor,
+    target: Tensor | Asked,
     attribution: str = "pgd",
     steps: int = 20,
     step_size: float = 0.01,
@@ -39,7 +40,7 @@ def active_subnet(
     Args:
         model: network in eval mode.
         inputs: checked batch (B, C, H, W).
-        target: (B,) int64.
+        target: classes (B,) int64, or another response.
         attribution: "pgd" for the perturbation of PG2 eq. 4, "gradient" for d f_p / d x.
         steps: ascent steps, >= 1.
         step_size: l2 length of a step, > 0.
@@ -51,7 +52,8 @@ def active_subnet(
     if attribution not in ("pgd", "gradient"):
         raise InputError(f'Expected attribution "pgd" or "gradient", got {attribution!r}.')
     with torch.no_grad():
-        masks = tuple(activation != 0 for activation in Graph(model, inputs, target).record.activations)
+        graph = Graph(model, inputs, target)
+        masks = tuple(activation != 0 for activation in graph.record.activations)
     if attribution == "gradient":
-        return pruned_gradient(model, inputs, target, masks, "zero")[0]
-    return ascend(model, inputs, target, masks, steps, step_size, l2_bound)
+        return pruned_gradient(model, inputs, graph.asked, masks, "zero")[0]
+    return ascend(model, inputs, graph.asked, masks, steps, step_size, l2_bound)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.options import Option, checked
 from pruneattr_core.attribution.support import any_network
+from pruneattr_core.response import Asked
 
 #: What a forward-and-backward pass costs in forward passes, roughly.
 FORWARDS_PER_PASS = 3
@@ -42,6 +43,7 @@ class Method:
             the logit itself; None promises nothing.
         needs_lock: whether it edits the shared model while it runs. None does: what sets hooks runs on
             private modules (`calls.Substituted`).
+        paths: whether it prunes, and takes any response as it is (`Asked`) where others take classes.
     """
 
     title: str
@@ -60,6 +62,7 @@ class Method:
     memory: float = 1.0
     completeness: Completeness | None = None
     needs_lock: bool = False
+    paths: bool = False
 
     def cost(self, side: int = 224, **options: Any) -> float:
         """Forward-and-backward passes for one picture of `side` pixels with these options."""
@@ -72,8 +75,8 @@ class Method:
 
 
 def run(
-    method: Method, model: nn.Module, inputs: Tensor, target: Tensor, settings: Mapping[str, Any]
+    method: Method, model: nn.Module, inputs: Tensor, target: Tensor | Asked, settings: Mapping[str, Any]
 ) -> Tensor:
     """The map of one memory-bounded part of a batch, detached."""
     with torch.inference_mode(False), torch.enable_grad():  # NoiseTunnel calls this under no_grad
-        return method.compute(model, inputs.clone(), target, **settings).detach()
+        return method.compute(model, inputs.clone(), target, **settings).detach().contiguous()

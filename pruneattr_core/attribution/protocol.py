@@ -9,16 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.attribution.answering import answered
 from pruneattr_core.attribution.calls import calls_of
 from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.attribution.method import run
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.attribution.table import METHODS
 from pruneattr_core.attribution.watch import Progress, watched
-from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
+from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.heads import Head, check_head, outputs_in
+from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import chunks
 from pruneattr_core.values import Attribution
 
@@ -29,6 +31,7 @@ def explain(
     target: Target = None,
     method: str = "prunegrad",
     progress: Progress | None = None,
+    head: Head | None = None,
     **options: Any,
 ) -> Attribution:
     """The map of one method, the same way for all of them.
@@ -39,10 +42,12 @@ def explain(
     Args:
         model: classifier in eval mode.
         inputs: normalised batch (B, C, H, W).
-        target: None for the predicted classes; int, list or tensor as in Captum.
+        target: None for the predicted classes; int, list or tensor as in Captum; a response (`difference`,
+            `group`, `region`); or a function of the outputs, (R, K) -> (R,).
         method: a key of `METHODS`.
         progress: called at every activation call of every pass with the share done, in [0, 1] and never
             falling (an estimate until the end); may raise `Cancelled`, which leaves no trace either.
+        head: how the outputs are read, where a method reads probabilities; None for what is known or seen.
         **options: those of the method, see `METHODS[method].options`.
 
     Returns:
@@ -65,7 +70,7 @@ def explain(
     batch = check_inputs(model, inputs)
     if batch.ndim != 4:
         raise InputError(f"Expected pictures (B, C, H, W), got shape {tuple(batch.shape)}.")
-    chosen = check_target(target, len(batch))
+    chosen = asked_of(target, len(batch), None if head is None else check_head(head))
     reason = entry.supports(model, batch)
     if reason:
         raise ModelError(f"{entry.title} does not fit this network: {reason}")
@@ -73,25 +78,29 @@ def explain(
     passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:]), **options) + 1
     with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
         for part in chunks(len(batch), int(entry.memory * bytes_each(batch)), batch):
-            own = _targets(model, batch[part], None if chosen is None else chosen[part])
-            values.append(run(entry, model, batch[part], own, settings))
+            own = _asked(model, batch[part], chosen[part])
+            values.append(answered(entry, model, batch[part], own, settings))
             targets.append(own)
-    return Attribution(torch.cat(values), torch.cat(targets), method, settings)
+    asked = joined(targets)
+    record = settings if head is None else {**settings, "head": head}
+    if not asked.plain:
+        record = {**record, "response": asked.response.setting()}
+    return Attribution(torch.cat(values), asked.target, method, record, asked)
 
 
 def _activation_calls(model: nn.Module, inputs: Tensor) -> int:
     return sum(call.activation for call in calls_of(model, inputs))
 
 
-def _targets(model: nn.Module, inputs: Tensor, target: Tensor | None) -> Tensor:
+def _asked(model: nn.Module, inputs: Tensor, asked: Asked) -> Asked:
     with torch.no_grad():
-        return resolve_target(tape.run(model, inputs.clone()).logits, target)
+        return resolved(tape.run(model, inputs.clone()).logits, asked)
 
 
 def completeness_gap(model: nn.Module, inputs: Tensor, attribution: Attribution) -> Tensor | None:
-    """How far the sum of a map is from what its method promises: (B,), in logit units, signed.
+    """How far the sum of a map is from what its method promises: (B,), signed, in units of the response f.
 
-    sum of values - (logit(x) - logit(baseline)), or - logit(x) for relevance methods.
+    sum of values - (f(x) - f(baseline)), or - f(x) for relevance methods.
 
     Args:
         model: the network that was explained.
@@ -104,13 +113,14 @@ def completeness_gap(model: nn.Module, inputs: Tensor, attribution: Attribution)
     promise = METHODS[attribution.method].completeness
     if promise is None:
         return None
-    index = attribution.target.unsqueeze(1)
     with torch.no_grad():
-        forward = logits_of(model)
-        expected = forward(inputs).gather(1, index).squeeze(1)
+        forward, rows = logits_of(model), len(inputs)
+        logits = outputs_in(forward(inputs), rows)
+        asked = resolved(logits, attribution.target if attribution.asked is None else attribution.asked)
+        expected = asked.of(logits)
         if promise == "difference":
             reference = torch.full_like(inputs, float(attribution.settings["baseline"]))
-            expected = expected - forward(reference).gather(1, index).squeeze(1)
+            expected = expected - asked.of(outputs_in(forward(reference), rows))
     return attribution.values.flatten(1).sum(1) - expected
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import TypeVar
 
 import torch
@@ -10,34 +11,44 @@ from captum.attr import GradientAttribution
 from captum.log import log_usage
 from torch import Tensor, nn
 
-from pruneattr_core.checks import Target, check_inputs, check_target
+from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph, bytes_each
+from pruneattr_core.heads import Head, check_head
 from pruneattr_core.paths.calibrate import sparsity_for_change
 from pruneattr_core.pruning import check_mode, outputs_of, pruned_gradient
+from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks
 from pruneattr_core.scoring import METHODS, contributions
 from pruneattr_core.scoring.taylor import taylor_scores
-from pruneattr_core.values import Mode, Sweep, Ties, masks_at, share_removed
+from pruneattr_core.values import Mode, Outputs, Sweep, Ties, masks_at, share_removed
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
 Progress = Callable[[int, int], None]
 
 
 class PruneGrad(GradientAttribution):
-    """Gradient of the target logit of the pruned network with respect to the input.
+    """Gradient of the response of the pruned network with respect to the input.
 
-    Neurons are ranked network-wide by their contribution to this input's logit and the lowest are
+    Neurons are ranked network-wide by their contribution to this input's response and the lowest are
     removed; the map is d f_p / d x of what is left. Captum-shaped: works inside `NoiseTunnel` and
     `captum.metrics`. The model is shared safely: no hooks, no edits, any number of threads.
 
     The authors' released code offers mode zero with ties "drop" only; both agree with it exactly.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        """Take a classifier in eval mode, (B, C, H, W) -> logits (B, classes)."""
+    def __init__(self, model: nn.Module, head: Head | None = None) -> None:
+        """Take a network in eval mode.
+
+        Args:
+            model: (B, C, H, W) -> logits (B, classes).
+            head: how its outputs are read; None for what is known or seen of it, see `heads.head_of`.
+
+        Raises:
+            InputError: there is no such head.
+        """
         super().__init__(model)
-        self.model = model
+        self.model, self.head = model, None if head is None else check_head(head)
 
     @log_usage()  # NoiseTunnel calls what this wraps
     def attribute(
@@ -55,7 +66,7 @@ class PruneGrad(GradientAttribution):
 
         Args:
             inputs: normalised batch (B, C, H, W), or a tuple holding just that.
-            target: None for each input's predicted class; int, list or tensor as in Captum.
+            target: None for each input's predicted class; int, list or tensor as in Captum; or a response.
             sparsity: fraction of neurons removed, in [0, 1].
             output_change: if given, replaces `sparsity`: per input, prune until the zero-mode output
                 change first exceeds it (PG1 section 4.1).
@@ -109,28 +120,28 @@ class PruneGrad(GradientAttribution):
         if len(sparsities) == 0:
             raise InputError("Expected at least one sparsity.")
         inputs = check_inputs(self.model, inputs)
-        chosen = check_target(target, len(inputs))
+        chosen = asked_of(target, len(inputs), self.head)
         total = len(sparsities) * len(inputs)
         parts = []
         for part in chunks(len(inputs), bytes_each(inputs), inputs):
             before = part.start * len(sparsities)
             tick = None if progress is None else (lambda done, b=before: progress(b + done, total))
-            own = None if chosen is None else chosen[part]
-            parts.append(_sweep(self.model, inputs[part], own, sparsities, mode, contribution, ties, tick))
+            own, x = chosen[part], inputs[part]
+            parts.append(_sweep(self.model, x, own, sparsities, mode, contribution, ties, tick))
         return parts[0] if len(parts) == 1 else _join(parts)
 
     def _by_change(
         self, inputs: Tensor, target: Target, change: float, mode: Mode, contribution: str, ties: Ties
     ) -> Tensor:
         inputs = check_inputs(self.model, inputs)
-        chosen = check_target(target, len(inputs))
+        chosen = asked_of(target, len(inputs), self.head)
         maps = []
         for image in range(len(inputs)):
             x = inputs[image : image + 1]
-            scores = contributions(self.model, x, None if chosen is None else chosen[image], contribution)
+            scores = contributions(self.model, x, chosen[image], contribution)
             sparsity = float(sparsity_for_change(self.model, x, scores, change, ties))
             (masks,) = masks_at(scores.layers, [sparsity], ties)
-            maps.append(pruned_gradient(self.model, x, scores.target, masks, mode)[0])
+            maps.append(pruned_gradient(self.model, x, scores.question, masks, mode)[0])
         return torch.cat(maps)
 
 
@@ -146,7 +157,7 @@ def single(inputs: Tensor | tuple[Tensor, ...]) -> Tensor:
 def _sweep(
     model: nn.Module,
     inputs: Tensor,
-    target: Tensor | None,
+    target: Asked,
     sparsities: Sequence[float],
     mode: Mode,
     contribution: str,
@@ -157,11 +168,13 @@ def _sweep(
     graph: Graph | None = None
     if contribution == "taylor":
         graph = Graph(model, inputs, target, to_input=freeze)
-        scores, target, original = taylor_scores(graph), graph.target, graph.record.logits.detach()
+        scores, asked, original = taylor_scores(graph), graph.asked, graph.record.logits.detach()
+        head = graph.head
     else:
         found = contributions(model, inputs, target, contribution)
-        scores, target, original = found.layers, found.target, found.logits
-        graph = Graph(model, inputs, target) if freeze else None
+        scores, asked, original = found.layers, found.question, found.logits
+        head = found.head
+        graph = Graph(model, inputs, asked) if freeze else None
     if not freeze:
         graph = None  # frees the activations before the gated copies run
 
@@ -179,7 +192,7 @@ def _sweep(
             k = len(waiting)
             stacked = [torch.cat(layer) for layer in zip(*waiting.values(), strict=True)]
             copies = inputs.repeat(k, *[1] * (inputs.ndim - 1))
-            gradient, answers = pruned_gradient(model, copies, target.repeat(k), stacked, mode)
+            gradient, answers = pruned_gradient(model, copies, asked.repeat(k), stacked, mode)
             maps.update(zip(waiting, gradient.split(batch), strict=True))
             logits.update(zip(waiting, answers.split(batch), strict=True))
         waiting.clear()
@@ -196,22 +209,24 @@ def _sweep(
             flush(done)
     flush(len(sparsities))
     answers = torch.stack([logits[key] for key in keys])
-    outputs = outputs_of(answers, original, target, torch.stack(removed))
+    outputs = outputs_of(answers, original, asked, torch.stack(removed), head)
     return Sweep(
         **vars(outputs),
         maps=torch.stack([maps[key] for key in keys]),
         requested=tuple(float(s) for s in sparsities),
-        target=target,
+        target=asked.target,
+        asked=asked,
         mode=mode,
     )
 
 
 def _join(parts: Sequence[Sweep]) -> Sweep:
-    fields = ("sparsity", "logit", "probability", "output_change", "prediction", "maps")
-    joined = {name: torch.cat([getattr(part, name) for part in parts], 1) for name in fields}
+    names = (*(field.name for field in fields(Outputs)), "maps")
+    values = {name: torch.cat([getattr(part, name) for part in parts], 1) for name in names}
     return Sweep(
-        **joined,
+        **values,
         requested=parts[0].requested,
         target=torch.cat([part.target for part in parts]),
+        asked=joined([part.asked for part in parts]),
         mode=parts[0].mode,
     )

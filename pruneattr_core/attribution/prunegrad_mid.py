@@ -10,6 +10,7 @@ from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import check_mode, zero_gate
+from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.tape import Gate
 from pruneattr_core.values import Mode, Ties, masks_at
@@ -21,7 +22,7 @@ _BLOCKS = ("BasicBlock", "Bottleneck")
 def prunegrad_mid(
     model: nn.Module,
     inputs: Tensor,
-    target: Tensor,
+    target: Tensor | Asked,
     layer: str | None = None,
     sparsity: float = 0.7,
     mode: Mode = "zero",
@@ -36,7 +37,7 @@ def prunegrad_mid(
     Args:
         model: network in eval mode.
         inputs: checked batch (B, C, H, W).
-        target: (B,) int64.
+        target: classes (B,) int64, or another response.
         layer: name of an activation call (`Record.names`); None for `default_layer`.
         sparsity: fraction of neurons removed, in [0, 1].
         mode: "zero" or "freeze".
@@ -66,7 +67,7 @@ def prunegrad_mid(
     graph = Graph(
         model,
         inputs,
-        target,
+        scores.question,
         gate=zero_gate(masks) if mode == "zero" else _freeze_gate(masks),
         to_input=False,
     )

@@ -10,10 +10,11 @@ from captum.log import log_usage
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.prunegrad import Inputs, single
-from pruneattr_core.checks import Target, check_inputs, check_target
+from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.pruning import pruned_gradient
+from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import chunks
 from pruneattr_core.scoring import contributions
 from pruneattr_core.values import Ties, masks_at
@@ -64,13 +65,13 @@ class PrunePGD(GradientAttribution):
                 f"Expected steps >= 1, step_size > 0 and l2_bound > 0; got {steps}, {step_size}, {l2_bound}."
             )
         batch = check_inputs(self.model, single(inputs))
-        chosen = check_target(target, len(batch))
+        chosen = asked_of(target, len(batch))
         parts = []
         for part in chunks(len(batch), bytes_each(batch), batch):
-            own = None if chosen is None else chosen[part]
+            own = chosen[part]
             scores = contributions(self.model, batch[part], own, contribution)
             (masks,) = masks_at(scores.layers, [sparsity], ties)
-            parts.append(ascend(self.model, batch[part], scores.target, masks, steps, step_size, l2_bound))
+            parts.append(ascend(self.model, batch[part], scores.question, masks, steps, step_size, l2_bound))
         perturbation = torch.cat(parts)
         return (perturbation,) if isinstance(inputs, tuple) else perturbation
 
@@ -78,7 +79,7 @@ class PrunePGD(GradientAttribution):
 def ascend(
     model: nn.Module,
     inputs: Tensor,
-    target: Tensor,
+    target: Tensor | Asked,
     masks: Sequence[Tensor],
     steps: int,
     step_size: float,

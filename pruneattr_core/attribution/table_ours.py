@@ -13,6 +13,7 @@ from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
 from pruneattr_core.attribution.prunepgd import PrunePGD
 from pruneattr_core.attribution.rectgrad import rectgrad
+from pruneattr_core.response import Asked
 from pruneattr_core.scoring import METHODS as SCORERS
 
 _CONTRIBUTION = Option("choice", "taylor", choices=tuple(SCORERS), note="How neurons are ranked.")
@@ -23,15 +24,15 @@ _PG2 = (
 _SCP = "Khakzar et al. 2021, Neural Response Interpretation through the Lens of Critical Pathways, CVPR"
 
 
-def _prunegrad(model: nn.Module, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
+def _prunegrad(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -> Tensor:
     return PruneGrad(model).attribute(inputs, target, **options)
 
 
-def _neuron_intgrad(model: nn.Module, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
+def _neuron_intgrad(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -> Tensor:
     return PruneGrad(model).attribute(inputs, target, contribution="intgrad", **options)
 
 
-def _prunepgd(model: nn.Module, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
+def _prunepgd(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -> Tensor:
     return PrunePGD(model).attribute(inputs, target, **options)
 
 
@@ -45,6 +46,7 @@ OURS: dict[str, Method] = {
         channels=True,
         passes=2,
         compute=_prunegrad,
+        paths=True,
         options={
             "sparsity": SPARSITY,
             "output_change": Option(
@@ -74,6 +76,7 @@ OURS: dict[str, Method] = {
         channels=True,
         passes=21,
         compute=_prunepgd,
+        paths=True,
         options={"sparsity": SPARSITY, **ASCENT, "contribution": _CONTRIBUTION, "ties": TIES},
         cost_of=lambda side, options: 1 + options["steps"],
         note=(
@@ -90,6 +93,7 @@ OURS: dict[str, Method] = {
         channels=False,
         passes=2,
         compute=prunegrad_mid,
+        paths=True,
         supports=support.spatial_activation,
         options={
             "layer": LAYER,
@@ -114,6 +118,7 @@ OURS: dict[str, Method] = {
         channels=True,
         passes=60,
         compute=_neuron_intgrad,
+        paths=True,
         options={"sparsity": SPARSITY, "mode": MODE, "ties": TIES},
         memory=2.0,
         note=(
@@ -131,6 +136,7 @@ OURS: dict[str, Method] = {
         channels=True,
         passes=21,
         compute=input_level.active_subnet,
+        paths=True,
         options={
             "attribution": Option(
                 "choice",

@@ -16,6 +16,7 @@ from torchvision.transforms import functional as TF
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.heads import Head
 from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.models.efficientnet_lite import DISTRIBUTION, weights_folder
 
@@ -41,6 +42,7 @@ class ModelCard:
         std: per channel.
         resize: the short side is resized to this before the centre crop to `size`.
         interpolation: of that resizing, always antialiased.
+        head: how the outputs are read: one class of many (softmax), or several at once (sigmoid).
         folder: of a bundled weights file, seen from `WEIGHTS`.
         licence: of the weights.
         paper: that describes the architecture.
@@ -67,6 +69,7 @@ class ModelCard:
     url: str = ""
     interpolation: str = "bilinear"
     folder: str = "."
+    head: Head = "softmax"
 
     def weights_file(self) -> Path | None:
         """Where the weights are, or would be after a download; None for a local model, a missing package."""

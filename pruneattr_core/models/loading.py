@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from pruneattr_core.errors import InputError, ModelError, WeightsError
+from pruneattr_core.heads import declare
 from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
 from pruneattr_core.models.checkpoint import file_sha256, fitted, read_state
@@ -105,7 +106,10 @@ def load_model(
     else:
         model = fitted(BUILDERS[card.id], state, file.name)
     model = model.eval().requires_grad_(False).to(place)
-    return model.to(memory_format=torch.channels_last) if place.type == "cpu" else model
+    if place.type == "cpu":
+        model = model.to(memory_format=torch.channels_last)
+    declare(model, card.head)
+    return model
 
 
 def weights_hash(model: nn.Module) -> str:

@@ -52,6 +52,7 @@ def student_card(name: str) -> ModelCard:
         paper="Park et al. 2020, Attribution Preservation in Network Compression, arXiv:2010.15054",
         weights=f"{name}.safetensors",
         folder=FOLDER,
+        head="sigmoid",
     )
 
 

@@ -79,7 +79,7 @@ def output_curve(
     if progress is not None:
         progress(len(sparsities), len(sparsities))
     logits = torch.stack([known[key] for key in keys])
-    return outputs_of(logits, scores.logits, scores.target, torch.stack(removed))
+    return outputs_of(logits, scores.logits, scores.question, torch.stack(removed), scores.head)
 
 
 def sparsity_for_change(
@@ -174,7 +174,7 @@ def calibrate(
         scores = contributions(model, batch, target, method)
         curve = output_curve(model, batch, scores, sparsities)
         per_input.append(curve.output_change.cpu().double().numpy())
-        stays.append((curve.prediction == scores.logits.argmax(1)).cpu().numpy())
+        stays.append((~curve.changed).cpu().numpy())
         done += len(batch)
         if progress is not None:
             progress(done)

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.checks import Target, check_inputs, check_target
+from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import zero_gate
+from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.values import Path
 
@@ -58,10 +59,10 @@ def greedy_paths(
     if not sparsities or not all(0 <= s <= 1 for s in sparsities):
         raise InputError(f"Expected sparsities in [0, 1], got {list(sparsities)!r}.")
     inputs = check_inputs(model, inputs)
-    chosen = check_target(target, len(inputs))
+    chosen = asked_of(target, len(inputs))
     images = []
     for image in range(len(inputs)):
-        own = None if chosen is None else chosen[image : image + 1]
+        own = chosen[image]
         tick = None
         if progress is not None:
             tick = lambda share, i=image: progress(int(100 * (i + share) / len(inputs)), 100)  # noqa: E731
@@ -80,7 +81,7 @@ def greedy_paths(
 def _one(
     model: nn.Module,
     image: Tensor,
-    target: Tensor | None,
+    target: Asked,
     sparsities: Sequence[float],
     step: float,
     tick: Callable[[float], None] | None,
@@ -88,7 +89,7 @@ def _one(
     """Sparsity -> (names, masks, iterations) of one image."""
     graph = Graph(model, image, target, to_input=False)
     masks = [torch.ones_like(a, dtype=torch.bool) for a in graph.record.activations]
-    names, target = graph.record.names, graph.target
+    names, target = graph.record.names, graph.asked
     total = sum(mask.numel() for mask in masks)
     found, removed, iterations = {}, 0, 0
     for sparsity in sparsities:

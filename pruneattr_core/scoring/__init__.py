@@ -7,16 +7,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.checks import Target, check_inputs, check_target
+from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks
 from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.scoring.taylor import taylor
 from pruneattr_core.values import Contributions
 
 #: Scores one memory-bounded part of a batch: (model, inputs, target, steps) -> Contributions.
-Scorer = Callable[[nn.Module, Tensor, Tensor | None, int | None], Contributions]
+Scorer = Callable[[nn.Module, Tensor, Asked, int | None], Contributions]
 
 METHODS: dict[str, Scorer] = {"taylor": taylor, **INTEGRALS}
 
@@ -24,12 +25,12 @@ METHODS: dict[str, Scorer] = {"taylor": taylor, **INTEGRALS}
 def contributions(
     model: nn.Module, inputs: Tensor, target: Target = None, method: str = "taylor", steps: int | None = None
 ) -> Contributions:
-    """Contribution of every neuron to the target logit of every input.
+    """Contribution of every neuron to the response of every input.
 
     Args:
         model: classifier in eval mode; left untouched.
         inputs: normalised batch (B, C, H, W).
-        target: None for the predicted class; int, list or tensor as in Captum.
+        target: None for the predicted class; int, list or tensor as in Captum; or another response.
         method: a key of `METHODS`: "taylor" is NeuronMCT, |activation x gradient| (PG2 eq. 3);
             "intgrad" is NeuronIntGrad (SCP eq. 4) by 32 midpoints, "intgrad_preview" by a few and so only
             roughly right, "intgrad_uniform" by the papers' 51 equal steps with both ends, "intgrad_gauss" by
@@ -48,9 +49,9 @@ def contributions(
     if method not in METHODS:
         raise InputError(f"Expected method in {sorted(METHODS)}, got {method!r}.")
     inputs = check_inputs(model, inputs)
-    chosen = check_target(target, len(inputs))
+    chosen = asked_of(target, len(inputs))
     parts = [
-        METHODS[method](model, inputs[part], None if chosen is None else chosen[part], steps)
+        METHODS[method](model, inputs[part], chosen[part], steps)
         for part in chunks(len(inputs), bytes_each(inputs), inputs)
     ]
     return parts[0] if len(parts) == 1 else _join(parts)
@@ -64,4 +65,6 @@ def _join(parts: list[Contributions]) -> Contributions:
         torch.cat([p.target for p in parts]),
         torch.cat([p.logits for p in parts]),
         parts[0].method,
+        joined([p.question for p in parts]),
+        parts[0].head,
     )

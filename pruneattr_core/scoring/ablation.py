@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
+from pruneattr_core.checks import Target, check_inputs
+from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.intgrad import Progress, SignedContributions, chosen_calls
@@ -37,24 +38,26 @@ def exact_ablation(
         ModelError: a network without activations, or in training mode.
     """
     inputs = check_inputs(model, inputs)
-    chosen = check_target(target, len(inputs))
+    chosen = asked_of(target, len(inputs))
     found = []
     for image in range(len(inputs)):
         brancher = Brancher(model, inputs[image : image + 1])
-        own = resolve_target(brancher.logits, None if chosen is None else chosen[image : image + 1])
+        own = resolved(brancher.logits, chosen[image])
         calls = chosen_calls(layers, brancher.names)
-        found.append((brancher, own, [_ablate(brancher, call, int(own), progress) for call in calls]))
+        found.append((brancher, own, [_ablate(brancher, call, own, progress) for call in calls]))
     names = found[0][0].names
     return SignedContributions(
         tuple(names[call] for call in calls),
         tuple(torch.cat([one[2][k] for one in found]) for k in range(len(calls))),
         tuple(torch.cat([one[0].activations[call] == 0 for one in found]) for call in calls),
-        torch.cat([one[1] for one in found]),
+        torch.cat([one[1].target for one in found]),
         torch.cat([one[0].logits for one in found]),
+        asked=joined([one[1] for one in found]),
+        head=found[0][0].head,
     )
 
 
-def _ablate(brancher: Brancher, call: int, target: int, progress: Progress | None) -> Tensor:
+def _ablate(brancher: Brancher, call: int, asked: Asked, progress: Progress | None) -> Tensor:
     activation = brancher.activations[call]
     alive = activation.flatten().nonzero().flatten()
     effect = activation.new_zeros(activation.numel())
@@ -70,7 +73,7 @@ def _ablate(brancher: Brancher, call: int, target: int, progress: Progress | Non
             return copies.view(-1, *a.shape[1:])
 
         answers = brancher.run(call, without_one, len(which), grad=False)[1]
-        effect[which] = brancher.logits[0, target] - answers[:, target]
+        effect[which] = asked.of(brancher.logits) - asked.repeat(len(which)).of(answers)
         if progress is not None:
             progress(done, len(parts))
     return effect.view(activation.shape)

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
 from pruneattr_core.errors import InputError
+from pruneattr_core.heads import Head, head_of
 
 _JOINS = {torch.cat, torch.concat, torch.concatenate, torch.stack}
 
@@ -44,6 +45,7 @@ class Brancher:
         names: per call.
         logits: (1, classes) of the original network.
         activations: (1, *shape) per call, detached.
+        head: how the outputs are read.
     """
 
     def __init__(self, model: nn.Module, image: Tensor) -> None:
@@ -58,6 +60,7 @@ class Brancher:
             record = tape.run(model, image.clone())
         self.logits, self.names = record.logits, record.names
         self.activations = record.activations
+        self.head: Head = head_of(model, record.logits, None, record.normalised)
         if any(a.shape[0] != 1 for a in self.activations):
             raise InputError("Expected every activation to have the batch first; this network folds it away.")
 

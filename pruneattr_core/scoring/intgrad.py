@@ -1,6 +1,6 @@
 """NeuronIntGrad: the integrated gradient of every neuron, one layer at a time.
 
-For layer i with activations a and response f (the target logit),
+For layer i with activations a and response f (the target logit, or another),
 
     c_j = a_j * integral over alpha in [0, 1] of df(alpha * a; x) / da_j        (SCP eq. 4)
 
@@ -19,8 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
+from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.heads import Head
+from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.quadrature import PREVIEW, Rule, nodes
@@ -42,11 +44,13 @@ class SignedContributions:
 
     Attributes:
         names: one name per activation call scored.
-        layers: (B, *shape) per call, signed, in units of the target logit.
+        layers: (B, *shape) per call, signed, in units of the response.
         dead: bool (B, *shape) per call: activation == 0.
         target: (B,) int64.
         logits: (B, classes) of the original network.
         nodes: int64 (calls, B), gradients really distinct: 1 where the gradient is constant along alpha.
+        asked: the response explained; None for the class `target`.
+        head: how the outputs are read.
     """
 
     names: tuple[str, ...]
@@ -55,6 +59,8 @@ class SignedContributions:
     target: Tensor
     logits: Tensor
     nodes: Tensor | None = None
+    asked: Asked | None = None
+    head: Head = "softmax"
 
 
 @dataclass(frozen=True)
@@ -105,16 +111,16 @@ def intgrad_signed(
         ModelError: a network without activations, or in training mode.
     """
     inputs = check_inputs(model, inputs)
-    chosen = check_target(target, len(inputs))
+    chosen = asked_of(target, len(inputs))
     alphas, weights = nodes(steps, rule)
     found = []
     for image in range(len(inputs)):
         brancher = Brancher(model, inputs[image : image + 1])
-        own = resolve_target(brancher.logits, None if chosen is None else chosen[image : image + 1])
+        own = resolved(brancher.logits, chosen[image])
         calls = chosen_calls(layers, brancher.names)
         scores = []
         for done, call in enumerate(calls, 1):
-            scores.append(_integrate(brancher, call, int(own), alphas, weights, rule != "uniform"))
+            scores.append(_integrate(brancher, call, own, alphas, weights, rule != "uniform"))
             if progress is not None:
                 progress(image * len(calls) + done, len(inputs) * len(calls))
         found.append((brancher, calls, own, scores))
@@ -123,9 +129,11 @@ def intgrad_signed(
         tuple(first.names[call] for call in calls),
         tuple(torch.cat([one[3][k][0] for one in found]) for k in range(len(calls))),
         tuple(torch.cat([one[0].activations[call] == 0 for one in found]) for call in calls),
-        torch.cat([one[2] for one in found]),
+        torch.cat([one[2].target for one in found]),
         torch.cat([one[0].logits for one in found]),
         nodes=torch.tensor([[one[3][k][1] for one in found] for k in range(len(calls))]),
+        asked=joined([one[2] for one in found]),
+        head=first.head if chosen.head is None else chosen.head,
     )
 
 
@@ -142,7 +150,7 @@ def chosen_calls(layers: Sequence[int] | None, names: Sequence[str]) -> list[int
 
 
 def _integrate(
-    brancher: Brancher, call: int, target: int, alphas: np.ndarray, weights: np.ndarray, look: bool
+    brancher: Brancher, call: int, asked: Asked, alphas: np.ndarray, weights: np.ndarray, look: bool
 ) -> tuple[Tensor, int]:
     """(1, *shape) signed contributions of one layer of one image, and how many nodes they needed."""
     activation = brancher.activations[call]
@@ -156,7 +164,7 @@ def _integrate(
             return None
         # The caller may have switched gradients off.
         with torch.inference_mode(False), torch.enable_grad():
-            response = logits[:, target].sum()
+            response = asked.repeat(len(scale)).of(logits).sum()
         found: Tensor | None = torch.autograd.grad(response, scaled, allow_unused=True)[0]
         return found
 
@@ -183,10 +191,8 @@ def _alike(gradients: Tensor) -> bool:
 
 def _scorer(
     method: str, rule: Rule = "midpoint", own: int | None = None, rank: Rank = "magnitude"
-) -> Callable[[nn.Module, Tensor, Tensor | None, int | None], Contributions]:
-    def score(
-        model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int | None = None
-    ) -> Contributions:
+) -> Callable[[nn.Module, Tensor, Asked, int | None], Contributions]:
+    def score(model: nn.Module, inputs: Tensor, target: Asked, steps: int | None = None) -> Contributions:
         signed = intgrad_signed(model, inputs, target, own if steps is None else steps, rule)
         return ranked(signed, method, rank)
 
@@ -215,7 +221,16 @@ def ranked(signed: SignedContributions, method: str = "intgrad", rank: Rank = "m
             equals ranking by c at every sparsity that keeps positive neurons only.
     """
     layers = tuple(layer.abs() if rank == "magnitude" else layer.clamp(min=0) for layer in signed.layers)
-    return Contributions(signed.names, layers, signed.dead, signed.target, signed.logits, method)
+    return Contributions(
+        signed.names,
+        layers,
+        signed.dead,
+        signed.target,
+        signed.logits,
+        method,
+        signed.asked,
+        signed.head,
+    )
 
 
 def completeness(
@@ -242,9 +257,10 @@ def completeness(
     change = torch.empty_like(total)
     for image in range(len(inputs)):
         brancher = Brancher(model, inputs[image : image + 1].detach())
-        label = int(signed.target[image])
+        asked = signed.target[image : image + 1] if signed.asked is None else signed.asked[image]
+        own = resolved(brancher.logits, asked)
         for call in range(len(brancher.names)):
             without = brancher.run(call, torch.zeros_like, 1, grad=False)[1]
-            change[call, image] = (brancher.logits - without)[0, label]
+            change[call, image] = (own.of(brancher.logits) - own.of(without))[0]
     gap = (total - change).abs()
     return Completeness(signed.names, total, change, torch.where(gap == 0, gap, gap / change.abs()))

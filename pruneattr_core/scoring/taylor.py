@@ -5,17 +5,18 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from pruneattr_core.graph import Graph
+from pruneattr_core.response import Asked
 from pruneattr_core.values import Contributions
 
 
 def taylor_scores(graph: Graph) -> tuple[Tensor, ...]:
-    """Scores |a * d logit / d a| (PG2 eq. 3, PG1 eq. 2, SCP section 2.3): (B, *shape) per call, detached."""
+    """Scores |a * d f / d a| (PG2 eq. 3, PG1 eq. 2, SCP section 2.3): (B, *shape) per call, detached."""
     pairs = zip(graph.record.activations, graph.activation_gradients(), strict=True)
     return tuple(gradient.mul(activation.detach()).abs_() for activation, gradient in pairs)
 
 
 def taylor(
-    model: nn.Module, inputs: Tensor, target: Tensor | None, steps: int | None = None
+    model: nn.Module, inputs: Tensor, target: Tensor | Asked | None, steps: int | None = None
 ) -> Contributions:
     """Taylor contributions of a checked batch: one forward and one backward pass."""
     graph = Graph(model, inputs, target, to_input=False)
@@ -27,4 +28,6 @@ def taylor(
         graph.target,
         record.logits.detach(),
         "taylor",
+        graph.asked,
+        graph.head,
     )

@@ -23,7 +23,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     inputs = opened.inputs(plan.data["indices"][part])
     scores = contributions(opened.model, inputs, method=plan.methods[method]["id"])
     curve = output_curve(opened.model, inputs, scores, PRUNING_STEPS)
-    kept = curve.prediction == scores.logits.argmax(1)
+    kept = ~curve.changed
     return torch.stack([curve.output_change.double(), kept.double()]).cpu().numpy()
 
 

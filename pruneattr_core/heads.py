@@ -1,0 +1,144 @@
+"""How the outputs of a network are read: as one of many, each by itself, already normalised, or as values.
+
+| head            | probability of class k | what is answered                                    |
+|-----------------|------------------------|-----------------------------------------------------|
+| `softmax`       | softmax(z)_k           | the class of the largest output                     |
+| `sigmoid`       | sigmoid(z_k)           | every class by itself: yes above 1/2, several may be |
+| `probabilities` | z_k                    | as softmax; where rows do not sum to 1, as sigmoid  |
+| `values`        | z_k, no probability    | the outputs themselves (regression)                 |
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core.errors import ArgumentTypeError, InputError
+
+Head = Literal["softmax", "sigmoid", "probabilities", "values"]
+HEADS: tuple[Head, ...] = get_args(Head)
+
+#: How far rows of probabilities may be from summing to 1; half precision is that coarse.
+_SUM_TOLERANCE = 1e-2
+
+_declared: weakref.WeakKeyDictionary[nn.Module, Head] = weakref.WeakKeyDictionary()
+
+
+def declare(model: nn.Module, head: Head) -> None:
+    """Remember how the outputs of this model object are read; `load_model` does it from the card."""
+    _declared[model] = check_head(head)
+
+
+def check_head(head: str) -> Head:
+    """`head`, if it is one.
+
+    Raises:
+        InputError: there is no such head.
+    """
+    if head not in HEADS:
+        raise InputError(f"Expected head in {', '.join(HEADS)}; got {head!r}.")
+    return head
+
+
+def head_of(model: nn.Module, logits: Tensor, given: str | None = None, normalised: bool = False) -> Head:
+    """How to read the outputs of `model`.
+
+    Args:
+        model: the network; what `declare` said about it counts.
+        logits: (B, K, ...) it answered, to look at when nothing was said.
+        given: the caller's word, which counts most.
+        normalised: whether the network ended in a softmax or a sigmoid (`Record.normalised`).
+
+    Returns:
+        `given`, else what was declared, else what the outputs look like: "probabilities" after a softmax or
+        sigmoid, or when several columns lie in [0, 1] and sum to 1; "sigmoid" for one column; else "softmax".
+
+    Raises:
+        InputError: there is no such head.
+    """
+    if given is not None:
+        return check_head(given)
+    for one in (model, getattr(model, "_orig_mod", None), getattr(model, "module", None)):
+        if isinstance(one, nn.Module) and one in _declared:
+            return _declared[one]
+    if normalised:
+        return "probabilities"
+    if logits.shape[1] == 1:
+        return "sigmoid"
+    return "probabilities" if _sum_to_one(logits) else "softmax"
+
+
+def _sum_to_one(logits: Tensor) -> bool:
+    values = logits.detach().float()
+    inside = bool(((values >= 0) & (values <= 1)).all())
+    return inside and bool(((values.sum(1) - 1).abs() < _SUM_TOLERANCE).all())
+
+
+def exclusive(logits: Tensor, head: Head) -> bool:
+    """Whether exactly one class is answered, as against each by itself.
+
+    Args:
+        logits: (B, K, ...).
+        head: how they are read.
+    """
+    if head == "probabilities":
+        return logits.shape[1] > 1 and _sum_to_one(logits)
+    return head == "softmax"
+
+
+def probabilities(logits: Tensor, head: Head) -> Tensor:
+    """The outputs as the head reads them, of the shape of the logits (B, K, ...).
+
+    Half precision is read in float32, other types in their own.
+    """
+    exact = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+    if head == "softmax":
+        return exact.softmax(1)
+    return exact.sigmoid() if head == "sigmoid" else exact
+
+
+def yes(logits: Tensor, head: Head) -> Tensor:
+    """Bool (B, K, ...): which classes are answered; none for a head of values."""
+    if head == "values":
+        return torch.zeros_like(logits, dtype=torch.bool)
+    if exclusive(logits, head):
+        return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, logits.argmax(1, keepdim=True), True)
+    return logits > (0 if head == "sigmoid" else 0.5)
+
+
+def outputs_in(answer: Any, rows: int) -> Tensor:
+    """The outputs (rows, K) or (rows, K, H, W) in what a network returned.
+
+    Taken are tensors, objects with `.logits` (Hugging Face, GoogLeNet), and mappings with "logits" or, as
+    torchvision's segmentation, "out". (B,) becomes (B, 1), and (B, K, 1, 1) becomes (B, K).
+
+    Args:
+        answer: what the network returned.
+        rows: number of inputs.
+
+    Raises:
+        ArgumentTypeError: there are no outputs in it.
+        InputError: another number of rows.
+    """
+    logits = answer
+    if isinstance(answer, dict):
+        logits = next((answer[key] for key in ("logits", "out") if key in answer), answer)
+    logits = getattr(logits, "logits", logits)
+    if not isinstance(logits, Tensor):
+        found = f"a dict with {', '.join(map(str, answer))}" if isinstance(answer, dict) else type(answer)
+        name = found if isinstance(found, str) else found.__name__
+        raise ArgumentTypeError(
+            f'Expected the model to return logits: a tensor, a dict with "logits" or an object with .logits; '
+            f"got {name}. Wrap the model in an nn.Module that returns the tensor."
+        )
+    if logits.ndim == 0 or logits.shape[0] != rows:
+        raise InputError(
+            f"Expected logits (batch, classes) for {rows} inputs, got {tuple(logits.shape)}. "
+            "The model must answer every input of a batch by one row of its own."
+        )
+    if logits.ndim == 1:
+        return logits.unsqueeze(1)
+    return logits.flatten(1) if logits[0, 0].numel() == 1 else logits
