@@ -76,7 +76,7 @@ def paths(place: Path) -> Work:
             "methods": {"taylor": {}, "random": {}},
             "layers": cells[0]["names"],
         }
-        write_study(header, collect(cells, question.sparsities, "intgrad"), out / "run")
+        write_study(header, collect(cells, question.sparsities, "intgrad"), out / "run", {})
 
     return work
 

@@ -1,33 +1,34 @@
-"""A finished study of paths as a folder: header.json and points.csv.
+"""A finished study of paths, stored as `runs.stored` describes.
 
-    header.json  schema, configuration, model, data, methods, layers, versions, device, seconds, command,
-                 and the SHA-256 of points.csv
-    points.csv   one row per mean over pictures: table, a, b, sparsity, layer, n, mean, low, high
+Its header holds configuration, model, data, methods, layers, versions, device and command. Its table has one
+row per mean over pictures: table, a, b, sparsity, layer, n, mean, low, high; its values are the last four of
+each row, (rows, 4).
 
 Tables: "base" (dead share of all neurons), "dead" (of a path), "sparsity" (reached), "overlap" (Jaccard of
-    a and
-b), "layers" (the same per layer, b being the reference), "kept" (share of a layer's neurons in the path).
+a and b), "layers" (the same per layer, b being the reference), "kept" (share of a layer's neurons in the
+path).
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.errors import StoreError
-from pruneattr_core.store import write_folder
+from pruneattr_core.runs.reading import from_folder
+from pruneattr_core.runs.stored import Stored, harmless, write_stored
 
-SCHEMA = "pruneattr-paths/1"
-HEADER, POINTS = "header.json", "points.csv"
+#: Kind of these runs.
+KIND = "paths"
 COLUMNS = ["table", "a", "b", "sparsity", "layer", "n", "mean", "low", "high"]
-_LIMIT = 4 << 20
 
 #: table, method, other method, sparsity as text, layer as text.
 Key = tuple[str, str, str, str, str]
@@ -40,10 +41,12 @@ class Study:
     Attributes:
         header: see the module.
         points: key -> interval.
+        timing: seconds and date.
     """
 
     header: Mapping[str, Any]
     points: Mapping[Key, Interval]
+    timing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -126,58 +129,54 @@ def collect(
     return {key: mean_interval(found) for key, found in values.items()}
 
 
-def write_study(header: Mapping[str, Any], points: Mapping[Key, Interval], folder: Path) -> None:
+def write_study(
+    header: Mapping[str, Any], points: Mapping[Key, Interval], folder: Path, timing: Mapping[str, Any]
+) -> None:
     """Write a run as a new folder, complete or not at all.
 
+    Args:
+        header: see the module.
+        points: key -> interval.
+        folder: its place.
+        timing: seconds, date: what may differ between equal runs.
+
     Raises:
-        StoreError: the folder exists, or cannot be written.
+        StoreError: the folder holds something, or cannot be written.
     """
-    table = _csv(points)
-    full = {**header, "schema": SCHEMA, "files": {POINTS: hashlib.sha256(table).hexdigest()}}
-    write_folder(folder, {POINTS: table, HEADER: (json.dumps(full, indent=1) + "\n").encode()})
+    values = np.array([[one.n, one.mean, one.low, one.high] for one in points.values()], np.float64)
+    write_stored(
+        Stored({"benchmark": KIND, **header}, values, points_csv(points, values), {}, timing), folder
+    )
 
 
 def read_study(folder: Path) -> Study:
     """The run in a folder, checked.
 
     Raises:
-        StoreError: a file is missing, too large, damaged or changed.
+        StoreError: a file is missing, too large, damaged or changed, or it is a run of another kind.
     """
+    stored = from_folder(folder)
+    kind = stored.header.get("benchmark")
+    if kind != KIND:
+        raise StoreError(f"The run in {folder.name} holds {harmless(str(kind))!r}, no study of paths.")
     try:
-        data = {name: _bytes(folder / name) for name in (HEADER, POINTS)}
-        header = json.loads(data[HEADER])
-        if header["schema"] != SCHEMA:
-            raise ValueError(f"schema {header['schema']!r}")
-        if header["files"][POINTS] != hashlib.sha256(data[POINTS]).hexdigest():
-            raise ValueError(f"{POINTS} was changed")
-        points = dict(_rows(csv.DictReader(io.StringIO(data[POINTS].decode()))))
-        found = Study(header, points)
+        rows = list(csv.reader(io.StringIO(stored.points.decode())))[1:]
+        keys: list[Key] = [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+        if stored.values.shape != (len(keys), 4) or points_csv(keys, stored.values) != stored.points:
+            raise ValueError("the points are not those of its values")
+        means = [Interval(float(m), float(low), float(high), int(n)) for n, m, low, high in stored.values]
+        found = Study(stored.header, dict(zip(keys, means, strict=True)), stored.timing)
         _ = found.title, found.methods, found.sparsities, found.layers, found.base
-    except FileNotFoundError as error:
-        raise StoreError(
-            f"{folder} is no run of path analyses: {Path(error.filename).name} is missing."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
         raise StoreError(f"The run in {folder.name} is damaged ({error}): take the original.") from error
     return found
 
 
-def _bytes(file: Path) -> bytes:
-    if file.stat().st_size > _LIMIT:
-        raise ValueError(f"{file.name} is too large to be ours")
-    return file.read_bytes()
-
-
-def _rows(table: Iterable[Mapping[str, str]]) -> Iterable[tuple[Key, Interval]]:
-    for row in table:
-        key = (row["table"], row["a"], row["b"], row["sparsity"], row["layer"])
-        yield key, Interval(float(row["mean"]), float(row["low"]), float(row["high"]), int(row["n"]))
-
-
-def _csv(points: Mapping[Key, Interval]) -> bytes:
+def points_csv(keys: Iterable[Key], values: NDArray[np.float64]) -> bytes:
+    """The table, means to six digits."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(COLUMNS)
-    for key, found in points.items():
-        table.writerow([*key, found.n, *(f"{v:.6g}" for v in (found.mean, found.low, found.high))])
+    for key, (n, *found) in zip(keys, values, strict=True):
+        table.writerow([*key, int(n), *(f"{value:.6g}" for value in found)])
     return out.getvalue().encode()

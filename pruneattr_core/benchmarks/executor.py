@@ -21,11 +21,12 @@ from pruneattr_core.benchmarks.maps import method_from, supported
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.reporting import listening
-from pruneattr_core.benchmarks.run import HEADER, Run, read_run, write_run
+from pruneattr_core.benchmarks.run import Run, read_run, write_run
 from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.runs.cells import Cells
+from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.runtime import provenance
 from pruneattr_core.store import refuse_unwritable, write_atomically
 

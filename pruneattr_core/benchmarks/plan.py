@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pruneattr_core.errors import StoreError
+from pruneattr_core.runs.stored import LIMIT
 
-SCHEMA = "pruneattr-run/1"
+#: Part of a plan's identity since the first schema, so that runs keep their names.
+_IDENTITY = {"schema": "pruneattr-run/1"}
 #: No text of a run has these; pages show texts as Markdown, where they would make links and pictures.
 _MARKUP = frozenset("[]<>`$\\")
 #: Stands for a protocol entry that a run does not have.
 UNSAID = "not said"
-#: Largest run that is read: methods x measures x points x pictures.
-LIMIT = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,6 @@ class Plan:
             right classes are known.
         chunk: pictures of one cell.
         versions: of the libraries, with device and threads: other ones may give other last bits.
-        schema: of the files.
     """
 
     benchmark: str
@@ -50,7 +49,6 @@ class Plan:
     data: Mapping[str, Any]
     chunk: int
     versions: Mapping[str, str]
-    schema: str = SCHEMA
 
     @property
     def n(self) -> int:
@@ -81,27 +79,15 @@ class Plan:
 
     def sha256(self) -> str:
         """Identity of the plan."""
-        return hashlib.sha256(json.dumps(self.json(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.json() | _IDENTITY, sort_keys=True).encode()).hexdigest()
 
 
-def plan_from(header: Any) -> Plan:
+def plan_from(header: Mapping[str, Any]) -> Plan:
     """The plan in a header that may come from anybody.
 
     Raises:
         StoreError: what is missing or of the wrong kind.
     """
-    found = header.get("schema") if isinstance(header, dict) else type(header).__name__
-    if found != SCHEMA:
-        family, number = SCHEMA.split("/")
-        theirs = str(found).removeprefix(f"{family}/")
-        if theirs.isdecimal() and theirs.isascii() and len(theirs) < 6 and int(theirs) > int(number):
-            raise StoreError(
-                f"This run has schema {theirs}, this app reads schema {number}: a newer PruneAttr wrote it. "
-                "Update the app, or export the run with this version."
-            )
-        raise StoreError(
-            f"Expected a header of schema {SCHEMA}, got {str(found)[:40]!r}: this is no run of ours."
-        )
     given: dict[str, Any] = {field.name: header.get(field.name) for field in fields(Plan)}
     for name, kind in _KINDS.items():
         if not isinstance(given[name], kind) or isinstance(given[name], bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from pruneattr_core.compression.train import Matching, identity
 from pruneattr_core.compression.zoo import JOBS, NOTES, TEACHER, order, workshop
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import provenance
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--out",
         type=Path,
-        default=RUNS / "scenes.json",
-        help="a new file; a .md to read goes beside it (default %(default)s)",
+        default=RUNS / "scenes",
+        help="new folder of the run; a .md to read goes beside it (default %(default)s)",
     )
     _data_arguments(table)
 
@@ -193,6 +194,7 @@ def _student(arguments: argparse.Namespace) -> None:
 
 def _table(arguments: argparse.Namespace) -> None:
     """Measure every network in the folder, write what came out to its card, and all of it as a run."""
+    refuse_unwritable(arguments.out, new_folder=True)
     files = sorted(
         arguments.students.glob("*.json"), key=lambda file: (read_card(file)["kind"] != "teacher", file.name)
     )
@@ -227,7 +229,7 @@ def _table(arguments: argparse.Namespace) -> None:
         "published": published(),
         "provenance": {**provenance("cpu"), "machine": machine()},
     }
-    write_study(arguments.out, study)
-    write_atomically(arguments.out.with_suffix(".md"), markdown(study).encode())
+    write_study(arguments.out, study, {"date": time.strftime("%Y-%m-%d", time.gmtime())})
+    write_atomically(arguments.out.with_name(f"{arguments.out.name}.md"), markdown(study).encode())
     say(markdown(study))
     say(f"wrote {arguments.out}")

@@ -122,11 +122,13 @@ def run(arguments: argparse.Namespace) -> int:
         "versions": provenance(device),
         "device": str(device),
         "threads": arguments.threads,
-        "seconds": round(sum(sum(found["seconds"].values()) for found in cells)),
-        "finished": time.strftime("%Y-%m-%d", time.gmtime()),
         "command": _command(arguments),
     }
-    write_study(header, collect(cells, question.sparsities, REFERENCE), arguments.out)
+    timing = {
+        "seconds": round(sum(sum(found["seconds"].values()) for found in cells)),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+    write_study(header, collect(cells, question.sparsities, REFERENCE), arguments.out, timing)
     Cells(folder, question.key(), print).drop(cell_name(*job) for job in jobs)
     _show(read_study(arguments.out))
     return 0

@@ -1,4 +1,4 @@
-"""`runs`: what a folder of benchmark runs holds, as Markdown; `--write` puts it into the folder's README."""
+"""`runs list`: what a folder of benchmarks holds, as Markdown; `runs migrate`: older runs brought here."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from pruneattr_core.benchmarks.evidence import (
     retraining_table,
     same_pictures,
 )
-from pruneattr_core.benchmarks.run import HEADER, Run, read_run
+from pruneattr_core.benchmarks.run import Run, read_run
+from pruneattr_core.commands.migration import migrate
 from pruneattr_core.errors import InputError
+from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.store import write_atomically
 
-BEGIN, END = "<!-- begin: written by `python -m pruneattr_core runs` -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: written by `python -m pruneattr_core runs list --write` -->", "<!-- end -->"
 _PUBLISHED = ASSETS / "published_benchmarks.json"
 _GRADIENT, _OURS = "Gradient (saliency)", "PruneGrad"
 _SIGNED, _MAGNITUDE, _SUM = "signed value", "magnitude", "sum of magnitudes"
@@ -35,11 +37,26 @@ _PAIRS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `runs`."""
-    parser.add_argument("folder", type=Path, help="folder of runs, such as assets/runs/bench")
-    parser.add_argument("--write", action="store_true", help="into the marked part of the folder's README.md")
+    actions = parser.add_subparsers(dest="action", required=True)
+    line = "what a folder of benchmark runs holds, as Markdown"
+    listed = actions.add_parser("list", help=line, description=line)
+    listed.add_argument("folder", type=Path, help="folder of runs, such as assets/runs/bench")
+    listed.add_argument("--write", action="store_true", help="into the marked part of the folder's README.md")
+    line = "bring runs of earlier versions to today's format, in their places, the numbers unchanged"
+    migrated = actions.add_parser("migrate", help=line, description=line)
+    migrated.add_argument("places", type=Path, nargs="+", help="runs, or folders with runs in them")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked."""
+    if arguments.action == "migrate":
+        count = sum(migrate(place, print) for place in arguments.places)
+        print(f"{count} runs migrated" if count else "nothing to migrate: all runs are of today's format")
+        return 0
+    return _listed(arguments)
+
+
+def _listed(arguments: argparse.Namespace) -> int:
     """Print the text, or write it."""
     text = text_of(arguments.folder)
     if not arguments.write:

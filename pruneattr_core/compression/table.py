@@ -1,29 +1,38 @@
 """A compression study as a run: what was measured, in the form of AP's tables 1 to 8, beside AP's figures.
 
-A run is one JSON file. Its `sha256` is over everything else in it, so that a changed file is refused.
+Stored as `runs.stored` describes. Its header holds about, config, members (the networks' cards), published
+and provenance; its table one row per figure: table, network, seeds, column, value; its values are those.
 """
 
 from __future__ import annotations
 
-import hashlib
+import csv
+import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import StoreError
-from pruneattr_core.store import write_atomically
+from pruneattr_core.runs.reading import from_folder
+from pruneattr_core.runs.stored import Stored, harmless, write_stored
 
-FORMAT = 1
+#: Kind of these runs.
+KIND = "compression"
+_HEADER = ("about", "config", "members", "published", "provenance")
 _PUBLISHED = ASSETS / "published_compression.json"
 #: Where the shipped run lies.
 RUNS = ASSETS / "runs" / "compression"
 MATCHINGS = {"none": "plain", "ewa": "EWA", "swa": "SWA", "sswa": "SSWA"}
-_SIZE_LIMIT = 8 << 20
 
 Row = dict[str, Any]
+#: table, network, seeds, column.
+Key = tuple[str, str, str, str]
 
 
 def published() -> dict[str, Any]:
@@ -127,39 +136,76 @@ def _value(card: Mapping[str, Any], column: str) -> float:
     return float(card["measured"]["maps"][method][measure].get("mean", math.nan))
 
 
-def write_study(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a run; an existing one is never overwritten.
+def write_study(folder: Path, content: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
+    """Write a run as a new folder, complete or not at all.
+
+    Args:
+        folder: its place.
+        content: see `read_study`.
+        timing: date and the like: what may differ between equal runs.
 
     Raises:
-        StoreError: the file exists or cannot be written.
+        StoreError: the folder holds something, or cannot be written.
     """
-    if file.exists():
-        raise StoreError(f"{file} exists already, and runs are never overwritten: choose another --out.")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    whole = {"format": FORMAT, **content}
-    write_atomically(file, _json({**whole, "sha256": _hash(whole)}))
+    write_stored(stored(content, timing), folder)
 
 
-def read_study(file: Path) -> dict[str, Any]:
-    """The run in a file, checked.
+def stored(content: Mapping[str, Any], timing: Mapping[str, Any]) -> Stored:
+    """A study as it is kept; see `write_study`."""
+    header = {"benchmark": KIND, **{name: content[name] for name in _HEADER}}
+    figures = [figure for name, rows in content["tables"].items() for figure in _figures(name, rows)]
+    values = np.array([value for _, value in figures], np.float64)
+    return Stored(header, values, _csv([key for key, _ in figures], values), {}, timing)
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """The run in a folder, checked: about, config, members, published, provenance, and the tables.
 
     Raises:
-        StoreError: it is missing, too large, changed or of another format.
+        StoreError: it is missing, too large, changed, or a run of another kind.
     """
+    found = from_folder(folder)
+    kind = found.header.get("benchmark")
+    if kind != KIND:
+        raise StoreError(f"The run in {folder.name} holds {harmless(str(kind))!r}, no compression study.")
+    missing = [name for name in _HEADER if name not in found.header]
+    if missing:
+        raise StoreError(f"{folder.name} lacks {', '.join(missing)}: it is damaged.")
     try:
-        if file.stat().st_size > _SIZE_LIMIT:
-            raise StoreError(f"{file.name} is too large to be a compression run.")
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{file.name} is no compression run ({str(error)[:80]}).") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise StoreError(f"{file.name} is no compression run of format {FORMAT}.")
-    expected = {"about", "config", "members", "tables", "published", "provenance"}
-    if not expected <= set(content):
-        raise StoreError(f"{file.name} lacks {', '.join(sorted(expected - set(content)))}: it is damaged.")
-    if content.pop("sha256", None) != _hash(content):
-        raise StoreError(f"{file.name} was changed after it was made: take the original.")
-    return content
+        rows = list(csv.reader(io.StringIO(found.points.decode())))[1:]
+        keys: list[Key] = [(row[0], row[1], row[2], row[3]) for row in rows]
+        if found.values.shape != (len(keys),) or _csv(keys, found.values) != found.points:
+            raise ValueError("the table is not that of its values")
+        content = {"tables": _tables(keys, found.values)}
+    except (ValueError, IndexError, csv.Error) as error:
+        raise StoreError(f"The run in {folder.name} is damaged ({error}): take the original.") from error
+    return {name: found.header[name] for name in _HEADER} | content
+
+
+def _figures(table: str, rows: Sequence[Row]) -> Iterator[tuple[Key, float]]:
+    for row in rows:
+        seeds = " ".join(map(str, row["seeds"]))
+        for column, value in row.items():
+            if column not in ("title", "seeds"):
+                yield (table, row["title"], seeds, column), value
+
+
+def _tables(keys: Sequence[Key], values: NDArray[np.float64]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for (table, title, seeds, column), value in zip(keys, values.tolist(), strict=True):
+        rows = found.setdefault(table, [])
+        if not rows or rows[-1]["title"] != title or column in rows[-1]:
+            rows.append({"title": title, "seeds": [int(seed) for seed in seeds.split()]})
+        rows[-1][column] = value
+    return found
+
+
+def _csv(keys: Sequence[Key], values: NDArray[np.float64]) -> bytes:
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["table", "network", "seeds", "column", "value"])
+    table.writerows([*key, value] for key, value in zip(keys, values.tolist(), strict=True))
+    return out.getvalue().encode()
 
 
 def markdown(study: Mapping[str, Any]) -> str:
@@ -205,12 +251,3 @@ def _cell(column: str, value: float, spread: float | None) -> str:
     scale, digits = (1, 3) if plain else (100, 2)
     text = f"{scale * value:.{digits}f}"
     return text if spread is None else f"{text} ± {scale * spread:.{digits}f}"
-
-
-def _hash(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    """Keys in their own order, which is that of the columns."""
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

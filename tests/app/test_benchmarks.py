@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run, zip_run
+from pruneattr_core.runs import stored
 from pruneattr_core.ui import cache
 from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.benchmarks.picker import ALL
@@ -120,21 +121,28 @@ def test_an_import_is_checked_then_shown(opened) -> None:
     ).run()
     assert not app.exception
     assert any("no zip file" in error.value for error in app.error)
-    loose = [(name.split("/")[-1], data, "") for name, data in a_run(seed=8).files().items()]
+    loose = [(name.split("/")[-1], data, "") for name, data in a_run(seed=8).stored().files().items()]
     app.file_uploader(key="bench_upload_2").set_value(loose).run()
     healthy(app)
     assert f"run {a_run(seed=8).id}" in texts(app)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
-    [({"benchmark": "insertion"}, "does not know"), ({"schema": "pruneattr-run/2"}, "newer"),
-     ({"schema": "pruneattr-run/0"}, "no run of ours")],
-)  # fmt: skip
-def test_a_run_that_no_page_shows_is_refused_at_the_door(opened, change, said) -> None:
+    ("benchmark", "schema", "said"),
+    [
+        ("insertion", stored.SCHEMA, "the benchmarks of this version are"),
+        ("pixels", "pruneattr-run/3", "newer"),
+        ("pixels", "pruneattr-run/1", "runs migrate"),
+        ("pixels", "pruneattr-run/0", "no run of ours"),
+    ],
+)
+def test_a_run_that_no_page_shows_is_refused_at_the_door(opened, benchmark, schema, said) -> None:
     app, run = opened(), a_run(seed=9)
-    foreign = dataclasses.replace(run, plan=dataclasses.replace(run.plan, **change))
-    app.file_uploader(key="bench_upload_0").set_value(("r.zip", zip_run(foreign), "application/zip")).run()
+    foreign = dataclasses.replace(run, plan=dataclasses.replace(run.plan, benchmark=benchmark))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "SCHEMA", schema)
+        packed = zip_run(foreign)
+    app.file_uploader(key="bench_upload_0").set_value(("r.zip", packed, "application/zip")).run()
     assert any(said in error.value for error in app.error)
     app.run()
     assert not app.exception

@@ -346,8 +346,10 @@ def test_tables_stand_beside_the_papers(
     rows = [{"title": "/8 SSWA", "seeds": [0], "gradcam.cosine": 0.5, "gradcam.l2": 0.9}]
     content = {"about": "A small study", "config": {}, "members": [], "tables": {"Table 3": rows}}
     content |= {"published": published(), "provenance": {"torch": "2"}}
-    write_study(tmp_path / "small.json", content)
-    (tmp_path / "changed.json").write_text((tmp_path / "small.json").read_text().replace("0.5", "0.9"))
+    for name in ("small", "changed"):
+        write_study(tmp_path / name, content, {})
+    changed = tmp_path / "changed" / "points.csv"
+    changed.write_text(changed.read_text().replace("0.5", "0.9"))
     app.run()
     (table,) = app.dataframe
     assert table.value.to_dict("records") == [

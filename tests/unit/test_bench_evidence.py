@@ -99,14 +99,14 @@ def test_retraining_has_its_spread_and_stands_beside_the_random_map():
 
 
 def test_the_command_writes_between_its_marks_only(tmp_path, capsys):
-    assert main(["runs", str(tmp_path)]) == 1
+    assert main(["runs", "list", str(tmp_path)]) == 1
     write_run(a_run("value", 0), tmp_path / "one")
-    assert main(["runs", str(tmp_path)]) == 0
+    assert main(["runs", "list", str(tmp_path)]) == 0
     assert "| one | pixels | M | D | 3 | 2 |" in capsys.readouterr().out
     (tmp_path / "README.md").write_text("Before\n")
-    assert main(["runs", str(tmp_path), "--write"]) == 1
+    assert main(["runs", "list", str(tmp_path), "--write"]) == 1
     (tmp_path / "README.md").write_text(f"Before\n{BEGIN}\nold\n{END}\nAfter\n")
-    assert main(["runs", str(tmp_path), "--write"]) == 0
+    assert main(["runs", "list", str(tmp_path), "--write"]) == 0
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("Before\n")
     assert text.endswith(f"{END}\nAfter\n")

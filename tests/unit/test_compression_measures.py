@@ -152,7 +152,7 @@ def study(tmp_path_factory) -> Path:
         "--explained",
         "3",
         "--out",
-        str(place / "run/one.json"),
+        str(place / "run/one"),
     ]
     assert main(["compress", "table", *given]) == 0
     return place
@@ -165,7 +165,7 @@ def test_the_command_makes_cards_and_a_run(study):
     assert card["recipe"]["divisor"] == 8
     assert card["teacher"] == "small"
     assert card["measured"]["pictures"] == 6
-    run = table.read_study(study / "run/one.json")
+    run = table.read_study(study / "run/one")
     assert [one["id"] for one in run["members"]] == ["small", "cut", "half"]
     assert run["tables"]["Table 2"][1]["title"] == "/8 SSWA"
     assert run["published"]["tables"]["Table2_KD_vs_GT"]["VGG16_8"]["SSWA"][2] == 88.06
@@ -188,18 +188,18 @@ def test_the_family_is_what_the_cards_say(study):
 
 
 def test_runs_are_never_overwritten_and_changes_are_found(study, tmp_path):
-    file = tmp_path / "copy.json"
-    shutil.copy(study / "run/one.json", file)
+    folder = tmp_path / "copy"
+    shutil.copytree(study / "run/one", folder)
+    run = table.read_study(folder)
     with pytest.raises(StoreError, match="never overwritten"):
-        table.write_study(file, {})
-    content = json.loads(file.read_text())
-    content["tables"]["Table 2"][0]["mAP"] = 1.0
-    file.write_text(json.dumps(content))
-    with pytest.raises(StoreError, match="was changed after it was made"):
-        table.read_study(file)
-    file.write_text("{}")
-    with pytest.raises(StoreError, match="no compression run of format 1"):
-        table.read_study(file)
+        table.write_study(folder, run, {})
+    for name, old, new in (("points.csv", ",mAP,", ",map,"), ("header.json", '"seed": 0', '"seed": 5')):
+        kept = (folder / name).read_text("utf-8")
+        (folder / name).write_text(kept.replace(old, new, 1), "utf-8")
+        with pytest.raises(StoreError, match=f"{name} does not have the hash"):
+            table.read_study(folder)
+        (folder / name).write_text(kept, "utf-8")
+    assert json.dumps(table.read_study(folder)) == json.dumps(run)  # some figures are nan
 
 
 def test_rows_over_seeds():
@@ -246,7 +246,7 @@ def test_students_open_like_every_model():
 
 
 def test_the_shipped_run_is_of_the_shipped_students():
-    run = table.read_study(table.RUNS / "scenes.json")
+    run = table.read_study(table.RUNS / "scenes")
     measured = {one["id"]: (one["sha256"], one["measured"]) for one in run["members"]}
     cards = [read_card(file) for file in family.STUDENTS.glob("*.json")]
     shipped = {card["id"]: (card["sha256"], card.get("measured")) for card in cards}

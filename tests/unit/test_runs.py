@@ -140,11 +140,13 @@ def forged(change, content=None) -> bytes:
     """A zip whose header is consistent with its files but was not written by us."""
     import hashlib
 
-    files = a_run().files() | (content or {})
+    files = a_run().stored().files() | (content or {})
     header = json.loads(files["header.json"])
     hashed = {k: v for k, v in files.items() if k not in ("header.json", "timing.json")}
     header["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in hashed.items()}
     change(header)
+    header.pop("sha256")
+    header["sha256"] = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
     files["header.json"] = json.dumps(header).encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
@@ -157,20 +159,29 @@ def forged(change, content=None) -> bytes:
     ("change", "says"),
     [
         (lambda h: h.update(schema="other/9"), "no run of ours"),
-        (lambda h: h.update(schema="pruneattr-run/2"), "schema 2, this app reads schema 1: a newer"),
+        (lambda h: h.update(schema="pruneattr-run/3"), "schema 3, this version reads schema 2: a newer"),
+        (lambda h: h.update(schema="pruneattr-run/1"), "older schema .*runs migrate FOLDER"),
+        (
+            lambda h: h.update(benchmark="insertion"),
+            "measures 'insertion', and the benchmarks of this version",
+        ),
+        (lambda h: h.update(benchmark="paths"), "on the page of its kind"),
+        (lambda h: h.update(benchmark=["pixels"]), "measures '.*pixels"),
+        (lambda h: h.update(shape=[-1]), "damaged .shape."),
+        (lambda h: h.update(shape=[10**5] * 4), "are not the"),
         (lambda h: h["data"].update(title="![](http://a.b/c.png)"), "markup"),
         (lambda h: h["protocol"].update(reduction=[{"<b>": 1}]), "markup"),
         (lambda h: h.pop("methods"), "methods"),
         (lambda h: h.update(chunk=True), "chunk"),
         (lambda h: h.update(chunk=0), "damaged"),
         (lambda h: h.update(x=[1, "two"]), "damaged"),
-        (lambda h: h.update(x=[float("inf")] * 3), "damaged"),
+        (lambda h: h.update(x=[float("inf")] * 3), "a number is infinite"),
         (lambda h: h["methods"].append(h["methods"][0]), "damaged"),
         (lambda h: h.update(methods=[3]), "damaged"),
         (lambda h: h["data"].update(indices=[-1, 2]), "damaged"),
         (lambda h: h["data"].update(indices=list(range(10**6)), names=["x"] * 10**6), "damaged"),
         (lambda h: h["model"].update(title="x" * 10**5), "damaged"),
-        (lambda h: h.update(x=[0.1, 0.2]), "not the"),
+        (lambda h: h.update(x=[0.1, 0.2]), "Expected values float64"),
         (lambda h: h.update(x=[0.1, 0.2, 0.3]), "points are not those"),
         (lambda h: h.update(files={}), "changed after"),
     ],
@@ -220,8 +231,8 @@ def test_a_hostile_zip_is_refused_and_leaves_nothing(data, tmp_path, monkeypatch
 
 def test_the_files_of_a_folder_make_the_run_again():
     run = a_run()
-    loose = {f"some/folder/{name}".rsplit("/", 1)[-1]: data for name, data in run.files().items()}
-    assert run_from_files(loose).files() == run.files()
+    loose = {f"some/folder/{name}".rsplit("/", 1)[-1]: data for name, data in run.stored().files().items()}
+    assert run_from_files(loose).stored().files() == run.stored().files()
     assert run_from_files({f"a\\b\\{name}": data for name, data in loose.items()}).id == run.id
 
 
@@ -236,7 +247,7 @@ def test_the_files_of_a_folder_make_the_run_again():
     ],
 )
 def test_foreign_files_are_refused(more, says):
-    loose = {name.rsplit("/", 1)[-1]: data for name, data in a_run().files().items()}
+    loose = {name.rsplit("/", 1)[-1]: data for name, data in a_run().stored().files().items()}
     with pytest.raises(StoreError, match=says):
         run_from_files(loose | more)
 
@@ -261,6 +272,22 @@ def test_runs_that_share_one_measure_compare():
     assert gaps(both, a_plan(measures=("roar",), protocol={"measure": "roar"})) == [
         ("measures", ("lerf", "morf"), ("roar",))
     ]
+
+
+def test_a_flipped_byte_of_the_header_is_noticed(tmp_path):
+    write_run(a_run(), tmp_path / "one")
+    file = tmp_path / "one" / "header.json"
+    file.write_text(file.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(StoreError, match=r"header\.json does not have the hash"):
+        read_run(tmp_path / "one")
+
+
+@pytest.mark.parametrize("text", ['{"seconds": 1e999}', "[]", "3", "{", "[" * 10**5])
+def test_a_timing_that_is_none_is_a_sentence(tmp_path, text):
+    write_run(a_run(), tmp_path / "one")
+    (tmp_path / "one" / "timing.json").write_text(text)
+    with pytest.raises(StoreError, match=r"The timing\.json of the run in one cannot be read"):
+        read_run(tmp_path / "one")
 
 
 def test_a_plan_survives_its_own_json():

@@ -10,7 +10,7 @@ import streamlit as st
 from pruneattr_core.benchmarks.run import Run, run_from_files, run_from_zip
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui.benchmarks.names import full_title
-from pruneattr_core.ui.benchmarks.runs import keep_run, known_kind
+from pruneattr_core.ui.benchmarks.runs import keep_run
 from pruneattr_core.ui.errors import complain
 
 #: What stands on the page after an import, until the next run of the script; and why one was refused.
@@ -61,5 +61,5 @@ def imported() -> None:
 def _read(files: list[Any]) -> Run:
     zips = [file for file in files if file.name.lower().endswith(".zip")]
     if zips:
-        return known_kind(run_from_zip(zips[-1].getvalue()))
-    return known_kind(run_from_files({file.name: file.getvalue() for file in files}))
+        return run_from_zip(zips[-1].getvalue())
+    return run_from_files({file.name: file.getvalue() for file in files})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import streamlit as st
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
-from pruneattr_core.benchmarks.run import HEADER, Run, read_run
-from pruneattr_core.errors import StoreError
+from pruneattr_core.benchmarks.run import Run, read_run
+from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.shipped import shipped
 
 FOLDER = ASSETS / "runs" / "bench"
@@ -21,25 +20,7 @@ _IMPORTS = "_bench_imports"
 
 def bench_runs() -> dict[str, Run]:
     """Name -> run: shipped ones by name, then imports; a damaged shipped one is logged and left out."""
-    return {**shipped(FOLDER, HEADER, _read), **imports()}
-
-
-def known_kind(run: Run) -> Run:
-    """The run itself.
-
-    Raises:
-        StoreError: this version has no benchmark of its name, so no page could show it.
-    """
-    if run.plan.benchmark not in BENCHMARKS:
-        raise StoreError(
-            f"The run measures {run.plan.benchmark[:40]!r}, which this version does not know; it shows "
-            f"{', '.join(BENCHMARKS)}. Open it with the version that made it."
-        )
-    return run
-
-
-def _read(folder: Path) -> Run:
-    return known_kind(read_run(folder))
+    return {**shipped(FOLDER, HEADER, read_run), **imports()}
 
 
 def imports() -> Mapping[str, Run]:

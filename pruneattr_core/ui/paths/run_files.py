@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pruneattr_core.analysis.study_run import HEADER, Study, read_study
+from pruneattr_core.analysis.study_run import Study, read_study
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.shipped import shipped
 
 FOLDER = ASSETS / "runs" / "paths"
@@ -22,5 +23,5 @@ def label_of(run: Study) -> str:
     return (
         f"n = {run.n}{fewer} pictures of {header['data']['title']}, {header['model']['title']} (weights "
         f"{header['model']['weights_sha256'][:8]}), predicted class, seed {header['config']['seed']}, "
-        f"{header['device']}, {header['finished']}; means with {header['config']['interval']}"
+        f"{header['device']}, {run.timing.get('date', 'no date')}; means with {header['config']['interval']}"
     )

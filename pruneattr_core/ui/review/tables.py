@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from pruneattr_core.compression.review_tables import TITLES, Row, beside
 from pruneattr_core.compression.table import RUNS, markdown, read_study
-from pruneattr_core.errors import StoreError
-from pruneattr_core.ui.errors import logger
+from pruneattr_core.runs.stored import HEADER
+from pruneattr_core.ui.shipped import shipped
 
 
 def show_tables() -> None:
     """Every run that comes with the repository; a damaged one is logged and left out."""
-    files = sorted(RUNS.glob("*.json"))
-    studies = {file.stem: study for file in files if (study := _study(file, file.stat().st_mtime_ns))}
+    studies = shipped(RUNS, HEADER, read_study)
     if not studies:
         st.info(
             "No compression run is in this copy. The tables are made from the shipped students with:",
@@ -62,12 +60,3 @@ def _table(name: str, rows: list[Row]) -> None:
 def _format(key: str) -> str:
     fine = key.startswith(("cos", "l2", "M ")) and not (key.startswith("l2") and key.endswith("AP"))
     return "%.3f" if fine else "%.2f"
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _study(file: Path, changed: int) -> dict[str, Any] | None:
-    try:
-        return read_study(file)
-    except StoreError as error:
-        logger.error("%s", error)
-        return None
