@@ -5,25 +5,27 @@ const DESKS = new WeakMap();
 export default function ({data, parentElement: root, setStateValue}) {
   let state = DESKS.get(root);
   if (!state) {
-    state = {root, mode: 'side', wipe: .5, under: .35, flip: false, given: new Map(), turn: 0, at: 0, views: []};
+    state = {root, mode: 'side', wipe: .5, under: .35, flip: false, given: new Map(), done: [], turn: 0, at: 0, views: []};
     DESKS.set(root, state);
     wireDesk(state);
   }
   state.send = setStateValue;
+  state.enter();
   const payload = openSweep(data);
-  if (state.id === payload.header.id) return;
+  if (state.id === payload.header.id) return state.leave;
   state.id = payload.header.id;
   decodeSweep(payload).then(decoded => {
     if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
-  }, () => { root.querySelector('.said').textContent = 'This browser cannot unpack the maps; please update it.'; });
+  }, () => tell(state, 'This browser cannot unpack the maps; please update it.'));
+  return state.leave;
 }
 
 function showDesk(state, decoded) {
-  const {root} = state, {header} = decoded, before = state.header, turned = before && before.page !== header.page;
+  const {root} = state, {header} = decoded, before = state.header, turned = before && before.page !== header.page, resumed = (!before || before.review !== header.review) && header.rows.some(one => one.verdict);
   const inside = root.activeElement ?? root.getRootNode().activeElement, row = inside?.closest?.('.row')?.dataset.key;
   const typing = inside?.matches?.('.note') ? [inside.selectionStart, inside.selectionEnd] : null;
   Object.assign(state, decoded);
-  if (before && before.review !== header.review) { state.given.clear(); root.querySelector('.rows').replaceChildren(); }
+  if (before && before.review !== header.review) { state.given.clear(); state.done = []; root.querySelector('.undo').disabled = true; root.querySelector('.rows').replaceChildren(); }
   if (!before || before.start !== header.start) state.level = header.start_level;
   state.level = Math.min(state.level, header.levels.length - 1);
   buildRows(state);
@@ -34,13 +36,17 @@ function showDesk(state, decoded) {
   slider.value = state.level;
   root.querySelector('.low').textContent = header.signed ? '−max' : '0';
   root.querySelector('.legend').title = header.scale_note;
-  root.querySelector('.hint').textContent = header.hint;
+  root.querySelector('.panel').replaceChildren(...legendOf(header));
   showMode(state);
   drawAll(state);
   const again = row && [...root.querySelectorAll('.row')].find(node => node.dataset.key === row);
+  beNow(state, Math.min(state.at, header.rows.length - 1));
+  coveredTop(state);
   if (again && typing) { const note = again.querySelector('.note'); note.focus({preventScroll: true}); note.setSelectionRange(...typing); }
-  else if (again) again.focus({preventScroll: true});
-  else if (row || (turned && state.turned)) { state.turned = false; root.querySelector('.row')?.focus({preventScroll: true}); }
+  else if (again && !state.turned) again.focus({preventScroll: true});
+  else if (row || state.turned || resumed) goTo(state, Math.max(0, firstOpen(state)));
+  else if (turned) beNow(state, 0);
+  state.turned = 0;
   const section = root.querySelector('.review');
   section.dataset.ready = header.id;
   section.dataset.page = header.page;
@@ -68,6 +74,14 @@ function wireDesk(state) {
     settle(state, Math.min(last, Math.max(0, next)));
   };
   $('.review').addEventListener('keydown', event => onDeskKey(state, event));
+  $('.undo').onclick = () => undo(state);
+  $('.open').onclick = () => toOpen(state);
+  $('.before').onclick = () => step(state, -1);
+  $('.after').onclick = () => step(state, 1);
+  wireThumb(state);
+  const follow = () => followScroll(state), link = skipLink(state);
+  state.enter = () => { document.addEventListener('scroll', follow, {capture: true, passive: true}); document.body.prepend(link); };
+  state.leave = () => { document.removeEventListener('scroll', follow, {capture: true}); link.remove(); };
 }
 
 // What stays on screen is a real level, never a blend.

@@ -19,9 +19,8 @@ function columnHeads(header) {
 function headOf(column) {
   const head = element('div', 'head');
   head.append(element('h3', '', column.title));
-  const badge = element('span', column.focus ? 'badge focus' : 'badge', column.focus ? 'Under review' : column.badge);
-  head.append(badge);
-  if (column.facts) head.append(element('p', 'facts', column.facts));
+  head.append(element('span', column.focus ? 'badge focus' : 'badge', column.focus ? 'Under review' : column.badge));
+  head.title = [column.title, column.badge, column.facts].filter(Boolean).join(' · ');
   head.classList.toggle('focus', column.focus);
   return head;
 }
@@ -31,8 +30,8 @@ function rowOf(state, row, r) {
   line.dataset.key = row.key;
   line.tabIndex = 0;
   line.setAttribute('aria-label', `${row.title}, explained for ${row.target}`);
-  line.onfocus = () => { state.at = r; };
-  line.onpointerdown = () => { state.at = r; };
+  line.onfocus = () => beNow(state, r);
+  line.onpointerdown = () => beNow(state, r);
   const path = row.masked ? outline(photo, header.width, header.height) : '';
   line.append(verdictCard(state, row, r, path, photo), ...row.cells.map(cell => cellOf(state, row, r, cell, path)));
   mark(state, row, line.querySelector('.verdicts'));
@@ -62,7 +61,8 @@ function cellOf(state, row, r, cell, path) {
   };
   const says = element('p', cell.right ? 'says' : 'says wrong', cell.says);
   says.title = cell.says_title;
-  box.append(frame.box, says, view.list);
+  frame.box.append(says);
+  box.append(frame.box, view.list);
   state.views.push(view);
   return box;
 }
@@ -73,13 +73,21 @@ function writeNumbers(view, level) {
   const {cell, list} = view, parts = [];
   const add = (label, text, title, bad = false) => { if (text) parts.push({label, text, title, bad}); };
   if (cell.cosine) {
-    add('cosine', cell.cosine[level] === null ? 'zero map' : cell.cosine[level].toFixed(3), 'Cosine similarity with the teacher’s map, 1 = the same.');
+    add('cos', cell.cosine[level] === null ? 'zero map' : cell.cosine[level].toFixed(3), 'Cosine similarity with the teacher’s map, 1 = the same.');
     add('l2', cell.l2[level] === null ? '' : cell.l2[level].toFixed(3), 'Distance of the two maps, each divided by its l2 norm: 0 to 1.41 for maps without negative values.');
   }
   if (cell.point && !cell.flat[level]) {
     const hit = cell.point[level] >= .5;
-    add('maximum', hit ? '✓ inside' : '✕ outside', 'Whether the map’s maximum lies in the outlined mask.', !hit);
-    add('mass inside', shareText(cell.mass[level]), 'Share of the positive values’ sum inside the mask.');
+    add('', hit ? '✓ inside' : '✕ outside', 'Whether the map’s maximum lies in the outlined mask.', !hit);
+    add('in mask', shareText(cell.mass[level]), 'Share of the positive values’ sum inside the mask.');
   }
   drawNumbers(list, parts);
+}
+
+// What the columns, marks, numbers and keys are.
+function legendOf(header) {
+  const list = element('dl', 'columns');
+  for (const column of header.columns) list.append(element('dt', '', column.title), element('dd', '', [column.focus ? 'Under review' : '', column.badge, column.facts].filter(Boolean).join(' · ')));
+  for (const [name, text] of header.legend) list.append(element('dt', '', name), element('dd', '', text));
+  return [list];
 }

@@ -48,47 +48,38 @@ function give(state, row, said) {
   state.send('given', Object.fromEntries(state.given));
 }
 
-// The same verdict twice takes it back.
+// The same verdict twice takes it back. A key judges only a row that is in sight.
 function judge(state, r, verdict, move) {
   const row = state.header.rows[r], line = state.root.querySelectorAll('.row')[r], now = saidOf(state, row);
+  if (move && !inSight(state, line)) {
+    goTo(state, r);
+    tell(state, `${row.title} was out of sight and is not judged. It is here now: press the key again.`);
+    return;
+  }
   const next = now.verdict === verdict && !move ? '' : verdict;
-  give(state, row, {...now, verdict: next});
-  mark(state, row, line.querySelector('.verdicts'));
-  const text = SAYINGS.find(one => one[0] === next)?.[1] ?? 'No verdict';
-  state.root.querySelector('.said').textContent = `${row.title}: ${text}.`;
-  if (!move) return;
+  state.done.push({row, before: {verdict: now.verdict, note: now.note}, page: state.header.page});
+  if (state.done.length > KEPT) state.done.shift();
+  say(state, row, line, next);
+  if (!move && !isNarrow(state)) return;
   if (r + 1 < state.header.rows.length) goTo(state, r + 1);
   else turn(state, 1);
 }
 
-function goTo(state, r) {
-  const lines = state.root.querySelectorAll('.row'), line = lines[Math.min(lines.length - 1, Math.max(0, r))];
-  if (!line) return;
-  line.focus({preventScroll: true});
-  line.scrollIntoView({block: 'nearest', behavior: calm() ? 'auto' : 'smooth'});
+function say(state, row, line, verdict) {
+  give(state, row, {...saidOf(state, row), verdict});
+  if (line) mark(state, row, line.querySelector('.verdicts'));
+  state.root.querySelector('.undo').disabled = !state.done.length;
+  tell(state, `${row.title}: ${SAYINGS.find(one => one[0] === verdict)?.[1] ?? 'No verdict'}.`);
 }
 
-function turn(state, step) {
-  state.turned = true;
-  // A state and no trigger: a run that is superseded before it reads a trigger would lose the page's turn.
-  state.send('turn', {step, page: state.header.page, id: performance.timeOrigin + performance.now()});
+// Verdicts only: what was typed since stays.
+function undo(state) {
+  const last = state.done.pop();
+  if (!last) return;
+  const r = state.header.rows.findIndex(row => row.key === last.row.key);
+  say(state, last.row, state.root.querySelectorAll('.row')[r], last.before.verdict);
+  if (r >= 0) goTo(state, r);
+  else tell(state, `${last.row.title} on page ${last.page}: the verdict is taken back.`);
 }
 
-function onDeskKey(state, event) {
-  if (!state.header || event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input')) return;
-  const rows = state.header.rows.length, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const said = SAYINGS.find(one => one[2] === key), at = Math.min(state.at, rows - 1);
-  const note = () => state.root.querySelectorAll('.row')[at]?.querySelector('.note').focus();
-  const actions = {
-    ArrowDown: () => goTo(state, at + 1), j: () => goTo(state, at + 1),
-    ArrowUp: () => goTo(state, at - 1), k: () => goTo(state, at - 1),
-    PageDown: () => turn(state, 1), PageUp: () => turn(state, -1), n: note,
-    0: () => judge(state, at, '', false),
-    f: () => { if (state.mode !== 'flicker') setMode(state, 'flicker'); stopFlicker(state); setFlip(state, !state.flip); },
-    p: () => { if (state.mode !== 'flicker') setMode(state, 'flicker'); else if (state.timer) stopFlicker(state); else startFlicker(state); },
-  };
-  const action = said ? () => judge(state, at, said[0], true) : actions[key];
-  if (!action || !rows) return;
-  event.preventDefault();
-  action();
-}
+const tell = (state, text) => { state.root.querySelector('.said').textContent = text; };

@@ -7,9 +7,10 @@ import io
 import json
 import math
 import os
+import re
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ NOTE_LIMIT = 500
 ENTRY_LIMIT = 20_000
 _FILE_LIMIT = 64 << 20
 _NAME_LIMIT = 60
+_SECRET_BYTES = 12
+_SECRET = re.compile(rf" [0-9a-f]{{{2 * _SECRET_BYTES}}}$")
 _lock = threading.Lock()
 
 
@@ -106,11 +109,25 @@ def review_names() -> list[str]:
     return sorted(file.stem for file in reviews_folder().glob("[!.]*.json"))
 
 
+def latest(names: Iterable[str]) -> str | None:
+    """The one of these reviews that was written last; None where none is on the disk."""
+    files = [reviews_folder() / f"{name}.json" for name in names]
+    there = [file for file in files if file.is_file()]
+    return max(there, key=lambda file: file.stat().st_mtime_ns).stem if there else None
+
+
 def new_name() -> str:
     """A name that no other review has: today's date and a random number, in hexadecimal."""
     while (name := f"{datetime.now(UTC):%Y-%m-%d} {secrets.token_hex(3)}") in review_names():
         pass
     return name
+
+
+def secret_name(name: str) -> str:
+    """The name with 96 random bits behind it, which nobody guesses; as it is where it has them."""
+    if _SECRET.search(name):
+        return name
+    return f"{name[: _NAME_LIMIT - 2 * _SECRET_BYTES - 1].rstrip()} {secrets.token_hex(_SECRET_BYTES)}"
 
 
 def load_review(name: str) -> dict[str, Verdict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from torch import nn
 
 from pruneattr_core.compression.family import Member
 from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
-from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
+from pruneattr_core.compression.review_verdicts import load_review, reviews_folder, secret_name
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
 from pruneattr_core.ui.framing import header_of
@@ -344,6 +345,7 @@ def test_tables_stand_beside_the_papers(
     app = opened(start, desk="tables")
     assert "No compression run" in app.info[0].value
     rows = [{"title": "/8 SSWA", "seeds": [0], "gradcam.cosine": 0.5, "gradcam.l2": 0.9}]
+    rows[0]["gradcam.cosine.sd"] = 0.02
     content = {"about": "A small study", "config": {}, "members": [], "tables": {"Table 3": rows}}
     content |= {"published": published(), "provenance": {"torch": "2"}}
     for name in ("small", "changed"):
@@ -355,11 +357,27 @@ def test_tables_stand_beside_the_papers(
     assert table.value.to_dict("records") == [
         {
             "network": "/8 SSWA",
-            "seeds": 1,
-            "cos, ours": 0.5,
-            "cos, AP": 0.842,
-            "l2, ours": 0.9,
-            "l2, AP": 19.49,
+            "seeds": "1",
+            "cos, ours": "0.500 ± 0.020",
+            "cos, AP": "0.842",
+            "l2, ours": "0.900",
+            "l2, AP": "19.49",
         }
     ]
     assert not app.exception
+
+
+def test_for_a_group_a_review_is_opened_by_its_link_alone(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(start, review="shared by name")
+    assert app.session_state["review"] == "shared by name"
+    monkeypatch.setenv("PRUNEATTR_GROUP", "1")
+    other = opened(start, review="shared by name")
+    secret = other.session_state["review"]
+    assert re.fullmatch(r"shared by name [0-9a-f]{24}", secret)
+    assert secret_name(secret) == secret
+    assert other.selectbox(key="review").options == [secret]  # nobody's else
+    again = opened(start, review=secret)
+    assert again.session_state["review"] == secret
+    assert opened(start).session_state["review"] != secret

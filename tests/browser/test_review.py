@@ -19,6 +19,8 @@ pytestmark = pytest.mark.skipif(
     not any(family.students(one.id) for one in family.teachers()),
     reason="no students in assets/students: python -m pruneattr_core compress",
 )
+IN_SIGHT = """rows => rows.map(row => { const {top, bottom} = row.getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight && bottom > top; })"""
 PIXELS = """frame => { const c = frame.querySelector('canvas'), all = [0, 0, c.width, c.height];
   return [...c.getContext('2d').getImageData(...all).data].reduce((s, v) => (s * 31 + v) | 0, 0); }"""
 
@@ -81,6 +83,63 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
     desk.wait_for(timeout=60_000)
     expect(desk.locator(".row").first).to_be_focused()
     assert "desk_page=2" in page.url
+
+
+def test_focus_and_view_are_never_apart(
+    browser: Browser, app_url: str, settled: Settled, review: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, reduced_motion="reduce")
+    page = context.new_page()
+    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
+    page.keyboard.press("Tab")
+    expect(page.locator(".pruneattr-skip")).to_be_focused()  # the first of all
+    page.keyboard.press("Enter")
+    expect(desk.locator(".row").first).to_be_focused()
+    page.keyboard.press("2")
+    expect(desk.locator(".row").nth(1)).to_be_focused()
+    page.keyboard.press("z")
+    expect(desk.locator(".row").first).to_be_focused()
+    expect(desk.locator(".row").first).to_have_attribute("data-verdict", "")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert sum(bool(one) for one in desk.locator(".row").evaluate_all(IN_SIGHT)) >= 3
+    page.keyboard.press("PageDown")
+    second = page.locator(".review[data-page='2'][data-complete=true]")
+    second.wait_for(timeout=60_000)
+    rows = second.locator(".row")
+    expect(rows.first).to_be_focused()
+    assert rows.evaluate_all(IN_SIGHT)[0]
+    page.keyboard.press("3")
+    expect(rows.first).to_have_attribute("data-verdict", "broken")
+    expect(page.get_by_text("1 of 24")).to_be_visible()
+    rows.nth(5).focus()
+    page.mouse.move(900, 500)
+    page.mouse.wheel(0, -5000)  # the row goes out of sight, and the focus with the view
+    page.wait_for_function(
+        "() => { const row = document.activeElement.shadowRoot?.activeElement;"
+        " return row && row.getBoundingClientRect().bottom <= innerHeight; }"
+    )
+    page.goto(f"{app_url}/review?desk_count=24")  # no name: a new review, and the offer to go on
+    page.get_by_role("button", name=f"Go on with {review} (1 of 24)").click()
+    expect(page.get_by_text("1 of 24").first).to_be_visible(timeout=60_000)
+    context.close()
+
+
+def test_a_phone_shows_one_picture(browser: Browser, app_url: str, settled: Settled, review: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
+    rows = desk.locator(".row")
+    assert [row.is_visible() for row in rows.all()] == [True] + 5 * [False]
+    desk.get_by_role("button", name="Next ▶").click()
+    expect(rows.nth(1)).to_be_visible()
+    box = rows.nth(1).bounding_box()
+    assert box is not None
+    assert box["height"] < 700
+    rows.nth(1).get_by_role("button", name="OK", exact=True).click()
+    expect(rows.nth(2)).to_be_visible()
+    expect(rows.nth(1)).to_be_hidden()
+    context.close()
 
 
 def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: str, settled: Settled) -> None:

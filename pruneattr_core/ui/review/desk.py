@@ -11,6 +11,7 @@ import streamlit as st
 from pruneattr_core.compression.review_triage import Triage
 from pruneattr_core.compression.review_verdicts import Verdict
 from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.background import Task
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.paths.state import viewer
@@ -19,6 +20,8 @@ from pruneattr_core.ui.review.choices import Options
 from pruneattr_core.ui.review.exports import take_away
 from pruneattr_core.ui.review.grid import show_grid
 from pruneattr_core.ui.review.judging import (
+    about,
+    last_review,
     live_level,
     read_review,
     receive,
@@ -38,9 +41,24 @@ SCALE_NOTE = (
 )
 
 
+#: What marks, numbers and keys of the desk mean, for its legend.
+LEGEND = (
+    ("White outline", "The object of the class explained."),
+    ("Circle, cross", "The map's maximum: inside the outline, outside it."),
+    ("says", "What the network predicts; marked where the explained class is not among it."),
+    ("cos", "Cosine similarity with the teacher's map: 1 is the same map."),
+    ("l2", "Distance of the two maps, each of l2 norm 1: 0 to 1.41 for maps without negative values."),
+    ("in mask", "Share of the positive values' sum that lies inside the outline."),
+    ("Colours", SCALE_NOTE),
+    ("Keys", "Arrows move, 1 OK, 2 suspicious, 3 broken, 0 clear, Z undo, U next unjudged, N note, "
+     "F flicker, Page Up and Page Down turn."),
+)  # fmt: skip
+
+
 def desk(lineup: Lineup, pictures: Pictures, options: Options) -> None:
     """Draw it; the grid runs again by itself while something is computed."""
     st.session_state.pop("_desk_payload", None)  # the page may be entered anew: show what is on the disk
+    _go_on(lineup, pictures, options)
     numbers = _numbers(lineup, pictures, options)
     sheet_keys = (st.session_state.get("_sheet"), st.session_state.get("_triage"))
     running = any(
@@ -82,12 +100,7 @@ def ordered(
         places = numbers.order(options.order, options.shown, options.wanted)
     if options.todo == "any":
         return places
-    said = {
-        one.picture: one.verdict
-        for one in verdicts.values()
-        if (one.teacher, one.student, one.data, one.method)
-        == (sheet.lineup.teacher.id, sheet.lineup.student.id, sheet.pictures.id, sheet.method)
-    }
+    said = {one.picture: one.verdict for one in about(verdicts, sheet)}
     if options.todo == "open":
         # What is judged on this very page stays until the page is left, or rows would jump away.
         held = st.session_state.get("_desk_held", ())
@@ -104,6 +117,8 @@ def _frame(
     blank = Sheet(lineup, pictures, (), options.method, options.wanted)
     places = ordered(options, numbers, blank, verdicts)
     pages = max(1, -(-len(places) // ROWS))
+    if st.session_state.pop("_desk_open", False):
+        st.session_state["desk_page"] = _open_page(places, verdicts, blank)
     page = min(st.session_state["desk_page"], pages)
     if page < st.session_state["desk_page"]:
         refuse("desk_page", instead=f"the last page, `{page}`, is shown")
@@ -125,8 +140,9 @@ def _frame(
         "review": name,
         "corner": pictures.title,
         "scale_note": SCALE_NOTE,
-        "hint": "White outline: the object. Circle: the map's maximum, a cross where it lies outside. Keys "
-        "in a row: arrows move, 1 OK, 2 suspicious, 3 broken, 0 clear, N note, F flicker, Page Up or Down.",
+        "legend": LEGEND,
+        "pages": pages,
+        "refills": options.todo == "open",
     }
     payload = _payload(sheet, verdicts, words, level, page, name)
     told = show_grid(payload, "desk_grid", level)
@@ -141,12 +157,43 @@ def _frame(
     if isinstance(turn, Mapping) and turn.get("id") != st.session_state.get("_desk_turn"):
         st.session_state["_desk_turn"] = turn.get("id")
         if turn.get("page") == page:
-            _turn(int(turn.get("step", 0)), pages)
+            step = int(turn.get("step", 0))
+            st.session_state["_desk_open"] = step == 0
+            _turn(step, pages)
             st.rerun()
     publish(FIELDS)
     summary.markdown(standing(verdicts, sheet, len(places)))
     _pager(page, pages, len(places))
     take_away(name, lineup, pictures)
+
+
+def _open_page(places: Sequence[int], verdicts: Mapping[str, Verdict], sheet: Sheet) -> int:
+    """The page with the first picture without a verdict; the first one if there is none."""
+    judged = {one.picture for one in about(verdicts, sheet) if one.verdict}
+    return next((k for k, place in enumerate(places) if place not in judged), 0) // ROWS + 1
+
+
+def _go_on(lineup: Lineup, pictures: Pictures, options: Options) -> None:
+    """Offer to go on with the last review where this one is fresh; a resumed one opens where it ended."""
+    name = st.session_state["review"]
+    if st.session_state.get("_desk_review") != name:
+        st.session_state["_desk_open"] = "desk_page" not in st.query_params
+        st.session_state["_desk_review"] = name
+    if read_review(name):
+        return
+    blank = Sheet(lineup, pictures, (), options.method, options.wanted)
+    last = last_review()
+    judged = sum(bool(one.verdict) for one in about(read_review(last), blank)) if last else 0
+    if not judged:
+        return
+
+    def resume() -> None:
+        st.session_state["review"] = last
+
+    st.button(
+        f"Go on with {markdown_text(last)} ({judged} of {options.count})", key="desk_go_on", on_click=resume,
+        icon=":material/resume:", type="primary",
+    )  # fmt: skip
 
 
 def _payload(

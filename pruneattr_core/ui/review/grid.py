@@ -6,7 +6,7 @@ from typing import Any
 
 from pruneattr_core.ui.component import register
 
-_SCRIPTS = tuple(f"review/{name}.js" for name in ("drawing", "rows", "verdicts", "review"))
+_SCRIPTS = tuple(f"review/{name}.js" for name in ("drawing", "rows", "verdicts", "walking", "review"))
 _mount = register("pruneattr_review", "review", _SCRIPTS)
 
 

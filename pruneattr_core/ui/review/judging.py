@@ -14,35 +14,65 @@ from pruneattr_core.compression.review_verdicts import (
     NOTE_LIMIT,
     VERDICTS,
     Verdict,
+    latest,
     load_review,
     new_name,
     review_names,
     save_verdicts,
+    secret_name,
 )
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.errors import complain
+from pruneattr_core.ui.machine import serves_group
 from pruneattr_core.ui.review.board import Sheet
 from pruneattr_core.ui.review.payload import Row
 from pruneattr_core.ui.review.state import KEEP
 
+#: Names of the reviews this session has opened.
+_MINE = "_reviews_mine"
 #: Rows of former pages whose verdicts may still arrive.
 _REMEMBERED = 64
 
 
 def choose_review() -> None:
-    """The name of the review: a new one a session, or one that is there."""
-    st.session_state["review"] = current = st.session_state["review"] or new_name()
+    """The name of the review: a new one a session, or one that is there.
+
+    Where a group is served, reviews belong to who began them: names end in a secret and are not listed, so
+    only the link opens one.
+    """
+    current = st.session_state["review"] or new_name()
+    st.session_state["review"] = current = secret_name(current) if serves_group() else current
+    mine: list[str] = st.session_state.setdefault(_MINE, [])
+    if current not in mine:
+        mine.append(current)
     st.selectbox(
         "Review",
-        list(dict.fromkeys([current, *review_names()])),
+        list(dict.fromkeys([current, *_names()])),
         key="review",
         accept_new_options=True,
         width=182,
         help="Verdicts are saved under this name as you go; the address keeps it. Every visit begins a new "
-        "review: choose one to resume it, or type a name. Who shares the name shares the verdicts.",
+        "review: choose one to resume it, or type a name. Who has the link shares the verdicts.",
         **KEEP,
     )
+
+
+def _names() -> list[str]:
+    """Reviews that may be listed: all on this machine, or where a group is served those of this session."""
+    return list(st.session_state.get(_MINE, ())) if serves_group() else review_names()
+
+
+def last_review() -> str | None:
+    """The review that was written last, of those that may be listed."""
+    return latest(_names())
+
+
+def about(verdicts: Mapping[str, Verdict], sheet: Sheet) -> list[Verdict]:
+    """Those on the student under review, with these pictures and this method."""
+    lineup = sheet.lineup
+    asked = (lineup.teacher.id, lineup.student.id, sheet.pictures.id, sheet.method)
+    return [one for one in verdicts.values() if (one.teacher, one.student, one.data, one.method) == asked]
 
 
 def read_review(name: str) -> Mapping[str, Verdict]:
@@ -122,13 +152,7 @@ def live_level(level: int) -> int:
 
 def standing(verdicts: Mapping[str, Verdict], sheet: Sheet, count: int) -> str:
     """One line: how far the review of this student is."""
-    lineup = sheet.lineup
-    mine = [
-        one
-        for one in verdicts.values()
-        if (one.teacher, one.student, one.data, one.method)
-        == (lineup.teacher.id, lineup.student.id, sheet.pictures.id, sheet.method)
-    ]
+    lineup, mine = sheet.lineup, about(verdicts, sheet)
     parts = [
         f"{sum(one.verdict == word for one in mine)} {title.lower()}" for word, title in VERDICTS.items()
     ]

@@ -32,6 +32,8 @@ def show_tables() -> None:
         "order of the rows, not the figures. AP's l2 has the paper's own unit. Shares in percent, counts in "
         "millions."
     )
+    with st.popover("What the columns are", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{name}**: {text}" for name, text in COLUMNS.items()))
     for table, rows in study["tables"].items():
         st.markdown(f"#### {TITLES.get(table, table)} :small[in the form of AP's {table.lower()}]")
         _table(table, beside(table, rows, study["published"]))
@@ -45,16 +47,51 @@ def show_tables() -> None:
     )
 
 
+#: What the columns of the tables are, by the first words of their names.
+COLUMNS = {
+    "seeds": "How many students were trained alike; ± is the standard deviation over them.",
+    "M parameters": "Parameters, millions.",
+    "M not zero": "Parameters that are not 0, millions.",
+    "MFLOP": "Multiplications and additions for one picture, millions.",
+    "ms a picture": "Time for one picture on the CPU it was measured on, milliseconds.",
+    "mAP": "Mean average precision over classes, percent. As released: by the authors' code.",
+    "F1": "F1 score of the predicted labels, percent. As released: by the authors' code.",
+    "AUC": "Area under the ROC curve of the map against the object's mask, percent: 50 is chance.",
+    "point": "Share of pictures whose map has its maximum inside the mask, percent.",
+    "cos": "Cosine similarity of the student's map with the teacher's: 1 is the same map.",
+    "l2": "Distance of the student's map from the teacher's, each of norm 1. AP's has a unit of its own.",
+}
+
+
 def _table(name: str, rows: list[Row]) -> None:
-    columns: dict[str, Any] = {}
-    for key in dict.fromkeys(key for row in rows for key in row):
-        if key not in ("network", "seeds"):
-            columns[key] = st.column_config.NumberColumn(key, format=_format(key))
+    shown = [_said(row) for row in rows]
+    columns: dict[str, Any] = {
+        key: st.column_config.TextColumn(key, help=_help(key), alignment="right")
+        for key in dict.fromkeys(key for row in shown for key in row)
+        if key != "network"
+    }
     st.dataframe(
-        rows, hide_index=True, width="stretch", height=38 + 35 * len(rows), key=f"study {name}",
+        shown, hide_index=True, width="stretch", height=38 + 35 * len(rows), key=f"study {name}",
         placeholder="-",
         column_config={"network": st.column_config.TextColumn("network", pinned=True), **columns},
     )  # fmt: skip
+
+
+def _said(row: Row) -> dict[str, str]:
+    """The row as texts of one column each, the spread beside its number."""
+    found = {}
+    for key, value in row.items():
+        if key in ("network", "seeds"):
+            found[key] = str(value)
+        elif not key.endswith(" ±"):
+            form = _format(key)
+            spread = row.get(f"{key.removesuffix(', ours')} ±") if key.endswith(", ours") else None
+            found[key] = form % value + ("" if spread is None else f" ± {form % spread}")
+    return found
+
+
+def _help(key: str) -> str | None:
+    return next((text for name, text in COLUMNS.items() if name in key), None)
 
 
 def _format(key: str) -> str:
