@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.datasets import Dataset, load_dataset
 from pruneattr_core.errors import InputError
-from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
+from pruneattr_core.models import ModelCard, model_card, open_model, weights_hash
 from pruneattr_core.runtime import device_for
 
 #: Data sets whose pictures may be passed on inside a run.
@@ -111,8 +111,9 @@ class Opened:
 @lru_cache(maxsize=1)
 def open_source(source: Source) -> Opened:
     """Load network and data set; the last ones stay loaded in this process."""
-    model = load_model(source.model, str(device_for(source.device)), source.weights)
-    return Opened(model_card(source.model), model, open_data(source.data, source.root), source)
+    model, own = open_model(source.model, str(device_for(source.device)), source.weights)
+    card = replace(model_card(source.model), classes=own.classes, mean=own.mean, std=own.std)
+    return Opened(card, model, open_data(source.data, source.root), source)
 
 
 def open_data(name: str, root: str | Path | None = None, split: str = "test") -> Dataset:

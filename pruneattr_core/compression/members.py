@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pruneattr_core.compression.cut import channels, cut
 from pruneattr_core.errors import ModelError, WeightsError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
-from pruneattr_core.models.checkpoint import file_sha256, fitted, read_state
+from pruneattr_core.models.checkpoint import file_sha256, read_checkpoint
+from pruneattr_core.models.fitting import fitted, read_values
 from pruneattr_core.models.vgg import SceneVGG
 from pruneattr_core.runtime import provenance
 from pruneattr_core.store import write_atomically
@@ -117,22 +118,22 @@ def open_member(file: Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     card = read_card(file)
     weights = file.with_name(Path(str(card["file"])).name)
-    state = read_state(weights)
+    loaded = read_checkpoint(weights)
     if file_sha256(weights) != card["sha256"]:
         raise WeightsError(f"{weights.name} is not the file on its card: take both from one place.")
     architecture, classes, counts = card["architecture"], len(card["classes"]), card["channels"]
-    model = _filled(architecture, classes, counts, state, weights.name)
+    model = _filled(architecture, classes, counts, loaded, weights.name)
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last), card
 
 
 def _filled(
-    architecture: str, classes: int, counts: Mapping[str, int], state: dict[str, Tensor], source: str
+    architecture: str, classes: int, counts: Mapping[str, int], loaded: Mapping[Any, Any], source: str
 ) -> nn.Module:
     if architecture == "SceneVGG":
-        return fitted(lambda: blank(architecture, classes, counts), state, source)
+        return fitted(lambda: blank(architecture, classes, counts), loaded, source).network
     model = blank(architecture, classes, counts)
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(read_values(loaded, source))
     except RuntimeError as error:
         raise WeightsError(f"{source} does not fit {architecture}: {str(error)[:200]}") from error
     return model

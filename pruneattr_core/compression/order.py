@@ -112,7 +112,10 @@ def open_teacher(spec: str, weights: Path | None = None) -> Teacher:
         raise ModelError(f"{spec} cannot be a teacher here: choose a bundled or a torchvision model.")
     model = load_model(spec, weights=weights)
     name = f"torchvision/{card.architecture}" if card.kind == "torchvision" else card.architecture
-    return Teacher(spec, model, name, card.classes, card.size, card.mean, card.std, weights_hash(model))
+    red, green, blue = card.mean  # the cards that come here have three channels
+    std_red, std_green, std_blue = card.std
+    means, stds = (red, green, blue), (std_red, std_green, std_blue)
+    return Teacher(spec, model, name, card.classes, card.size, means, stds, weights_hash(model))
 
 
 def facts(teacher: Teacher, pictures: Pool) -> dict[str, Any]:

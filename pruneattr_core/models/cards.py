@@ -38,7 +38,7 @@ class ModelCard:
             cached), "local" (needs a weights file).
         classes: names, in the order of the logits.
         size: (height, width) of the input.
-        mean: per channel, of pixels in [0, 1].
+        mean: per channel, of pixels in [0, 1]; three channels are colours, one is grey, a fourth is opacity.
         std: per channel.
         resize: the short side is resized to this before the centre crop to `size`.
         interpolation: of that resizing, always antialiased.
@@ -58,8 +58,8 @@ class ModelCard:
     kind: Kind
     classes: tuple[str, ...]
     size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     resize: int
     licence: str
     paper: str
@@ -115,39 +115,49 @@ class ModelCard:
     def display(self, image: Image.Image) -> NDArray[np.uint8]:
         """The exact pixels (H, W, 3) that the network sees, before normalisation.
 
-        RGB, short side to `resize` (antialiased), centre crop to `size`: torchvision's own functions.
+        RGB, short side to `resize` (antialiased), centre crop to `size`: torchvision's own functions. A
+        network of one channel sees grey pixels, shown in three equal channels.
 
         Raises:
             ArgumentTypeError: this is not a PIL picture.
         """
+        if len(self.mean) == 1:
+            return np.repeat(self._seen(image, "L")[:, :, None], 3, axis=2)
+        return self._seen(image, "RGB")
+
+    def _seen(self, image: Image.Image, mode: str) -> NDArray[np.uint8]:
         if not isinstance(image, Image.Image):
             raise ArgumentTypeError(
                 f"Expected a PIL picture (see decode_image), got {type(image).__name__}: "
                 "a tensor needs no preprocessing, an array needs Image.fromarray first."
             )
-        resized = TF.resize(image.convert("RGB"), [self.resize], InterpolationMode(self.interpolation))
+        resized = TF.resize(image.convert(mode), [self.resize], InterpolationMode(self.interpolation))
         return np.array(TF.center_crop(resized, list(self.size)))
 
     def preprocess(self, image: Image.Image) -> Tensor:
-        """A normalised batch (1, 3, H, W), float32: (display / 255 - mean) / std.
+        """A normalised batch (1, C, H, W), float32: (pixels / 255 - mean) / std, C as `mean` has entries.
 
         For a torchvision model this equals `weights.transforms()` bit for bit.
 
         Raises:
             ArgumentTypeError: this is not a PIL picture.
         """
-        pixels = torch.from_numpy(self.display(image)).permute(2, 0, 1)
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[len(self.mean)]
+        pixels = torch.from_numpy(np.atleast_3d(self._seen(image, mode))).permute(2, 0, 1)
         inputs: Tensor = TF.normalize(TF.convert_image_dtype(pixels), list(self.mean), list(self.std))
         return inputs[None].contiguous()
 
     def denormalise(self, inputs: Tensor) -> NDArray[np.uint8]:
-        """Pixels (B, H, W, 3) of a normalised batch (B, 3, H, W): the inverse of `preprocess`, clipped.
+        """Pixels (B, H, W, 3) of a normalised batch (B, C, H, W): the inverse of `preprocess`, clipped.
+
+        Grey is shown in three equal channels; a fourth channel is left out.
 
         Raises:
             InputError: the shape is another.
         """
-        if inputs.ndim != 4 or inputs.shape[1] != 3:
-            raise InputError(f"Expected a batch (B, 3, H, W), got {tuple(inputs.shape)}.")
-        mean, std = torch.tensor(self.mean).view(3, 1, 1), torch.tensor(self.std).view(3, 1, 1)
-        pixels = inputs.detach().float().cpu() * std + mean
+        channels = len(self.mean)
+        if inputs.ndim != 4 or inputs.shape[1] != channels:
+            raise InputError(f"Expected a batch (B, {channels}, H, W), got {tuple(inputs.shape)}.")
+        mean, std = torch.tensor(self.mean).view(-1, 1, 1), torch.tensor(self.std).view(-1, 1, 1)
+        pixels = (inputs.detach().float().cpu() * std + mean)[:, :3].expand(-1, 3, -1, -1)
         return np.asarray((255 * pixels).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1))

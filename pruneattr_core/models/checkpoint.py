@@ -1,28 +1,50 @@
-"""From an untrusted weights file to a network, or to one sentence that says why not."""
+"""From an untrusted weights file to tensors nobody has touched, or to one sentence that says why not.
+
+A PyTorch archive and a safetensors file are mapped, not read: memory is taken when `fitting` copies what a
+network wants. What could take memory or time before that is looked at first: compressed records, the size of
+the index, and every name in it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import io
 import os
 import pickle
+import pickletools
+import threading
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 
 from pruneattr_core.errors import WeightsError
 
-_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-_AWAITING = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
-_COUNTS = {torch.int64, torch.int32, torch.uint8, torch.bool}
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_INTEGERS = {torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool}
+#: Bytes of the index (a pickle or a JSON header) that a file may have: ten thousand tensors take as many.
+MAX_INDEX = 2 << 20
+#: Names that torch's own reader of weights would follow to something that is no plain tensor.
+_UNPLAIN = {
+    "_rebuild_sparse_tensor": "sparse tensors",
+    "_rebuild_sparse_csr_tensor": "sparse tensors",
+    "_rebuild_nested_tensor": "nested tensors",
+    "_rebuild_qtensor": "quantised tensors",
+    "_rebuild_meta_tensor_no_storage": "tensors without values",
+    "_rebuild_device_tensor_from_numpy": "tensors of another device",
+    "_rebuild_device_tensor_from_cpu_tensor": "tensors of another device",
+    "_rebuild_wrapper_subclass": "tensors of a class of their own",
+    "_rebuild_from_type_v2": "tensors of a class of their own",
+}
+_BOMBS = {"builtins bytearray", "__builtin__ bytearray"}
+_safe_names = threading.Lock()
 
 
 def file_sha256(file: Path) -> str:
@@ -37,95 +59,125 @@ def _sha256(file: str, size: int, changed: int) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def read_state(file: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a safetensors file or a PyTorch checkpoint; no code from the file is run.
+def read_checkpoint(file: str | os.PathLike[str]) -> Mapping[Any, Any]:
+    """What a safetensors file or a PyTorch checkpoint holds; no code from the file is run.
 
-    A wrapper {"state_dict": ...} and the prefix "module." of parallel training are taken off; half and
-    double precision become float32.
+    Args:
+        file: the path.
+
+    Returns:
+        The mapping in the file as it was saved, with whatever wraps the state dict; tensors are views of the
+        file that have not been read and may be of any shape, type and layout: see `plain`.
 
     Raises:
-        WeightsError: the file is missing, empty, damaged, holds other objects than tensors, quantised
-            tensors or values that are not finite.
+        WeightsError: the file is missing, empty, damaged, compressed or holds other objects than tensors,
+            numbers, texts and containers of them.
     """
     path = Path(file)
     if not path.is_file():
         raise WeightsError(f"There is no weights file {str(path)!r}: check the path.")
-    if path.stat().st_size == 0:
-        raise WeightsError(f"The weights file {path.name!r} is empty: copy or download it again.")
-    with path.open("rb") as data:
-        start = data.read(9)
+    try:
+        if path.stat().st_size == 0:
+            raise WeightsError(f"The weights file {path.name!r} is empty: copy or download it again.")
+        with path.open("rb") as data:
+            start = data.read(9)
+    except OSError as error:
+        raise WeightsError(
+            f"The weights file {path.name!r} cannot be read ({error.strerror}): check its permissions."
+        ) from error
     # The first eight bytes of a safetensors file are the length of the JSON header that follows.
-    loaded = _read_safetensors(path) if start[8:] == b"{" else _read_torch(path, start)
-    for wrapper in ("state_dict", "model_state_dict", "model"):
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-            break
+    loaded = _read_safetensors(path, start) if start[8:] == b"{" else _read_torch(path, start)
     if not isinstance(loaded, Mapping) or not loaded:
         raise WeightsError(
-            f"The weights file {path.name!r} holds {_kind(loaded)}, not a state dict: "
+            f"The weights file {path.name!r} holds {kind(loaded)}, not a state dict: "
             "save model.state_dict(), best as safetensors."
         )
-    state: OrderedDict[str, Tensor] = OrderedDict()
-    for key, value in loaded.items():
-        state[str(key).removeprefix("module.")] = _checked(path, str(key), value)
-    if all(str(key) in state for key in loaded):  # versions of layers, as torchvision's older files need
-        state._metadata = getattr(loaded, "_metadata", None)  # type: ignore[attr-defined]
-    return state
+    return loaded
 
 
-def fitted(build: Callable[[], nn.Module], state: dict[str, Tensor], source: str) -> nn.Module:
-    """The network that `build` makes, holding `state`.
-
-    It is made without memory, so that no random numbers are drawn and nothing is filled twice.
+def plain(source: str, key: str, value: Any, floating: bool = True) -> Tensor:
+    """`value` itself if it is a tensor whose numbers are all in the file; nothing of it is read.
 
     Args:
-        build: takes nothing and returns the network.
-        state: as `read_state` returns it.
         source: the file's name, for the error.
+        key: where it stands in the file.
+        value: what stands there.
+        floating: whether fractions are expected there, as everywhere but in counters and tables.
 
     Raises:
-        WeightsError: a key is missing, unknown or has another shape; the first is named.
+        WeightsError: it is no tensor, or a sparse, meta, quantised, complex, expanded or overlapping one, or
+            one of integers where fractions are expected.
     """
-    with _Hollow():
-        model = build()
-    wanted = model.state_dict()
-    complete: OrderedDict[str, Tensor] = OrderedDict(state)
-    for key in wanted:  # a counter that inference never reads, and that older files lack
-        if key.endswith("num_batches_tracked"):
-            complete.setdefault(key, torch.zeros((), dtype=torch.int64))
-    metadata = getattr(state, "_metadata", None) or wanted._metadata  # type: ignore[attr-defined]
-    complete._metadata = metadata  # type: ignore[attr-defined]
-    try:
-        model.load_state_dict(complete, strict=True, assign=True)
-    except RuntimeError as error:
-        reason = _mismatch(wanted, complete) or "it cannot be loaded"
-        raise WeightsError(
-            f"The weights file {source!r} does not fit {type(model).__name__}: {reason}. "
-            "Choose the architecture that it was saved from."
-        ) from error
-    return model
+
+    def refused(what: str, advice: str) -> WeightsError:
+        return WeightsError(f"The weights file {source!r} holds {what} under {key!r}{advice}.")
+
+    if not isinstance(value, Tensor):
+        raise refused(kind(value), ", not a tensor: save model.state_dict() alone")
+    if value.layout is not torch.strided or value.is_nested:
+        raise refused(f"a {value.layout} tensor", ": save it dense, as value.to_dense()")
+    if value.device.type != "cpu":
+        raise refused("a tensor without values", ": save the network from the CPU or a GPU")
+    if value.is_complex():
+        raise refused(f"{value.dtype}", ": only networks of real numbers can be explained")
+    if value.is_quantized or value.dtype not in FLOATS | _INTEGERS:
+        raise refused(
+            f"{value.dtype}", ": quantised networks have no gradients, use the weights before quantisation"
+        )
+    if floating and value.dtype not in FLOATS:
+        raise refused(
+            f"{value.dtype}", ": expected fractions, so use the weights before quantisation or masking"
+        )
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise refused(
+            f"{value.numel():,} numbers in {value.untyped_storage().nbytes():,} bytes",
+            ": save value.contiguous() instead of an expanded tensor",
+        )
+    if _overlaps(value):
+        raise refused("a tensor whose numbers share places", ": save value.contiguous()")
+    return value
 
 
-class _Hollow(TorchFunctionMode):
-    """Tensors that await values are made on the meta device; computed ones, as RegNet needs, stay real."""
+def finite(source: str, key: str, value: Tensor) -> Tensor:
+    """`value` itself if it has neither NaN nor infinity; it is read once, without a copy.
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        options = dict(kwargs or {})
-        if func in _AWAITING and options.get("device") is None:
-            options["device"] = "meta"
-        return func(*args, **options)
+    Raises:
+        WeightsError: it has.
+    """
+    if value.is_floating_point() and value.numel():
+        low, high = value.aminmax()
+        if not (torch.isfinite(low) and torch.isfinite(high)):
+            raise WeightsError(
+                f"The weights file {source!r} has values that are not finite under {key!r}: "
+                "the training diverged or the file is damaged; use another."
+            )
+    return value
 
 
-def _read_safetensors(path: Path) -> Any:
+def kind(value: Any) -> str:
+    """Words for a value that should have been another."""
+    if isinstance(value, Mapping) and not value:
+        return "an empty dict"
+    return f"a value of type {type(value).__name__}"
+
+
+def _overlaps(value: Tensor) -> bool:
+    """Whether two indices could mean one place in memory."""
+    reached = 0
+    for stride, size in sorted(zip(value.stride(), value.shape, strict=True)):
+        if size > 1:
+            if stride <= reached:
+                return True
+            reached += stride * (size - 1)
+    return False
+
+
+def _read_safetensors(path: Path, start: bytes) -> Any:
+    if int.from_bytes(start[:8], "little") > MAX_INDEX:
+        raise _damaged(path)
     try:
         return safetensors.torch.load_file(path)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise _damaged(path) from error
 
 
@@ -133,14 +185,17 @@ def _read_torch(path: Path, start: bytes) -> Any:
     # torch.save writes pickle protocol 2; any other was written by something else.
     if start[:1] == b"\x80" and start[1:2] != b"\x02":
         raise _foreign(path)
-    if start[:4] == b"PK\x03\x04" and _is_scripted(path):
-        raise WeightsError(
-            f"The weights file {path.name!r} is a scripted model: save the original's model.state_dict()."
-        )
+    archived = start[:4] == b"PK\x03\x04"
+    if archived:
+        _check_names(path, io.BytesIO(_index(path)), 1)
+    elif start[:2] == b"\x80\x02":
+        with path.open("rb") as data:
+            _check_names(path, data, 5)  # magic number, protocol, system, the object, the keys
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with _safe_names, torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=archived or None)
     except pickle.UnpicklingError as error:
-        pickled = start[:2] == b"\x80\x02" or start[:4] == b"PK\x03\x04"  # else it is noise to any reader
+        pickled = start[:2] == b"\x80\x02" or archived  # else it is noise to any reader
         if pickled and ("Unsupported" in str(error) or "GLOBAL" in str(error)):
             raise _foreign(path) from error
         raise _damaged(path) from error
@@ -148,50 +203,61 @@ def _read_torch(path: Path, start: bytes) -> Any:
         raise _damaged(path) from error
 
 
-def _is_scripted(path: Path) -> bool:
+def _index(path: Path) -> bytes:
+    """The pickle in a PyTorch archive that holds everything but the numbers."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile as error:
+            records = archive.infolist()
+            names = {one.filename for one in records}
+            if any(name.endswith("/constants.pkl") for name in names):
+                raise WeightsError(
+                    f"The weights file {path.name!r} is a scripted model: save the original's "
+                    "model.state_dict()."
+                )
+            if any(one.compress_type != zipfile.ZIP_STORED for one in records):
+                raise WeightsError(
+                    f"The weights file {path.name!r} has compressed records, which could unpack to any size: "
+                    "save it again with torch.save."
+                )
+            (index,) = (one for one in records if one.filename.endswith("/data.pkl"))
+            if index.file_size > MAX_INDEX:
+                raise _crowded(path)
+            return archive.read(index)
+    except WeightsError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
         raise _damaged(path) from error
 
 
-def _checked(path: Path, key: str, value: Any) -> Tensor:
-    if not isinstance(value, Tensor):
-        raise WeightsError(
-            f"The weights file {path.name!r} holds {_kind(value)} under {key!r}, not a tensor: "
-            "save model.state_dict() alone."
-        )
-    if value.is_quantized or value.dtype not in _FLOATS | _COUNTS:
-        raise WeightsError(
-            f"The weights file {path.name!r} holds {value.dtype} under {key!r}: quantised networks have no "
-            "gradients, use the weights before quantisation."
-        )
-    if value.dtype in _COUNTS:
-        return value
-    single: Tensor = value.float()
-    if not torch.isfinite(single).all():
-        raise WeightsError(
-            f"The weights file {path.name!r} has values that are not finite under {key!r}: "
-            "the training diverged or the file is damaged; use another."
-        )
-    return single
+def _check_names(path: Path, data: IO[bytes], pickles: int) -> None:
+    """Refuse what torch's reader of weights would follow to more than plain tensors, before it does."""
+    try:
+        for name in _names(path, data, pickles):
+            if name in _BOMBS:
+                raise _foreign(path)
+            if what := _UNPLAIN.get(name.rpartition(" ")[2]):
+                raise WeightsError(
+                    f"The weights file {path.name!r} holds {what}: save a state dict of plain, dense tensors."
+                )
+    except WeightsError:
+        raise
+    except (ValueError, EOFError, OverflowError, MemoryError) as error:
+        raise _damaged(path) from error
 
 
-def _mismatch(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    for key, tensor in wanted.items():
-        if key not in given:
-            return f"{key!r} is missing"
-        if given[key].shape != tensor.shape:
-            return f"{key!r} has shape {tuple(given[key].shape)}, expected {tuple(tensor.shape)}"
-    return next((f"{key!r} is unknown to it" for key in given if key not in wanted), "")
+def _names(path: Path, data: IO[bytes], pickles: int) -> Iterator[str]:
+    for _ in range(pickles):
+        for code, argument, place in pickletools.genops(data):
+            if code.name == "GLOBAL":
+                yield str(argument)
+            if place is not None and place > MAX_INDEX:
+                raise _crowded(path)
 
 
-def _kind(value: Any) -> str:
-    return (
-        "an empty dict"
-        if isinstance(value, Mapping) and not value
-        else f"a value of type {type(value).__name__}"
+def _crowded(path: Path) -> WeightsError:
+    return WeightsError(
+        f"The weights file {path.name!r} has more than {MAX_INDEX >> 20} MB besides its numbers: "
+        "save model.state_dict() alone."
     )
 
 

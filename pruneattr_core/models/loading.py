@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Callable
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -17,21 +19,20 @@ from pruneattr_core.errors import InputError, ModelError, WeightsError
 from pruneattr_core.heads import declare
 from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
-from pruneattr_core.models.checkpoint import file_sha256, fitted, read_state
+from pruneattr_core.models.checkpoint import file_sha256, read_checkpoint
 from pruneattr_core.models.download import download
-from pruneattr_core.models.zoo import (
-    PREFIX,
-    architectures,
-    current_keys,
-    without_auxiliary,
-    zoo_builder,
-    zoo_card,
-    zoo_ids,
-)
+from pruneattr_core.models.fitting import Fitted, fitted
+from pruneattr_core.models.labels import names_beside, names_in, numbered
+from pruneattr_core.models.likeness import looks_like
+from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card, zoo_ids
 from pruneattr_core.runtime import device_for
 
 #: Between an architecture's id and the SHA-256 of a weights file: the id of that network.
 OWN = "#"
+#: Cards of the weights files that this process has opened, by id; the oldest goes first.
+_opened: OrderedDict[str, ModelCard] = OrderedDict()
+_opened_lock = threading.Lock()
+_OPENED_KEPT = 256
 
 
 def list_models(kind: str | None = None) -> tuple[str, ...]:
@@ -59,14 +60,17 @@ def model_card(name: str) -> ModelCard:
 
     Args:
         name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...;
-            "cifar-resnet20#<SHA-256>" is that architecture with the weights file of this hash.
+            "cifar-resnet20#<SHA-256>" is that architecture with the weights file of this hash, with the
+            classes and channels of the file where this process has opened it.
 
     Raises:
         ModelError: there is no such model; near names are suggested.
     """
     base, own, sha256 = str(name).partition(OWN)
     if own:
-        return _own_card(model_card(base), sha256)
+        with _opened_lock:
+            card = _opened.get(str(name))
+        return card or _own_card(model_card(base), sha256)
     if name in CATALOGUE:
         return catalogue_card(name)
     if isinstance(name, str) and name.startswith(PREFIX):
@@ -95,21 +99,51 @@ def load_model(
         WeightsError: the file is missing, unsafe, damaged or does not fit.
         InputError: the device is not there.
     """
+    return open_model(name, device, weights, progress)[0]
+
+
+def open_model(
+    name: str,
+    device: str = "cpu",
+    weights: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[nn.Module, ModelCard]:
+    """`load_model`, and the card of what was loaded: a file may bring its own classes and channels.
+
+    Own weights may be wrapped as training scripts wrap them, have a one-layer head for any number of classes
+    and take grey pictures or four channels. Names of classes come from the checkpoint, from a text or JSON
+    file beside it (see `labels`), or are the architecture's where their number is the same.
+
+    Args:
+        name: see `model_card`.
+        device: "cpu", "cuda", "mps" or "auto".
+        weights: a safetensors file or PyTorch checkpoint to use instead of the card's weights.
+        progress: called with (bytes so far, bytes in all or 0) while weights are downloaded.
+
+    Raises:
+        ModelError, WeightsError, InputError: as for `load_model`.
+    """
     base, own, sha256 = str(name).partition(OWN)
     card, place = model_card(base), device_for(device)
     file = _found(model_card(name), progress) if weights is None else Path(weights)
-    state = read_state(file)
+    loaded = read_checkpoint(file)
     if own and file_sha256(file) != sha256:
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
-    if card.kind == "torchvision":
-        model = without_auxiliary(fitted(zoo_builder(card), current_keys(state), file.name))
-    else:
-        model = fitted(BUILDERS[card.id], state, file.name)
-    model = model.eval().requires_grad_(False).to(place)
-    if place.type == "cpu":
-        model = model.to(memory_format=torch.channels_last)
+    build = zoo_builder(card) if card.kind == "torchvision" else BUILDERS[card.id]
+    classes = None if weights is None else len(card.classes)
+    opened = fitted(build, loaded, file.name, classes, current_key, looks_like)
+    if weights is not None:
+        card = _described(_own_card(card, file_sha256(file)), loaded, opened, file)
+        with _opened_lock:
+            _opened[card.id] = card
+            while len(_opened) > _OPENED_KEPT:
+                _opened.popitem(last=False)
+    del loaded  # the file is unmapped before the network is laid out anew
+    model = opened.network.eval().requires_grad_(False).to(place)
+    order = torch.channels_last if place.type == "cpu" else torch.contiguous_format
+    model = model.to(memory_format=order)
     declare(model, card.head)
-    return model
+    return model, card
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -141,6 +175,32 @@ def _own_card(base: ModelCard, sha256: str) -> ModelCard:
         note="Weights from a file of yours: nothing is known of their accuracy.",
         licence="that of the file you bring",
         url="",
+    )
+
+
+def _described(card: ModelCard, loaded: Mapping[Any, Any], opened: Fitted, file: Path) -> ModelCard:
+    """`card` with what the file says of its classes and channels."""
+    count = opened.classes or len(card.classes)
+    if count == 1:
+        card = replace(card, head="sigmoid")
+    names = names_in(loaded, count) or names_beside(file, count)
+    if names is None:
+        names = card.classes if opened.classes is None else numbered(count)
+    note = card.note
+    if opened.where:
+        note += f" Read under: {opened.where}."
+    if opened.classes is not None:
+        note += f" Its head tells {count} classes apart."
+    if opened.channels is None:
+        return replace(card, classes=names, note=note)
+    mean, std = sum(card.mean) / 3, sum(card.std) / 3
+    grey = opened.channels == 1
+    return replace(
+        card,
+        classes=names,
+        note=f"{note} It takes {'grey pictures' if grey else 'a fourth channel: how opaque the picture is'}.",
+        mean=(mean,) if grey else (*card.mean, 0.0),
+        std=(std,) if grey else (*card.std, 1.0),
     )
 
 

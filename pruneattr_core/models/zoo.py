@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision import models as torchvision_models
 from torchvision.models import WeightsEnum
 
@@ -97,7 +97,7 @@ def zoo_card(name: str) -> ModelCard:
 
 
 def zoo_builder(card: ModelCard) -> Callable[[], nn.Module]:
-    """What makes the network of `card` with the layers that its published file holds."""
+    """What makes the network of `card`, without the heads of its published file that only training uses."""
     weights = _weights(card.architecture, card.weights)
     options: dict[str, object] = {"num_classes": len(card.classes)}
     if card.architecture in ("googlenet", "inception_v3"):
@@ -106,15 +106,13 @@ def zoo_builder(card: ModelCard) -> Callable[[], nn.Module]:
         options["image_size"] = weights.meta["min_size"][0]
     elif card.architecture.startswith("maxvit"):
         options["input_size"] = weights.meta["min_size"]
-    return lambda: torchvision_models.get_model(card.architecture, weights=None, **options)
+    return lambda: without_auxiliary(torchvision_models.get_model(card.architecture, weights=None, **options))
 
 
-def current_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`state` itself, with the keys of older DenseNet files renamed in place."""
-    for key in list(state):
-        if match := _DENSE_KEY.match(key):
-            state[match.group(1) + match.group(2)] = state.pop(key)
-    return state
+def current_key(key: str) -> str:
+    """`key`, or today's name of a key of an older DenseNet file."""
+    match = _DENSE_KEY.match(key)
+    return match.group(1) + match.group(2) if match else key
 
 
 def without_auxiliary(model: nn.Module) -> nn.Module:

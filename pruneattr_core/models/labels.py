@@ -1,0 +1,116 @@
+"""Names of classes from a training script's checkpoint, or from a text or JSON file beside the weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pruneattr_core.errors import WeightsError
+
+_KEYS = (
+    *("classes", "class_names", "classnames", "labels", "label_names", "categories", "idx_to_class"),
+    *("class_to_idx", "id2label", "label2id", "CLASSES", "names"),
+)
+#: Where such keys stand in a checkpoint.
+_PLACES = ("meta", "hyper_parameters", "hparams", "config", "args", "extra")
+_BESIDE = ("labels", "classes", "class_names", "categories", "config")
+_MAX_BYTES, _LONGEST = 4 << 20, 120
+
+
+def names_in(loaded: Mapping[Any, Any], count: int) -> tuple[str, ...] | None:
+    """Names of `count` classes that the checkpoint carries, or None.
+
+    Args:
+        loaded: as `read_checkpoint` returns it.
+        count: number of logits.
+    """
+    for place in (loaded, *(_mapping(loaded.get(name)) for name in _PLACES)):
+        for key in _KEYS:
+            if key in place and (names := _listed(place[key], count)):
+                return names
+    return None
+
+
+def names_beside(file: Path, count: int) -> tuple[str, ...] | None:
+    """Names of `count` classes from a file in the folder of `file`, or None.
+
+    Taken are the file's own name with .txt or .json, then labels, classes, class_names, categories and
+    config (Hugging Face's id2label) with either ending.
+
+    Raises:
+        WeightsError: the file of the same name has another number of names, or cannot be read.
+    """
+    own = [file.with_suffix(ending) for ending in (".txt", ".json")]
+    for candidate in (*own, *(file.with_name(f"{stem}{e}") for stem in _BESIDE for e in (".txt", ".json"))):
+        if candidate == file or not candidate.is_file():
+            continue
+        try:
+            return read_names(candidate, count)
+        except WeightsError:
+            if candidate in own:
+                raise
+    return None
+
+
+def read_names(file: str | os.PathLike[str], count: int) -> tuple[str, ...]:
+    """Names of `count` classes: a text file has one a line, a JSON file a list, an object or a `config`.
+
+    Raises:
+        WeightsError: it has another number of names, or cannot be read.
+    """
+    path = Path(file)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise WeightsError(f"{path.name!r} is too large for names of classes: one a line, at most 4 MB.")
+        text = path.read_text("utf-8-sig")
+        found: Any = json.loads(text) if path.suffix.lower() == ".json" else _lines(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"{path.name!r} cannot be read as names of classes: give a text file with one a line, or JSON."
+        ) from error
+    for given in (found, *(_mapping(found).get(key) for key in _KEYS)):
+        if names := _listed(given, count):
+            return names
+    have = f"{len(found)} entries" if isinstance(found, list | dict) else "no list"
+    raise WeightsError(
+        f"{path.name!r} has {have}, but the network tells {count} classes apart: one name for each, in order."
+    )
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Names where nobody gave any."""
+    return tuple(f"class {index}" for index in range(count))
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+
+
+def _listed(given: Any, count: int) -> tuple[str, ...] | None:
+    """A list of texts, {index: text} or {text: index}, of exactly `count`; or None."""
+    if isinstance(given, Mapping) and len(given) == count:
+        pairs = list(given.items())
+        if all(isinstance(value, int) for _, value in pairs):
+            pairs = [(value, key) for key, value in pairs]
+        try:
+            order = {
+                int(index): name[-1] if isinstance(name, list) and name else name for index, name in pairs
+            }
+        except (TypeError, ValueError):
+            return None
+        given = [order.get(index) for index in range(count)]
+    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != count:
+        return None
+    names = tuple(_clean(name) for name in given if isinstance(name, str | int))
+    return names if count and len(names) == count else None
+
+
+def _clean(name: str | int) -> str:
+    return "".join(c if c.isprintable() else " " for c in str(name)).strip()[:_LONGEST] or "(no name)"

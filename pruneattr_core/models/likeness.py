@@ -1,0 +1,55 @@
+"""Which known architecture a file of weights looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
+from pruneattr_core.models.fitting import hollow
+from pruneattr_core.models.unwrapping import find_state, tables
+from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card
+
+#: How many of torchvision's networks of about the same size are compared key by key.
+_NEAR = 8
+#: Share of keys and shapes that must be the same.
+_ALIKE = 0.6
+
+
+def looks_like(loaded: Mapping[Any, Any]) -> str:
+    """Names of at most two architectures that have most keys and shapes in common with a file; "" if none.
+
+    Args:
+        loaded: as `read_checkpoint` returns it; nothing in it is read.
+    """
+    sizes = [
+        sum(value.numel() for value in table.values() if isinstance(value, Tensor))
+        for _, table in tables(loaded)
+    ]
+    size = max(sizes, default=0)
+    near = sorted(architectures(), key=lambda name: abs(_parameters(name) - size))[:_NEAR]
+    ours = [name for name in BUILDERS if CATALOGUE[name].kind != "bundled"]
+    scores: dict[str, float] = {}
+    for name in (*ours, *(PREFIX + one for one in near)):
+        wanted = _wanted(name)
+        found = find_state(loaded, wanted, current_key)
+        same = sum(entry.shape == tuple(wanted[key].shape) for key, entry in found.entries.items())
+        scores[name] = same / max(len(wanted), len(found.entries) + len(found.unused), 1)
+    best = max(scores.values(), default=0.0)
+    alike = [name for name, score in scores.items() if score >= max(_ALIKE, 0.98 * best)]
+    return " or ".join(sorted(alike, key=lambda name: -scores[name])[:2])
+
+
+@lru_cache(maxsize=128)
+def _wanted(name: str) -> dict[str, Tensor]:
+    """Keys and shapes of an architecture, as tensors without values."""
+    build = BUILDERS[name] if name in BUILDERS else zoo_builder(zoo_card(name))
+    return dict(hollow(build).state_dict())
+
+
+def _parameters(name: str) -> int:
+    return int(get_model_weights(name).DEFAULT.meta["num_params"])
