@@ -17,6 +17,12 @@ function around(levels, u, quiet) {
   return {low, high, share, nearest: share < .5 ? low : high};
 }
 
+// The level closest to a sparsity, by what is kept: 0.98 is far from 0.99. As levels.nearest in Python.
+function nearestLevel(levels, sparsity) {
+  const kept = share => Math.log(Math.max(1 - share, 1e-9)), away = level => Math.abs(kept(level.sparsity) - kept(sparsity));
+  return levels.reduce((best, level, k) => away(level) < away(levels[best]) ? k : best, 0);
+}
+
 // The level at which the output change first exceeds what is allowed; the last one where it never does.
 function levelForChange(levels, allowed) {
   const found = levels.findIndex(level => level.change > allowed);

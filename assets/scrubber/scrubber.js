@@ -7,7 +7,7 @@ export default function ({data, parentElement: root, setStateValue}) {
   if (!state) { STATES.set(root, state = {root, axis: 'sparsity', opacity: .75, limit: .15}); wire(state); }
   state.send = setStateValue;
   const payload = openSweep(data);
-  if (state.id === payload.header.id && state.start === payload.header.start) return;
+  if (state.id === payload.header.id) return;
   state.id = payload.header.id;
   decodeSweep(payload).then(decoded => {
     if (state.id === decoded.header.id) show(state, decoded);      // else a newer one has come meanwhile
@@ -15,10 +15,13 @@ export default function ({data, parentElement: root, setStateValue}) {
 }
 
 function show(state, decoded) {
-  const {root} = state, {header} = decoded, moved = state.start !== header.start, before = state.header;
+  const {root} = state, {header} = decoded, before = state.header;
+  const another = !before || before.of !== header.of, held = before && (state.held || state.halt || state.telling);
+  // Of the same sweep the hand knows best; another one starts where Python says, unless the hand is at it.
+  const sparsity = before && (held || (!another && before.start.token === header.start.token))
+    ? before.levels[nearestHere(state)].sparsity : header.start.sparsity;
   Object.assign(state, decoded);
-  state.start = header.start;
-  stop(state);
+  if (another) stop(state);
   const view = state.view, same = before && before.width === header.width && before.height === header.height;
   buildPanels(state, root.querySelector('.panels'));
   if (same && view) { state.view = view; applyView(state); }
@@ -28,20 +31,16 @@ function show(state, decoded) {
   paintRamp(root.querySelector('.ramp'), state.lut);
   root.querySelector('.scale').textContent = header.shared_scale ? 'one scale for all levels' : 'each level has its own scale';
   root.querySelector('.note').textContent = header.note;
-  // A new picture or option keeps the place on the track; a level set from Python moves it.
-  const keep = before && !moved ? nearestSparsity(header.levels, before.levels[state.level].sparsity) : header.start_level;
+  const u = (state.held || state.halt) && !another ? state.u : header.levels[nearestLevel(header.levels, sparsity)].at;
   state.level = -1; state.u = -1;
   layOut(state);
-  setPosition(state, header.levels[keep].at);
-  if (header.levels[keep] && keep !== header.start_level) tell(state);
+  setPosition(state, u);
+  if (held && another && !state.held) tell(state);
   root.querySelector('.scrubber').dataset.ready = header.id;
 }
 
 // A draw may be waiting for the next screen frame, so the position, not the level drawn last, says where we are.
-const nearestLevel = state => around(state.header.levels, state.u, state.header.quiet_at).nearest;
-
-const nearestSparsity = (levels, sparsity) => levels.reduce((best, level, k) =>
-  Math.abs(level.sparsity - sparsity) < Math.abs(levels[best].sparsity - sparsity) ? k : best, 0);
+const nearestHere = state => around(state.header.levels, state.u, state.header.quiet_at).nearest;
 
 function layOut(state) {
   drawTrack(state); layMarks(state); drawCurve(state);
@@ -54,6 +53,8 @@ function wire(state) {
   const {root} = state, slider = root.querySelector('.slider'), $ = selector => root.querySelector(selector);
   slider.addEventListener('input', () => { stop(state); fromSlider(state); });
   slider.addEventListener('change', () => { settle(state); });
+  slider.addEventListener('pointerdown', () => { state.held = true; });
+  for (const name of ['pointerup', 'pointercancel']) slider.addEventListener(name, () => { state.held = false; });
   slider.addEventListener('keydown', event => onKey(state, event));
   $('.opacity input').addEventListener('input', event => {
     state.opacity = event.target.value / 100;
@@ -89,7 +90,7 @@ function fromSlider(state) {
 
 function onKey(state, event) {
   if (!state.header || event.ctrlKey || event.metaKey || event.altKey || state.axis !== 'sparsity') return;
-  const {levels, marks} = state.header, last = levels.length - 1, level = nearestLevel(state), places = [...new Set(marks.map(mark => mark.level))].sort((a, b) => a - b);
+  const {levels, marks} = state.header, last = levels.length - 1, level = nearestHere(state), places = [...new Set(marks.map(mark => mark.level))].sort((a, b) => a - b);
   const next = {ArrowRight: level + 1, ArrowUp: level + 1, ArrowLeft: level - 1, ArrowDown: level - 1, Home: 0, End: last,
     PageUp: places.find(place => place > level) ?? last, PageDown: places.findLast(place => place < level) ?? 0}[event.key];
   if (next === undefined) return;
@@ -161,7 +162,7 @@ function jump(state, level) {
 // What stays on screen is a real level, never a blend.
 function settle(state) {
   if (!state.header) return;
-  state.u = state.header.levels[nearestLevel(state)].at;
+  state.u = state.header.levels[nearestHere(state)].at;
   if (state.axis === 'sparsity') state.root.querySelector('.slider').value = Math.round(1000 * state.u);
   if (state.shown !== state.u) redraw(state);
   describe(state);
@@ -178,7 +179,10 @@ function describe(state) {
 
 function tell(state) {
   clearTimeout(state.telling);
-  state.telling = setTimeout(() => state.send('level', state.level), 120);
+  state.telling = setTimeout(() => {
+    state.telling = null;
+    state.send('at', {of: state.header.of, sparsity: state.header.levels[state.level].sparsity, when: Date.now()});
+  }, 120);
 }
 
 function play(state) {

@@ -15,8 +15,9 @@ export default function ({data, parentElement: root, setStateValue}) {
 }
 
 function show(state, header, arrays) {
-  const {root} = state, $ = selector => root.querySelector(selector), asked = header.start, moved = state.token !== asked.token;
-  const wanted = moved ? asked : {at: state.at, measure: state.measure.key, range: state.range};
+  const {root} = state, $ = selector => root.querySelector(selector), asked = header.start;
+  const held = state.header && (state.held || state.halt || state.telling), moved = state.token !== asked.token;
+  const wanted = moved && !held ? asked : {at: state.at, measure: state.measure.key, range: state.range};
   stop(state);
   state.header = header; state.arrays = arrays; state.token = asked.token;
   $('.stage').setAttribute('aria-label', header.title);
@@ -30,6 +31,8 @@ function show(state, header, arrays) {
   state.range = (header.ranges.find(range => range.key === wanted.range) ?? header.ranges.at(-1)).key;
   state.measure = header.measures.find(measure => measure.key === wanted.measure) ?? header.measures[0];
   setRange(state, state.range, wanted.at);
+  state.unsaid &&= !moved || held;
+  if (!state.held && (moved && held || state.unsaid)) tell(state);
   $('.stage').dataset.ready = header.id;
   $('.stage').dataset.complete = header.complete;
 }
@@ -102,9 +105,13 @@ function settle(state) {
 
 // While maps are still being computed a message would start the page again, and them with it.
 function tell(state) {
-  if (!state.header.complete) return;
+  state.unsaid = !state.header.complete;
+  if (state.unsaid) return;
   clearTimeout(state.telling);
-  state.telling = setTimeout(() => state.send('view', {at: +state.at.toFixed(4), measure: state.measure.key, range: state.range}), 150);
+  state.telling = setTimeout(() => {
+    state.telling = null;
+    state.send('view', {of: state.header.of, at: +state.at.toFixed(4), measure: state.measure.key, range: state.range, when: Date.now()});
+  }, 150);
 }
 
 function wire(state) {
@@ -115,6 +122,8 @@ function wire(state) {
     setPosition(state, state.header.names ? +slider.value : slider.value / 1000 * state.end);
   });
   slider.addEventListener('change', () => settle(state));
+  slider.addEventListener('pointerdown', () => { state.held = true; });
+  for (const name of ['pointerup', 'pointercancel']) slider.addEventListener(name, () => { state.held = false; });
   slider.addEventListener('keydown', event => onKey(state, event));
   $('.play').onclick = () => state.halt ? (stop(state), settle(state)) : play(state);
   presentsFull($('.present'), $('.stage'));

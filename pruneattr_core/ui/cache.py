@@ -14,6 +14,7 @@ from torch import nn
 
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.runtime import device_for
+from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.payload import payload_of
 from pruneattr_core.ui.pictures import Picture
@@ -101,7 +102,7 @@ def engine() -> Engine:
 
 @st.cache_resource(max_entries=48, show_spinner=False)
 def payload(
-    question: Question, look: Look, start: str, start_level: int, _sweep: Explained, _picture: Picture
+    question: Question, look: Look, start: tuple[int, float], _sweep: Explained, _picture: Picture
 ) -> bytes:
     """The scrubber's bytes for one sweep and look, kept because they are sent again with every rerun."""
     card = model_card(question.subject.model)
@@ -114,8 +115,8 @@ def payload(
         question.mode,
         question.calibrated,
         _picture.title,
-        start_level,
-        start,
+        name_of(question),
+        {"token": start[0], "sparsity": start[1]},
     )
 
 

@@ -80,17 +80,23 @@ def go_on(
 
 
 def scene_of(
-    cards: Sequence[Card[Result]], photo: NDArray[np.uint8], start: Mapping[str, Any], blocks: Blocks
+    cards: Sequence[Card[Result]],
+    photo: NDArray[np.uint8],
+    of: str,
+    start: Mapping[str, Any],
+    blocks: Blocks,
 ) -> dict[str, Any]:
     """The part of a stage's header that every stage has.
 
     Args:
         cards: left to right.
         photo: (H, W, 3), exactly the pixels the network sees.
-        start: see `stage.start_of`.
+        of: names what is shown, see `hand`.
+        start: see `hand.start_of`.
         blocks: takes the photo.
     """
     return {
+        "of": of,
         "start": dict(start),
         "complete": all(card.state in ("ready", "failed") for card in cards),
         "height": photo.shape[0],

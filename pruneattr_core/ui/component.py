@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.share.component import Component
 
 
@@ -23,3 +24,14 @@ def register(name: str, folder: str, scripts: Sequence[str]) -> Callable[..., An
     """
     parts = Component(folder, scripts)
     return st.components.v2.component(name, html=parts.html, css=parts.css, js=parts.js)
+
+
+#: Nothing to see; it minds the browser's history.
+_address = st.components.v2.component(
+    "pruneattr_address", js=(ASSETS / "address" / "address.js").read_text("utf-8")
+)
+
+
+def mind_history() -> None:
+    """Let one gesture of the reader make one entry in the browser's history, however often Python writes."""
+    _address(key="address")

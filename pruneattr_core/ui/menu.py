@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.ui.component import mind_history
 
 #: A file of ours: a name of an icon would be fetched from a server elsewhere.
 _ICON = str(ASSETS / "icon.svg")
@@ -15,6 +16,7 @@ _ICON = str(ASSETS / "icon.svg")
 def configure() -> None:
     """Title and layout of the browser tab."""
     st.set_page_config(page_title="PruneAttr", page_icon=_ICON, layout="wide")
+    mind_history()
 
 
 def pages() -> list[Any]:

@@ -92,7 +92,7 @@ def _draw() -> None:
         st.progress(0.0, text="Starting: loading PyTorch and the model")
         st.skeleton(height=560)
         return
-    scrubber(payload, 0, key="opening")
+    scrubber(payload, key="opening")
 
 
 def write() -> None:

@@ -55,8 +55,8 @@ def payload_of(
     mode: str,
     calibrated: float | None,
     picture: str,
-    start_level: int,
-    start: str,
+    of: str,
+    start: Mapping[str, Any],
 ) -> bytes:
     """Everything the scrubber needs to draw `sweep`.
 
@@ -68,8 +68,8 @@ def payload_of(
         mode: "zero" or "freeze".
         calibrated: sparsity of 15 % mean output change, if known.
         picture: what the picture is, for its text alternative.
-        start_level: level shown first.
-        start: changes when Python wants the slider to move to `start_level`.
+        of: names the sweep, see `hand`.
+        start: sparsity shown first, see `hand.start_of`.
     """
     planes = planes_of(sweep.maps, look.collapse, look.sign)
     scales = scales_of(planes, look)
@@ -91,8 +91,8 @@ def payload_of(
     ]
     named = {int(index) for index in sweep.prediction} | {sweep.target}
     header = {
-        "start": start,
-        "start_level": start_level,
+        "of": of,
+        "start": dict(start),
         "planes": planes.shape[1],
         "plane_names": ["Map"] if planes.shape[1] == 1 else _channel_names(planes.shape[1]),
         "height": planes.shape[2],

@@ -14,19 +14,22 @@ from pruneattr_core.models import ModelCard, list_models, model_card
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui import exports, pictures
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.menu import FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, restore, whole
+from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, restore, whole
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Answer
 
-#: Index in the target select box that stands for "the predicted class".
+#: Index that stands for "the predicted class".
 PREDICTED = -1
 _CHOSEN = "_selection"
 #: Addresses of the pages that use neither the sidebar's model nor its picture.
 ALONE = ("benchmarks", "review")
+#: Answers of the network that are one click away.
+MOST_LIKELY = 4
 
 #: The model of the first view; without its weights, the first model that is on this machine.
 FIRST_MODEL = "scenes-net"
@@ -76,8 +79,14 @@ def _target(text: str) -> int:
 
 #: Settings shared by all pages.
 FIELDS = (
-    Field("model", "", lambda text: _model(text), "the model"),
-    Field("source", "", lambda text: one_of(pictures.sources())(text), "the picture source"),
+    Field("model", "", lambda text: _model(text), "the model", usual=lambda: default_model()),
+    Field(
+        "source",
+        "",
+        lambda text: one_of(pictures.sources())(text),
+        "the picture source",
+        usual=lambda: _usual_source(),
+    ),
     Field("picture", 0, whole(0, 10**7), "picture number"),
     Field("upload", "", lambda text: one_of([text] if _is_hash(text) else [])(text), "the upload"),
     Field("target", PREDICTED, _target, "target class"),
@@ -110,6 +119,12 @@ def default_source(model: str) -> str:
     return next(name for name in (natural, *PHOTOGRAPHS, *known) if name in known)
 
 
+def _usual_source() -> str:
+    """Of the model shown first; with any other model a link names its pictures."""
+    model = default_model()
+    return default_source(model) if st.session_state.get("model") in ("", model) else ""
+
+
 def _is_hash(text: str) -> bool:
     return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
 
@@ -118,6 +133,7 @@ def main() -> None:
     """Run the app: called by `opening.main`."""
     configure()
     page = st.navigation(pages())
+    follow(page.url_path)
     st.session_state[FRAMED], st.session_state[_CHOSEN] = True, None
     try:
         st.html(STYLE)
@@ -160,22 +176,21 @@ def _sidebar() -> Selection | None:
     with st.sidebar:
         card = _choose_model()
         picture = _choose_picture()
-        target = st.container()
+        chosen = _choose_target(card)
+        answers = st.container(horizontal=True, gap="xxsmall")
         _uploader()
     if picture is None or not _ready(card):
         return None
     waiting = Waiting(height=460)
     answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
-    with st.sidebar, target:
-        chosen = _choose_target(card, answer.probabilities)
+    with answers:
+        _likely(card, answer.probabilities)
     return Selection(card, picture, None if chosen == PREDICTED else chosen, answer)
 
 
 def _aside() -> None:
     """The sidebar of a page that brings its own networks: nothing is loaded, and nothing chosen is lost."""
-    for field in FIELDS:
-        st.session_state[field.name] = st.session_state[field.name]  # else it goes with its widget
     with st.sidebar:
         st.caption("This page brings its own networks and pictures. What you chose on the others stays.")
 
@@ -196,13 +211,7 @@ def _choose_model() -> ModelCard:
     st.session_state["model"] = st.session_state["model"] or default_model()
     names = [*brought(), *models()]
     named = [] if st.session_state["model"] in names else [st.session_state["model"]]
-    name = st.selectbox(
-        "Model",
-        [*named, *names],
-        key="model",
-        format_func=lambda name: model_card(name).title,
-        on_change=changed,
-    )
+    name = select("Model", [*named, *names], "model", lambda name: model_card(name).title, changed)
     card = model_card(name)
     with st.popover("About this model", icon=":material/info:", width="stretch"):
         st.markdown(f"**{card.title}**  \n{card.note} {card.weights_note()}")
@@ -220,12 +229,12 @@ def _choose_picture() -> Picture | None:
         st.session_state["picture"], st.session_state["target"] = 0, PREDICTED
 
     st.session_state["source"] = st.session_state["source"] or default_source(st.session_state["model"])
-    source = st.selectbox(
+    source = select(
         "Pictures",
         pictures.sources(),
-        key="source",
-        format_func=lambda name: "Your upload" if name == pictures.UPLOAD else pictures.dataset(name).title,
-        on_change=changed,
+        "source",
+        lambda name: "Your upload" if name == pictures.UPLOAD else pictures.dataset(name).title,
+        changed,
     )
     if source == pictures.UPLOAD:
         return _choose_upload()
@@ -234,13 +243,23 @@ def _choose_picture() -> Picture | None:
         refuse("picture")
         st.session_state["picture"] = 0
     if len(data) <= 100:
-        st.selectbox("Picture", range(len(data)), key="picture", format_func=lambda i: data[i].name)
+        select("Picture", range(len(data)), "picture", lambda i: data[i].name)
     else:
-        st.number_input(f"Picture, 0 to {len(data) - 1}", 0, len(data) - 1, key="picture")
+        _number(len(data))
     picture = pictures.from_dataset(source, st.session_state["picture"])
     said = picture.title if picture.label is None else f"Labelled {picture.label}"
     st.image(picture.image, caption=markdown_text(said), alt=said)
     return picture
+
+
+def _number(count: int) -> None:
+    """One of too many pictures for a list."""
+
+    def picked() -> None:
+        st.session_state["picture"] = int(st.session_state["_number"])
+
+    st.session_state["_number"] = st.session_state["picture"]
+    st.number_input(f"Picture, 0 to {count - 1}", 0, count - 1, key="_number", on_change=picked)
 
 
 def _choose_upload() -> Picture | None:
@@ -254,7 +273,7 @@ def _choose_upload() -> Picture | None:
         return None
     if not wanted:
         st.session_state["upload"] = list(kept)[-1]
-    st.selectbox("Picture", list(kept)[::-1], key="upload", format_func=lambda key: kept[key][0])
+    select("Picture", list(kept)[::-1], "upload", lambda key: kept[key][0])
     picture = pictures.from_upload(st.session_state["upload"])
     st.image(picture.image, caption=markdown_text(picture.title), alt=picture.title)
     return picture
@@ -303,22 +322,31 @@ def _ready(card: ModelCard) -> bool:
     return True
 
 
-def _choose_target(card: ModelCard, probabilities: NDArray[Any]) -> int:
-    count = len(probabilities)
+def _choose_target(card: ModelCard) -> int:
+    """Drawn before the network has answered, so nothing in it may depend on what it answers."""
+    count = len(card.classes)
     if st.session_state["target"] >= count:
         refuse("target", instead="the predicted class is explained")
         st.session_state["target"] = PREDICTED
-    order = np.argsort(-probabilities, kind="stable")
-    top = [int(i) for i in order[:5]]
-    options = [PREDICTED, *top, *(i for i in range(count) if i not in top)]
-
-    def name(index: int) -> str:
-        if index == PREDICTED:
-            return f"Predicted: {card.classes[top[0]]} · {probabilities[top[0]]:.2f}"
-        shown = f" · {probabilities[index]:.2f}" if index in top else ""
-        return f"{card.classes[index]}{shown}"
-
-    chosen: int = st.selectbox(
-        "Class to explain", options, key="target", format_func=name, help="Type to search all classes."
+    return select(
+        "Class to explain",
+        range(PREDICTED, count),
+        "target",
+        lambda index: "The predicted class" if index == PREDICTED else card.classes[index],
+        help="Type to search all classes.",
     )
-    return chosen
+
+
+def _likely(card: ModelCard, probabilities: NDArray[Any]) -> None:
+    """What the network answers, most probable first; a click explains that class."""
+    order = np.argsort(-probabilities, kind="stable")[:MOST_LIKELY]
+    for place, index in enumerate(int(i) for i in order):
+        chosen = st.session_state["target"] == (PREDICTED if place == 0 else index)
+        st.button(
+            f"{card.classes[index]} · {probabilities[index]:.2f}",
+            key=f"likely_{place}",
+            type="primary" if chosen else "secondary",
+            help="Explain the predicted class." if place == 0 else "Explain this class.",
+            on_click=lambda value: st.session_state.update(target=value),
+            args=(PREDICTED if place == 0 else index,),
+        )

@@ -56,23 +56,3 @@ def _packed(name: str, _array: NDArray[Any]) -> bytes:
 def numbers(values: Sequence[float] | NDArray[Any]) -> list[float | None]:
     """As JSON holds them: None where undefined."""
     return [round(float(v), 6) if np.isfinite(v) else None for v in values]
-
-
-def start_of(place: str, view: dict[str, Any]) -> dict[str, Any]:
-    """Where the slider stands first; its token changes only when a link, not the hand, moves it.
-
-    The live position must not enter the payload, which would be sent again with every release.
-
-    Args:
-        place: of the session, one a page.
-        view: "at", "measure" and "range" as the session has them now.
-    """
-    frozen: dict[str, Any] = st.session_state.setdefault(place, {"token": -1, "seen": None, "start": {}})
-    if frozen["seen"] != view:
-        frozen.update(token=frozen["token"] + 1, seen=dict(view), start=dict(view))
-    return {"token": frozen["token"], **frozen["start"]}
-
-
-def settled(place: str, view: Mapping[str, Any]) -> None:
-    """Remember where the hand let go, so that `start_of` does not take it for a link."""
-    st.session_state[place]["seen"] = dict(view)

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+#: Field name -> texts that this session wrote into the address, the last one last.
 _PUBLISHED = "_published"
+#: Such texts remembered: a request may carry an address from before the last few.
+_REMEMBERED = 32
+#: (page to which a step through the browser's history led, fields that have followed it).
+_STEPPED = "_stepped"
 _RESTORED = "_restored"
 #: Field name -> (its field, the value that the address asked for).
 _ASKED = "_asked"
@@ -33,6 +39,8 @@ class Field:
         parse: text -> value; raises ValueError or KeyError for nonsense, `Unknown` to say which part it is.
         title: how messages call it.
         text: value -> text.
+        usual: what stands for the default on this machine, if that has to be looked up; left out of the
+            address, too.
     """
 
     name: str
@@ -40,6 +48,24 @@ class Field:
     parse: Callable[[str], Any]
     title: str
     text: Callable[[Any], str] = str
+    usual: Callable[[], Any] | None = None
+
+    def take(self, value: Any) -> Any:
+        """`value` if it is one of this field, as the field's type.
+
+        Raises:
+            ValueError: it is not; browsers and old sessions say all sorts of things.
+        """
+        if type(value) is type(self.default) and value == self.default:
+            return value
+        try:
+            text = self.text(value)
+            if not text and type(value) is type(self.default):
+                return value  # nothing chosen; what that means is the page's matter
+            taken = self.parse(text)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.title}: {value!r}") from error
+        return value if type(value) is type(taken) else taken
 
 
 class Unknown(ValueError):
@@ -108,26 +134,31 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
     """Take what the address (or a restored file) says into the session.
 
     An empty text stands for the default. Only texts that this session did not write itself are read, so a
-    stale address never undoes a choice.
+    stale address never undoes a choice; a step back or forward in the browser's history does, also where it
+    leads to a default. What the session holds is checked as well.
 
     Returns:
         Field name -> what could not be taken, in one sentence.
     """
-    written: dict[str, str] = st.session_state.setdefault(_PUBLISHED, {})
+    written: dict[str, list[str]] = st.session_state.setdefault(_PUBLISHED, {})
+    followed: set[str] | None = st.session_state.get(_STEPPED, ("", None))[1]
     restored: dict[str, str] = st.session_state.setdefault(_RESTORED, {})
     asked: dict[str, tuple[Field, Any]] = st.session_state.setdefault(_ASKED, {})
     complaints = {}
     for field in fields:
         text = restored.pop(field.name, None)
         linked = st.query_params.get_all(field.name)
-        if text is None and linked and linked[-1] != written.get(field.name):
+        if text is None and followed is not None and field.name not in followed:
+            text = linked[-1] if linked else ""
+            followed.add(field.name)
+        elif text is None and linked and linked[-1] not in written.get(field.name, ()):
             text = linked[-1]
             if len(linked) > 1:
                 complaints[field.name] = (
                     f"The link names {field.title} {len(linked)} times; only the last counts."
                 )
         if text is not None:
-            written[field.name] = text
+            _remember(written, field.name, text)
             st.session_state[field.name] = field.default
             try:
                 if text:  # nothing said, in a saved view of another page say, means the default
@@ -137,8 +168,49 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
                 complaints[field.name] = _complaint(field, error.part, why=error.why)
             except (ValueError, KeyError):
                 complaints[field.name] = _complaint(field, text)
-        st.session_state.setdefault(field.name, field.default)
+        accept([field], {field.name: st.session_state.get(field.name, field.default)}, otherwise_default=True)
     return complaints
+
+
+def accept(fields: Sequence[Field], values: Mapping[str, Any], otherwise_default: bool = False) -> None:
+    """Take values of the fields named into the session; what is none of a field leaves it as it is.
+
+    Args:
+        fields: of the page.
+        values: field name -> value, as a component said it.
+        otherwise_default: whether such a field goes back to its default instead.
+    """
+    for field in fields:
+        if field.name in values:
+            try:
+                value = field.take(values[field.name])
+            except ValueError:
+                if not otherwise_default:
+                    continue
+                value = field.default
+            now = st.session_state.get(field.name)
+            if field.name not in st.session_state or type(now) is not type(value) or now != value:
+                st.session_state[field.name] = value
+
+
+def follow(page: str) -> None:
+    """Note whether this run was started by the browser's Back or Forward, which undo and redo choices.
+
+    Args:
+        page: path of the page that runs.
+    """
+    if getattr(get_script_run_ctx(), "is_history_navigation", False):
+        st.session_state[_STEPPED] = page, set()
+    elif st.session_state.get(_STEPPED, (page, None))[0] != page:
+        del st.session_state[_STEPPED]  # what that address left out is another page's
+
+
+def _remember(written: dict[str, list[str]], name: str, text: str) -> None:
+    texts = written.setdefault(name, [])
+    if text in texts:
+        texts.remove(text)
+    texts.append(text)
+    del texts[:-_REMEMBERED]
 
 
 def report(fields: Sequence[Field]) -> None:
@@ -207,7 +279,9 @@ def view(fields: Sequence[Field], every: bool = False) -> dict[str, str]:
     """The settings that differ from their defaults, or all of them, as texts."""
     values = {field: st.session_state.get(field.name, field.default) for field in fields}
     return {
-        field.name: field.text(value) for field, value in values.items() if every or value != field.default
+        field.name: field.text(value)
+        for field, value in values.items()
+        if every or (value != field.default and (field.usual is None or value != field.usual()))
     }
 
 
@@ -221,4 +295,6 @@ def publish(fields: Sequence[Field]) -> None:
     wanted |= {name: [text] for name, text in now.items()}
     if wanted != here:
         st.query_params.from_dict(wanted)
-    st.session_state.setdefault(_PUBLISHED, {}).update({name: now.get(name, "") for name in known})
+    written = st.session_state.setdefault(_PUBLISHED, {})
+    for name in known:
+        _remember(written, name, now.get(name, ""))

@@ -110,3 +110,8 @@ def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 30) -
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)
         app.run()
+
+
+def box(app: AppTest, label: str) -> Any:
+    """The select box under this label; those of `choose.select` change their key with their options."""
+    return next(one for one in app.selectbox if one.label == label)

@@ -71,7 +71,12 @@ def test_a_link_restores_step_and_measure(start: Start) -> None:
     assert (begin["at"], begin["measure"]) == (2, "ssim")
     assert any("odd" in warning.value for warning in app.warning)
     before = sent(app)
-    app.session_state["sanity"] = {"view": {"at": 3, "measure": "ssim", "range": "all"}}
+    of = header_of(before)["of"]
+    view = {"at": 3, "measure": "ssim", "range": "all", "when": 1}
+    app.session_state["sanity"] = {"view": {"of": "else", **view}}
+    app.run()
+    assert app.session_state["sane_step"] == 2
+    app.session_state["sanity"] = {"view": {"of": of, **view}}
     app.run()
     assert app.session_state["sane_step"] == 3
     assert sent(app) == before
@@ -101,6 +106,6 @@ def test_a_slider_that_waits_has_room_for_the_step_of_a_link() -> None:
     from pruneattr_core.ui.sanity.payload import payload_of
 
     start = {"token": 0, "at": 5, "measure": "ssim", "range": "all"}
-    header = header_of(payload_of([], np.zeros((8, 8, 3), np.uint8), "cat", ("original",), start))
+    header = header_of(payload_of([], np.zeros((8, 8, 3), np.uint8), "cat", ("original",), "of", start))
     assert header["points"] == list(range(6))
     assert len(header["names"]) == len(header["chance"]) == 6

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.ui.explore.page import CONTRIBUTIONS, MODES
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS
 from pruneattr_core.ui.payload import COLLAPSES
 
@@ -21,7 +22,7 @@ Start = Callable[..., AppTest]
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    return header_of(app.get("bidi_component")[0].proto.bytes)
+    return header_of(app.get("bidi_component")[-1].proto.bytes)
 
 
 def healthy(app: AppTest) -> None:
@@ -46,7 +47,7 @@ def test_opens_with_a_map_before_any_click(start: Start) -> None:
     assert found["signed"]
     assert found["width"] == 128
     assert app.metric[0].label == "Neurons left"
-    assert app.query_params["model"] == "scenes-net"
+    assert app.query_params == {}  # defaults make no address, and so no entry in the browser's history
 
 
 def test_every_choice_draws(start: Start) -> None:
@@ -85,11 +86,45 @@ def test_freeze_says_whose_curve_it_is(start: Start) -> None:
 def test_level_comes_back_from_the_component_and_goes_into_the_address(start: Start) -> None:
     app = start()
     before = header(app)
-    app.session_state["scrub"] = {"level": 3}
-    app.run().run()
+    wanted = before["levels"][3]["sparsity"]
+    let_go(app, before["of"], wanted)
     healthy(app)
     assert header(app)["id"] == before["id"]  # nothing is sent again
-    assert float(app.query_params["at"]) == pytest.approx(before["levels"][3]["sparsity"], abs=1e-5)
+    assert float(app.query_params["at"]) == pytest.approx(wanted, abs=1e-5)
+
+
+def let_go(app: AppTest, of: str, sparsity: object, when: float = 1.0) -> None:
+    """What the scrubber says when the hand lets go."""
+    app.session_state["scrub"] = {"at": {"of": of, "sparsity": sparsity, "when": when}}
+    app.run().run()
+
+
+@pytest.mark.parametrize("nonsense", [None, "0.5", 7, float("nan"), [0.5]])
+def test_answers_to_another_payload_and_nonsense_are_dropped(start: Start, nonsense: object) -> None:
+    app = start()
+    before = header(app)
+    let_go(app, "another payload", before["levels"][3]["sparsity"])
+    assert app.session_state["at"] == 0.9
+    let_go(app, before["of"], nonsense)
+    healthy(app)
+    assert app.session_state["at"] in (0.9, 0.5)
+
+
+def test_numbers_are_those_of_the_picture_on_screen(start: Start) -> None:
+    """An index that belongs to the former sweep must not choose among the levels of the next."""
+    app = start()
+    last = header(app)["levels"][-3]["sparsity"]
+    let_go(app, header(app)["of"], last)
+    picture = app.number_input(key="_number")
+    target = next(box for box in app.selectbox if box.label == "Class to explain")
+    for box, choice in ((picture, 3), (target, 2), (picture, 5)):
+        box.set_value(choice).run()
+        healthy(app)
+        shown = header(app)
+        assert shown["start"]["sparsity"] == pytest.approx(last, abs=1e-5)
+        level = shown["levels"][nearest([one["sparsity"] for one in shown["levels"]], last)]
+        left = round(shown["neurons"] * (1 - level["sparsity"]))
+        assert app.metric[0].value == f"{left:,}"
 
 
 def test_address_restores_the_view(start: Start) -> None:
@@ -98,7 +133,7 @@ def test_address_restores_the_view(start: Start) -> None:
     found = header(app)
     assert found["mode"] == "freeze"
     assert found["target"] == 2
-    assert found["levels"][found["start_level"]]["sparsity"] == pytest.approx(0.95, abs=1e-3)
+    assert found["start"]["sparsity"] == 0.95
     assert app.query_params["picture"] == "7"
 
 
@@ -185,7 +220,7 @@ def test_saved_view_comes_back_from_its_file(start: Start) -> None:
     healthy(fresh)
     found = header(fresh)
     assert (found["mode"], found["target"]) == ("freeze", 4)
-    assert found["levels"][found["start_level"]]["sparsity"] == pytest.approx(saved["sparsity"], abs=1e-6)
+    assert found["start"]["sparsity"] == pytest.approx(saved["sparsity"], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pruneattr_core.ui import own_weights
 from pruneattr_core.ui.cache import Brought, Engine, engine
 from pruneattr_core.ui.state import Unknown
 from pruneattr_core.ui.worker import Job
-from tests.app.conftest import ROOT, Start, healthy
+from tests.app.conftest import ROOT, Start, box, healthy
 
 NET = "cifar-resnet20"
 
@@ -70,7 +70,7 @@ def test_an_upload_becomes_the_model_of_every_page() -> None:
     healthy(app)
     assert app.session_state["model"] == named(data)
     assert app.query_params["model"] in (named(data), [named(data)])
-    assert "Own weights" in app.selectbox(key="model").format_func(named(data))
+    assert "Own weights" in box(app, "Model").format_func(named(data))
     for page in ("7_removal", "1_explore"):
         app.switch_page(f"pages/{page}.py").run()
         healthy(app)
@@ -79,9 +79,9 @@ def test_an_upload_becomes_the_model_of_every_page() -> None:
     assert {key: tuple(value.shape) for key, value in network.state_dict().items()} == {
         key: tuple(value.shape) for key, value in BUILDERS[NET]().state_dict().items()
     }
-    app.selectbox(key="model").set_value("scenes-net").run()
+    box(app, "Model").set_value("scenes-net").run()
     healthy(app)
-    app.selectbox(key="model").set_value(named(data)).run()  # still in the list
+    box(app, "Model").set_value(named(data)).run()  # still in the list
     healthy(app)
 
 
@@ -146,7 +146,7 @@ def test_a_link_to_them_says_where_they_are() -> None:
     assert f"CifarResNet-20 with weights {named(data)[15:27]}" in said
     assert "only the session knows that opened the file" in said
     assert other.session_state["model"] == "scenes-net"
-    assert "#" not in str(other.query_params["model"])
+    assert "model" not in other.query_params  # the default, and no trace of the other
     again = given(other, data)
     healthy(again)
     assert again.session_state["model"] == named(data)

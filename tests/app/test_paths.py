@@ -17,7 +17,7 @@ from pruneattr_core.ui.paths.files import path_bytes
 from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.state import VIEWS
 from pruneattr_core.values import Path
-from tests.app.conftest import Start, healthy, small_network, until
+from tests.app.conftest import Start, box, healthy, small_network, until
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_layer_and_channel_open_each_other(paths_page: Start) -> None:
     app = paths_page(show="where", paths="taylor,random", call="2", channel="3")
     healthy(app)
     assert any("Channel 3 on the picture" in text.value for text in app.markdown)
-    app.selectbox(key="call").set_value(3).run()
+    box(app, "Activation call").set_value(3).run()
     healthy(app)
     assert app.session_state["channel"] == -1
 

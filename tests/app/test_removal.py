@@ -101,7 +101,7 @@ def test_a_class_without_any_probability_is_undefined_not_an_error(inputs: torch
     found = dataclasses.replace(compute(inputs), original=0.0)
     payload = payload_of(
         [Card("a", "ready", result=found)], CARD.denormalise(inputs)[0], CARD.classes, 0, 0, "lerf", "mean",
-        True, {"token": 0, "at": 0, "measure": "change", "range": "all"},
+        True, "of", {"token": 0, "at": 0, "measure": "change", "range": "all"},
     )  # fmt: skip
     (card,) = header_of(payload)["cards"]
     assert set(card["values"]["change"]) == {None}
@@ -160,7 +160,8 @@ def test_a_link_restores_the_view_and_nonsense_is_a_sentence(start: Start) -> No
 def test_letting_go_reaches_the_address_and_sends_nothing_again(start: Start) -> None:
     app = opened(start)
     before = app.get("bidi_component")[-1].proto.bytes
-    app.session_state["removal"] = {"view": {"at": 0.07, "measure": "probability", "range": "tenth"}}
+    view = {"of": header(app)["of"], "at": 0.07, "measure": "probability", "range": "tenth", "when": 1}
+    app.session_state["removal"] = {"view": view}
     app.run()
     assert app.session_state["gone"] == 0.07
     assert app.query_params["gone"] in ("0.07", ["0.07"])

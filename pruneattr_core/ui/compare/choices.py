@@ -14,6 +14,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.compare.cells import CURVES, Place
 from pruneattr_core.ui.compare.game import CANDIDATES
 from pruneattr_core.ui.compare.plan import Plan, mask_seen
@@ -105,14 +106,13 @@ def _choose_methods(reasons: Mapping[str, str], layers: Layers) -> None:
     if st.session_state["layer"] and st.session_state["layer"] not in known:
         refuse("layer")
         st.session_state["layer"] = ""
-    st.selectbox(
+    select(
         "Layer of PruneGrad-Mid and Grad-CAM",
         ["", *known],
-        key="layer",
-        format_func=lambda name: name or "Chosen from the network",
+        "layer",
+        lambda name: name or "Chosen from the network",
         help="An activation call. By default that of the papers: in the second-to-last residual block for "
         "PruneGrad-Mid, the last feature maps for Grad-CAM.",
-        **_KEEP,
     )
     st.selectbox(
         "SmoothGrad smooths",
@@ -133,10 +133,11 @@ def _choose_pictures(chosen: shell.Selection) -> None:
     if wrong:
         refuse("more", wrong[0], "it is left out")
         st.session_state["more"] = tuple(p for p in st.session_state["more"] if p not in wrong)
-    st.session_state["more_box"] = [str(place) for place in st.session_state["more"]]
+    box = f"more_box_{chosen.picture.source}"  # another one for other labels, see `choose.select`
+    st.session_state[box] = [str(place) for place in st.session_state["more"]]
 
     def changed() -> None:
-        kept = [text for text in st.session_state["more_box"] if text.isdecimal() and int(text) < len(data)]
+        kept = [text for text in st.session_state[box] if text.isdecimal() and int(text) < len(data)]
         st.session_state["more"] = tuple(dict.fromkeys(map(int, kept)))[:MORE]
 
     around = range(min(len(data), 100))
@@ -144,7 +145,7 @@ def _choose_pictures(chosen: shell.Selection) -> None:
     st.multiselect(
         f"Beside the sidebar's picture, up to {MORE} of {data.title}",
         [str(place) for place in options],
-        key="more_box",
+        key=box,
         max_selections=MORE,
         format_func=lambda text: data[int(text)].name if text.isdecimal() and int(text) < len(data) else text,
         accept_new_options=len(data) > len(around),

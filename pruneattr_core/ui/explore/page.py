@@ -14,10 +14,11 @@ from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.explore.calibrations import calibrated_sparsity
 from pruneattr_core.ui.explore.scrubber import scrubber
+from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
 from pruneattr_core.ui.payload import COLLAPSES
-from pruneattr_core.ui.state import Field, number, one_of, publish, report, view
+from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Explained, Question
 
@@ -26,6 +27,7 @@ CONTRIBUTIONS = {"taylor": "Taylor", "intgrad": "Integrated"}
 _SCALES = {"shared": "One for all levels", "own": "One per level"}
 #: Sparsity shown before anybody moves the slider.
 START = 0.9
+_START = "_explore_start"
 
 FIELDS = (
     Field("mode", "zero", one_of(MODES), "the mode"),
@@ -99,38 +101,26 @@ def prepare() -> bytes | None:
         calibrated=calibrated_sparsity(answer.weights),
     )
     sweep = engine().sweep(question, picture, lambda *_: None)
-    return payload(question, Look(), "0", nearest(sweep.sparsity.tolist(), START), sweep, picture)
+    return payload(question, Look(), (0, START), sweep, picture)
 
 
 @st.fragment
 def _scrub(chosen: shell.Selection, question: Question, sweep: Explained, look: Look) -> None:
-    sparsity = sweep.sparsity.tolist()
-    start_level, start = _start(question, sparsity)
-    data = payload(question, look, start, start_level, sweep, chosen.picture)
-    level = min(scrubber(data, start_level, key="scrub"), len(sparsity) - 1)
-    at = sparsity[level] if level != nearest(sparsity, START) else START
-    st.session_state["at"] = st.session_state["_start"]["at"] = at
+    of, sparsity = name_of(question), sweep.sparsity.tolist()
+    start = start_of(_START, of, {"sparsity": st.session_state["at"]})
+    data = payload(question, look, (start["token"], start["sparsity"]), sweep, chosen.picture)
+    news = told(_START, of, scrubber(data, key="scrub"))
+    if news is not None:
+        accept(FIELDS, {"at": news.get("sparsity")})
+        if nearest(sparsity, st.session_state["at"]) == nearest(sparsity, START):
+            st.session_state["at"] = START
+    settled(_START, {"sparsity": st.session_state["at"]})
+    level = nearest(sparsity, st.session_state["at"])
     publish(FIELDS)
     _numbers(chosen, question, sweep, level)
     _explain_early_change(sweep)
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     _take_away(chosen, question, sweep, look, photo, level)
-
-
-def _start(question: Question, sparsity: list[float]) -> tuple[int, str]:
-    """The level shown first, and a text that changes when Python wants the slider to move there.
-
-    The live level must not enter the payload, so it is frozen per sweep; a link or a restored file, which
-    set `at` between runs, moves the slider.
-    """
-    frozen: dict[str, object] = st.session_state.setdefault("_start", {})
-    wanted = st.session_state["at"]
-    asked = frozen.get("at") is not None and frozen["at"] != wanted
-    if frozen.get("question") != question or asked:
-        moves = int(frozen.get("moves", 0)) + asked  # type: ignore[call-overload]
-        frozen.update(question=question, level=nearest(sparsity, wanted), moves=moves)
-    frozen["at"] = wanted
-    return int(frozen["level"]), str(frozen["moves"])  # type: ignore[call-overload]
 
 
 def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, level: int) -> None:

@@ -10,13 +10,13 @@ _SCRIPTS = tuple(f"scrubber/{name}.js" for name in ("levels", "words", "panels",
 _mount = register("pruneattr_scrubber", "scrubber", _SCRIPTS)
 
 
-def scrubber(payload: bytes, start_level: int, key: str) -> int:
-    """Draw the scrubber and return the level at which the hand last let go.
+def scrubber(payload: bytes, key: str) -> object:
+    """Draw the scrubber and return what the hand said when it last let go, see `hand.told`: a sparsity.
 
     Args:
-        payload: from `payload_of`; sent again only when it changes, so it never holds the live level.
-        start_level: the level before anything was moved.
+        payload: from `payload_of`; sent again only when it changes, so it never holds the live sparsity.
         key: identity of the component on the page.
     """
-    state: Any = _mount(data=payload, key=key, default={"level": start_level}, on_level_change=lambda: None)
-    return int(state.level)
+    state: Any = _mount(data=payload, key=key, default={"at": None}, on_at_change=lambda: None)
+    found: object = state.at
+    return found

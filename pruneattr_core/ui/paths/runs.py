@@ -11,6 +11,7 @@ import streamlit as st
 
 from pruneattr_core.analysis.study_run import Study
 from pruneattr_core.render.series import SERIES, series
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.published import overlaps, published
@@ -61,10 +62,7 @@ def _choose(runs: Mapping[str, Study], model: str) -> tuple[Study | None, float]
             if changed or st.session_state["run"] not in runs:
                 own = (name for name, one in runs.items() if one.header["model"]["id"] == model)
                 st.session_state["run"] = next(own, next(iter(runs)))
-            chosen = st.selectbox(
-                "Run", list(runs), key="run", format_func=lambda name: runs[name].title, **KEEP
-            )
-            run = runs[chosen]
+            run = runs[select("Run", list(runs), "run", lambda name: runs[name].title)]
         offered = run.sparsities if run is not None else PRESETS
         if st.session_state["run_at"] not in offered:
             refuse("run_at")

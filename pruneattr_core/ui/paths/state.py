@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.run_files import path_runs
 from pruneattr_core.ui.state import Field, number, one_of, several_of, whole
@@ -77,5 +78,4 @@ def choose_from(label: str, key: str, options: Mapping[str, str], avoid: str | N
     """A select box over the chosen methods; a choice that is not among them gives way to the first one."""
     if st.session_state[key] not in options:
         st.session_state[key] = next((name for name in options if name != avoid), next(iter(options)))
-    chosen: str = st.selectbox(label, list(options), key=key, format_func=options.__getitem__, **KEEP)
-    return chosen
+    return select(label, list(options), key, options.__getitem__)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.places import channel_shares, grid_of, positions, shown_places
-from pruneattr_core.ui.paths.state import KEEP, choose_from
+from pruneattr_core.ui.paths.state import choose_from
 from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
 from pruneattr_core.ui.state import refuse
 
@@ -66,17 +67,11 @@ def _choose_call(board: Board) -> int:
     def changed() -> None:
         st.session_state["channel"] = -1
 
-    number: int = st.selectbox(
-        "Activation call",
-        range(1, len(names) + 1),
-        key="call",
-        format_func=lambda i: (
-            f"{i} · {names[i - 1]} · {' x '.join(map(str, board.ground.scores.layers[i - 1].shape[1:]))}"
-        ),
-        on_change=changed,
-        **KEEP,
-    )
-    return number - 1
+    def name(number: int) -> str:
+        shape = " x ".join(map(str, board.ground.scores.layers[number - 1].shape[1:]))
+        return f"{number} · {names[number - 1]} · {shape}"
+
+    return select("Activation call", range(1, len(names) + 1), "call", name, changed) - 1
 
 
 def _channels(board: Board, method: str, call: int) -> None:

@@ -13,13 +13,14 @@ from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.cards import Card, cards_of, go_on
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
 from pruneattr_core.ui.removal.tasks import ORDERS, RULES, SIGNED, Asked, Removal, known, removal
 from pruneattr_core.ui.sanity.cascade import UNFIT, fitting_methods
 from pruneattr_core.ui.shell import Selection
-from pruneattr_core.ui.stage import component, settled, start_of
-from pruneattr_core.ui.state import Field, number, one_of, publish, refuse, report, several_of
+from pruneattr_core.ui.stage import component
+from pruneattr_core.ui.state import Field, accept, number, one_of, publish, refuse, report, several_of
 
 #: Methods beside the controls, at most.
 MOST = 6
@@ -146,22 +147,28 @@ def _stage(chosen: Selection, names: list[str]) -> None:
 
 
 def _mounted(chosen: Selection, asked: tuple[Asked, ...], cards: dict[str, Card[Removal]]) -> None:
-    view = {
-        "at": st.session_state["gone"],
-        "measure": st.session_state["gone_curve"],
-        "range": st.session_state["gone_range"],
-    }
+    of, view = name_of(*asked), _position()
     probabilities = chosen.answer.probabilities
     first = int(np.argmax(probabilities))
     data = payload_of(
         list(cards.values()), np.asarray(chosen.card.display(chosen.picture.image)), chosen.card.classes,
         first, first if chosen.target is None else chosen.target, asked[0].order, asked[0].fill,
-        asked[0].rule in SIGNED, start_of(_START, view),
+        asked[0].rule in SIGNED, of, start_of(_START, of, view),
     )  # fmt: skip
-    now = _mount(data=data, key="removal", default={"view": view}, on_view_change=lambda: None).view
-    st.session_state["gone"], st.session_state["gone_range"] = float(now["at"]), str(now["range"])
-    if len(measures_of(asked[0].order, "")) > 1:
-        st.session_state["gone_curve"] = str(now["measure"])
-    settled(_START, {"at": st.session_state["gone"], "measure": st.session_state["gone_curve"],
-                     "range": st.session_state["gone_range"]})  # fmt: skip
+    state = _mount(data=data, key="removal", default={"view": None}, on_view_change=lambda: None)
+    now = told(_START, of, state.view)
+    if now is not None:
+        news = {"gone": now.get("at"), "gone_range": now.get("range"), "gone_curve": now.get("measure")}
+        if len(measures_of(asked[0].order, "")) == 1:
+            del news["gone_curve"]  # not chosen: the only one there is
+        accept(FIELDS, news)
+    settled(_START, _position())
     publish(FIELDS)
+
+
+def _position() -> dict[str, Any]:
+    return {
+        "at": st.session_state["gone"],
+        "measure": st.session_state["gone_curve"],
+        "range": st.session_state["gone_range"],
+    }

@@ -43,6 +43,7 @@ def payload_of(
     order: str,
     fill: str,
     signed: bool,
+    of: str,
     start: Mapping[str, Any],
 ) -> bytes:
     """Everything the stage needs.
@@ -56,7 +57,8 @@ def payload_of(
         order: key of `removal_tasks.ORDERS`.
         fill: key of `benchmarks.fills.FILLS`.
         signed: whether the sign of an attribution counts.
-        start: see `stage.start_of`.
+        of: names what is shown, see `hand`.
+        start: see `hand.start_of`.
     """
     blocks = Blocks()
     heads = [_head(card, place, blocks) for place, card in enumerate(cards)]
@@ -64,7 +66,7 @@ def payload_of(
     header = {
         "title": "Pixel removal",
         "slider": "Fraction of pixels shown" if order == "insertion" else "Fraction of pixels removed",
-        **scene_of(cards, photo, start, blocks),
+        **scene_of(cards, photo, of, start, blocks),
         "wide": photo.shape[0] * photo.shape[1] > 1 << 16,
         "points": list(FRACTIONS),
         "ranges": list(RANGES),

@@ -12,11 +12,12 @@ from pruneattr_core.benchmarks.sanity import VARIANTS
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.cards import Card, cards_of, go_on
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.sanity.cascade import LIKENESS, UNFIT, Climb, Ladder, fitting_methods, known, ladder
 from pruneattr_core.ui.sanity.payload import payload_of
 from pruneattr_core.ui.shell import Selection
-from pruneattr_core.ui.stage import component, settled, start_of
-from pruneattr_core.ui.state import Field, one_of, publish, refuse, report, several_of, whole
+from pruneattr_core.ui.stage import component
+from pruneattr_core.ui.state import Field, accept, one_of, publish, refuse, report, several_of, whole
 
 #: Methods offered: one map costs a few passes at most, and every step needs one.
 OFFERED = (
@@ -112,19 +113,22 @@ def _stage(chosen: Selection, names: list[str]) -> None:
     climbs = {name: Climb(chosen.subject, name, st.session_state["sane_variant"]) for name in names}
     cards = cards_of(climbs, lambda climb: known(engine(), climb), failed)
     waiting = Waiting()
-    _mounted(chosen, list(cards.values()))
+    _mounted(chosen, name_of(*climbs.values()), list(cards.values()))
     go_on(climbs, cards, failed, lambda climb: ladder(engine(), climb, chosen.picture, waiting))
 
 
-def _mounted(chosen: Selection, cards: list[Card[Ladder]]) -> None:
+def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
     view: dict[str, Any] = {
         "at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"], "range": "all"
     }  # fmt: skip
     target = int(np.argmax(chosen.answer.probabilities)) if chosen.target is None else chosen.target
     steps = next((card.result.steps for card in cards if card.result is not None), ("original",))
     photo = np.asarray(chosen.card.display(chosen.picture.image))
-    data = payload_of(cards, photo, chosen.card.classes[target], steps, start_of(_START, view))
-    now = _mount(data=data, key="sanity", default={"view": view}, on_view_change=lambda: None).view
-    st.session_state["sane_step"], st.session_state["sane_measure"] = int(now["at"]), str(now["measure"])
-    settled(_START, {**view, "at": int(now["at"]), "measure": str(now["measure"])})
+    data = payload_of(cards, photo, chosen.card.classes[target], steps, of, start_of(_START, of, view))
+    state = _mount(data=data, key="sanity", default={"view": None}, on_view_change=lambda: None)
+    now = told(_START, of, state.view)
+    if now is not None:
+        accept(FIELDS, {"sane_step": now.get("at"), "sane_measure": now.get("measure")})
+        view |= {"at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"]}
+    settled(_START, view)
     publish(FIELDS)

@@ -32,6 +32,7 @@ def payload_of(
     photo: NDArray[np.uint8],
     target: str,
     steps: Sequence[str],
+    of: str,
     start: Mapping[str, Any],
 ) -> bytes:
     """Everything the stage needs.
@@ -41,7 +42,8 @@ def payload_of(
         photo: (H, W, 3), exactly the pixels the network sees.
         target: name of the class that is explained.
         steps: names of the steps, "original" first; ["original"] while none is known.
-        start: see `stage.start_of`.
+        of: names what is shown, see `hand`.
+        start: see `hand.start_of`.
     """
     blocks = Blocks()
     first = next((card.result for card in cards if card.result is not None), None)
@@ -50,7 +52,7 @@ def payload_of(
     header = {
         "title": "Sanity check",
         "slider": "Randomised from the last layer down to",
-        **scene_of(cards, photo, start, blocks),
+        **scene_of(cards, photo, of, start, blocks),
         "points": list(range(count)),
         "names": ["trained", *(steps[1:] or ["…"] * (count - 1))],
         "ranges": [{"key": "all", "title": "", "end": count - 1}],

@@ -1,0 +1,62 @@
+"""Select boxes whose labels may depend on data: what the browser sends back never meets other labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+
+Option = TypeVar("Option")
+
+
+def select(
+    label: str,
+    options: Sequence[Option],
+    key: str,
+    name: Callable[[Option], str] = str,
+    changed: Callable[[], None] | None = None,
+    **more: Any,
+) -> Option:
+    """A select box over `st.session_state[key]`, which keeps one of `options` whatever the browser says.
+
+    A browser answers with a label, also with one that it was shown before the last run. The box is therefore
+    another widget as soon as a label changes, and the setting is no widget's state: it outlives the box and
+    its page.
+
+    Args:
+        label: above the box.
+        options: hashable, at least one; the first is taken where the session holds none of them.
+        key: of the setting in the session.
+        name: option -> its label; of equal labels each gets its number.
+        changed: called when the reader has chosen.
+        more: passed on to `st.selectbox`.
+    """
+    labels = labels_of(options, name)
+    if st.session_state.get(key) not in labels:
+        st.session_state[key] = options[0]
+    shown = hashlib.sha256("\n".join(labels.values()).encode()).hexdigest()[:12]
+    box = f"{key}_{shown}"
+
+    def picked() -> None:
+        if st.session_state[box] in labels:
+            st.session_state[key] = st.session_state[box]
+            if changed is not None:
+                changed()
+
+    st.session_state[box] = st.session_state[key]
+    st.selectbox(label, list(labels), key=box, format_func=labels.__getitem__, on_change=picked, **more)
+    chosen: Option = st.session_state[key]
+    return chosen
+
+
+def labels_of(options: Sequence[Option], name: Callable[[Option], str]) -> dict[Option, str]:
+    """Option -> label, no label twice."""
+    names = {option: name(option) for option in options}
+    times = Counter(names.values())
+    return {
+        option: text if times[text] == 1 else f"{text} ({place})"
+        for place, (option, text) in enumerate(names.items())
+    }

@@ -1,0 +1,90 @@
+"""One choice after the other, as a person makes them: nothing breaks, and screen and numbers agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+Settled = Callable[[Page], None]
+
+
+def agreed(page: Page, settled: Settled) -> str:
+    """The neurons left that the map's line and the card below it both name."""
+    line = page.locator(".reading")
+    expect(line).to_contain_text("neurons left")
+    settled(page)
+    card = page.get_by_test_id("stMetricValue").first
+    text = re.search(r"([\d,]+) of [\d,]+ neurons left", line.inner_text())
+    assert text is not None
+    expect(card).to_have_text(text[1])
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    return text[1]
+
+
+def drawn_anew(page: Page, act: Callable[[], object], settled: Settled) -> str:
+    """Do something and wait for another payload; see `agreed`."""
+    before = page.locator("[data-ready]").get_attribute("data-ready")
+    act()
+    expect(page.locator(f"[data-ready]:not([data-ready='{before}'])")).to_have_count(1, timeout=120_000)
+    return agreed(page, settled)
+
+
+def choose(page: Page, box: str, option: str) -> None:
+    field = page.get_by_role("combobox", name=re.compile(box))
+    field.scroll_into_view_if_needed()
+    field.click()
+    field.press_sequentially(option, delay=20)
+    page.get_by_role("option", name=option).first.wait_for()
+    field.press("Enter")
+
+
+@pytest.mark.timeout(600)
+def test_one_choice_after_the_other(page: Page, app_url: str, settled: Settled, artefacts: Path) -> None:
+    page.goto(app_url)
+    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=120_000)
+    agreed(page, settled)
+    assert page.url.rstrip("/") == app_url  # defaults write no address
+    more = page.get_by_role("button", name="Increment")  # beside the number of the picture
+    drawn_anew(page, more.click, settled)
+    drawn_anew(page, more.click, settled)  # the second one broke the page
+    page.wait_for_url("**picture=2**")
+    drawn_anew(page, page.get_by_text("Freeze", exact=True).click, settled)
+    drawn_anew(page, lambda: choose(page, "Class to explain", "star"), settled)
+    drawn_anew(page, more.click, settled)
+    page.get_by_role("button", name="99 %", exact=True).click()
+    page.wait_for_url("**at=0.99**")
+    agreed(page, settled)
+    drawn_anew(page, lambda: choose(page, "Model", "ResNet-8"), settled)  # its levels are others
+    page.screenshot(path=artefacts / "choices.png")
+
+
+@pytest.mark.timeout(600)
+def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: Settled) -> None:
+    page.goto(app_url)
+    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=120_000)
+    agreed(page, settled)
+    start = page.evaluate("history.length")
+    more = page.get_by_role("button", name="Increment")
+    drawn_anew(page, more.click, settled)
+    drawn_anew(page, page.get_by_text("Freeze", exact=True).click, settled)
+    drawn_anew(page, lambda: choose(page, "Model", "ResNet-8"), settled)
+    assert page.evaluate("history.length") == start + 3
+    drawn_anew(page, page.go_back, settled)
+    expect(page).to_have_url(f"{app_url}/?picture=1&mode=freeze")
+    drawn_anew(page, page.go_back, settled)
+    expect(page).to_have_url(f"{app_url}/?picture=1")
+    drawn_anew(page, page.go_back, settled)
+    expect(page).to_have_url(f"{app_url}/")
+    drawn_anew(page, page.go_forward, settled)
+    expect(page).to_have_url(f"{app_url}/?picture=1")
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    page.wait_for_url("**/compare?picture=1**")
+    settled(page)
+    page.go_back()
+    expect(page).to_have_url(f"{app_url}/?picture=1")
+    agreed(page, settled)
