@@ -95,7 +95,7 @@ def test_plans_refuse_what_does_not_exist(small):
         plan_run("pixels", small, ["random", "random"], n=2)
     with pytest.raises(InputError, match="at least 1"):
         plan_run("pixels", small, ["random"], n=0)
-    with pytest.raises(InputError, match="contributions"):
+    with pytest.raises(InputError, match="Expected methods in taylor"):
         plan_run("calibrate", small, ["saliency"], n=2)
     with pytest.raises(ModelError, match="RAP"):
         plan_run("pixels", small, ["rap"], n=2)
