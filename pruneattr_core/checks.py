@@ -8,12 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.errors import ArgumentTypeError, InputError, TargetError
+from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
 from pruneattr_core.response import Asked, Response
 from pruneattr_core.response import Target as Target
 
 #: What functions take that read one class per input and nothing else.
 Classes = int | Sequence[int] | Tensor | None
+
+
+#: First convolution of a network -> the shape of a batch it takes.
+_SHAPES: dict[type[nn.Module], tuple[int, str]] = {
+    nn.Conv1d: (3, "(B, C, L)"),
+    nn.Conv2d: (4, "(B, C, H, W)"),
+    nn.Conv3d: (5, "(B, C, D, H, W)"),
+}
 
 
 def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
@@ -22,25 +30,40 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     Raises:
         ArgumentTypeError: not a floating-point tensor.
         InputError: no batch, NaN or infinite values, or another device or dtype than the model's.
+        ModelError: the model was made under inference_mode.
     """
     if not isinstance(inputs, Tensor):
         raise ArgumentTypeError(f"Expected inputs as a tensor (B, C, H, W), got {type(inputs).__name__}.")
     if not inputs.is_floating_point():
         raise ArgumentTypeError(f"Expected normalised floating-point inputs, got {inputs.dtype}.")
-    if inputs.ndim < 2 or inputs.ndim == 3 or inputs.shape[0] == 0:
-        raise InputError(
-            f"Expected a batch (B, C, H, W) with B >= 1, got shape {tuple(inputs.shape)}. "
-            "Add the batch dimension with inputs[None] for a single picture."
-        )
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    kinds = (kind for module in modules for kind in _SHAPES if isinstance(module, kind))
+    dimensions, shape = _SHAPES.get(next(kinds, nn.Module), (0, "(B, C, H, W)"))
+    if inputs.ndim < 2 or inputs.ndim == dimensions - 1 or inputs.numel() == 0:
+        advice = "An empty batch has no map."
+        if inputs.numel():
+            advice = "Add the batch dimension with inputs[None] for a single input."
+        raise InputError(f"Expected a batch {shape} with B >= 1, got shape {tuple(inputs.shape)}. {advice}")
     if not bool(torch.isfinite(inputs).all()):
         raise InputError("The inputs hold NaN or infinite values. Check the preprocessing.")
-    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    parameter = _first_floating(model)
     if parameter is not None and (parameter.device != inputs.device or parameter.dtype != inputs.dtype):
         raise InputError(
             f"The inputs are {inputs.dtype} on {inputs.device} but the model is {parameter.dtype} on "
             f"{parameter.device}. Use inputs.to({str(parameter.device)!r}, {parameter.dtype})."
         )
-    return inputs.detach()
+    if parameter is not None and parameter.is_inference():
+        raise ModelError(
+            "The model was made under torch.inference_mode, so nothing can be differentiated through it. "
+            "Make or load it outside of that."
+        )
+    return inputs.clone() if inputs.is_inference() else inputs.detach()
+
+
+def _first_floating(model: nn.Module) -> Tensor | None:
+    """Integers, as of quantised weights, say nothing about the inputs."""
+    parameters = model.parameters() if isinstance(model, nn.Module) else ()
+    return next((one for one in parameters if one.is_floating_point()), None)
 
 
 def check_target(target: Target, batch: int) -> Tensor | None:

@@ -6,6 +6,7 @@ import platform
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 
 import torch
@@ -38,6 +39,21 @@ def device_for(name: str | None = None) -> torch.device:
     if not present.get(device.type, False):
         raise InputError(f"The device {name!r} is not available here. Choose cpu or auto.")
     return device
+
+
+@contextmanager
+def own_modes() -> Iterator[None]:
+    """Gradients on and autocast off, whatever the caller is under (no_grad, inference_mode, autocast).
+
+    Networks then compute in the precision of their inputs; one that enters autocast itself still does.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for device in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
 
 
 def chunks(count: int, bytes_each: int, like: Tensor) -> Iterator[slice]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.options import Option, checked
 from pruneattr_core.attribution.support import any_network
+from pruneattr_core.errors import InputError
 from pruneattr_core.response import Asked
+from pruneattr_core.runtime import own_modes
 
 #: What a forward-and-backward pass costs in forward passes, roughly.
 FORWARDS_PER_PASS = 3
@@ -44,6 +45,7 @@ class Method:
         needs_lock: whether it edits the shared model while it runs. None does: what sets hooks runs on
             private modules (`calls.Substituted`).
         paths: whether it prunes, and takes any response as it is (`Asked`) where others take classes.
+        pictures: whether it takes pictures (B, C, H, W) only, as all without channels do.
     """
 
     title: str
@@ -63,6 +65,7 @@ class Method:
     completeness: Completeness | None = None
     needs_lock: bool = False
     paths: bool = False
+    pictures: bool = False
 
     def cost(self, side: int = 224, **options: Any) -> float:
         """Forward-and-backward passes for one picture of `side` pixels with these options."""
@@ -78,5 +81,10 @@ def run(
     method: Method, model: nn.Module, inputs: Tensor, target: Tensor | Asked, settings: Mapping[str, Any]
 ) -> Tensor:
     """The map of one memory-bounded part of a batch, detached."""
-    with torch.inference_mode(False), torch.enable_grad():  # NoiseTunnel calls this under no_grad
+    if inputs.ndim != len("BCHW") and (method.pictures or not method.channels):
+        raise InputError(
+            f"{method.title} needs pictures (B, C, H, W), got shape {tuple(inputs.shape)}. Choose a method "
+            "that takes inputs of any shape, such as prunegrad."
+        )
+    with own_modes():  # NoiseTunnel calls this under no_grad
         return method.compute(model, inputs.clone(), target, **settings).detach().contiguous()

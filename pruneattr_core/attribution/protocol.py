@@ -21,10 +21,11 @@ from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
 from pruneattr_core.response import Asked, asked_of, joined, resolved
-from pruneattr_core.runtime import chunks
+from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.values import Attribution
 
 
+@own_modes()
 def explain(
     model: nn.Module,
     inputs: Tensor,
@@ -41,7 +42,7 @@ def explain(
 
     Args:
         model: classifier in eval mode.
-        inputs: normalised batch (B, C, H, W).
+        inputs: normalised batch (B, C, H, W); methods without a layer or window take any shape (B, ...).
         target: None for the predicted classes; int, list or tensor as in Captum; a response (`difference`,
             `group`, `region`); or a function of the outputs, (R, K) -> (R,).
         method: a key of `METHODS`.
@@ -68,14 +69,12 @@ def explain(
     entry = METHODS[method]
     settings = checked(entry.title, entry.options, options)
     batch = check_inputs(model, inputs)
-    if batch.ndim != 4:
-        raise InputError(f"Expected pictures (B, C, H, W), got shape {tuple(batch.shape)}.")
     chosen = asked_of(target, len(batch), None if head is None else check_head(head))
     reason = entry.supports(model, batch)
     if reason:
         raise ModelError(f"{entry.title} does not fit this network: {reason}")
     values, targets = [], []
-    passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:]), **options) + 1
+    passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
     with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
         for part in chunks(len(batch), int(entry.memory * bytes_each(batch)), batch):
             own = _asked(model, batch[part], chosen[part])
@@ -97,6 +96,7 @@ def _asked(model: nn.Module, inputs: Tensor, asked: Asked) -> Asked:
         return resolved(tape.run(model, inputs.clone()).logits, asked)
 
 
+@own_modes()
 def completeness_gap(model: nn.Module, inputs: Tensor, attribution: Attribution) -> Tensor | None:
     """How far the sum of a map is from what its method promises: (B,), signed, in units of the response f.
 

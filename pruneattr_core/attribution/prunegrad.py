@@ -18,7 +18,7 @@ from pruneattr_core.heads import Head, check_head
 from pruneattr_core.paths.calibrate import sparsity_for_change
 from pruneattr_core.pruning import check_mode, outputs_of, pruned_gradient
 from pruneattr_core.response import Asked, asked_of, joined
-from pruneattr_core.runtime import chunks
+from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import METHODS, contributions
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.values import Mode, Outputs, Sweep, Ties, masks_at, share_removed
@@ -51,6 +51,7 @@ class PruneGrad(GradientAttribution):
         self.model, self.head = model, None if head is None else check_head(head)
 
     @log_usage()  # NoiseTunnel calls what this wraps
+    @own_modes()
     def attribute(
         self,
         inputs: Inputs,
@@ -87,6 +88,7 @@ class PruneGrad(GradientAttribution):
             attribution = self._by_change(batch, target, output_change, mode, contribution, ties)
         return (attribution,) if isinstance(inputs, tuple) else attribution
 
+    @own_modes()
     def sweep(
         self,
         inputs: Tensor,

@@ -15,7 +15,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.pruning import pruned_gradient
 from pruneattr_core.response import Asked, asked_of
-from pruneattr_core.runtime import chunks
+from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import contributions
 from pruneattr_core.values import Ties, masks_at
 
@@ -33,6 +33,7 @@ class PrunePGD(GradientAttribution):
         self.model = model
 
     @log_usage()  # NoiseTunnel calls what this wraps
+    @own_modes()
     def attribute(
         self,
         inputs: Inputs,

@@ -224,6 +224,7 @@ FOREIGN: dict[str, Method] = {
         channels=True,
         passes=25,
         compute=noise.expected_gradients,
+        pictures=True,
         options={
             "samples": Option("int", 25, 1, 10000, note="Random baselines and points per picture."),
             "baselines": Option(
@@ -250,6 +251,7 @@ FOREIGN: dict[str, Method] = {
         channels=True,
         passes=75,
         compute=captum_methods.occlusion,
+        pictures=True,
         options={
             "window": Option(
                 "int", None, 1, 4096, note="Side of the square; by default an eighth of the picture."

@@ -16,7 +16,7 @@ from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.pruning import outputs_of, pruned_logits
-from pruneattr_core.runtime import chunks
+from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import contributions
 from pruneattr_core.values import Contributions, Outputs, Ties, masks_at, share_removed
 
@@ -29,6 +29,7 @@ OUTPUT_CHANGES = (0.05, 0.10, 0.15, 0.20, 0.30)
 Progress = Callable[[int, int], None]
 
 
+@own_modes()
 def output_curve(
     model: nn.Module,
     inputs: Tensor,
@@ -82,6 +83,7 @@ def output_curve(
     return outputs_of(logits, scores.logits, scores.question, torch.stack(removed), scores.head)
 
 
+@own_modes()
 def sparsity_for_change(
     model: nn.Module,
     inputs: Tensor,
@@ -143,6 +145,7 @@ class Calibration:
     points: dict[float, float]
 
 
+@own_modes()
 def calibrate(
     model: nn.Module,
     batches: Iterable[Tensor],

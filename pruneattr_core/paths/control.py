@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
+from pruneattr_core.runtime import own_modes
 from pruneattr_core.values import Path, masks_at
 
 
+@own_modes()
 def random_paths(model: nn.Module, inputs: Tensor, sparsities: Sequence[float], seed: int = 0) -> list[Path]:
     """Keep round((1 - sparsity) * N) neurons drawn uniformly from all N, independently per image.
 

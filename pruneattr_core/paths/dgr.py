@@ -14,7 +14,7 @@ from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
-from pruneattr_core.runtime import chunks
+from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.values import Path, masks_at
 
 Init = Literal["one", "random"]
@@ -55,6 +55,7 @@ class Gates:
         ]
 
 
+@own_modes()
 def dgr_gates(
     model: nn.Module,
     inputs: Tensor,

@@ -13,6 +13,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.response import Asked, asked_of
+from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.values import Path
 
@@ -22,6 +23,7 @@ Progress = Callable[[int, int], None]
 STEP = 0.01
 
 
+@own_modes()
 def greedy_paths(
     model: nn.Module,
     inputs: Tensor,

@@ -11,7 +11,7 @@ from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.response import Asked, asked_of, joined
-from pruneattr_core.runtime import chunks
+from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.scoring.taylor import taylor
 from pruneattr_core.values import Contributions
@@ -22,6 +22,7 @@ Scorer = Callable[[nn.Module, Tensor, Asked, int | None], Contributions]
 METHODS: dict[str, Scorer] = {"taylor": taylor, **INTEGRALS}
 
 
+@own_modes()
 def contributions(
     model: nn.Module, inputs: Tensor, target: Target = None, method: str = "taylor", steps: int | None = None
 ) -> Contributions:

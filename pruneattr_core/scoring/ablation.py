@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.response import Asked, asked_of, joined, resolved
-from pruneattr_core.runtime import within_budget
+from pruneattr_core.runtime import own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.intgrad import Progress, SignedContributions, chosen_calls
 
 
+@own_modes()
 def exact_ablation(
     model: nn.Module,
     inputs: Tensor,

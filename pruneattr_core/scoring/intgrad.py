@@ -23,7 +23,7 @@ from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, asked_of, joined, resolved
-from pruneattr_core.runtime import within_budget
+from pruneattr_core.runtime import own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.quadrature import PREVIEW, Rule, nodes
 from pruneattr_core.values import Contributions
@@ -80,6 +80,7 @@ class Completeness:
     relative: Tensor
 
 
+@own_modes()
 def intgrad_signed(
     model: nn.Module,
     inputs: Tensor,
@@ -233,6 +234,7 @@ def ranked(signed: SignedContributions, method: str = "intgrad", rank: Rank = "m
     )
 
 
+@own_modes()
 def completeness(
     model: nn.Module,
     inputs: Tensor,
