@@ -16,6 +16,10 @@ COMMANDS = {
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
     "compress": ("pruneattr_core.commands.compress", "smaller networks that keep looking at the same things"),
+    "reproduce": (
+        "pruneattr_core.commands.reproduce",
+        "the papers' figures beside ours, with a verdict each",
+    ),
     "runs": ("pruneattr_core.commands.runs", "what a folder of benchmark runs says, as Markdown"),
     "paths": (
         "pruneattr_core.commands.paths",

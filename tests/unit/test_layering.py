@@ -27,7 +27,7 @@ ORDER = (
     ("paths",),
     ("attribution", "analysis", "circuits"),
     ("benchmarks", "compression"),
-    ("share",),
+    ("share", "reproduction"),
     ("ui", "commands", "cli", "__main__"),
     ("app.py", "pages"),
 )

@@ -1,0 +1,1 @@
+"""The papers' figures beside ours, claim by claim, with a verdict that follows from the numbers."""

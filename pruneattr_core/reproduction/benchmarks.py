@@ -1,0 +1,169 @@
+"""Claims about benchmarks of maps: SCP tables 1 and 2, the sanity check of PG2, its calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneattr_core.analysis.interval import mean_interval
+from pruneattr_core.benchmarks.command import command_of
+from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.benchmarks.summary import areas, summary
+from pruneattr_core.reproduction.claim import Claim, Ours
+
+_NAMES = {
+    "saliency": "Gradient",
+    "guided_backprop": "Guided Backprop",
+    "gradcam": "Grad-CAM",
+    "input_mct": "InputMCT",
+    "input_intgrad": "InputIntGrad",
+    "prunegrad": "NeuronMCT (PruneGrad)",
+    "neuron_intgrad": "NeuronIntGrad",
+    "input_x_gradient": "Input x Gradient",
+    "integrated_gradients": "Integrated Gradients",
+}
+_DATA = {"CIFAR10": ("cifar10",), "ImageNet": ("imagenet-val", "imagenet-samples"), "Birdsnap": ("birdsnap",)}
+_ORDERS = {"magnitude": "by magnitude", "value": "by signed value, as the released code"}
+_NO_BIRDS = "Birdsnap's pictures cannot be had here; `bench pixels --data birdsnap --root FOLDER` computes it"
+
+
+def claims(runs: Mapping[str, Run], published: Mapping[str, Any]) -> Iterator[Claim]:
+    """Every row about a benchmark.
+
+    Args:
+        runs: name -> run.
+        published: the content of assets/published_benchmarks.json.
+    """
+    yield from _areas(runs, "roar", "roar", "table 1", published["roar_auc"]["data"])
+    yield from _areas(runs, "pixels", "lerf", "table 2", published["lerf_auc"]["data"])
+    yield from _sanity(runs, published["sanity_curves"])
+    yield from _calibration(runs)
+
+
+def _areas(
+    runs: Mapping[str, Run],
+    benchmark: str,
+    measure: str,
+    where: str,
+    tables: Mapping[str, Mapping[str, float]],
+) -> Iterator[Claim]:
+    for data, figures in tables.items():
+        for method, value in figures.items():
+            if method == "saliency":
+                continue
+            for order, words in _ORDERS.items():
+                found = _contrast(runs, benchmark, measure, _DATA[data], order, method)
+                if found is None and data == "Birdsnap" and order == "value":
+                    continue  # one row says that there are none
+                text = f"{_NAMES[method]} against Gradient, area of {measure.upper()}, pixels {words}"
+                yield Claim(
+                    "SCP", f"{where}, {data}", text, value, figures["saliency"], found, _differs(found, data)
+                )
+
+
+def _differs(found: Ours | None, data: str) -> str:
+    if found is None:
+        return _NO_BIRDS if data == "Birdsnap" else "no run holds both methods in this order"
+    other = {"CIFAR10": "", "ImageNet": "another network than ResNet-50"}.get(data, "")
+    return "; ".join(filter(None, [f"{found.network} on {found.data}", other]))
+
+
+def _contrast(
+    runs: Mapping[str, Run], benchmark: str, measure: str, data: Sequence[str], order: str, method: str
+) -> Ours | None:
+    """From the run with most pictures that holds both."""
+    fitting = [
+        (name, run)
+        for name, run in runs.items()
+        if run.plan.benchmark == benchmark
+        and run.plan.data["id"] in data
+        and measure in run.plan.measures
+        and run.plan.protocol.get("order_by") == order
+        and run.plan.protocol.get("fill", "mean") == "mean"
+        and _label(run, method) is not None
+        and _label(run, "saliency") is not None
+    ]
+    if not fitting:
+        return None
+    name, run = max(fitting, key=lambda pair: pair[1].plan.n)
+    one, other = (areas(run, str(_label(run, which)), measure) for which in (method, "saliency"))
+    return _paired(name, run, one, other, "networks" if benchmark == "roar" else "pictures")
+
+
+def _label(run: Run, method: str) -> str | None:
+    """Of the first entry of a method, in mode zero where there are modes."""
+    for one in run.plan.methods:
+        if one["id"] == method and one["options"].get("mode", "zero") == "zero":
+            return str(one["label"])
+    return None
+
+
+def _paired(name: str, run: Run, one: NDArray[np.float64], other: NDArray[np.float64], per: str) -> Ours:
+    both = np.isfinite(one) & np.isfinite(other)
+    return Ours(
+        float(one[both].mean()),
+        float(other[both].mean()),
+        mean_interval(one[both] - other[both]),
+        per,
+        f"bench/{name}",
+        str(run.plan.model["title"]),
+        str(run.plan.data["title"]),
+        command_of(run.plan),
+    )
+
+
+def _sanity(runs: Mapping[str, Run], curves: Mapping[str, Any]) -> Iterator[Claim]:
+    """Every method's map must move more than Guided Backprop's when weights are lost (PG2 fig. on sanity)."""
+    for measure, methods in curves["data"].items():
+        if "guided_backprop" not in methods:
+            continue
+        theirs = {method: float(np.mean(values[1:])) for method, values in methods.items()}
+        for method, value in theirs.items():
+            if method == "guided_backprop" or method not in _NAMES:
+                continue
+            found = _sanity_contrast(runs, measure, method)
+            yield Claim(
+                "PG2", f"sanity check, {measure}",
+                f"{_NAMES[method]} against Guided Backprop, mean over the randomised steps",
+                value, theirs["guided_backprop"], found,
+                f"{found.network} on {found.data}, ResNet-50 in the paper" if found else "no run holds both",
+            )  # fmt: skip
+
+
+def _sanity_contrast(runs: Mapping[str, Run], measure: str, method: str) -> Ours | None:
+    fitting = [
+        (name, run)
+        for name, run in runs.items()
+        if run.plan.benchmark == "sanity"
+        and measure in run.plan.measures
+        and _label(run, method) is not None
+        and _label(run, "guided_backprop") is not None
+    ]
+    if not fitting:
+        return None
+    name, run = max(fitting, key=lambda p: (p[1].plan.n, p[1].plan.protocol.get("variant") == "released"))
+    one, other = (
+        run.of(str(_label(run, which)), measure)[1:].mean(0) for which in (method, "guided_backprop")
+    )
+    return _paired(name, run, one, other, "pictures")
+
+
+def _calibration(runs: Mapping[str, Run]) -> Iterator[Claim]:
+    """PG2 calibrates 15 % to 70 % on ResNet-50, SCP uses 90 % on VGG-16; each network has its own."""
+    for name, run in runs.items():
+        if run.plan.benchmark != "calibrate":
+            continue
+        for row in summary(run):
+            at = row["at 15%"]
+            if at is None:
+                continue
+            interval = mean_interval([at - 0.7])
+            ours = Ours(at, 0.7, interval, "networks", f"bench/{name}", str(run.plan.model["title"]),
+                        str(run.plan.data["title"]), command_of(run.plan))  # fmt: skip
+            text = f"Sparsity of 15 % mean change, {row['method'].lower()}"
+            differs = f"{ours.network}; {run.plan.protocol.get('change', '')}; ResNet-50 in the paper"
+            yield Claim("PG2", "fig. 2a", text, 0.7, math.nan, ours, differs, tolerance=0.1)

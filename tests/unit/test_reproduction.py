@@ -1,0 +1,81 @@
+"""The reproduction page: verdicts follow from numbers, numbers from runs, and nothing is left out."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from pruneattr_core.analysis.interval import Interval
+from pruneattr_core.assets import ASSETS
+from pruneattr_core.benchmarks.run import read_run
+from pruneattr_core.benchmarks.summary import areas
+from pruneattr_core.reproduction.claim import HOLDS, NOT, OUT, PARTLY, Claim, Ours
+from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, texts
+
+
+def claim(mean: float, low: float, high: float, tolerance: float = 0.0, first: float = 0.1) -> Claim:
+    ours = Ours(0, 0, Interval(mean, low, high, 5), "pictures", "bench/x", "a network", "pictures")
+    return Claim("SCP", "table 2", "A against B", first, 0.2, ours, "", tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        (claim(-0.3, -0.4, -0.2), HOLDS),
+        (claim(-0.3, -0.7, 0.1), PARTLY),
+        (claim(-0.3, math.nan, math.nan), PARTLY),
+        (claim(0.3, 0.2, 0.4), NOT),
+        (claim(0.0, -0.1, 0.1), NOT),
+        (claim(0.3, 0.2, 0.4, first=0.9), HOLDS),
+        (claim(-0.05, -0.1, 0.0, tolerance=0.1), HOLDS),
+        (claim(0.15, 0.1, 0.2, tolerance=0.1), PARTLY),
+        (claim(-0.25, -0.3, -0.2, tolerance=0.1), NOT),
+        (Claim("AP", "table 11", "", math.nan, math.nan, None, "needs ImageNet"), OUT),
+    ],
+)
+def test_verdicts(given: Claim, verdict: str) -> None:
+    assert given.verdict == verdict
+
+
+def test_every_published_table_has_its_rows_and_most_have_ours() -> None:
+    found = all_claims()
+    assert len([one for one in found if one.ours is not None]) >= 40
+    where = {(one.paper, one.where.partition(",")[0]) for one in found}
+    tables = {("AP", f"table {k}") for k in (2, 3, 4, 5, 6, 7, 11, 12)}
+    assert where >= {
+        ("SCP", "table 1"),
+        ("SCP", "table 2"),
+        ("PG2", "sanity check"),
+        ("PG2", "fig. 2a"),
+        *tables,
+    }
+    assert all(one.differs for one in found if one.ours is None)
+    text = markdown(found)
+    assert text.count("\n") == len(found) + 4
+    assert all(line.count("|") == len(COLUMNS) + 1 for line in text.splitlines()[2:])
+
+
+def test_a_row_is_the_paired_difference_of_its_run() -> None:
+    published = json.loads((ASSETS / "published_benchmarks.json").read_text("utf-8"))["lerf_auc"]["data"][
+        "CIFAR10"
+    ]
+    row = next(
+        one
+        for one in all_claims()
+        if one.where == "table 2, CIFAR10"
+        and "PruneGrad" in one.text
+        and "magnitude" in one.text
+        and one.ours
+    )
+    assert (row.first, row.second) == (published["prunegrad"], published["saliency"])
+    ours = row.ours
+    assert ours is not None
+    run = read_run(ASSETS / "runs" / ours.run)
+    labels = {method["id"]: method["label"] for method in reversed(run.plan.methods)}
+    one, other = areas(run, labels["prunegrad"], "lerf"), areas(run, labels["saliency"], "lerf")
+    np.testing.assert_allclose([ours.first, ours.second], [one.mean(), other.mean()])
+    np.testing.assert_allclose(ours.difference.mean, (one - other).mean())
+    assert texts(row)["run"] == ours.run
