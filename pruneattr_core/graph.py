@@ -39,6 +39,7 @@ class Graph:
         *,
         gate: tape.Gate | None = None,
         to_input: bool = True,
+        class_scores: bool = False,
     ) -> None:
         """Run the network once.
 
@@ -49,12 +50,13 @@ class Graph:
             gate: changes activations on the way (see `tape.run`).
             to_input: whether gradients will reach the input. Without it the backward pass ends at the
                 first activation, which spares the stem.
+            class_scores: whether class scores count as neurons (see `tape.run`).
         """
         with torch.inference_mode(False), torch.enable_grad():
             self._leaf = _fast_layout(inputs).detach().clone().requires_grad_(to_input)
             # A clone, since a network may work in place on what it is given.
             given = self._leaf.clone()
-            self.record = tape.run(model, given, gate if to_input else _cut(gate))
+            self.record = tape.run(model, given, gate if to_input else _cut(gate), class_scores=class_scores)
             logits = self.record.logits
             if not bool(torch.isfinite(logits).all()):
                 raise InputError("The model answers with NaN or infinite logits for these inputs.")

@@ -18,6 +18,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
+from pruneattr_core.selection import Removal
 from pruneattr_core.values import Mode, Outputs
 
 
@@ -41,14 +42,24 @@ def check_mode(mode: str) -> None:
         raise InputError(f'Expected mode "zero" or "freeze", got {mode!r}.')
 
 
-def pruned_logits(model: nn.Module, inputs: Tensor, masks: Sequence[Tensor]) -> Tensor:
-    """Logits (B, classes) of the zero-mode network f_p(x, M); masks bool (B, *shape) per call."""
+def pruned_logits(
+    model: nn.Module, inputs: Tensor, masks: Sequence[Tensor], class_scores: bool = False
+) -> Tensor:
+    """Logits (B, classes) of the zero-mode network f_p(x, M); masks bool (B, *shape) per call.
+
+    `class_scores` says whether the masks cover class scores too.
+    """
     with torch.no_grad():
-        return tape.run(model, inputs.clone(), zero_gate(masks)).logits
+        return tape.run(model, inputs.clone(), zero_gate(masks), class_scores=class_scores).logits
 
 
 def pruned_gradient(
-    model: nn.Module, inputs: Tensor, target: Tensor | Asked, masks: Sequence[Tensor], mode: Mode
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor | Asked,
+    masks: Sequence[Tensor],
+    mode: Mode,
+    class_scores: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Input gradient of the response of the pruned network, and the logits it answers.
 
@@ -58,21 +69,22 @@ def pruned_gradient(
         target: classes (B,) int64, or another response.
         masks: bool (B, *shape) per activation call, True = kept.
         mode: "zero" or "freeze".
+        class_scores: whether the masks cover class scores too.
 
     Returns:
         gradient of the shape of the inputs; logits (B, classes), detached.
     """
     if mode == "freeze":
-        graph = Graph(model, inputs, target)
+        graph = Graph(model, inputs, target, class_scores=class_scores)
         gradient = graph.input_gradient(masks)
     else:
-        graph = Graph(model, inputs, target, gate=zero_gate(masks))
+        graph = Graph(model, inputs, target, gate=zero_gate(masks), class_scores=class_scores)
         gradient = graph.input_gradient()
     return gradient, graph.record.logits.detach()
 
 
 def outputs_of(
-    logits: Tensor, original: Tensor, target: Tensor | Asked, sparsity: Tensor, head: Head = "softmax"
+    logits: Tensor, original: Tensor, target: Tensor | Asked, removal: Removal, head: Head = "softmax"
 ) -> Outputs:
     """Read a pruned network's answers.
 
@@ -80,7 +92,7 @@ def outputs_of(
         logits: (K, B, ...) of the pruned networks.
         original: (B, ...) of the original network.
         target: what is explained: classes (B,) int64, or another response.
-        sparsity: (K, B) realised.
+        removal: what went.
         head: how outputs are read.
     """
     asked = resolved(original, target)
@@ -88,12 +100,14 @@ def outputs_of(
     probability = torch.stack([asked.probability(level, head) for level in logits])
     response = torch.stack([asked.of(level) for level in logits])
     return Outputs(
-        sparsity=sparsity,
+        sparsity=removal.sparsity,
+        sparsity_of_contributing=removal.sparsity_of_contributing,
+        silent_only=removal.silent_only,
         logit=response,
         probability=probability,
-        output_change=_relative(probability, before),
+        output_change=_relative(response, first),
+        probability_change=_relative(probability, before),
         prediction=torch.stack([asked.prediction(level, head) for level in logits]),
-        response_change=_relative(response, first),
         changed=torch.stack([asked.changed(level, original, head) for level in logits]),
     )
 

@@ -1,4 +1,4 @@
-"""Order statistics over many layers at once, without sorting them.
+"""Which neurons go at which sparsity: order statistics over many layers at once, without sorting them.
 
 Non-negative floats order like their bits, so one histogram over the leading bits finds the bins
 that hold the wanted ranks of all levels and images together; only those bins are sorted.
@@ -6,20 +6,27 @@ that hold the wanted ranks of all levels and images together; only those bins ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pruneattr_core.errors import InputError
+
+Ties = Literal["drop", "exact"]
+#: What a sparsity is a share of: all neurons, or those whose score is above 0 (the rest goes first anyway).
+Of = Literal["all", "contributing"]
+
 _BINS = 1 << 15  # sign is 0: 8 exponent + 7 mantissa bits in float32, 11 + 4 in float64
 
 
-def order_statistics(layers: Sequence[Tensor], ranks: Sequence[int]) -> Tensor:
+def order_statistics(layers: Sequence[Tensor], ranks: Tensor) -> Tensor:
     """The rank-th smallest value of each image over all layers together.
 
     Args:
         layers: tensors (B, *shape) of float32 or float64 values >= 0.
-        ranks: K zero-based ranks below the number of values of one image.
+        ranks: (K, B) int64, zero-based, below the number of values of one image.
 
     Returns:
         (K, B), of the dtype of the layers.
@@ -31,7 +38,7 @@ def order_statistics(layers: Sequence[Tensor], ranks: Sequence[int]) -> Tensor:
     for key in keys:
         histogram += torch.bincount(key, minlength=batch * _BINS)
     ends = histogram.view(batch, _BINS).cumsum(1)
-    wanted = torch.tensor(list(ranks), device=device).repeat(batch, 1)
+    wanted = ranks.to(device).t().contiguous()
     inside = torch.searchsorted(ends, wanted, right=True)  # (B, K) bin of each rank
     bins = inside + torch.arange(batch, device=device).unsqueeze(1) * _BINS
     needed = torch.zeros(batch * _BINS, dtype=torch.bool, device=device)
@@ -69,3 +76,141 @@ def _bins(row: Tensor) -> Tensor:
     if row.shape[0] > 1:
         bins += torch.arange(row.shape[0], dtype=torch.int32, device=row.device).unsqueeze(1) * _BINS
     return bins
+
+
+class Removal(NamedTuple):
+    """How many neurons went at K levels for B inputs.
+
+    Attributes:
+        removed: (K, B) int64.
+        silent: (B,) int64, neurons of score 0; they go before any other.
+        total: neurons of one input.
+    """
+
+    removed: Tensor
+    silent: Tensor
+    total: int
+
+    @property
+    def sparsity(self) -> Tensor:
+        """(K, B) float64: share of all neurons that went."""
+        return self.removed.double() / self.total
+
+    @property
+    def sparsity_of_contributing(self) -> Tensor:
+        """(K, B) float64: share of the contributing neurons that went; 0 where none contributes."""
+        gone = (self.removed - self.silent).clamp(min=0)
+        return gone.double() / (self.total - self.silent).clamp(min=1)
+
+    @property
+    def silent_only(self) -> Tensor:
+        """(K, B) bool: no neuron went, or none but silent ones."""
+        return self.removed <= self.silent
+
+
+def masks_at(
+    layers: Sequence[Tensor],
+    sparsities: Sequence[float],
+    ties: Ties = "drop",
+    of: Of = "all",
+    names: Sequence[str] = (),
+) -> Iterator[tuple[Tensor, ...]]:
+    """Masks (True = kept) of the highest scores at each sparsity, made one level at a time.
+
+    See `Contributions.path`; arguments are checked at the first level. Only sparsity 0 can be had of scores
+    that are not finite.
+
+    Args:
+        layers: scores >= 0, (B, *shape) per call.
+        sparsities: fractions to remove, in [0, 1].
+        ties: see `Contributions.path`.
+        of: see `Contributions.path`.
+        names: of the calls, for the error message.
+    """
+    for s in sparsities:
+        if isinstance(s, (bool, str)) or s is None or not 0 <= s <= 1:
+            raise InputError(f"Sparsity is the fraction of neurons removed, in [0, 1]; got {s!r}.")
+    if ties not in ("drop", "exact"):
+        raise InputError(f'Expected ties "drop" or "exact", got {ties!r}.')
+    if of not in ("all", "contributing"):
+        raise InputError(f'Expected of "all" or "contributing", what a sparsity is a share of; got {of!r}.')
+    scores = [layer.detach() for layer in layers]
+    if scores[0].dtype not in (torch.float32, torch.float64):
+        scores = [score.float() for score in scores]
+    some = [s for s in sparsities if s > 0]
+    if some:
+        _check_finite(scores, names)
+    total = sum(score[0].numel() for score in scores)
+    silent = silent_count(scores) if of == "contributing" else torch.zeros(len(scores[0]), dtype=torch.int64)
+    removed, ranks = _counts(some, total, silent.cpu(), ties)
+    thresholds = iter(order_statistics(scores, ranks)) if some else iter(())
+    counts = iter(removed)
+    for sparsity in sparsities:
+        if sparsity == 0:
+            yield tuple(torch.ones_like(score, dtype=torch.bool) for score in scores)
+            continue
+        threshold, count = next(thresholds), next(counts)
+        if ties == "exact":
+            threshold = torch.where((count == 0).to(threshold.device), -1.0, threshold)
+        kept = tuple(score > _column(threshold, score) for score in scores)
+        if ties == "exact":
+            kept = _keep_surplus_ties(scores, kept, threshold, (total - count).tolist())
+        yield kept
+
+
+def _counts(sparsities: Sequence[float], total: int, silent: Tensor, ties: Ties) -> tuple[Tensor, Tensor]:
+    """(K, B) number of neurons to remove, and rank of the highest score that goes."""
+    removed, ranks = [], []
+    for s in sparsities:
+        own = [(quiet, total - quiet) for quiet in silent.tolist()]
+        removed.append([quiet + round(s * rest) for quiet, rest in own])
+        # numpy's percentile lies between these ranks and the next, so it removes the same scores.
+        ranks.append([min(quiet + int(s * max(rest - 1, 0)), total - 1) for quiet, rest in own])
+    gone = torch.tensor(removed, dtype=torch.int64)
+    return gone, torch.tensor(ranks, dtype=torch.int64) if ties == "drop" else (gone - 1).clamp(min=0)
+
+
+def _check_finite(scores: Sequence[Tensor], names: Sequence[str]) -> None:
+    wrong = [call for call, score in enumerate(scores) if not bool(torch.isfinite(score).all())]
+    if wrong:
+        said = ", ".join(names[call] if names else f"call {call + 1}" for call in wrong[:3])
+        raise InputError(
+            f"The contributions of {said} hold NaN or infinite values, so neurons cannot be ranked. Use "
+            "float64 inputs and model, or sparsity 0, which removes nothing."
+        )
+
+
+def silent_count(layers: Sequence[Tensor]) -> Tensor:
+    """(B,) int64: neurons of score 0 of each input."""
+    return torch.stack([(layer == 0).flatten(1).sum(1) for layer in layers]).sum(0)
+
+
+def removed_count(masks: Sequence[Tensor]) -> Tensor:
+    """(B,) int64: neurons that masks remove from each input."""
+    kept = torch.stack([mask.flatten(1).sum(1) for mask in masks]).sum(0)
+    return sum(mask[0].numel() for mask in masks) - kept
+
+
+def share_removed(masks: Sequence[Tensor]) -> Tensor:
+    """(B,) float64: the fraction of all neurons that masks remove, in [0, 1]."""
+    return removed_count(masks).double() / sum(mask[0].numel() for mask in masks)
+
+
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (like.ndim - 1))
+
+
+def _keep_surplus_ties(
+    scores: Sequence[Tensor], kept: tuple[Tensor, ...], threshold: Tensor, wanted: Sequence[int]
+) -> tuple[Tensor, ...]:
+    """Add to `kept` the last of the scores equal to the threshold, so that `wanted` are kept per input."""
+    kept = tuple(mask.contiguous() for mask in kept)
+    for image in range(len(threshold)):
+        missing = wanted[image] - int(sum(int(mask[image].sum()) for mask in kept))
+        for score, mask in zip(reversed(scores), reversed(kept), strict=True):
+            if missing <= 0:
+                break
+            tied = (score[image] == threshold[image]).flatten().nonzero().flatten()[-missing:]
+            mask[image].view(-1)[tied] = True
+            missing -= len(tied)
+    return kept

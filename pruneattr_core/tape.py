@@ -8,9 +8,11 @@ forms and modules used twice are all the same to it.
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
+import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -20,51 +22,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
+from pruneattr_core.activations import PIECEWISE_LINEAR, activation_of
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
+from pruneattr_core.flow import Flow, Roles
 from pruneattr_core.heads import outputs_in
 
-# Rectifiers and their smooth relatives; every one keeps 0 at 0, so "dead" means the same everywhere.
-ACTIVATIONS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
-    F.relu: F.relu,
-    torch.relu: torch.relu,
-    torch.relu_: torch.relu,
-    Tensor.relu: torch.relu,
-    Tensor.relu_: torch.relu,
-    F.relu_: torch.relu,
-    F.relu6: F.relu6,
-    F.hardtanh: F.hardtanh,
-    F.hardtanh_: F.hardtanh,
-    F.leaky_relu: F.leaky_relu,
-    F.leaky_relu_: F.leaky_relu,
-    F.prelu: F.prelu,
-    torch.prelu: torch.prelu,
-    F.elu: F.elu,
-    F.elu_: F.elu,
-    F.selu: F.selu,
-    torch.selu: torch.selu,
-    torch.selu_: torch.selu,
-    F.celu: F.celu,
-    torch.celu: torch.celu,
-    torch.celu_: torch.celu,
-    F.gelu: F.gelu,
-    F.silu: F.silu,
-    F.mish: F.mish,
-    F.hardswish: F.hardswish,
-}
-# How many positional arguments stand before the `inplace` flag, so that F.relu(x, True) is served too.
-_BEFORE_INPLACE: dict[Any, int] = {
-    F.relu: 1,
-    F.relu6: 1,
-    F.hardtanh: 3,
-    F.leaky_relu: 2,
-    F.elu: 2,
-    F.selu: 1,
-    F.celu: 2,
-    F.silu: 1,
-    F.mish: 1,
-    F.hardswish: 1,
-}
-PIECEWISE_LINEAR = {F.relu, torch.relu, F.relu6, F.hardtanh, F.leaky_relu, F.prelu, torch.prelu}
 _STOCHASTIC = {
     F.dropout,
     F.dropout1d,
@@ -74,6 +37,8 @@ _STOCHASTIC = {
     F.feature_alpha_dropout,
     F.batch_norm,
     F.rrelu,
+    torch.rrelu,
+    F.rrelu_,
     torch.dropout,
 }
 
@@ -90,10 +55,12 @@ class Record:
 
     Attributes:
         logits: (B, classes), or (B, classes, H, W) of a network that answers maps; attached to the graph.
-        activations: one tensor (B, *shape) per activation call, as the network went on with it,
+        activations: one tensor (B, *shape) per call of neurons, as the network went on with it,
             attached to the graph.
         names: one name per call, such as `layer3.2.relu#2` (second call of that module).
         piecewise_linear: per call; where all are, SCP's local linearity (Prop. 4, 5) holds.
+        calls: place of each among all activation calls of the pass, those that are no neurons included.
+        total: number of all activation calls of the pass.
         normalised: whether the logits are what a softmax or a sigmoid gave.
     """
 
@@ -101,19 +68,29 @@ class Record:
     activations: tuple[Tensor, ...]
     names: tuple[str, ...]
     piecewise_linear: tuple[bool, ...]
+    calls: tuple[int, ...]
+    total: int
     normalised: bool = False
 
 
 class _Tape(TorchFunctionMode):
-    """Calls `gate` at every activation and keeps what it saw."""
+    """Calls `gate` at every activation that is kept, and keeps what it saw."""
 
-    def __init__(self, model: nn.Module, gate: Gate | None, clone: bool) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        gate: Gate | None,
+        clone: bool,
+        kept: Collection[int] | None = None,
+        rewritten: Collection[int] = (),
+        flow: Flow | None = None,
+    ) -> None:
         super().__init__()
-        self.gate, self.clone = gate, clone
+        self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
         self.names_of = {id(module): name for name, module in model.named_modules()}
+        self.calls: list[tuple[str, tuple[int, ...]]] = []
         self.seen: list[Tensor] = []
         self.versions: list[int] = []
-        self.names: list[str] = []
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
 
@@ -121,25 +98,36 @@ class _Tape(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _STOCHASTIC:
+        if func in _STOCHASTIC and (func is not F.batch_norm or self._sees_pictures(args)):
             _refuse_training(func, args, kwargs)
-        plain = ACTIVATIONS.get(func)
-        if plain is None:
+        found = activation_of(func, args, kwargs)
+        if found is None:
             result = func(*args, **kwargs)
             if func in _NORMALISERS:
                 self.normalised = result
             return result
-        if plain in _BEFORE_INPLACE:
-            args = args[: _BEFORE_INPLACE[plain]]
-            kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
-        activation = plain(*args, **kwargs)
-        if self.gate is not None:
-            activation = self.gate(len(self.seen), activation)
-        self.seen.append(activation)
-        self.versions.append(activation._version)
-        self.names.append(module_name(sys._getframe(1), self.names_of, func.__name__.rstrip("_")))
-        self.piecewise_linear.append(plain in PIECEWISE_LINEAR)
-        return activation.clone() if self.clone else activation
+        call = len(self.calls)
+        if self.flow is not None:
+            self.flow.recording = True
+        activation = found.compute()
+        if self.flow is not None:
+            self.flow.recording = False
+            self.flow.mark(call, activation, found.before if found.in_place else None)
+        name = module_name(sys._getframe(1), self.names_of, func.__name__.strip("_"))
+        self.calls.append((name, tuple(activation.shape[1:])))
+        if self.kept is None or call in self.kept:
+            if self.gate is not None:
+                activation = self.gate(len(self.seen), activation)
+            self.seen.append(activation)
+            self.versions.append(activation._version)
+            self.piecewise_linear.append(found.plain in PIECEWISE_LINEAR)
+            activation = activation.clone() if self.clone else activation
+        # Most networks go on with what the call returns; some with the argument that it overwrites.
+        return found.before.copy_(activation) if call in self.rewritten else activation
+
+    def _sees_pictures(self, args: Sequence[Any]) -> bool:
+        """Whether this normalises what comes from the input, and not weights (weight standardisation)."""
+        return self.flow is not None and self.flow.from_input(args[0])
 
     def changed_in_place(self) -> bool:
         return any(a._version != v for a, v in zip(self.seen, self.versions, strict=True))
@@ -158,16 +146,20 @@ def _refuse_training(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> 
 
 def module_name(frame: FrameType | None, names: dict[int, str], func: str) -> str:
     """Name of the innermost module of this model on the call stack; functional calls add `.func`."""
-    functional = True
+    name, owner = owner_of(frame, names)
+    functional = owner is None or next(owner.children(), None) is not None or not name
+    return ".".join(filter(None, (name, func))) if functional else name
+
+
+def owner_of(frame: FrameType | None, names: dict[int, str]) -> tuple[str, nn.Module | None]:
+    """The innermost module of this model on the call stack and its name; ("", None) outside of all."""
     while frame is not None:
         if frame.f_code.co_name == "forward":
             owner = frame.f_locals.get("self")
             if isinstance(owner, nn.Module) and id(owner) in names:
-                name = names[id(owner)]
-                functional = next(owner.children(), None) is not None or not name
-                return ".".join(filter(None, (name, func))) if functional else name
+                return names[id(owner)], owner
         frame = frame.f_back
-    return func
+    return "", None
 
 
 def numbered(names: Sequence[str]) -> tuple[str, ...]:
@@ -180,14 +172,25 @@ def numbered(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(out)
 
 
-def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None, rows: int | None = None) -> Record:
+def run(
+    model: nn.Module,
+    inputs: Tensor,
+    gate: Gate | None = None,
+    rows: int | None = None,
+    class_scores: bool = False,
+) -> Record:
     """One forward pass of `model` under the tape.
+
+    Only neurons are recorded and gated: activations that come from the input and on which something learned
+    still acts (see `roles_of`).
 
     Args:
         model: network in eval mode; nothing on it is changed.
         inputs: (B, ...) as the model takes it.
         gate: replaces each activation by what it returns; None leaves them alone.
         rows: number of logit rows to expect where a gate changes the batch size; None for that of `inputs`.
+        class_scores: whether activations that nothing learned follows count as neurons, as in the authors'
+            released code.
 
     Returns:
         The record; graph attached when gradients are enabled and something requires them.
@@ -195,27 +198,138 @@ def run(model: nn.Module, inputs: Tensor, gate: Gate | None = None, rows: int | 
     Raises:
         ArgumentTypeError: not a module, a scripted module, or no logits come out.
         ModelError: training mode, compiled in place, or no activation was called.
-        InputError: the model refuses inputs of this shape, dtype or device.
+        InputError: the model refuses inputs of this shape, dtype or device, or a gate sends it another way.
     """
     network, rows = unwrap(model), len(inputs) if rows is None else rows
-    if any(m.training and getattr(m, "track_running_stats", False) for m in network.modules()):
-        # Such a layer would count this batch before the tape could stop it.
-        raise ModelError("The model is in training mode. Call model.eval() first.")
+    ways = roles_of(network, inputs)
+    refusal: InputError | None = None
+    for roles in ways:
+        try:
+            tape, logits = _played(network, inputs, gate, rows, roles, class_scores)
+        except InputError as error:
+            refusal = error
+            continue
+        if tuple(tape.calls) == roles.calls:
+            return _record(tape, logits, roles, class_scores)
+    if refusal is not None and len(ways) == 1:
+        raise refusal
+    roles = _learn(network, inputs)
+    tape, logits = _played(network, inputs, gate, rows, roles, class_scores)
+    if tuple(tape.calls) != roles.calls:
+        raise InputError(
+            "The pruned network took another way than the original: which activations it calls depends on "
+            "their values, so its neurons cannot be compared. Explain a network without such branches."
+        )
+    return _record(tape, logits, roles, class_scores)
+
+
+def _record(tape: _Tape, logits: Tensor, roles: Roles, class_scores: bool) -> Record:
+    kept = roles.kept(class_scores)
+    names = tuple(roles.names[call] for call in kept)
+    normalised = tape.normalised is not None and tape.normalised.data_ptr() == logits.data_ptr()
+    found = tuple(tape.seen), names, tuple(tape.piecewise_linear)
+    return Record(logits, *found, kept, len(roles.calls), normalised)
+
+
+def _played(
+    network: nn.Module, inputs: Tensor, gate: Gate | None, rows: int, roles: Roles, class_scores: bool
+) -> tuple[_Tape, Tensor]:
+    """A pass that records what `roles` say, on copies where the network works in place on an activation."""
+    kept = roles.kept(class_scores)
+    if not kept:
+        raise ModelError(_no_neurons(network, roles))
+
+    def play(clone: bool) -> tuple[_Tape, Tensor]:
+        return _forward(_Tape(network, gate, clone, frozenset(kept), roles.rewritten), network, inputs, rows)
+
     try:
-        tape, logits = _forward(network, inputs, gate, rows, clone=False)
+        tape, logits = play(clone=False)
         in_place = tape.changed_in_place()
     except InputError:
         in_place = True  # perhaps: autograd refuses in-place work on what a gate returns
-    if in_place:
-        # The network works in place on an activation: give it copies, so that the record stands.
-        tape, logits = _forward(network, inputs, gate, rows, clone=True)
-    if not tape.seen:
-        raise ModelError(
-            f"{type(network).__name__} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
+    return play(clone=True) if in_place else (tape, logits)
+
+
+def _no_neurons(network: nn.Module, roles: Roles) -> str:
+    name, found = type(network).__name__, set(roles.roles)
+    if not found:
+        return (
+            f"{name} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
             "neurons to prune. Use a network with activations; sigmoid and tanh do not count as neurons."
         )
-    normalised = tape.normalised is not None and tape.normalised.data_ptr() == logits.data_ptr()
-    return Record(logits, tuple(tape.seen), numbered(tape.names), tuple(tape.piecewise_linear), normalised)
+    if "class score" in found:
+        return (
+            f"The only activations of {name} are its class scores: nothing learned follows them, so it has "
+            "no neurons to prune. Give class_scores=True to count them as neurons, as published code does."
+        )
+    return (
+        f"{name} has no neurons to prune: its activations do not depend on the input, do not reach the "
+        f"output or do not have the batch as their first dimension ({', '.join(sorted(found))})."
+    )
+
+
+_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
+_guard = threading.Lock()
+#: Input shapes remembered per network, and ways through it per shape.
+_SHAPES, _WAYS = 8, 4
+
+
+def roles_of(model: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
+    """What every activation call is, for each way through the network that is known, the latest first.
+
+    Found in one pass over the first input that follows what flows where, and remembered as long as the model
+    lives and keeps its modules.
+
+    Args:
+        model: network in eval mode.
+        inputs: (B, ...) as the model takes it; only the first is run.
+
+    Raises:
+        ArgumentTypeError: as `run`.
+        ModelError: as `run`.
+        InputError: as `run`.
+    """
+    network = unwrap(model)
+    with _guard:
+        found = _known.get(network, {}).get(_state(network, inputs))
+    return found or (_learn(network, inputs),)
+
+
+def _state(network: nn.Module, inputs: Tensor) -> Any:
+    modules = tuple((id(m), m.training) for m in network.modules())
+    return tuple(inputs.shape[1:]), inputs.dtype, inputs.device, modules
+
+
+def _learn(network: nn.Module, inputs: Tensor) -> Roles:
+    """Follow one pass and remember its way."""
+    if any(m.training and getattr(m, "track_running_stats", False) for m in network.modules()):
+        # Such a layer would count this batch before the tape could stop it.
+        raise ModelError("The model is in training mode. Call model.eval() first.")
+    roles = _followed(network, inputs, frozenset())
+    if roles.rewritten:
+        roles = _followed(network, inputs, roles.rewritten)
+    state = _state(network, inputs)
+    with _guard:
+        shapes = _known.setdefault(network, {})
+        ways = tuple(way for way in shapes.pop(state, ()) if way.calls != roles.calls)
+        shapes[state] = (roles, *ways[: _WAYS - 1])
+        while len(shapes) > _SHAPES:
+            del shapes[next(iter(shapes))]
+    return roles
+
+
+def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> Roles:
+    with torch.inference_mode(False), torch.no_grad():
+        first = inputs[:1].detach().clone()
+        names_of = {id(module): name for name, module in network.named_modules()}
+        flow = Flow(network, first, lambda frame: owner_of(frame, names_of)[0])
+        tape = _Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
+        with flow:
+            tape, logits = _forward(tape, network, first, 1)
+    roles = flow.roles(tape.seen, logits)
+    names = numbered([name for name, _ in tape.calls])
+    rewritten = rewritten | frozenset(flow.rewritten)
+    return Roles(tuple(tape.calls), names, roles, rewritten, tuple(dict.fromkeys(flow.unseen)))
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -233,10 +347,7 @@ def unwrap(model: nn.Module) -> nn.Module:
     return network
 
 
-def _forward(
-    network: nn.Module, inputs: Tensor, gate: Gate | None, rows: int, clone: bool
-) -> tuple[_Tape, Tensor]:
-    tape = _Tape(network, gate, clone)
+def _forward(tape: _Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[_Tape, Tensor]:
     try:
         with tape:
             output = network(inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal
@@ -17,11 +17,12 @@ from torch import Tensor
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
-from pruneattr_core.selection import order_statistics
+from pruneattr_core.selection import Of, Ties, masks_at, share_removed, silent_count
 from pruneattr_core.store import write_atomically
 
-Ties = Literal["drop", "exact"]
 Mode = Literal["zero", "freeze"]
+#: What an output change is a change of: the response that is explained, or its probability.
+ChangeOf = Literal["response", "probability"]
 
 _FORMAT = "pruneattr-path-1"
 
@@ -72,6 +73,11 @@ class Path:
         """Neurons kept by this path and not by the other."""
         self._check_like(other)
         return self._with(a & ~b for a, b in zip(self.layers, other.layers, strict=True))
+
+    @property
+    def class_scores(self) -> bool:
+        """Whether class scores were counted as neurons (`meta`)."""
+        return bool(self.meta.get("class_scores", False))
 
     @property
     def kept(self) -> Tensor:
@@ -188,6 +194,7 @@ class Contributions:
         method: "taylor" or "intgrad".
         asked: the response explained; None for the class `target`.
         head: how the outputs are read, as the network showed it.
+        class_scores: whether activations that nothing learned follows were counted as neurons.
     """
 
     names: tuple[str, ...]
@@ -198,11 +205,22 @@ class Contributions:
     method: str
     asked: Asked | None = None
     head: Head = "softmax"
+    class_scores: bool = False
 
     @property
     def question(self) -> Asked:
         """What was explained of every input."""
         return resolved(self.logits, self.target) if self.asked is None else self.asked
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons of one input."""
+        return sum(layer[0].numel() for layer in self.layers)
+
+    @property
+    def contributing(self) -> Tensor:
+        """(B,) int64: neurons whose score is above 0; the others are silent."""
+        return self.neurons - silent_count(self.layers)
 
     @property
     def dead_fraction(self) -> Tensor:
@@ -221,9 +239,10 @@ class Contributions:
             self.method,
             None if self.asked is None else self.asked[at],
             self.head,
+            self.class_scores,
         )
 
-    def path(self, sparsity: float, ties: Ties = "drop") -> Path:
+    def path(self, sparsity: float, ties: Ties = "drop", of: Of = "all") -> Path:
         """Keep the neurons that contribute most, ranked network-wide.
 
         Args:
@@ -231,75 +250,26 @@ class Contributions:
             ties: "drop" removes every score <= the percentile, as the released code does, so ties at
                 the threshold (all zero scores, say) go together; "exact" removes round(sparsity * N)
                 neurons, equal scores in call order, then C order.
+            of: "all" takes the fraction of all neurons (the papers' kappa); "contributing" of those whose
+                score is above 0, once all silent ones are gone. Any sparsity above 0 of the contributing
+                neurons thus removes the silent ones, and 0 removes nothing at all.
 
         Raises:
-            InputError: sparsity outside [0, 1] or unknown ties rule.
+            InputError: sparsity outside [0, 1], an unknown rule, or contributions that are not finite.
         """
-        return self.paths([sparsity], ties)[0]
+        return self.paths([sparsity], ties, of)[0]
 
-    def paths(self, sparsities: Sequence[float], ties: Ties = "drop") -> list[Path]:
+    def paths(self, sparsities: Sequence[float], ties: Ties = "drop", of: Of = "all") -> list[Path]:
         """One path per sparsity, with all thresholds found in one pass."""
+        made: dict[str, Any] = {"method": self.method, "ties": ties}
+        made |= {"of": of} if of != "all" else {}
+        made |= {"class_scores": True} if self.class_scores else {}
         return [
-            Path(self.names, masks, {"method": self.method, "sparsity": float(s), "ties": ties})
-            for s, masks in zip(sparsities, masks_at(self.layers, sparsities, ties), strict=True)
+            Path(self.names, masks, {**made, "sparsity": float(s)})
+            for s, masks in zip(
+                sparsities, masks_at(self.layers, sparsities, ties, of, self.names), strict=True
+            )
         ]
-
-
-def masks_at(
-    layers: Sequence[Tensor], sparsities: Sequence[float], ties: Ties = "drop"
-) -> Iterator[tuple[Tensor, ...]]:
-    """Masks (True = kept) of the highest scores at each sparsity, made one level at a time.
-
-    See `Contributions.path`; arguments are checked at the first level.
-    """
-    for s in sparsities:
-        if isinstance(s, bool) or not 0 <= s <= 1:
-            raise InputError(f"Sparsity is the fraction of neurons removed, in [0, 1]; got {s!r}.")
-    if ties not in ("drop", "exact"):
-        raise InputError(f'Expected ties "drop" or "exact", got {ties!r}.')
-    scores = [layer.detach() for layer in layers]
-    if scores[0].dtype not in (torch.float32, torch.float64):
-        scores = [score.float() for score in scores]
-    total = sum(score[0].numel() for score in scores)
-    removed = [round(s * total) for s in sparsities]
-    # numpy's percentile lies between these ranks and the next, so it removes the same scores.
-    ranks = [int(s * (total - 1)) for s in sparsities] if ties == "drop" else [max(0, r - 1) for r in removed]
-    thresholds = order_statistics(scores, ranks)
-    for sparsity, count, threshold in zip(sparsities, removed, thresholds, strict=True):
-        nothing = sparsity == 0 or (ties == "exact" and count == 0)
-        if nothing:
-            threshold = torch.full_like(threshold, -1.0)
-        kept = tuple(score > _column(threshold, score) for score in scores)
-        if ties == "exact" and not nothing:
-            kept = _keep_surplus_ties(scores, kept, threshold, total - count)
-        yield kept
-
-
-def share_removed(masks: Sequence[Tensor]) -> Tensor:
-    """(B,) float64: the fraction of all neurons that masks remove, in [0, 1]."""
-    kept = torch.stack([mask.flatten(1).sum(1) for mask in masks]).sum(0)
-    total = sum(mask[0].numel() for mask in masks)
-    return (total - kept).double() / total
-
-
-def _column(values: Tensor, like: Tensor) -> Tensor:
-    return values.view(-1, *[1] * (like.ndim - 1))
-
-
-def _keep_surplus_ties(
-    scores: Sequence[Tensor], kept: tuple[Tensor, ...], threshold: Tensor, wanted: int
-) -> tuple[Tensor, ...]:
-    """Add to `kept` the last of the scores equal to the threshold, so that `wanted` are kept."""
-    kept = tuple(mask.contiguous() for mask in kept)
-    for image in range(len(threshold)):
-        missing = wanted - int(sum(int(mask[image].sum()) for mask in kept))
-        for score, mask in zip(reversed(scores), reversed(kept), strict=True):
-            if missing <= 0:
-                break
-            tied = (score[image] == threshold[image]).flatten().nonzero().flatten()[-missing:]
-            mask[image].view(-1)[tied] = True
-            missing -= len(tied)
-    return kept
 
 
 @dataclass(frozen=True)
@@ -326,22 +296,32 @@ class Outputs:
     """What a pruned network answers, at K levels for B inputs; every field (K, B).
 
     Attributes:
-        sparsity: fraction of neurons really removed, in [0, 1].
+        sparsity: fraction of all neurons really removed, in [0, 1].
+        sparsity_of_contributing: fraction of the contributing neurons really removed, in [0, 1].
+        silent_only: bool, nothing or only neurons of score 0 were removed. The map of mode freeze then equals
+            the plain gradient; that of mode zero does too, unless a removed neuron held dead ones off.
         logit: the response, raw: the target's logit where a class is explained.
         probability: of the target, as the head reads it.
-        output_change: |p_pruned - p| / p of that probability; >= 0, inf when p underflows to 0.
+        output_change: |f_pruned - f| / |f| of that response (PG1 eq. 1, PG2 eq. 1); >= 0, inf when f is 0.
+        probability_change: |p_pruned - p| / p of that probability (the authors' released code); >= 0, inf
+            when p underflows to 0.
         prediction: int64, the class the pruned network answers.
-        response_change: |f_pruned - f| / |f| of the response (PG1 and PG2 eq. 1); >= 0.
         changed: bool, whether the answer about what is explained is another than the original's.
     """
 
     sparsity: Tensor
+    sparsity_of_contributing: Tensor
+    silent_only: Tensor
     logit: Tensor
     probability: Tensor
     output_change: Tensor
+    probability_change: Tensor
     prediction: Tensor
-    response_change: Tensor
     changed: Tensor
+
+    def change(self, of: ChangeOf) -> Tensor:
+        """`output_change` or `probability_change`."""
+        return self.output_change if of == "response" else self.probability_change
 
 
 @dataclass(frozen=True)
@@ -354,6 +334,7 @@ class Sweep(Outputs):
         target: (B,) int64.
         asked: the response explained.
         mode: "zero" or "freeze".
+        of: what the requested sparsities are a share of.
     """
 
     maps: Tensor
@@ -361,3 +342,4 @@ class Sweep(Outputs):
     target: Tensor
     asked: Asked
     mode: Mode
+    of: Of = "all"

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
-from pruneattr_core.values import Path, share_removed
+from pruneattr_core.selection import share_removed
+from pruneattr_core.values import Path
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
+from pruneattr_core.activations import activation_of
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.values import Contributions, Path
@@ -168,17 +169,19 @@ def _ascend(
     kind = {"dtype": parameter.dtype, "device": parameter.device}
     shift, spread = (torch.tensor(values).to(parameter).view(1, -1, 1, 1) for values in (mean, std))
     masks = None if path is None else path.to(parameter.device).layers
+    class_scores = path is not None and path.class_scores
     generator = torch.Generator().manual_seed(recipe.seed)
     weights, paint = _start(size, recipe, generator, kind)
 
     def respond(picture: Tensor, waking: bool = False) -> Tensor:
         gate = None if masks is None else zero_gate(masks)
         with _Before() as before:
-            record = tape.run(model, (picture - shift) / spread, gate)
+            record = tape.run(model, (picture - shift) / spread, gate, class_scores=class_scores)
         value = _response(record, objective)
         if waking and isinstance(objective, Neuron) and value.item() == 0:
             # The tape may have run twice; its calls are the last ones.
-            value = before.seen[objective.call - len(record.activations)].flatten()[objective.place]
+            call = record.calls[objective.call] - record.total
+            value = before.seen[call].flatten()[objective.place]
         return value
 
     def look(step: int) -> Decoded:
@@ -208,8 +211,9 @@ class _Before(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func in tape.ACTIVATIONS:
-            self.seen.append(args[0])
+        found = activation_of(func, args, kwargs or {})
+        if found is not None:
+            self.seen.append(found.before)
         return func(*args, **(kwargs or {}))
 
 

@@ -6,8 +6,9 @@ around x has
 
     radius = min_j |z_j| / ||grad_x z_j||        over the path's neurons of nonzero gradient    (SCP eq. 6, 7)
 
-with z_j the distance of the pre-activation to its nearest kink. Max pooling has switches of its own, which
-are no neurons: the equation leaves them out, and `affine_error` shows what that costs.
+with z_j the distance of the pre-activation to its nearest kink. Max pooling and rectified class scores have
+switches of their own, which are no neurons: the equation leaves them out, and `affine_error` shows what that
+costs.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
+from pruneattr_core.activations import activation_of
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import bytes_each
@@ -29,8 +30,6 @@ from pruneattr_core.runtime import within_budget
 from pruneattr_core.values import Path
 
 Progress = Callable[[int, int], None]
-
-_ZERO = {F.relu, torch.relu, F.leaky_relu, F.prelu, torch.prelu}
 
 
 @dataclass(frozen=True)
@@ -80,24 +79,25 @@ class _PreActivations(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
-        if func in _ZERO:
-            self.seen.append(args[0])
-        elif func in (F.relu6, F.hardtanh):
-            given = dict(zip(("min_val", "max_val"), args[1:], strict=False)) | kwargs
-            low, high = (0, 6) if func is F.relu6 else (given.get("min_val", -1), given.get("max_val", 1))
-            near_low = (args[0] - low).abs() <= (args[0] - high).abs()
-            self.seen.append(torch.where(near_low, args[0] - low, args[0] - high))
-        return func(*args, **kwargs)
+        found = activation_of(func, args, kwargs or {})
+        if found is not None:
+            to_kinks = [found.before - kink for kink in found.kinks] or [
+                torch.full_like(found.before, torch.inf)
+            ]
+            nearest = to_kinks[0]
+            for other in to_kinks[1:]:
+                nearest = torch.where(nearest.abs() <= other.abs(), nearest, other)
+            self.seen.append(nearest)
+        return func(*args, **(kwargs or {}))
 
 
 class _Frozen:
     """The network of one image in which everything outside the path is a constant."""
 
-    def __init__(self, model: nn.Module, image: Tensor, masks: Sequence[Tensor]) -> None:
-        self.model, self.image, self.masks = model, image, masks
+    def __init__(self, model: nn.Module, image: Tensor, masks: Sequence[Tensor], class_scores: bool) -> None:
+        self.model, self.image, self.masks, self.class_scores = model, image, masks, class_scores
         with torch.no_grad():
-            record = tape.run(model, image.clone())
+            record = tape.run(model, image.clone(), class_scores=class_scores)
         if not all(record.piecewise_linear):
             smooth = record.names[record.piecewise_linear.index(False)]
             raise ModelError(
@@ -113,9 +113,10 @@ class _Frozen:
             return torch.where(self.masks[call], activation, self.constants[call])
 
         with _PreActivations() as mode:
-            logits = tape.run(self.model, given, gate).logits
+            record = tape.run(self.model, given, gate, class_scores=self.class_scores)
         # A network that works in place on activations is run twice; the last run is the one that counts.
-        return mode.seen[-len(self.masks) :], logits
+        seen = mode.seen[-record.total :]
+        return [seen[call] for call in record.calls], record.logits
 
     def tangents(self, directions: Tensor) -> list[Tensor]:
         """(n, path's neurons of the call) derivative of z_j along each of n directions, per call.
@@ -190,7 +191,9 @@ def linear_radius(
     found = []
     for image in range(len(inputs)):
         masks = [mask[image : image + 1].to(inputs.device) for mask in path.layers]
-        found.append(_one(_Frozen(model, inputs[image : image + 1], masks), passes, probes, seed))
+        found.append(
+            _one(_Frozen(model, inputs[image : image + 1], masks, path.class_scores), passes, probes, seed)
+        )
         if progress is not None:
             progress(image + 1, len(inputs))
     value, normal, call, checked, neurons, risk = zip(*found, strict=True)
@@ -311,7 +314,7 @@ def affine_error(
     for image in range(len(inputs)):
         x = inputs[image : image + 1]
         masks = [mask[image : image + 1].to(x.device) for mask in path.layers]
-        frozen = _Frozen(model, x, masks)
+        frozen = _Frozen(model, x, masks, path.class_scores)
         own = int(resolve_target(frozen.logits, None if chosen is None else chosen[image : image + 1]))
         with torch.enable_grad():
             leaf = x.clone().requires_grad_()

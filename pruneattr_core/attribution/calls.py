@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
+from pruneattr_core.activations import activation_of
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.heads import outputs_in
 
@@ -84,6 +85,7 @@ class _Listen(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        activation = activation_of(func, args, kwargs or {}) is not None
         result = func(*args, **(kwargs or {}))
         name = plain_name(func)
         if name == "hardtanh" and ceiling_of(func, args, kwargs or {}) is not None:
@@ -92,7 +94,7 @@ class _Listen(TorchFunctionMode):
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
             owner = tape.module_name(sys._getframe(1), self.names_of, name)
             constant = name == "add" and is_constant_addition(args)
-            self.calls.append(Call(owner, name, shape, func in tape.ACTIVATIONS, constant))
+            self.calls.append(Call(owner, name, shape, activation, constant))
         return result
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.paths.dial import DEFAULT
 
 Kind = Literal["float", "int", "bool", "choice", "text"]
 
@@ -20,7 +21,7 @@ class Option:
         default: what it is when not given; None means that the method chooses.
         low: smallest value of numbers, included.
         high: largest value of numbers, included.
-        choices: the values of kind "choice".
+        choices: the values of kind "choice"; words that a number may be instead.
         note: what it does, one sentence.
     """
 
@@ -41,6 +42,8 @@ class Option:
         if value is None and self.default is None:
             return None
         if self.kind in ("float", "int"):
+            if isinstance(value, str) and value in self.choices:
+                return value
             return self._number(name, value)
         if self.kind == "bool" and not isinstance(value, bool):
             raise ArgumentTypeError(f"Expected {name} as True or False, got {value!r}.")
@@ -78,10 +81,44 @@ def checked(method: str, options: Mapping[str, Option], given: Mapping[str, Any]
     if unknown:
         known = ", ".join(options) or "none"
         raise InputError(f"{method} has no option {', '.join(unknown)}; its options are: {known}.")
-    return {name: o.check(name, given.get(name, o.default)) for name, o in options.items()}
+    found = {name: o.check(name, given.get(name, o.default)) for name, o in options.items()}
+    if "of" in found and found["sparsity"] is None and found["output_change"] is None:
+        found |= {"sparsity": DEFAULT, "of": "contributing"}  # said, so that a stored run says it
+    elif "of" in found and found["of"] is None:
+        found["of"] = "all"
+    return found
 
 
-SPARSITY = Option("float", 0.7, 0.0, 1.0, note="Fraction of neurons removed.")
+#: How many neurons go, on one of three scales (`paths.dial.Dial`).
+DIAL = {
+    "sparsity": Option(
+        "float",
+        None,
+        0.0,
+        1.0,
+        choices=("calibrated",),
+        note="Fraction of neurons removed; by default 0.8 of the contributing ones. "
+        '"calibrated" takes the network\'s 15 % point.',
+    ),
+    "of": Option(
+        "choice",
+        None,
+        choices=("all", "contributing"),
+        note="What the sparsity is a share of: all neurons, or those that contribute.",
+    ),
+    "output_change": Option(
+        "float", None, 0.0, note="Replaces sparsity: prune until the output changes by more than this."
+    ),
+    "change_of": Option(
+        "choice",
+        "response",
+        choices=("response", "probability"),
+        note="What changes: the response (the papers) or its probability (released code).",
+    ),
+}
+CLASS_SCORES = Option(
+    "bool", False, note="Count class scores as neurons, as published code does (SqueezeNet's last ReLU)."
+)
 MODE = Option(
     "choice",
     "zero",

@@ -15,13 +15,14 @@ from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head
-from pruneattr_core.paths.calibrate import sparsity_for_change
+from pruneattr_core.paths.dial import Dial, Sparsity, levels
 from pruneattr_core.pruning import check_mode, outputs_of, pruned_gradient
 from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import METHODS, contributions
 from pruneattr_core.scoring.taylor import taylor_scores
-from pruneattr_core.values import Mode, Outputs, Sweep, Ties, masks_at, share_removed
+from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
+from pruneattr_core.values import ChangeOf, Mode, Outputs, Sweep
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
 Progress = Callable[[int, int], None]
@@ -57,35 +58,45 @@ class PruneGrad(GradientAttribution):
         inputs: Inputs,
         target: Target = None,
         *,
-        sparsity: float = 0.7,
+        sparsity: Sparsity = None,
+        of: Of = "all",
         output_change: float | None = None,
+        change_of: ChangeOf = "response",
         mode: Mode = "zero",
         contribution: str = "taylor",
         ties: Ties = "drop",
+        class_scores: bool = False,
     ) -> Inputs:
         """Signed attribution of the shape of `inputs`, in logit units per input unit.
 
         Args:
             inputs: normalised batch (B, C, H, W), or a tuple holding just that.
             target: None for each input's predicted class; int, list or tensor as in Captum; or a response.
-            sparsity: fraction of neurons removed, in [0, 1].
+            sparsity: fraction of neurons removed, in [0, 1]; "calibrated" for the network's 15 % point; None
+                for 0.8 of the contributing neurons.
+            of: what the fraction is a share of: "all" neurons or the "contributing" ones.
             output_change: if given, replaces `sparsity`: per input, prune until the zero-mode output
                 change first exceeds it (PG1 section 4.1).
+            change_of: what changes: the "response" or its "probability", see `Outputs`.
             mode: "zero" multiplies pruned neurons by 0 (PG2), "freeze" makes them constants (SCP 3.1).
             contribution: how neurons are ranked, see `contributions`.
             ties: see `Contributions.path`.
+            class_scores: whether class scores count as neurons, see `contributions`.
 
         Raises:
             InputError: an argument out of range, or inputs the model cannot take.
             TargetError: a target out of range.
             ModelError: a network without activations, or in training mode.
         """
-        batch = single(inputs)
+        batch, dial = single(inputs), Dial(sparsity, of, output_change, change_of)
         if output_change is None:
-            attribution = self.sweep(batch, target, [sparsity], mode, contribution, ties).maps[0]
+            level, share_of = dial.level(self.model)
+            attribution = self.sweep(
+                batch, target, [level], mode, contribution, ties, of=share_of, class_scores=class_scores
+            ).maps[0]
         else:
             check_mode(mode)
-            attribution = self._by_change(batch, target, output_change, mode, contribution, ties)
+            attribution = self._by_change(batch, target, dial, mode, contribution, ties, class_scores)
         return (attribution,) if isinstance(inputs, tuple) else attribution
 
     @own_modes()
@@ -93,11 +104,13 @@ class PruneGrad(GradientAttribution):
         self,
         inputs: Tensor,
         target: Target = None,
-        sparsities: Sequence[float] = (0.7,),
+        sparsities: Sequence[float] | None = None,
         mode: Mode = "zero",
         contribution: str = "taylor",
         ties: Ties = "drop",
         progress: Progress | None = None,
+        of: Of = "all",
+        class_scores: bool = False,
     ) -> Sweep:
         """Maps at several sparsities, from one scoring pass.
 
@@ -107,11 +120,13 @@ class PruneGrad(GradientAttribution):
         Args:
             inputs: normalised batch (B, C, H, W).
             target: as in `attribute`.
-            sparsities: K fractions in [0, 1], in any order.
+            sparsities: K fractions in [0, 1], in any order; None for 0.8 of the contributing neurons.
             mode: as in `attribute`.
             contribution: as in `attribute`.
             ties: as in `attribute`.
             progress: called with (maps done, K * B); may raise to stop.
+            of: what the fractions are shares of: "all" neurons or the "contributing" ones.
+            class_scores: as in `attribute`.
 
         Returns:
             Maps (K, *inputs.shape) and the pruned network's answers (K, B).
@@ -119,6 +134,7 @@ class PruneGrad(GradientAttribution):
         check_mode(mode)
         if contribution not in METHODS:
             raise InputError(f"Expected contribution in {sorted(METHODS)}, got {contribution!r}.")
+        sparsities, of = levels(self.model, sparsities, of)
         if len(sparsities) == 0:
             raise InputError("Expected at least one sparsity.")
         inputs = check_inputs(self.model, inputs)
@@ -128,22 +144,29 @@ class PruneGrad(GradientAttribution):
         for part in chunks(len(inputs), bytes_each(inputs), inputs):
             before = part.start * len(sparsities)
             tick = None if progress is None else (lambda done, b=before: progress(b + done, total))
-            own, x = chosen[part], inputs[part]
-            parts.append(_sweep(self.model, x, own, sparsities, mode, contribution, ties, tick))
+            own = chosen[part]
+            asked = (sparsities, mode, contribution, ties, of, class_scores)
+            parts.append(_sweep(self.model, inputs[part], own, *asked, tick))
         return parts[0] if len(parts) == 1 else _join(parts)
 
     def _by_change(
-        self, inputs: Tensor, target: Target, change: float, mode: Mode, contribution: str, ties: Ties
+        self,
+        inputs: Tensor,
+        target: Target,
+        dial: Dial,
+        mode: Mode,
+        contribution: str,
+        ties: Ties,
+        class_scores: bool,
     ) -> Tensor:
         inputs = check_inputs(self.model, inputs)
         chosen = asked_of(target, len(inputs), self.head)
         maps = []
         for image in range(len(inputs)):
             x = inputs[image : image + 1]
-            scores = contributions(self.model, x, chosen[image], contribution)
-            sparsity = float(sparsity_for_change(self.model, x, scores, change, ties))
-            (masks,) = masks_at(scores.layers, [sparsity], ties)
-            maps.append(pruned_gradient(self.model, x, scores.question, masks, mode)[0])
+            scores = contributions(self.model, x, chosen[image], contribution, class_scores=class_scores)
+            masks = dial.masks(self.model, x, scores, ties)
+            maps.append(pruned_gradient(self.model, x, scores.question, masks, mode, class_scores)[0])
         return torch.cat(maps)
 
 
@@ -164,23 +187,25 @@ def _sweep(
     mode: Mode,
     contribution: str,
     ties: Ties,
+    of: Of,
+    class_scores: bool,
     tick: Callable[[int], None] | None,
 ) -> Sweep:
     batch, freeze = len(inputs), mode == "freeze"
     graph: Graph | None = None
     if contribution == "taylor":
-        graph = Graph(model, inputs, target, to_input=freeze)
+        graph = Graph(model, inputs, target, to_input=freeze, class_scores=class_scores)
         scores, asked, original = taylor_scores(graph), graph.asked, graph.record.logits.detach()
-        head = graph.head
+        names, head = graph.record.names, graph.head
     else:
-        found = contributions(model, inputs, target, contribution)
+        found = contributions(model, inputs, target, contribution, class_scores=class_scores)
         scores, asked, original = found.layers, found.question, found.logits
-        head = found.head
-        graph = Graph(model, inputs, asked) if freeze else None
+        names, head = found.names, found.head
+        graph = Graph(model, inputs, asked, class_scores=class_scores) if freeze else None
     if not freeze:
         graph = None  # frees the activations before the gated copies run
 
-    Key = tuple[float, ...]
+    Key = tuple[int, ...]
     maps: dict[Key, Tensor] = {}
     logits: dict[Key, Tensor] = {}
     waiting: dict[Key, tuple[Tensor, ...]] = {}
@@ -194,7 +219,7 @@ def _sweep(
             k = len(waiting)
             stacked = [torch.cat(layer) for layer in zip(*waiting.values(), strict=True)]
             copies = inputs.repeat(k, *[1] * (inputs.ndim - 1))
-            gradient, answers = pruned_gradient(model, copies, asked.repeat(k), stacked, mode)
+            gradient, answers = pruned_gradient(model, copies, asked.repeat(k), stacked, mode, class_scores)
             maps.update(zip(waiting, gradient.split(batch), strict=True))
             logits.update(zip(waiting, answers.split(batch), strict=True))
         waiting.clear()
@@ -202,16 +227,18 @@ def _sweep(
             tick(done * batch)
 
     removed, keys = [], []
-    for done, masks in enumerate(masks_at(scores, sparsities, ties), 1):
-        removed.append(share_removed(masks))
-        keys.append(tuple(removed[-1].tolist()))  # paths nest, so equal shares mean equal masks
+    for done, masks in enumerate(masks_at(scores, sparsities, ties, of, names), 1):
+        removed.append(removed_count(masks))
+        keys.append(tuple(removed[-1].tolist()))  # paths nest, so equal numbers mean equal masks
         if keys[-1] not in maps and keys[-1] not in waiting:
             waiting[keys[-1]] = masks
         if len(waiting) == size:
             flush(done)
     flush(len(sparsities))
     answers = torch.stack([logits[key] for key in keys])
-    outputs = outputs_of(answers, original, asked, torch.stack(removed), head)
+    total = sum(score[0].numel() for score in scores)
+    removal = Removal(torch.stack(removed), silent_count(scores), total)
+    outputs = outputs_of(answers, original, asked, removal, head)
     return Sweep(
         **vars(outputs),
         maps=torch.stack([maps[key] for key in keys]),
@@ -219,11 +246,12 @@ def _sweep(
         target=asked.target,
         asked=asked,
         mode=mode,
+        of=of,
     )
 
 
 def _join(parts: Sequence[Sweep]) -> Sweep:
-    names = (*(field.name for field in fields(Outputs)), "maps")
+    names = ("maps", *(field.name for field in fields(Outputs)))
     values = {name: torch.cat([getattr(part, name) for part in parts], 1) for name in names}
     return Sweep(
         **values,
@@ -231,4 +259,5 @@ def _join(parts: Sequence[Sweep]) -> Sweep:
         target=torch.cat([part.target for part in parts]),
         asked=joined([part.asked for part in parts]),
         mode=parts[0].mode,
+        of=parts[0].of,
     )

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
+from pruneattr_core.paths.dial import Dial, Sparsity
 from pruneattr_core.pruning import check_mode, zero_gate
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
+from pruneattr_core.selection import Of, Ties
 from pruneattr_core.tape import Gate
-from pruneattr_core.values import Mode, Ties, masks_at
+from pruneattr_core.values import ChangeOf, Mode
 
 #: Class names of residual blocks: torchvision's, timm's and ours.
 _BLOCKS = ("BasicBlock", "Bottleneck")
@@ -24,10 +26,14 @@ def prunegrad_mid(
     inputs: Tensor,
     target: Tensor | Asked,
     layer: str | None = None,
-    sparsity: float = 0.7,
+    sparsity: Sparsity = None,
+    of: Of = "all",
+    output_change: float | None = None,
+    change_of: ChangeOf = "response",
     mode: Mode = "zero",
     contribution: str = "taylor",
     ties: Ties = "drop",
+    class_scores: bool = False,
 ) -> Tensor:
     """Sum over channels of |d f_p / d a|, upsampled bilinearly (align_corners False): (B, 1, H, W), >= 0.
 
@@ -39,17 +45,22 @@ def prunegrad_mid(
         inputs: checked batch (B, C, H, W).
         target: classes (B,) int64, or another response.
         layer: name of an activation call (`Record.names`); None for `default_layer`.
-        sparsity: fraction of neurons removed, in [0, 1].
+        sparsity: as `PruneGrad.attribute` takes it.
+        of: as `PruneGrad.attribute` takes it.
+        output_change: as `PruneGrad.attribute` takes it.
+        change_of: as `PruneGrad.attribute` takes it.
         mode: "zero" or "freeze".
         contribution: how neurons are ranked, see `contributions`.
         ties: see `Contributions.path`.
+        class_scores: whether class scores count as neurons, see `contributions`.
 
     Raises:
         InputError: an argument out of range, or a layer without rows and columns.
         ModelError: no activation of the network has rows and columns.
     """
     check_mode(mode)
-    scores = contributions(model, inputs, target, contribution)
+    dial = Dial(sparsity, of, output_change, change_of)
+    scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
     size = tuple(inputs.shape[2:])
     places = {
         name: (call, axes)
@@ -63,13 +74,14 @@ def prunegrad_mid(
             f"This network has: {', '.join(places)}."
         )
     call, axes = places[chosen]
-    (masks,) = masks_at(scores.layers, [sparsity], ties)
+    masks = dial.masks(model, inputs, scores, ties)
     graph = Graph(
         model,
         inputs,
         scores.question,
         gate=zero_gate(masks) if mode == "zero" else _freeze_gate(masks),
         to_input=False,
+        class_scores=class_scores,
     )
     gradient = graph.activation_gradients()[call] * masks[call]
     channels = ({1, 2, 3} - {axis + 1 for axis in axes}).pop()

@@ -13,18 +13,21 @@ from pruneattr_core.attribution.prunegrad import Inputs, single
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
-from pruneattr_core.pruning import pruned_gradient
+from pruneattr_core.paths.dial import Dial, Sparsity
+from pruneattr_core.pruning import check_mode, pruned_gradient
 from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import contributions
-from pruneattr_core.values import Ties, masks_at
+from pruneattr_core.selection import Of, Ties
+from pruneattr_core.values import ChangeOf, Mode
 
 
 class PrunePGD(GradientAttribution):
     """Projected gradient ascent on f_p(x + delta) in an l2 ball; the attribution is delta.
 
-    The path is fixed at x, mode zero. Each step moves by `step_size` along the normalised gradient
-    and projects delta back onto the ball.
+    The path is fixed at x. Each step moves by `step_size` along the normalised gradient and projects delta
+    back onto the ball. PG2 ascends on the network of mode zero; in mode freeze the pruned neurons stay what
+    they are at x + delta, and no gradient passes them.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -39,24 +42,34 @@ class PrunePGD(GradientAttribution):
         inputs: Inputs,
         target: Target = None,
         *,
-        sparsity: float = 0.7,
+        sparsity: Sparsity = None,
+        of: Of = "all",
+        output_change: float | None = None,
+        change_of: ChangeOf = "response",
+        mode: Mode = "zero",
         steps: int = 20,
         step_size: float = 0.01,
         l2_bound: float = 0.1,
         contribution: str = "taylor",
         ties: Ties = "drop",
+        class_scores: bool = False,
     ) -> Inputs:
         """Signed perturbation of the shape of `inputs`, in normalised input units.
 
         Args:
             inputs: normalised batch (B, C, H, W), or a tuple holding just that.
             target: None for each input's predicted class; int, list or tensor as in Captum.
-            sparsity: fraction of neurons removed, in [0, 1].
+            sparsity: as `PruneGrad.attribute` takes it.
+            of: as `PruneGrad.attribute` takes it.
+            output_change: as `PruneGrad.attribute` takes it.
+            change_of: as `PruneGrad.attribute` takes it.
+            mode: "zero" or "freeze".
             steps: number of ascent steps, >= 1.
             step_size: l2 length of a step, > 0.
             l2_bound: radius of the ball, > 0.
             contribution: how neurons are ranked, see `contributions`.
             ties: see `Contributions.path`.
+            class_scores: whether class scores count as neurons, see `contributions`.
 
         Raises:
             InputError: an argument out of range, or inputs the model cannot take.
@@ -65,14 +78,16 @@ class PrunePGD(GradientAttribution):
             raise InputError(
                 f"Expected steps >= 1, step_size > 0 and l2_bound > 0; got {steps}, {step_size}, {l2_bound}."
             )
+        check_mode(mode)
+        dial = Dial(sparsity, of, output_change, change_of)
         batch = check_inputs(self.model, single(inputs))
         chosen = asked_of(target, len(batch))
         parts = []
         for part in chunks(len(batch), bytes_each(batch), batch):
-            own = chosen[part]
-            scores = contributions(self.model, batch[part], own, contribution)
-            (masks,) = masks_at(scores.layers, [sparsity], ties)
-            parts.append(ascend(self.model, batch[part], scores.question, masks, steps, step_size, l2_bound))
+            x = batch[part]
+            scores = contributions(self.model, x, chosen[part], contribution, class_scores=class_scores)
+            masks, ball = dial.masks(self.model, x, scores, ties), (steps, step_size, l2_bound)
+            parts.append(ascend(self.model, x, scores.question, masks, *ball, mode, class_scores))
         perturbation = torch.cat(parts)
         return (perturbation,) if isinstance(inputs, tuple) else perturbation
 
@@ -85,11 +100,13 @@ def ascend(
     steps: int,
     step_size: float,
     l2_bound: float,
+    mode: Mode = "zero",
+    class_scores: bool = False,
 ) -> Tensor:
-    """Projected gradient ascent on the zero-mode network of fixed masks; the perturbation (B, ...)."""
+    """Projected gradient ascent on the pruned network of fixed masks; the perturbation (B, ...)."""
     delta = torch.zeros_like(inputs)
     for _ in range(steps):
-        gradient, _ = pruned_gradient(model, inputs + delta, target, masks, "zero")
+        gradient, _ = pruned_gradient(model, inputs + delta, target, masks, mode, class_scores)
         delta = _within(delta + step_size * _unit(gradient), l2_bound)
     return delta
 

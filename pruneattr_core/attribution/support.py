@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from torch import Tensor, nn
 
-from pruneattr_core import tape
+from pruneattr_core.activations import PIECEWISE_LINEAR
 from pruneattr_core.attribution.calls import Call, calls_of, functions, probe
 from pruneattr_core.attribution.deeplift import RESCALED
 from pruneattr_core.errors import PruneAttrError
@@ -184,7 +184,7 @@ def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:
     return " ".join(notes) or None
 
 
-_PIECEWISE_LINEAR = {func.__name__ for func in tape.PIECEWISE_LINEAR}
+_PIECEWISE_LINEAR = {func.__name__ for func in PIECEWISE_LINEAR}
 _PRODUCTS = {
     *(
         "layer_norm",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from pruneattr_core.attribution import input_level, support
 from pruneattr_core.attribution.method import Method
-from pruneattr_core.attribution.options import ASCENT, LAYER, MODE, SPARSITY, STEPS, TIES, Option
+from pruneattr_core.attribution.options import ASCENT, CLASS_SCORES, DIAL, LAYER, MODE, STEPS, TIES, Option
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
 from pruneattr_core.attribution.prunepgd import PrunePGD
@@ -36,6 +37,11 @@ def _prunepgd(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -
     return PrunePGD(model).attribute(inputs, target, **options)
 
 
+def _search(options: Mapping[str, Any]) -> int:
+    """Passes that finding the sparsity of an output change takes."""
+    return 0 if options["output_change"] is None else 33
+
+
 OURS: dict[str, Method] = {
     "prunegrad": Method(
         title="PruneGrad",
@@ -48,18 +54,13 @@ OURS: dict[str, Method] = {
         compute=_prunegrad,
         paths=True,
         options={
-            "sparsity": SPARSITY,
-            "output_change": Option(
-                "float",
-                None,
-                0.0,
-                note="Replaces sparsity: prune until the output changes by more than this.",
-            ),
+            **DIAL,
             "mode": MODE,
             "contribution": _CONTRIBUTION,
             "ties": TIES,
+            "class_scores": CLASS_SCORES,
         },
-        cost_of=lambda side, options: 2 if options["output_change"] is None else 35,
+        cost_of=lambda side, options: 2 + _search(options),
         memory=2.0,
         note=(
             "Claims: the gradient through the neurons that matter for this answer. Known against it: a "
@@ -77,8 +78,15 @@ OURS: dict[str, Method] = {
         passes=21,
         compute=_prunepgd,
         paths=True,
-        options={"sparsity": SPARSITY, **ASCENT, "contribution": _CONTRIBUTION, "ties": TIES},
-        cost_of=lambda side, options: 1 + options["steps"],
+        options={
+            **DIAL,
+            "mode": MODE,
+            **ASCENT,
+            "contribution": _CONTRIBUTION,
+            "ties": TIES,
+            "class_scores": CLASS_SCORES,
+        },
+        cost_of=lambda side, options: 1 + options["steps"] + _search(options),
         note=(
             "Claims: the small change of the picture that the pruned network's answer likes most. Known "
             "against it: such a direction may be adversarial, fine-grained and off the data."
@@ -97,11 +105,13 @@ OURS: dict[str, Method] = {
         supports=support.spatial_activation,
         options={
             "layer": LAYER,
-            "sparsity": SPARSITY,
+            **DIAL,
             "mode": MODE,
             "contribution": _CONTRIBUTION,
             "ties": TIES,
+            "class_scores": CLASS_SCORES,
         },
+        cost_of=lambda side, options: 2 + _search(options),
         memory=2.0,
         note=(
             "Claims: where, at a late layer, the pruned network is sensitive. Known against it: as coarse "
@@ -119,7 +129,8 @@ OURS: dict[str, Method] = {
         passes=60,
         compute=_neuron_intgrad,
         paths=True,
-        options={"sparsity": SPARSITY, "mode": MODE, "ties": TIES},
+        options={**DIAL, "mode": MODE, "ties": TIES, "class_scores": CLASS_SCORES},
+        cost_of=lambda side, options: 60 + _search(options),
         memory=2.0,
         note=(
             "Claims: as PruneGrad, with neurons ranked by an integral that is complete layer by layer. "

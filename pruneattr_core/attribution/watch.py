@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from pruneattr_core import tape
+from pruneattr_core.activations import activation_of
 
 #: Takes the share of the work that is done, in [0, 1]; may raise `errors.Cancelled` to stop it.
 Progress = Callable[[float], None]
@@ -28,8 +27,9 @@ class _Count(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func in tape.ACTIVATIONS and args and isinstance(args[0], Tensor):
-            self.seen += len(args[0])
+        found = activation_of(func, args, kwargs or {})
+        if found is not None:
+            self.seen += len(found.before)
             self.progress(share_done(self.seen / self.expected))
         return func(*args, **(kwargs or {}))
 

@@ -26,7 +26,7 @@ from pruneattr_core.circuits.replacement import Replacement, replaced_logits
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import chunks
-from pruneattr_core.values import masks_at
+from pruneattr_core.selection import masks_at
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]

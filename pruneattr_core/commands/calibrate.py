@@ -1,4 +1,8 @@
-"""`calibrate`: the sparsities at which a model's answers change by 5, 10, 15, 20 and 30 % on average."""
+"""`calibrate`: the sparsities at which a model's answers change by 5, 10, 15, 20 and 30 % on average.
+
+Both changes are measured in the same passes: of the response (the papers' text) and of its probability (the
+released code). Sparsities are shares of all neurons.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset
 from pruneattr_core.errors import StoreError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
-from pruneattr_core.paths.calibrate import calibrate
+from pruneattr_core.paths.calibrate import calibrations
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -43,22 +47,27 @@ def run(arguments: argparse.Namespace) -> int:
     data = open_data(arguments.data, arguments.root)
     indices = chosen(data, arguments.n, arguments.seed)
     start = time.perf_counter()
-    found = calibrate(
+    found = calibrations(
         model,
         _batches(card, data, indices, arguments.batch, device),
         progress=lambda done: print(f"\r{done} of {len(indices)} pictures", end="", flush=True),
     )
     print()
-    for change, sparsity in found.points.items():
-        print(f"mean output change {change:4.0%} at sparsity {sparsity:.4f}")
+    for kind, curve in found.items():
+        for change, sparsity in curve.points.items():
+            print(f"mean change of the {kind} {change:4.0%} at sparsity {sparsity:.4f}")
     if arguments.out is not None:
         table[weights_hash(model)] = {
             "model": card.id,
             "data": data.id,
             "data_sha256": data.data_hash(),
-            "n": found.n,
+            "n": len(indices),
             "seed": arguments.seed,
-            "points": {f"{change:g}": round(sparsity, 6) for change, sparsity in found.points.items()},
+            "sparsity_of": "all neurons, class scores not counted",
+            "points": {
+                kind: {f"{change:g}": round(sparsity, 6) for change, sparsity in curve.points.items()}
+                for kind, curve in found.items()
+            },
             "seconds": round(time.perf_counter() - start),
             "versions": provenance(device),
         }

@@ -18,7 +18,8 @@ from pruneattr_core.graph import bytes_each
 from pruneattr_core.pruning import outputs_of, pruned_logits
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import contributions
-from pruneattr_core.values import Contributions, Outputs, Ties, masks_at, share_removed
+from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
+from pruneattr_core.values import ChangeOf, Contributions, Outputs
 
 #: About 1 % of all neurons at a time, as PG1 section 4.1; the last percent in tenths, since some networks
 #: answer the same with 1 % of their neurons.
@@ -37,6 +38,7 @@ def output_curve(
     sparsities: Sequence[float],
     ties: Ties = "drop",
     progress: Progress | None = None,
+    of: Of = "all",
 ) -> Outputs:
     """Answers of the zero-mode network at every sparsity; forward passes only.
 
@@ -47,6 +49,7 @@ def output_curve(
         sparsities: K fractions in [0, 1].
         ties: see `Contributions.path`.
         progress: called with (levels done, K); may raise to stop.
+        of: what the sparsities are a share of, see `Contributions.path`.
 
     Returns:
         Fields of shape (K, B).
@@ -60,14 +63,15 @@ def output_curve(
 
     def flush() -> None:
         stacked = [torch.cat(layer) for layer in zip(*(masks for _, masks in waiting), strict=True)]
-        logits = pruned_logits(model, inputs.repeat(len(waiting), *[1] * (inputs.ndim - 1)), stacked)
+        copies = inputs.repeat(len(waiting), *[1] * (inputs.ndim - 1))
+        logits = pruned_logits(model, copies, stacked, scores.class_scores)
         known.update(zip((key for key, _ in waiting), logits.split(batch), strict=True))
         waiting.clear()
 
     removed = []
-    for done, masks in enumerate(masks_at(scores.layers, sparsities, ties), 1):
-        removed.append(share_removed(masks))
-        key = tuple(removed[-1].tolist())  # paths nest, so equal shares mean equal masks
+    for done, masks in enumerate(masks_at(scores.layers, sparsities, ties, of, scores.names), 1):
+        removed.append(removed_count(masks))
+        key = tuple(removed[-1].tolist())  # paths nest, so equal numbers mean equal masks
         keys.append(key)
         if key not in known and key not in dict(waiting):
             waiting.append((key, masks))
@@ -80,7 +84,16 @@ def output_curve(
     if progress is not None:
         progress(len(sparsities), len(sparsities))
     logits = torch.stack([known[key] for key in keys])
-    return outputs_of(logits, scores.logits, scores.question, torch.stack(removed), scores.head)
+    removal = Removal(torch.stack(removed), silent_count(scores.layers), scores.neurons)
+    return outputs_of(logits, scores.logits, scores.question, removal, scores.head)
+
+
+def check_change(output_change: float | None, change_of: str) -> None:
+    """Raise InputError unless this is an allowed output change (or None) of something that can change."""
+    if output_change is not None and (isinstance(output_change, (bool, str)) or not output_change >= 0):
+        raise InputError(f"Expected output_change >= 0, a fraction such as 0.15; got {output_change!r}.")
+    if change_of not in ("response", "probability"):
+        raise InputError(f'Expected change_of "response" or "probability", got {change_of!r}.')
 
 
 @own_modes()
@@ -90,6 +103,8 @@ def sparsity_for_change(
     scores: Contributions,
     output_change: float,
     ties: Ties = "drop",
+    change_of: ChangeOf = "response",
+    of: Of = "all",
 ) -> Tensor:
     """Per input: prune step by step until the output change first exceeds `output_change` (PG1 section 4.1).
 
@@ -97,25 +112,26 @@ def sparsity_for_change(
         model: network in eval mode.
         inputs: (B, C, H, W), the batch that was scored.
         scores: its contributions.
-        output_change: allowed |p_pruned - p| / p of the target probability, >= 0.
+        output_change: allowed change as a fraction, >= 0.
         ties: see `Contributions.path`.
+        change_of: what changes: the "response" or its "probability", see `Outputs`.
+        of: what the steps are shares of, see `Contributions.path`.
 
     Returns:
         (B,) float64 requested sparsity, the last of `PRUNING_STEPS` where the change never exceeds.
 
     Raises:
-        InputError: a negative or NaN output change.
+        InputError: a negative or NaN output change, or a change of something else.
     """
-    if not output_change >= 0:
-        raise InputError(f"Expected output_change >= 0, a fraction such as 0.15; got {output_change!r}.")
+    check_change(output_change, change_of)
     found = []
     for image in range(len(inputs)):
         own = scores[image]
         answer = PRUNING_STEPS[-1]
         for start in range(0, len(PRUNING_STEPS), 8):
             steps = PRUNING_STEPS[start : start + 8]
-            change = output_curve(model, inputs[image : image + 1], own, steps, ties).output_change[:, 0]
-            over = (change > output_change).nonzero()
+            curve = output_curve(model, inputs[image : image + 1], own, steps, ties, of=of)
+            over = (curve.change(change_of)[:, 0] > output_change).nonzero()
             if len(over):
                 answer = steps[int(over[0])]
                 break
@@ -135,6 +151,7 @@ class Calibration:
         n: number of inputs.
         points: allowed output change -> sparsity at which the mean reaches it; changes never reached are
             left out.
+        change_of: what changes: the "response" or its "probability".
     """
 
     sparsity: np.ndarray
@@ -143,6 +160,7 @@ class Calibration:
     kept_prediction: np.ndarray
     n: int
     points: dict[float, float]
+    change_of: ChangeOf = "response"
 
 
 @own_modes()
@@ -154,8 +172,11 @@ def calibrate(
     method: str = "taylor",
     sparsities: Sequence[float] = PRUNING_STEPS,
     progress: Callable[[int], None] | None = None,
+    change_of: ChangeOf = "response",
 ) -> Calibration:
     """The sparsities at which the mean output change over a data set reaches given values.
+
+    One call measures one change; `calibrations` measures both from the same passes.
 
     Args:
         model: network in eval mode.
@@ -165,34 +186,48 @@ def calibrate(
         method: contribution, see `contributions`.
         sparsities: increasing grid of at least two levels.
         progress: called with the number of inputs done; may raise to stop.
+        change_of: what changes: the "response" or its "probability", see `Outputs`.
 
     Raises:
         InputError: no inputs, or a grid that does not increase.
     """
+    check_change(None, change_of)
+    return calibrations(model, batches, target, changes, method, sparsities, progress)[change_of]
+
+
+def calibrations(
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    target: Target = None,
+    changes: Sequence[float] = OUTPUT_CHANGES,
+    method: str = "taylor",
+    sparsities: Sequence[float] = PRUNING_STEPS,
+    progress: Callable[[int], None] | None = None,
+) -> dict[ChangeOf, Calibration]:
+    """`calibrate` for the response and for the probability, from the same passes; arguments as there."""
     grid = np.asarray(sparsities, dtype=np.float64)
     if len(grid) < 2 or (np.diff(grid) <= 0).any():
         raise InputError("Expected an increasing grid of at least two sparsities.")
-    per_input, stays, done = [], [], 0
+    kinds: tuple[ChangeOf, ...] = ("response", "probability")
+    curves: list[Outputs] = []
+    stays, done = [], 0
     for batch in batches:
         scores = contributions(model, batch, target, method)
-        curve = output_curve(model, batch, scores, sparsities)
-        per_input.append(curve.output_change.cpu().double().numpy())
-        stays.append((~curve.changed).cpu().numpy())
+        curves.append(output_curve(model, batch, scores, sparsities))
+        stays.append((~curves[-1].changed).cpu().numpy())
         done += len(batch)
         if progress is not None:
             progress(done)
-    if not per_input:
+    if not curves:
         raise InputError("Calibration needs at least one input, got an empty data set.")
-    change = np.concatenate(per_input, axis=1)
-    mean = change.mean(1)
-    return Calibration(
-        sparsity=grid,
-        mean=mean,
-        spread=change.std(1),
-        kept_prediction=np.concatenate(stays, axis=1).mean(1),
-        n=change.shape[1],
-        points={float(c): s for c in changes if (s := first_crossing(grid, mean, c)) is not None},
-    )
+    kept = np.concatenate(stays, axis=1).mean(1)
+    found: dict[ChangeOf, Calibration] = {}
+    for kind in kinds:
+        change = np.concatenate([curve.change(kind).cpu().double().numpy() for curve in curves], axis=1)
+        mean = change.mean(1)
+        points = {float(c): s for c in changes if (s := first_crossing(grid, mean, c)) is not None}
+        found[kind] = Calibration(grid, mean, change.std(1), kept, change.shape[1], points, kind)
+    return found
 
 
 def first_crossing(grid: np.ndarray, mean: np.ndarray, level: float) -> float | None:

@@ -12,11 +12,18 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.runtime import own_modes
-from pruneattr_core.values import Path, masks_at
+from pruneattr_core.selection import masks_at
+from pruneattr_core.values import Path
 
 
 @own_modes()
-def random_paths(model: nn.Module, inputs: Tensor, sparsities: Sequence[float], seed: int = 0) -> list[Path]:
+def random_paths(
+    model: nn.Module,
+    inputs: Tensor,
+    sparsities: Sequence[float],
+    seed: int = 0,
+    class_scores: bool = False,
+) -> list[Path]:
     """Keep round((1 - sparsity) * N) neurons drawn uniformly from all N, independently per image.
 
     The generator is seeded with `seed` and the image's bytes, so images differ while a batch equals its
@@ -28,13 +35,14 @@ def random_paths(model: nn.Module, inputs: Tensor, sparsities: Sequence[float], 
         inputs: normalised batch (B, C, H, W).
         sparsities: fractions to remove, in [0, 1].
         seed: of the generator.
+        class_scores: whether class scores count as neurons, see `contributions`.
 
     Raises:
         InputError: a sparsity out of range or inputs the model cannot take.
     """
     inputs = check_inputs(model, inputs)
     with torch.no_grad():
-        record = tape.run(model, inputs.clone())
+        record = tape.run(model, inputs.clone(), class_scores=class_scores)
     drawn = []
     for image in inputs:
         generator = np.random.default_rng([seed, zlib.crc32(image.cpu().contiguous().numpy().tobytes())])

@@ -15,7 +15,8 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import chunks, own_modes
-from pruneattr_core.values import Path, masks_at
+from pruneattr_core.selection import masks_at
+from pruneattr_core.values import Path
 
 Init = Literal["one", "random"]
 Progress = Callable[[int, int], None]
@@ -63,6 +64,7 @@ def dgr_gates(
     seed: int = 0,
     iterations: int = ITERATIONS,
     progress: Progress | None = None,
+    class_scores: bool = False,
 ) -> Gates:
     """Minimise CE(softmax f(x), f(x; lambda * a)) + gamma * sum |lambda| over gates lambda >= 0.
 
@@ -79,6 +81,7 @@ def dgr_gates(
         seed: of the random start.
         iterations: iterates looked at, >= 1.
         progress: called with (iterations done, all, over the parts of the batch); may raise to stop.
+        class_scores: whether class scores get gates too, see `contributions`.
 
     Raises:
         InputError: unknown init, iterations < 1 or inputs the model cannot take.
@@ -96,7 +99,7 @@ def dgr_gates(
         tick = None
         if progress is not None:
             tick = lambda done, k=k: progress(k * iterations + done, len(slices) * iterations)  # noqa: E731
-        parts.append(_train(model, inputs[part], init, seed, iterations, tick))
+        parts.append(_train(model, inputs[part], init, seed, iterations, tick, class_scores))
     names = parts[0][0]
     layers, loss, iteration, kept = zip(*(part[1:] for part in parts), strict=True)
     settings: dict[str, Any] = {"method": "dgr_init1" if init == "one" else "dgr_random"}
@@ -120,9 +123,10 @@ def _train(
     seed: int,
     iterations: int,
     tick: Callable[[int], None] | None,
+    class_scores: bool,
 ) -> tuple[tuple[str, ...], list[Tensor], Tensor, Tensor, Tensor]:
     with torch.inference_mode(False), torch.no_grad():
-        record = tape.run(model, inputs.clone())
+        record = tape.run(model, inputs.clone(), class_scores=class_scores)
         names, wanted, label = record.names, record.logits.softmax(1), record.logits.argmax(1)
         gates = _start(record.activations, init, seed)
         del record
@@ -134,7 +138,9 @@ def _train(
         with torch.inference_mode(False), torch.enable_grad():
             for gate in gates:
                 gate.requires_grad_()
-            logits = tape.run(model, inputs.clone(), lambda i, a: a * gates[i]).logits
+            record = tape.run(model, inputs.clone(), lambda i, a: a * gates[i], class_scores=class_scores)
+            logits = record.logits
+            del record
             answer = -(wanted * logits.log_softmax(1)).sum(1)
             size = torch.stack([gate.abs().flatten(1).sum(1) for gate in gates]).sum(0)
             loss = answer + GAMMA * size

@@ -31,6 +31,7 @@ def greedy_paths(
     sparsities: Sequence[float] = (0.9,),
     step: float = STEP,
     progress: Progress | None = None,
+    class_scores: bool = False,
 ) -> list[Path]:
     """Repeat: score |a_j * df/da_j| on the network pruned so far, remove the lowest that are not dead in it.
 
@@ -45,6 +46,7 @@ def greedy_paths(
         sparsities: fractions of all neurons to remove, in [0, 1]; all come from one run, so they nest.
         step: fraction of all neurons removed per iteration, in (0, 1].
         progress: called with (percent of the way, 100) over all images; may raise to stop.
+        class_scores: whether class scores count as neurons, see `contributions`.
 
     Returns:
         One path per sparsity; meta holds method, sparsity (requested), step and iterations per image.
@@ -68,7 +70,8 @@ def greedy_paths(
         tick = None
         if progress is not None:
             tick = lambda share, i=image: progress(int(100 * (i + share) / len(inputs)), 100)  # noqa: E731
-        images.append(_one(model, inputs[image : image + 1], own, sorted(set(sparsities)), step, tick))
+        one = inputs[image : image + 1]
+        images.append(_one(model, one, own, sorted(set(sparsities)), step, tick, class_scores))
     paths = []
     for sparsity in sparsities:
         each = [image[sparsity] for image in images]
@@ -87,9 +90,10 @@ def _one(
     sparsities: Sequence[float],
     step: float,
     tick: Callable[[float], None] | None,
+    class_scores: bool,
 ) -> dict[float, tuple[tuple[str, ...], list[Tensor], int]]:
     """Sparsity -> (names, masks, iterations) of one image."""
-    graph = Graph(model, image, target, to_input=False)
+    graph = Graph(model, image, target, to_input=False, class_scores=class_scores)
     masks = [torch.ones_like(a, dtype=torch.bool) for a in graph.record.activations]
     names, target = graph.record.names, graph.asked
     total = sum(mask.numel() for mask in masks)
@@ -101,7 +105,8 @@ def _one(
             if not gone:
                 break
             removed, iterations = removed + gone, iterations + 1
-            graph = Graph(model, image, target, gate=zero_gate(masks), to_input=False)
+            gate = zero_gate(masks)
+            graph = Graph(model, image, target, gate=gate, to_input=False, class_scores=class_scores)
             if tick is not None:
                 tick(removed / max(1, round(sparsities[-1] * total)))
         found[sparsity] = (names, [mask.clone() for mask in masks], iterations)

@@ -16,15 +16,20 @@ from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.scoring.taylor import taylor
 from pruneattr_core.values import Contributions
 
-#: Scores one memory-bounded part of a batch: (model, inputs, target, steps) -> Contributions.
-Scorer = Callable[[nn.Module, Tensor, Asked, int | None], Contributions]
+#: Scores one memory-bounded part of a batch: (model, inputs, target, steps, class_scores) -> Contributions.
+Scorer = Callable[[nn.Module, Tensor, Asked, int | None, bool], Contributions]
 
 METHODS: dict[str, Scorer] = {"taylor": taylor, **INTEGRALS}
 
 
 @own_modes()
 def contributions(
-    model: nn.Module, inputs: Tensor, target: Target = None, method: str = "taylor", steps: int | None = None
+    model: nn.Module,
+    inputs: Tensor,
+    target: Target = None,
+    method: str = "taylor",
+    steps: int | None = None,
+    class_scores: bool = False,
 ) -> Contributions:
     """Contribution of every neuron to the response of every input.
 
@@ -38,6 +43,8 @@ def contributions(
             Gauss-Legendre; "intgrad_value" ranks by c (SCP's text), the others by |c| (the reference).
         steps: number of nodes of the integral, i.e. of gradients averaged; None for the method's own. Methods
             without an integral ignore it.
+        class_scores: whether activations that nothing learned follows (SqueezeNet's last ReLU holds its class
+            scores) count as neurons, as in published code.
 
     Returns:
         Scores per activation call, (B, *shape), >= 0.
@@ -52,7 +59,7 @@ def contributions(
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))
     parts = [
-        METHODS[method](model, inputs[part], chosen[part], steps)
+        METHODS[method](model, inputs[part], chosen[part], steps, class_scores)
         for part in chunks(len(inputs), bytes_each(inputs), inputs)
     ]
     return parts[0] if len(parts) == 1 else _join(parts)
@@ -68,4 +75,5 @@ def _join(parts: list[Contributions]) -> Contributions:
         parts[0].method,
         joined([p.question for p in parts]),
         parts[0].head,
+        parts[0].class_scores,
     )

@@ -48,21 +48,20 @@ class Brancher:
         head: how the outputs are read.
     """
 
-    def __init__(self, model: nn.Module, image: Tensor) -> None:
+    def __init__(self, model: nn.Module, image: Tensor, class_scores: bool = False) -> None:
         """Look at the network once.
 
         Args:
             model: classifier in eval mode.
             image: (1, C, H, W), checked.
+            class_scores: whether class scores count as neurons.
         """
-        self.model, self.image, self._broadcasts = model, image, True
+        self.model, self.image, self.class_scores, self._broadcasts = model, image, class_scores, True
         with torch.inference_mode(False), torch.no_grad():
-            record = tape.run(model, image.clone())
+            record = tape.run(model, image.clone(), class_scores=class_scores)
         self.logits, self.names = record.logits, record.names
         self.activations = record.activations
         self.head: Head = head_of(model, record.logits, None, record.normalised)
-        if any(a.shape[0] != 1 for a in self.activations):
-            raise InputError("Expected every activation to have the batch first; this network folds it away.")
 
     def bytes_each(self, index: int) -> int:
         """Rough memory of one variant of call `index` in a forward and backward pass.
@@ -105,5 +104,5 @@ class Brancher:
             return variants[0]
 
         with torch.inference_mode(False), torch.set_grad_enabled(grad), _MixedBatches():
-            logits = tape.run(self.model, given.clone(), gate, rows=rows).logits
+            logits = tape.run(self.model, given.clone(), gate, rows, self.class_scores).logits
         return variants[0], logits

@@ -51,6 +51,7 @@ class SignedContributions:
         nodes: int64 (calls, B), gradients really distinct: 1 where the gradient is constant along alpha.
         asked: the response explained; None for the class `target`.
         head: how the outputs are read.
+        class_scores: whether class scores were counted as neurons.
     """
 
     names: tuple[str, ...]
@@ -61,6 +62,7 @@ class SignedContributions:
     nodes: Tensor | None = None
     asked: Asked | None = None
     head: Head = "softmax"
+    class_scores: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def intgrad_signed(
     rule: Rule = "midpoint",
     layers: Sequence[int] | None = None,
     progress: Progress | None = None,
+    class_scores: bool = False,
 ) -> SignedContributions:
     """Signed NeuronIntGrad contributions.
 
@@ -105,6 +108,7 @@ def intgrad_signed(
         rule: "midpoint", "uniform" (the papers') or "gauss".
         layers: indices of the activation calls to score; None for all.
         progress: called with (layers done, layers * B); may raise to stop.
+        class_scores: whether class scores count as neurons, see `contributions`.
 
     Raises:
         InputError: steps, rule, layers or inputs that cannot be used.
@@ -116,7 +120,7 @@ def intgrad_signed(
     alphas, weights = nodes(steps, rule)
     found = []
     for image in range(len(inputs)):
-        brancher = Brancher(model, inputs[image : image + 1])
+        brancher = Brancher(model, inputs[image : image + 1], class_scores)
         own = resolved(brancher.logits, chosen[image])
         calls = chosen_calls(layers, brancher.names)
         scores = []
@@ -135,6 +139,7 @@ def intgrad_signed(
         nodes=torch.tensor([[one[3][k][1] for one in found] for k in range(len(calls))]),
         asked=joined([one[2] for one in found]),
         head=first.head if chosen.head is None else chosen.head,
+        class_scores=class_scores,
     )
 
 
@@ -192,9 +197,16 @@ def _alike(gradients: Tensor) -> bool:
 
 def _scorer(
     method: str, rule: Rule = "midpoint", own: int | None = None, rank: Rank = "magnitude"
-) -> Callable[[nn.Module, Tensor, Asked, int | None], Contributions]:
-    def score(model: nn.Module, inputs: Tensor, target: Asked, steps: int | None = None) -> Contributions:
-        signed = intgrad_signed(model, inputs, target, own if steps is None else steps, rule)
+) -> Callable[[nn.Module, Tensor, Asked, int | None, bool], Contributions]:
+    def score(
+        model: nn.Module,
+        inputs: Tensor,
+        target: Asked,
+        steps: int | None = None,
+        class_scores: bool = False,
+    ) -> Contributions:
+        count = own if steps is None else steps
+        signed = intgrad_signed(model, inputs, target, count, rule, class_scores=class_scores)
         return ranked(signed, method, rank)
 
     return score
@@ -231,6 +243,7 @@ def ranked(signed: SignedContributions, method: str = "intgrad", rank: Rank = "m
         method,
         signed.asked,
         signed.head,
+        signed.class_scores,
     )
 
 
@@ -258,7 +271,7 @@ def completeness(
     total = torch.stack([layer.double().flatten(1).sum(1) for layer in signed.layers])
     change = torch.empty_like(total)
     for image in range(len(inputs)):
-        brancher = Brancher(model, inputs[image : image + 1].detach())
+        brancher = Brancher(model, inputs[image : image + 1].detach(), signed.class_scores)
         asked = signed.target[image : image + 1] if signed.asked is None else signed.asked[image]
         own = resolved(brancher.logits, asked)
         for call in range(len(brancher.names)):

@@ -16,10 +16,14 @@ def taylor_scores(graph: Graph) -> tuple[Tensor, ...]:
 
 
 def taylor(
-    model: nn.Module, inputs: Tensor, target: Tensor | Asked | None, steps: int | None = None
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor | Asked | None,
+    steps: int | None = None,
+    class_scores: bool = False,
 ) -> Contributions:
     """Taylor contributions of a checked batch: one forward and one backward pass."""
-    graph = Graph(model, inputs, target, to_input=False)
+    graph = Graph(model, inputs, target, to_input=False, class_scores=class_scores)
     record = graph.record
     return Contributions(
         record.names,
@@ -30,4 +34,5 @@ def taylor(
         "taylor",
         graph.asked,
         graph.head,
+        class_scores,
     )

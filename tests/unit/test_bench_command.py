@@ -82,7 +82,7 @@ def test_all_computes_every_run_and_says_what_it_found(small, tmp_path, capsys):
     assert pixels.values.shape == (2, 2, 10, 2)
     assert np.isfinite(pixels.values).all()
     assert not pixels.samples  # only pictures that are ours travel
-    assert read_run(tmp_path / "calibrate").values.shape == (1, 2, len(PRUNING_STEPS), 2)
+    assert read_run(tmp_path / "calibrate").values.shape == (1, 3, len(PRUNING_STEPS), 2)
     assert read_run(tmp_path / "sanity").plan.protocol["sd"] == 0.01
 
 
@@ -154,12 +154,11 @@ def test_calibration_cells_are_the_pruned_networks_own_answers(small):
     from pruneattr_core.pruning import pruned_logits
 
     masks = scores.path(sparsity=0.7).layers
-    before = opened.model(inputs).double().softmax(1).gather(1, scores.target[:, None])[:, 0]
-    after = (
-        pruned_logits(opened.model, inputs, masks).double().softmax(1).gather(1, scores.target[:, None])[:, 0]
-    )
-    expected = ((after - before).abs() / before).numpy()
-    np.testing.assert_allclose(cell[0, plan.x.index(0.7)], expected, rtol=1e-4, atol=1e-6)
+    logits = opened.model(inputs).double(), pruned_logits(opened.model, inputs, masks).double()
+    for measure, read in ((0, lambda values: values), (1, lambda values: values.softmax(1))):
+        before, after = (read(values).gather(1, scores.target[:, None])[:, 0] for values in logits)
+        expected = ((after - before).abs() / before.abs()).numpy()
+        np.testing.assert_allclose(cell[measure, plan.x.index(0.7)], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_calibrations_of_two_networks_share_a_plot_and_each_has_its_15_percent_point(small, tmp_path):
@@ -168,7 +167,7 @@ def test_calibrations_of_two_networks_share_a_plot_and_each_has_its_15_percent_p
     ]
     assert gaps(*plans) == []
     x = np.array(plans[0].x)
-    values = np.stack([x**2, np.ones_like(x)])[None, :, :, None]  # the change is the sparsity squared
+    values = np.stack([x**2, x, np.ones_like(x)])[None, :, :, None]  # the change is the sparsity squared
     (row,) = summary(Run(plans[0], values, {}, {}))
     assert row["at 15%"] == pytest.approx(0.15**0.5, abs=0.005)
 

@@ -12,8 +12,7 @@ import torch
 import networks
 from pruneattr_core import Path, contributions
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
-from pruneattr_core.selection import order_statistics
-from pruneattr_core.values import masks_at
+from pruneattr_core.selection import masks_at, order_statistics
 
 LEVELS = (0.0, 0.001, 0.25, 0.5, 0.7, 0.9, 0.999, 1.0)
 
@@ -41,7 +40,7 @@ def flat(layers: list[torch.Tensor] | tuple[torch.Tensor, ...], image: int) -> n
 def test_order_statistics_equal_sorting(dtype: torch.dtype) -> None:
     layers = scores(dtype)
     ranks = [0, 1, 90, 150, 200, 231, 232]
-    found = order_statistics(layers, ranks)
+    found = order_statistics(layers, torch.tensor(ranks).view(-1, 1).expand(-1, 3))
     for image in range(3):
         np.testing.assert_array_equal(found[:, image], np.sort(flat(layers, image))[ranks])
 

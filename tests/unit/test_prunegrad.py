@@ -79,7 +79,11 @@ def test_answers_are_those_of_the_pruned_network() -> None:
                 logits = net(one)
             p, q = net(one).softmax(1)[0, 1].item(), logits.softmax(1)[0, 1].item()
             assert sweep.logit[k, image].item() == pytest.approx(logits[0, 1].item(), rel=1e-12)
-            assert sweep.output_change[k, image].item() == pytest.approx(abs(q - p) / p, rel=1e-9, abs=1e-15)
+            before, after = net(one)[0, 1].item(), logits[0, 1].item()
+            change = abs(after - before) / abs(before)
+            assert sweep.output_change[k, image].item() == pytest.approx(change, rel=1e-9, abs=1e-15)
+            change = abs(q - p) / p
+            assert sweep.probability_change[k, image].item() == pytest.approx(change, rel=1e-9, abs=1e-15)
             assert sweep.prediction[k, image].item() == logits.argmax().item()
             removed = sum((~m).sum() for m in kept) / sum(m.size for m in kept)
             assert sweep.sparsity[k, image].item() == removed

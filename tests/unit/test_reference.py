@@ -79,4 +79,4 @@ def test_output_change(reference: Reference) -> None:
     curve = output_curve(reference.net, reference.x, found, [p / 100 for p in PERCENT])
     for k, percent in enumerate(PERCENT):
         theirs = reference.get("meta", f"mct_softmax_rel_change/{percent}")
-        np.testing.assert_allclose(curve.output_change[k], theirs, rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(curve.probability_change[k], theirs, rtol=1e-9, atol=1e-14)

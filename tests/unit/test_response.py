@@ -46,9 +46,9 @@ def test_probability_is_the_heads_own(name: str) -> None:
         assert torch.allclose(sweep.probability[level], read(z)[:, 0], atol=1e-12)
         assert torch.allclose(sweep.logit[level], z[:, 0], atol=1e-12)
     p, q = read(logits)[:, 0], read(pruned)[:, 0]
-    assert torch.allclose(sweep.output_change[2], (q - p).abs() / p.abs(), atol=1e-12)
+    assert torch.allclose(sweep.probability_change[2], (q - p).abs() / p.abs(), atol=1e-12)
     f, g = logits[:, 0], pruned[:, 0]
-    assert torch.allclose(sweep.response_change[2], (g - f).abs() / f.abs(), atol=1e-12)
+    assert torch.allclose(sweep.output_change[2], (g - f).abs() / f.abs(), atol=1e-12)
     one_of_many = name in ("plain", "softmax_inside")
     answers = (logits.argmax(1) != pruned.argmax(1)) if one_of_many else ((p > 0.5) != (q > 0.5))
     assert torch.equal(sweep.changed[2], answers & (head != "values"))
@@ -104,7 +104,7 @@ def test_maps_are_gradients_of_the_response(name: str, mode: str) -> None:
     assert torch.equal(sweep.maps, torch.cat([one.maps for one in alone], 1))
     for contribution in ("taylor", "intgrad"):
         scores = contributions(net, x, response, contribution)
-        assert output_curve(net, x, scores, [0.0]).response_change.max() < 1e-14
+        assert output_curve(net, x, scores, [0.0]).output_change.max() < 1e-14
 
 
 @pytest.mark.parametrize("name", ["difference", "runner-up", "group", "function"])

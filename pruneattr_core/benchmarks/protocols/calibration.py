@@ -1,7 +1,8 @@
 """Calibration (PG2 fig. 2a): how much the answer changes as more neurons go.
 
-Text and released code: PG2 averages the change over a validation set, as here. The tie rule is the
-released code's (every score at or below the percentile goes), so dead neurons leave at the first step.
+PG2 averages the change of the response (eq. 1) over a validation set, as here; the authors' released code
+takes the softmax probability's, which is kept beside it. The tie rule is the released code's (every score at
+or below the percentile goes), so dead neurons leave at the first step.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pruneattr_core.scoring import METHODS, contributions
 
 
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    return ("output_change", "kept_prediction"), PRUNING_STEPS
+    return ("output_change", "probability_change", "kept_prediction"), PRUNING_STEPS
 
 
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
@@ -24,7 +25,8 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     scores = contributions(opened.model, inputs, method=plan.methods[method]["id"])
     curve = output_curve(opened.model, inputs, scores, PRUNING_STEPS)
     kept = ~curve.changed
-    return torch.stack([curve.output_change.double(), kept.double()]).cpu().numpy()
+    changes = curve.output_change.double(), curve.probability_change.double()
+    return torch.stack([*changes, kept.double()]).cpu().numpy()
 
 
 CALIBRATION = Benchmark(
@@ -34,7 +36,9 @@ CALIBRATION = Benchmark(
     better="",
     choices={},
     fixed={
-        "change": "|p_pruned - p| / p of the softmax probability",
+        "output_change": "|f_pruned - f| / |f| of the response, the predicted class's logit",
+        "probability_change": "|p_pruned - p| / p of the probability",
+        "neurons": "activations that something learned follows: class scores are not counted",
         "target": PREDICTED,
         "mode": "zero",
         "ties": "drop: every score at or below the percentile goes",

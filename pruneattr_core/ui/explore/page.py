@@ -8,11 +8,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.explore.calibrations import calibrated_sparsity
 from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.levels import nearest

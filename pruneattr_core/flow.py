@@ -1,0 +1,215 @@
+"""What flows where in one forward pass: which activations come from the input, and what acts on them later.
+
+A `TorchDispatchMode` sees every operation that is really carried out, also inside scripted parts and
+autograd functions that a tape cannot look into. Every storage carries a tag: which activation calls, and
+whether the input, went into it; on which of them something learned has acted on the way; and whether it is
+itself learned, that is, made of parameters and buffers alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+
+#: Activations as the dispatcher calls them; one that no tape recorded is reported as unseen.
+_ACTIVATIONS = {
+    *("relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "prelu", "elu", "selu", "celu", "gelu", "silu"),
+    *("mish", "hardswish", "softplus", "log_sigmoid", "glu", "_prelu_kernel", "rrelu_with_noise"),
+}
+#: Bounded functions that gate an activation when they are multiplied with what went in.
+_GATES = {"sigmoid", "tanh", "erf", "hardsigmoid", "softplus"}
+_ELEMENTWISE = {"mul", "add", "sub", "div", "neg", "pow", "exp", "rsub", "clone", "_to_copy"}
+_INPUT = 1  # bit of the input; activation call i has bit i + 1
+
+
+class Tag(NamedTuple):
+    """What is known of one storage; masks have bit 0 for the input and bit i + 1 for activation call i.
+
+    Attributes:
+        after: what went into it.
+        acted: of these, the ones on which something learned has acted since.
+        learned: made of parameters and buffers alone.
+        root: the storage it is an elementwise function of.
+        gate: the storage whose bounded function it is.
+        alive: keeps the storage's address from being used again.
+    """
+
+    after: int = 0
+    acted: int = 0
+    learned: bool = False
+    root: int = 0
+    gate: int = 0
+    alive: Any = None
+
+
+_NOTHING = Tag()
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A nonlinearity whose values are no neurons, because no recording sees it as an activation.
+
+    Attributes:
+        where: name of the module whose `forward` calls it, "" for the network itself.
+        what: the function, or "product with its own sigmoid".
+    """
+
+    where: str
+    what: str
+
+
+#: What an activation call is. Something learned still acts on a *neuron* on its way to the output; a *class
+#: score* is followed by nothing learned; *constant*: no input goes in (a table of positions); *folded*: the
+#: batch is not its first dimension; *unused*: it does not reach the output.
+Role = Literal["neuron", "class score", "constant", "folded", "unused"]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What each activation call of a network is, for one input shape and one way through the network.
+
+    Attributes:
+        calls: (name of the module, shape without its first dimension) of every call, in order.
+        names: of the calls, made unique.
+        roles: of the calls.
+        rewritten: calls in place whose argument the network uses again, so that it has to be overwritten.
+        unseen: nonlinearities that are no activation calls.
+    """
+
+    calls: tuple[tuple[str, tuple[int, ...]], ...]
+    names: tuple[str, ...]
+    roles: tuple[Role, ...]
+    rewritten: frozenset[int]
+    unseen: tuple[Unseen, ...]
+
+    def kept(self, class_scores: bool) -> tuple[int, ...]:
+        """The calls that are recorded and gated."""
+        wanted = ("neuron", "class score") if class_scores else ("neuron",)
+        return tuple(i for i, role in enumerate(self.roles) if role in wanted)
+
+
+class Flow(TorchDispatchMode):
+    """Tags everything while it is entered.
+
+    Attributes:
+        recording: set by the tape while it computes an activation of its own.
+        unseen: nonlinearities met outside of recorded calls.
+        rewritten: activation calls made in place whose argument was used again afterwards.
+    """
+
+    def __init__(self, network: nn.Module, inputs: Tensor, name: Callable[[FrameType | None], str]) -> None:
+        super().__init__()
+        self._name, self._tags, self._overwritten = name, dict[int, Tag](), dict[int, int]()
+        self.recording, self.unseen, self.rewritten = False, list[Unseen](), set[int]()
+        learned: list[Tensor] = [p for p in network.parameters() if p.numel() > 1 or p.ndim > 1]
+        # A single number, such as a temperature, scales class scores and makes no neurons of them.
+        learned += [b for b in network.buffers() if b.is_floating_point() and b.numel() > 1]
+        self.something_learned = bool(learned)
+        for tensor in learned:
+            self._set(tensor, Tag(learned=True))
+        self._set(inputs, Tag(after=_INPUT))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = list(_tensors((args, tuple((kwargs or {}).values()))))
+        tags = [self._of(tensor) for tensor in given]
+        found = func(*args, **(kwargs or {}))
+        name = func._schema.name.split("::")[-1]
+        name = name if name.startswith("_") else name.rstrip("_")
+        for tensor in given:
+            call = self._overwritten.get(_key(tensor))
+            if call is not None and not self.recording:
+                self.rewritten.add(call)
+        after, acted = 0, 0
+        for tag in tags:
+            after, acted = after | tag.after, acted | tag.acted
+        packed = "quantized" in func._schema.name or any(isinstance(a, torch.ScriptObject) for a in args)
+        learned = any(tag.learned for tag in tags)
+        if learned or packed:
+            acted |= after
+        root, gate = self._shape_of(name, given, tags)
+        for tensor in _tensors((found,)):
+            self._set(tensor, Tag(after, acted, learned and not after, root, gate))
+        return found
+
+    def _shape_of(self, name: str, given: Sequence[Tensor], tags: Sequence[Tag]) -> tuple[int, int]:
+        """Root and gate of a result; notes what no tape would see."""
+        if not tags or not any(tag.after for tag in tags):
+            return 0, 0
+        roots = {tag.root or _key(tensor) for tensor, tag in zip(given, tags, strict=True)}
+        gates = {tag.gate for tag in tags if tag.gate}
+        if name in _GATES:
+            return 0, (gates or roots).pop()
+        if self.recording:
+            return 0, 0
+        if name in _ACTIVATIONS:
+            self.unseen.append(Unseen(self._name(sys._getframe(2)), name.removesuffix("_with_noise")))
+            return 0, 0
+        if name not in _ELEMENTWISE:
+            return 0, 0
+        if name == "mul" and len(tags) == 2 and gates & roots:
+            self.unseen.append(Unseen(self._name(sys._getframe(2)), "product with its own sigmoid"))
+            return 0, 0
+        if gates:
+            return 0, gates.pop() if len(tags) == 1 else 0
+        return (roots.pop(), 0) if len(roots) == 1 else (0, 0)
+
+    def mark(self, call: int, activation: Tensor, overwritten: Tensor | None) -> None:
+        """Tell that `activation` is that of a call, and which tensor it was to be written into, if any."""
+        tag = self._of(activation)
+        self._set(activation, tag._replace(after=tag.after | (2 << call), root=0, gate=0))
+        if overwritten is not None:
+            self._overwritten[_key(overwritten)] = call
+
+    def from_input(self, tensor: Tensor) -> bool:
+        """Whether the input went into it."""
+        return bool(self._of(tensor).after & _INPUT)
+
+    def roles(self, activations: Sequence[Tensor], output: Tensor) -> tuple[Role, ...]:
+        """What each activation call of a pass of one input is, given its output."""
+        end, found = self._of(output), list[Role]()
+        # Where nothing is learned, or the trace is lost, class scores cannot be told from neurons.
+        connected = bool(end.after & _INPUT)
+        for call, activation in enumerate(activations):
+            if not self.from_input(activation):
+                found.append("constant")
+            elif activation.ndim == 0 or activation.shape[0] != 1:
+                found.append("folded")
+            elif connected and not end.after >> (call + 1) & 1:
+                found.append("unused")
+            else:
+                scored = connected and self.something_learned and not end.acted >> (call + 1) & 1
+                found.append("class score" if scored else "neuron")
+        return tuple(found)
+
+    def _of(self, tensor: Tensor) -> Tag:
+        return self._tags.get(_key(tensor), _NOTHING)
+
+    def _set(self, tensor: Tensor, tag: Tag) -> None:
+        try:
+            alive: Any = StorageWeakRef(tensor.untyped_storage())
+        except (NotImplementedError, RuntimeError):
+            alive = tensor
+        self._tags[_key(tensor)] = tag._replace(alive=alive)
+
+
+def _key(tensor: Tensor) -> int:
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return id(tensor)  # sparse and MKL-DNN tensors have no storage
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
