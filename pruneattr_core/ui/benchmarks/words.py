@@ -8,7 +8,8 @@ from pruneattr_core.benchmarks.run import Run
 
 #: Measure -> its name, and after a colon what it is.
 MEASURES = {
-    "output_change": "Output change: mean |p' - p| / p of the predicted class",
+    "output_change": "Output change: mean |f' - f| / |f| of the response, in older runs of its probability",
+    "probability_change": "Change of the probability: mean |p' - p| / p of the predicted class",
     "kept_prediction": "Predictions kept: share of pictures that keep their class",
     "spearman": "Spearman: rank correlation with the map of the trained network",
     "spearman_abs": "|Spearman|: rank correlation of magnitudes",
@@ -44,6 +45,7 @@ _HIGHER = (
 )
 _JUDGES_NOBODY = (
     "output_change",
+    "probability_change",
     "kept_prediction",
     "random_faithfulness",
     "random_kept",
