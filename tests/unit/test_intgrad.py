@@ -112,7 +112,7 @@ def test_a_network_without_biases_closes_its_blocks_linearly() -> None:
             x = torch.relu(x + 9 * self.c(torch.relu(self.b(x))))
             return x.mean((2, 3))
 
-    found = intgrad_signed(Homogeneous().eval(), networks.inputs(2), 1).nodes
+    found = intgrad_signed(Homogeneous().eval(), networks.inputs(2), 1, class_scores=True).nodes
     assert found.tolist() == [
         [1, 1],
         [32, 32],
