@@ -82,9 +82,9 @@ def checked(method: str, options: Mapping[str, Option], given: Mapping[str, Any]
         known = ", ".join(options) or "none"
         raise InputError(f"{method} has no option {', '.join(unknown)}; its options are: {known}.")
     found = {name: o.check(name, given.get(name, o.default)) for name, o in options.items()}
-    if "of" in found and found["sparsity"] is None and found["output_change"] is None:
+    if "change_of" in found and found["sparsity"] is None and found["output_change"] is None:
         found |= {"sparsity": DEFAULT, "of": "contributing"}  # said, so that a stored run says it
-    elif "of" in found and found["of"] is None:
+    elif "change_of" in found and found["of"] is None:
         found["of"] = "all"
     return found
 
