@@ -195,6 +195,7 @@ def calibrate(
     return calibrations(model, batches, target, changes, method, sparsities, progress)[change_of]
 
 
+@own_modes()
 def calibrations(
     model: nn.Module,
     batches: Iterable[Tensor],
