@@ -4,35 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
+    TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from pruneattr_core.errors import ImageError
 
-MAX_PIXELS = 25_000_000
+MAX_PIXELS = 60_000_000
+#: Larger ones are decoded at a half, a third, ... of either side, whichever is the first to fit.
+WHOLE_PIXELS = 25_000_000
+#: Passes over the picture that a JPEG may ask for: a progressive one has some ten, 4,000 fit into 67 kB.
+MAX_SCANS = 64
 MAX_BYTES = 100_000_000
 #: Longest side over shortest side; beyond it, resizing the short side to 224 would need gigabytes.
 MAX_ASPECT = 40
 
-# TIFF is left out on purpose: libtiff reads too many dialects to be offered to strangers.
 _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (b"RIFF", WebPImagePlugin.WebPImageFile),
     (b"GIF8", GifImagePlugin.GifImageFile),
     (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"II*\0", TiffImagePlugin.TiffImageFile),
+    (b"MM\0*", TiffImagePlugin.TiffImageFile),
 )
-FORMATS = "PNG, JPEG, WebP, GIF or BMP"
+#: Of TIFF's dialects those that cameras and microscopes write; libtiff reads more than strangers need.
+_TIFF = (None, "raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
+#: Kinds of AVIF and of HEIC, as bytes 8 to 11 name them.
+_AVIF, _HEIC = (b"avif", b"avis"), (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+FORMATS = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+#: Numbers of bits that sensors give; grey in a wider file fills the smallest one that holds it.
+_DEPTHS = (8, 10, 12, 14, 16, 24, 32)
 _WITH_ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
 _ORIENTATION = 0x0112  # the EXIF tag; its values name the turn that makes the picture upright
 _UPRIGHT = {
@@ -56,11 +73,12 @@ def decode_image(data: bytes, name: str = "") -> Image.Image:
 
     Type and size are read from the bytes (the name is used in messages only), and checked before any
     pixel is decoded. Animations give their first frame, the camera's orientation tag is applied,
-    transparency lies on white, 16-bit grey is scaled (v/257, rounded), CMYK is converted. Colour
-    profiles are ignored, as torchvision ignores them.
+    transparency lies on white, CMYK is converted. Grey of more than 8 bits is scaled from the smallest of
+    10, 12, 14, 16, ... bits that holds its largest value to 0..255, rounded. Above `WHOLE_PIXELS` the
+    picture is reduced while it is decoded. Colour profiles are ignored, as torchvision ignores them.
 
     Args:
-        data: the file's bytes; PNG, JPEG, WebP, GIF or BMP, at most `MAX_PIXELS` pixels.
+        data: the file's bytes; of `FORMATS`, or HEIC where pillow-heif is installed; at most `MAX_PIXELS`.
         name: how to call the picture in an error.
 
     Returns:
@@ -93,7 +111,7 @@ def decode_mask(data: bytes, name: str = "") -> NDArray[np.bool_]:
 def check_image(data: bytes, name: str = "") -> tuple[int, int]:
     """Width and height as the header states them, after every check that needs no decoding.
 
-    For most pictures the first 64 kB of the file are enough, not for WebP.
+    For most pictures the first 64 kB of the file are enough, not for WebP, AVIF and TIFF.
 
     Raises:
         ImageError: as `decode_image`, except for damage behind the header.
@@ -109,9 +127,14 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
     if len(data) > MAX_BYTES:
         megabytes = f"{len(data) / 1e6:.0f} MB, the limit is {MAX_BYTES / 1e6:.0f} MB"
         raise ImageError(f"{_called(name)} has {megabytes}: make it smaller.")
-    reader = next((reader for magic, reader in _READERS if data.startswith(magic)), None)
-    if reader is None:
-        raise ImageError(f"{_called(name)} is not a picture we can read: save it as {FORMATS} and try again.")
+    reader = _reader(data, name)
+    # Inside the compressed pixels 0xFF never stands before 0xDA, so this counts the scans before any is read.
+    scans = data.count(b"\xff\xda") if reader is JpegImagePlugin.JpegImageFile else 0
+    if scans > MAX_SCANS:
+        raise ImageError(
+            f"{_called(name)} is a JPEG of {scans} scans, the limit is {MAX_SCANS}: save it again as an "
+            "ordinary JPEG."
+        )
     # The reader is called directly: Image.open would turn a huge size into a warning, or an error without it.
     try:
         image = reader(io.BytesIO(data), "")
@@ -121,6 +144,11 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
         ) from error
     except Exception as error:  # Pillow's readers raise anything from SyntaxError to KeyError on bad bytes
         raise _damaged(name) from error
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.info.get("compression") not in _TIFF:
+        raise ImageError(
+            f"{_called(name)} is a TIFF compressed as {image.info['compression']!s:.20}: save it with LZW or "
+            "deflate, or as PNG."
+        )
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(
@@ -137,20 +165,60 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
 
 def _decoded(image: ImageFile.ImageFile, name: str) -> Image.Image:
     try:
+        if image.mode == "F":
+            raise ImageError(f"{_called(name)} holds fractional numbers: save it with 8 or 16 bits a pixel.")
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-        image.load()
-        upright = image if turn is None else image.transpose(turn)
+        small = _loaded(image)
+        upright = small if turn is None else small.transpose(turn)
         if upright.mode.startswith("I"):
-            deep = np.asarray(upright).astype(np.uint32)
-            upright = Image.fromarray(((deep + 128) // 257).clip(0, 255).astype(np.uint8))
+            deep = np.asarray(upright).astype(np.float64).clip(min=0)
+            depth = next(bits for bits in _DEPTHS if deep.max() < 2**bits)
+            upright = Image.fromarray((deep * (255 / (2**depth - 1)) + 0.5).astype(np.uint8))
         if upright.mode in _WITH_ALPHA or "transparency" in upright.info:
             clear = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
         rgb = upright.convert("RGB")
+    except ImageError:
+        raise
     except Exception as error:  # see above
         raise _damaged(name) from error
     rgb.info = {}
     return rgb
+
+
+def _reader(data: bytes, name: str) -> type[ImageFile.ImageFile]:
+    """What reads a file that begins like this one.
+
+    Raises:
+        ImageError: nothing here does.
+    """
+    for magic, reader in _READERS:
+        if data.startswith(magic):
+            return reader
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand in _AVIF and features.check("avif"):
+        return AvifImagePlugin.AvifImageFile
+    if brand in _HEIC:
+        if find_spec("pillow_heif") is None:
+            raise ImageError(
+                f"{_called(name)} is a HEIC picture, which needs a decoder: pip install pillow-heif, or save "
+                "it as JPEG."
+            )
+        heif: type[ImageFile.ImageFile] = import_module("pillow_heif").HeifImageFile
+        return heif
+    raise ImageError(f"{_called(name)} is not a picture we can read: save it as {FORMATS} and try again.")
+
+
+def _loaded(image: ImageFile.ImageFile) -> Image.Image:
+    """The pixels, at 1/k of either side for the smallest whole k that gives at most `WHOLE_PIXELS`."""
+    width, height = image.size
+    factor = math.ceil(math.sqrt(width * height / WHOLE_PIXELS))
+    if factor > 1 and isinstance(image, JpegImagePlugin.JpegImageFile):
+        image.draft(image.mode, (-(-width // factor), -(-height // factor)))  # JPEG decodes halves at once
+        factor = math.ceil(math.sqrt(image.width * image.height / WHOLE_PIXELS))
+    image.load()
+    deep = image.mode.startswith("I;")  # Pillow reduces no 16-bit grey
+    return image.reduce(factor) if factor > 1 and not deep else image
 
 
 def _called(name: str) -> str:
