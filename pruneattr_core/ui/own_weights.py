@@ -127,7 +127,7 @@ def own_weights(chosen: Callable[[str], None]) -> None:
             st.text_input("File on this machine", key=_PATH, placeholder="/path/to/weights.safetensors")
         st.file_uploader(
             "or upload it" if here else "Weights file", type=["safetensors", "pt", "pth", "bin"], key=_FILE,
-            help="A safetensors file or a PyTorch state dict, at most 10 MB; larger ones by their path, from "
+            help="A safetensors file or a PyTorch state dict, at most 32 MB; larger ones by their path, from "
             "a browser on the machine that runs the app. Pickled objects are refused unread.",
         )  # fmt: skip
         given = st.session_state[_FILE] is not None or bool(here and st.session_state[_PATH].strip())

@@ -1,10 +1,10 @@
-"""Where pictures come from: shape scenes, samples, data sets that are found, uploads."""
+"""Where pictures come from: shape scenes, samples, data sets that are found, uploads; each decoded once."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from PIL import Image
@@ -12,11 +12,14 @@ from PIL import Image
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
 from pruneattr_core.errors import ImageError
 from pruneattr_core.images import decode_image, image_hash
+from pruneattr_core.ui.worker import Shelf
 
 UPLOAD = "upload"
 #: Uploads a session keeps; the oldest goes first.
 UPLOADS_KEPT = 4
 _UPLOADS = "_uploads"
+#: Bytes of decoded pictures kept for all sessions together.
+DECODED_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class Picture:
     code: str
 
 
+@st.cache_resource(show_spinner=False)
+def _decoded() -> Shelf:
+    """Pictures of all sessions, decoded: what names them -> `Picture`."""
+    return Shelf(DECODED_BYTES, lambda one: 3 * one.image.width * one.image.height)
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
 def dataset(name: str) -> Dataset:
     """A data set, opened once."""
@@ -56,12 +65,17 @@ def sources() -> list[str]:
 def from_dataset(name: str, index: int) -> Picture:
     """Picture `index` of a data set."""
     data = dataset(name)
+    kept: Picture | None = _decoded().get((id(data), index))
+    if kept is not None:
+        return kept
     sample = data[index]
     image = sample.image
     pixels = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
     label = None if sample.label is None else data.classes[sample.label]
     code = f"load_dataset({name!r})[{index}].image"
-    return Picture(name, str(index), sample.name, image, pixels, label, code)
+    found = Picture(name, str(index), sample.name, image, pixels, label, code)
+    _decoded().put((id(data), index), found)
+    return found
 
 
 def uploads() -> MutableMapping[str, tuple[str, bytes]]:
@@ -76,8 +90,8 @@ def keep_upload(name: str, data: bytes) -> str:
     Raises:
         ImageError: it is not a picture we can read.
     """
-    decode_image(data, name)
     kept, sha256 = uploads(), image_hash(data)
+    _upload(sha256, name, data)
     kept[sha256] = (name, data)
     while len(kept) > UPLOADS_KEPT:
         del kept[next(iter(kept))]
@@ -95,6 +109,13 @@ def from_upload(sha256: str) -> Picture:
             f"This view shows an uploaded picture (SHA-256 {sha256[:12]}...) that is not kept after a "
             "reload: upload the same file again to restore the view."
         )
-    name, data = uploads()[sha256]
-    code = 'decode_image(open("your file", "rb").read())'
-    return Picture(UPLOAD, sha256, name, decode_image(data, name), sha256, None, code)
+    return _upload(sha256, *uploads()[sha256])
+
+
+def _upload(sha256: str, name: str, data: bytes) -> Picture:
+    kept: Picture | None = _decoded().get(sha256)
+    if kept is None:
+        code = 'decode_image(open("your file", "rb").read())'
+        kept = Picture(UPLOAD, sha256, name, decode_image(data, name), sha256, None, code)
+        _decoded().put(sha256, kept)
+    return kept if kept.title == name else replace(kept, title=name)

@@ -11,21 +11,24 @@ from numpy.typing import NDArray
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard, list_models, model_card
-from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui import exports, pictures
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
+from pruneattr_core.ui.crop import FIELD as CROP
+from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.menu import FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, restore, whole
+from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, restore, view, whole
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Answer
 
 #: Index that stands for "the predicted class".
 PREDICTED = -1
 _CHOSEN = "_selection"
+#: (what was wrong with the last upload, the view at that moment).
+_REFUSED = "_upload_refused"
 #: Addresses of the pages that use neither the sidebar's model nor its picture.
 ALONE = ("benchmarks", "review")
 #: Answers of the network that are one click away.
@@ -89,6 +92,7 @@ FIELDS = (
     ),
     Field("picture", 0, whole(0, 10**7), "picture number"),
     Field("upload", "", lambda text: one_of([text] if _is_hash(text) else [])(text), "the upload"),
+    CROP,
     Field("target", PREDICTED, _target, "target class"),
 )
 
@@ -144,6 +148,7 @@ def main() -> None:
             else:
                 st.session_state[_CHOSEN] = _sidebar()
         publish(FIELDS)
+        _refused()  # also where the reader looks: the box may lie below the first screen
         page.run()
     finally:
         st.session_state[FRAMED] = False
@@ -176,6 +181,7 @@ def _sidebar() -> Selection | None:
     with st.sidebar:
         card = _choose_model()
         picture = _choose_picture()
+        picture = None if picture is None else choose_crop(picture, card)
         chosen = _choose_target(card)
         answers = st.container(horizontal=True, gap="xxsmall")
         _uploader()
@@ -246,10 +252,7 @@ def _choose_picture() -> Picture | None:
         select("Picture", range(len(data)), "picture", lambda i: data[i].name)
     else:
         _number(len(data))
-    picture = pictures.from_dataset(source, st.session_state["picture"])
-    said = picture.title if picture.label is None else f"Labelled {picture.label}"
-    st.image(picture.image, caption=markdown_text(said), alt=said)
-    return picture
+    return pictures.from_dataset(source, st.session_state["picture"])
 
 
 def _number(count: int) -> None:
@@ -274,17 +277,15 @@ def _choose_upload() -> Picture | None:
     if not wanted:
         st.session_state["upload"] = list(kept)[-1]
     select("Picture", list(kept)[::-1], "upload", lambda key: kept[key][0])
-    picture = pictures.from_upload(st.session_state["upload"])
-    st.image(picture.image, caption=markdown_text(picture.title), alt=picture.title)
-    return picture
+    return pictures.from_upload(st.session_state["upload"])
 
 
 def _uploader() -> None:
     def arrived() -> None:
         file = st.session_state["uploader"]
+        st.session_state[_REFUSED] = None
         if file is None:
             return
-        st.session_state["_upload_error"] = None
         try:
             saved = exports.read_view(file.name, file.getvalue())
             if saved is not None:
@@ -293,17 +294,23 @@ def _uploader() -> None:
             st.session_state["upload"] = pictures.keep_upload(file.name, file.getvalue())
             st.session_state["source"], st.session_state["target"] = pictures.UPLOAD, PREDICTED
         except PruneAttrError as error:
-            st.session_state["_upload_error"] = str(error)
+            st.session_state[_REFUSED] = str(error), view(FIELDS)
 
     st.file_uploader(
         "Upload a picture, or a view saved here (PNG, JSON)",
-        type=["png", "jpg", "jpeg", "webp", "gif", "bmp", "json"],
+        type=["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "json"],
         key="uploader",
         on_change=arrived,
         help="Pictures stay in this session and are never stored.",
     )
-    if st.session_state.get("_upload_error"):
-        complain(st.session_state["_upload_error"], ":material/broken_image:")
+    _refused()
+
+
+def _refused() -> None:
+    """Why the last upload was not taken, until something else is chosen."""
+    text, at = st.session_state.get(_REFUSED) or ("", None)
+    if text and at == view(FIELDS):
+        complain(text, ":material/broken_image:")
 
 
 def _ready(card: ModelCard) -> bool:

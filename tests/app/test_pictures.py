@@ -1,0 +1,98 @@
+"""Uploads: the part a network sees is drawn and moved, errors stand at the top, nothing is decoded twice."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.images import decode_image
+from pruneattr_core.models import model_card
+from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.ui import pictures
+from pruneattr_core.ui.crop import PLACES, box_within, cropped, seen_box
+from pruneattr_core.ui.pictures import Picture
+from tests.app.conftest import healthy
+
+Start = Callable[..., AppTest]
+CARD = model_card("torchvision/resnet18")
+
+
+def ramp(width: int, height: int) -> Image.Image:
+    """Red rises to the right, green to the bottom."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[..., 0] = np.linspace(0, 255, width)
+    pixels[..., 1] = np.linspace(0, 255, height)[:, None]
+    return Image.fromarray(pixels)
+
+
+def png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("size", [(800, 200), (200, 800), (300, 200)])
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "whole"])
+def test_the_line_stands_where_the_network_looks(size: tuple[int, int], place: str) -> None:
+    image = ramp(*size)
+    whole = Picture("upload", "", "", image, "0" * 64, None, "image")
+    part = cropped(whole, place)
+    left, top, right, bottom = (255 * share for share in box_within(whole, place, part, CARD))
+    seen = CARD.display(part.image).astype(float)
+    assert seen[:, 0, 0].mean() == pytest.approx(left, abs=3)
+    assert seen[:, -1, 0].mean() == pytest.approx(right, abs=3)
+    assert seen[0, :, 1].mean() == pytest.approx(top, abs=3)
+    assert seen[-1, :, 1].mean() == pytest.approx(bottom, abs=3)
+    assert (part is whole) == (place == "50")
+    again = eval(part.code, {"image": image})
+    assert again.tobytes() == part.image.tobytes()
+
+
+@pytest.mark.parametrize("size", [(4000, 200), (200, 4000), (90, 30)])
+def test_padding_shows_all_of_it(size: tuple[int, int]) -> None:
+    image = ramp(*size)
+    part = cropped(Picture("upload", "", "", image, "0" * 64, None, "image"), "whole")
+    assert part.image.width == part.image.height <= 1600
+    pixels = np.asarray(part.image).astype(int)
+    lines = pixels.reshape(-1, 3) if size[0] < size[1] else pixels.transpose(1, 0, 2).reshape(-1, 3)
+    assert lines[lines[:, 1] > 5][:, 0].max() >= 250  # the far end is there
+    assert eval(part.code, {"image": image}).tobytes() == part.image.tobytes()
+    assert seen_box(part.image, CARD) == pytest.approx((0.0625, 0.0625, 0.9375, 0.9375))
+
+
+def given(app: AppTest, name: str, data: bytes) -> AppTest:
+    return app.file_uploader(key="uploader").set_value((name, data, "image/png")).run()
+
+
+def test_an_upload_is_decoded_once_and_said_where_it_is_cut(start: Start, monkeypatch) -> None:
+    decoded = []
+    monkeypatch.setattr(pictures, "decode_image", lambda *a: decoded.append(1) or decode_image(*a))
+    app = given(start(), "wide![x](http://a.b).png", png(ramp(400, 100)))
+    healthy(app)
+    key = app.session_state["upload"]
+    first = app.image[0].proto.imgs[0]
+    assert "what the network sees" in first.caption
+    assert first.caption.startswith(markdown_text("wide![x](http://a.b).png"))
+    app.select_slider(key="crop").set_value("100").run()
+    healthy(app)
+    assert app.session_state["upload"] == key
+    assert app.image[0].proto.imgs[0].url != first.url
+    app.run()
+    assert len(decoded) == 1
+    assert app.query_params["crop"] in ("100", ["100"])
+
+
+def test_a_tiny_one_is_warned_of_and_a_bad_one_named_twice_until_the_next(start: Start) -> None:
+    app = given(start(), "dot.png", png(Image.new("RGB", (1, 1))))
+    healthy(app)
+    assert any("1 x 1 pixels" in warning.value for warning in app.warning)
+    app = given(app, "none.png", b"nothing")
+    assert not app.exception
+    assert len([error for error in app.error if "not a picture" in error.value]) == 2  # top and box
+    app = given(app, "good.png", png(ramp(90, 90)))
+    healthy(app)
