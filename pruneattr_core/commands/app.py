@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from pruneattr_core.assets import APP
 from pruneattr_core.errors import PruneAttrError
 
+#: What the app reads, see `models.declared`, which would bring PyTorch with it.
+MODELS, SETTINGS = "PRUNEATTR_MODELS", "PRUNEATTR_CONFIG"
 #: Arguments that are not ours are Streamlit's.
 PASSES_ON = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.usage = "%(prog)s [options of Streamlit, such as --server.port 8600]"
+    parser.usage = "%(prog)s [--model FILE.py:FUNCTION] [options of Streamlit, such as --server.port 8600]"
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="FILE.py:FUNCTION",
+        help="a network of yours that visitors may choose: its code is run; may be repeated. Without it, "
+        "pruneattr.toml in this folder is read",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,4 +41,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise PruneAttrError("The app's packages are not installed: pip install 'pruneattr[app]'.")
     # In the app's folder, where Streamlit looks for its settings.
     command = [sys.executable, "-m", "streamlit", "run", "app.py", *arguments.further]
-    return subprocess.call(command, cwd=APP)
+    return subprocess.call(command, cwd=APP, env={**os.environ, **_models(arguments.model)})
+
+
+def _models(named: list[str]) -> dict[str, str]:
+    """Variables that tell the app which code it may run, with paths that hold in its folder."""
+    found = {}
+    if named:
+        whole = [str(Path(name).absolute()) if ".py:" in name else name for name in named]
+        found[MODELS] = "\n".join([*os.environ.get(MODELS, "").splitlines(), *whole])
+    if Path("pruneattr.toml").is_file():
+        found.setdefault(SETTINGS, os.environ.get(SETTINGS) or str(Path("pruneattr.toml").absolute()))
+    return found

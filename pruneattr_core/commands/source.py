@@ -8,7 +8,9 @@ from pathlib import Path
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Declare --model, --weights, --data and --root."""
-    parser.add_argument("--model", required=True, help="identifier, see list_models()")
+    parser.add_argument(
+        "--model", required=True, help="identifier, see list_models(), or path/to/file.py:build"
+    )
     parser.add_argument("--weights", type=Path, help="weights file of a local model")
     parser.add_argument(
         "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"

@@ -1,13 +1,13 @@
 """Models: cards, loading, and the networks we train ourselves."""
 
 from pruneattr_core.models.cards import ModelCard
+from pruneattr_core.models.fitting import weights_hash
 from pruneattr_core.models.loading import (
     OWN,
     list_models,
     load_model,
     model_card,
     open_model,
-    weights_hash,
 )
 
 __all__ = ["OWN", "ModelCard", "list_models", "load_model", "model_card", "open_model", "weights_hash"]

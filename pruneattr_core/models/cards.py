@@ -23,7 +23,7 @@ from pruneattr_core.models.efficientnet_lite import DISTRIBUTION, weights_folder
 #: Weights that come with the repository.
 WEIGHTS = ASSETS / "weights"
 
-Kind = Literal["bundled", "package", "torchvision", "local"]
+Kind = Literal["bundled", "package", "code", "torchvision", "local"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,15 @@ class ModelCard:
         id: what `load_model` takes.
         title: for people.
         architecture: name of the network's class or torchvision builder.
-        kind: "bundled" (in assets/), "package" (a Python package of weights), "torchvision" (downloaded,
-            cached), "local" (needs a weights file).
+        kind: "bundled" (in assets/), "package" (a Python package of weights), "code" (made by code of yours),
+            "torchvision" (downloaded, cached), "local" (needs a weights file).
         classes: names, in the order of the logits.
         size: (height, width) of the input.
         mean: per channel, of pixels in [0, 1]; three channels are colours, one is grey, a fourth is opacity.
         std: per channel.
         resize: the short side is resized to this before the centre crop to `size`.
         interpolation: of that resizing, always antialiased.
+        squash: whether the picture is resized to (resize, resize) instead, whatever its proportions.
         head: how the outputs are read: one class of many (softmax), or several at once (sigmoid).
         folder: of a bundled weights file, seen from `WEIGHTS`.
         licence: of the weights.
@@ -69,6 +70,7 @@ class ModelCard:
     url: str = ""
     interpolation: str = "bilinear"
     folder: str = "."
+    squash: bool = False
     head: Head = "softmax"
 
     def weights_file(self) -> Path | None:
@@ -85,7 +87,7 @@ class ModelCard:
     def available_offline(self) -> bool:
         """Whether `load_model(self.id)` works without a network."""
         file = self.weights_file()
-        return file is not None and file.is_file()
+        return self.kind == "code" or (file is not None and file.is_file())
 
     def absence(self) -> str:
         """What to do where the weights cannot be had by a download, else ""."""
@@ -131,7 +133,8 @@ class ModelCard:
                 f"Expected a PIL picture (see decode_image), got {type(image).__name__}: "
                 "a tensor needs no preprocessing, an array needs Image.fromarray first."
             )
-        resized = TF.resize(image.convert(mode), [self.resize], InterpolationMode(self.interpolation))
+        sides = [self.resize, self.resize] if self.squash else [self.resize]
+        resized = TF.resize(image.convert(mode), sides, InterpolationMode(self.interpolation))
         return np.array(TF.center_crop(resized, list(self.size)))
 
     def preprocess(self, image: Image.Image) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -105,6 +106,18 @@ def fitted(
             f"({str(error).splitlines()[-1].strip()[:200]}): choose the architecture that it was saved from."
         ) from error
     return Fitted(model, found.where, heads, channels)
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256, in hexadecimal, over the sorted names, types, shapes and bytes of the state dict.
+
+    Independent of device and memory layout: the identity of a network in links, caches and exports.
+    """
+    digest = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def read_values(loaded: Mapping[Any, Any], source: str) -> dict[str, Tensor]:

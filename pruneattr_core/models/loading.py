@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import threading
 from collections import OrderedDict
@@ -20,6 +19,7 @@ from pruneattr_core.heads import declare
 from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
 from pruneattr_core.models.checkpoint import file_sha256, read_checkpoint
+from pruneattr_core.models.declared import declared, declared_card, declared_network, is_code
 from pruneattr_core.models.download import download
 from pruneattr_core.models.fitting import Fitted, fitted
 from pruneattr_core.models.labels import names_beside, names_in, numbered
@@ -36,11 +36,11 @@ _OPENED_KEPT = 256
 
 
 def list_models(kind: str | None = None) -> tuple[str, ...]:
-    """Ids that `load_model` takes: bundled ones whose weights are here, then torchvision's classifiers.
+    """Ids that `load_model` takes: ones of your own that were named at the start, those here, torchvision's.
 
     Args:
-        kind: "bundled", "package", "torchvision" or "local" for one kind alone; local models need a weights
-            file, so None leaves them out.
+        kind: "bundled", "package", "code", "torchvision" or "local" for one kind alone; local models need a
+            weights file, so None leaves them out.
 
     Raises:
         InputError: there is no such kind.
@@ -52,7 +52,8 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
     ours = tuple(
         name for name, card in CATALOGUE.items() if kind in (None, card.kind) and card.available_offline()
     )
-    return ours + (zoo_ids() if kind in (None, "torchvision") else ())
+    code = tuple(declared()) if kind in (None, "code") else ()
+    return code + ours + (zoo_ids() if kind in (None, "torchvision") else ())
 
 
 def model_card(name: str) -> ModelCard:
@@ -60,6 +61,7 @@ def model_card(name: str) -> ModelCard:
 
     Args:
         name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...;
+            "path/to/file.py:build" or "package.module:build" for a network of your own, see `declared`;
             "cifar-resnet20#<SHA-256>" is that architecture with the weights file of this hash, with the
             classes and channels of the file where this process has opened it.
 
@@ -73,6 +75,8 @@ def model_card(name: str) -> ModelCard:
         return card or _own_card(model_card(base), sha256)
     if name in CATALOGUE:
         return catalogue_card(name)
+    if isinstance(name, str) and is_code(name):
+        return declared_card(name)
     if isinstance(name, str) and name.startswith(PREFIX):
         return zoo_card(name)
     near = difflib.get_close_matches(str(name)[:80], [*CATALOGUE, *architectures()], 3, 0.5) or ["resnet50"]
@@ -125,11 +129,13 @@ def open_model(
     """
     base, own, sha256 = str(name).partition(OWN)
     card, place = model_card(base), device_for(device)
+    if card.kind == "code" and weights is None:
+        return _placed(declared_network(base), place, card), card
     file = _found(model_card(name), progress) if weights is None else Path(weights)
     loaded = read_checkpoint(file)
     if own and file_sha256(file) != sha256:
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
-    build = zoo_builder(card) if card.kind == "torchvision" else BUILDERS[card.id]
+    build = builder(card)
     classes = None if weights is None else len(card.classes)
     opened = fitted(build, loaded, file.name, classes, current_key, looks_like)
     if weights is not None:
@@ -139,23 +145,21 @@ def open_model(
             while len(_opened) > _OPENED_KEPT:
                 _opened.popitem(last=False)
     del loaded  # the file is unmapped before the network is laid out anew
-    model = opened.network.eval().requires_grad_(False).to(place)
+    return _placed(opened.network, place, card), card
+
+
+def builder(card: ModelCard) -> Callable[[], nn.Module]:
+    """What makes the network of a card, with any values."""
+    if card.kind == "code":
+        return lambda: declared_network(card.id)
+    return zoo_builder(card) if card.kind == "torchvision" else BUILDERS[card.id]
+
+
+def _placed(network: nn.Module, place: torch.device, card: ModelCard) -> nn.Module:
     order = torch.channels_last if place.type == "cpu" else torch.contiguous_format
-    model = model.to(memory_format=order)
+    model = network.eval().requires_grad_(False).to(place).to(memory_format=order)
     declare(model, card.head)
-    return model, card
-
-
-def weights_hash(model: nn.Module) -> str:
-    """SHA-256, in hexadecimal, over the sorted names, types, shapes and bytes of the state dict.
-
-    Independent of device and memory layout: the identity of a network in links, caches and exports.
-    """
-    digest = hashlib.sha256()
-    for key, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return model
 
 
 def _own_card(base: ModelCard, sha256: str) -> ModelCard:

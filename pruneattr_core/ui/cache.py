@@ -13,6 +13,7 @@ import streamlit as st
 from torch import nn
 
 from pruneattr_core.models import load_model, model_card, weights_hash
+from pruneattr_core.models.declared import close
 from pruneattr_core.runtime import device_for
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.look import Look
@@ -50,6 +51,7 @@ class Engine:
 
     def __init__(self) -> None:
         """Take the device named by PRUNEATTR_DEVICE, or the best there is."""
+        close()
         self.device = device_for(os.environ.get("PRUNEATTR_DEVICE", "auto"))
         self.worker = Worker(Shelf(RESULT_BYTES, lambda value: int(value.nbytes)))
         self.models = Shelf(MODELS_KEPT)

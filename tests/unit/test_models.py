@@ -116,7 +116,7 @@ def test_kinds():
     assert set(list_models()) == {
         one for kind in ("bundled", "package", "torchvision") for one in list_models(kind)
     }
-    with pytest.raises(InputError, match="Expected a kind out of bundled, package, torchvision, local"):
+    with pytest.raises(InputError, match="Expected a kind out of bundled, package, code, torchvision"):
         list_models("int8")
 
 

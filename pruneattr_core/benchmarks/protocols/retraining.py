@@ -32,8 +32,7 @@ from pruneattr_core.benchmarks.roar import (
 )
 from pruneattr_core.benchmarks.sources import Opened, chosen
 from pruneattr_core.errors import InputError
-from pruneattr_core.models.catalogue import BUILDERS
-from pruneattr_core.models.zoo import zoo_builder
+from pruneattr_core.models.loading import builder
 
 #: Measure -> order in which pixels go.
 ORDERS = {"roar": "morf", "kar": "lerf"}
@@ -137,7 +136,7 @@ def _builder(opened: Opened, width: int) -> Callable[[], nn.Module]:
         return lambda: ResNet8(len(card.classes), width)
     if width != SETTINGS["paper"]["width"]:
         raise InputError(f"Only ResNet-8 takes a width, {card.title} has its own: give width 64.")
-    return BUILDERS[card.id] if card.id in BUILDERS else zoo_builder(card)
+    return builder(card)
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,165 @@
+"""Networks of one's own, made by code: named by whoever starts the program, run by nobody else."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import threading
+
+import pytest
+import torch
+from PIL import Image
+
+from pruneattr_core import PruneGrad, cli
+from pruneattr_core.commands import app
+from pruneattr_core.errors import ModelError
+from pruneattr_core.models import declared, list_models, load_model, model_card, open_model, weights_hash
+
+CODE = """
+import torch
+from torch import nn
+from neighbour import WIDTH
+
+PRUNEATTR = {"classes": ["ant", "bee"], "size": (24, 32), "head": "sigmoid"}
+
+class Net(nn.Module):
+    def __init__(self, classes=2):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, WIDTH, 3), nn.Linear(WIDTH, classes)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).relu().mean((2, 3)))
+
+def build():
+    return Net()
+
+def three():
+    return Net(3)
+
+def broken():
+    raise RuntimeError("no\\nGPU here")
+
+def nothing():
+    return None
+
+class Flat(Net):
+    def forward(self, x):
+        return super().forward(x).flatten()
+"""
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(CODE)
+    (tmp_path / "neighbour.py").write_text("WIDTH = 5\n")
+    monkeypatch.setattr(declared, "_closed", threading.Event())
+    monkeypatch.setenv(declared.SETTINGS, str(tmp_path / "pruneattr.toml"))
+    monkeypatch.delenv(declared.ENVIRONMENT, raising=False)
+    return tmp_path
+
+
+def test_a_file_and_a_function_name_a_network(code) -> None:
+    name = f"{code}/mine.py:build"
+    model, card = open_model(name)
+    assert (card.classes, card.size, card.head, card.kind) == (("ant", "bee"), (24, 32), "sigmoid", "code")
+    assert model_card(name) == card
+    assert card.weights_sha256 == weights_hash(model) == weights_hash(load_model(name))
+    assert not model.training
+    inputs = card.preprocess(Image.new("RGB", (60, 40), "teal"))
+    assert inputs.shape == (1, 3, 24, 32)
+    assert PruneGrad(model).attribute(inputs, sparsity=0.5).shape == inputs.shape
+
+
+def test_a_module_of_the_path_names_one_too(code, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(code))
+    assert open_model("mine:Net")[1].classes == ("ant", "bee")
+
+
+def test_settings_name_networks_with_weights_and_classes(code) -> None:
+    (code / "mine.py").write_text(CODE.replace('"classes": ["ant", "bee"], ', ""))
+    first = load_model(f"{code}/mine.py:three").state_dict()
+    torch.save({"state_dict": {f"model.{key}": value + 1 for key, value in first.items()}}, code / "w.ckpt")
+    (code / "labels.txt").write_text("x\ny\nz\n")
+    (code / "pruneattr.toml").write_text(
+        '[models.best]\nbuild = "mine.py:three"\nweights = "w.ckpt"\nclasses = "labels.txt"\n'
+        'size = [16, 16]\nhead = "softmax"\ntitle = "My best"\n'
+    )
+    assert list_models("code") == ("own/best",)
+    assert list_models()[0] == "own/best"
+    model, card = open_model("own/best")
+    assert (card.title, card.classes, card.size) == ("My best", ("x", "y", "z"), (16, 16))
+    assert card.head == "softmax"
+    assert torch.equal(model.conv.weight, first["conv.weight"] + 1)
+
+
+def test_a_server_runs_only_what_was_named_when_it_started(code, monkeypatch) -> None:
+    ran = code / "ran"
+    (code / "evil.py").write_text(f"open({str(ran)!r}, 'w').close()\n\ndef build():\n    return None\n")
+    named = f"{code}/mine.py:build"
+    monkeypatch.setenv(declared.ENVIRONMENT, named)
+    declared.close()
+    for call in (model_card, load_model, open_model):
+        with pytest.raises(ModelError, match="runs only if it was named when it started"):
+            call(f"{code}/evil.py:build")
+    assert not ran.exists()
+    assert list_models("code") == (named,)
+    assert load_model(named).fc.out_features == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("mine.py:broken", "failed .RuntimeError: no GPU here.: run it by itself"),
+        ("mine.py:nothing", "returned NoneType: expected a torch.nn.Module"),
+        ("mine.py:absent", "names no function or class"),
+        ("absent.py:build", "There is no file"),
+        ("mine.py:three", "has 3 outputs, but 2 classes are named"),
+        ("mine.py:Flat", "does not answer pictures .* with one row of outputs"),
+        ("syntax.py:build", "failed .SyntaxError"),
+        ("options.py:build", "'colour': expected a dict of"),
+    ],
+)
+def test_what_cannot_be_made_is_one_sentence(name: str, says: str, code) -> None:
+    (code / "syntax.py").write_text("def build(:\n")
+    (code / "options.py").write_text("PRUNEATTR = {'colour': 1}\nfrom mine import build\n")
+    with pytest.raises(ModelError, match=says) as caught:
+        model_card(f"{code}/{name}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[models.a\n", "cannot be read"),
+        ("[models.a]\nsize = 3\n", "cannot be read .'build'"),
+        ('[models.a]\nbuild = "mine.py:build"\ncolour = 1\n', "says 'colour' of 'a'"),
+        ('[models.a]\nbuild = "mine.py:build"\nstd = [0, 1, 1]\n', "cannot be used"),
+        ('[models.a]\nbuild = "mine.py:build"\nhead = "sofa"\n', "cannot be used"),
+        ('[models.b]\nbuild = "mine.py:build"\n', "names no model 'own/a': it has own/b"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_sentence(text: str, says: str, code) -> None:
+    (code / "pruneattr.toml").write_text(text)
+    with pytest.raises(ModelError, match=says):
+        model_card("own/a")
+
+
+def test_commands_take_such_a_name(code, capsys) -> None:
+    (code / "pictures" / "ant").mkdir(parents=True)
+    (code / "pictures" / "bee").mkdir()
+    Image.new("RGB", (40, 40), "teal").save(code / "pictures" / "ant" / "a.png")
+    Image.new("RGB", (40, 40), "red").save(code / "pictures" / "bee" / "b.png")
+    arguments = ["accuracy", "--model", f"{code}/mine.py:build", "--data", str(code / "pictures")]
+    assert cli.main(arguments) == 0
+    assert "n = 2" in capsys.readouterr().out
+
+
+def test_the_app_is_told_which_code_it_may_run(code, monkeypatch) -> None:
+    monkeypatch.chdir(code)
+    monkeypatch.delenv(declared.SETTINGS)
+    (code / "pruneattr.toml").write_text("")
+    seen: dict[str, str] = {}
+    monkeypatch.setattr(subprocess, "call", lambda command, cwd, env: seen.update(env) or 0)
+    app.run(argparse.Namespace(model=["mine.py:build", "pkg.mod:build"], further=[]))
+    assert seen[declared.ENVIRONMENT].splitlines() == [f"{code}/mine.py:build", "pkg.mod:build"]
+    assert seen[declared.SETTINGS] == str(code / "pruneattr.toml")
