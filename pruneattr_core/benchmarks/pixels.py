@@ -21,6 +21,7 @@ from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.heads import Head, head_of, probabilities
 from pruneattr_core.runtime import chunks
 
 ORDERS = {"lerf": "Least relevant first", "morf": "Most relevant first"}
@@ -38,7 +39,7 @@ class RemovalCurve:
 
     Attributes:
         fractions: (K,) of the pixels removed, increasing, in [0, 1].
-        probability: float64 (K, B), softmax probability of the target.
+        probability: float64 (K, B), probability of the target, as the head reads it.
         original: float64 (B,), with every pixel in place.
         target: int64 (B,).
     """
@@ -154,13 +155,13 @@ def removal_curve(
         for image, x in enumerate(inputs):
             logits = model(x[None].clone())
             chosen = resolve_target(logits, None if wanted is None else wanted[image : image + 1])
-            originals.append(_probability(logits, chosen))
+            head = head_of(model, logits)
+            originals.append(_probability(logits, chosen, head))
             targets.append(chosen)
             answers = []
             for part in chunks(count, bytes_each(inputs) // 4, inputs):  # nothing is kept for a backward pass
-                answers.append(
-                    _probability(model(fill_removed(x, removed[part, image], fill, seed + image)), chosen)
-                )
+                filled = fill_removed(x, removed[part, image], fill, seed + image)
+                answers.append(_probability(model(filled), chosen, head))
                 if progress is not None:
                     progress(image * count + part.stop, count * len(inputs))
             columns.append(torch.cat(answers))
@@ -226,6 +227,6 @@ def _count(fraction: float, total: int) -> int:
     return int(np.floor(fraction * total + 1e-9))
 
 
-def _probability(logits: Tensor, target: Tensor) -> Tensor:
-    """Softmax probability of one target per picture, float64 (B,); one target serves the whole batch."""
-    return logits.double().softmax(1).gather(1, target.expand(len(logits)).unsqueeze(1)).squeeze(1)
+def _probability(logits: Tensor, target: Tensor, head: Head) -> Tensor:
+    """Probability of one target per picture, float64 (B,); one target serves the whole batch."""
+    return probabilities(logits.double(), head).gather(1, target.expand(len(logits)).unsqueeze(1)).squeeze(1)

@@ -96,7 +96,7 @@ def record(
             "output_change": _finite(sweep.change[level]),
             "target_probability": float(sweep.probability[level]),
             "target_logit": float(sweep.logit[level]),
-            "prediction": card.classes[int(sweep.prediction[level])],
+            "prediction": sweep.named(card.classes, int(sweep.prediction[level])),
         },
         "seconds": round(sweep.seconds, 3),
         "made_with": provenance(question.subject.device),

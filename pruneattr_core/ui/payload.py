@@ -105,7 +105,7 @@ def payload_of(
         "quiet_at": at[1] if sweep.quiet > 0.02 else 0,
         "marks": [asdict(preset) for preset in presets(sparsity, sweep.quiet, change, calibrated)],
         "strip": strip(sparsity, sweep.quiet),
-        "classes": {index: classes[index] for index in named},
+        "classes": {index: sweep.named(classes, index) for index in named},
         "target": sweep.target,
         "mode": mode,
         "neurons": sweep.neurons,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard, list_models, model_card
@@ -191,7 +189,7 @@ def _sidebar() -> Selection | None:
     answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
     with answers:
-        _likely(card, answer.probabilities)
+        _likely(card, answer)
     return Selection(card, picture, None if chosen == PREDICTED else chosen, answer)
 
 
@@ -344,14 +342,19 @@ def _choose_target(card: ModelCard) -> int:
     )
 
 
-def _likely(card: ModelCard, probabilities: NDArray[Any]) -> None:
-    """What the network answers, most probable first; a click explains that class."""
+def _likely(card: ModelCard, answer: Answer) -> None:
+    """What the network answers, most probable first; a click explains that class.
+
+    Where each class is answered by itself, those with a yes are ticked: several may be right.
+    """
+    probabilities = answer.probabilities
     order = np.argsort(-probabilities, kind="stable")[:MOST_LIKELY]
     for place, index in enumerate(int(i) for i in order):
         chosen = st.session_state["target"] == (PREDICTED if place == 0 else index)
         st.button(
             f"{card.classes[index]} · {probabilities[index]:.2f}",
             key=f"likely_{place}",
+            icon=":material/check:" if answer.several and probabilities[index] > 0.5 else None,
             type="primary" if chosen else "secondary",
             help="Explain the predicted class." if place == 0 else "Explain this class.",
             on_click=lambda value: st.session_state.update(target=value),

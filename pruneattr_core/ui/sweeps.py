@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.scoring import contributions
 from pruneattr_core.ui.levels import spaced
 from pruneattr_core.ui.subject import Subject
+from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]
 Tick = Callable[[int, int], None]
@@ -39,6 +42,10 @@ class Question:
     calibrated: float | None
 
 
+#: The answer of a network of several answers that the explained class is none of them.
+NOT_IT = -1
+
+
 @dataclass(frozen=True)
 class Explained:
     """A sweep as arrays on the CPU, for one input.
@@ -50,7 +57,8 @@ class Explained:
         change: (K,) output change of the zero-mode network.
         probability: (K,) its target probability.
         logit: (K,) its target logit.
-        prediction: (K,) its answer.
+        prediction: (K,) its answer: the class; where classes are answered each by itself, the explained
+            one if it is among the answers and `NOT_IT` if it is not.
         logits: (classes,) of the original network.
         target: the class explained.
         quiet: share of neurons with zero contribution.
@@ -72,6 +80,10 @@ class Explained:
     dead: float
     neurons: int
     seconds: float
+
+    def named(self, classes: Sequence[str], answer: int) -> str:
+        """An answer in words."""
+        return f"not {classes[self.target]}" if answer == NOT_IT else classes[answer]
 
     @property
     def nbytes(self) -> int:
@@ -143,7 +155,7 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
         change=gather(curves, "output_change"),
         probability=gather(curves, "probability"),
         logit=gather(curves, "logit"),
-        prediction=gather(curves, "prediction"),
+        prediction=_answers(scores, gather(curves, "prediction"), gather(curves, "probability")),
         logits=scores.logits[0].detach().cpu().numpy(),
         target=target,
         quiet=quiet,
@@ -151,6 +163,14 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
         neurons=neurons,
         seconds=time.perf_counter() - start,
     )
+
+
+def _answers(scores: Contributions, prediction: Array, probability: Array) -> Array:
+    if scores.head == "values":
+        return np.full_like(prediction, int(scores.target[0]))
+    if exclusive(scores.logits, scores.head):
+        return prediction
+    return np.where(probability > 0.5, int(scores.target[0]), NOT_IT)
 
 
 def in_halves(
@@ -182,12 +202,16 @@ class Answer:
     """What the original network says.
 
     Attributes:
-        probabilities: softmax (classes,).
+        probabilities: (classes,), as the head reads the outputs.
+        head: how they are read.
+        several: whether each class is answered by itself, so that several may be right.
         weights: SHA-256 over the state dict of the network that said it.
     """
 
     probabilities: Array
     weights: str
+    head: Head = "softmax"
+    several: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -198,4 +222,7 @@ class Answer:
 def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:
     """Ask the original network about (1, C, H, W)."""
     with torch.inference_mode():
-        return Answer(model(inputs).softmax(1)[0].double().cpu().numpy(), weights)
+        logits = outputs_in(model(inputs), len(inputs))
+    head = head_of(model, logits)
+    read = probabilities(logits, head)[0].double().cpu().numpy()
+    return Answer(read, weights, head, head != "values" and not exclusive(logits, head))

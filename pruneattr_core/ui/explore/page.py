@@ -152,7 +152,7 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
             f"{sweep.logit[level] - sweep.logit[0]:+.2f}",
             border=True,
         )
-        st.metric(f"Answer{where}", classes[int(sweep.prediction[level])], border=True)
+        st.metric(f"Answer{where}", sweep.named(classes, int(sweep.prediction[level])), border=True)
 
 
 def _explain_early_change(sweep: Explained) -> None:

@@ -29,7 +29,7 @@ def measures_of(order: str, target: str) -> list[dict[str, Any]]:
     }  # fmt: skip
     probability = {
         "key": "probability", "title": _TITLES["probability"], "short": "p",
-        "axis": f"softmax probability of {target}", "low": 0, "high": 1, "cap": 1,
+        "axis": f"probability of {target}", "low": 0, "high": 1, "cap": 1,
     }  # fmt: skip
     return [probability] if order == "insertion" else [change, probability]
 

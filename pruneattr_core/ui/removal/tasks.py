@@ -16,6 +16,7 @@ from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, area, removal_masks
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.runtime import chunks
 from pruneattr_core.ui.cache import Engine
@@ -86,7 +87,7 @@ class Removal:
     Attributes:
         rank: (H, W) unsigned; pixel r is the r-th to go ("insertion": the r-th to go from a full picture).
         fills: uint8 (1 or K, H, W, 3), what stands where a pixel is missing; one for all, or one a fraction.
-        probability: (K,) softmax probability of the target at `FRACTIONS`.
+        probability: (K,) of the target, as the head reads it, at `FRACTIONS`.
         answer: (K,) predicted class there.
         target: class whose probability is watched.
         original: probability with every pixel in place.
@@ -164,7 +165,7 @@ def removed(network: torch.nn.Module, card: ModelCard, inputs: Tensor, asked: As
         first = network(inputs)
     target = int(first.argmax()) if asked.subject.target is None else asked.subject.target
     wanted = torch.tensor([target], device=inputs.device)
-    label = method_from(asked.method)["label"]
+    label, head = method_from(asked.method)["label"], head_of(network, first)
     rule = RULES[asked.rule]
     values = maps_of(network, inputs, wanted, method_from(asked.method), rule.collapse).cpu()
     values = values.abs() if rule.magnitude else values
@@ -179,7 +180,9 @@ def removed(network: torch.nn.Module, card: ModelCard, inputs: Tensor, asked: As
         filled = fill_removed(inputs[0], masks[part], asked.fill, _SEED)
         with torch.no_grad():
             rows.append(
-                network(filled.contiguous(memory_format=torch.channels_last)).double().softmax(1).cpu()
+                probabilities(
+                    network(filled.contiguous(memory_format=torch.channels_last)).double(), head
+                ).cpu()
             )
         if asked.fill not in STEADY:
             pictures.append(card.denormalise(filled.cpu()))
@@ -187,7 +190,7 @@ def removed(network: torch.nn.Module, card: ModelCard, inputs: Tensor, asked: As
         everything = torch.ones(1, *inputs.shape[2:], dtype=torch.bool)
         pictures.append(card.denormalise(fill_removed(inputs[0], everything, asked.fill).cpu()))
     answers = torch.cat(rows)
-    original = float(first.double().softmax(1)[0, target])
+    original = float(probabilities(first.double(), head)[0, target])
     # Pictures answered in a batch may differ in the last bits; nothing gone means nothing changed.
     answers[[k for k, share in enumerate(fractions) if share == 0], target] = original
     return Removal(

@@ -14,6 +14,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.sanity import VARIANTS, cascade, units
 from pruneattr_core.benchmarks.similarity import MEASURES
+from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.models import model_card
 from pruneattr_core.render import scale_map, scale_of
 from pruneattr_core.ui.cache import Engine
@@ -34,7 +35,7 @@ class Ladder:
         steps: names: "original", then the layers from last to first.
         maps: (steps, H, W) float32; nan where the network's answer was not finite.
         likeness: (measures, steps) with the original's map; nan where undefined.
-        probability: (steps,) softmax probability of the explained class.
+        probability: (steps,) probability, as the head reads it, of the explained class.
         signed: whether the maps have a sign.
     """
 
@@ -88,16 +89,17 @@ def ladder(engine: Engine, climb: Climb, picture: Picture, show: Callable[[Job, 
         job.note = f"Randomising layer by layer for {METHODS[climb.method].title}"
         inputs = card.preprocess(picture.image).to(engine.device)
         with torch.no_grad():
-            chosen = network(inputs).argmax(1)
+            network_logits = network(inputs)
+        chosen = network_logits.argmax(1)
         if climb.subject.target is not None:
             chosen = torch.tensor([climb.subject.target], device=engine.device)
-        steps: list[str] = []
+        head, steps = head_of(network, network_logits), list[str]()
         maps, probability = [], []
         total = len(units(network)) + 1
         for name, changed in cascade(network, VARIANTS[climb.variant]):
             job.tick(len(steps), total)
             with torch.no_grad():
-                probability.append(float(changed(inputs).double().softmax(1)[0, chosen]))
+                probability.append(float(probabilities(changed(inputs).double(), head)[0, chosen]))
             values = maps_of(changed, inputs, chosen, method_from(climb.method), "signed_max")
             maps.append(values[0].cpu().numpy())
             steps.append(name)

@@ -1,0 +1,43 @@
+"""The app reads what a network answers by its head: several answers stay several."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from pruneattr_core.datasets import load_dataset
+from pruneattr_core.heads import declare
+from pruneattr_core.models import load_model, model_card
+from pruneattr_core.ui.subject import Subject
+from pruneattr_core.ui.sweeps import NOT_IT, Question, answer, explain_levels
+
+
+def test_several_answers_are_read_as_sigmoids() -> None:
+    network, card = load_model("scenes-vgg"), model_card("scenes-vgg")
+    sample = load_dataset("scenes")[1]
+    inputs = card.preprocess(sample.image)
+    said = answer(network, inputs, "")
+    with torch.no_grad():
+        expected = 1 / (1 + (-network(inputs).double()).exp())
+    assert card.head == said.head == "sigmoid"
+    assert said.several
+    np.testing.assert_allclose(said.probabilities, expected[0].numpy(), atol=1e-6)
+    assert not answer(load_model("scenes-net"), torch.zeros(1, 3, 128, 128), "").several
+
+
+def test_a_lost_answer_says_which() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2, bias=False)).eval()
+    with torch.no_grad():
+        network[1].weight.fill_(1.0)
+        network[1].bias.copy_(torch.arange(6.0))
+        network[3].weight.copy_(torch.tensor([[-2.0, -1.0, 2.0, 0.5, -3.0, 4.0], [9.0] * 6]))
+    declare(network, "sigmoid")
+    subject = Subject("net", "", "picture", 0, "cpu")
+    found = explain_levels(
+        network, torch.ones(1, 4, 1, 1), Question(subject, "zero", "taylor", None), lambda *_: None
+    )
+    yes = found.logit > 0
+    assert yes[0]
+    np.testing.assert_array_equal(found.prediction, np.where(yes, 0, NOT_IT))
+    assert found.named(("heart", "ring"), NOT_IT) == "not heart"
