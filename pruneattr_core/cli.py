@@ -20,7 +20,10 @@ COMMANDS = {
         "pruneattr_core.commands.reproduce",
         "the papers' figures beside ours, with a verdict each",
     ),
-    "runs": ("pruneattr_core.commands.runs", "what a folder of benchmark runs says, as Markdown"),
+    "models": ("pruneattr_core.commands.models", "the networks that can be named, and which are here"),
+    "data": ("pruneattr_core.commands.data", "the sets of pictures that can be named here"),
+    "doctor": ("pruneattr_core.commands.doctor", "device, versions, and what is missing"),
+    "runs": ("pruneattr_core.commands.runs", "list stored runs, or bring older ones here"),
     "paths": (
         "pruneattr_core.commands.paths",
         "compare ways to choose a path: dead neurons, overlap, layers",
@@ -57,4 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        kept = getattr(modules[arguments.command], "kept", None)
+        said = (
+            "Nothing of it is kept." if kept is None else f"{kept(arguments)} The same command goes on there."
+        )
+        print(f"\nstopped. {said}", file=sys.stderr)
         return 130

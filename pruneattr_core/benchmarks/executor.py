@@ -32,8 +32,9 @@ from pruneattr_core.store import refuse_unwritable, write_atomically
 
 _logger = logging.getLogger(__name__)
 
-#: Called with (cells done, cells in all); a part of a long cell counts as that part.
-Progress = Callable[[float, int], None]
+#: Called with (cells done, cells in all, label of the first one that is not); a part of a long cell counts as
+#: that part.
+Progress = Callable[[float, int, str], None]
 #: (source, plan, cell numbers) -> (number, values, seconds), in any order.
 Spread = Callable[[Source, Plan, Sequence[int]], Iterable[tuple[int, NDArray[np.float64], float]]]
 
@@ -166,7 +167,9 @@ def execute(
 
     def tell(share: float) -> None:
         if progress is not None:
-            progress(len(kept) + share, len(plan.cells))
+            left = next((number for number in missing if number not in kept), None)
+            label = "" if left is None else plan.labels[plan.cells[left][0]]
+            progress(len(kept) + share, len(plan.cells), label)
 
     tell(0)
     with listening(lambda share: tell(min(share, 0.99))):  # a cell counts when it is kept

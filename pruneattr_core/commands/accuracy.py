@@ -7,6 +7,7 @@ import argparse
 import torch
 
 from pruneattr_core.benchmarks.sources import Source, chosen, open_source
+from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, show
 from pruneattr_core.commands.source import add_source
 from pruneattr_core.errors import InputError
 
@@ -14,10 +15,11 @@ from pruneattr_core.errors import InputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `accuracy`."""
     add_source(parser)
-    parser.add_argument("--n", type=int, default=300, help="number of pictures (default 300)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of pictures (default 0)")
-    parser.add_argument("--batch", type=int, default=16, help="pictures at once (default 16)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
+    parser.add_argument("--n", type=count, default=300, help="number of pictures (default 300)")
+    add_seed(parser, "the choice of pictures")
+    parser.add_argument("--batch", type=count, default=16, help="pictures at once (default 16)")
+    add_device(parser)
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,8 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     A picture with several right classes counts where any of them comes first, or is among the five.
     """
-    if arguments.batch < 1:
-        raise InputError(f"Expected --batch of at least 1, got {arguments.batch}.")
     opened = open_source(
         Source(
             arguments.model,
@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             labels = set(opened.labels(index))
             first += top[0] in labels
             five += bool(labels & set(top))
-    count, what = len(indices), f"{opened.card.id} on {opened.data.id}"
-    print(f"{what}: top-1 {first / count:.1%}, top-5 {five / count:.1%}, n = {count}")
+    n, what = len(indices), f"{opened.card.id} on {opened.data.id}"
+    record = {"model": opened.card.id, "data": opened.data.id, "top1": first / n, "top5": five / n, "n": n}
+    show(arguments, f"{what}: top-1 {first / n:.1%}, top-5 {five / n:.1%}, n = {n}", record)
     return 0

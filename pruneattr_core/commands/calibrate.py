@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.benchmarks.sources import chosen, open_data
+from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, show
+from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset
 from pruneattr_core.errors import StoreError
@@ -29,10 +31,11 @@ from pruneattr_core.store import refuse_unwritable, write_atomically
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `calibrate`."""
     add_source(parser)
-    parser.add_argument("--n", type=int, default=100, help="number of pictures (default 100)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of pictures (default 0)")
-    parser.add_argument("--batch", type=int, default=4, help="pictures at once (default 4)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
+    parser.add_argument("--n", type=count, default=100, help="number of pictures (default 100)")
+    add_seed(parser, "the choice of pictures")
+    parser.add_argument("--batch", type=count, default=4, help="pictures at once (default 4)")
+    add_device(parser)
+    add_json(parser)
     parser.add_argument("--out", type=Path, help="JSON table to add the result to, by weights hash")
 
 
@@ -46,16 +49,24 @@ def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model, device=str(device), weights=arguments.weights)
     data = open_data(arguments.data, arguments.root)
     indices = chosen(data, arguments.n, arguments.seed)
-    start = time.perf_counter()
+    start, tell = time.perf_counter(), Progress("pictures")
     found = calibrations(
         model,
         _batches(card, data, indices, arguments.batch, device),
-        progress=lambda done: print(f"\r{done} of {len(indices)} pictures", end="", flush=True),
+        progress=lambda done: tell(done, len(indices), card.title),
     )
-    print()
-    for kind, curve in found.items():
-        for change, sparsity in curve.points.items():
-            print(f"mean change of the {kind} {change:4.0%} at sparsity {sparsity:.4f}")
+    points = {
+        kind: {f"{change:g}": sparsity for change, sparsity in curve.points.items()}
+        for kind, curve in found.items()
+    }
+    lines = [
+        f"mean change of the {kind} {change:4.0%} at sparsity {sparsity:.4f}"
+        for kind, curve in found.items()
+        for change, sparsity in curve.points.items()
+    ]
+    show(
+        arguments, "\n".join(lines), {"model": card.id, "data": data.id, "n": len(indices), "points": points}
+    )
     if arguments.out is not None:
         table[weights_hash(model)] = {
             "model": card.id,

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import torch
-
-from pruneattr_core.commands.train import default_cache, say
+from pruneattr_core.commands.arguments import (
+    add_json,
+    add_seed,
+    add_threads,
+    count,
+    number,
+    positive,
+    say,
+    share,
+    show,
+    use_threads,
+    whole,
+)
+from pruneattr_core.commands.train import default_cache
 from pruneattr_core.compression.cut import renewed
 from pruneattr_core.compression.data import LabelledMasks, cifar10, folder, scenes_multilabel, voc2012
 from pruneattr_core.compression.examine import Examination, machine
@@ -22,6 +35,7 @@ from pruneattr_core.compression.table import RUNS, markdown, published, tables, 
 from pruneattr_core.compression.teacher import train_teacher
 from pruneattr_core.compression.train import Matching, identity
 from pruneattr_core.compression.zoo import JOBS, NOTES, TEACHER, order, workshop
+from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import provenance
 from pruneattr_core.store import refuse_unwritable, write_atomically
@@ -34,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--architecture", default="SceneVGG", help="SceneVGG, SceneNet, ResNet8 or torchvision/NAME"
     )
-    teacher.add_argument("--size", type=int, default=64, help="side of the pictures (default 64)")
+    teacher.add_argument("--size", type=whole(8, 4096), default=64, help="side of the pictures (default 64)")
     for name, line in (
         ("distil", "a student with a part of the channels, from new weights"),
         ("unstructured", "set the smallest weights of all convolutions to 0, round by round"),
@@ -48,10 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table = actions.add_parser("table", help="measure all networks of a folder and keep the tables as a run")
     for part in (zoo, table):
         part.add_argument("--students", type=Path, default=STUDENTS, help="folder (default %(default)s)")
-        part.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     zoo.add_argument("--cache", type=Path, default=default_cache(), help="checkpoints (default %(default)s)")
-    table.add_argument("--pictures", type=int, default=2000, help="test pictures (default 2000)")
-    table.add_argument("--explained", type=int, default=150, help="of them with maps (default 150)")
+    table.add_argument("--pictures", type=count, default=2000, help="test pictures (default 2000)")
+    table.add_argument("--explained", type=count, default=150, help="of them with maps (default 150)")
     table.add_argument("--again", action="store_true", help="measure also what its card says already")
     table.add_argument(
         "--out",
@@ -60,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="new folder of the run; a .md to read goes beside it (default %(default)s)",
     )
     _data_arguments(table)
+    for part in actions.choices.values():
+        add_threads(part, 1)
+        add_json(part)
 
 
 def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -67,44 +83,50 @@ def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--weights", type=Path, help="weights file for --teacher ID instead of its own")
     parser.add_argument("--matching", choices=tuple(BETA), default="none")
     parser.add_argument("--layer", default="", help="module to match (default: the last ReLU with maps)")
-    parser.add_argument("--beta", type=float, help="weight of matching (default: EWA 100, SWA and SSWA 50)")
-    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="default %(default)s")
+    parser.add_argument(
+        "--beta", type=number(0), help="weight of matching (default: EWA 100, SWA and SSWA 50)"
+    )
+    parser.add_argument("--temperature", type=positive, default=TEMPERATURE, help="default %(default)s")
     alpha = ALPHA if kind == "distil" else 0.0
     parser.add_argument(
-        "--alpha", type=float, default=alpha, help="weight of the teacher's answers (default %(default)s)"
+        "--alpha", type=share, default=alpha, help="weight of the teacher's answers (default %(default)s)"
     )
     parser.add_argument(
-        "--drop", type=float, default=DROP, help="SSWA: share of channels left out (default %(default)s)"
+        "--drop", type=share, default=DROP, help="SSWA: share of channels left out (default %(default)s)"
     )
+    inside = number(0, 1, open_low=True, open_high=True)
     if kind == "distil":
         parser.add_argument(
-            "--divisor", type=int, default=8, help="1/2, 1/4, 1/8 of the channels (default 8)"
+            "--divisor", type=count, default=8, help="1/2, 1/4, 1/8 of the channels (default 8)"
         )
     if kind == "unstructured":
-        parser.add_argument("--rounds", type=int, default=16, help="default %(default)s")
-        parser.add_argument("--rate", type=float, default=0.2, help="of what is left, a round (default 0.2)")
+        parser.add_argument("--rounds", type=count, default=16, help="default %(default)s")
+        parser.add_argument("--rate", type=inside, default=0.2, help="of what is left, a round (default 0.2)")
     if kind == "structured":
-        parser.add_argument("--rate", type=float, default=0.7, help="of each layer's channels (default 0.7)")
+        parser.add_argument("--rate", type=inside, default=0.7, help="of each layer's channels (default 0.7)")
         parser.add_argument("--layers", nargs="*", default=[], help="convolutions to cut (default all)")
 
 
 def _training_arguments(parser: argparse.ArgumentParser) -> None:
     _data_arguments(parser)
     parser.add_argument(
-        "--count", type=int, help="pictures to learn from, the first ones (default: 10000 scenes, else all)"
+        "--count", type=count, help="pictures to learn from, the first ones (default: 10000 scenes, else all)"
     )
     parser.add_argument("--id", help="of the network (default: from what it is)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=float, default=10, help="in each round, when pruning (default 10)")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=0.02, help="of SGD (default %(default)s)")
-    parser.add_argument("--muon", type=float, default=0.0, help="rate of Muon for convolutions; 0 for SGD")
-    parser.add_argument("--weight-decay", type=float, default=1e-4, help="default %(default)s")
+    add_seed(parser, "first weights, order and chance")
+    parser.add_argument(
+        "--epochs", type=positive, default=10, help="in each round, when pruning (default 10)"
+    )
+    parser.add_argument("--batch", type=whole(2), default=64, help="pictures a step (default 64)")
+    parser.add_argument("--learning-rate", type=positive, default=0.02, help="of SGD (default %(default)s)")
+    parser.add_argument(
+        "--muon", type=number(0), default=0.0, help="rate of Muon for convolutions; 0 for SGD"
+    )
+    parser.add_argument("--weight-decay", type=number(0), default=1e-4, help="default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("students"), help="folder (default %(default)s)")
     parser.add_argument(
         "--cache", type=Path, default=default_cache(), help="checkpoints (default %(default)s)"
     )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads; other counts give other bits")
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,20 +134,28 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, help="where voc2012 or cifar10 are")
 
 
+def kept(arguments: argparse.Namespace) -> str:
+    """What is there after an interruption."""
+    if arguments.action == "table":
+        return f"Networks measured so far have their figures on their cards in {arguments.students}."
+    return f"The last checkpoint, not older than 100 steps, is kept in {arguments.cache}."
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a killed training goes on where it was when started again."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments)
+    log = partial(say, arguments)
     if arguments.action == "zoo":
-        shop = workshop(arguments.students, arguments.cache, say)
+        shop = workshop(arguments.students, arguments.cache, log)
         for job in JOBS:
             if not arguments.only or any(part in job.id for part in arguments.only):
                 shop.make(order(job))
     elif arguments.action == "table":
-        _table(arguments)
+        _table(arguments, log)
     elif arguments.action == "teacher":
-        _teacher(arguments)
+        _teacher(arguments, log)
     else:
-        _student(arguments)
+        _student(arguments, log)
     return 0
 
 
@@ -148,7 +178,8 @@ def _schedule(arguments: argparse.Namespace) -> Schedule:
     )
 
 
-def _teacher(arguments: argparse.Namespace) -> None:
+def _teacher(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
+    refuse_unwritable(arguments.out / "card.json")
     data, size = _data(arguments, "train", arguments.count), (arguments.size, arguments.size)
     name = arguments.id or f"{arguments.architecture.replace('/', '-')}-{Path(arguments.data).name}".lower()
     mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
@@ -158,14 +189,16 @@ def _teacher(arguments: argparse.Namespace) -> None:
     known = {"id": name, "title": name, "kind": "teacher", "matching": "none", "seed": arguments.seed}
     known |= facts(teacher, pictures)
     key = identity("teacher", known, repr(schedule))
-    seconds = train_teacher(
-        model, pictures, schedule, arguments.seed, key, arguments.cache / f"{key[:24]}.pt", say
-    )
+    checkpoint = arguments.cache / f"{key[:24]}.pt"
+    seconds = train_teacher(model, pictures, schedule, arguments.seed, key, checkpoint, log)
     done = {**known, "recipe": {"schedule": vars(schedule)}, "identity": key, "seconds": seconds}
-    say(f"wrote {write_member(model, arguments.out, done)}")
+    path = write_member(model, arguments.out, done)
+    remove(checkpoint)
+    show(arguments, f"wrote {path}", {**done, "file": str(path)})
 
 
-def _student(arguments: argparse.Namespace) -> None:
+def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
+    refuse_unwritable(arguments.out / "card.json")
     teacher = open_teacher(arguments.teacher, arguments.weights)
     data = _data(arguments, "train", arguments.count)
     pictures = pool(data, teacher.size, teacher.mean, teacher.std, arguments.count)
@@ -188,11 +221,12 @@ def _student(arguments: argparse.Namespace) -> None:
         rounds=getattr(arguments, "rounds", 16),
         layers=tuple(getattr(arguments, "layers", ())),
     )
-    shop = Workshop(teacher, pictures, arguments.out, arguments.cache, say)
-    say(f"wrote {shop.make(wanted)}")
+    shop = Workshop(teacher, pictures, arguments.out, arguments.cache, log)
+    path = shop.make(wanted)
+    show(arguments, f"wrote {path}", {**read_card(path), "file": str(path)})
 
 
-def _table(arguments: argparse.Namespace) -> None:
+def _table(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     """Measure every network in the folder, write what came out to its card, and all of it as a run."""
     refuse_unwritable(arguments.out, new_folder=True)
     files = sorted(
@@ -211,8 +245,8 @@ def _table(arguments: argparse.Namespace) -> None:
     for file in files:
         model, card = open_member(file)
         if arguments.again or card.get("measured_identity") != key:
-            say(f"measuring {card['id']}")
-            card |= {"measured": examination.measure(model, say), "measured_identity": key}
+            log(f"measuring {card['id']}")
+            card |= {"measured": examination.measure(model, log), "measured_identity": key}
             write_card(file, card)
         cards.append(card)
     config = {"data": pictures.title, "pictures": len(pictures), "explained": arguments.explained}
@@ -231,5 +265,5 @@ def _table(arguments: argparse.Namespace) -> None:
     }
     write_study(arguments.out, study, {"date": time.strftime("%Y-%m-%d", time.gmtime())})
     write_atomically(arguments.out.with_name(f"{arguments.out.name}.md"), markdown(study).encode())
-    say(markdown(study))
-    say(f"wrote {arguments.out}")
+    log(f"wrote {arguments.out}")
+    show(arguments, markdown(study), {"folder": str(arguments.out), "tables": study["tables"]})

@@ -6,13 +6,27 @@ import argparse
 import os
 import shlex
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from pruneattr_core.analysis.interval import Interval
 from pruneattr_core.analysis.study import REFERENCE, SPARSITIES, Question, cell_name, study
 from pruneattr_core.analysis.study_run import Study, collect, read_study, write_study
+from pruneattr_core.commands.arguments import (
+    add_device,
+    add_json,
+    add_seed,
+    add_threads,
+    count,
+    say,
+    share,
+    show,
+    use_threads,
+    whole,
+)
 from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset, load_dataset
 from pruneattr_core.errors import InputError
@@ -31,26 +45,34 @@ _DEAR = ("dgr_init1", "dgr_random")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `paths`."""
     add_source(parser)
-    parser.add_argument("--n", type=int, default=50, help="number of pictures (default 50)")
-    parser.add_argument("--n-dgr", type=int, help="of these, pictures for DGR, which is dear (default all)")
+    parser.add_argument("--n", type=count, default=50, help="number of pictures (default 50)")
+    parser.add_argument(
+        "--n-dgr", type=whole(0), help="of these, pictures for DGR, which is dear (default all)"
+    )
     parser.add_argument(
         "--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD"
     )
     parser.add_argument(
-        "--sparsities", nargs="+", type=float, default=list(SPARSITIES), help="fractions removed"
+        "--sparsities", nargs="+", type=share, default=list(SPARSITIES), help="fractions removed"
     )
-    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of DGR (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of pictures and random paths (default 0)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto (default cpu)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the CPU")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; must not exist")
+    parser.add_argument("--iterations", type=count, default=ITERATIONS, help="of DGR (default %(default)s)")
+    add_seed(parser, "pictures and random paths")
+    add_device(parser)
+    add_threads(parser, torch.get_num_threads())
+    add_json(parser)
+    parser.add_argument("--out", type=Path, required=True, help="new or empty folder of the run")
     parser.add_argument("--cache", type=Path, default=_cache(), help="where cells wait (default %(default)s)")
+
+
+def kept(arguments: argparse.Namespace) -> str:
+    """What is there after an interruption."""
+    return f"Finished pictures are kept in {arguments.cache}."
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, write the run, print its tables; a killed study goes on when started again."""
     refuse_unwritable(arguments.out, new_folder=True)
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments)
     device = device_for(arguments.device)
     card = model_card(arguments.model)
     model = load_model(arguments.model, str(device), arguments.weights)
@@ -79,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         jobs,
         question,
         folder,
-        say=lambda line: print(line, flush=True),
+        say=partial(say, arguments),
     )
     counts = {method: sum(method in found["seconds"] for found in cells) for method in methods}
     header = {
@@ -130,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     write_study(header, collect(cells, question.sparsities, REFERENCE), arguments.out, timing)
     Cells(folder, question.key(), print).drop(cell_name(*job) for job in jobs)
-    _show(read_study(arguments.out))
+    _show(read_study(arguments.out), arguments)
     return 0
 
 
@@ -167,16 +189,32 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join(parts)
 
 
-def _show(found: Study) -> None:
-    """Dead shares and overlaps as text."""
-    print(f"{found.title}; dead share of all neurons {found.base.mean:.3f}")
+def _show(found: Study, arguments: argparse.Namespace) -> None:
+    """Dead shares and overlaps."""
+    lines = [f"{found.title}; dead share of all neurons {found.base.mean:.3f}"]
+    tables: dict[str, dict[str, dict[str, float | None]]] = {}
     for sparsity in found.sparsities:
-        print(f"sparsity {sparsity:g}; Jaccard with {', '.join(found.methods)}")
+        lines.append(f"sparsity {sparsity:g}; Jaccard with {', '.join(found.methods)}")
+        rows = tables[f"{sparsity:g}"] = {}
         for method in found.methods:
-            dead, reached = found.dead(method, sparsity), found.reached(method, sparsity)
+            reached = found.reached(method, sparsity)
             if reached is None:
                 continue
-            others = (found.overlap(method, other, sparsity) for other in found.methods)
-            row = " ".join("  -  " if one is None else f"{one.mean:.3f}" for one in others)
-            share = "  -  " if dead is None else f"{dead.mean:.3f}"
-            print(f"  {method:11s} n {reached.n:3d}  reached {reached.mean:.3f}  dead {share}  Jaccard {row}")
+            overlaps = {other: _mean(found.overlap(method, other, sparsity)) for other in found.methods}
+            dead = _mean(found.dead(method, sparsity))
+            rows[method] = {"reached": reached.mean, "dead": dead, **overlaps}
+            row = " ".join(map(_cell, overlaps.values()))
+            lines.append(
+                f"  {method:11s} n {reached.n:3d}  reached {reached.mean:.3f}  dead {_cell(dead)}  "
+                f"Jaccard {row}"
+            )
+    record = {"title": found.title, "folder": str(arguments.out), "base": found.base.mean, "tables": tables}
+    show(arguments, "\n".join(lines), record)
+
+
+def _mean(found: Interval | None) -> float | None:
+    return None if found is None else found.mean
+
+
+def _cell(value: float | None) -> str:
+    return "  -  " if value is None else f"{value:.3f}"

@@ -6,13 +6,14 @@ import argparse
 import os
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-import torch
-
+from pruneattr_core.commands.arguments import add_json, add_seed, add_threads, say, show, use_threads
 from pruneattr_core.descent import remove
 from pruneattr_core.recipes import BUNDLED, new_network
 from pruneattr_core.runtime import provenance
+from pruneattr_core.store import refuse_unwritable
 from pruneattr_core.training import accuracy, fit, identity, write_weights
 
 
@@ -22,10 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, help="folder of CIFAR-10 (resnet8-cifar10 only; default as in load_dataset)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default 0)")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="CPU threads; other counts give other bits (default 1)"
-    )
+    add_seed(parser, "weights, order and augmentation")
+    add_threads(parser, 1)
+    add_json(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("assets/weights"), help="folder (default %(default)s)"
     )
@@ -39,17 +39,24 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pruneattr" / "training"
 
 
+def kept(arguments: argparse.Namespace) -> str:
+    """What is there after an interruption."""
+    return f"The last checkpoint, not older than 100 steps, is kept in {arguments.cache}."
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train, measure, write weights and card; a killed run goes on where it was when started again."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments)
+    refuse_unwritable(arguments.out / f"{arguments.network}.json")
+    log = partial(say, arguments)
     bundled = BUNDLED[arguments.network]
     pool = bundled.data(arguments.data, "train", arguments.seed)
     test = bundled.data(arguments.data, "test", arguments.seed)
     model = new_network(arguments.network, arguments.seed)
     key = identity(pool, bundled.recipe, arguments.seed)
     checkpoint = arguments.cache / f"{arguments.network}-{key[:16]}.pt"
-    say(f"{arguments.network}: {len(pool.labels)} pictures, checkpoint {checkpoint}")
-    seconds = fit(model, pool, bundled.recipe, arguments.seed, checkpoint, log=say)
+    log(f"{arguments.network}: {len(pool.labels)} pictures, checkpoint {checkpoint}")
+    seconds = fit(model, pool, bundled.recipe, arguments.seed, checkpoint, log=log)
     score = accuracy(model, test, bundled.recipe)
     card = {
         "id": arguments.network,
@@ -67,10 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     }
     path = write_weights(model, arguments.out, arguments.network, card)
     remove(checkpoint)
-    say(f"test accuracy {score:.4f} on {len(test.labels)} pictures, {seconds:.0f} s; wrote {path}")
+    line = f"test accuracy {score:.4f} on {len(test.labels)} pictures, {seconds:.0f} s; wrote {path}"
+    show(arguments, line, {**card, "file": str(path)})
     return 0
-
-
-def say(line: str) -> None:
-    """Print at once, also into a file."""
-    print(line, flush=True)

@@ -17,6 +17,7 @@ from pruneattr_core.compression.order import Order, Teacher, Workshop, facts, op
 from pruneattr_core.compression.pool import Pool, pool
 from pruneattr_core.compression.teacher import train_teacher
 from pruneattr_core.compression.train import Matching, identity
+from pruneattr_core.descent import remove
 from pruneattr_core.models.vgg import SceneVGG
 from pruneattr_core.scenes import SHAPES
 
@@ -127,13 +128,18 @@ def make_teacher(folder: Path, cache: Path, log: Callable[[str], None], seed: in
     known = {"title": title, "kind": "teacher", "matching": "none", "seed": seed, **facts(blank, pictures)}
     recipe = {name: asdict(SCHEDULES[name]) for name in ("small", "teacher")}
     key, seconds = identity("teacher", known, recipe), 0.0
+    places: list[Path] = []
     for name, part, network in (("small", small, _HalfSize(model)), ("teacher", pictures, model)):
         log(f"{TEACHER}, {name}: {len(part)} pictures")
         own = identity(key, name)
         place = cache / f"{own[:24]}.pt"
+        places.append(place)
         seconds += train_teacher(network, part, SCHEDULES[name], seed, own, place, log)
     done = {"id": TEACHER, **known, "recipe": recipe, "identity": key, "seconds": seconds}
-    return write_member(model, folder, done)
+    written = write_member(model, folder, done)
+    for place in places:
+        remove(place)
+    return written
 
 
 def workshop(folder: Path, cache: Path, log: Callable[[str], None] = print) -> Workshop:

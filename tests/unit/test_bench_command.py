@@ -97,7 +97,7 @@ def test_all_leaves_training_out_on_a_cpu(small, tmp_path, capsys, monkeypatch):
 
 
 def test_mistakes_are_one_sentence_and_leave_nothing(small, tmp_path, capsys):
-    assert main(arguments(small, "sanity", tmp_path / "x", "--fill", "mean")) == 1
+    assert main(arguments(small, "localise", tmp_path / "x", "--methods", "saliency:speed=3")) == 1
     assert main(arguments(small, "pixels", tmp_path / "x", "--methods", "magic")) == 1
     (tmp_path / "file").touch()
     assert main(arguments(small, "pixels", tmp_path / "file" / "x", "--methods", "random", "--n", "1")) == 1
@@ -118,7 +118,7 @@ def test_options_are_read_and_defaults_filled_in():
 
 
 def test_the_methods_of_figure_7_are_there_and_differ():
-    methods = [method_from(name) for name in bench._methods("roar", ["fig7"], Source("scenes-net", "scenes"))]
+    methods = [method_from(name) for name in bench.FIG7]
     assert len({method["label"] for method in methods}) == len(methods) == 12
     levels = [m["options"].get("sparsity") for m in methods if m["id"] == "prunepgd"]
     assert levels == [0.0, 0.7, 0.8, 0.9, 0.95]

@@ -51,7 +51,7 @@ def test_a_killed_worker_changes_no_bit(tmp_path):
     plan = plan_run("pixels", SCENES, ["prunegrad", "random"], n=4, chunk=1)
     killed: list[int] = []
 
-    def kill_one(done: int, total: int) -> None:
+    def kill_one(done: float, total: int, label: str) -> None:
         if done and not killed:
             killed.extend(workers()[:1])
             os.kill(killed[0], signal.SIGKILL)

@@ -113,7 +113,7 @@ def test_a_stopped_run_trains_no_finished_cell_again(small, tmp_path, monkeypatc
     assert len(plan.cells) == 2
     whole = execute(small, plan, tmp_path / "whole")
 
-    def stop(done: float, total: int) -> None:
+    def stop(done: float, total: int, label: str) -> None:
         if done == 1:
             raise KeyboardInterrupt
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_learnt_is_refused(small, tmp_path):
 def test_a_cell_says_how_far_it_has_come(small, tmp_path):
     plan = plan_run("roar", small, ["edges"], n=1, choices=TINY | {"measure": "both"}, chunk=9)
     said: list[float] = []
-    execute(small, plan, tmp_path / "run", lambda done, total: said.append(done / total))
+    execute(small, plan, tmp_path / "run", lambda done, total, label: said.append(done / total))
     assert said == sorted(said)
     assert said[0] == 0
     assert said[-1] == 1
@@ -157,7 +157,7 @@ def test_a_cell_says_how_far_it_has_come(small, tmp_path):
 def test_what_listens_can_stop_a_cell_and_hears_no_more_afterwards(small, tmp_path):
     plan = plan_run("roar", small, ["edges"], n=1, choices=TINY, chunk=9)
 
-    def stop(done: float, total: int) -> None:
+    def stop(done: float, total: int, label: str) -> None:
         if done > 0.5:
             raise KeyboardInterrupt
 

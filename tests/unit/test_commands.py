@@ -1,0 +1,167 @@
+"""The command line: wrong arguments are said first, a result is text or JSON, a stop says what is kept."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pruneattr_core import cli
+from pruneattr_core.commands import bench, progress
+from pruneattr_core.commands.progress import Progress
+
+SOURCE = ("--model", "scenes-net", "--data", "scenes")
+PIXELS = ("bench", "pixels", *SOURCE, "--out", "x")
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(name)
+    importlib.import_module(cli.COMMANDS[name][0]).add_arguments(parser)
+    return parser
+
+
+def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in action.choices.values():
+                yield from actions(part)
+        else:
+            yield action
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_number_is_checked_when_it_is_read(name):
+    for action in actions(parser_of(name)):
+        assert action.type not in (int, float), action.option_strings
+        if getattr(action.type, "__module__", "") == "pruneattr_core.commands.arguments":
+            for text in ("-1", "nan", "inf", "", "ten", "1e999"):
+                with pytest.raises(argparse.ArgumentTypeError, match=f"expected .*, got {text!r}"):
+                    action.type(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((*PIXELS, "--n", "0"), "--n: expected a whole number of 1 or more, got '0'"),
+        ((*PIXELS, "--chunk", "-1"), "--chunk: expected a whole number of 1"),
+        ((*PIXELS, "--threads", "-1"), "a whole number from 1 to 1024"),
+        ((*PIXELS, "--seed", "-1"), "a whole number from 0 to 4294967295"),
+        ((*PIXELS, "--fill", "pink"), "invalid choice: 'pink'"),
+        (("bench", "sanity", *SOURCE, "--out", "x", "--fill", "mean"), "unrecognized arguments: --fill mean"),
+        (("calibrate", *SOURCE, "--batch", "0"), "--batch: expected a whole number of 1 or more"),
+        (("paths", *SOURCE, "--out", "x", "--sparsities", "0.5", "1.5"), "0 and at most 1, got '1.5'"),
+        (("compress", "unstructured", "--teacher", "t", "--rate", "1"), "above 0 and below 1, got '1'"),
+        (("train", "scenes-net", "--seed", "4294967296"), "got '4294967296'"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_one_sentence(words, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_each_benchmark_shows_its_own_options(capsys):
+    shown = {}
+    for name in ("pixels", "calibrate", "roar"):
+        with pytest.raises(SystemExit):
+            cli.main(["bench", name, "--help"])
+        shown[name] = capsys.readouterr().out
+    assert "--fill" in shown["pixels"]
+    assert "--width" in shown["roar"]
+    assert not any(option in shown["calibrate"] for option in ("--fill", "--width", "--variant"))
+    known = {choice for one in bench.BENCHMARKS.values() for choice in one.choices} - {"train"}
+    assert known == set(bench._CHOICES), "a choice without an option, or the other way round"
+
+
+@pytest.mark.parametrize("words", [("models",), ("models", "--here"), ("data",), ("doctor",)])
+def test_lists_come_as_text_and_as_json(words, capsys):
+    assert cli.main([*words]) == 0
+    text = capsys.readouterr().out
+    assert cli.main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    if words[0] == "doctor":
+        assert found["packages"]["torch"] in text
+        assert found["missing"] == []
+    else:
+        names = [one["id"] for one in found[words[0]]]
+        assert {"models": "scenes-net", "data": "scenes"}[words[0]] in names
+        assert all(name in text for name in names)
+
+
+def test_doctor_names_what_is_missing(monkeypatch, capsys):
+    from pruneattr_core.commands import doctor
+
+    monkeypatch.setitem(doctor._NEEDED, "no-such-package", ("everything", True))
+    monkeypatch.setenv("PRUNEATTR_DATA", "/nowhere")
+    assert cli.main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "missing: no-such-package is not installed" in out
+    assert "note: PRUNEATTR_DATA is '/nowhere', which is no folder" in out
+
+
+def test_a_result_as_json_is_all_that_is_printed(tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ["bench", "pixels", *SOURCE, "--n", "1", "--methods", "random", "--out", str(out), "--json"]
+    assert cli.main(words) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)["runs"]["pixels"]
+    assert found["folder"] == str(out)
+    assert found["summary"][0]["method"] == "Random map"
+    assert "1 of 1 cells" in said.err
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "execute", stopped)
+    out = tmp_path / "run"
+    assert cli.main(["bench", "pixels", *SOURCE, "--n", "1", "--methods", "random", "--out", str(out)]) == 130
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said == f"stopped. Finished cells are kept in {out}.partial. The same command goes on there."
+    monkeypatch.setattr("pruneattr_core.commands.models.list_models", stopped)
+    assert cli.main(["models"]) == 130
+    assert capsys.readouterr().err.strip() == "stopped. Nothing of it is kept."
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_a_line_on_a_terminal_and_lines_in_a_log(monkeypatch):
+    times = iter([0.0, 0.0, 10.0, 15.0, 40.0, 4000.0] * 2)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    written = []
+    for out in (io.StringIO(), Terminal()):
+        tell = Progress("cells", out)
+        for done, what in ((2, "PruneGrad"), (3, "PrunePGD"), (3.5, "PrunePGD"), (4, "LRP"), (12, "")):
+            tell(done, 12, what)
+        written.append(out.getvalue())
+    log, terminal = written
+    assert log.splitlines() == [
+        "2 of 12 cells, PruneGrad, 0 s",
+        "4 of 12 cells, LRP, 40 s, about 2 min 40 s left",
+        "12 of 12 cells, 1 h 6 min",
+    ]
+    assert terminal.count("\n") == 1
+    assert "\r3 of 12 cells (50% of the next), PrunePGD, 15 s, about 1 min 25 s left" in terminal
+
+
+def test_places_that_cannot_be_written_are_refused_before_training(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "out")
+    assert cli.main(["train", "scenes-net", "--out", place]) == 1
+    assert cli.main(["compress", "teacher", "--out", place]) == 1
+    assert cli.main(["compress", "distil", "--teacher", "scenes-net", "--out", place]) == 1
+    assert cli.main(["calibrate", *SOURCE, "--out", f"{place}/t.json"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert all("is no folder. Name another place." in line for line in lines)
+    assert [file.name for file in Path(tmp_path).iterdir()] == ["file"]
