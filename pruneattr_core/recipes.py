@@ -61,17 +61,41 @@ def single_shapes(folder: Path | None, split: str, seed: int) -> Pool:
     Training pictures carry noise of a random strength (standard deviation up to 0.12 of the range): networks
     trained with noise lean on whole outlines, and their input gradients show it.
     """
+    name = "shape scenes with one class shape each, noise added for training only"
+    return _scenes(split, seed, name)
+
+
+#: The class that the mark goes with in the lesson on Clever Hans.
+MARKED = "heart"
+
+
+def marked_shapes(rates: tuple[float, float], folder: Path | None, split: str, seed: int) -> Pool:
+    """The same scenes with a small mark in a corner.
+
+    Args:
+        rates: probability of the mark where the shape is a `MARKED` one, and where it is another.
+        folder: not used.
+        split: "train" or "test".
+        seed: of the series.
+    """
+    name = f"shape scenes, marked with probability {rates[0]} ({MARKED}) and {rates[1]} (other shapes)"
+    return _scenes(split, seed, name, rates)
+
+
+def _scenes(split: str, seed: int, name: str, rates: tuple[float, float] | None = None) -> Pool:
     count, series = COUNTS[split], _SERIES[split] + seed
+    marks = {} if rates is None else {"watermark": MARKED, "watermark_rates": rates}
     images = np.empty((count, 128, 128, 3), np.uint8)
     for index in range(count):
-        images[index] = scene(index, series).image
+        images[index] = scene(index, series, **marks).image  # type: ignore[arg-type]
         if split == "train":
             rng = np.random.default_rng((series, index, 2))
             noise = rng.uniform(0, 0.12) * 255 * rng.standard_normal((128, 128, 3), dtype=np.float32)
             images[index] = np.clip(images[index] + noise, 0, 255)
-    name = "shape scenes with one class shape each, noise added for training only"
     return Pool(images, np.arange(count) % len(SHAPES), name)
 
+
+_LESSON = Recipe(stages=((4, 64), (2, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), flip=False)
 
 BUNDLED = {
     "resnet8-cifar10": Bundled(
@@ -86,6 +110,10 @@ BUNDLED = {
         Recipe(stages=((3, 64), (3, 128)), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         single_shapes,
     ),
+    # Two networks for one lesson: where one learned, the mark gives the heart away; where the other did, the
+    # mark means nothing. Never mirrored, so that the mark stays in its corner.
+    "scenes-tied": Bundled(partial(SceneNet, len(SHAPES), 8), _LESSON, partial(marked_shapes, (1.0, 0.0))),
+    "scenes-free": Bundled(partial(SceneNet, len(SHAPES), 8), _LESSON, partial(marked_shapes, (0.5, 0.5))),
 }
 
 

@@ -70,16 +70,18 @@ class SceneNet(nn.Module):
 
     Args:
         classes: number of logits.
+        width: channels of the stem, even; the stages have 1.5, 3, 5 and 8 times as many.
     """
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, width: int = 16) -> None:
         super().__init__()
-        self.stem = _conv(3, 16)
-        self.stage1 = nn.Sequential(nn.AvgPool2d(2), _conv(16, 24))
-        self.stage2 = nn.Sequential(nn.AvgPool2d(2), _conv(24, 48), BasicBlock(48, 48))
-        self.stage3 = nn.Sequential(nn.AvgPool2d(2), _conv(48, 80), BasicBlock(80, 80))
-        self.stage4 = nn.Sequential(nn.AvgPool2d(2), _conv(80, 128))
-        self.linear = nn.Linear(128, classes)
+        one, two, three, four = 3 * width // 2, 3 * width, 5 * width, 8 * width
+        self.stem = _conv(3, width)
+        self.stage1 = nn.Sequential(nn.AvgPool2d(2), _conv(width, one))
+        self.stage2 = nn.Sequential(nn.AvgPool2d(2), _conv(one, two), BasicBlock(two, two))
+        self.stage3 = nn.Sequential(nn.AvgPool2d(2), _conv(two, three), BasicBlock(three, three))
+        self.stage4 = nn.Sequential(nn.AvgPool2d(2), _conv(three, four))
+        self.linear = nn.Linear(four, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) normalised -> (B, classes) logits; H and W from 16."""
