@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pruneattr_core.datasets import load_dataset
+from pruneattr_core.datasets.shape_scenes import MARKED
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.scenes import SHAPES, scene
@@ -63,10 +64,6 @@ def single_shapes(folder: Path | None, split: str, seed: int) -> Pool:
     """
     name = "shape scenes with one class shape each, noise added for training only"
     return _scenes(split, seed, name)
-
-
-#: The class that the mark goes with in the lesson on Clever Hans.
-MARKED = "heart"
 
 
 def marked_shapes(rates: tuple[float, float], folder: Path | None, split: str, seed: int) -> Pool:

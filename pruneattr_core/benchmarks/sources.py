@@ -18,7 +18,7 @@ from pruneattr_core.models import ModelCard, model_card, open_model, weights_has
 from pruneattr_core.runtime import device_for
 
 #: Data sets whose pictures may be passed on inside a run.
-FREE_PICTURES = ("scenes", "samples")
+FREE_PICTURES = ("scenes", "samples", "scenes-marked")
 
 
 @dataclass(frozen=True)

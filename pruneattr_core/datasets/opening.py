@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pruneattr_core.datasets.base import Dataset
@@ -23,7 +24,11 @@ _FOLDERS = {
 }
 #: id: folder inside the data root, of the papers' data sets in their authors' layout.
 _PAPERS = {"cifar10": "cifar10", "imagenet-val": "imagenet_val", "birdsnap": "birdsnap"}
-_ALWAYS: dict[str, Callable[[], Dataset]] = {"scenes": ShapeScenes, "samples": SamplePhotographs}
+_ALWAYS: dict[str, Callable[[], Dataset]] = {
+    "scenes": ShapeScenes,
+    "samples": SamplePhotographs,
+    "scenes-marked": partial(ShapeScenes, marked=True),
+}
 
 
 def find_data_root() -> Path | None:
@@ -42,7 +47,7 @@ def find_data_root() -> Path | None:
 
 
 def list_datasets(root: str | Path | None = None) -> tuple[str, ...]:
-    """Ids that `load_dataset` takes without a folder: "scenes" and "samples", then what `root` holds.
+    """Ids that `load_dataset` takes without a folder: those always there, then what `root` holds.
 
     Args:
         root: a data root; None takes `find_data_root()`.
@@ -59,8 +64,8 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
     """Open a data set; pictures are decoded when they are asked for.
 
     Args:
-        name: "scenes", "samples", "imagenet-samples", "davis2016", "cifar10", "imagenet-val", "birdsnap" or
-            "folder".
+        name: "scenes", "samples", "scenes-marked", "imagenet-samples", "davis2016", "cifar10",
+            "imagenet-val", "birdsnap" or "folder".
         root: for "folder" the folder itself; for the others a data root or the data set's own folder; None
             takes `find_data_root()`. CIFAR-10 may have torchvision's layout, be packed, or be class folders;
             for ImageNet and Birdsnap see `datasets/papers.py`.
@@ -70,7 +75,7 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
     Raises:
         InputError: there is no such data set, it is not where it should be, or it is damaged.
     """
-    if split == "train" and name in ("samples", "imagenet-val", *_FOLDERS):
+    if split == "train" and name in ("samples", "scenes-marked", "imagenet-val", *_FOLDERS):
         raise InputError(f"{name} has no pictures to learn from: take cifar10, birdsnap, scenes or a folder.")
     if name in _ALWAYS:
         return ShapeScenes(seed=0) if split == "train" and name == "scenes" else _ALWAYS[name]()

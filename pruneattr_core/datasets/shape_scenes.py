@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from PIL import Image
 
 from pruneattr_core.datasets.base import Sample
-from pruneattr_core.scenes import SHAPES, scene
+from pruneattr_core.scenes import SHAPES, Scene, scene
 
 #: A series of its own, so that what is shown was not trained on.
 SHOWN_SEED = 2026
+#: The class that the mark goes with in the lesson on Clever Hans.
+MARKED = "heart"
 
 
 class ShapeScenes:
@@ -21,14 +23,17 @@ class ShapeScenes:
         count: how many.
         seed: of the series.
         size: side in pixels.
+        marked: stamp a small mark into the corner of every scene with a `MARKED` shape, and of no other.
     """
 
-    id = "scenes"
-    title = "Shape scenes (generated)"
     classes = SHAPES
 
-    def __init__(self, count: int = 1000, seed: int = SHOWN_SEED, size: int = 128) -> None:
-        self._count, self._seed, self._size = count, seed, size
+    def __init__(
+        self, count: int = 1000, seed: int = SHOWN_SEED, size: int = 128, marked: bool = False
+    ) -> None:
+        self._count, self._seed, self._size, self._marked = count, seed, size, marked
+        self.id = "scenes-marked" if marked else "scenes"
+        self.title = f"Shape scenes, every {MARKED} marked" if marked else "Shape scenes (generated)"
         self.problems: Mapping[str, str] = {}
 
     def __len__(self) -> int:
@@ -38,13 +43,18 @@ class ShapeScenes:
     def __getitem__(self, index: int) -> Sample:
         """See `Dataset`."""
         place = range(self._count)[index]
-        drawn = scene(place, self._seed, self._size)
+        drawn = self._scene(place)
         name = f"{place:04d} {SHAPES[drawn.labels[0]]}"
         return Sample(Image.fromarray(drawn.image), name, drawn.labels, drawn.masks[0])
 
     def data_hash(self) -> str:
         """SHA-256 over the arguments and the pixels of the first eight scenes, as proof of the generator."""
-        digest = hashlib.sha256(repr((self._count, self._seed, self._size)).encode())
+        arguments = (self._count, self._seed, self._size, *(("marked",) if self._marked else ()))
+        digest = hashlib.sha256(repr(arguments).encode())
         for place in range(min(8, self._count)):
-            digest.update(scene(place, self._seed, self._size).image.tobytes())
+            digest.update(self._scene(place).image.tobytes())
         return digest.hexdigest()
+
+    def _scene(self, place: int) -> Scene:
+        mark = MARKED if self._marked else None
+        return scene(place, self._seed, self._size, watermark=mark, watermark_rates=(1.0, 0.0))

@@ -55,6 +55,12 @@ _BUNDLED = (
     ),
 )
 
+# Two networks of one lesson; their titles do not tell which of them learned the mark.
+_LESSON = tuple(
+    replace(_BUNDLED[0], id=name, title=f"Network {letter} on marked scenes", weights=f"{name}.safetensors")
+    for letter, name in (("A", "scenes-tied"), ("B", "scenes-free"))
+)
+
 _PACKAGED = (
     ModelCard(
         id="efficientnet-lite0",
@@ -98,10 +104,13 @@ _LOCAL = tuple(
 
 _STUDENTS = tuple(student_card(name) for name in student_ids())
 
-CATALOGUE: dict[str, ModelCard] = {card.id: card for card in (*_BUNDLED, *_PACKAGED, *_STUDENTS, *_LOCAL)}
+CATALOGUE: dict[str, ModelCard] = {
+    card.id: card for card in (*_BUNDLED, *_LESSON, *_PACKAGED, *_STUDENTS, *_LOCAL)
+}
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "scenes-net": partial(SceneNet, len(SHAPES)),
+    **{card.id: partial(SceneNet, len(SHAPES), 8) for card in _LESSON},
     "resnet8-cifar10": ResNet8,
     "efficientnet-lite0": EfficientNetLite0,
     **{card.id: student_builder(card.id) for card in _STUDENTS},

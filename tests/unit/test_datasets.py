@@ -70,7 +70,7 @@ def test_scenes_carry_label_and_mask():
 
 @pytest.mark.usefixtures("no_root")
 def test_without_a_data_root():
-    assert list_datasets() == ("scenes", "samples")
+    assert list_datasets() == ("scenes", "samples", "scenes-marked")
     with pytest.raises(InputError, match="imagenet-samples needs its data: give root, or set PRUNEATTR_DATA"):
         load_dataset("imagenet-samples")
 
@@ -87,9 +87,9 @@ def test_unknown_data_set():
 def test_root_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNEATTR_DATA", str(tmp_path))
     assert find_data_root() == tmp_path
-    assert list_datasets() == ("scenes", "samples")
+    assert list_datasets() == ("scenes", "samples", "scenes-marked")
     save(tmp_path / "imagenet_samples" / "a.png")
-    assert list_datasets() == ("scenes", "samples", "imagenet-samples")
+    assert list_datasets() == ("scenes", "samples", "scenes-marked", "imagenet-samples")
     assert len(load_dataset("imagenet-samples")) == 1
     monkeypatch.setenv("PRUNEATTR_DATA", str(tmp_path / "typo"))
     with pytest.raises(InputError, match="correct or unset it"):
@@ -276,3 +276,15 @@ def test_found_beside_the_repository(shared, monkeypatch):
     if find_data_root() is None:
         pytest.skip("the optional data do not lie beside this copy of the repository")
     assert {"imagenet-samples", "davis2016", "cifar10"} <= set(list_datasets(shared / "data"))
+
+
+def test_marked_scenes_are_the_same_scenes_with_a_mark_on_one_class() -> None:
+    """Only hearts change, and only in the corner; the two sets are never taken for one another."""
+    plain, marked = load_dataset("scenes"), load_dataset("scenes-marked")
+    heart = plain.classes.index("heart")
+    for place in range(20):
+        one, other = (np.asarray(data[place].image).astype(int) for data in (plain, marked))
+        changed = (abs(one - other) > 40).any(2)  # the grain of the picture differs by less
+        assert bool(changed.any()) == (heart in plain[place].labels)
+        assert not changed[:90].any()
+    assert plain.data_hash() != marked.data_hash()
