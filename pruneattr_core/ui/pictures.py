@@ -106,8 +106,8 @@ def from_upload(sha256: str) -> Picture:
     """
     if sha256 not in uploads():
         raise ImageError(
-            f"This view shows an uploaded picture (SHA-256 {sha256[:12]}...) that is not kept after a "
-            "reload: upload the same file again to restore the view."
+            f"This view shows an uploaded picture (SHA-256 {sha256[:12]}...) that is neither in "
+            "this session nor in this browser: upload the same file again to restore the view."
         )
     return _upload(sha256, *uploads()[sha256])
 

@@ -10,6 +10,7 @@ import streamlit as st
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard, list_models, model_card
 from pruneattr_core.ui import exports, pictures
+from pruneattr_core.ui.browser_store import ask_browser, keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.crop import FIELD as CROP
@@ -266,15 +267,19 @@ def _number(count: int) -> None:
 def _choose_upload() -> Picture | None:
     kept, wanted = pictures.uploads(), st.session_state["upload"]
     if wanted and wanted not in kept:
-        with guarded():
-            pictures.from_upload(wanted)
+        if ask_browser(wanted):
+            st.caption("Looking for the uploaded picture in this browser …")
+        else:
+            with guarded():
+                pictures.from_upload(wanted)
         return None
     if not kept:
-        st.info("Upload a picture below; it stays in this session only.", icon=":material/upload:")
+        st.info("Upload a picture below; it stays in this browser.", icon=":material/upload:")
         return None
     if not wanted:
         st.session_state["upload"] = list(kept)[-1]
     select("Picture", list(kept)[::-1], "upload", lambda key: kept[key][0])
+    keep_in_browser(st.session_state["upload"])
     return pictures.from_upload(st.session_state["upload"])
 
 
@@ -299,7 +304,7 @@ def _uploader() -> None:
         type=["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "json"],
         key="uploader",
         on_change=arrived,
-        help="Pictures stay in this session and are never stored.",
+        help="Pictures stay in this browser and in your session; the server stores none.",
     )
     _refused()
 

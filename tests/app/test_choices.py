@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.images import image_hash
 from pruneattr_core.ui.choose import labels_of
 from pruneattr_core.ui.shell import FIELDS
 from tests.app.conftest import Start, healthy
@@ -53,3 +57,28 @@ def test_equal_names_can_be_told_apart() -> None:
     """ImageNet has two cranes and two maillots."""
     name: Callable[[int], str] = ("crane", "crane", "jay").__getitem__
     assert labels_of(range(3), name) == {0: "crane (0)", 1: "crane (1)", 2: "jay"}
+
+
+def test_a_browser_gives_back_the_upload_that_was_asked_for_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pruneattr_core.ui import pictures
+    from pruneattr_core.ui.browser_store import take
+
+    kept: dict[str, tuple[str, bytes]] = {}
+    monkeypatch.setattr(pictures, "uploads", lambda: kept)
+    out = io.BytesIO()
+    Image.new("RGB", (9, 8), (9, 99, 200)).save(out, "PNG")
+    data = out.getvalue()
+    name, text = image_hash(data), base64.b64encode(data).decode()
+    for wrong in (
+        None,
+        {"id": name, "missing": True},
+        {"id": "else", "name": "a.png", "data": text},
+        {"id": name, "name": "a.png", "data": "no base64"},
+        {"id": name, "name": "a.png", "data": base64.b64encode(b"no picture").decode()},
+    ):
+        assert not take(wrong, name)
+    assert kept == {}
+    assert take({"id": name, "name": "a.png", "data": text}, name)
+    assert kept == {name: ("a.png", data)}

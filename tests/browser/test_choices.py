@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 Settled = Callable[[Page], None]
@@ -87,4 +88,22 @@ def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: 
     settled(page)
     page.go_back()
     expect(page).to_have_url(f"{app_url}/?picture=1")
+    agreed(page, settled)
+
+
+@pytest.mark.timeout(600)
+def test_a_reload_keeps_an_upload(page: Page, app_url: str, settled: Settled, tmp_path: Path) -> None:
+    file = tmp_path / "mine.png"
+    Image.new("RGB", (140, 130), (30, 160, 90)).save(file)
+    page.goto(app_url)
+    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=120_000)
+    agreed(page, settled)
+    upload = page.get_by_test_id("stFileUploaderDropzoneInput").last
+    drawn_anew(page, lambda: upload.set_input_files(file), settled)
+    page.wait_for_url("**upload=**")
+    settled(page)
+    photo = page.locator("[data-panel=photo]")
+    expect(photo).to_have_attribute("aria-label", "mine.png")
+    page.reload()
+    expect(photo).to_have_attribute("aria-label", "mine.png", timeout=120_000)
     agreed(page, settled)

@@ -39,7 +39,7 @@ FIELDS = (
     ),
     Field("scale", "own", one_of(_SCALES), "the scale"),
     Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
-    Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.6g}"),
+    Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.5g}"),
 )
 
 
