@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard
-from pruneattr_core.render import colour_table, colourise, png_bytes, read_provenance, scale_map
+from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, read_provenance, scale_map
+from pruneattr_core.render.figure import Panel
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.own_weights import loading_code
@@ -23,6 +24,8 @@ from pruneattr_core.ui.sweeps import Explained, Question
 FORMAT = "pruneattr-view-1"
 #: Pixels of the longer side of a panel in the exported PNG, at least.
 _PANEL = 448
+#: Panels in a row of a figure.
+_ACROSS = 7
 _JSON_LIMIT = 1 << 20
 #: Characters of a setting: the names of all methods take some 300.
 _LONGEST = 2000
@@ -117,6 +120,34 @@ def picture_png(
     for panel in panels:
         row += [np.repeat(np.repeat(panel, factor, 0), factor, 1), gap]
     return png_bytes(np.concatenate(row[:-1], 1), settings)
+
+
+def panels(
+    sweep: Explained, look: Look, photo: NDArray[np.uint8], levels: Sequence[int]
+) -> tuple[list[Panel], int]:
+    """Photo and maps for a figure, and how many stand in a row: one level, or several as a film strip."""
+    planes = planes_of(sweep.maps, look.collapse, look.sign)
+    scales, table = scales_of(planes, look), colour_table(look.colours)
+    found = [Panel("Picture", photo)]
+    for level in levels:
+        share = f"{100 * sweep.sparsity[level]:.1f} % removed"
+        for channel, plane in enumerate(planes[level]):
+            title = share if len(planes[level]) == 1 else f"{share}, {('red', 'green', 'blue')[channel % 3]}"
+            notes = (f"p = {sweep.probability[level]:.2f}", f"output change {sweep.change[level]:.2g}")
+            found.append(
+                Panel(
+                    title, colourise(scale_map(plane, scale=scales[level]), table), notes,
+                    colour_bar(scales[level], look.colours), "logit per unit of input",
+                )
+            )  # fmt: skip
+    return found, min(len(found), _ACROSS)
+
+
+def strip_levels(sweep: Explained) -> list[int]:
+    """Levels of a film strip: nothing removed, then the ones next to the papers' sparsities."""
+    wanted = (0.0, 0.5, 0.7, 0.9, 0.95, 0.99)
+    nearest = (int(np.abs(np.asarray(sweep.sparsity) - share).argmin()) for share in wanted)
+    return list(dict.fromkeys(nearest))
 
 
 def arrays_npz(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pruneattr_core.render import colour_table, colourise, png_bytes, scale_map
+from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, scale_map
+from pruneattr_core.render.figure import Panel
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.compare.cells import CURVES, Curve, Game, Mapped
 from pruneattr_core.ui.compare.payload import Grid, scales_for
@@ -107,6 +108,29 @@ def picture_png(grid: Grid, look: Look, settings: Mapping[str, Any]) -> bytes:
         for k, line in enumerate(rows):
             draw.text((x, y + head + height + 5 + 20 * k), _fitted(draw, line, text, width), _SOFT, text)
     return png_bytes(np.asarray(canvas), settings)
+
+
+def panels(grid: Grid, look: Look) -> tuple[list[Panel], int]:
+    """What is computed of the grid, for a figure, and how many stand in a row."""
+    scales, several = scales_for(grid, look), len(grid.photos) > 1
+    tiles, across = _tiles(grid, look)
+    bars = {
+        (cell.method + 1, cell.image): colour_bar(scales[cell.method, cell.image], look.colours)
+        for cell in grid.cells
+        if cell.shown is not None
+    }
+    images, methods = len(grid.photos), len(grid.methods) + 1
+    if several and grid.layout == "rows":
+        places = [(i, j) for i in range(methods) for j in range(images)]
+    else:
+        places = [(i, j) for j in range(images) for i in range(methods)]
+    found = [
+        Panel(name, pixels, tuple(rows), bars.get(place))
+        for (name, pixels, rows), place in zip(tiles, places, strict=True)
+        if pixels is not None
+    ]
+    complete = len(found) == len(tiles)
+    return found, across if complete else min(len(found), _ACROSS)
 
 
 def _tiles(grid: Grid, look: Look) -> tuple[list[tuple[str, NDArray[np.uint8] | None, list[str]]], int]:

@@ -26,6 +26,7 @@ from pruneattr_core.ui.compare.plan import Plan, Standing, standing
 from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
+from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.paths.state import viewer
 from pruneattr_core.ui.state import publish, report, view
 from pruneattr_core.ui.worker import Job, Shelf
@@ -235,6 +236,9 @@ def _take_away(plan: Plan, grid: Grid) -> None:
             key="grid_npz",
             icon=":material/dataset:",
             on_click="ignore",
+        )
+        figure_popover(
+            "Figure", lambda: compare_exports.panels(grid, plan.look), settings, stem, "grid_figure"
         )
         with st.popover("Python for this grid", icon=":material/code:"):
             st.code(compare_exports.python_code(plan), language="python")

@@ -14,6 +14,7 @@ from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.explore.scrubber import scrubber
+from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
@@ -207,6 +208,13 @@ def _take_away(
             on_click="ignore",
             help="Upload it in the sidebar to come back to this view.",
         )
+        figure_popover(
+            "Figure", lambda: exports.panels(sweep, look, photo, [level]), settings, stem, "figure"
+        )
+        figure_popover(
+            "Film strip", lambda: exports.panels(sweep, look, photo, exports.strip_levels(sweep)), settings,
+            f"{stem}_strip", "strip_figure",
+        )  # fmt: skip
         with st.popover("Python for this view", icon=":material/code:"):
             st.code(exports.python_code(question, sweep, look, chosen.picture, level), language="python")
         st.caption(
