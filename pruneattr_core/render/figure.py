@@ -25,7 +25,7 @@ _POINT = 25.4 / 72
 _TITLE, _NOTE, _WIDE, _HIGH = 7.0, 6.0, 0.56, 1.25
 _GAP, _BAR, _EDGE = 2.2, 1.8, 1.0
 #: Text as text in both vector formats, in the font that Matplotlib brings; the same bytes every time.
-_STYLE = {
+_STYLE: Any = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "pruneattr",

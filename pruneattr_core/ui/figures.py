@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -79,7 +80,7 @@ def figure_popover(
         with st.container(horizontal=True):
             for kind, mime in KINDS.items():
                 st.download_button(
-                    kind.upper(), lambda kind=kind: made(kind), f"{stem}.{kind}", mime, key=f"{key}_{kind}",
+                    kind.upper(), partial(made, kind), f"{stem}.{kind}", mime, key=f"{key}_{kind}",
                     icon=":material/download:", on_click="ignore",
                 )  # fmt: skip
         st.caption("In PDF and SVG the text is text; a PNG is as wide as its dots say. Settings are inside.")
