@@ -90,13 +90,7 @@ def figure(
     side = (width - 2 * _EDGE - (across - 1) * _GAP) / across
     rows = [_Row(panels[start : start + across], side) for start in range(0, len(panels), across)]
     height = 2 * _EDGE + sum(row.height for row in rows) + (len(rows) - 1) * _GAP
-    style = {
-        "pdf.fonttype": 42,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "pruneattr",
-        "font.family": "DejaVu Sans",
-    }
-    with _lock, rc_context(style):
+    with _lock, rc_context(_STYLE):
         drawn = Figure(figsize=(width / 25.4, height / 25.4), dpi=dpi, facecolor="white")
         top = _EDGE
         for row in rows:
