@@ -1,7 +1,9 @@
 """A network as a list of private linear, pooling and ReLU modules, on which relevance can be propagated.
 
-Weights are copies: some rules write to them. BatchNorm is merged into the convolution before it, as LRP
-prescribes; a mean over positions becomes average pooling and every addition a module.
+Weights are copies: some rules write to them. BatchNorm is merged into the layer before it, as LRP prescribes;
+where it follows no layer, as in DenseNet, or that layer's result is used besides, it is a linear layer of its
+own (a convolution of size 1 with a group for every channel). A mean over positions becomes average pooling,
+every addition a module.
 """
 
 from __future__ import annotations
@@ -38,21 +40,24 @@ def relevance_network(
         passing: makes the module that stands for a merged BatchNorm, an identity.
 
     Raises:
-        ModelError: a BatchNorm with no convolution before it, or logits that are not the model's.
+        ModelError: logits that are not the model's.
     """
-    network = Substituted(model, inputs, _choice(addition, passing))
     with torch.no_grad():
-        ours, theirs = network(inputs[:1]), logits_of(model)(inputs[:1])
+        theirs = logits_of(model)(inputs[:1])
     tolerance = 1e-8 if inputs.dtype == torch.float64 else 1e-3
-    if not torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance * float(theirs.abs().max())):
-        raise ModelError(
-            "This network cannot be rewritten as a list of layers without changing its answer, for example "
-            "because a convolution's output is used besides its BatchNorm. Choose another method."
-        )
-    return network
+    for merge in (True, False):
+        network = Substituted(model, inputs, _choice(addition, passing, merge))
+        with torch.no_grad():
+            ours = network(inputs[:1])
+        if torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance * float(theirs.abs().max())):
+            return network
+    raise ModelError(
+        "This network cannot be rewritten as a list of layers without changing its answer. Choose another "
+        "method."
+    )
 
 
-def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module]) -> Choice:
+def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module], merge: bool) -> Choice:
     previous: list[nn.Module] = []
 
     def keep(module: nn.Module) -> nn.Module:
@@ -69,19 +74,19 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module])
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> nn.Module:
-        before = previous[-1] if previous else None
-        if not isinstance(before, nn.Conv2d) or before.out_channels != len(mean):
-            raise ModelError(
-                "Relevance is propagated through BatchNorm by merging it into the convolution before it; "
-                "this "
-                "network has one elsewhere."
-            )
         scale = (var + eps).rsqrt() * (1 if weight is None else weight)
-        shift = (0 if before.bias is None else before.bias) - mean
-        merged = shift * scale + (0 if bias is None else bias)
-        before.weight = _own(before.weight * scale.view(-1, 1, 1, 1))
-        before.bias = _own(merged)
-        return keep(passing())
+        shift = (0 if bias is None else bias) - mean * scale
+        before = previous[-1] if previous else None
+        if merge and isinstance(before, nn.Conv2d | nn.Linear) and len(before.weight) == len(mean):
+            shift = shift + (0 if before.bias is None else before.bias * scale)
+            before.weight = _own(before.weight * scale.view(-1, *[1] * (before.weight.ndim - 1)))
+            before.bias = _own(shift)
+            return keep(passing())
+        if x.ndim != 4:
+            raise ModelError(
+                "Relevance is propagated through BatchNorm of vectors only right after their layer."
+            )
+        return keep(_conv2d(x, scale.view(-1, 1, 1, 1), shift, groups=len(mean)))
 
     def add(*args: Any, **kwargs: Any) -> nn.Module | None:
         return None if is_constant_addition(args) else keep(addition())

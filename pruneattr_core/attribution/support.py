@@ -17,7 +17,9 @@ Supports = Callable[[nn.Module, Tensor | None], str | None]
 Rule = Callable[[tuple[Call, ...], tuple[int, ...]], str | None]
 
 _RECTIFIERS = {"relu", "relu6"}
-_LINEAR = {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "add", "cat"}
+#: Calls that hand values on as they are: derivatives and relevance follow by themselves.
+_MOVES = {"cat", "chunk", "split", "indexing", "stack", "expand", "repeat", "pad", "roll", "narrow", "unbind"}
+_LINEAR = _MOVES | {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "add"}
 _RELEVANCE = _LINEAR | _RECTIFIERS | {"max_pool2d"}
 
 
@@ -50,30 +52,16 @@ def _covered(method: str, allowed: Collection[str], constants: bool) -> Rule:
     def rule(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
         others = functions(calls, lambda call: call.function not in allowed)
         if others:
-            return f"{method} has no rule for {', '.join(others)}, which this network calls."
+            # What mixes activations first: it is the reason, the rest often only moves them.
+            named = sorted(others, key=lambda name: (name not in _PRODUCTS, name))
+            more = f" and {len(named) - 4} others" if len(named) > 5 else ""
+            listed = ", ".join(named[:4] if more else named) + more
+            return f"{method} has no rule for {listed}, which this network calls."
         if not constants and any(call.constant for call in calls):
             return f"{method} has no rule for adding a constant or a smaller tensor, which this network does."
         return None
 
     return rule
-
-
-def _propagates(method: str) -> Rule:
-    covered = _covered(method, _RELEVANCE, constants=False)
-    return lambda calls, size: covered(calls, size) or _lone_batch_norm(calls)
-
-
-def _lone_batch_norm(calls: tuple[Call, ...]) -> str | None:
-    """BatchNorm has no rule of its own: it is merged into the convolution right before it."""
-    names = [call.function for call in calls]
-    if any(
-        name == "batch_norm" and before != "conv2d" for before, name in zip(["", *names], names, strict=False)
-    ):
-        return (
-            "Relevance passes BatchNorm by merging it into the convolution before it; this network has one "
-            "elsewhere."
-        )
-    return None
 
 
 def spatial_axes(shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, int] | None:
@@ -143,8 +131,8 @@ feature_maps = _judge(_has_maps)
 feature_maps_and_relu = _judge(_has_maps_and_only_relu)
 spatial_activation = _judge(_has_spatial_activation)
 deeplift = _judge(_covered("DeepLift", _LINEAR | RESCALED, constants=True))
-relevance = _judge(_propagates("LRP"))
-relative = _judge(_propagates("RAP"))
+relevance = _judge(_covered("LRP", _RELEVANCE, constants=False))
+relative = _judge(_covered("RAP", _RELEVANCE, constants=False))
 
 
 def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:
@@ -195,5 +183,15 @@ _PRODUCTS = {
         "matmul",
         "bmm",
     ),
-    *("scaled_dot_product_attention", "sigmoid", "hardsigmoid", "tanh", "einsum", "normalize", "rms_norm"),
+    *(
+        "scaled_dot_product_attention",
+        "mul",
+        "div",
+        "sigmoid",
+        "hardsigmoid",
+        "tanh",
+        "einsum",
+        "normalize",
+        "rms_norm",
+    ),
 }

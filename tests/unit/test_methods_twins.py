@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import resnet18, squeezenet1_1
 
 import networks
@@ -169,6 +170,63 @@ def test_lrp_epsilon_of_rectifiers_is_input_times_gradient(name: str) -> None:
     net, x = networks.network(name), networks.inputs(1)
     expected = explain(net, x, 1, "input_x_gradient").values
     torch.testing.assert_close(explain(net, x, 1, "lrp").values, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_relevance_passes_a_norm_as_part_of_the_convolution_before_it() -> None:
+    torch.manual_seed(5)
+    convolution, norm, x = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), networks.inputs(1)
+    nn.init.normal_(norm.bias)
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.2, 3)
+    rest = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(384, 5))
+    apart = nn.Sequential(convolution, norm, rest).double().eval()
+    fused = nn.Sequential(fuse_conv_bn_eval(convolution, norm), rest)
+    for method in ("lrp", "lrp_alpha1_beta0", "excitation_backprop", "rap"):
+        found, expected = (explain(net, x, 1, method).values for net in (apart, fused))
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+class Unmerged(nn.Module):
+    """BatchNorm after a concatenation (DenseNet), and after a layer whose result is used besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.inner = nn.Conv2d(3, 4, 3, 1, 1), nn.Conv2d(7, 4, 3, 1, 1)
+        self.first, self.second, self.linear = nn.BatchNorm2d(7), nn.BatchNorm2d(4), nn.Linear(400, 5)
+        for norm in (self.first, self.second):
+            nn.init.normal_(norm.weight)
+            nn.init.normal_(norm.bias)
+            norm.running_mean.normal_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.inner(torch.relu(self.first(torch.cat([self.stem(x), x], 1))))
+        return self.linear(torch.relu(self.second(h) + h).flatten(1))
+
+
+class Shuffled(nn.Module):
+    """Chunks that go separate ways, padding and slices (ShuffleNet, TensorFlow's padding)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.inner, self.linear = nn.Conv2d(3, 6, 3, 2), nn.Conv2d(3, 3, 3, 2), nn.Linear(36, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = torch.relu(self.stem(F.pad(x, (0, 1, 0, 1)))).chunk(2, 1)
+        right = torch.relu(self.inner(F.pad(right, (1, 1, 1, 1))))
+        return self.linear(
+            torch.cat([left[:, :, 1:4, 1:4], right[:, :, :3, :3]], 1)[:, [3, 0, 1, 2]].flatten(1)
+        )
+
+
+@pytest.mark.parametrize("build", [Unmerged, Shuffled])
+def test_relevance_finds_its_way_through_norms_of_their_own_and_moved_values(build) -> None:
+    torch.manual_seed(4)
+    net, x = build().double().eval(), networks.inputs(1)
+    expected = explain(net, x, 1, "input_x_gradient").values
+    torch.testing.assert_close(explain(net, x, 1, "lrp").values, expected, rtol=1e-5, atol=1e-7)
+    for method in ("deeplift", "rap"):
+        gap = completeness_gap(net, x, explain(net, x, 1, method))
+        assert abs(float(gap)) < 1e-9
 
 
 @pytest.mark.parametrize(
