@@ -193,3 +193,5 @@ _SPELLED: dict[Any, Callable[[Any, Sequence[Any], Mapping[str, Any]], Activation
     **dict.fromkeys((torch.where, Tensor.where), _where),
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.mul_, torch.multiply, Tensor.multiply), _mul),
 }
+#: Every function that is an activation, be it with some arguments only.
+FUNCTIONS = (*ACTIVATIONS, *_SPELLED)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
-from pruneattr_core.activations import activation_of
+from pruneattr_core.activations import FUNCTIONS, activation_of
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.heads import outputs_in
 
@@ -34,6 +34,7 @@ NEUTRAL = {
     *("flatten", "view", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute", "transpose"),
     *("unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point", "to", "numel"),
     *("_set_grad_enabled", "requires_grad_", "stride", "is_contiguous"),
+    *("zeros_like", "gt", "ge", "__gt__", "__ge__"),  # what rectifiers are spelled with
 }
 
 #: Makes the module that stands for one call, from the call's arguments; None leaves the call alone.
@@ -48,7 +49,8 @@ class Call:
 
     Attributes:
         name: module path of the caller, as the tape's names; `.function` is added for functional calls.
-        function: plain name such as `relu`, `conv2d`, `add`; `relu6` for every hard tanh from 0.
+        function: plain name such as `relu`, `conv2d`, `add`; `relu` and `relu6` for every rectifier
+            without and with a ceiling.
         shape: of the result without the batch, () where it is no tensor.
         activation: whether the tape counts it as neurons.
         constant: whether an addition adds something other than a second tensor of equal shape.
@@ -85,11 +87,12 @@ class _Listen(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        activation = activation_of(func, args, kwargs or {}) is not None
-        result = func(*args, **(kwargs or {}))
-        name = plain_name(func)
-        if name == "hardtanh" and ceiling_of(func, args, kwargs or {}) is not None:
-            name = "relu6"
+        name, kwargs = plain_name(func), kwargs or {}
+        activation = activation_of(func, args, kwargs) is not None
+        ceiling = ceiling_of(func, args, kwargs)
+        result = func(*args, **kwargs)
+        if ceiling is not None:
+            name = "relu" if ceiling == math.inf else "relu6"
         if name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
             owner = tape.module_name(sys._getframe(1), self.names_of, name)
@@ -163,6 +166,8 @@ class _Swap(TorchFunctionMode):
         if module is None:
             return func(*args, **kwargs)
         tensors = args[:2] if func in ADDITIONS else args[:1]
+        if func in FUNCTIONS and (activation := activation_of(func, args, kwargs)) is not None:
+            tensors = (activation.before,)
         # Clones on both sides: hooks on the input would also rule whatever else the network does with that
         # tensor (h + conv(relu(h)), an Inception block), and the network may go on in place on the output.
         return module(*(tensor.clone() for tensor in tensors)).clone()
@@ -242,21 +247,20 @@ class ClippedReLU(nn.ReLU):
         return F.hardtanh(x, 0.0, self.ceiling)
 
 
+#: Rectifiers that are on everywhere, with two slopes.
+_SLOPED = (F.leaky_relu, F.rrelu, torch.rrelu, F.prelu, torch.prelu)
+
+
 def ceiling_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float | None:
-    """Where a rectifier stops growing: infinity for ReLU, 6 for ReLU6; None for any other call."""
-    plain = tape.ACTIVATIONS.get(func)
-    if plain in (F.relu, torch.relu):
-        return math.inf
-    if plain is F.relu6:
-        return 6.0
-    if plain is F.hardtanh:
-        named = dict(zip(("min_val", "max_val"), args[1:3], strict=False)) | dict(kwargs)
-        return float(named.get("max_val", 1.0)) if named.get("min_val", -1.0) == 0 else None
-    return None
+    """Where a rectifier, however spelled, stops growing: infinity for ReLU, 6 for ReLU6; else None."""
+    found = activation_of(func, args, kwargs)
+    if found is None or found.plain in _SLOPED or found.kinks[:1] != (0.0,):
+        return None
+    return found.kinks[1] if len(found.kinks) == 2 else math.inf
 
 
 def rectifiers() -> dict[Any, Maker]:
-    """Every form of ReLU, ReLU6 and hard tanh from 0 -> the module that does the same."""
+    """Every form of ReLU and of ReLU with a ceiling -> the module that does the same."""
 
     def maker(func: Any) -> Maker:
         def make(*args: Any, **kwargs: Any) -> nn.Module | None:
@@ -267,8 +271,7 @@ def rectifiers() -> dict[Any, Maker]:
 
         return make
 
-    kinds = (F.relu, torch.relu, F.relu6, F.hardtanh)
-    return {func: maker(func) for func, plain in tape.ACTIVATIONS.items() if plain in kinds}
+    return {func: maker(func) for func in FUNCTIONS}
 
 
 def functions(calls: Iterable[Call], keep: Callable[[Call], bool]) -> list[str]:

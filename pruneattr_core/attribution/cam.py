@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from captum import attr
 from torch import Tensor, nn
 
-from pruneattr_core import tape
 from pruneattr_core.attribution.calls import (
     ADDITIONS,
     Generic,
@@ -20,6 +19,8 @@ from pruneattr_core.attribution.calls import (
 from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.attribution.support import cam_layer, spatial_axes
 from pruneattr_core.errors import InputError
+
+_RECTIFIERS = rectifiers()
 
 
 def gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
@@ -54,7 +55,7 @@ def _enlarged(maps: Tensor, inputs: Tensor) -> Tensor:
 
 def guided_gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
     """Guided backpropagation times Grad-CAM upsampled bilinearly."""
-    network, place = _with_layer(model, inputs, layer, rectifiers())
+    network, place = _with_layer(model, inputs, layer, _RECTIFIERS)
     with quiet():
         result: Tensor = attr.GuidedGradCam(network, network.module_at(place)).attribute(
             inputs.detach().clone().requires_grad_(), target, interpolate_mode="bilinear"
@@ -81,16 +82,15 @@ def _with_layer(
 
     def choose(index: int, func: Any) -> Any:
         make = table.get(func)
-        if index == place and make is None:
-            plain = tape.ACTIVATIONS.get(func, func)
-            return lambda *args, **kwargs: _as_module(plain, args, kwargs)
-        return make
+        if index != place:
+            return make
+        return lambda *args, **kwargs: (make and make(*args, **kwargs)) or _as_module(func, args, kwargs)
 
     return Substituted(model, inputs, choose), place
 
 
 def _as_module(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> nn.Module:
     if func in ADDITIONS:
-        func, args, kwargs = torch.add, (*args[:1], *args[1:2]), kwargs
-    kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
-    return Generic(func, args, kwargs)
+        func, args = torch.add, args[:2]
+    rectifier = _RECTIFIERS[func](*args, **kwargs) if func in _RECTIFIERS else None
+    return rectifier or Generic(func, args, kwargs)

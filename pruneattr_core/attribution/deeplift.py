@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from pruneattr_core import tape
-from pruneattr_core.attribution.calls import Substituted
+from pruneattr_core.activations import ACTIVATIONS, FUNCTIONS
+from pruneattr_core.attribution.calls import Maker, Substituted, ceiling_of, rectifiers
 
 #: Below this a difference counts as none, and the derivative stands for the quotient, as in Captum.
 NO_DIFFERENCE = 1e-10
@@ -40,9 +40,12 @@ _SMOOTH = {
     F.softplus,
     F.hardsigmoid,
 }
+_RECTIFIERS = rectifiers()
+#: Functions that are a rectifier with some arguments only.
+_SPELLED = {*FUNCTIONS} - {*ACTIVATIONS}
 _MAXIMA = {F.max_pool2d, torch.max_pool2d, F.adaptive_max_pool2d}
 #: Plain names of the functions that have a rule here.
-RESCALED = {func.__name__.rstrip("_") for func in (*tape.ACTIVATIONS, *_SMOOTH)} | {
+RESCALED = {func.__name__.rstrip("_") for func in (*ACTIVATIONS, *_SMOOTH)} | {
     "max_pool2d",
     "adaptive_max_pool2d",
 }
@@ -73,12 +76,19 @@ def deeplift(model: nn.Module, inputs: Tensor, target: Tensor, baseline: float) 
     return multiplier * (inputs - baseline)
 
 
-def _choose(index: int, func: Any) -> Callable[..., nn.Module] | None:
+def _choose(index: int, func: Any) -> Maker | None:
     if func in _MAXIMA:
         return lambda *args, **kwargs: _Largest(_remaining(func, args, {**kwargs, "return_indices": True}))
-    if func in tape.ACTIVATIONS or func in _SMOOTH:
-        return lambda *args, **kwargs: _Elementwise(_remaining(func, args, kwargs))
+    if func in FUNCTIONS or func in _SMOOTH:
+        return lambda *args, **kwargs: _one_value(func, args, kwargs)
     return None
+
+
+def _one_value(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> nn.Module | None:
+    if func in _SPELLED and ceiling_of(func, args, kwargs) is None:
+        return None
+    rectifier = _RECTIFIERS[func](*args, **kwargs) if func in _RECTIFIERS else None
+    return _Elementwise(rectifier or _remaining(func, args, kwargs))
 
 
 def _remaining(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Tensor], Any]:

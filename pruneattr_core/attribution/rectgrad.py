@@ -53,7 +53,7 @@ def rectgrad(
 
     with torch.enable_grad():
         leaf = inputs.detach().clone().requires_grad_()
-        logits = tape.run(model, leaf.clone(), gate).logits
+        logits = tape.run(model, leaf.clone(), gate, class_scores=True).logits
         (gradient,) = torch.autograd.grad(logits.gather(1, target.unsqueeze(1)).sum(), leaf)
     return gradient
 

@@ -53,7 +53,7 @@ def _covered(method: str, allowed: Collection[str], constants: bool) -> Rule:
         others = functions(calls, lambda call: call.function not in allowed)
         if others:
             # What mixes activations first: it is the reason, the rest often only moves them.
-            named = sorted(others, key=lambda name: (name not in _PRODUCTS, name))
+            named = sorted(others, key=lambda name: (name not in {*_PRODUCTS, "mul", "div"}, name))
             more = f" and {len(named) - 4} others" if len(named) > 5 else ""
             listed = ", ".join(named[:4] if more else named) + more
             return f"{method} has no rule for {listed}, which this network calls."
@@ -185,8 +185,6 @@ _PRODUCTS = {
     ),
     *(
         "scaled_dot_product_attention",
-        "mul",
-        "div",
         "sigmoid",
         "hardsigmoid",
         "tanh",

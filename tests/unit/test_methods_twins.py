@@ -203,6 +203,48 @@ class Unmerged(nn.Module):
         return self.linear(torch.relu(self.second(h) + h).flatten(1))
 
 
+class Spelled(nn.Module):
+    """ReLU, and ReLU6 at last, by other calls, or as modules."""
+
+    def __init__(self, plainly: bool) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(3, 4, 3), *(nn.Conv2d(4, 4, 3, 1, 1) for _ in range(5))])
+        self.linear = nn.Linear(4 * 8 * 8, 5)
+        self.calls = [nn.ReLU()] * 5 + [nn.ReLU6()]
+        if not plainly:
+            self.calls = [
+                lambda a: a.clamp(min=0),
+                lambda a: torch.maximum(torch.zeros_like(a), a),
+                lambda a: torch.where(a > 0, a, torch.zeros_like(a)),
+                lambda a: (a > 0) * a,
+                lambda a: F.threshold(a, 0.0, 0.0),
+                lambda a: a.clamp_(0, 6),
+            ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for convolution, call in zip(self.convs, self.calls, strict=True):
+            x = call(convolution(x))
+        return self.linear(x.flatten(1))
+
+
+_BACKWARD = ("guided_backprop", "deconvolution", "rectgrad", "deeplift", "guided_gradcam", "layercam")
+_BACKWARD += ("lrp", "lrp_alpha1_beta0", "excitation_backprop", "rap")
+
+
+@pytest.mark.parametrize("method", _BACKWARD)
+def test_a_rectifier_is_one_however_it_is_spelled(method: str) -> None:
+    torch.manual_seed(6)
+    net, x = Spelled(plainly=True).double().eval(), networks.inputs(1)
+    with torch.no_grad():
+        for convolution in net.convs:
+            convolution.weight *= 3
+    spelled = Spelled(plainly=False).double().eval()
+    spelled.load_state_dict(net.state_dict())
+    expected = explain(net, x, 1, method).values
+    assert bool(expected.any())
+    torch.testing.assert_close(explain(spelled, x, 1, method).values, expected, rtol=1e-9, atol=1e-12)
+
+
 class Shuffled(nn.Module):
     """Chunks that go separate ways, padding and slices (ShuffleNet, TensorFlow's padding)."""
 
