@@ -20,11 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.paths.control import random_paths
-from pruneattr_core.paths.dgr import dgr_gates
-from pruneattr_core.paths.table import METHODS
+from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.scoring import contributions
+from pruneattr_core.scoring.quadrature import NODES
 from pruneattr_core.values import Path
 
 #: Layer-wise overlap is measured against this method (SCP fig. 8 to 10).
@@ -65,8 +64,9 @@ class Question:
             raise InputError(f"Expected at least 1 iteration of DGR, got {self.iterations}.")
 
     def key(self) -> str:
-        """Twelve hexadecimal digits over all fields."""
-        return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits over all fields and the rule of NeuronIntGrad."""
+        asked = {**vars(self), "midpoints": NODES["midpoint"]}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def cell(
@@ -166,13 +166,10 @@ def cell_name(index: int, methods: Sequence[str]) -> str:
 
 
 def _paths(model: nn.Module, picture: Tensor, index: int, method: str, question: Question) -> list[Path]:
-    if method in ("dgr_init1", "dgr_random"):
-        init = "one" if method == "dgr_init1" else "random"
-        gates = dgr_gates(model, picture, init, question.seed + index, question.iterations)  # type: ignore[arg-type]
-        return gates.paths(question.sparsities)
-    if method == "random":
-        return random_paths(model, picture, question.sparsities, question.seed)
-    return METHODS[method].paths(model, picture, None, question.sparsities, question.seed, None)
+    # Random paths differ from picture to picture by themselves; random starts are the same for all.
+    seed = question.seed if method == "random" else question.seed + index
+    search = Search(model, picture, None, question.sparsities, seed, question.iterations)
+    return METHODS[method].paths(search)
 
 
 def _share(path: Path, dead: Sequence[Tensor]) -> float | None:

@@ -27,7 +27,7 @@ from pruneattr_core.compression.data import LabelledMasks, cifar10, folder, scen
 from pruneattr_core.compression.examine import Examination, machine
 from pruneattr_core.compression.family import STUDENTS
 from pruneattr_core.compression.loop import Schedule
-from pruneattr_core.compression.matching import ALPHA, BETA, DROP, TEMPERATURE
+from pruneattr_core.compression.matching import ALPHA, BETA, DROP, MASKS, TEMPERATURE
 from pruneattr_core.compression.members import blank, open_member, read_card, write_card, write_member
 from pruneattr_core.compression.order import Order, Teacher, Workshop, facts, open_teacher
 from pruneattr_core.compression.pool import pool
@@ -82,7 +82,9 @@ def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--teacher", required=True, help="an id of list_models(), or a card (.json)")
     parser.add_argument("--weights", type=Path, help="weights file for --teacher ID instead of its own")
     parser.add_argument("--matching", choices=tuple(BETA), default="none")
-    parser.add_argument("--layer", default="", help="module to match (default: the last ReLU with maps)")
+    parser.add_argument(
+        "--layer", nargs="+", default=[], help="modules to match (default: the last ReLU with maps)"
+    )
     parser.add_argument(
         "--beta", type=number(0), help="weight of matching (default: EWA 100, SWA and SSWA 50)"
     )
@@ -95,6 +97,12 @@ def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
         "--drop", type=share, default=DROP, help="SSWA: share of channels left out (default %(default)s)"
     )
     inside = number(0, 1, open_low=True, open_high=True)
+    parser.add_argument(
+        "--masks",
+        choices=MASKS,
+        default=MASKS[0],
+        help="SSWA: a fixed number of channels (released code) or each by chance (AP eq. 6)",
+    )
     if kind == "distil":
         parser.add_argument(
             "--divisor", type=count, default=8, help="1/2, 1/4, 1/8 of the channels (default 8)"
@@ -208,11 +216,12 @@ def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
         arguments.action,
         Matching(
             arguments.matching,
-            arguments.layer,
+            tuple(arguments.layer),
             arguments.beta,
             arguments.temperature,
             arguments.alpha,
             arguments.drop,
+            arguments.masks,
         ),
         _schedule(arguments),
         arguments.seed,

@@ -39,7 +39,8 @@ from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring.quadrature import NODES
 from pruneattr_core.store import refuse_unwritable
 
-_DEAR = ("dgr_init1", "dgr_random")
+#: Methods whose number of pictures --n-dgr limits.
+_DEAR = [key for key, method in METHODS.items() if method.counts == "iterations"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

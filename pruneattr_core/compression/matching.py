@@ -4,16 +4,18 @@ A map M = V(sum_c U_c T(A_c)) is taken from the activation A (B, C, H, W) of a l
 
     EWA   T = square,   U = 1 / C,              V = identity
     SWA   T = identity, U_c = sum over positions of dy/dA_c,  V = ReLU
-    SSWA  as SWA, with a share of the teacher's channels left out in each batch
+    SSWA  as SWA, with some of the teacher's channels left out in each batch: each by an independent Bernoulli
+          draw (masks "bernoulli", AP eq. 6), or a fixed number of them (masks "fixed", the released code)
 
-y is the logit of the teacher's largest output, for both networks. As in the released code the squared
-difference of the normalised maps is averaged over the batch and the positions, where the paper's equation
-sums over positions, and EWA averages over channels.
+y is the logit of the teacher's largest output, for both networks. Where several layers are matched their
+losses add up. As in the released code the squared difference of the normalised maps is averaged over the
+batch and the positions, where the paper's equation sums over positions, and EWA averages over channels.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -27,6 +29,8 @@ from pruneattr_core.errors import ModelError
 BETA = {"none": 0.0, "ewa": 100.0, "swa": 50.0, "sswa": 50.0}
 #: Share of the teacher's channels that SSWA leaves out.
 DROP = 0.3
+#: How SSWA chooses them.
+MASKS = ("fixed", "bernoulli")
 #: Distillation: temperature, and weight of the soft targets.
 TEMPERATURE, ALPHA = 4.0, 0.9
 
@@ -55,8 +59,20 @@ def swa_map(activation: Tensor, weights: Tensor) -> Tensor:
     return F.relu((weights[:, :, None, None] * activation).sum(1))
 
 
-def dropped_channels(channels: int, rate: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The int(rate * channels) channels of the teacher that SSWA leaves out of one batch."""
+def dropped_channels(
+    channels: int, rate: float, rng: np.random.Generator, masks: str = "fixed"
+) -> NDArray[np.int64]:
+    """The channels of the teacher that SSWA leaves out of one batch.
+
+    Args:
+        channels: number of channels.
+        rate: share of them.
+        rng: source of chance.
+        masks: "fixed" leaves out int(rate * channels), as the released code; "bernoulli" each channel with
+            probability `rate`, independently (AP eq. 6).
+    """
+    if masks == "bernoulli":
+        return np.flatnonzero(rng.random(channels) < rate)
     return rng.choice(channels, int(channels * rate), replace=False)
 
 
@@ -143,9 +159,7 @@ def matched_layer(model: nn.Module, inputs: Tensor) -> str:
 
 
 def seen(model: nn.Module, inputs: Tensor, layer: str, leaf: bool = False) -> tuple[Tensor, Tensor]:
-    """Logits and the output of the module `layer`, for one forward pass.
-
-    The hook is taken off again at once; the model must not be shared with another thread.
+    """Logits and the output of the module `layer`, for one forward pass; see `seen_at`.
 
     Args:
         model: private to the caller.
@@ -156,19 +170,44 @@ def seen(model: nn.Module, inputs: Tensor, layer: str, leaf: bool = False) -> tu
     Raises:
         ModelError: there is no such module.
     """
-    kept: list[Tensor] = []
+    logits, (activation,) = seen_at(model, inputs, [layer], leaf)
+    return logits, activation
 
-    def hook(module: nn.Module, given: object, out: Tensor) -> Tensor:
-        kept.append(out.detach().requires_grad_() if leaf else out)
-        return kept[-1]
 
-    modules = dict(model.named_modules())
-    if not layer or layer not in modules:
-        near = ", ".join(difflib.get_close_matches(layer, list(modules), 5, 0)) or "none"
-        raise ModelError(f"There is no layer {layer!r} in {type(model).__name__}: it has {near}.")
-    handle = modules[layer].register_forward_hook(hook)
+def seen_at(
+    model: nn.Module, inputs: Tensor, layers: Sequence[str], leaf: bool = False
+) -> tuple[Tensor, list[Tensor]]:
+    """Logits and the outputs of the modules `layers`, for one forward pass.
+
+    The hooks are taken off again at once; the model must not be shared with another thread.
+
+    Args:
+        model: private to the caller.
+        inputs: (B, 3, H, W).
+        layers: names of modules, as in `named_modules`.
+        leaf: see `seen`; of several layers, gradients end at the last one before them.
+
+    Raises:
+        ModelError: there is no such module.
+    """
+    kept: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, object, Tensor], Tensor]:
+        def hook(module: nn.Module, given: object, out: Tensor) -> Tensor:
+            kept[name] = out.detach().requires_grad_() if leaf else out
+            return kept[name]
+
+        return hook
+
+    modules, handles = dict(model.named_modules()), []
+    for layer in layers:
+        if not layer or layer not in modules:
+            near = ", ".join(difflib.get_close_matches(layer, list(modules), 5, 0)) or "none"
+            raise ModelError(f"There is no layer {layer!r} in {type(model).__name__}: it has {near}.")
     try:
+        handles += [modules[layer].register_forward_hook(keep(layer)) for layer in layers]
         logits = model(inputs)
     finally:
-        handle.remove()
-    return logits, kept[-1]
+        for handle in handles:
+            handle.remove()
+    return logits, [kept[layer] for layer in layers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Order:
     Attributes:
         id: of the student; its files are called so.
         kind: "distil", "unstructured" or "structured".
-        matching: what is matched; its layer "" means the teacher's.
+        matching: what is matched; its layers () mean where AP matches, the teacher's last ReLU with maps.
         schedule: of the training, of one round when pruning iteratively.
         seed: of first weights, order and chance.
         title: for people.
@@ -160,13 +160,17 @@ class Workshop:
         self.inputs = pictures.batch(np.arange(min(2, len(pictures))))
         self._answers: dict[str, Answers] = {}
 
-    def answers(self, layer: str = "") -> Answers:
-        """The teacher's answers; `layer` "" is where AP matches, the last ReLU with maps."""
-        name = layer or matched_layer(self.teacher.model, self.inputs)
-        if name not in self._answers:
-            self.log(f"asking the teacher about {len(self.pictures)} pictures, layer {name}")
-            self._answers = {name: answers(self.teacher.model, self.pictures, name)}
-        return self._answers[name]
+    def answers(self, layers: Sequence[str] = ()) -> tuple[Answers, ...]:
+        """The teacher's answers at each layer; () is where AP matches, the last ReLU with maps."""
+        names = tuple(layers) or (matched_layer(self.teacher.model, self.inputs),)
+        for name in names:
+            if name not in self._answers:
+                self.log(f"asking the teacher about {len(self.pictures)} pictures, layer {name}")
+                found = answers(self.teacher.model, self.pictures, name)
+                # Answers are large: those that this order does not need go.
+                self._answers = {key: one for key, one in self._answers.items() if key in names}
+                self._answers[name] = found
+        return tuple(self._answers[name] for name in names)
 
     def make(self, order: Order) -> Path:
         """Train one student, unless its card is in the folder already; the card's path."""
@@ -174,8 +178,9 @@ class Workshop:
         if path.exists():
             return path
         self.log(order.id)
-        told = self.answers(order.matching.layer)
-        matching = replace(order.matching, layer=told.layer, beta=order.matching.weight)
+        told = self.answers(order.matching.layers)
+        layers = tuple(one.layer for one in told)
+        matching = replace(order.matching, layers=layers, beta=order.matching.weight)
         key = identity(self.teacher.sha256, self.pictures.sha256())
         setting = Setting(
             self.pictures, told, matching, order.schedule, order.seed, key, self.cache, self.log

@@ -106,7 +106,7 @@ def answers(model: nn.Module, pictures: Pool, layer: str, block: int = 100) -> A
             inputs = pictures.batch(chosen, np.full(len(chosen), bool(mirrored)))
             logits, activation = seen(model, inputs, layer, leaf=True)
             if kept is None:
-                kept = torch.empty(2, len(pictures), *activation.shape[1:])
+                kept = activation.new_empty(2, len(pictures), *activation.shape[1:])
             kept[mirrored, chosen] = activation.detach()
             parts.append((logits.detach(), channel_weights(logits, activation, logits.argmax(1))))
         everything.append([torch.cat(one) for one in zip(*parts, strict=True)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from pruneattr_core.compression.matching import (
     ALPHA,
     BETA,
     DROP,
+    MASKS,
     TEMPERATURE,
     channel_weights,
     distillation_loss,
     dropped_channels,
     ewa_map,
     matching_loss,
-    seen,
+    seen_at,
     swa_map,
 )
 from pruneattr_core.compression.pool import Pool
@@ -43,23 +44,27 @@ class Matching:
 
     Attributes:
         kind: "none", "ewa", "swa" or "sswa".
-        layer: name of the matched module in the student; "" for the teacher's.
+        layers: names of the matched modules in the student; () for the teacher's.
         beta: weight of the matching loss; None for the paper's (100 for EWA, 50 for SWA and SSWA).
         temperature: of distillation.
         alpha: weight of the teacher's softened answers; 0 for the task alone, as the released code prunes.
         drop: share of the teacher's channels that SSWA leaves out of each batch.
+        masks: how it chooses them, "fixed" (the released code) or "bernoulli" (AP eq. 6).
     """
 
     kind: str = "none"
-    layer: str = ""
+    layers: tuple[str, ...] = ()
     beta: float | None = None
     temperature: float = TEMPERATURE
     alpha: float = ALPHA
     drop: float = DROP
+    masks: str = MASKS[0]
 
     def __post_init__(self) -> None:
         if self.kind not in BETA:
             raise InputError(f"Expected a matching out of {', '.join(BETA)}, got {self.kind!r}.")
+        if self.masks not in MASKS:
+            raise InputError(f"Expected masks {' or '.join(MASKS)}, got {self.masks!r}.")
         if self.temperature <= 0 or not 0 <= self.alpha <= 1 or not 0 <= self.drop < 1:
             raise InputError(f"Expected a temperature above 0, alpha and drop in [0, 1], got {self}.")
 
@@ -69,34 +74,48 @@ class Matching:
         return BETA[self.kind] if self.beta is None else self.beta
 
 
-def student_loss(student: nn.Module, pictures: Pool, teacher: Answers, matching: Matching) -> Loss:
-    """L = distillation + beta * matching (AP eq. 4), on pictures mirrored at random.
+def student_loss(student: nn.Module, pictures: Pool, teacher: Sequence[Answers], matching: Matching) -> Loss:
+    """L = distillation + beta * matching, summed over layers (AP eq. 4), on pictures mirrored at random.
 
     SWA differentiates twice through the student: its channel weights are a gradient themselves.
+
+    Args:
+        student: runs in whatever mode it is.
+        pictures: to learn from.
+        teacher: its answers to them, one for each matched layer.
+        matching: what is matched; as many layers as answers.
+
+    Raises:
+        InputError: another number of layers.
     """
+    layers = matching.layers or tuple(one.layer for one in teacher)
+    if len(layers) != len(teacher):
+        raise InputError(
+            f"Expected {len(teacher)} layers to match, one for each of the teacher's; got {layers}."
+        )
 
     def loss(chosen: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         mirrored = rng.random(len(chosen)) < 0.5
         inputs, labels = pictures.batch(chosen, mirrored), pictures.targets(chosen)
-        told = teacher.logits[mirrored.astype(np.int64), chosen]
-        if matching.kind == "none":
-            logits, activation = student(inputs), None
-        else:
-            logits, activation = seen(student, inputs, matching.layer or teacher.layer)
+        told = teacher[0].logits[mirrored.astype(np.int64), chosen]
+        logits, activations = seen_at(student, inputs, layers if matching.kind != "none" else ())
         total = distillation_loss(
             logits, told, labels, pictures.multi_label, matching.temperature, matching.alpha
         )
-        if activation is None:
-            return total
-        if matching.kind == "ewa":
-            theirs, ours = teacher.map("ewa", chosen, mirrored), ewa_map(activation)
-        else:
-            stochastic = matching.kind == "sswa"
-            dropped = dropped_channels(teacher.weights.shape[2], matching.drop, rng) if stochastic else None
-            theirs = teacher.map("swa", chosen, mirrored, dropped)
-            weights = channel_weights(logits, activation, told.argmax(1), create_graph=True)
-            ours = swa_map(activation, weights)
-        return total + matching.weight * matching_loss(theirs, ours)
+        # Without any layer, where nothing is matched.
+        for answer, activation in zip(teacher, activations, strict=matching.kind != "none"):
+            if matching.kind == "ewa":
+                theirs, ours = answer.map("ewa", chosen, mirrored), ewa_map(activation)
+            else:
+                dropped = None
+                if matching.kind == "sswa":
+                    channels = answer.weights.shape[2]
+                    dropped = dropped_channels(channels, matching.drop, rng, matching.masks)
+                theirs = answer.map("swa", chosen, mirrored, dropped)
+                weights = channel_weights(logits, activation, told.argmax(1), create_graph=True)
+                ours = swa_map(activation, weights)
+            total = total + matching.weight * matching_loss(theirs, ours)
+        return total
 
     return loss
 
@@ -112,7 +131,7 @@ class Setting:
 
     Attributes:
         pictures: to learn from.
-        teacher: its answers to them.
+        teacher: its answers to them, one for each matched layer.
         matching: what is matched.
         schedule: how weights change; for iterative pruning, in each round.
         seed: of first weights, order and chance.
@@ -123,7 +142,7 @@ class Setting:
     """
 
     pictures: Pool
-    teacher: Answers
+    teacher: tuple[Answers, ...]
     matching: Matching
     schedule: Schedule
     seed: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,17 @@ from pruneattr_core.pruning import zero_gate
 from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring.taylor import taylor_scores
-from pruneattr_core.values import Path
+from pruneattr_core.values import Path, share_removed
 
 Progress = Callable[[int, int], None]
+#: Which neurons count as dead and stay: those of activation 0 (SCP's text), or of score 0 (its algorithm 1 as
+#: printed, which also spares living neurons that the answer does not depend on).
+Condition = Literal["activation", "score"]
+TITLES: dict[Condition, str] = {
+    "activation": "GreedyPruning",
+    "score": "GreedyPruning (printed rule)",
+}
+METHODS: dict[Condition, str] = {"activation": "greedy", "score": "greedy_score"}
 
 #: Fraction of all neurons removed per iteration, as in the released code.
 STEP = 0.01
@@ -31,13 +39,14 @@ def greedy_paths(
     sparsities: Sequence[float] = (0.9,),
     step: float = STEP,
     progress: Progress | None = None,
+    condition: Condition = "activation",
     class_scores: bool = False,
 ) -> list[Path]:
     """Repeat: score |a_j * df/da_j| on the network pruned so far, remove the lowest that are not dead in it.
 
     A neuron that the pruning so far has silenced counts as dead and is never removed, so paths drift to
-    neurons that do nothing, and a high sparsity may be out of reach: `Path.sparsity` tells what was
-    reached. Removed neurons stay removed (the released code revives them and keeps 70 to 80 %).
+    neurons that do nothing, and a high sparsity may be out of reach: `Path.sparsity` and meta["reached"] tell
+    what was reached. Removed neurons stay removed (the released code revives them and keeps 70 to 80 %).
 
     Args:
         model: classifier in eval mode; left untouched.
@@ -46,10 +55,13 @@ def greedy_paths(
         sparsities: fractions of all neurons to remove, in [0, 1]; all come from one run, so they nest.
         step: fraction of all neurons removed per iteration, in (0, 1].
         progress: called with (percent of the way, 100) over all images; may raise to stop.
+        condition: who is dead: "activation" is a_j = 0, SCP's text; "score" is s_j = 0, what its algorithm 1
+            prints.
         class_scores: whether class scores count as neurons, see `contributions`.
 
     Returns:
-        One path per sparsity; meta holds method, sparsity (requested), step and iterations per image.
+        One path per sparsity; meta holds method, condition, sparsity (requested), step, and per image the
+        iterations and the sparsity reached.
 
     Raises:
         InputError: a sparsity or step out of range, or inputs the model cannot take.
@@ -60,6 +72,8 @@ def greedy_paths(
         raise InputError(
             f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}."
         )
+    if condition not in TITLES:
+        raise InputError(f'Expected condition "activation" or "score", got {condition!r}.')
     if not sparsities or not all(0 <= s <= 1 for s in sparsities):
         raise InputError(f"Expected sparsities in [0, 1], got {list(sparsities)!r}.")
     inputs = check_inputs(model, inputs)
@@ -71,14 +85,15 @@ def greedy_paths(
         if progress is not None:
             tick = lambda share, i=image: progress(int(100 * (i + share) / len(inputs)), 100)  # noqa: E731
         one = inputs[image : image + 1]
-        images.append(_one(model, one, own, sorted(set(sparsities)), step, tick, class_scores))
+        images.append(_one(model, one, own, sorted(set(sparsities)), step, condition, tick, class_scores))
     paths = []
     for sparsity in sparsities:
         each = [image[sparsity] for image in images]
         names, iterations = each[0][0], [one[2] for one in each]
-        meta: dict[str, Any] = {"method": "greedy", "sparsity": float(sparsity), "step": step}
-        meta["iterations"] = iterations
         layers = tuple(torch.cat(layer) for layer in zip(*(one[1] for one in each), strict=True))
+        meta: dict[str, Any] = {"method": METHODS[condition], "condition": condition}
+        meta |= {"sparsity": float(sparsity), "reached": share_removed(layers).tolist()}
+        meta |= {"step": step, "iterations": iterations}
         paths.append(Path(names, layers, meta))
     return paths
 
@@ -89,6 +104,7 @@ def _one(
     target: Asked,
     sparsities: Sequence[float],
     step: float,
+    condition: Condition,
     tick: Callable[[float], None] | None,
     class_scores: bool,
 ) -> dict[float, tuple[tuple[str, ...], list[Tensor], int]]:
@@ -101,7 +117,7 @@ def _one(
     for sparsity in sparsities:
         goal = round(sparsity * total)
         while removed < goal:
-            gone = _remove(graph, masks, min(max(1, round(step * total)), goal - removed))
+            gone = _remove(graph, masks, min(max(1, round(step * total)), goal - removed), condition)
             if not gone:
                 break
             removed, iterations = removed + gone, iterations + 1
@@ -113,10 +129,11 @@ def _one(
     return found
 
 
-def _remove(graph: Graph, masks: Sequence[Tensor], count: int) -> int:
-    """Remove in `masks` up to `count` neurons of the lowest score that are alive; how many went."""
-    alive = [a.detach() != 0 for a in graph.record.activations]
-    scores = torch.cat([s[on] for s, on in zip(taylor_scores(graph), alive, strict=True)])
+def _remove(graph: Graph, masks: Sequence[Tensor], count: int, condition: Condition) -> int:
+    """Remove in `masks` up to `count` neurons of the lowest score that are not dead; how many went."""
+    every = taylor_scores(graph)
+    alive = [one.detach() != 0 for one in (every if condition == "score" else graph.record.activations)]
+    scores = torch.cat([s[on] for s, on in zip(every, alive, strict=True)])
     if not len(scores):
         return 0
     count = min(count, len(scores))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.errors import APOLOGY
 from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths.files import path_bytes
-from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.state import VIEWS
 from pruneattr_core.values import Path
 from tests.app.conftest import Start, box, healthy, small_network, until
@@ -148,15 +149,13 @@ def test_sets_count_every_neuron_once(paths_page: Start) -> None:
 def test_dear_method_says_its_price_first_and_can_be_cancelled(
     paths_page: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pruneattr_core.ui.paths import methods as path_methods
-
-    def slow(model, inputs, target, sparsity, seed, tick):
+    def slow(search):
         for step in range(10**6):
-            tick(step, 10**6)
+            search.progress(step, 10**6)
             time.sleep(0.005)
 
     monkeypatch.setattr(path_tasks, "AT_ONCE", 0.0)
-    monkeypatch.setitem(ROUTES, "dgr_init1", path_methods.replace(ROUTES["dgr_init1"], find=slow))
+    monkeypatch.setitem(METHODS, "dgr_init1", replace(METHODS["dgr_init1"], find=slow))
     app = paths_page(paths="taylor,dgr_init1")
     healthy(app)
     assert offers(app) == ["start_dgr_init1"]
@@ -174,13 +173,11 @@ def test_dear_method_says_its_price_first_and_can_be_cancelled(
 def test_failure_of_a_long_computation_is_one_sentence(
     paths_page: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pruneattr_core.ui.paths import methods as path_methods
-
     def fail(*_):
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(path_tasks, "AT_ONCE", 0.0)
-    monkeypatch.setitem(ROUTES, "greedy", path_methods.replace(ROUTES["greedy"], find=fail))
+    monkeypatch.setitem(METHODS, "greedy", replace(METHODS["greedy"], find=fail))
     app = paths_page(paths="taylor,greedy")
     app.button(key="start_greedy").click().run()
     until(app, lambda app: bool(app.error))

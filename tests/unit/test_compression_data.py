@@ -130,7 +130,7 @@ def test_a_bundled_teacher_with_one_class_a_picture(shared, tmp_path):
     given += ["--out", str(tmp_path), "--cache", str(tmp_path / "cache"), "--id", "quarter"]
     assert main(["compress", "distil", *given]) == 0
     model, card = open_member(tmp_path / "quarter.json")
-    assert (card["multi_label"], card["recipe"]["layer"]) == (False, "layer3.0.relu")
+    assert (card["multi_label"], card["recipe"]["layers"]) == (False, ["layer3.0.relu"])
     assert model.linear.in_features == 64
 
 

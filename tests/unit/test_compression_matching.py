@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.compression import matching
 from pruneattr_core.compression.pool import Pool
-from pruneattr_core.compression.teacher import Answers
+from pruneattr_core.compression.teacher import Answers, answers
 from pruneattr_core.compression.train import Matching, student_loss
 from pruneattr_core.errors import InputError, ModelError
 
@@ -117,13 +117,15 @@ def tiny() -> tuple[nn.Module, nn.Module, Tensor]:
     return _Tiny(4, 1).double().requires_grad_(False), _Tiny(2, 2).double(), inputs
 
 
-def _slow_swa(model: nn.Module, picture: Tensor, target: int, dropped: tuple[int, ...] = ()) -> np.ndarray:
+def _slow_swa(
+    model: nn.Module, picture: Tensor, target: int, dropped: tuple[int, ...] = (), layer: int = 1
+) -> np.ndarray:
     """Loops over channels and positions; the gradient by central differences of the rest of the network."""
     with torch.no_grad():
-        activation = model.features[1](model.features[0](picture[None]))[0]
+        activation = model.features[: layer + 1](picture[None])[0]
 
         def logit(one: Tensor) -> float:
-            return float(model.classifier(model.features[2](one[None]).flatten(1))[0, target])
+            return float(model.classifier(model.features[layer + 1 :](one[None]).flatten(1))[0, target])
 
         channels, height, width = activation.shape
         total = np.zeros((height, width))
@@ -247,8 +249,28 @@ def test_layers_are_found_or_asked_for(tiny):
         matching.matched_layer(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)).double(), inputs)
 
 
-@pytest.mark.parametrize("kind", ["none", "ewa", "swa", "sswa"])
-def test_the_training_loss_is_the_sum_of_its_parts(kind):
+class _Double(nn.Module):
+    """A network that takes float32 pictures and computes in float64, so that differences can be trusted."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x.double())
+
+
+def _slow_ewa(activation: Tensor) -> np.ndarray:
+    values = activation.numpy()
+    return sum(values[c] ** 2 for c in range(len(values))) / len(values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "masks"),
+    [("none", "fixed"), ("ewa", "fixed"), ("swa", "fixed"), ("sswa", "fixed"), ("sswa", "bernoulli")],
+)
+def test_the_training_loss_and_its_gradient_against_loops(kind, masks):
+    """Two layers (not the ReLU, whose zeros tie in the pooling); no option at its default."""
     rng = np.random.default_rng(0)
     pictures = Pool(
         rng.integers(0, 256, (6, 4, 4, 3)).astype(np.uint8),
@@ -258,15 +280,69 @@ def test_the_training_loss_is_the_sum_of_its_parts(kind):
         (0.5,) * 3,
         (0.25,) * 3,
     )
-    student = _Tiny(2, 2)
-    told = Answers(torch.randn(2, 6, 3), torch.randn(2, 6, 4), torch.rand(2, 6, 4, 4, 4), "features.1")
-    plain, whole = (
-        student_loss(student, pictures, told, Matching(one, beta=10.0))(
-            np.array([1, 4]), np.random.default_rng(9)
-        )
-        for one in ("none", kind)
-    )
-    mirrored = np.random.default_rng(9).random(2) < 0.5
-    _, ours = matching.seen(student, pictures.batch(np.array([1, 4]), mirrored), "features.1")
-    assert ours.shape == (2, 2, 4, 4)
-    assert (whole > plain) == (kind != "none")
+    teacher, student = _Tiny(8, 1).double().requires_grad_(False), _Double(_Tiny(2, 2))
+    asked = Matching(kind, ("net.features.0", "net.features.2"), 10.0, 3.0, 0.8, 0.5, masks)
+
+    class Wide(Pool):
+        def batch(self, chosen, mirrored=None):
+            return Pool.batch(self, chosen, mirrored).double()
+
+    wide = Wide(pictures.images, pictures.labels, True, "", pictures.mean, pictures.std)
+    told = [answers(teacher, wide, layer) for layer in ("features.0", "features.2")]
+    chosen = np.array([1, 4, 5, 2])
+    loss = student_loss(student, pictures, told, asked)
+
+    chance = np.random.default_rng(9)
+    mirrored = chance.random(4) < 0.5
+    assert 0 < mirrored.sum() < 4
+    inputs = wide.batch(chosen, mirrored)
+    with torch.no_grad():
+        logits, wanted = student.net(inputs), teacher(inputs)
+        expected = matching.distillation_loss(
+            logits, wanted, pictures.targets(chosen), True, temperature=3.0, alpha=0.8
+        ).item()
+    for layer in (0, 2) if kind != "none" else ():
+        dropped = ()
+        if kind == "sswa" and masks == "fixed":
+            dropped = tuple(chance.choice(8, 4, replace=False))
+        elif kind == "sswa":
+            dropped = tuple(c for c, draw in enumerate(chance.random(8)) if draw < 0.5)
+        pairs = []
+        for x, target in zip(inputs, wanted.argmax(1).tolist(), strict=True):
+            if kind == "ewa":
+                with torch.no_grad():
+                    nets = (teacher, student.net)
+                    pairs.append([_slow_ewa(net.features[: layer + 1](x[None])[0]) for net in nets])
+            else:
+                theirs = _slow_swa(teacher, x, target, dropped, layer)
+                pairs.append([theirs, _slow_swa(student.net, x, target, layer=layer)])
+        expected += 10 * _slow_loss(*np.array(pairs).swapaxes(0, 1))
+    found = loss(chosen, np.random.default_rng(9))
+    assert found.item() == pytest.approx(expected, abs=2e-5)
+
+    weight = student.net.classifier.weight
+    (gradient,) = torch.autograd.grad(found, weight)
+    entry = divmod(int(gradient.abs().argmax()), gradient.shape[1])
+    values = []
+    for step in (1e-6, -1e-6):
+        with torch.no_grad():
+            weight[entry] += step
+        values.append(loss(chosen, np.random.default_rng(9)).item())
+        with torch.no_grad():
+            weight[entry] -= step
+    assert (values[0] - values[1]) / 2e-6 == pytest.approx(float(gradient[entry]), rel=1e-4)
+
+
+def test_as_many_layers_as_the_teacher_answers_for():
+    told = Answers(torch.zeros(2, 1, 3), torch.zeros(2, 1, 4), torch.zeros(2, 1, 4, 4, 4), "features.1")
+    with pytest.raises(InputError, match="Expected 1 layers to match"):
+        student_loss(_Tiny(2, 2), None, [told], Matching("ewa", ("features.0", "features.1")))
+    with pytest.raises(InputError, match="Expected masks fixed or bernoulli"):
+        Matching("sswa", masks="some")
+
+
+def test_bernoulli_masks_leave_out_each_channel_by_chance():
+    rng = np.random.default_rng(0)
+    counts = [len(matching.dropped_channels(64, 0.3, rng, "bernoulli")) for _ in range(400)]
+    assert np.mean(counts) == pytest.approx(19.2, abs=0.6)
+    assert np.std(counts) == pytest.approx(math.sqrt(64 * 0.3 * 0.7), rel=0.15)

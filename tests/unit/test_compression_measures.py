@@ -173,6 +173,7 @@ def test_the_command_makes_cards_and_a_run(study):
     assert text == table.markdown(run)
     assert "Published (Table 7, Pascal VOC 2012, VGG16; not computed here)" in text
     assert "## In the form of Table 7" in text
+    assert table.setting_of("Table 12") == "ImageNet, ResNet34"
     assert "structured EWA" in text
 
 

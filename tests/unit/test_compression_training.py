@@ -124,7 +124,7 @@ def test_iterative_pruning_removes_a_fifth_of_what_is_left(tmp_path):
     )
     assert card["parameters_not_0"] == card["parameters"] - zero
     assert card["recipe"]["beta"] == 50.0
-    assert card["recipe"]["layer"] == "features.20"
+    assert card["recipe"]["layers"] == ["features.20"]
     assert card["teacher_sha256"] == "0" * 64
 
 

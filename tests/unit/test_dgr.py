@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 import networks
+import slow
 from pruneattr_core.errors import Cancelled, InputError
 from pruneattr_core.paths.dgr import dgr_gates
 from test_reference import Reference
@@ -27,6 +30,47 @@ def test_gates_equal_the_released_code(shared: Path, image: int, init: str, key:
     for percent, path in zip((80, 90, 99), gates.paths([0.8, 0.9, 0.99]), strict=True):
         theirs = np.unpackbits(arrays[f"x{image}/{key}/mask{percent}"])[: ours.size].astype(bool)
         np.testing.assert_array_equal(np.concatenate([m.numpy().ravel() for m in path.layers]), theirs)
+
+
+def slow_dgr(net: nn.Module, x: Tensor, start: list[np.ndarray], iterations: int) -> list[tuple[float, bool]]:
+    """Loss, and whether the prediction stays, of every iterate of one image."""
+    wanted, label = net(x).softmax(1)[0].detach(), int(net(x).argmax())
+    gates, speed, seen = start, [0.0 * gate for gate in start], []
+    for _ in range(iterations):
+        leaves = [torch.tensor(gate, requires_grad=True) for gate in gates]
+        with slow.patched(lambda i, a: a * leaves[i]):  # noqa: B023
+            logits = net(x)[0]
+        loss = -sum(wanted[c] * logits.log_softmax(0)[c] for c in range(len(wanted)))
+        loss = loss + 0.01 * sum(leaf.abs().sum() for leaf in leaves)
+        gradients = torch.autograd.grad(loss, leaves)
+        seen.append((loss.item(), int(logits.argmax()) == label))
+        speed = [0.9 * v + g.numpy() for v, g in zip(speed, gradients, strict=True)]
+        gates = [np.maximum(gate - 0.01 * v, 0) for gate, v in zip(gates, speed, strict=True)]
+    return seen
+
+
+class Narrow(nn.Module):
+    """Answers 0 by a small margin that goes as gates shrink, or 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = F.relu(x.flatten(1)).mean(1)
+        return torch.stack([mean, 0 * mean + 0.39], 1)
+
+
+def test_takes_the_smallest_loss_of_those_that_keep_the_prediction() -> None:
+    net, x, iterations = Narrow().eval(), networks.inputs(6), 20
+    assert net(x).argmax(1).unique().tolist() == [0, 1]
+    found = dgr_gates(net, x, "one", iterations=iterations)
+    better_but_wrong = 0
+    for image in range(len(x)):
+        ones = [np.ones((1, *layer.shape[1:])) for layer in found.layers]
+        seen = slow_dgr(net, x[image : image + 1], ones, iterations)
+        keeping = [k for k, (_, keeps) in enumerate(seen) if keeps]
+        best = min(keeping, key=lambda k: seen[k][0])
+        assert int(found.iteration[image]) == best
+        assert float(found.loss[image]) == pytest.approx(seen[best][0], rel=1e-9)
+        better_but_wrong += min(loss for loss, _ in seen) < seen[best][0]
+    assert better_but_wrong  # the condition decided something here
 
 
 @pytest.mark.parametrize("init", ["one", "random"])

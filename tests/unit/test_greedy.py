@@ -12,10 +12,13 @@ import slow
 from pruneattr_core import contributions
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.greedy import greedy_paths
+from pruneattr_core.paths.table import METHODS, Search
 
 
-def slow_greedy(net: nn.Module, x: Tensor, target: int, sparsity: float, step: float) -> list[np.ndarray]:
-    """Algorithm 1, neuron by neuron."""
+def slow_greedy(
+    net: nn.Module, x: Tensor, target: int, sparsity: float, step: float, condition: str
+) -> list[np.ndarray]:
+    """Algorithm 1, neuron by neuron, with the condition of its text or the printed one."""
     kept = [np.ones_like(s, dtype=bool) for s in slow.taylor(net, x, target)]
     total = sum(k.size for k in kept)
     while (left := round(sparsity * total) - sum(int((~k).sum()) for k in kept)) > 0:
@@ -33,7 +36,7 @@ def slow_greedy(net: nn.Module, x: Tensor, target: int, sparsity: float, step: f
             (abs(float(v)), call, place)
             for call, (a, leaf) in enumerate(record)
             for place, v in enumerate((a * leaf.grad).flatten().tolist())
-            if a.flatten()[place] != 0
+            if (a.flatten()[place] if condition == "activation" else v) != 0
         ]
         if not scored:
             break
@@ -43,11 +46,12 @@ def slow_greedy(net: nn.Module, x: Tensor, target: int, sparsity: float, step: f
     return kept
 
 
+@pytest.mark.parametrize("condition", ["activation", "score"])
 @pytest.mark.parametrize("name", ["plain", "residual", "concatenating"])
-def test_equals_the_algorithm_step_by_step(name: str) -> None:
+def test_equals_the_algorithm_step_by_step(name: str, condition: str) -> None:
     net, x = networks.network(name), networks.inputs(1)
-    (path,) = greedy_paths(net, x, 2, [0.6], step=0.05)
-    expected = slow_greedy(net, x, 2, 0.6, 0.05)
+    (path,) = greedy_paths(net, x, 2, [0.6], step=0.05, condition=condition)  # type: ignore[arg-type]
+    expected = slow_greedy(net, x, 2, 0.6, 0.05, condition)
     for ours, theirs in zip(path.layers, expected, strict=True):
         np.testing.assert_array_equal(ours[0].numpy(), theirs)
 
@@ -64,6 +68,17 @@ def test_reports_what_it_reached_and_drifts_to_dead_neurons() -> None:
     assert bool((most.dead_share(scores.dead) > scores.dead_fraction).all())
     assert most.meta["sparsity"] == 0.99
     assert len(most.meta["iterations"]) == 2
+    assert most.meta["reached"] == most.sparsity.tolist()
+
+
+def test_the_two_conditions_differ_and_both_are_in_the_table() -> None:
+    """The printed rule also spares living neurons that the answer does not depend on, so it ends earlier."""
+    net, x = networks.network("residual"), networks.inputs(1)
+    text, printed = (
+        METHODS[key].paths(Search(net, x, None, (0.99,)))[0] for key in ("greedy", "greedy_score")
+    )
+    assert float(printed.sparsity) < float(text.sparsity)
+    assert (text.meta["condition"], printed.meta["condition"]) == ("activation", "score")
 
 
 def test_batch_equals_singles() -> None:
@@ -78,5 +93,7 @@ def test_refuses_what_it_cannot_use() -> None:
     net, x = networks.network("plain"), networks.inputs(1)
     with pytest.raises(InputError, match="step"):
         greedy_paths(net, x, None, [0.5], step=0)
+    with pytest.raises(InputError, match="condition"):
+        greedy_paths(net, x, None, [0.5], condition="dead")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="sparsities"):
         greedy_paths(net, x, None, [1.5])

@@ -19,7 +19,7 @@ from pruneattr_core.analysis.study import Question, cell, study
 from pruneattr_core.analysis.study_run import collect, read_study, write_study
 from pruneattr_core.commands import paths as command
 from pruneattr_core.errors import Cancelled, InputError, StoreError
-from pruneattr_core.paths.table import METHODS
+from pruneattr_core.paths.table import METHODS, Search
 
 QUESTION = Question("weights", "data", (0.8, 0.9), seed=3, iterations=20, precision="float64")
 CHEAP = ("taylor", "intgrad", "greedy", "random")
@@ -35,7 +35,7 @@ def test_a_cell_holds_what_the_library_says() -> None:
     scores = contributions(net, picture(0))
     assert found["base"] == float(scores.dead_fraction)
     one, other = (
-        METHODS[m].paths(net, picture(0), None, (0.8, 0.9), 3, None)[1] for m in ("taylor", "intgrad")
+        METHODS[m].paths(Search(net, picture(0), None, (0.8, 0.9), 3))[1] for m in ("taylor", "intgrad")
     )
     assert found["overlap"]["taylor|intgrad"][1] == float(one.jaccard(other))
     both = (one | other).kept[:, 0].tolist()

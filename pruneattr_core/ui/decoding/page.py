@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pruneattr_core.analysis.decoding import Recipe
+from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render import png_bytes
 from pruneattr_core.render.series import Series, series
 from pruneattr_core.runtime import provenance
@@ -30,7 +31,7 @@ from pruneattr_core.ui.decoding.tasks import (
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.choices import choose_paths
-from pruneattr_core.ui.paths.methods import AT_ONCE, ROUTES, find_ground, key_of
+from pruneattr_core.ui.paths.methods import AT_ONCE, find_ground, key_of
 from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
 from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT, viewer
@@ -97,7 +98,7 @@ def draw(chosen: shell.Selection) -> None:
         ]
         for method, one in found.items():
             key = (key_of(subject, method, kappa, st.session_state["path_seed"]), kappa)
-            sources.append(source(key, ROUTES[method].title, one.path(kappa), ground))
+            sources.append(source(key, METHODS[method].title, one.path(kappa), ground))
         publish(FIELDS)
         canvases = [
             Canvas(decoding_key(subject, one, how, neuron), one, neuron)
@@ -241,7 +242,7 @@ def _cards(
 
 def _styles() -> dict[str, Series]:
     """Title -> how its line is drawn: methods as on the page of critical paths."""
-    methods = {route.title: series(place) for place, route in enumerate(ROUTES.values())}
+    methods = {route.title: series(place) for place, route in enumerate(METHODS.values())}
     return {ORIGINAL: series(8), ACTIVE: series(7), **methods}
 
 

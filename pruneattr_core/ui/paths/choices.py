@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pruneattr_core.ui.paths.methods import ROUTES
+from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.paths.state import KEEP, PRESETS, SEED_LIMIT, parse_methods
 
 _ANY = "any"
@@ -26,10 +26,10 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
 
     st.pills(
         "Methods",
-        list(ROUTES),
+        list(METHODS),
         selection_mode="multi",
         key="_methods",
-        format_func=lambda key: ROUTES[key].title,
+        format_func=lambda key: METHODS[key].title,
         on_change=methods_changed,
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -56,7 +56,7 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
             help="Share removed, 0 to 1.",
             **KEEP,
         )
-        if any(ROUTES[key].seeded for key in st.session_state["paths"].split(",")):
+        if any(METHODS[key].random for key in st.session_state["paths"].split(",")):
             st.number_input(
                 "Seed of paths",
                 0,

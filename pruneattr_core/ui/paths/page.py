@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.render.series import Series, series
 from pruneattr_core.ui import shell
@@ -19,7 +20,7 @@ from pruneattr_core.ui.paths import views as path_views
 from pruneattr_core.ui.paths import where as path_where
 from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.files import path_from_bytes
-from pruneattr_core.ui.paths.methods import ROUTES, Found, find_ground
+from pruneattr_core.ui.paths.methods import Timed, find_ground
 from pruneattr_core.ui.paths.results import Comparison, Ground, compare
 from pruneattr_core.ui.paths.state import (
     FIELDS,
@@ -55,7 +56,7 @@ class Board:
     ground: Ground
     kappa: float
     paths: Mapping[str, Path]
-    found: Mapping[str, Found]
+    found: Mapping[str, Timed]
     comparison: Comparison
     key: tuple[object, ...]
     pending: tuple[str, ...]
@@ -83,12 +84,12 @@ class Board:
 
 def title_of(key: str) -> str:
     """How readers meet a method."""
-    return UPLOADED_TITLE if key == UPLOADED else ROUTES[key].title
+    return UPLOADED_TITLE if key == UPLOADED else METHODS[key].title
 
 
 def style_of(key: str) -> Series:
     """Colour, dash and marker of a method."""
-    return series([*ROUTES, UPLOADED].index(key))
+    return series([*METHODS, UPLOADED].index(key))
 
 
 def draw(chosen: shell.Selection) -> None:
@@ -197,7 +198,7 @@ def _board(
     ground: Ground,
     kappa: float,
     paths: Mapping[str, Path],
-    found: Mapping[str, Found],
+    found: Mapping[str, Timed],
 ) -> Board:
     own = own_path()
     mark = id(own[1]) if own is not None and UPLOADED in paths else None

@@ -10,10 +10,10 @@ import numpy as np
 import streamlit as st
 
 from pruneattr_core.analysis.study_run import Study
+from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import SERIES, series
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.paths import charts as path_charts
-from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.published import overlaps, published
 from pruneattr_core.ui.paths.run_files import label_of, path_runs
 from pruneattr_core.ui.paths.state import KEEP, PRESETS
@@ -81,7 +81,7 @@ def _choose(runs: Mapping[str, Study], model: str) -> tuple[Study | None, float]
 
 
 def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: Board | None) -> None:
-    methods = list(ROUTES)
+    methods = list(METHODS)
     paper: Any = next(
         (
             chapter[name]["values"]
@@ -103,14 +103,14 @@ def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: 
         groups.append((name, [own.get(key) for key in methods], SERIES[1]))
     st.plotly_chart(
         path_charts.paired_bars(
-            [ROUTES[key].title for key in methods], groups, "share of the path that was dead"
+            [METHODS[key].title for key in methods], groups, "share of the path that was dead"
         ),
         config={"displayModeBar": False},
         key="chart_papers",
         alt="; ".join(
             f"{name}: "
             + ", ".join(
-                f"{ROUTES[k].title} {v:.1%}" for k, v in zip(methods, values, strict=True) if v is not None
+                f"{METHODS[k].title} {v:.1%}" for k, v in zip(methods, values, strict=True) if v is not None
             )
             for name, values, _ in groups
         ),
@@ -126,9 +126,9 @@ def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: 
 def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: bool) -> None:
     printed, restored = (overlaps(labels) if at_paper else {} for labels in ("printed", "restored"))
     rows = []
-    for a, b in combinations(ROUTES, 2):
+    for a, b in combinations(METHODS, 2):
         pair = frozenset((a, b))
-        row: dict[str, Any] = {"paths": f"{ROUTES[a].title} · {ROUTES[b].title}"}
+        row: dict[str, Any] = {"paths": f"{METHODS[a].title} · {METHODS[b].title}"}
         if at_paper:
             row["published, labels as printed"] = printed.get(pair)
             row["published, labels restored"] = restored.get(pair)
@@ -140,7 +140,8 @@ def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: b
         if here is not None and a in here.paths and b in here.paths:
             order = list(here.paths)
             row["this picture, n = 1"] = float(here.comparison.overlap[order.index(a), order.index(b)])
-        rows.append(row)
+        if len(row) > 1 and any(value is not None for name, value in row.items() if name != "paths"):
+            rows.append(row)
     three = st.column_config.NumberColumn(format="%.3f")
     names = {name for row in rows for name in row} - {"paths", "95 % interval", "n"}
     st.dataframe(rows, hide_index=True, height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three))
@@ -155,14 +156,14 @@ def _by_layer(run: Study, sparsity: float) -> None:
     for key in run.methods:
         found = run.layer_overlap(key, sparsity)
         if key != reference and any(found):
-            lines[ROUTES[key].title] = np.array([one.mean if one else np.nan for one in found])
-    st.markdown(f"#### Overlap with {ROUTES[reference].title} layer by layer, {sparsity:.0%} removed")
+            lines[METHODS[key].title] = np.array([one.mean if one else np.nan for one in found])
+    st.markdown(f"#### Overlap with {METHODS[reference].title} layer by layer, {sparsity:.0%} removed")
     st.plotly_chart(
         path_charts.layer_lines(
             run.layers,
             lines,
-            {ROUTES[key].title: series(place) for place, key in enumerate(ROUTES)},
-            ROUTES[reference].title,
+            {METHODS[key].title: series(place) for place, key in enumerate(METHODS)},
+            METHODS[reference].title,
         ),
         config={"displayModeBar": False},
         key="chart_run_layers",
@@ -170,7 +171,7 @@ def _by_layer(run: Study, sparsity: float) -> None:
         + ", ".join(f"{title} {values[-1]:.2f}" for title, values in lines.items()),
     )
     reached = [
-        f"{ROUTES[key].title} {mean.mean:.3f}"
+        f"{METHODS[key].title} {mean.mean:.3f}"
         for key in run.methods
         if (mean := run.reached(key, sparsity)) is not None
     ]

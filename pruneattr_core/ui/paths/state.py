@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.ui.choose import select
-from pruneattr_core.ui.paths.methods import ROUTES
+from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.paths.run_files import path_runs
 from pruneattr_core.ui.state import Field, number, one_of, several_of, whole
 from pruneattr_core.values import Path
@@ -34,8 +34,8 @@ KEEP: dict[str, Any] = {"persist_state": "session"}
 
 def parse_methods(text: str) -> str:
     """Comma-separated method keys, in the table's order; raises ValueError for an unknown or empty list."""
-    asked = several_of(text, ROUTES)
-    return ",".join(key for key in ROUTES if key in asked)
+    asked = several_of(text, METHODS)
+    return ",".join(key for key in METHODS if key in asked)
 
 
 def _chosen(text: str) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.paths.table import METHODS, Found
 from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.paths.methods import (
     AT_ONCE,
-    ROUTES,
-    Found,
+    Timed,
     key_of,
     predicted_seconds,
     work_of,
@@ -36,7 +36,7 @@ def background() -> Background:
 
 def collect(
     chosen: Selection, subject: Subject, ground: Ground, methods: Sequence[str], sparsity: float, seed: int
-) -> dict[str, Found]:
+) -> dict[str, Timed]:
     """What is there for each method; draws a card for every method that is not, and starts short ones.
 
     Args:
@@ -47,16 +47,16 @@ def collect(
         sparsity: asked for.
         seed: of random methods.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, Timed] = {}
     missing: dict[str, Hashable] = {}
     for method in methods:
         key = key_of(subject, method, sparsity, seed)
         kept = engine().worker.results.get(key)
-        if kept is None and ROUTES[method].cheap:
+        if kept is None and METHODS[method].cheap:
             waiting = Waiting()
             work = work_of(engine(), subject, chosen, ground, method, sparsity, seed)
             kept = (
-                Found(ground.scores, {}, ground.seconds)
+                Timed(Found(ground.scores), ground.seconds)
                 if method == "taylor"
                 else engine().worker.run(key, work, waiting)
             )
@@ -102,12 +102,12 @@ def _cards(missing: Mapping[str, Hashable], offers: Mapping[str, tuple[float, An
             elif task.finished.is_set() and task.error is not None:
                 report_failure(key, task)
             else:
-                progress(task, f"{ROUTES[method].title}", ROUTES[method].steps, f"cancel_{method}")
+                progress(task, f"{METHODS[method].title}", METHODS[method].counts, f"cancel_{method}")
 
 
 def _offer(method: str, key: Hashable, seconds: float, work: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{ROUTES[method].title}** · about {duration(seconds)} here")
+        st.markdown(f"**{METHODS[method].title}** · about {duration(seconds)} here")
         if st.button("Compute", key=f"start_{method}", type="primary", icon=":material/play_arrow:"):
             try:
                 background().start(key, work, viewer())

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.colour_strip import colour_strip
 from pruneattr_core.ui.paths.files import path_bytes
-from pruneattr_core.ui.paths.methods import ROUTES
 from pruneattr_core.ui.paths.results import Sets, cut
 from pruneattr_core.ui.paths.state import KEEP, MODES, SCALES, UPLOADED, choose_from
 
@@ -90,7 +90,7 @@ def inventory(board: Board) -> None:
                 "neurons kept": int(comparison.kept[place].sum()),
                 "of them dead": comparison.dead[place],
                 "seconds": found.seconds if found is not None else None,
-                "how": "" if found is None else "; ".join(filter(None, (ROUTES[key].source, found.note))),
+                "how": "" if found is None else "; ".join(filter(None, (METHODS[key].source, found.note))),
             }
         )
     share = st.column_config.NumberColumn(format="%.4f")
