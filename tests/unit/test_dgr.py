@@ -58,7 +58,7 @@ class Narrow(nn.Module):
 
 
 def test_takes_the_smallest_loss_of_those_that_keep_the_prediction() -> None:
-    net, x, iterations = Narrow().eval(), networks.inputs(6), 20
+    net, x, iterations = Narrow().eval(), networks.inputs(6), 100
     assert net(x).argmax(1).unique().tolist() == [0, 1]
     found = dgr_gates(net, x, "one", iterations=iterations)
     better_but_wrong = 0
