@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError
 
-#: Standard deviation of the new weights and biases: PG2's text, and what its released code does.
+#: Standard deviation of the new weights and biases: PG2's text; SCP's (C.1, a *variance* of 0.01), which is
+#: what the released code does.
 VARIANTS = {"text": 0.01, "released": 0.1}
+TITLES = {
+    "text": "N(0, 0.01), PG2's text",
+    "released": "N(0, 0.1), SCP's text and the released code",
+}
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 @dataclass(frozen=True)
@@ -22,51 +28,86 @@ class Unit:
 
     Attributes:
         name: of its first module.
-        modules: names of the modules whose parameters go.
+        parameters: names of the parameters that go.
     """
 
     name: str
-    modules: tuple[str, ...]
+    parameters: tuple[str, ...]
 
 
 def units(model: nn.Module) -> tuple[Unit, ...]:
     """The steps of a network, from first to last as its modules are registered.
 
-    A residual block (any module of its own class that is no plain container) is one step, so that a
-    ResNet-50 has the 18 of the released code; a normalisation belongs to the layer before it.
+    A residual block (any module of its own class that is no plain container) is one step, so that a ResNet-50
+    has the 18 of the released code; a normalisation belongs to the layer before it. What holds more than half
+    of the network's layers is no block but the network itself in a wrapper (DataParallel, a model with its
+    preprocessing, a backbone under its head), and is looked into. Every parameter belongs to one step.
 
     Raises:
         InputError: the network has no parameters.
     """
+    half = _layers(model) / 2
     found: list[Unit] = []
-    for name, module in _parts(model, ""):
+    seen: set[int] = set()
+    for name, module, whole in _parts(model, "", half):
+        own = []
+        for key, parameter in module.named_parameters(name, recurse=whole):
+            if id(parameter) not in seen:  # tied weights go with their first owner
+                seen.add(id(parameter))
+                own.append(key)
         if found and isinstance(module, _NORMS):
-            found[-1] = Unit(found[-1].name, (*found[-1].modules, name))
-        else:
-            found.append(Unit(name, (name,)))
+            found[-1] = Unit(found[-1].name, (*found[-1].parameters, *own))
+        elif own:
+            found.append(Unit(name if whole else own[0], tuple(own)))
     if not found:
         raise InputError("The network has no parameters that could be randomised.")
     return tuple(found)
 
 
-def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+def _layers(module: nn.Module) -> int:
+    """Number of modules that hold parameters themselves; a parametrised one counts once."""
+    if any(True for _ in module.parameters(recurse=False)) or hasattr(module, "parametrizations"):
+        return 1 + sum(
+            _layers(child) for name, child in module.named_children() if name != "parametrizations"
+        )
+    return sum(_layers(child) for child in module.children())
+
+
+def _parts(module: nn.Module, name: str, half: float) -> Iterator[tuple[str, nn.Module, bool]]:
+    """(name, module, whether all its parameters are meant or only those that no child of it holds)."""
     children = [
         (key, child) for key, child in module.named_children() if any(True for _ in child.parameters())
     ]
-    container = not name or type(module) in (nn.Sequential, nn.ModuleList)
-    if not container or not children:
+    looked_into = not name or type(module) in _CONTAINERS or (len(children) > 0 and _layers(module) > half)
+    if not looked_into or not children or hasattr(module, "parametrizations"):
         if any(True for _ in module.parameters()):
-            yield name, module
+            yield name, module, True
         return
+    if any(True for _ in module.parameters(recurse=False)):
+        yield name, module, False
     for key, child in children:
-        yield from _parts(child, f"{name}.{key}" if name else key)
+        yield from _parts(child, f"{name}.{key}" if name else key, half)
+
+
+def private_copy(model: nn.Module) -> nn.Module:
+    """A copy that shares nothing with `model`.
+
+    Weights that a hook computes before every pass (weight_norm, spectral_norm, pruning) are no leaves, which
+    `copy.deepcopy` refuses: their values are copied, and the copy's own hooks renew them.
+    """
+    memo: dict[int, object] = {}
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(model, memo)
 
 
 def cascade(model: nn.Module, sd: float, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
     """Networks with ever more randomised layers, last to first.
 
-    Weights and biases (of normalisations too) become N(0, sd); running statistics stay. A step's numbers
-    depend on the seed and on the step alone.
+    Weights and biases (of normalisations too) become N(0, sd); running statistics and masks of pruning stay.
+    A step's numbers depend on the seed and on the step alone.
 
     Args:
         model: stays as it is; a private copy is changed.
@@ -83,12 +124,12 @@ def cascade(model: nn.Module, sd: float, seed: int = 0) -> Iterator[tuple[str, n
     if not sd > 0:
         raise InputError(f"Expected a standard deviation > 0, got {sd!r}.")
     steps = units(model)
-    private = copy.deepcopy(model)
+    private = private_copy(model)
     yield "original", private
     for place in reversed(range(len(steps))):
         random = torch.Generator().manual_seed(1_000_003 * seed + place)
-        for part in steps[place].modules:
-            for parameter in private.get_submodule(part).parameters():
-                new = torch.randn(parameter.shape, generator=random, dtype=torch.float64) * sd
-                parameter.data.copy_(new.to(parameter))
+        for name in steps[place].parameters:
+            parameter = private.get_parameter(name)
+            new = torch.randn(parameter.shape, generator=random, dtype=torch.float64) * sd
+            parameter.data.copy_(new.to(parameter))
         yield steps[place].name, private

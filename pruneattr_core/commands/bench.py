@@ -40,7 +40,7 @@ _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "fill": (str, "what replaces a pixel (default mean)"),
     "ties": (str, "order of equal pixels (default raster)"),
     "order_by": (str, "what a map is sorted by (default value)"),
-    "variant": (str, "text (sd 0.01) or released (sd 0.1) (default text)"),
+    "variant": (str, "text (PG2's: sd 0.01) or released (SCP's too: sd 0.1) (default text)"),
     "collapse": (str, "from channels to one map"),
     "reference": (count, "pictures that the means are over (default 64)"),
     "setting": (str, "paper (default on a GPU) or reduced (default on the CPU); what is left out is its own"),
@@ -157,6 +157,8 @@ def _one(arguments: argparse.Namespace, name: str, out: Path) -> dict[str, Any]:
     plan = plan_run(name, source, methods, arguments.n or _PICTURES, arguments.seed, choices, chunk)
     cells = f"{len(plan.methods)} methods, {plan.n} {benchmark.unit}, {len(plan.cells)} cells"
     say(arguments, f"{benchmark.title}: {cells}")
+    if name == "sanity":
+        say(arguments, f"{len(plan.x) - 1} layers, last to first: {', '.join(plan.x[1:])}")
     for text in plan.protocol.get("reduction", ()):
         say(arguments, f"reduced: {text}")
     spread = in_process if arguments.ray_address is None else over_ray(arguments.ray_address)

@@ -32,6 +32,7 @@ class Search:
         seed: of random methods.
         iterations: of DGR.
         progress: called with (parts done, parts), see `PathMethod.counts`; may raise to stop.
+        class_scores: whether class scores count as neurons, see `contributions`.
     """
 
     model: nn.Module
@@ -41,6 +42,7 @@ class Search:
     seed: int = 0
     iterations: int = ITERATIONS
     progress: Progress | None = None
+    class_scores: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +107,15 @@ class PathMethod:
 
 
 def _taylor(search: Search) -> Found:
-    return Found(contributions(search.model, search.inputs, search.target, "taylor"))
+    return Found(
+        contributions(search.model, search.inputs, search.target, "taylor", class_scores=search.class_scores)
+    )
 
 
 def _intgrad(search: Search) -> Found:
-    signed = intgrad_signed(search.model, search.inputs, search.target, progress=search.progress)
+    signed = intgrad_signed(
+        search.model, search.inputs, search.target, progress=search.progress, class_scores=search.class_scores
+    )
     return Found(ranked(signed), note=f"{NODES['midpoint']} midpoints a layer")
 
 
@@ -121,6 +127,7 @@ def _greedy(condition: Condition, search: Search) -> Found:
         search.sparsities,
         condition=condition,
         progress=search.progress,
+        class_scores=search.class_scores,
     )
     reached = ", ".join(f"{float(path.sparsity.min()):.1%}" for path in paths)
     note = f"1 % of all neurons at a time, monotone; reached {reached}"
@@ -129,7 +136,13 @@ def _greedy(condition: Condition, search: Search) -> Found:
 
 def _dgr(init: Init, search: Search) -> Found:
     gates = dgr_gates(
-        search.model, search.inputs, init, search.seed, search.iterations, progress=search.progress
+        search.model,
+        search.inputs,
+        init,
+        search.seed,
+        search.iterations,
+        search.progress,
+        search.class_scores,
     )
     kept = "kept the prediction" if bool(gates.kept_prediction.all()) else "no iterate kept the prediction"
     zero = sum(int((layer == 0).sum()) for layer in gates.layers)
@@ -140,7 +153,7 @@ def _dgr(init: Init, search: Search) -> Found:
 
 
 def _random(search: Search) -> Found:
-    paths = random_paths(search.model, search.inputs, search.sparsities, search.seed)
+    paths = random_paths(search.model, search.inputs, search.sparsities, search.seed, search.class_scores)
     return Found(fixed=dict(zip(search.sparsities, paths, strict=True)), note=f"seed {search.seed}")
 
 

@@ -1,7 +1,8 @@
 """The sanity check (PG2 fig. 3, SCP fig. 7): maps of a network that loses its weights, last layer first.
 
-Text and released code differ in the spread of the new weights, N(0, 0.01) against N(0, 0.1): variants
-"text" and "released". Steps, normalisation and SSIM window are the released code's; the text names none.
+The papers differ in the spread of the new weights: PG2 prints a standard deviation of 0.01 (variant "text"),
+SCP C.1 a variance of 0.01, i.e. 0.1, as the released code does ("released"). Steps, normalisation and SSIM
+window are the released code's; the texts name none.
 """
 
 from __future__ import annotations

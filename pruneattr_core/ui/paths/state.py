@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from pruneattr_core.ui.choose import select
 from pruneattr_core.paths.table import METHODS
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.paths.run_files import path_runs
 from pruneattr_core.ui.state import Field, number, one_of, several_of, whole
 from pruneattr_core.values import Path

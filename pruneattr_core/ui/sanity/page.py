@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pruneattr_core.attribution import METHODS
-from pruneattr_core.benchmarks.sanity import VARIANTS
+from pruneattr_core.benchmarks.sanity import TITLES, VARIANTS
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.cards import Card, cards_of, go_on
 from pruneattr_core.ui.errors import guarded
@@ -36,7 +36,6 @@ OFFERED = (
     "random",
 )
 _FIRST = "prunegrad,saliency,guided_backprop,edges"
-_LABELS = {"text": "N(0, 0.01), the paper's text", "released": "N(0, 0.1), its released code"}
 _START, _FAILED = "_sane_start", "_sane_failed"
 _mount = component("pruneattr_sanity", "sanity")
 
@@ -60,7 +59,7 @@ def draw(chosen: Selection) -> None:
         st.markdown("## Sanity check, live")
         st.segmented_control(
             "New weights and biases", list(VARIANTS), key="sane_variant", required=True,
-            format_func=_LABELS.__getitem__, persist_state="session",
+            format_func=TITLES.__getitem__, persist_state="session",
         )  # fmt: skip
         place = st.container(width="content")
     st.caption(
@@ -71,6 +70,7 @@ def draw(chosen: Selection) -> None:
         waiting = Waiting(height=420)
         fits = fitting_methods(engine(), chosen.card.id, OFFERED, waiting)
         waiting.clear()
+        st.caption(f"{fits.steps - 1} steps: a residual block is one, a normalisation goes with its layer.")
         beyond = st.session_state["sane_step"] >= fits.steps
         if beyond and refuse("sane_step", instead="the trained network is shown"):
             st.session_state["sane_step"] = 0
