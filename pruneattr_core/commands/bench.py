@@ -158,7 +158,7 @@ def _one(arguments: argparse.Namespace, name: str, out: Path) -> dict[str, Any]:
     cells = f"{len(plan.methods)} methods, {plan.n} {benchmark.unit}, {len(plan.cells)} cells"
     say(arguments, f"{benchmark.title}: {cells}")
     if name == "sanity":
-        say(arguments, f"{len(plan.x) - 1} layers, last to first: {', '.join(plan.x[1:])}")
+        say(arguments, f"{len(plan.x) - 1} layers, last to first: {', '.join(map(str, plan.x[1:]))}")
     for text in plan.protocol.get("reduction", ()):
         say(arguments, f"reduced: {text}")
     spread = in_process if arguments.ray_address is None else over_ray(arguments.ray_address)

@@ -15,7 +15,8 @@ from pruneattr_core.pruning import zero_gate
 from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring.taylor import taylor_scores
-from pruneattr_core.values import Path, share_removed
+from pruneattr_core.selection import share_removed
+from pruneattr_core.values import Path
 
 Progress = Callable[[int, int], None]
 #: Which neurons count as dead and stay: those of activation 0 (SCP's text), or of score 0 (its algorithm 1 as

@@ -55,7 +55,7 @@ def levels(sparsity: float) -> tuple[float, ...]:
 def _find(method: str, search: Search) -> Timed:
     """Run a method of the table; its values come back in plain memory order on the CPU."""
     if method == "taylor":
-        ground = ground_of(search.model, search.inputs, search.target)
+        ground = ground_of(search.model, search.inputs, search.target)  # type: ignore[arg-type]  # a class here
         return Timed(Found(ground.scores), ground.seconds)
     start = time.perf_counter()
     found = METHODS[method].find(search)
