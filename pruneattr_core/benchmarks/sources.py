@@ -131,4 +131,9 @@ def chosen(data: Dataset, n: int, seed: int) -> list[int]:
     """
     if n < 1:
         raise InputError(f"Expected --n of at least 1, got {n}.")
-    return sorted(int(i) for i in np.random.default_rng(seed).permutation(len(data))[:n])
+    return sorted(chosen_order(data, seed)[:n])
+
+
+def chosen_order(data: Dataset, seed: int) -> list[int]:
+    """All pictures in the order in which a seed takes them."""
+    return [int(i) for i in np.random.default_rng(seed).permutation(len(data))]

@@ -42,6 +42,8 @@ _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "order_by": (str, "what a map is sorted by (default value)"),
     "variant": (str, "text (PG2's: sd 0.01) or released (SCP's too: sd 0.1) (default text)"),
     "collapse": (str, "from channels to one map"),
+    "frames": (str, "which pictures of a clip are taken (default all)"),
+    "game": (str, "the grid pointing game beside the masks, or none (default grid)"),
     "reference": (count, "pictures that the means are over (default 64)"),
     "setting": (str, "paper (default on a GPU) or reduced (default on the CPU); what is left out is its own"),
     "measure": (str, "roar (most relevant pixels go), kar (least relevant go) or both (default roar)"),
@@ -63,6 +65,15 @@ FIG7 = (
     *(f"prunepgd:sparsity={sparsity}" for sparsity in _SPARSITIES),
     "active_subnet",
 )
+#: PruneGrad at places of the dial, as shares of the contributing neurons, and in its variants.
+DIAL = (
+    "prunegrad:sparsity=0,of=all",
+    *(f"prunegrad:sparsity={s},of=contributing" for s in (0.25, 0.5, 0.7, 0.8, 0.88, 0.95, 0.98, 0.99)),
+    "prunegrad:sparsity=0.8,of=contributing,mode=freeze",
+    "prunegrad:sparsity=0.7,of=all",
+)
+#: Names for several methods at once.
+LISTS = {"fig7": FIG7, "dial": DIAL}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _declare(parser: argparse.ArgumentParser, name: str, choices: set[str]) -> None:
     add_source(parser)
     named = (
-        "names, with options as prunegrad:sparsity=0.9,mode=freeze; standard, all or fig7 (default standard)"
+        "names, with options as prunegrad:sparsity=0.9,mode=freeze; standard, all, fig7 or dial "
+        "(default standard)"
     )
     if name != "all" and (rows := BENCHMARKS[name].rows):
         named = f"out of {', '.join(rows)} (default all)"
@@ -187,8 +199,7 @@ def _methods(benchmark: str, arguments: argparse.Namespace, source: Source) -> l
     given: list[str] = arguments.methods
     if rows := BENCHMARKS[benchmark].rows:
         return list(rows) if given in (["standard"], ["all"]) else given
-    if given == ["fig7"]:
-        return list(FIG7)
+    given = [name for one in given for name in LISTS.get(one, (one,))]
     if given not in (["standard"], ["all"]):
         return given
     opened = open_source(source)

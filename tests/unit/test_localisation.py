@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pruneattr_core.benchmarks.localisation import (
     point_accuracy,
     roc_auc,
 )
+from pruneattr_core.benchmarks.protocols.localisation import _subjects
 from pruneattr_core.errors import InputError
 
 
@@ -105,3 +107,19 @@ def test_bad_requests_are_refused_in_words() -> None:
         compose_grid(networks.inputs(6), 4)
     with pytest.raises(InputError, match="2 x 3 cells"):
         grid_share(values, 2, 3, 6)
+
+
+def test_one_frame_a_clip() -> None:
+    """Of pictures whose names begin alike the seed takes one; the others stay out."""
+    names = ["bear_1", "bear_2", "cow_1", "bear_3", "cow_7", "a goat_2"]
+    data = [SimpleNamespace(name=name) for name in names]
+    opened = SimpleNamespace(data=data, labels=lambda index: ())
+    taken = {
+        seed: [names[i] for i in _subjects(opened, {"frames": "one"}, 9, seed)["indices"]]
+        for seed in range(8)
+    }
+    for found in taken.values():
+        assert sorted(name.rpartition("_")[0] for name in found) == ["a goat", "bear", "cow"]
+    assert len({tuple(found) for found in taken.values()}) > 1
+    assert len(_subjects(opened, {"frames": "one"}, 2, 0)["indices"]) == 2
+    assert len(_subjects(opened, {"frames": "all"}, 9, 0)["indices"]) == 6

@@ -25,7 +25,11 @@ RELEASED_COLLAPSE = "signed_max"
 
 def chosen_pictures(opened: Opened, protocol: Choices, n: int, seed: int) -> dict[str, Any]:
     """Indices and names of `n` pictures out of the data set, and whether their classes are known."""
-    indices = chosen(opened.data, n, seed)
+    return told(opened, chosen(opened.data, n, seed))
+
+
+def told(opened: Opened, indices: list[int]) -> dict[str, Any]:
+    """What a header says about these pictures."""
     return {
         "indices": indices,
         "names": [opened.data[i].name for i in indices],

@@ -15,8 +15,16 @@ import torch
 from pruneattr_core.benchmarks import localisation
 from pruneattr_core.benchmarks.maps import maps_of
 from pruneattr_core.benchmarks.plan import Plan
-from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, pictures
-from pruneattr_core.benchmarks.sources import Opened
+from pruneattr_core.benchmarks.protocols.kind import (
+    PREDICTED,
+    Benchmark,
+    Cell,
+    Choices,
+    chosen_pictures,
+    pictures,
+    told,
+)
+from pruneattr_core.benchmarks.sources import Opened, chosen_order
 from pruneattr_core.errors import InputError
 
 #: Rows and columns of the grid pointing game.
@@ -26,6 +34,8 @@ GRID = 2
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
     masks = ("roc_auc", "point_accuracy", "mass_inside") if opened.mask(0) is not None else ()
     height, width = opened.card.size
+    if protocol["game"] == "none" and masks:
+        return masks, ("all",)
     try:
         with torch.no_grad():
             opened.model(torch.zeros(1, 3, GRID * height, GRID * width, device=opened.device))
@@ -35,6 +45,18 @@ def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[s
     if not masks and not grid:
         raise InputError(f"{opened.data.title} has no masks and {opened.card.title} takes one size only.")
     return (*masks, *grid), ("all",)
+
+
+def _subjects(opened: Opened, protocol: Choices, n: int, seed: int) -> dict[str, Any]:
+    """Pictures as everywhere; "one" takes at most one of the pictures whose names begin alike."""
+    if protocol["frames"] == "all":
+        return chosen_pictures(opened, protocol, n, seed)
+    order = chosen_order(opened.data, seed)
+    first: dict[str, int] = {}
+    for index in order:
+        first.setdefault(opened.data[index].name.rpartition("_")[0], index)
+    indices = sorted(list(first.values())[:n])
+    return told(opened, indices)
 
 
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
@@ -86,8 +108,12 @@ LOCALISATION = Benchmark(
     source="AP section 4; grid pointing game: Böhle et al. 2021",
     x_title="",
     better="higher",
-    choices={"collapse": "abs_sum"},
-    allowed={"collapse": ("signed_max", "abs_sum", "sum")},
+    choices={"collapse": "abs_sum", "frames": "all", "game": "grid"},
+    allowed={
+        "collapse": ("signed_max", "abs_sum", "sum"),
+        "frames": ("all", "one"),
+        "game": ("grid", "none"),
+    },
     fixed={
         "target": PREDICTED,
         "counted": "pictures whose predicted class is among their labels; all where labels are unknown",
@@ -96,4 +122,5 @@ LOCALISATION = Benchmark(
     },
     layout=_layout,
     cell=_cell,
+    subjects=_subjects,
 )
