@@ -128,7 +128,7 @@ def normal(distribution: str) -> str:
 def foreign(patterns: tuple[str, ...]) -> set[str]:
     """Distributions that these files import."""
     tops = {name.partition(".")[0] for path in files(patterns) for _, name in imports(path)}
-    own = {CORE, "tests", *(path.stem for path in files(OURS))}
+    own = {CORE, "tests", "perf", *(path.stem for path in files(OURS))}
     where = packages_distributions()
     return {normal(where.get(top, [top])[0]) for top in tops - sys.stdlib_module_names - own}
 

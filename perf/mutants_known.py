@@ -1,0 +1,46 @@
+"""Mutants that once survived every test, and survivors that no test can notice.
+
+A mutant: file, text that occurs once in it, what stands there instead, test files (patterns in tests/).
+"""
+
+from __future__ import annotations
+
+_COMPRESSION = ("unit/test_compression_training.py", "unit/test_compression_matching.py")
+_PAYLOAD = ("unit/test_payload.py",)
+_TRAIN = "pruneattr_core/compression/train.py"
+
+KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    # Keys and payloads of the app.
+    ("pruneattr_core/ui/cache.py", "card.weights_sha256, picture.sha256, self", "card.weights_sha256, self", _PAYLOAD),
+    ("pruneattr_core/ui/payload.py", 'np.abs(drawn) if sign == "absolute" else drawn', "drawn", _PAYLOAD),
+    ("pruneattr_core/ui/payload.py", "delta[1:] = maps[1:] - maps[:-1]", "delta[1:] = maps[1:]", _PAYLOAD),
+    ("pruneattr_core/ui/payload.py", "delta[1:] = maps[1:] - maps[:-1]", "delta[1:] = maps[1:] - maps[:1]", _PAYLOAD),
+    ("pruneattr_core/ui/payload.py", "[scale_of(planes, look.signed, look.clip)]", "[scale_of(planes[0], look.signed, look.clip)]", _PAYLOAD),
+    ("pruneattr_core/ui/worker.py", "if key in self.items:\n                self.items.move_to_end(key)", "if key in self.items:\n                pass", _PAYLOAD),
+    ("pruneattr_core/ui/worker.py", "self.items[key] = value\n            self.items.move_to_end(key)", "self.items[key] = value", _PAYLOAD),
+    ("pruneattr_core/ui/worker.py", "popitem(last=False)", "popitem(last=True)", _PAYLOAD),
+    # Attribution matching.
+    (_TRAIN, "total + matching.weight * matching_loss", "total + matching_loss", _COMPRESSION),
+    (_TRAIN, "create_graph=True", "create_graph=False", _COMPRESSION),
+    (_TRAIN, "teacher.logits[mirrored.astype(np.int64), chosen]", "teacher.logits[0, chosen]", _COMPRESSION),
+    (_TRAIN, "matching.drop, rng", "0.0, rng", _COMPRESSION),
+    ("pruneattr_core/compression/teacher.py", "self.activations[side, chosen]", "self.activations[0, chosen]", _COMPRESSION),
+    ("pruneattr_core/compression/teacher.py", "self.weights[side, chosen]", "self.weights[0, chosen]", _COMPRESSION),
+    # Batches: every picture has its own target, and several stems are scored.
+    ("pruneattr_core/response.py", "values.repeat(times, *[1] * (values.ndim - 1))", "values.repeat_interleave(times, 0)", ("unit/test_prunegrad.py",)),
+    ("pruneattr_core/scoring/__init__.py", "torch.cat([p.target for p in parts])", "torch.cat([p.target for p in parts[::-1]])", ("unit/test_paths.py", "unit/test_prunegrad.py", "unit/test_intgrad.py")),
+    ("pruneattr_core/scoring/__init__.py", "torch.cat([p.logits for p in parts])", "torch.cat([p.logits for p in parts[::-1]])", ("unit/test_paths.py", "unit/test_prunegrad.py", "unit/test_intgrad.py")),
+    ("pruneattr_core/graph.py", "if index == 0 or not activation.requires_grad:", "if index == 0:", ("unit/test_prunegrad.py", "unit/test_paths.py", "unit/test_intgrad.py")),
+    # Distillation guided routing, randomisation, noise.
+    ("pruneattr_core/paths/dgr.py", "(logits.argmax(1) == label) & (loss < smallest)", "loss < smallest", ("unit/test_dgr.py",)),
+    ("pruneattr_core/benchmarks/sanity.py", "1_000_003 * seed + place", "1_000_003 * seed", ("unit/test_sanity.py",)),
+    ("pruneattr_core/attribution/controls.py", "sha256(content + str(seed).encode())", "sha256(str(seed).encode())", ("unit/test_methods_rules.py", "unit/test_conformance.py")),
+    # Files.
+    ("pruneattr_core/store.py", "if data[len(_SEAL) : _HEAD] != ", "if False and data[len(_SEAL) : _HEAD] != ", ("unit/test_damage.py",)),
+    ("pruneattr_core/runs/cells.py", 'record if found["identity"] == self.identity else None', "record", ("unit/test_damage.py",)),
+    ("pruneattr_core/runs/stored.py", ' or header.get("sha256") != _seal(header)', "", ("unit/test_runs.py",)),
+    ("pruneattr_core/descent.py", "model.load_state_dict(first[0])", "pass", ("unit/test_damage.py",)),
+)  # fmt: skip
+
+#: `Mutant.key` -> why no test can notice it, or need not.
+REASONS: dict[str, str] = {}

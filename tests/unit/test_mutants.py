@@ -1,0 +1,73 @@
+"""The runner of mutants: its list is up to date, its operators change one thing, its verdicts are right."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from perf import mutants
+from perf.mutants_known import KNOWN
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = """def f(a, b):
+    if not a < b and len([a, "1 < 2"]) == 2:
+        print(a)
+    return max(a + b, 3)
+"""
+
+
+def test_every_known_mutant_is_a_place_in_the_code_and_has_tests():
+    assert len(mutants.known()) == len(KNOWN) >= 25
+    for one in mutants.known():
+        assert one.new != one.old
+        for pattern in one.tests:
+            assert list((ROOT / "tests").glob(pattern)), pattern
+    for _, patterns in mutants.TESTS:
+        for pattern in patterns:
+            assert list((ROOT / "tests").glob(pattern)), pattern
+
+
+def test_operators_change_one_thing_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    (tmp_path / "pruneattr_core").mkdir()
+    (tmp_path / "pruneattr_core" / "store.py").write_text(CODE)
+    found = list(mutants.generated("pruneattr_core/store.py"))
+    changes = {(one.old.strip(), one.new) for one in found}
+    assert changes == {
+        ("not", ""), ("<", "<="), ("and", "or"), ("==", "!="), ("2", "3"), ("print(a)", "None"),
+        ("max", "min"), ("+", "-"), ("3", "4"),
+    }  # fmt: skip
+    for one in found:
+        text = CODE[: one.start] + one.new + CODE[one.start + len(one.old) :]
+        assert CODE[one.start :].startswith(one.old)
+        assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(CODE))
+        assert one.where == "f"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_noticed_and_an_unnoticed_mutant_are_told_apart(tmp_path):
+    """In a repository of its own, with one test that looks at one of two functions."""
+    (tmp_path / "pruneattr_core").mkdir()
+    (tmp_path / "tests" / "unit").mkdir(parents=True)
+    (tmp_path / "pruneattr_core" / "__init__.py").touch()
+    code = "def seen(a):\n    return a + 1\n\n\ndef unseen(a):\n    return a + 2\n"
+    (tmp_path / "pruneattr_core" / "store.py").write_text(code)
+    test = "from pruneattr_core.store import seen\ndef test_it():\n    assert seen(1) == 2\n"
+    for name in ("test_store.py", "test_damage.py"):
+        (tmp_path / "tests" / "unit" / name).write_text(test)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    program = (
+        "import sys, pathlib; from perf import mutants; mutants.ROOT = pathlib.Path(sys.argv.pop()); "
+        "sys.argv[1:] = ['sample']; sys.exit(mutants.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert "2 of 4 killed" in lines
+    assert sum("SURVIVED pruneattr_core/store.py::unseen" in line for line in lines) == 2

@@ -1,0 +1,120 @@
+"""What the explorer draws, decoded in Python and compared with the arrays; what results are kept under."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from itertools import product
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.look import SIGNS, Look, default_colours
+from pruneattr_core.ui.payload import COLLAPSES, payload_of
+from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.sweeps import Explained
+from pruneattr_core.ui.worker import Shelf
+
+LEVELS, SIDE = 4, 6
+
+
+def a_sweep() -> Explained:
+    random = np.random.default_rng(3)
+    maps = random.normal(size=(LEVELS, 3, SIDE, SIDE)).astype(np.float32) * [
+        [[[1]]],
+        [[[8]]],
+        [[[3]]],
+        [[[0]]],
+    ]
+    sparsity = np.array([0.0, 0.5, 0.9, 1.0])
+    return Explained(
+        maps=maps.astype(np.float32), requested=(0.0, 0.5, 0.9, 1.0), sparsity=sparsity, change=sparsity / 2,
+        probability=1 - sparsity / 2, logit=sparsity, prediction=np.array([1, 1, 0, 2]), logits=np.zeros(3),
+        target=1, quiet=0.2, dead=0.1, neurons=100, seconds=1.0,
+    )  # fmt: skip
+
+
+def decoded(payload: bytes) -> tuple[dict, np.ndarray, np.ndarray]:
+    """As assets/browser reads it: levels are the running sum of their deltas, modulo 256."""
+    header = header_of(payload)
+    start = 4 + struct.unpack_from("<I", payload)[0]
+    split = start + header["map_bytes"]
+    shape = (len(header["levels"]), header["planes"], header["height"], header["width"])
+    deltas = np.frombuffer(zlib.decompress(payload[start:split]), np.uint8).reshape(shape)
+    photo = np.frombuffer(zlib.decompress(payload[split:]), np.uint8).reshape(*shape[2:], 3)
+    codes, before = np.empty(shape, np.uint8), np.zeros(shape[1:], np.int64)
+    for k in range(shape[0]):
+        before = (before + deltas[k]) % 256
+        codes[k] = before
+    return header, codes, photo
+
+
+@pytest.mark.parametrize(
+    ("how", "sign", "shared"), list(product(COLLAPSES, SIGNS, (True, False))), ids=lambda value: str(value)
+)
+def test_every_pixel_drawn_is_the_value_it_stands_for(how, sign, shared):
+    sweep, photo = a_sweep(), np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    look = Look(how, sign, 100.0, shared)
+    look = Look(how, sign, 100.0, shared, default_colours(look.signed, look.colours))
+    payload = payload_of(sweep, photo, look, ["a", "b", "c"], "zero", None, "noise", "id", {})
+    header, codes, drawn = decoded(payload)
+    assert (drawn == photo).all()
+    for k in range(LEVELS):
+        wanted = sweep.maps[k].astype(np.float64)
+        if how != "channels":
+            wanted = collapse(_tensor(sweep.maps[k : k + 1]), how)[0].double().numpy()[None]
+        if sign == "absolute":
+            wanted = np.abs(wanted)
+        if not look.signed:
+            wanted = wanted.clip(min=0)
+        end = header["levels"][k]["scale"]
+        shown = (codes[k].astype(float) - 128) / 127 * end if look.signed else codes[k] / 255 * end
+        step = end / (127 if look.signed else 255)
+        np.testing.assert_allclose(shown, wanted, atol=0.51 * step + 1e-6 * end)
+        assert header["levels"][k]["sparsity"] == sweep.sparsity[k]
+        assert header["levels"][k]["answer"] == sweep.prediction[k]
+    ends = {level["scale"] for level in header["levels"]}
+    assert len(ends) == (1 if shared else LEVELS)
+    assert header["signed"] is look.signed
+
+
+def _tensor(array: np.ndarray):
+    import torch
+
+    return torch.from_numpy(array.copy())
+
+
+def test_the_least_recently_used_goes_first():
+    shelf = Shelf(3)
+    for key in "abc":
+        shelf.put(key, key.upper())
+    assert shelf.get("a") == "A"
+    shelf.put("b", "B again")
+    shelf.put("d", "D")
+    assert [shelf.get(key) for key in "abcd"] == ["A", "B again", None, "D"]
+    heavy = Shelf(10, len)
+    heavy.put("x", "12345")
+    heavy.put("y", "1234")
+    heavy.put("z", "12345")
+    assert [heavy.get(key) for key in "xyz"] == [None, "1234", "12345"]
+    heavy.put("w", "1" * 11)
+    assert heavy.get("w") is None
+
+
+def test_every_picture_and_network_has_an_answer_of_its_own():
+    engine = Engine()
+    pictures = [
+        Picture("upload", "x", "one", Image.new("RGB", (128, 128), colour), digit * 64, None, "")
+        for colour, digit in (("red", "0"), ("blue", "1"))
+    ]
+    asked = [
+        engine.answer(model, picture, lambda *_: None).probabilities.tolist()
+        for model in ("scenes-net", "scenes-vgg")
+        for picture in pictures
+    ]
+    assert all(one != other for k, one in enumerate(asked) for other in asked[:k])
+    assert engine.answer("scenes-net", pictures[0], lambda *_: None).probabilities.tolist() == asked[0]
