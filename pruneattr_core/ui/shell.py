@@ -16,7 +16,7 @@ from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import complain, guarded
-from pruneattr_core.ui.menu import FRAMED, STYLE, configure, in_frame, pages
+from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, restore, view, whole
@@ -33,8 +33,6 @@ ALONE = ("benchmarks", "review")
 #: Answers of the network that are one click away.
 MOST_LIKELY = 4
 
-#: The model of the first view; without its weights, the first model that is on this machine.
-FIRST_MODEL = "scenes-net"
 WELL_KNOWN = tuple(
     f"torchvision/{name}"
     for name in ("resnet50", "vgg16", "squeezenet1_1", "resnet18", "vit_b_16", "densenet121")
@@ -102,9 +100,10 @@ def models() -> list[str]:
     The students of the compression study come last of those on this machine.
     """
 
-    def rank(name: str) -> tuple[bool, bool, int]:
+    def rank(name: str) -> tuple[bool, bool, bool, int]:
         known = WELL_KNOWN.index(name) if name in WELL_KNOWN else len(WELL_KNOWN)
-        return not model_card(name).available_offline(), name.startswith("scenes-vgg-"), known
+        here = model_card(name).available_offline()
+        return not here, name != FIRST_MODEL, name.startswith("scenes-vgg-"), known
 
     return sorted(list_models(), key=rank)
 
@@ -119,6 +118,8 @@ def default_source(model: str) -> str:
     """Pictures that suit a model."""
     known = pictures.sources()
     natural = "scenes" if model.startswith("scenes-") else "cifar10" if "cifar" in model else None
+    if model == "efficientnet-lite0":
+        natural = "samples"  # always there, so the first view is the same everywhere
     return next(name for name in (natural, *PHOTOGRAPHS, *known) if name in known)
 
 
@@ -218,6 +219,8 @@ def _choose_model() -> ModelCard:
     named = [] if st.session_state["model"] in names else [st.session_state["model"]]
     name = select("Model", [*named, *names], "model", lambda name: model_card(name).title, changed)
     card = model_card(name)
+    if name != FIRST_MODEL and FIRST_MODEL not in names and (absent := model_card(FIRST_MODEL).absence()):
+        st.caption(absent)
     with st.popover("About this model", icon=":material/info:", width="stretch"):
         st.markdown(f"**{card.title}**  \n{card.note} {card.weights_note()}")
         st.caption(

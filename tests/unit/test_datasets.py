@@ -40,7 +40,7 @@ def test_samples_need_no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     data = load_dataset("samples")
     assert data.problems == {}
-    assert [data[i].name for i in range(len(data))][:3] == ["cat", "coffee", "astronaut"]
+    assert [data[i].name for i in range(len(data))][:3] == ["Coffee cup", "Dahlia", "Rocket"]
     for index in range(len(data)):
         sample = data[index]
         assert sample.image.mode == "RGB"

