@@ -18,6 +18,7 @@ from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
+from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.payload import COLLAPSES
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view
 from pruneattr_core.ui.subject import Subject
@@ -91,12 +92,12 @@ def _choices() -> Look:
 
 def prepare() -> bytes | None:
     """Compute what the app shows when it is opened without an address; its payload, None without weights."""
-    if shell.default_model() != shell.FIRST_MODEL:
+    if shell.default_model() != FIRST_MODEL:
         return None
-    picture = pictures.from_dataset(shell.default_source(shell.FIRST_MODEL), 0)
-    answer = engine().answer(shell.FIRST_MODEL, picture, lambda *_: None)
+    picture = pictures.from_dataset(shell.default_source(FIRST_MODEL), 0)
+    answer = engine().answer(FIRST_MODEL, picture, lambda *_: None)
     question = Question(
-        Subject(shell.FIRST_MODEL, answer.weights, picture.sha256, None, engine().device.type),
+        Subject(FIRST_MODEL, answer.weights, picture.sha256, None, engine().device.type),
         mode=FIELDS[0].default,
         contribution=FIELDS[1].default,
         calibrated=calibrated_sparsity(answer.weights),
