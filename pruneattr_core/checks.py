@@ -44,14 +44,14 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
         if inputs.numel():
             advice = "Add the batch dimension with inputs[None] for a single input."
         raise InputError(f"Expected a batch {shape} with B >= 1, got shape {tuple(inputs.shape)}. {advice}")
-    if not bool(torch.isfinite(inputs).all()):
-        raise InputError("The inputs hold NaN or infinite values. Check the preprocessing.")
     parameter = _first_floating(model)
     if parameter is not None and (parameter.device != inputs.device or parameter.dtype != inputs.dtype):
         raise InputError(
             f"The inputs are {inputs.dtype} on {inputs.device} but the model is {parameter.dtype} on "
             f"{parameter.device}. Use inputs.to({str(parameter.device)!r}, {parameter.dtype})."
         )
+    if not bool(torch.isfinite(inputs).all()):
+        raise InputError("The inputs hold NaN or infinite values. Check the preprocessing.")
     if parameter is not None and parameter.is_inference():
         raise ModelError(
             "The model was made under torch.inference_mode, so nothing can be differentiated through it. "

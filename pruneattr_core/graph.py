@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.errors import InputError
+from pruneattr_core.fitness import check_connected
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.response import Asked, resolved
 
@@ -64,11 +65,7 @@ class Graph:
             self.target = self.asked.target
             self.head: Head = head_of(model, logits, self.asked.head, self.record.normalised)
             self._objective = self.asked.of(logits).sum()
-            if not self._objective.requires_grad:
-                raise InputError(
-                    "The logits do not depend differentiably on the activations: a quantised network, or one "
-                    "that detaches. Use the floating-point network."
-                )
+            check_connected(self._objective, self._leaf, self.record.activations, self.record.doubts)
 
     def activation_gradients(self) -> list[Tensor]:
         """D f / d activation, one (B, *shape) per call; zeros where the response f does not depend on it."""

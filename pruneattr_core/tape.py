@@ -25,22 +25,9 @@ from torch.overrides import TorchFunctionMode
 from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
 from pruneattr_core.activations import PIECEWISE_LINEAR, activation_of
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
+from pruneattr_core.fitness import Doubts, refuse_chance
 from pruneattr_core.flow import Flow, Roles
 from pruneattr_core.heads import outputs_in
-
-_STOCHASTIC = {
-    F.dropout,
-    F.dropout1d,
-    F.dropout2d,
-    F.dropout3d,
-    F.alpha_dropout,
-    F.feature_alpha_dropout,
-    F.batch_norm,
-    F.rrelu,
-    torch.rrelu,
-    F.rrelu_,
-    torch.dropout,
-}
 
 #: What outputs come out of that are probabilities already.
 _NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
@@ -62,6 +49,7 @@ class Record:
         calls: place of each among all activation calls of the pass, those that are no neurons included.
         total: number of all activation calls of the pass.
         normalised: whether the logits are what a softmax or a sigmoid gave.
+        doubts: what the pass gave reason to doubt.
     """
 
     logits: Tensor
@@ -70,7 +58,8 @@ class Record:
     piecewise_linear: tuple[bool, ...]
     calls: tuple[int, ...]
     total: int
-    normalised: bool = False
+    normalised: bool
+    doubts: Doubts
 
 
 class _Tape(TorchFunctionMode):
@@ -93,27 +82,32 @@ class _Tape(TorchFunctionMode):
         self.versions: list[int] = []
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
+        self.doubts = Doubts(model, lambda frame: owner_of(frame, self.names_of)[0])
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _STOCHASTIC and (func is not F.batch_norm or self._sees_pictures(args)):
-            _refuse_training(func, args, kwargs)
+        if func is not F.batch_norm or self._sees_pictures(args):
+            self.doubts.before(func, args, kwargs)
+        with self.doubts.in_memory():
+            return self._carried_out(func, args, kwargs, sys._getframe(1))
+
+    def _carried_out(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], caller: FrameType) -> Any:
         found = activation_of(func, args, kwargs)
         if found is None:
-            result = func(*args, **kwargs)
+            result = self.doubts.call(func, args, kwargs)
             if func in _NORMALISERS:
                 self.normalised = result
             return result
         call = len(self.calls)
         if self.flow is not None:
             self.flow.recording = True
-        activation = found.compute()
+        activation = self.doubts.activation(found.compute, self.kept is None or call in self.kept)
         if self.flow is not None:
             self.flow.recording = False
             self.flow.mark(call, activation, found.before if found.in_place else None)
-        name = module_name(sys._getframe(1), self.names_of, func.__name__.strip("_"))
+        name = module_name(caller, self.names_of, func.__name__.strip("_"))
         self.calls.append((name, tuple(activation.shape[1:])))
         if self.kept is None or call in self.kept:
             if self.gate is not None:
@@ -131,17 +125,6 @@ class _Tape(TorchFunctionMode):
 
     def changed_in_place(self) -> bool:
         return any(a._version != v for a, v in zip(self.seen, self.versions, strict=True))
-
-
-def _refuse_training(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-    position = {F.batch_norm: 5, F.rrelu: 3}.get(func, 2)
-    training = kwargs.get("training", kwargs.get("train", args[position] if len(args) > position else None))
-    rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5) if func not in (F.batch_norm, F.rrelu) else 1
-    if training and rate:
-        raise ModelError(
-            f"The model is in training mode (it called {func.__name__} with training=True), so its answer "
-            "depends on chance or on the rest of the batch. Call model.eval() first."
-        )
 
 
 def module_name(frame: FrameType | None, names: dict[int, str], func: str) -> str:
@@ -228,7 +211,7 @@ def _record(tape: _Tape, logits: Tensor, roles: Roles, class_scores: bool) -> Re
     names = tuple(roles.names[call] for call in kept)
     normalised = tape.normalised is not None and tape.normalised.data_ptr() == logits.data_ptr()
     found = tuple(tape.seen), names, tuple(tape.piecewise_linear)
-    return Record(logits, *found, kept, len(roles.calls), normalised)
+    return Record(logits, *found, kept, len(roles.calls), normalised, tape.doubts)
 
 
 def _played(
@@ -326,6 +309,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         tape = _Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
         with flow:
             tape, logits = _forward(tape, network, first, 1)
+        refuse_chance(lambda: outputs_in(network(first.clone()), 1), tape.doubts.draws)
     roles = flow.roles(tape.seen, logits)
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
@@ -349,7 +333,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 def _forward(tape: _Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[_Tape, Tensor]:
     try:
-        with tape:
+        with tape.doubts, tape:
             output = network(inputs)
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         if isinstance(error, (InputError, ModelError, torch.OutOfMemoryError)):
@@ -358,6 +342,7 @@ def _forward(tape: _Tape, network: nn.Module, inputs: Tensor, rows: int) -> tupl
             f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
             f"{error}"
         ) from error
+    tape.doubts.check()
     return tape, outputs_in(output, rows)
 
 

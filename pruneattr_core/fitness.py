@@ -1,0 +1,310 @@
+"""What makes an answer unfit to be explained: chance, the rest of the batch, a gradient that ends on the way.
+
+Judged by what the network does in a pass, not by what it is: a `Doubts` sees its calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pruneattr_core.errors import ModelError
+
+#: Calls with a training flag -> its place among the positional arguments.
+_FLAGGED: dict[Any, int] = {
+    **dict.fromkeys((F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, torch.dropout), 2),
+    **dict.fromkeys((F.alpha_dropout, F.feature_alpha_dropout), 2),
+    F.batch_norm: 5,
+    **dict.fromkeys((F.rrelu, F.rrelu_, torch.rrelu), 3),
+    F.multi_head_attention_forward: 13,
+}
+#: Those of them whose flag is on unless it is given.
+_TRAINING_BY_DEFAULT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.multi_head_attention_forward}
+#: Calls that draw, whatever the mode.
+_DRAWING = {
+    *(torch.bernoulli, torch.multinomial, torch.normal, torch.poisson, torch.rand, torch.rand_like),
+    *(torch.randint, torch.randint_like, torch.randn, torch.randn_like, torch.randperm),
+    *(Tensor.bernoulli, Tensor.bernoulli_, Tensor.cauchy_, Tensor.exponential_, Tensor.geometric_),
+    *(Tensor.log_normal_, Tensor.multinomial, Tensor.normal_, Tensor.random_, Tensor.uniform_),
+    *(F.gumbel_softmax, F.fractional_max_pool2d, F.fractional_max_pool3d),
+}
+#: Calls whose result has the shape of a tensor but nothing of its values.
+_SHAPE_ONLY = {
+    *(torch.zeros_like, torch.ones_like, torch.empty_like, torch.full_like, torch.rand_like),
+    *(torch.randn_like, Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty, Tensor.new_full),
+    Tensor.new_tensor,
+}
+
+
+@dataclass(frozen=True)
+class End:
+    """A call after which a value goes on and its gradient does not.
+
+    Attributes:
+        where: module and function.
+        nodes: of the autograd graph, of the values that went in.
+    """
+
+    where: str
+    nodes: tuple[Any, ...]
+
+
+class Doubts:
+    """What one pass gives reason to doubt; a context in which the pass runs.
+
+    Attributes:
+        ends: calls after which the gradient does not go on, in order.
+        blind: where activations were computed without a graph although one was asked for.
+        draws: where random numbers were drawn in eval mode.
+        state: the buffer that a module in training mode changed, or "". It is put back.
+    """
+
+    def __init__(self, network: nn.Module, where: Callable[[FrameType | None], str]) -> None:
+        """Watch `network`; `where` names the innermost of its modules on a call stack."""
+        self.ends: list[End] = []
+        self.blind: list[str] = []
+        self.draws: list[str] = []
+        self.state = ""
+        self._network, self._where = network, where
+        self._graded = torch.is_grad_enabled()
+        self._rng: Tensor | None = None
+        self._kept: list[tuple[str, Tensor, int, Tensor]] = []
+
+    def __enter__(self) -> Doubts:
+        """Remember what modules in training mode could change."""
+        for name, module in self._network.named_modules():
+            if module.training:
+                for key, buffer in module.named_buffers(prefix=name, recurse=False):
+                    self._kept.append((key, buffer, buffer._version, buffer.clone()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put back the random state and buffers."""
+        if self._rng is not None:
+            torch.set_rng_state(self._rng)
+        for name, buffer, version, before in self._kept:
+            if buffer._version != version:
+                with torch.no_grad():
+                    buffer.copy_(before)
+                self.state = self.state or name
+
+    @property
+    def training(self) -> bool:
+        """Whether any module is in training mode."""
+        return any(module.training for module in self._network.modules())
+
+    def check(self) -> None:
+        """Raise ModelError if a module in training mode changed its state."""
+        if self.state:
+            raise ModelError(
+                f"The model is in training mode and would change {self.state} at every pass. "
+                "Call model.eval() first."
+            )
+
+    def before(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Look at a call of the network that is about to be made.
+
+        Raises:
+            ModelError: the answer would depend on chance or on the rest of the batch.
+        """
+        if func in _FLAGGED:
+            self._refuse_flag(func, args, kwargs)
+        elif func in _DRAWING or (func is F.scaled_dot_product_attention and _dropout_of(args, kwargs)):
+            self._drawn(func)
+
+    def call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The result of one call of the network, watched."""
+        result = func(*args, **kwargs)
+        if self._graded:
+            self._follow(func, args, kwargs, result)
+        return result
+
+    def activation(self, compute: Callable[[], Tensor], neurons: bool) -> Tensor:
+        """The result of an activation call, watched; `neurons` says whether they are some."""
+        result = compute()
+        if neurons and self._graded and not torch.is_grad_enabled():
+            self.blind.append(self._name("", without_graph=True))
+        return result
+
+    def _refuse_flag(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        place, name = _FLAGGED[func], func.__name__
+        default = func in _TRAINING_BY_DEFAULT
+        flag = kwargs.get("training", kwargs.get("train", args[place] if len(args) > place else default))
+        rate: Any = 1.0
+        if func is F.multi_head_attention_forward:
+            rate = kwargs.get("dropout_p", args[10] if len(args) > 10 else 0.0)
+        elif place == 2:
+            rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
+        if not flag or not rate:
+            return
+        if self.training:
+            raise ModelError(
+                f"The model is in training mode (it called {name} with training=True), so its answer "
+                "depends on chance or on the rest of the batch. Call model.eval() first."
+            )
+        where = self._name(name)
+        if func is F.batch_norm:
+            raise ModelError(
+                f"{where} normalises by the batch it is given, since it keeps no running statistics, so "
+                "an answer depends on the rest of the batch. Use track_running_stats=True, or a norm that "
+                "looks at one input at a time such as GroupNorm."
+            )
+        raise ModelError(
+            f"{where} draws random numbers in eval mode too: it is called with training=True whatever the "
+            "mode. Call it with training=self.training, or use nn.Dropout."
+        )
+
+    def _drawn(self, func: Any) -> None:
+        name = getattr(func, "__name__", str(func))
+        if self.training:
+            raise ModelError(
+                f"The model is in training mode ({self._name(name)} draws random numbers), so its answer "
+                "depends on chance. Call model.eval() first."
+            )
+        if self._rng is None:
+            self._rng = torch.get_rng_state()
+        self.draws.append(self._name(name))
+
+    def in_memory(self) -> AbstractContextManager[object]:
+        """What hides the hooks of gradient checkpointing.
+
+        A recomputation during the backward pass would run outside the tape, without its gates.
+        """
+        hooked = self._graded and torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+        return torch.autograd.graph.saved_tensors_hooks(_same, _same) if hooked else nullcontext()
+
+    def _follow(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+        if not isinstance(result, Tensor) or func in _SHAPE_ONLY:
+            return
+        goes_on = result.requires_grad and not _is_end(result.grad_fn)
+        if goes_on or not (result.is_floating_point() or result.is_quantized):
+            return
+        given = [one for one in _tensors((*args, *kwargs.values())) if one.requires_grad]
+        if given:
+            where = self._name(getattr(func, "__name__", str(func)), not torch.is_grad_enabled())
+            self.ends.append(End(where, tuple(node_of(one) for one in given)))
+
+    def _name(self, func: str, without_graph: bool = False) -> str:
+        frame: FrameType | None = sys._getframe(2)
+        if without_graph and _reentrant(frame):
+            return f"{self._where(frame) or 'the model'} (gradient checkpointing with use_reentrant=True)"
+        name = self._where(frame) or type(self._network).__name__
+        if without_graph:
+            return f"{name} (under torch.no_grad)"
+        func = {"__get__": "data"}.get(func, func)
+        return f"{name} ({func})" if func else name
+
+
+def refuse_chance(run: Callable[[], Tensor], draws: Sequence[str]) -> None:
+    """Where random numbers were drawn in eval mode: see by two passes whether the answer depends on them.
+
+    Raises:
+        ModelError: it does.
+    """
+    if not draws:
+        return
+    with torch.random.fork_rng(devices=[]):
+        first, second = run(), run()
+    if not torch.equal(first, second):
+        raise ModelError(
+            f"{draws[0]} draws random numbers in eval mode too, so the answer changes from run to run. Take "
+            "them out, or make them once when the network is built."
+        )
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _dropout_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
+    return float(kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0))
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def _reentrant(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "forward" and frame.f_globals.get("__name__") == "torch.utils.checkpoint":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_end(node: Any) -> bool:
+    """Whether autograd knows no derivative of an operation (those of quantised layers)."""
+    return node is not None and "NotImplemented" in type(node).__name__ + node.name()
+
+
+def node_of(tensor: Tensor) -> Any:
+    """The node of the autograd graph that made a tensor; that collects its gradient, for a leaf."""
+    if tensor.grad_fn is not None:
+        return tensor.grad_fn
+    view = tensor.view_as(tensor).grad_fn if tensor.requires_grad else None
+    return None if view is None else view.next_functions[0][0]
+
+
+def reached(*starts: Any) -> set[Any]:
+    """Every node of the autograd graph that a gradient from these nodes reaches."""
+    found, waiting = set(), [start for start in starts if start is not None]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            if _is_end(node):
+                continue
+            waiting.extend(before for before, _ in node.next_functions if before is not None)
+    return found
+
+
+def check_connected(response: Tensor, given: Tensor, activations: Sequence[Tensor], doubts: Doubts) -> None:
+    """See that a gradient goes from the response to all that it was computed from.
+
+    Args:
+        response: what is differentiated.
+        given: what the network was given, attached if a gradient shall reach it.
+        activations: the recorded neurons.
+        doubts: of the pass.
+
+    Raises:
+        ModelError: the response is not connected, or only through part of the network.
+    """
+    first = doubts.ends[0].where if doubts.ends else ""
+    advice = "Remove torch.no_grad or detach there, or use the floating-point network of a quantised one."
+    if any("use_reentrant" in where for where in doubts.blind):
+        raise ModelError(
+            f"{doubts.blind[0]} hides its graph, so no gradient of part of the network can be taken. Switch "
+            "gradient checkpointing off, or use use_reentrant=False."
+        )
+    nodes = reached(node_of(response))
+    sought = [given] if given.requires_grad else [a for a in activations if a.requires_grad]
+    if not nodes or all(node_of(one) not in nodes for one in sought):
+        raise ModelError(
+            "The response does not depend differentiably on the input: the gradient ends at "
+            f"{first or 'an operation without one'}. {advice}"
+        )
+    if doubts.blind:
+        raise ModelError(
+            "The response depends differentiably on part of the network only: the gradient ends at "
+            f"{doubts.blind[0]}. {advice}"
+        )
+    for end in doubts.ends:
+        lost = reached(*end.nodes) - nodes
+        if lost and any(node_of(a) in lost for a in activations if a.requires_grad):
+            raise ModelError(
+                "The response depends differentiably on part of the network only: the gradient ends at "
+                f"{end.where}. {advice}"
+            )

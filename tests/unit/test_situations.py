@@ -1,0 +1,66 @@
+"""Every situation from the issue trackers is right, or refused in one sentence, and leaves no trace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+import networks
+import situations_callers as callers
+import situations_networks as nets
+from pruneattr_core import PruneGrad
+from pruneattr_core.errors import PruneAttrError
+from situations import SHAPE, Situation, built
+
+RIGHT = (*nets.RIGHT, *callers.RIGHT)
+REFUSED = (*nets.REFUSED, *callers.REFUSED)
+
+
+def _inputs() -> Tensor:
+    return torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.(jit|nn.utils.spectral_norm)")
+@pytest.mark.parametrize("situation", RIGHT, ids=lambda one: one.source)
+def test_it_is_right(situation: Situation) -> None:
+    network, x = built(situation), situation.given(_inputs())
+    before, random = networks.state(network), torch.get_rng_state()
+    leaf = x.detach().clone().requires_grad_()
+    response = situation.read(network(leaf)).sum()
+    (expected,) = torch.autograd.grad(response, leaf)
+    with situation.under():
+        if situation.call is not None:
+            found = [situation.call(network, x)]
+        else:
+            method = PruneGrad(network)
+            found = [method.attribute(x, situation.target, sparsity=0.0, mode=m) for m in ("zero", "freeze")]
+            pruned = method.attribute(x, situation.target, sparsity=0.6)
+            assert torch.isfinite(pruned).all()
+    for one in found:
+        assert one.dtype == x.dtype
+        assert torch.allclose(one, expected, rtol=1e-4, atol=1e-6)
+        assert one.view(len(x), -1).shape[0] == len(x)
+    assert networks.state(network) == before
+    assert situation.call is not None or torch.equal(torch.get_rng_state(), random)  # Captum draws
+
+
+@pytest.mark.filterwarnings("ignore:.torch.(jit|nn.utils.spectral_norm)")
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize("situation", REFUSED, ids=lambda one: one.source)
+def test_it_is_refused_in_one_sentence(situation: Situation) -> None:
+    network, x = built(situation), situation.given(_inputs())
+    values = {} if isinstance(network, torch.jit.ScriptModule) else network.state_dict()
+    values = {name: value.detach().clone() for name, value in values.items() if isinstance(value, Tensor)}
+    ask = situation.call or (
+        lambda net, given: PruneGrad(net).attribute(given, situation.target, sparsity=0.99)
+    )
+    with pytest.raises(PruneAttrError, match=situation.says):
+        ask(network, x)
+    for name, value in values.items():
+        torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0, equal_nan=True)
+
+
+def test_there_are_sixty_and_each_is_told_once() -> None:
+    sources = [one.source for one in (*RIGHT, *REFUSED)]
+    assert len(set(sources)) == len(sources) >= 60
