@@ -88,6 +88,11 @@ class Benchmark:
         return {**self.fixed, **self.settle(settled, seed)}
 
 
+def without(choices: Choices, **usual: Any) -> Choices:
+    """Choices that came later say nothing where they are as usual: runs from before stay comparable."""
+    return {name: value for name, value in choices.items() if name not in usual or value != usual[name]}
+
+
 def pictures(opened: Opened, plan: Plan, part: slice) -> tuple[Tensor, Tensor]:
     """Normalised pictures of a cell, and the classes that the original network predicts."""
     inputs = opened.inputs(plan.data["indices"][part])

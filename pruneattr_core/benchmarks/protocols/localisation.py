@@ -23,6 +23,7 @@ from pruneattr_core.benchmarks.protocols.kind import (
     chosen_pictures,
     pictures,
     told,
+    without,
 )
 from pruneattr_core.benchmarks.sources import Opened, chosen_order
 from pruneattr_core.errors import InputError
@@ -34,7 +35,7 @@ GRID = 2
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
     masks = ("roc_auc", "point_accuracy", "mass_inside") if opened.mask(0) is not None else ()
     height, width = opened.card.size
-    if protocol["game"] == "none" and masks:
+    if protocol.get("game") == "none" and masks:
         return masks, ("all",)
     try:
         with torch.no_grad():
@@ -49,7 +50,7 @@ def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[s
 
 def _subjects(opened: Opened, protocol: Choices, n: int, seed: int) -> dict[str, Any]:
     """Pictures as everywhere; "one" takes at most one of the pictures whose names begin alike."""
-    if protocol["frames"] == "all":
+    if protocol.get("frames", "all") == "all":
         return chosen_pictures(opened, protocol, n, seed)
     order = chosen_order(opened.data, seed)
     first: dict[str, int] = {}
@@ -123,4 +124,5 @@ LOCALISATION = Benchmark(
     layout=_layout,
     cell=_cell,
     subjects=_subjects,
+    settle=lambda choices, seed: without(choices, frames="all", game="grid"),
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.benchmarks.maps import maps_of
-from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, TIES, removal_curve
+from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, ORDERS, TIES, removal_curve
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import (
     PREDICTED,
@@ -19,6 +19,7 @@ from pruneattr_core.benchmarks.protocols.kind import (
     Cell,
     Choices,
     pictures,
+    without,
 )
 from pruneattr_core.benchmarks.sources import Opened
 
@@ -26,7 +27,13 @@ from pruneattr_core.benchmarks.sources import Opened
 ORDERED_BY = ("value", "magnitude")
 
 
+#: Nearly every pixel goes: the published curves end where ten of a hundred are gone.
+WHOLE_FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+
+
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    if protocol.get("range") == "whole":
+        return ("lerf", "morf", "lerf_minus_morf"), WHOLE_FRACTIONS
     return ("lerf", "morf"), LERF_FRACTIONS
 
 
@@ -38,13 +45,17 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     values = np.empty((len(plan.measures), len(plan.x), len(inputs)))
     for image in range(len(inputs)):
         seed = 100_003 * plan.data["seed"] + part.start + image  # of the picture, wherever its cell begins
-        for place, order in enumerate(plan.measures):
+        share = {}
+        for place, order in enumerate(ORDERS):
             one = slice(image, image + 1)
             curve = removal_curve(
-                opened.model, inputs[one], maps[one], target[one], fractions=LERF_FRACTIONS, order=order,
-                fill=plan.protocol["fill"], ties=plan.protocol["ties"], seed=seed,
+                opened.model, inputs[one], maps[one], target[one], fractions=[float(x) for x in plan.x],
+                order=order, fill=plan.protocol["fill"], ties=plan.protocol["ties"], seed=seed,
             )  # fmt: skip
             values[place, :, image] = curve.change[:, 0].cpu().numpy()
+            share[order] = (curve.probability / curve.original)[:, 0].cpu().numpy()
+        if "lerf_minus_morf" in plan.measures:
+            values[-1, :, image] = share["lerf"] - share["morf"]
     return values
 
 
@@ -53,8 +64,15 @@ PIXELS = Benchmark(
     source="SCP table 2",
     x_title="Fraction of pixels removed",
     better="lower",
-    choices={"fill": "mean", "ties": "raster", "collapse": RELEASED_COLLAPSE, "order_by": "value"},
+    choices={
+        "fill": "mean",
+        "ties": "raster",
+        "collapse": RELEASED_COLLAPSE,
+        "order_by": "value",
+        "range": "published",
+    },
     allowed={
+        "range": ("published", "whole"),
         "fill": tuple(FILLS),
         "ties": tuple(TIES),
         "collapse": ("signed_max", "abs_sum", "sum"),
@@ -69,4 +87,5 @@ PIXELS = Benchmark(
     },
     layout=_layout,
     cell=_cell,
+    settle=lambda choices, seed: without(choices, range="published"),
 )

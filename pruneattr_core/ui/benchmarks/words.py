@@ -18,6 +18,7 @@ MEASURES = {
     "kar": "KAR: test accuracy, least relevant pixels removed before training",
     "lerf": "LeRF: mean |p0 - p| / p0, least relevant pixels removed first",
     "morf": "MoRF: mean |p0 - p| / p0, most relevant pixels removed first",
+    "lerf_minus_morf": "LeRF - MoRF: (p with the least relevant gone - p with the most relevant gone) / p0",
     "roc_auc": "ROC-AUC: chance that a pixel inside the object's mask ranks above one outside",
     "point_accuracy": "Point accuracy: share of maps with their maximum inside the mask",
     "mass_inside": "Mass inside: share of the positive values that lies inside the mask",
