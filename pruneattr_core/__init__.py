@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pruneattr_core.analysis.census import census
+    from pruneattr_core.analysis.wrong_class import wrong_class_control
     from pruneattr_core.attribution.protocol import explain
     from pruneattr_core.attribution.prunegrad import PruneGrad
     from pruneattr_core.attribution.prunepgd import PrunePGD
@@ -19,6 +21,7 @@ __all__ = [
     "Path",
     "PruneGrad",
     "PrunePGD",
+    "census",
     "contributions",
     "difference",
     "explain",
@@ -27,6 +30,7 @@ __all__ = [
     "load_model",
     "model_card",
     "region",
+    "wrong_class_control",
 ]
 
 # Resolved on first use, so that importing the package loads neither torch nor Captum.
@@ -34,6 +38,7 @@ _HOME = {
     "Path": "values",
     "PruneGrad": "attribution.prunegrad",
     "PrunePGD": "attribution.prunepgd",
+    "census": "analysis.census",
     "contributions": "scoring",
     "difference": "response",
     "explain": "attribution.protocol",
@@ -42,6 +47,7 @@ _HOME = {
     "load_model": "models",
     "model_card": "models",
     "region": "response",
+    "wrong_class_control": "analysis.wrong_class",
 }
 
 

@@ -184,26 +184,37 @@ def run(
         InputError: the model refuses inputs of this shape, dtype or device, or a gate sends it another way.
     """
     network, rows = unwrap(model), len(inputs) if rows is None else rows
-    ways = roles_of(network, inputs)
+    roles = _way(network, inputs)
     refusal: InputError | None = None
-    for roles in ways:
+    for _ in range(2):
         try:
             tape, logits = _played(network, inputs, gate, rows, roles, class_scores)
         except InputError as error:
-            refusal = error
-            continue
-        if tuple(tape.calls) == roles.calls:
+            refusal, calls = error, None
+        else:
+            calls = tuple(tape.calls)
+        if calls == roles.calls:
             return _record(tape, logits, roles, class_scores)
-    if refusal is not None and len(ways) == 1:
-        raise refusal
-    roles = _learn(network, inputs)
-    tape, logits = _played(network, inputs, gate, rows, roles, class_scores)
-    if tuple(tape.calls) != roles.calls:
-        raise InputError(
-            "The pruned network took another way than the original: which activations it calls depends on "
-            "their values, so its neurons cannot be compared. Explain a network without such branches."
-        )
-    return _record(tape, logits, roles, class_scores)
+        # Another way than was known of the network, or than the gate leaves open.
+        before, _ = roles, _learn(network, inputs)
+        roles = _way(network, inputs)
+        if roles.calls == before.calls:
+            break
+    raise refusal or InputError(
+        "The pruned network took another way than the original: which activations it calls depends on "
+        "their values, so its neurons cannot be compared. Explain a network without such branches."
+    )
+
+
+def _way(network: nn.Module, inputs: Tensor) -> Roles:
+    """The way that these inputs take, where several are known; it costs a pass then."""
+    ways = roles_of(network, inputs)
+    if len(ways) == 1:
+        return ways[0]
+    with torch.inference_mode(False), torch.no_grad():
+        tape, _ = _forward(_Tape(network, None, clone=True), network, inputs.clone(), len(inputs))
+    own = [way for way in ways if way.calls == tuple(tape.calls)]
+    return own[0] if own else ways[0]
 
 
 def _record(tape: _Tape, logits: Tensor, roles: Roles, class_scores: bool) -> Record:

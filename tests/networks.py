@@ -127,6 +127,73 @@ class Inverted(nn.Module):
         return self.head(F.hardtanh(x + self.project(inside), 0, 2))
 
 
+class Scored(nn.Module):
+    """Ends in a ReLU over maps of class scores and their mean, as SqueezeNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.scores = _conv(3, 6), _conv(6, 6), nn.Conv2d(6, CLASSES, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.scores(F.relu(self.two(F.relu(self.one(x)))))).mean((2, 3))
+
+
+class Stems(nn.Module):
+    """Two activations that no other precedes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.two, self.head = _conv(3, 4), _conv(3, 5), _conv(9, 6), _Head(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.relu(self.two(torch.cat([F.relu(self.left(x)), F.relu(self.right(x))], 1))))
+
+
+class Spelled(nn.Module):
+    """Rectifiers in other words; with `plainly` the same network in ReLU."""
+
+    def __init__(self, plainly: bool = False) -> None:
+        super().__init__()
+        self.convs, self.head = nn.ModuleList([_conv(3, 4), *(_conv(4, 4) for _ in range(6))]), _Head(4)
+        forms: list[Callable[[Tensor], Tensor]] = [
+            lambda h: h.clamp(min=0),
+            lambda h: torch.clamp_min(h, 0.0),
+            lambda h: F.threshold(h, 0, 0),
+            lambda h: torch.maximum(h, torch.zeros((), dtype=h.dtype)),
+            lambda h: torch.where(h > 0, h, torch.zeros_like(h)),
+            lambda h: h * (h > 0),
+            lambda h: F.rrelu(h, 0.0, 0.0),
+        ]
+        self.forms = [F.relu] * len(forms) if plainly else forms
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv, form in zip(self.convs, self.forms, strict=True):
+            x = form(conv(x))
+        return self.head(x)
+
+
+class Aside(nn.Module):
+    """Has things beside the road from the picture to the answer.
+
+    A rectified table of positions, weights standardised by batch_norm, a second head, an in-place ReLU whose
+    result is read from its argument, and x * sigmoid(1.702 x).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.two, self.head, self.second = _conv(3, 6), _conv(6, 6), _Head(6), _Head(6)
+        self.table = nn.Parameter(torch.randn(1, 6, 10, 10))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        flat = self.stem.weight.reshape(1, 6, -1)
+        weight = F.batch_norm(flat, None, None, training=True).reshape_as(self.stem.weight)
+        h = F.conv2d(x, weight, self.stem.bias, 1, 1)
+        F.relu(h, inplace=True)
+        h = self.two(h + F.relu(self.table))
+        h = h * torch.sigmoid(1.702 * h)
+        return {"aux": self.second(F.relu(h)), "logits": self.head(h)}
+
+
 def _headed(outputs: int, *last: nn.Module) -> nn.Module:
     """Ends in `outputs` numbers and what is done to them."""
     body = (_conv(3, 6), nn.ReLU(), _conv(6, 8, 2), nn.ReLU(), nn.Flatten())
@@ -161,18 +228,34 @@ _HEADS: dict[str, Callable[[], nn.Module]] = {
     "regression": lambda: _headed(2),
     "segmenting": lambda: nn.Sequential(_conv(3, 6), nn.ReLU(), _conv(6, 6), nn.ReLU(), _conv(6, CLASSES)),
 }
+#: Networks with activations that are no neurons, or no plain calls.
+_ROLES: dict[str, Callable[[], nn.Module]] = {
+    "scored": Scored,
+    "stems": Stems,
+    "spelled": Spelled,
+    "aside": Aside,
+}
 
 
 def network(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     """The network called `name`, with the same weights at every call."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(sum(map(ord, name)))
-        net = {**_BUILDERS, **_HEADS}[name]()
+        net = {**_BUILDERS, **_HEADS, **_ROLES}[name]()
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.3)
                 module.running_var.uniform_(0.5, 1.5)
+    if name in (*_BUILDERS, "stems", "spelled"):
+        _centre(net.eval())
     return net.to(dtype).eval()
+
+
+def _centre(net: nn.Module) -> None:
+    """Take the mean class scores of some noise off the last bias, so that inputs differ in their class."""
+    last = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
+    with torch.no_grad():
+        last.bias -= net(inputs(64, 5, torch.float32)).mean(0)
 
 
 def inputs(count: int = 2, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -1,0 +1,106 @@
+"""Where on the dial PruneGrad finds the object, keeps the answer, and refuses other answers.
+
+PYTHONPATH=. python perf/dial.py [--model torchvision/squeezenet1_0] [--n 41] [--photographs 20] [--threads 1]
+
+Prints, for one frame of each clip of DAVIS 2016, ROC-AUC, point accuracy and mass inside of the sum of
+magnitudes, at the default dial, along the dial and of comparison methods; for ImageNet photographs the mean
+output change of the response and of the probability at shares of all neurons; how often a wrong class becomes
+the answer; and how many default maps equal the plain gradient.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pruneattr_core import PruneGrad, contributions, explain, wrong_class_control
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.localisation import mass_inside, point_accuracy, roc_auc
+from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
+from pruneattr_core.paths.calibrate import output_curve
+from pruneattr_core.runtime import provenance
+
+LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.88, 0.95, 0.99)
+OTHERS = ("saliency", "guided_backprop", "gradcam")
+MEASURES: tuple[Callable[..., float], ...] = (roc_auc, point_accuracy, mass_inside)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="torchvision/squeezenet1_0")
+    parser.add_argument("--n", type=int, default=100, help="most clips of DAVIS")
+    parser.add_argument("--photographs", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(f"{options.model}, seed 0, {options.threads} threads, {provenance('cpu')}")
+    photographs = open_source(Source(options.model, "imagenet-samples"))
+    indices = chosen(photographs.data, options.photographs, 0)
+    answers(photographs, indices)
+    localise(open_source(Source(options.model, "davis2016")), options.n)
+
+
+def answers(opened: Opened, indices: list[int]) -> None:
+    """Output change and wrong classes."""
+    grid = (0.5, 0.7, 0.75, 0.8, 0.85, 0.9)
+    response, probability, alike, becomes = [], [], 0, []
+    for index in indices:
+        x = opened.inputs([index])
+        curve = output_curve(opened.model, x, contributions(opened.model, x), grid)
+        response.append(curve.output_change[:, 0].numpy())
+        probability.append(curve.probability_change[:, 0].numpy())
+        gradient = explain(opened.model, x, method="saliency").values
+        alike += int(torch.equal(PruneGrad(opened.model).attribute(x).abs(), gradient.abs()))
+        for of in ("contributing", "all"):
+            control = wrong_class_control(opened.model, x, (2, 50), (0.5, 0.8, 0.9), of)
+            becomes.append((of, control.becomes[:, :, 0].numpy()))
+    print(f"{len(indices)} photographs; default maps that equal the plain gradient: {alike}")
+    error = np.std(response, axis=0, ddof=1) / len(indices) ** 0.5
+    for k, level in enumerate(grid):
+        print(
+            f"  {level:.2f} of all removed: change of the response {np.mean(response, 0)[k]:.4f} "
+            f"(standard error {error[k]:.4f}), of the probability {np.mean(probability, 0)[k]:.4f}"
+        )
+    for of in ("contributing", "all"):
+        counts = sum(found.astype(int) for kind, found in becomes if kind == of)
+        for rank, row in zip((2, 50), counts, strict=True):
+            print(f"  rank {rank} becomes the answer at .5 / .8 / .9 of {of}: {row.tolist()}")
+
+
+def localise(opened: Opened, most: int) -> None:
+    """ROC-AUC, point accuracy and mass inside over one frame of each clip."""
+    clips: dict[str, int] = {}
+    for index in range(len(opened.data)):
+        clips.setdefault(opened.data[index].name.rsplit("_", 1)[0], index)
+    found: dict[str, list[list[float]]] = {}
+    for index in list(clips.values())[:most]:
+        mask = opened.mask(index)
+        if mask is None or mask.all() or not mask.any():
+            continue
+        x = opened.inputs([index])
+
+        def note(name: str, values: Tensor, mask: np.ndarray = mask) -> None:
+            flat = values.abs().sum(1)[0].double().numpy()
+            found.setdefault(name, []).append([measure(flat, mask) for measure in MEASURES])
+
+        note("PruneGrad, default dial", PruneGrad(opened.model).attribute(x))
+        sweep = PruneGrad(opened.model).sweep(x, None, LEVELS, of="contributing")
+        for level, values in zip(LEVELS, sweep.maps, strict=True):
+            note(f"PruneGrad, {level:.2f} of contributing removed", values)
+        note("PruneGrad, 0.70 of all removed", PruneGrad(opened.model).attribute(x, sparsity=0.7))
+        for method in OTHERS:
+            if METHODS[method].supports(opened.model, x) is None:
+                note(METHODS[method].title, explain(opened.model, x, method=method).values)
+    print(f"DAVIS 2016, first frame of each clip, n = {len(next(iter(found.values())))}: "
+          "ROC-AUC / point accuracy / mass inside of the sum of magnitudes")  # fmt: skip
+    for name, rows in found.items():
+        print(f"  {name:42s} " + " / ".join(f"{value:.3f}" for value in np.nanmean(rows, axis=0)))
+
+
+if __name__ == "__main__":
+    main()
