@@ -60,7 +60,7 @@ function draw(state, at) {
     + (point.mean === null ? 'undefined for every picture' : `${point.mean.toFixed(3)} ± ${point.error.toFixed(3)}, n = ${point.n}`);
   root.querySelector('.behind').dataset.at = `${state.label}|${at.k}`;
   root.querySelector('.ends').replaceChildren(...[['lowest', point.low], ['highest', point.high]].filter(([, list]) => list.length).map(([name, list]) => {
-    const end = element('div', 'end'), title = element('h4', '', point.high.length ? name : 'all, lowest first'), row = element('div', 'row');
+    const end = element('div', 'end'), title = element('h3', '', point.high.length ? name : 'all, lowest first'), row = element('div', 'row');
     row.append(...list.map(([number, value]) => tile(state, run.pictures[number], value)));
     end.append(title, row);
     return end;

@@ -47,6 +47,7 @@ function layOut(state) {
   if (state.level < 0) return;
   moveCursor(state, state.u, state.level);
   showLevel(state);
+  describe(state);
 }
 
 function wire(state) {

@@ -31,6 +31,7 @@ function show(state, header, arrays) {
   state.range = (header.ranges.find(range => range.key === wanted.range) ?? header.ranges.at(-1)).key;
   state.measure = header.measures.find(measure => measure.key === wanted.measure) ?? header.measures[0];
   setRange(state, state.range, wanted.at);
+  describe(state);
   state.unsaid &&= !moved || held;
   if (!state.held && (moved && held || state.unsaid)) tell(state);
   $('.stage').dataset.ready = header.id;
@@ -98,9 +99,12 @@ function redraw(state) {
 
 function settle(state) {
   if (!state.header) return;
-  const {root, header, measure} = state;
-  root.querySelector('.chart').setAttribute('aria-label', `${measure.axis}. ${header.cards.filter(card => card.values).map(card => `${card.title}: ${card.value.textContent}`).join('; ')}`);
+  describe(state);
   tell(state);
+}
+
+function describe({root, header, measure}) {
+  root.querySelector('.chart').setAttribute('aria-label', `${measure.axis}. ${header.cards.filter(card => card.values).map(card => `${card.title}: ${card.value.textContent}`).join('; ')}`);
 }
 
 // While maps are still being computed a message would start the page again, and them with it.

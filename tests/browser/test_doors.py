@@ -1,9 +1,13 @@
-"""Every page, light and dark: nothing is fetched from elsewhere, nothing fails in the console."""
+"""Every page: nothing is fetched from elsewhere, no error in the console, no violation that axe-core finds."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +26,15 @@ PAGES = {
     "review": ".review",
     "review?desk=tables": "[data-testid=stDataFrame]",
 }
+
+#: In the dark theme, the pages with components and buttons of every kind.
+DARK = ("", "compare", "decoding", "review")
+#: Of impact moderate or worse: rule and where. What Streamlit draws itself is in too: nothing is excluded.
+VIOLATIONS = """async () => {
+  const rules = {'label-content-name-mismatch': {enabled: true}};
+  const {violations} = await axe.run(document, {resultTypes: ['violations'], rules});
+  return violations.filter(one => ['moderate', 'serious', 'critical'].includes(one.impact)).flatMap(one =>
+    one.nodes.map(node => `${one.id}: ${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`)); }"""
 
 
 @pytest.fixture
@@ -59,14 +72,44 @@ def watched(browser: Browser, app_url: str) -> Callable[..., tuple[Page, list[st
         context.close()
 
 
-@pytest.mark.parametrize("address", PAGES)
-def test_nothing_comes_from_elsewhere(address: str, watched, settled: Settled) -> None:
-    page, wrong = watched(address)
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core in the version and with the hash of tests/browser/axe, from npm."""
+    if shutil.which("npm") is None:
+        message = "the accessibility tests need npm on the PATH (Debian: apt install npm)"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    folder = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(Path(__file__).parent / "axe" / name, folder)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.fail(done.stderr) if os.environ.get("CI") == "true" else pytest.skip(
+            "npm has no registry here"
+        )
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("address", "scheme"),
+    [*((address, "light") for address in PAGES), *((address, "dark") for address in DARK)],
+)
+def test_nothing_from_elsewhere_no_error_no_barrier(
+    address: str, scheme: str, watched, settled: Settled, axe: str
+) -> None:
+    page, wrong = watched(address, scheme)
     page.locator(PAGES[address]).first.wait_for(timeout=90_000)
     settled(page)
     icon = page.locator("link[rel~=icon]").first.get_attribute("href")
     assert icon is not None
     assert not icon.startswith("https:")
+    page.evaluate(axe)
+    for _ in range(5):  # what a run is about to replace is dimmed: then look again
+        settled(page)
+        found = page.evaluate(VIOLATIONS)
+        if not found:
+            break
+    assert found == []
     assert wrong == []
 
 

@@ -120,7 +120,7 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
             icon=":material/water_drop:", query_params={"gone_order": "morf"},
         )  # fmt: skip
     point(runs, measure, chart)
-    st.markdown("#### Numbers")
+    st.markdown("### Numbers")
     bench_tables.numbers(runs, order, measures)
     for title, run in runs.items():
         which = f" {title}" if len(runs) > 1 else ""

@@ -85,7 +85,7 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None) -> None:
                 runs[measure] = having
     if not runs:
         return
-    st.markdown("#### The papers' areas (AUC, tables 1 and 2) and ours")
+    st.markdown("### The papers' areas (AUC, tables 1 and 2) and ours")
     found = {measure: _areas(measure, having) for measure, having in runs.items()}
     labels = {measure: _labels(having) for measure, having in runs.items()}
     near, rows = nearest(first), []

@@ -222,7 +222,7 @@ def _cards(
             if drawn is not None:
                 lines[one.title] = drawn
     if lines:
-        st.markdown("#### How the response grew")
+        st.markdown("### How the response grew")
         st.plotly_chart(
             path_charts.response_lines(
                 {title: (drawn.steps, drawn.responses) for title, drawn in lines.items()},

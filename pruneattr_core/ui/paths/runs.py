@@ -38,13 +38,13 @@ def papers(model: str, board: Board | None) -> None:
     run, sparsity = _choose(runs, model)
     at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
     here = board if board is not None and abs(board.kappa - sparsity) < 1e-9 else None
-    st.markdown(f"#### Dead neurons in the path, {sparsity:.0%} removed")
+    st.markdown(f"### Dead neurons in the path, {sparsity:.0%} removed")
     _dead(chapter, run, sparsity, here)
-    st.markdown(f"#### Overlap, {sparsity:.0%} removed")
+    st.markdown(f"### Overlap, {sparsity:.0%} removed")
     _overlap(run, sparsity, here, at_paper)
     if run is not None:
         _by_layer(run, sparsity)
-    st.markdown("#### Which published figures cannot be reproduced, and why")
+    st.markdown("### Which published figures cannot be reproduced, and why")
     for sentence in chapter["not_reproducible"]:
         st.markdown(f"- {sentence}")
     st.caption(
@@ -157,7 +157,7 @@ def _by_layer(run: Study, sparsity: float) -> None:
         found = run.layer_overlap(key, sparsity)
         if key != reference and any(found):
             lines[METHODS[key].title] = np.array([one.mean if one else np.nan for one in found])
-    st.markdown(f"#### Overlap with {METHODS[reference].title} layer by layer, {sparsity:.0%} removed")
+    st.markdown(f"### Overlap with {METHODS[reference].title} layer by layer, {sparsity:.0%} removed")
     st.plotly_chart(
         path_charts.layer_lines(
             run.layers,

@@ -31,7 +31,7 @@ def agreement(board: Board) -> None:
     titles, comparison = board.titles, board.comparison
     left, right = st.columns([5, 6], gap="large")
     with left:
-        st.markdown("#### Overlap of the paths")
+        st.markdown("### Overlap of the paths")
         st.plotly_chart(
             path_charts.heat_map(list(titles.values()), comparison.overlap),
             config=QUIET_BAR,
@@ -44,7 +44,7 @@ def agreement(board: Board) -> None:
             f"share p = {kept:.3g} overlap by p / (2 - p) = {kept / (2 - kept):.3f}."
         )
     with right:
-        st.markdown("#### Overlap layer by layer")
+        st.markdown("### Overlap layer by layer")
         against = choose_from("Compared with", "against", board.choices)
         lines = {}
         if against in titles:
@@ -75,7 +75,7 @@ def _pairs(titles: list[str], overlap: np.ndarray) -> list[str]:
 
 def inventory(board: Board) -> None:
     """Every path in one table: sparsity asked for and reached, neurons, dead share, cost; and downloads."""
-    st.markdown("#### The paths")
+    st.markdown("### The paths")
     comparison = board.comparison
     rows = []
     for place, (key, path) in enumerate(board.paths.items()):
@@ -157,7 +157,7 @@ def _download(board: Board, key: str) -> None:
 def dead(board: Board) -> None:
     """Share of each path's neurons that were dead, against the base rate."""
     titles, comparison = board.titles, board.comparison
-    st.markdown("#### How much of each path was dead")
+    st.markdown("### How much of each path was dead")
     st.plotly_chart(
         path_charts.dead_bars(
             list(titles.values()), comparison.dead.tolist(), board.styles, board.ground.base

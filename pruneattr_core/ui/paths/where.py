@@ -31,7 +31,7 @@ def where(board: Board) -> None:
     comparison, style = board.comparison, board.styles[titles[method]]
     names, neurons = board.ground.scores.names, comparison.neurons
 
-    st.markdown("#### Share kept per layer · click a bar for its channels")
+    st.markdown("### Share kept per layer · click a bar for its channels")
     chart = f"calls_{call}"
 
     def call_clicked() -> None:
@@ -91,7 +91,7 @@ def _channels(board: Board, method: str, call: int) -> None:
 
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown(f"#### Channels of {name} · click one for its positions")
+        st.markdown(f"### Channels of {name} · click one for its positions")
         st.plotly_chart(
             path_charts.channel_bars(order, shares, style, channel),
             config=QUIET_BAR,
@@ -107,7 +107,7 @@ def _channels(board: Board, method: str, call: int) -> None:
             f"{grid.channels:,} channels" + (f"; {grid.extra} token without a place." if grid.extra else ".")
         )
     with right:
-        st.markdown(f"#### Channel {channel} on the picture")
+        st.markdown(f"### Channel {channel} on the picture")
         kept = positions(mask, channel)
         if kept is None:
             st.info("These neurons have no place on the picture: the layer sees all of it.")

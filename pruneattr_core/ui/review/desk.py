@@ -275,7 +275,7 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
         )
     missing, key = sheet.missing(board().shelf), st.session_state.get("_sheet")
     task = None if key is None else board().background.watch(key, viewer())
-    with st.container(horizontal=True, vertical_alignment="center", height=52, border=False):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if task is not None:
             wanted = len(sheet.places) * len(sheet.lineup.columns)
             st.progress(

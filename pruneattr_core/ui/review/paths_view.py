@@ -26,7 +26,7 @@ SPARSITIES, PICTURES, BATCH = (0.8, 0.9, 0.95, 0.99), 24, 6
 
 def show_paths(lineup: Lineup, pictures: Pictures) -> None:
     """Overlap of critical paths per layer, and dead neurons against the pruning rate."""
-    st.markdown("#### Overlap of critical paths, teacher and student")
+    st.markdown("### Overlap of critical paths, teacher and student")
     waiting = Waiting(height=420)
     found = {one: _overlap(lineup, one, pictures, waiting) for one in lineup.students}
     waiting.clear()
@@ -101,7 +101,7 @@ def _dead(lineup: Lineup) -> None:
     members = {one.id: one for one in family.students(lineup.teacher.id)}
     pruned = [members[one.id] for one in lineup.students if one.id in members and members[one.id].rounds]
     others = [one for one in members.values() if one.rounds and one not in pruned and one.seed == 0]
-    st.markdown("#### Dead neurons against the pruning rate")
+    st.markdown("### Dead neurons against the pruning rate")
     if not (pruned or others):
         st.caption(
             "Only iterative pruning records it round by round: no such student belongs to this teacher."

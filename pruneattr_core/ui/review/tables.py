@@ -35,7 +35,7 @@ def show_tables() -> None:
     with st.popover("What the columns are", icon=":material/help:"):
         st.markdown("\n".join(f"- **{name}**: {text}" for name, text in COLUMNS.items()))
     for table, rows in study["tables"].items():
-        st.markdown(f"#### {TITLES.get(table, table)} :small[in the form of AP's {table.lower()}]")
+        st.markdown(f"### {TITLES.get(table, table)} :small[in the form of AP's {table.lower()}]")
         _table(table, beside(table, rows, study["published"]))
     st.download_button(
         "All tables (Markdown)", markdown(study), f"{name}.md", "text/markdown", key="study_md",
