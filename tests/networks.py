@@ -103,7 +103,7 @@ class Branching(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.stem(x)
-        h = h + self.one(F.relu(h))
+        h += self.one(F.relu(h))
         h = h + self.two(F.relu(h))
         h = torch.cat([self.side(h), F.max_pool2d(h, 3, 1, 1)], 1)
         return self.head(F.relu(self.pool(h)))

@@ -30,6 +30,8 @@ UNFIT = {
     **dict.fromkeys(("lrp", "lrp_alpha1_beta0", "excitation_backprop", "rap"), _SMOOTH),
 }
 FIT = [(m, n) for m, n in itertools.product(METHODS, networks.NAMES) if n not in UNFIT.get(m, ())]
+#: Without networks that differ in arithmetic only: they fail, stop and run at once as the others do.
+CALLS = [(m, n) for m, n in FIT if n not in ("branching", "inverted")]
 
 
 def quick(method: str) -> dict[str, int]:
@@ -101,7 +103,7 @@ class _Failing(nn.Module):
         return self.inner(x)
 
 
-@pytest.mark.parametrize(("method", "name"), FIT)
+@pytest.mark.parametrize(("method", "name"), CALLS)
 @pytest.mark.parametrize("passes", [2, 4, 5])
 def test_a_failure_leaves_nothing_behind(method: str, name: str, passes: int) -> None:
     net, x = _Failing(networks.network(name), passes), networks.inputs(1)
@@ -113,7 +115,7 @@ def test_a_failure_leaves_nothing_behind(method: str, name: str, passes: int) ->
     assert globals_now() == outside
 
 
-@pytest.mark.parametrize(("method", "name"), FIT)
+@pytest.mark.parametrize(("method", "name"), CALLS)
 def test_cancelling_leaves_nothing_behind(method: str, name: str) -> None:
     """Stopped at the first, a middle and the last thing it reports."""
     net, x = networks.network(name), networks.inputs(1)
@@ -134,7 +136,7 @@ def test_cancelling_leaves_nothing_behind(method: str, name: str) -> None:
     assert torch.equal(explain(net, x, 1, method, **quick(method)).values, whole)
 
 
-@pytest.mark.parametrize(("method", "name"), FIT)
+@pytest.mark.parametrize(("method", "name"), CALLS)
 def test_threads_on_one_model_agree_with_a_single_one(method: str, name: str) -> None:
     net = networks.network(name)
     jobs = [networks.inputs(1, seed) for seed in range(3)]

@@ -56,7 +56,7 @@ def ruled_gradient(net: nn.Module, x: Tensor, target: int, rule: Rule) -> Tensor
 
     leaf = x.clone().requires_grad_()
     with pytest.MonkeyPatch.context() as patch:
-        replaced(patch, lambda plain, a: Ruled.apply(a, plain))
+        replaced(patch, lambda plain, a: Ruled.apply(a.clone(), plain))
         logit = net(leaf)[0, target]
     (gradient,) = torch.autograd.grad(logit, leaf)
     return gradient
@@ -99,7 +99,7 @@ def linearised(net: nn.Module, x: Tensor, reference: Tensor, target: int) -> Ten
         own: list[Tensor] = []
 
         def note(a: Tensor, own: list[Tensor] = own) -> Tensor:
-            own.append(a.detach())
+            own.append(a.detach().clone())
             return a
 
         with pytest.MonkeyPatch.context() as patch:
