@@ -168,9 +168,8 @@ class _Swap(TorchFunctionMode):
         tensors = args[:2] if func in ADDITIONS else args[:1]
         if func in FUNCTIONS and (activation := activation_of(func, args, kwargs)) is not None:
             tensors = (activation.before,)
-        # Tensors of its own go in: hooks on the network's would also rule whatever else is done with them
-        # (h + conv(relu(h)), an Inception block). Copies, since the network may go on in place; ReLU remembers
-        # its result only, so that a view will do.
+        # Tensors of its own go in: hooks on the network's would also rule whatever else is done with them, as
+        # in h + conv(relu(h)). Copies, since the network may go on in place; ReLU remembers its result only.
         viewed = type(module) is nn.ReLU
         return module(*(t.view_as(t) if viewed else t.clone() for t in tensors)).clone()
 
