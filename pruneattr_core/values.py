@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.heads import Head
+from pruneattr_core.likeness import jaccard
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.selection import Of, Ties, masks_at, share_removed, silent_count
 from pruneattr_core.store import write_atomically
@@ -107,7 +108,7 @@ class Path:
         both, either = (self & other).kept, (self | other).kept
         if not per_layer:
             both, either = both.sum(0), either.sum(0)
-        return torch.where(either == 0, 1.0, both.double() / either.clamp(min=1))
+        return jaccard(both, either)
 
     def dead_share(self, dead: Sequence[Tensor], per_layer: bool = False) -> Tensor:
         """Share of the kept neurons that were dead in the original network (SCP section 2.4).

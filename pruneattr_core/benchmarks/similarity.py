@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 from skimage.feature import hog
 from skimage.metrics import structural_similarity
 
+from pruneattr_core import likeness
 from pruneattr_core.errors import InputError
 
 Map = NDArray[np.float64]
@@ -95,19 +96,13 @@ def hog_pearson(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def cosine(first: ArrayLike, second: ArrayLike) -> float:
-    """Cosine of the angle between the maps as vectors, in [-1, 1] (AP); undefined for a zero map."""
-    a, b = _pair(first, second)
-    if not a.any() or not b.any():
-        return UNDEFINED
-    return float(np.clip((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b)), -1, 1))
+    """See `likeness.cosine`; undefined for a zero map."""
+    return likeness.cosine(*_pair(first, second))
 
 
 def l2_distance(first: ArrayLike, second: ArrayLike) -> float:
-    """|| a/||a|| - b/||b|| ||, in [0, 2] (AP); undefined for a zero map."""
-    a, b = _pair(first, second)
-    if not a.any() or not b.any():
-        return UNDEFINED
-    return float(np.linalg.norm(a / np.linalg.norm(a) - b / np.linalg.norm(b)))
+    """See `likeness.l2_distance`; undefined for a zero map."""
+    return likeness.l2_distance(*_pair(first, second))
 
 
 #: Every measure by name: (map, map) -> number; higher is more alike, but for the distance.

@@ -18,13 +18,12 @@ from pruneattr_core.benchmarks.localisation import point_accuracy, roc_auc
 from pruneattr_core.compression.data import LabelledMasks
 from pruneattr_core.compression.measures import (
     METHODS_OF_REVIEW,
-    cosine,
-    l2_distance,
     map_of,
     predicted,
     prediction_quality,
 )
 from pruneattr_core.compression.pool import Pool
+from pruneattr_core.likeness import cosine, l2_distance
 
 #: (picture, class)
 Pair = tuple[int, int]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.attribution import explain
@@ -55,40 +55,6 @@ def predicted(logits: Tensor | NDArray[np.floating], multi_label: bool) -> NDArr
     answer = np.zeros(values.shape, bool)
     answer[np.arange(len(values)), values.argmax(1)] = True
     return answer
-
-
-def normalise_l2(values: ArrayLike) -> NDArray[np.float64]:
-    """A map divided by its Euclidean norm over all positions; a map of zeros stays as it is."""
-    given = np.asarray(values, np.float64)
-    norm = float(np.sqrt((given**2).sum()))
-    return given / norm if norm > 0 else given
-
-
-def cosine(teacher_map: ArrayLike, student_map: ArrayLike) -> float:
-    """<M_t, M_s> / (||M_t|| ||M_s||), in [-1, 1]; nan where a map is zero everywhere."""
-    one, other = _pair(teacher_map, student_map)
-    if not one.any() or not other.any():
-        return math.nan
-    return float(np.clip((one * other).sum(), -1, 1))
-
-
-def l2_distance(teacher_map: ArrayLike, student_map: ArrayLike) -> float:
-    """|| M_t / ||M_t|| - M_s / ||M_s|| ||, in [0, 2]: the square root of 2 - 2 cosine.
-
-    nan where a map is zero everywhere. AP prints another unit: its l2 columns are what
-    1e4 * mean squared difference over 14 x 14 positions would give (our reading; the paper does not say).
-    """
-    one, other = _pair(teacher_map, student_map)
-    if not one.any() or not other.any():
-        return math.nan
-    return float(np.sqrt(((one - other) ** 2).sum()))
-
-
-def _pair(one: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    first, second = normalise_l2(one), normalise_l2(other)
-    if first.shape != second.shape:
-        raise InputError(f"Expected two maps of one shape, got {first.shape} and {second.shape}.")
-    return first, second
 
 
 def average_precisions(labels: NDArray[np.floating], logits: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.benchmarks.localisation import mass_inside, point_accuracy
-from pruneattr_core.compression.measures import METHODS_OF_REVIEW, cosine, l2_distance, map_of, predicted
+from pruneattr_core.compression.measures import METHODS_OF_REVIEW, map_of, predicted
+from pruneattr_core.likeness import cosine, l2_distance
 
 #: Sparsities of the slider that moves all columns; the same for every network.
 LEVELS = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99)

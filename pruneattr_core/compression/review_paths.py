@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from pruneattr_core.likeness import jaccard
 from pruneattr_core.scoring import contributions
 
 
@@ -108,7 +110,7 @@ def _jaccard(teacher: Tensor, student: Tensor, channels: Tensor | None) -> Tenso
         whole[:, channels.to(teacher.device)] = student
         student = whole
     both, either = (teacher & student).flatten(1).sum(1), (teacher | student).flatten(1).sum(1)
-    return torch.where(either > 0, both.double() / either.clamp(min=1), torch.nan).cpu()
+    return jaccard(both, either, empty=math.nan).cpu()
 
 
 def _reason(teacher: int, student: int) -> str:

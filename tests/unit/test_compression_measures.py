@@ -16,18 +16,11 @@ from pruneattr_core.compression import family, table
 from pruneattr_core.compression.data import scenes_multilabel
 from pruneattr_core.compression.examine import Examination, summary
 from pruneattr_core.compression.matching import channel_weights, seen, swa_map
-from pruneattr_core.compression.measures import (
-    METHODS_OF_REVIEW,
-    cosine,
-    l2_distance,
-    map_of,
-    normalise_l2,
-    predicted,
-    prediction_quality,
-)
+from pruneattr_core.compression.measures import METHODS_OF_REVIEW, map_of, predicted, prediction_quality
 from pruneattr_core.compression.members import read_card
 from pruneattr_core.compression.pool import pool
 from pruneattr_core.errors import InputError, ModelError, StoreError
+from pruneattr_core.likeness import cosine, l2_distance, normalise_l2
 from pruneattr_core.models import list_models, load_model, model_card, students
 from pruneattr_core.models.vgg import SceneVGG
 

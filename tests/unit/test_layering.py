@@ -19,7 +19,18 @@ CORE = "pruneattr_core"
 
 #: Each row may import from itself and from the rows above it.
 ORDER = (
-    ("errors", "registry", "assets", "store", "selection", "fitness", "heads", "response", "values"),
+    (
+        "errors",
+        "likeness",
+        "registry",
+        "assets",
+        "store",
+        "selection",
+        "fitness",
+        "heads",
+        "response",
+        "values",
+    ),
     ("activations", "flow", "tape", "runtime", "checks", "graph", "runs"),
     ("images", "render", "shapes", "painting", "scenes", "datasets", "models"),
     ("muon", "descent", "training", "recipes"),

@@ -20,7 +20,7 @@ from pruneattr_core.analysis.overlap import (
 )
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.control import random_paths
-from pruneattr_core.paths.table import METHODS
+from pruneattr_core.paths.table import METHODS, Search
 
 SPARSITIES = (0.5, 0.8, 0.9, 0.99)
 CHEAP = [name for name in METHODS if not name.startswith("dgr")]
@@ -39,7 +39,7 @@ def test_random_paths_overlap_by_p_over_2_minus_p(kept: float) -> None:
 @pytest.mark.parametrize("method", CHEAP)
 def test_paths_nest_and_report_what_they_reached(method: str) -> None:
     net, x = networks.network("concatenating"), networks.inputs(2)
-    paths = METHODS[method].paths(net, x, None, SPARSITIES, 1, None)
+    paths = METHODS[method].paths(Search(net, x, None, SPARSITIES, 1))
     assert nesting(paths).eq(1).all()
     for path, sparsity in zip(paths, SPARSITIES, strict=True):
         assert path.meta["sparsity"] == sparsity
@@ -54,7 +54,7 @@ def test_contribution_paths_hold_no_dead_neuron_above_the_dead_share(name: str, 
     net, x = networks.network(name), networks.inputs(3)
     dead = contributions(net, x)
     for sparsity in (float(dead.dead_fraction.max()) + 1e-6, 0.8, 0.9, 0.99):
-        path = METHODS[method].path(net, x, None, sparsity)
+        (path,) = METHODS[method].paths(Search(net, x, None, [sparsity]))
         assert prevalence(path, dead.dead).share.eq(0).all()
 
 
@@ -77,7 +77,9 @@ def test_random_batch_equals_singles_and_images_differ() -> None:
 
 def test_matrices_equal_sets_of_neurons() -> None:
     net, x = networks.network("reused"), networks.inputs(3)
-    paths = {name: METHODS[name].path(net, x, None, 0.8) for name in ("taylor", "intgrad", "random")}
+    paths = {
+        name: METHODS[name].paths(Search(net, x, None, [0.8]))[0] for name in ("taylor", "intgrad", "random")
+    }
     sets = {
         name: [
             {(k, j) for k, m in enumerate(p.layers) for j in m[b].flatten().nonzero().flatten().tolist()}

@@ -11,7 +11,6 @@ from networks import inputs as some_inputs
 from networks import network
 from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.compression.cut import cut
-from pruneattr_core.compression.measures import cosine
 from pruneattr_core.compression.review_maps import (
     LEVELS,
     START_LEVEL,
@@ -23,6 +22,7 @@ from pruneattr_core.compression.review_maps import (
 from pruneattr_core.compression.review_paths import correspondence, kept_by_call, path_overlap
 from pruneattr_core.compression.review_triage import NO_TARGET, SHOWN, Triage, empty_triage
 from pruneattr_core.errors import InputError
+from pruneattr_core.likeness import cosine
 from pruneattr_core.models.vgg import SceneVGG
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.likeness import jaccard
 from pruneattr_core.pruning import pruned_gradient, pruned_logits
 from pruneattr_core.scoring import contributions
 from pruneattr_core.values import Contributions, Mode, Path
@@ -142,20 +143,19 @@ def compare(paths: Sequence[Path], dead: Sequence[Tensor]) -> Comparison:
     """
     count, calls = len(paths), len(dead)
     by_layer, both = np.ones((count, count, calls)), np.zeros((count, count))
-    kept = np.array([path.kept[:, 0].tolist() for path in paths])
+    kept = [path.kept[:, 0] for path in paths]
     for i in range(count):
         for j in range(i, count):
-            shared = (paths[i] & paths[j]).kept[:, 0].numpy()
+            shared = (paths[i] & paths[j]).kept[:, 0]
             either = kept[i] + kept[j] - shared
-            by_layer[i, j] = by_layer[j, i] = np.where(either == 0, 1.0, shared / np.maximum(either, 1))
-            total = either.sum()
-            both[i, j] = both[j, i] = 1.0 if total == 0 else shared.sum() / total
+            by_layer[i, j] = by_layer[j, i] = jaccard(shared, either).numpy()
+            both[i, j] = both[j, i] = float(jaccard(shared.sum(), either.sum()))
     neurons = np.array(paths[0].neurons)
     return Comparison(
         overlap=both,
         by_layer=by_layer,
         dead=np.array([float(path.dead_share(dead)[0]) for path in paths]),
-        kept=kept,
+        kept=torch.stack(kept).numpy(),
         neurons=neurons,
         alive=neurons - np.array([int(layer.sum()) for layer in dead]),
         sparsity=np.array([float(path.sparsity[0]) for path in paths]),
