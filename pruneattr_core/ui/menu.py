@@ -33,6 +33,7 @@ def pages() -> list[Any]:
         st.Page("pages/6_sanity.py", title="Sanity check", icon=":material/shuffle:"),
         st.Page("pages/7_removal.py", title="Pixel removal", icon=":material/opacity:"),
         st.Page("pages/8_review.py", title="Compression review", icon=":material/compare:"),
+        st.Page("pages/9_reproduction.py", title="Reproduction", icon=":material/fact_check:"),
     ]
 
 
