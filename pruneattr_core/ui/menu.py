@@ -43,6 +43,7 @@ def in_frame() -> None:
     Called before a page imports anything heavy, so that the opening screen stands while that is loaded.
     """
     if not st.session_state.get(FRAMED):
+        configure()  # or the page's icon, from a server elsewhere, stands in the browser's tab
         st.navigation(pages())
         st.rerun()
 
