@@ -23,7 +23,7 @@ from pruneattr_core.registry import LITE0, lite0_folder
 #: Weights that come with the repository.
 WEIGHTS = ASSETS / "weights"
 
-Kind = Literal["bundled", "package", "code", "torchvision", "local"]
+Kind = Literal["bundled", "package", "code", "torchvision", "hub", "local"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ModelCard:
         title: for people.
         architecture: name of the network's class or torchvision builder.
         kind: "bundled" (in assets/), "package" (a Python package of weights), "code" (made by code of yours),
-            "torchvision" (downloaded, cached), "local" (needs a weights file).
+            "torchvision" and "hub" (downloaded, cached), "local" (needs a weights file).
         classes: names, in the order of the logits.
         size: (height, width) of the input.
         mean: per channel, of pixels in [0, 1]; three channels are colours, one is grey, a fourth is opacity.
@@ -44,7 +44,7 @@ class ModelCard:
         interpolation: of that resizing, always antialiased.
         squash: whether the picture is resized to (resize, resize) instead, whatever its proportions.
         head: how the outputs are read: one class of many (softmax), or several at once (sigmoid).
-        folder: of a bundled weights file, seen from `WEIGHTS`.
+        folder: of a bundled weights file, seen from `WEIGHTS`; of a network of the hub its repository.
         licence: of the weights.
         paper: that describes the architecture.
         weights: name of the file or of torchvision's enum member; "" for a local model.
@@ -80,6 +80,10 @@ class ModelCard:
         if self.kind == "package":
             folder = lite0_folder()
             return None if folder is None else folder / self.weights
+        if self.kind == "hub":
+            from pruneattr_core.models.hub import cached
+
+            return cached(self.folder, self.weights)
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
         return None

@@ -22,6 +22,7 @@ from pruneattr_core.models.checkpoint import file_sha256, read_checkpoint
 from pruneattr_core.models.declared import declared, declared_card, declared_network, is_code
 from pruneattr_core.models.download import download
 from pruneattr_core.models.fitting import Fitted, fitted
+from pruneattr_core.models.hub import cached_ids, hub_card, hub_network, is_hub
 from pruneattr_core.models.labels import names_beside, names_in, numbered
 from pruneattr_core.models.likeness import looks_like
 from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card, zoo_ids
@@ -39,8 +40,8 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
     """Ids that `load_model` takes: ones of your own that were named at the start, those here, torchvision's.
 
     Args:
-        kind: "bundled", "package", "code", "torchvision" or "local" for one kind alone; local models need a
-            weights file, so None leaves them out.
+        kind: "bundled", "package", "code", "hub" (what is here of it), "torchvision" or "local" for one kind
+            alone; local models need a weights file, so None leaves them out.
 
     Raises:
         InputError: there is no such kind.
@@ -53,7 +54,8 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
         name for name, card in CATALOGUE.items() if kind in (None, card.kind) and card.available_offline()
     )
     code = tuple(declared()) if kind in (None, "code") else ()
-    return code + ours + (zoo_ids() if kind in (None, "torchvision") else ())
+    hub = cached_ids() if kind in (None, "hub") else ()
+    return code + ours + hub + (zoo_ids() if kind in (None, "torchvision") else ())
 
 
 def model_card(name: str) -> ModelCard:
@@ -61,7 +63,8 @@ def model_card(name: str) -> ModelCard:
 
     Args:
         name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...;
-            "path/to/file.py:build" or "package.module:build" for a network of your own, see `declared`;
+            "timm/NAME" or "hf-hub:OWNER/NAME" for one of the hub, whose small configuration is fetched, see
+            `hub`; "path/to/file.py:build" or "package.module:build" for one of your own, see `declared`;
             "cifar-resnet20#<SHA-256>" is that architecture with the weights file of this hash, with the
             classes and channels of the file where this process has opened it.
 
@@ -77,6 +80,8 @@ def model_card(name: str) -> ModelCard:
         return catalogue_card(name)
     if isinstance(name, str) and is_code(name):
         return declared_card(name)
+    if isinstance(name, str) and is_hub(name):
+        return hub_card(name)
     if isinstance(name, str) and name.startswith(PREFIX):
         return zoo_card(name)
     near = difflib.get_close_matches(str(name)[:80], [*CATALOGUE, *architectures()], 3, 0.5) or ["resnet50"]
@@ -131,6 +136,8 @@ def open_model(
     card, place = model_card(base), device_for(device)
     if card.kind == "code" and weights is None:
         return _placed(declared_network(base), place, card), card
+    if card.kind == "hub" and weights is None:
+        return _placed(hub_network(card, progress), place, card), card
     file = _found(model_card(name), progress) if weights is None else Path(weights)
     loaded = read_checkpoint(file)
     if own and file_sha256(file) != sha256:
@@ -152,6 +159,8 @@ def builder(card: ModelCard) -> Callable[[], nn.Module]:
     """What makes the network of a card, with any values."""
     if card.kind == "code":
         return lambda: declared_network(card.id)
+    if card.kind == "hub":
+        return lambda: hub_network(card)
     return zoo_builder(card) if card.kind == "torchvision" else BUILDERS[card.id]
 
 

@@ -114,9 +114,9 @@ def test_kinds():
     assert list_models("local") == tuple(f"cifar-resnet{depth}" for depth in (20, 32, 44, 56))
     assert all(model_card(name).kind == "bundled" for name in list_models("bundled"))
     assert set(list_models()) == {
-        one for kind in ("bundled", "package", "torchvision") for one in list_models(kind)
+        one for kind in ("bundled", "package", "code", "hub", "torchvision") for one in list_models(kind)
     }
-    with pytest.raises(InputError, match="Expected a kind out of bundled, package, code, torchvision"):
+    with pytest.raises(InputError, match="Expected a kind out of bundled, package, code, torchvision, hub"):
         list_models("int8")
 
 

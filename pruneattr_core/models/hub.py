@@ -1,0 +1,367 @@
+"""Networks of the Hugging Face hub, timm's among them, by the hub's own configuration; safetensors only.
+
+`timm/NAME` is a network of timm, with or without the tag of its weights; `hf-hub:OWNER/NAME` is a repository
+with an image classifier of timm or transformers. Preprocessing and names of classes are the repository's.
+timm, transformers and huggingface_hub are asked for only when such a network is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from pruneattr_core.errors import ModelError
+from pruneattr_core.models.cards import ModelCard
+from pruneattr_core.models.checkpoint import read_checkpoint
+from pruneattr_core.models.download import TIMEOUT
+from pruneattr_core.models.fitting import fitted
+from pruneattr_core.models.labels import numbered
+
+TIMM, HUB = "timm/", "hf-hub:"
+WEIGHTS = "model.safetensors"
+_CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
+_REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+_MAX_CONFIG = 4 << 20
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """How a picture enters: see the fields of `ModelCard` of the same names."""
+
+    size: tuple[int, int]
+    resize: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    squash: bool
+
+
+def is_hub(name: str) -> bool:
+    """Whether a name means a network of the hub."""
+    return name.startswith((TIMM, HUB))
+
+
+def hub_card(name: str) -> ModelCard:
+    """The card of a network of the hub; of `hf-hub:` names the configuration is fetched if it is not here.
+
+    Raises:
+        ModelError: a package is missing, there is no such network, or its configuration is none we can read.
+    """
+    return _card_of(name, str(_cache()))
+
+
+@lru_cache(maxsize=256)
+def _card_of(name: str, cache: str) -> ModelCard:
+    if name.startswith(TIMM):
+        return _timm_card(name, _timm_settings(name), ())
+    config = _json(_fetched(repository(name), _CONFIG))
+    if "pretrained_cfg" in config:
+        settings = {**config, **config["pretrained_cfg"]}
+        return _timm_card(name, settings, config.get("label_names") or ())
+    return _transformers_card(name, config)
+
+
+def hub_network(card: ModelCard, progress: Progress | None = None) -> nn.Module:
+    """The network of a card with its weights, fetched once; nothing but safetensors is read.
+
+    Raises:
+        ModelError: no network, no such file, or weights that the architecture does not take.
+    """
+    folder = _fetched(repository(card.id), WEIGHTS, progress).parent
+    if card.id.startswith(TIMM):
+        return _timm_network(card.architecture, {"num_classes": len(card.classes)}, folder / WEIGHTS)
+    config = _json(_fetched(repository(card.id), _CONFIG))
+    if "pretrained_cfg" in config:
+        options = {"num_classes": len(card.classes), **config.get("model_args", {})}
+        return _timm_network(card.architecture, options, folder / WEIGHTS)
+    automatic = _package("transformers").AutoModelForImageClassification
+    try:
+        network: nn.Module = automatic.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # transformers raises anything on a configuration it does not know
+        raise ModelError(
+            f"transformers cannot open {card.id} ({_short(error)}): choose an image classifier."
+        ) from error
+    return network
+
+
+def repository(name: str) -> str:
+    """OWNER/NAME of a name.
+
+    Raises:
+        ModelError: it is none.
+    """
+    if name.startswith(TIMM):
+        return str(_timm_settings(name)["hf_hub_id"])
+    found = name.removeprefix(HUB)
+    if not _REPOSITORY.fullmatch(found):
+        raise ModelError(f"Expected hf-hub:OWNER/NAME, got {name[:80]!r}.")
+    return found
+
+
+def cached(repo: str, file: str) -> Path | None:
+    """A file of the hub that is on this machine, in the place where huggingface_hub keeps it; or None."""
+    place = _cache() / ("models--" + repo.replace("/", "--"))
+    try:
+        revision = (place / "refs" / "main").read_text("utf-8").strip()
+    except OSError:
+        return None
+    found = place / "snapshots" / Path(revision).name / file
+    return found if found.is_file() else None
+
+
+def cached_ids() -> tuple[str, ...]:
+    """Image classifiers of the hub whose weights and configuration are on this machine."""
+    repos = (folder.name.split("--")[1:] for folder in _cache().glob("models--*--*"))
+    names = ["/".join(parts) for parts in repos if len(parts) == 2]
+    return tuple(sorted(HUB + name for name in names if cached(name, WEIGHTS) and _classifies(name)))
+
+
+@lru_cache
+def timm_ids() -> tuple[str, ...]:
+    """Every network of timm with weights, as "timm/NAME.TAG"; none without the package."""
+    try:
+        return tuple(TIMM + name for name in _package("timm").list_pretrained())
+    except ModelError:
+        return ()
+
+
+def _classifies(repo: str) -> bool:
+    file = cached(repo, _CONFIG)
+    try:
+        package = "timm" if file is not None and "pretrained_cfg" in _json(file) else "transformers"
+        return file is not None and find_spec(package) is not None and bool(hub_card(HUB + repo))
+    except ModelError:
+        return False
+
+
+def _cache() -> Path:
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+
+
+def _fetched(repo: str, file: str, progress: Progress | None = None) -> Path:
+    """A file of the hub, from this machine or fetched.
+
+    Raises:
+        ModelError: there is no network, no such repository or no such file.
+    """
+    found = cached(repo, file)
+    if found is not None:
+        return found
+    hub, errors = _package("huggingface_hub"), _package("huggingface_hub.errors")
+    if not _answers():
+        raise _unreachable(repo, file)
+    try:
+        return Path(hub.hf_hub_download(repo, file, cache_dir=str(_cache()), **_told(progress)))
+    except errors.LocalEntryNotFoundError as error:  # a kind of EntryNotFoundError that means: no answer
+        raise _unreachable(repo, file) from error
+    except errors.EntryNotFoundError as error:
+        kept = "safetensors" if file == WEIGHTS else file
+        raise ModelError(f"{repo} has no {file}: only repositories with {kept} can be opened.") from error
+    except Exception as error:  # httpx, OSError, the hub's own
+        if getattr(error, "response", None) is not None:
+            raise ModelError(f"The hub does not give {repo} ({_short(error)}): check the name.") from error
+        raise _unreachable(repo, file) from error
+
+
+def _answers() -> bool:
+    """Whether the hub can be reached; asked once, where huggingface_hub would try for half a minute."""
+    address = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    try:
+        with urllib.request.build_opener().open(address, timeout=TIMEOUT):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def _unreachable(repo: str, file: str) -> ModelError:
+    return ModelError(
+        f"{file} of {repo} is not on this machine and the hub cannot be reached: connect to the network, or "
+        "choose a model that is available offline."
+    )
+
+
+def _told(progress: Progress | None) -> dict[str, Any]:
+    """How huggingface_hub reports: through a bar of tqdm's make."""
+    if progress is None:
+        return {}
+    bar: Any = _package("tqdm.auto").tqdm
+    tell = progress
+
+    class Bar(bar):
+        def update(self, n: float | None = 1) -> bool | None:
+            shown: bool | None = super().update(n)
+            tell(int(self.n), int(self.total or 0))
+            return shown
+
+    return {"tqdm_class": Bar}
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ModelError(
+            f"Networks of the hub need the package {name}, which is not installed: "
+            "pip install 'pruneattr[hubs]'."
+        ) from error
+
+
+def _timm_settings(name: str) -> dict[str, Any]:
+    timm, wanted = _package("timm"), name.removeprefix(TIMM)
+    architecture = wanted.partition(".")[0]
+    try:
+        found = timm.models.get_pretrained_cfg(wanted)
+    except RuntimeError:  # of a tag that the architecture does not have
+        found = None
+    if found is None or not found.hf_hub_id:
+        near = ", ".join(TIMM + one for one in timm.list_pretrained(f"{architecture[:12]}*")[:3])
+        raise ModelError(
+            f"timm has no weights for {wanted[:80]!r}{': choose ' + near if near else ''}; "
+            "names are those of timm.list_pretrained()."
+        )
+    settings: dict[str, Any] = found.to_dict()
+    settings["architecture"] = architecture
+    return settings
+
+
+def _timm_card(name: str, settings: Mapping[str, Any], labels: Any) -> ModelCard:
+    try:
+        count = int(settings["num_classes"])
+        _, height, width = settings["input_size"]
+        pixels = Pixels(
+            (int(height), int(width)),
+            math.floor(min(height, width) / (settings.get("crop_pct") or 0.875)),
+            tuple(map(float, settings["mean"])),
+            tuple(map(float, settings["std"])),
+            str(settings.get("interpolation") or "bicubic"),
+            settings.get("crop_mode") == "squash",
+        )
+        names = _labels(labels, count)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"The configuration of {name} cannot be used ({_short(error)}).") from error
+    licence = str(settings.get("license") or "not named")
+    return _card(name, str(settings["architecture"]), names, pixels, licence)
+
+
+def _transformers_card(name: str, config: Mapping[str, Any]) -> ModelCard:
+    if not any(str(one).endswith("ForImageClassification") for one in config.get("architectures") or []):
+        raise ModelError(f"{name} is no image classifier of timm or transformers: choose another repository.")
+    file = _fetched(repository(name), _PREPROCESSOR)
+    try:
+        pixels = pixels_of(_json(file))
+        labels = config.get("id2label") or {}
+        names = _labels([labels[key] for key in sorted(labels, key=int)], len(labels) or 2)
+    except ModelError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"The configuration of {name} cannot be used ({_short(error)}).") from error
+    return _card(name, str(config["architectures"][0]), names, pixels, "see its page on the hub")
+
+
+def pixels_of(processor: Mapping[str, Any]) -> Pixels:
+    """What an image processor of transformers does, in the words of a card.
+
+    Raises:
+        ModelError: it does something that a card cannot say.
+        KeyError, TypeError, ValueError: it is none.
+    """
+    scale = float(processor.get("rescale_factor", 1 / 255))
+    if not processor.get("do_rescale", True) or abs(scale * 255 - 1) > 1e-6:
+        raise ModelError("Its pictures are not scaled to [0, 1] before they are normalised.")
+    size, crop = processor["size"], processor.get("crop_size")
+    if isinstance(size, int):  # as older files have it
+        small = "ConvNext" in str(processor.get("feature_extractor_type"))
+        size = {"shortest_edge": size} if small else {"height": size, "width": size}
+    interpolation = _RESAMPLING[int(processor.get("resample") or 2)]
+    squash = "height" in size
+    resize = int(size["height"] if squash else size["shortest_edge"])
+    inside = (int(size["height"]), int(size["width"])) if squash else (resize, resize)
+    if squash and inside[0] != inside[1]:
+        raise ModelError("Its pictures are not resized to a square.")
+    if processor.get("do_center_crop") and crop:
+        inside = (int(crop["height"]), int(crop["width"]))
+    elif processor.get("crop_pct") and not squash:  # ConvNeXt squashes large pictures
+        squash = resize >= 384
+        resize = resize if squash else int(resize / float(processor["crop_pct"]))
+    normal = processor.get("do_normalize", True)
+    mean, std = (processor["image_mean"], processor["image_std"]) if normal else ((0.0,) * 3, (1.0,) * 3)
+    return Pixels(inside, resize, tuple(map(float, mean)), tuple(map(float, std)), interpolation, squash)
+
+
+def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels, licence: str) -> ModelCard:
+    return ModelCard(
+        id=name,
+        title=name.removeprefix(HUB),
+        architecture=architecture,
+        kind="hub",
+        classes=classes,
+        size=pixels.size,
+        mean=pixels.mean,
+        std=pixels.std,
+        resize=pixels.resize,
+        interpolation=pixels.interpolation,
+        squash=pixels.squash,
+        licence=licence,
+        paper="see its page on the hub",
+        weights=WEIGHTS,
+        note="From the Hugging Face hub: its page tells how it was trained and how accurate it is.",
+        url=f"https://huggingface.co/{repository(name)}",
+        folder=repository(name),
+    )
+
+
+def _labels(given: Any, count: int) -> tuple[str, ...]:
+    names = tuple(str(one)[:120] for one in given) if isinstance(given, list | tuple) else ()
+    if len(names) == count:
+        return names
+    if count == 1000:
+        from torchvision.models import ResNet18_Weights
+
+        return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+    return numbered(count)
+
+
+def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> nn.Module:
+    timm = _package("timm")
+    try:
+        network: nn.Module = timm.create_model(architecture, pretrained=False, **options)
+    except Exception as error:  # timm raises anything on a configuration it does not know
+        raise ModelError(f"timm cannot make {architecture} ({_short(error)}): update timm.") from error
+    return fitted(lambda: network, read_checkpoint(file), file.name).network
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > _MAX_CONFIG:
+            raise ValueError("more than 4 MB")
+        found = json.loads(file.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("no object at the top")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file.name} of the hub cannot be read ({_short(error)}).") from error
+    return found
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:160]

@@ -1,0 +1,186 @@
+"""Networks of the hub: small random ones, saved as the hub has them, opened by the code for real ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pruneattr_core import PruneGrad
+from pruneattr_core.errors import ModelError
+from pruneattr_core.models import hub, list_models, load_model, model_card, open_model
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Puts files where huggingface_hub keeps those of a repository."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    for proxy in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+
+    def put(repo: str, save) -> Path:
+        folder = tmp_path / "hub" / f"models--{repo.replace('/', '--')}"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text("abc123")
+        snapshot = folder / "snapshots" / "abc123"
+        snapshot.mkdir(parents=True)
+        save(str(snapshot))
+        return snapshot
+
+    return put
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8))
+
+
+def test_a_network_of_timm_opens_as_timm_makes_it(place, photo) -> None:
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    torch.manual_seed(0)
+    theirs = timm.create_model("test_resnet", num_classes=3).eval()
+    labels = {"num_classes": 3, "label_names": ["a", "b", "<i>c</i>"]}
+
+    def save(folder: str) -> None:
+        timm.models.save_for_hf(theirs, folder, model_config=labels, safe_serialization=True)
+
+    place("someone/tiny", save)
+    name = "hf-hub:someone/tiny"
+    assert list_models("hub") == (name,)
+    model, card = open_model(name)
+    data = timm.data.resolve_model_data_config(theirs)
+    inputs = card.preprocess(photo)
+    assert card.classes == ("a", "b", "<i>c</i>")
+    assert card.available_offline()
+    wanted = timm.data.create_transform(**data, is_training=False)(photo)[None]
+    assert torch.allclose(inputs, wanted, atol=1e-5)
+    with torch.no_grad():
+        assert torch.allclose(model(inputs), theirs(inputs), atol=1e-5)
+
+
+def test_a_name_of_timm_is_its_repository(place) -> None:
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    torch.manual_seed(0)
+    theirs = timm.create_model("test_resnet").eval()
+    place(
+        "timm/test_resnet.r160_in1k",
+        lambda folder: timm.models.save_for_hf(theirs, folder, safe_serialization=True),
+    )
+    for name in ("timm/test_resnet", "timm/test_resnet.r160_in1k"):
+        model, card = open_model(name)
+        assert len(card.classes) == 1000
+        assert card.classes[0] == "tench"
+        assert card.size == (160, 160)
+        assert torch.equal(model.fc.weight, theirs.fc.weight)
+    with pytest.raises(ModelError, match="timm has no weights for 'resnet5000'"):
+        model_card("timm/resnet5000")
+
+
+@pytest.mark.parametrize("family", ["ViT", "ConvNext"])
+def test_a_network_of_transformers_opens_as_transformers_makes_it(family: str, place, photo) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    names = {"id2label": {0: "x", 1: "y", 2: "z"}, "label2id": {"x": 0, "y": 1, "z": 2}}
+    torch.manual_seed(0)
+    if family == "ViT":
+        small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        config = transformers.ViTConfig(**small, **names, image_size=32, patch_size=8)
+        size = {"height": 32, "width": 32}
+    else:
+        config = transformers.ConvNextConfig(**names, hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1])
+        size = {"shortest_edge": 32}
+    theirs = getattr(transformers, f"{family}ForImageClassification")(config).eval()
+    processor = getattr(transformers, f"{family}ImageProcessor")(size=size)
+
+    def save(folder: str) -> None:
+        theirs.save_pretrained(folder)
+        processor.save_pretrained(folder)
+
+    snapshot = place("someone/small", save)
+    model, card = open_model("hf-hub:someone/small")
+    assert card.classes == ("x", "y", "z")
+    inputs = card.preprocess(photo)
+    automatic = transformers.AutoImageProcessor.from_pretrained(str(snapshot), use_fast=False)
+    wanted = automatic(photo, return_tensors="pt")["pixel_values"]
+    assert wanted.shape == inputs.shape
+    assert (inputs - wanted).abs().mean() < 0.02  # one of 255 levels is 0.008; resizing rounds
+    with torch.no_grad():
+        assert torch.allclose(model(inputs).logits, theirs(inputs).logits, atol=1e-5)
+    grad = PruneGrad(model)
+    assert grad.attribute(inputs, sparsity=0.5).shape == inputs.shape
+
+
+def test_what_is_not_here_says_so_offline(place) -> None:
+    pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    with pytest.raises(ModelError, match="is not on this machine and the hub cannot be reached"):
+        model_card("hf-hub:nobody/nothing")
+    with pytest.raises(ModelError, match="Expected hf-hub:OWNER/NAME"):
+        model_card("hf-hub:../../etc/passwd")
+
+
+def test_pickles_are_not_opened(place) -> None:
+    pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+
+    def save(folder: str) -> None:
+        (Path(folder) / "pytorch_model.bin").write_bytes(b"x")
+        (Path(folder) / "config.json").write_text('{"architectures": ["ViTForImageClassification"]}')
+        (Path(folder) / "preprocessor_config.json").write_text(
+            json.dumps({"size": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+        )
+
+    place("someone/pickled", save)
+    assert list_models("hub") == ()
+    assert not model_card("hf-hub:someone/pickled").available_offline()
+    with pytest.raises(ModelError, match=r"model.safetensors of someone/pickled is not on this machine"):
+        load_model("hf-hub:someone/pickled")
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"architectures": ["BertModel"]}', "is no image classifier"),
+        (
+            '{"pretrained_cfg": {"input_size": 3}, "architecture": "resnet18", "num_classes": 2}',
+            "cannot be used",
+        ),
+    ],
+)
+def test_configurations_that_cannot_be_used_are_one_sentence(config: str, says: str, place) -> None:
+    place("someone/odd", lambda folder: (Path(folder) / "config.json").write_text(config))
+    with pytest.raises(ModelError, match=says):
+        model_card("hf-hub:someone/odd")
+
+
+def test_without_the_packages_a_sentence_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ModelError, match="need the package timm, which is not installed: pip install"):
+        model_card("timm/resnet18")
+    assert hub.timm_ids.__wrapped__() == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"size": {"height": 48, "width": 48}}, ((48, 48), 48, True)),
+        ({"size": {"shortest_edge": 40}, "crop_pct": 0.8}, ((40, 40), 50, False)),
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.8}, ((384, 384), 384, True)),
+        (
+            {"size": {"shortest_edge": 64}, "do_center_crop": True, "crop_size": {"height": 56, "width": 48}},
+            ((56, 48), 64, False),
+        ),
+        ({"size": 32, "feature_extractor_type": "ViTFeatureExtractor"}, ((32, 32), 32, True)),
+        ({"size": 32, "feature_extractor_type": "ConvNextFeatureExtractor"}, ((32, 32), 32, False)),
+    ],
+)
+def test_processors_in_the_words_of_a_card(given: dict, expected: tuple) -> None:
+    pixels = hub.pixels_of({"image_mean": [0.5] * 3, "image_std": [0.2] * 3, "resample": 3, **given})
+    assert (pixels.size, pixels.resize, pixels.squash) == expected
+    assert pixels.interpolation == "bicubic"
+    with pytest.raises(ModelError, match="not scaled"):
+        hub.pixels_of({**given, "do_rescale": False, "image_mean": [0.5] * 3, "image_std": [0.2] * 3})
