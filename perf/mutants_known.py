@@ -20,9 +20,9 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("pruneattr_core/ui/worker.py", "self.items[key] = value\n            self.items.move_to_end(key)", "self.items[key] = value", _PAYLOAD),
     ("pruneattr_core/ui/worker.py", "popitem(last=False)", "popitem(last=True)", _PAYLOAD),
     # Attribution matching.
-    (_TRAIN, "total + matching.weight * matching_loss", "total + matching_loss", _COMPRESSION),
+    (_TRAIN, "matching.weight * matching_loss", "matching_loss", _COMPRESSION),
     (_TRAIN, "create_graph=True", "create_graph=False", _COMPRESSION),
-    (_TRAIN, "teacher.logits[mirrored.astype(np.int64), chosen]", "teacher.logits[0, chosen]", _COMPRESSION),
+    (_TRAIN, "logits[mirrored.astype(np.int64), chosen]", "logits[0, chosen]", _COMPRESSION),
     (_TRAIN, "matching.drop, rng", "0.0, rng", _COMPRESSION),
     ("pruneattr_core/compression/teacher.py", "self.activations[side, chosen]", "self.activations[0, chosen]", _COMPRESSION),
     ("pruneattr_core/compression/teacher.py", "self.weights[side, chosen]", "self.weights[0, chosen]", _COMPRESSION),

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import platform
-import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pruneattr_core.errors import InputError
 
 #: Bytes of activations that one batched pass may hold, by device type.
 MEMORY_BUDGET = {"cpu": 1 << 30, "mps": 2 << 30, "cuda": 8 << 30}
-
-_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
-_locks_guard = threading.Lock()
 
 
 def device_for(name: str | None = None) -> torch.device:
@@ -71,12 +66,6 @@ def within_budget(count: int, bytes_each: int, device: torch.device) -> Iterator
     """Slices of `range(count)` whose passes fit the memory budget of `device`."""
     size = max(1, min(count, MEMORY_BUDGET.get(device.type, 1 << 30) // max(1, bytes_each)))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def model_lock(model: nn.Module) -> threading.RLock:
-    """The lock under which code that sets hooks or edits `model` must run; one per model object."""
-    with _locks_guard:
-        return _locks.setdefault(model, threading.RLock())
 
 
 def provenance(device: torch.device | str | None = None) -> dict[str, str]:

@@ -31,6 +31,14 @@ _LEFT_HERE = [".git", ".venv", "tests", "docs", "perf", "/assets/runs", "*.pyc"]
 #: How often a cell is tried on another worker after one died.
 RETRIES = 10
 
+#: Of a cluster that we start: beside other work its processes answer late, which is no sign of death.
+PATIENCE = {
+    "health_check_initial_delay_ms": 60_000,
+    "health_check_timeout_ms": 60_000,
+    "health_check_failure_threshold": 20,
+    "worker_register_timeout_seconds": 600,
+}
+
 Done = tuple[int, NDArray[np.float64], float]
 
 
@@ -68,7 +76,8 @@ def over_ray(address: str) -> Spread:
 def _start(ray: Any, address: str) -> None:
     named = ("TORCH_HOME", "PRUNEATTR_DATA")
     passed = {name: str(Path(os.environ[name]).resolve()) for name in named if os.environ.get(name)}
-    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    own = {"include_dashboard": False, "_system_config": PATIENCE}
+    options: dict[str, Any] = own if address == "local" else {}
     ray.init(
         address=address, log_to_driver=False, logging_level="ERROR",
         runtime_env={"working_dir": str(_ROOT), "excludes": _LEFT_HERE, "env_vars": passed}, **options,

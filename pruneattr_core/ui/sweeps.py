@@ -92,7 +92,7 @@ class Explained:
 
 
 def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: Tick) -> Explained:
-    """Score once, choose the levels, compute all maps and the zero-mode curve.
+    """Choose the levels by the scores, compute all maps and the zero-mode curve.
 
     Args:
         model: network in eval mode on the device of `inputs`.

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 GREY = """([canvas, grey]) => { const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let same = 0; for (let i = 0; i < data.length; i += 4) same += data[i] === grey[0] && data[i + 1] === grey[1] && data[i + 2] === grey[2];
   return same / (data.length / 4); }"""  # noqa: E501
+PAINTED = f"([canvas, grey, share]) => Math.abs(({GREY})([canvas, grey]) - share) < 0.01"
 
 
 @pytest.fixture
@@ -33,8 +34,7 @@ def test_pictures_lose_just_so_many_pixels_while_dragging(stage: Page, artefacts
     canvas = stage.locator(".card canvas").first
     for share in (0.0, 0.25, 0.8):
         drag(stage, share)
-        found = stage.evaluate(GREY, [canvas.element_handle(), grey])
-        assert found == pytest.approx(share, abs=0.01)
+        stage.wait_for_function(PAINTED, arg=[canvas.element_handle(), grey, share])  # at the next repaint
         expect(stage.locator(".sentence")).to_contain_text(f"{share:.0%}".replace("%", "\u202f%"))
     assert re.search(r"[?&]gone=", stage.url) is None  # nobody let go yet
     expect(stage.locator(".near")).to_be_hidden()

@@ -11,7 +11,7 @@ from torchvision.models import resnet50
 import networks
 from pruneattr_core import PruneGrad, tape
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
-from pruneattr_core.runtime import chunks, device_for, model_lock
+from pruneattr_core.runtime import chunks, device_for
 
 
 def names(name: str) -> list[str]:
@@ -146,5 +146,3 @@ def test_devices_chunks_and_locks() -> None:
     single = networks.inputs(1, dtype=torch.float32)
     assert [s.stop - s.start for s in chunks(5, 1 << 29, single)] == [2, 2, 1]
     assert [s.stop - s.start for s in chunks(3, 1, single.double())] == [1, 1, 1]
-    net = networks.network("plain")
-    assert model_lock(net) is model_lock(net)

@@ -31,7 +31,7 @@ class Cell:
         state: "ready", "computing", "waiting", "dear", "blocked" or "failed".
         text: what stands there while there is no map.
         shown: the map (H, W) as drawn, before clipping.
-        numbers: see `compare_numbers.written`.
+        numbers: see `compare.numbers.written`.
         curve: {"y": [...], "text": ...} over the grid's `curve["x"]`.
         curve_text: what stands there while there is no curve.
     """

@@ -54,7 +54,7 @@ def payload_of(
         classes: names by index.
         first: class the network answers with every pixel in place.
         target: class whose probability is watched.
-        order: key of `removal_tasks.ORDERS`.
+        order: key of `removal.tasks.ORDERS`.
         fill: key of `benchmarks.fills.FILLS`.
         signed: whether the sign of an attribution counts.
         of: names what is shown, see `hand`.

@@ -33,7 +33,7 @@ class Options:
         order: key of `review_triage.ORDERS`.
         shown: key of `review_triage.SHOWN`.
         wanted: class to explain, None for the teacher's strongest label of each picture.
-        todo: key of `review_state.JUDGED`.
+        todo: key of `review.state.JUDGED`.
     """
 
     method: str
