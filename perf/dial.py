@@ -1,6 +1,6 @@
 """Where on the dial PruneGrad finds the object, keeps the answer, and refuses other answers.
 
-PYTHONPATH=. python perf/dial.py [--model torchvision/squeezenet1_0] [--n 41] [--photographs 20] [--threads 1]
+PYTHONPATH=. python perf/dial.py [--model torchvision/squeezenet1_0] [--n 42] [--frame first]
 
 Prints, for one frame of each clip of DAVIS 2016, ROC-AUC, point accuracy and mass inside of the sum of
 magnitudes, at the default dial, along the dial and of comparison methods; for ImageNet photographs the mean
@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="torchvision/squeezenet1_0")
     parser.add_argument("--n", type=int, default=100, help="most clips of DAVIS")
+    parser.add_argument("--frame", choices=("first", "middle"), default="first", help="of each clip")
     parser.add_argument("--photographs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
@@ -42,7 +43,7 @@ def main() -> None:
     photographs = open_source(Source(options.model, "imagenet-samples"))
     indices = chosen(photographs.data, options.photographs, 0)
     answers(photographs, indices)
-    localise(open_source(Source(options.model, "davis2016")), options.n)
+    localise(open_source(Source(options.model, "davis2016")), options.n, options.frame)
 
 
 def answers(opened: Opened, indices: list[int]) -> None:
@@ -72,13 +73,14 @@ def answers(opened: Opened, indices: list[int]) -> None:
             print(f"  rank {rank} becomes the answer at .5 / .8 / .9 of {of}: {row.tolist()}")
 
 
-def localise(opened: Opened, most: int) -> None:
+def localise(opened: Opened, most: int, frame: str) -> None:
     """ROC-AUC, point accuracy and mass inside over one frame of each clip."""
-    clips: dict[str, int] = {}
+    clips: dict[str, list[int]] = {}
     for index in range(len(opened.data)):
-        clips.setdefault(opened.data[index].name.rsplit("_", 1)[0], index)
+        clips.setdefault(opened.data[index].name.rsplit("_", 1)[0], []).append(index)
     found: dict[str, list[list[float]]] = {}
-    for index in list(clips.values())[:most]:
+    for frames in list(clips.values())[:most]:
+        index = frames[0 if frame == "first" else len(frames) // 2]
         mask = opened.mask(index)
         if mask is None or mask.all() or not mask.any():
             continue
@@ -96,7 +98,7 @@ def localise(opened: Opened, most: int) -> None:
         for method in OTHERS:
             if METHODS[method].supports(opened.model, x) is None:
                 note(METHODS[method].title, explain(opened.model, x, method=method).values)
-    print(f"DAVIS 2016, first frame of each clip, n = {len(next(iter(found.values())))}: "
+    print(f"DAVIS 2016, {frame} frame of each clip, n = {len(next(iter(found.values())))}: "
           "ROC-AUC / point accuracy / mass inside of the sum of magnitudes")  # fmt: skip
     for name, rows in found.items():
         print(f"  {name:42s} " + " / ".join(f"{value:.3f}" for value in np.nanmean(rows, axis=0)))
