@@ -14,6 +14,7 @@ from pruneattr_core.benchmarks.run import Run, write_run, zip_run
 from pruneattr_core.runs import stored
 from pruneattr_core.ui import cache
 from pruneattr_core.ui.benchmarks import runs as bench_runs
+from pruneattr_core.ui.benchmarks.page import GROUPS
 from pruneattr_core.ui.benchmarks.picker import ALL
 from pruneattr_core.ui.benchmarks.published import NAMES, published
 
@@ -205,3 +206,22 @@ def test_published_figures_are_those_given_to_us(shared) -> None:
         for data, row in given[key].items():
             ours = published()[table]["data"][data]
             assert {NAMES[name]: value for name, value in ours.items()} == row
+
+
+def test_it_opens_with_the_fair_order_and_says_what_the_order_does(start, monkeypatch, tmp_path) -> None:
+    for name, order, title in (("a", "value", "First"), ("b", "magnitude", "Second")):
+        run = a_run()
+        model = run.plan.model | {"title": title}
+        protocol = {**run.plan.protocol, "order_by": order}
+        plan = dataclasses.replace(run.plan, protocol=protocol, model=model)
+        write_run(dataclasses.replace(run, plan=plan), tmp_path / name)
+    monkeypatch.setattr(bench_runs, "FOLDER", tmp_path)
+    app = start().switch_page("pages/5_benchmarks.py").run()
+    healthy(app)
+    assert app.session_state["bench_run"] == "b"
+    assert "Order of magnitudes" in texts(app)
+    app.button_group(key="bench_scope_pixels").set_value("First").run()
+    healthy(app)
+    assert "Signed order" in texts(app)
+    groups = [one.label for one in app.button_group if one.label in GROUPS.values()]
+    assert groups == ["Ours, through pruning", "Gradients"]

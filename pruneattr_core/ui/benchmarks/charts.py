@@ -121,20 +121,22 @@ def _wrapped(text: str, width: int = 52) -> str:
 
 def at_sparsities(run: Run) -> dict[str, dict[float, str]]:
     """Title of a method that is there at several sparsities -> sparsity -> label, rising."""
-    found: dict[str, dict[float, str]] = {}
+    found: dict[tuple[str, Any], dict[float, str]] = {}
     for method in run.plan.methods:
-        options = method["options"]
-        rest = {key: value for key, value in options.items() if key != "sparsity"}
-        known = METHODS.get(method["id"])
-        plain = (
-            {}
-            if known is None
-            else {k: option.default for k, option in known.options.items() if k != "sparsity"}
-        )
-        if known is not None and isinstance(options.get("sparsity"), (int, float)) and rest == plain:
-            levels = found.setdefault(known.title, {})
+        options, known = method["options"], METHODS.get(method["id"])
+        if known is None or not isinstance(options.get("sparsity"), (int, float)):
+            continue
+        rest = {key: value for key, value in options.items() if key not in ("sparsity", "of")}
+        # An option that a run made before it existed does not have, has its default.
+        if all(key in known.options and known.options[key].default == rest[key] for key in rest):
+            levels = found.setdefault((known.title, options.get("of")), {})
             levels[float(options["sparsity"])] = str(method["label"])
-    return {title: dict(sorted(levels.items())) for title, levels in found.items() if len(levels) > 1}
+    several = {key: levels for key, levels in found.items() if len(levels) > 1}
+    titles = [title for title, _ in several]
+    return {
+        title if titles.count(title) == 1 else f"{title} of {of or 'all'}": dict(sorted(levels.items()))
+        for (title, of), levels in several.items()
+    }
 
 
 def against_sparsity(run: Run, title: str, measure: str, methods: Sequence[str]) -> go.Figure:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, zip_run
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.benchmarks import tables as bench_tables
 from pruneattr_core.ui.benchmarks.charts import FIRST
 from pruneattr_core.ui.benchmarks.figures import figures
 from pruneattr_core.ui.benchmarks.importing import imported, importer
 from pruneattr_core.ui.benchmarks.names import full_title, titles
-from pruneattr_core.ui.benchmarks.picker import choose, counterpart, kin
+from pruneattr_core.ui.benchmarks.picker import FAIR, choose, counterpart, kin
 from pruneattr_core.ui.benchmarks.point import point
 from pruneattr_core.ui.benchmarks.runs import bench_runs, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
@@ -22,26 +24,44 @@ from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
 
 
 def _runs(text: str) -> str:
-    every = bench_runs()
-    first = every.get(text.partition(",")[0])
-    if first is not None and "bench" not in st.query_params:  # a run's name alone says what it measures
-        st.session_state["bench"] = first.plan.benchmark
     benchmark = st.session_state["bench"]  # adopted before
-    return ",".join(
-        several_of(text, [name for name, run in every.items() if run.plan.benchmark == benchmark])
-    )
+    fitting = [name for name, run in bench_runs().items() if run.plan.benchmark == benchmark]
+    return ",".join(several_of(text, fitting)) if text else ""
+
+
+def _lead() -> None:
+    """What is measured, from the name of a run in a link; not from one that this page wrote there."""
+    linked = st.query_params.get("bench_run", "")
+    if "bench" not in st.query_params and linked != st.session_state.get("_bench_seen", ""):
+        run = bench_runs().get(linked.partition(",")[0])
+        if run is not None:
+            st.session_state["bench"] = run.plan.benchmark
 
 
 FIELDS = (
     Field("bench", "pixels", one_of(BENCHMARKS), "the benchmark"),
     Field("bench_run", "", _runs, "the run"),
 )
+#: Kind of method -> title of its group.
+GROUPS = {
+    "ours": "Ours, through pruning", "gradient": "Gradients", "class map": "Class maps",
+    "relevance": "Relevance", "perturbation": "Perturbation", "control": "Controls", "other": "Other",
+}  # fmt: skip
+#: What the order of the pixels does, by whether it is that of magnitudes.
+ORDERS = {
+    True: "**Order of magnitudes**: the pixels whose values are nearest to 0 count as least relevant. Maps "
+    "with and without negative values are asked the same question: does what they call unimportant matter?",
+    False: "**Signed order**: the most negative pixels count as least relevant, as in the papers' released "
+    "code. A map of both signs gives away its strongest negative pixels first, so it looks worse here than "
+    "a map that has none, or than chance; compare such maps in the order of magnitudes.",
+}
 #: Curves drawn before anybody chooses; more cannot be told apart.
 _DRAWN = 9
 
 
 def draw() -> None:
     """The page."""
+    _lead()
     report(FIELDS)
     _head()
     with guarded():
@@ -101,12 +121,10 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
     methods = list(dict.fromkeys(label for run in runs.values() for label in run.plan.labels))
     order = methods
     if len(methods) > 1:
-        drawn = st.pills(
-            "Methods", methods, selection_mode="multi", default=_first_methods(runs, methods),
-            key=f"bench_methods_{'-'.join(shown)}",
-        )  # fmt: skip
-        order = [label for label in methods if label in drawn] or methods
+        order = _choose_methods(runs, methods, f"bench_methods_{'-'.join(shown)}", row)
     chart = f"bench_chart_{first.plan.benchmark}"
+    if "order_by" in first.plan.protocol:
+        st.markdown(ORDERS[first.plan.protocol["order_by"] == FAIR])
     figures(runs, measure, methods, order, chart)
     spread = "Lines" if len(first.plan.x) == 1 else "Bands"
     st.caption(
@@ -129,6 +147,34 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
         others = [run for run in kin(first, every) if run is not first]
         bench_tables.papers(first, others, counterpart(first, every))
     _protocol(shown)
+
+
+def _choose_methods(runs: dict[str, Run], methods: list[str], key: str, row: DeltaGenerator) -> list[str]:
+    """Labels to draw, chosen in groups: what they compute, and the controls."""
+    ids = {str(m["label"]): str(m["id"]) for run in runs.values() for m in run.plan.methods}
+    first = _first_methods(runs, methods)
+    groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
+    for label in methods:
+        groups[GROUPS[_group(ids[label])]].append(label)
+    drawn = {
+        label for title, labels in groups.items()
+        for label in st.session_state.get(f"{key}_{title}", [one for one in first if one in labels])
+    }  # fmt: skip
+    title = f"Methods ({len(drawn)} of {len(methods)})"
+    with row, st.popover(title, icon=":material/checklist:", key=f"{key}_popover"):
+        for title, labels in groups.items():
+            if labels:
+                st.pills(
+                    title, labels, selection_mode="multi", default=[one for one in first if one in labels],
+                    key=f"{key}_{title}", format_func=markdown_text,
+                )  # fmt: skip
+    return [label for label in methods if label in drawn] or methods
+
+
+def _group(name: str) -> str:
+    if "cam" in name:
+        return "class map"
+    return METHODS[name].family if name in METHODS and METHODS[name].family in GROUPS else "other"
 
 
 def _first_methods(runs: dict[str, Run], methods: list[str]) -> list[str]:

@@ -12,7 +12,9 @@ from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.ui.benchmarks.names import titles, what_differs
 
 ALL = "All models"
-_PREFERRED = {"variant": "released", "fill": "mean", "order_by": "value", "setting": "paper"}
+#: The order of the pixels that asks maps with and without negative values the same question.
+FAIR = "magnitude"
+_PREFERRED = {"variant": "released", "fill": "mean", "order_by": FAIR, "setting": "paper"}
 
 
 def rank(run: Run) -> tuple[int, int]:
@@ -110,7 +112,9 @@ def _scope(benchmark: str, runs: dict[str, Run], model: str, linked: list[str]) 
         st.session_state[key] = named.pop() if len(named) == 1 else ALL  # a link says so
     if st.session_state.get(key) not in (ALL, *models):
         own = [run.plan.model["title"] for run in runs.values() if run.plan.model["id"] == model]
-        st.session_state[key] = ALL if benchmark == "calibrate" else next(iter(own), models[0])
+        fair = [run.plan.model["title"] for run in runs.values() if run.plan.protocol.get("order_by") == FAIR]
+        first = next(iter([*(title for title in own if title in fair), *fair, *own]), models[0])
+        st.session_state[key] = ALL if benchmark == "calibrate" else first
 
     def changed() -> None:
         st.session_state.pop(f"bench_chosen_{benchmark}", None)

@@ -142,11 +142,34 @@ def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: b
             row["this picture, n = 1"] = float(here.comparison.overlap[order.index(a), order.index(b)])
         if len(row) > 1 and any(value is not None for name, value in row.items() if name != "paths"):
             rows.append(row)
+    if run is not None:
+        _map_of_overlaps(run, sparsity)
     three = st.column_config.NumberColumn(format="%.3f")
     names = {name for row in rows for name in row} - {"paths", "95 % interval", "n"}
     st.dataframe(rows, hide_index=True, height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three))
     if not at_paper:
         st.caption("The papers print overlaps at 90 % only.")
+
+
+def _map_of_overlaps(run: Study, sparsity: float) -> None:
+    """The run's means over pictures as a heat map, for methods with a value for every pair."""
+    known = [key for key in METHODS if any(run.overlap(key, other, sparsity) for other in METHODS)]
+    found = {(a, b): run.overlap(a, b, sparsity) for a, b in combinations(known, 2)}
+    if len(known) < 2:
+        return
+    values = np.eye(len(known))
+    for (a, b), one in found.items():
+        mean = np.nan if one is None else one.mean
+        values[known.index(a), known.index(b)] = values[known.index(b), known.index(a)] = mean
+    said = (
+        f"{METHODS[a].title} and {METHODS[b].title} {one.mean:.2f}" for (a, b), one in found.items() if one
+    )
+    st.plotly_chart(
+        path_charts.heat_map([METHODS[key].title for key in known], values),
+        config={"displayModeBar": False},
+        key="chart_run_overlap",
+        alt=f"Mean overlap over {run.n} pictures: {'; '.join(said)}",
+    )
 
 
 def _by_layer(run: Study, sparsity: float) -> None:
