@@ -373,3 +373,34 @@ def test_expected_gradients_draws_from_the_pictures_it_is_given(tmp_path: Path) 
     for name in ("small.npy", "missing.npy"):
         with pytest.raises(InputError, match="Expected baselines"):
             explain(net, x, 1, "expected_gradients", baselines=str(tmp_path / name))
+
+
+class Scored(nn.Module):
+    """Ends in a ReLU of class scores, as SqueezeNet does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.two(F.relu(self.one(x)))).mean((2, 3))
+
+
+def test_rectgrad_counts_class_scores_as_its_authors_do() -> None:
+    torch.manual_seed(8)
+    net, x = Scored().double().eval(), networks.inputs(1)
+    nn.init.ones_(net.two.bias)
+    found = explain(net, x, 1, "rectgrad", percentile=0.9).values
+    expected = ruled_gradient(
+        net, x, 1, lambda z, a, g: g * (a * g > np.percentile((a * g).numpy(), 90)) * passes(z, a)
+    )
+    assert bool(expected.any())
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_two_slopes_are_not_on_and_off() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(256, 5)).double().eval()
+    for method in ("guided_backprop", "rectgrad", "lrp", "rap"):
+        assert "leaky_relu" in str(METHODS[method].supports(net, networks.inputs(1)))
+    gap = completeness_gap(net, networks.inputs(1), explain(net, networks.inputs(1), 1, "deeplift"))
+    assert abs(float(gap)) < 1e-12
