@@ -141,3 +141,9 @@ def test_transformer_and_convnext_work_with_ours(build) -> None:
 
 def test_theory_holds_for_rectifiers() -> None:
     assert theory_note(networks.network("residual"), networks.inputs(1)) is None
+
+
+def test_two_slopes_are_not_on_and_off() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(256, 5)).double().eval()
+    for method in ("guided_backprop", "rectgrad", "lrp", "rap"):
+        assert "leaky_relu" in str(METHODS[method].supports(net, networks.inputs(1)))
