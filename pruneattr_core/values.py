@@ -157,13 +157,16 @@ class Path:
                 header = json.loads(data["header"].tobytes())
                 if header["format"] != _FORMAT:
                     raise ValueError(header["format"])
+                names, meta = header["names"], header["meta"]
+                if not isinstance(meta, dict) or not all(isinstance(name, str) for name in names):
+                    raise ValueError("its names are no texts, or its meta is no record")
                 layers = []
                 for i, shape in enumerate(header["shapes"]):
                     bits, size = data[f"bits{i}"], int(np.prod(shape))
                     if bits.dtype != np.uint8 or bits.size != (size + 7) // 8:
                         raise ValueError(f"bits{i}")
                     layers.append(torch.from_numpy(np.unpackbits(bits, count=size).astype(bool)).view(*shape))
-            return cls(tuple(header["names"]), tuple(layers), header["meta"])
+            return cls(tuple(names), tuple(layers), meta)
         except FileNotFoundError:
             raise StoreError(f"There is no path file at {file}.") from None
         except Exception as error:

@@ -90,8 +90,10 @@ def _read(file: Path | None) -> dict[str, Any]:
     if file is None or not file.exists():
         return {}
     try:
-        table: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+        table = json.loads(file.read_text("utf-8"))
+        if not isinstance(table, dict):
+            raise ValueError(f"it holds a {type(table).__name__}")
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{file} is no table of calibrations ({error}); move it away first.") from error
     return table
 

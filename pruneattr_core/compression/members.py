@@ -23,6 +23,12 @@ from pruneattr_core.models.vgg import SceneVGG
 from pruneattr_core.runtime import provenance
 from pruneattr_core.store import write_atomically
 
+#: What every card has.
+_CARD = {
+    **dict.fromkeys(("id", "kind", "architecture", "file", "sha256"), str),
+    **dict.fromkeys(("classes", "size", "mean", "std"), list),
+    "channels": dict,
+}
 _OURS: dict[str, Callable[[int], nn.Module]] = {"ResNet8": ResNet8, "SceneNet": SceneNet}
 
 
@@ -102,9 +108,11 @@ def read_card(file: Path) -> dict[str, Any]:
     """
     try:
         card = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file.name} is no card of a student ({error}): check the path.") from error
-    if not isinstance(card, dict) or not {"id", "architecture", "classes", "channels", "file"} <= set(card):
+    if not isinstance(card, dict) or not all(
+        isinstance(card.get(name), kind) for name, kind in _CARD.items()
+    ):
         raise ModelError(f"{file.name} is no card of a student: write one with `compress`.")
     return card
 

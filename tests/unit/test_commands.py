@@ -165,3 +165,11 @@ def test_places_that_cannot_be_written_are_refused_before_training(tmp_path, cap
     assert len(lines) == 4
     assert all("is no folder. Name another place." in line for line in lines)
     assert [file.name for file in Path(tmp_path).iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{", "[" * 10**5, "\xff"])
+def test_a_table_of_calibrations_that_is_none_is_left_alone(tmp_path, capsys, text):
+    (tmp_path / "t.json").write_bytes(text.encode("latin-1"))
+    assert cli.main(["calibrate", *SOURCE, "--out", str(tmp_path / "t.json")]) == 1
+    assert "is no table of calibrations" in capsys.readouterr().err
+    assert (tmp_path / "t.json").read_bytes() == text.encode("latin-1")

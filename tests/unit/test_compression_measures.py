@@ -289,3 +289,8 @@ def test_what_cannot_be_asked_for(tmp_path, capsys):
     assert "Expected an architecture SceneVGG" in capsys.readouterr().err
     with pytest.raises(ModelError, match="is no card of a student"):
         read_card(tmp_path / "nothing.json")
+    card = read_card(family.STUDENTS / "scenes-vgg.json")
+    for damaged in ([], {**card, "classes": 3}, {**card, "sha256": None}, {**card, "kind": ["teacher"]}):
+        (tmp_path / "card.json").write_text(json.dumps(damaged))
+        with pytest.raises(ModelError, match=r"card\.json is no card of a student"):
+            read_card(tmp_path / "card.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -138,6 +139,19 @@ def test_bad_path_files_are_named(tmp_path: FilePath) -> None:
             Path.load(tmp_path / f"{name}.npz")
     with pytest.raises(StoreError, match="could not be written"):
         path.save(tmp_path / "nowhere" / "path.npz")
+
+
+@pytest.mark.parametrize("meta", [["x"], "x", 3, None])
+def test_a_path_file_whose_meta_is_no_record_is_refused(tmp_path, meta):
+    path = Path(("a",), (torch.ones(1, 3, dtype=torch.bool),))
+    path.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as data:
+        parts = {name: data[name] for name in data}
+    header = json.loads(parts["header"].tobytes()) | {"meta": meta}
+    parts["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(tmp_path / "a.npz", **parts)
+    with pytest.raises(StoreError, match="is not a path saved by PruneAttr"):
+        Path.load(tmp_path / "a.npz")
 
 
 def test_paths_of_other_networks_are_refused() -> None:
