@@ -12,15 +12,18 @@ from pathlib import Path
 from pruneattr_core.assets import APP
 from pruneattr_core.errors import PruneAttrError
 
-#: What the app reads, see `models.declared`, which would bring PyTorch with it.
-MODELS, SETTINGS = "PRUNEATTR_MODELS", "PRUNEATTR_CONFIG"
+#: What the app reads, see `models.declared` and `datasets.opening`, which would bring PyTorch with them.
+MODELS, SETTINGS, PICTURES = "PRUNEATTR_MODELS", "PRUNEATTR_CONFIG", "PRUNEATTR_PICTURES"
 #: Arguments that are not ours are Streamlit's.
 PASSES_ON = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.usage = "%(prog)s [--model FILE.py:FUNCTION] [options of Streamlit, such as --server.port 8600]"
+    parser.usage = (
+        "%(prog)s [--model FILE.py:FUNCTION] [--pictures FOLDER] [options of Streamlit, such as "
+        "--server.port 8600]"
+    )
     parser.add_argument(
         "--model",
         action="append",
@@ -29,26 +32,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a network of yours that visitors may choose: its code is run; may be repeated. Without it, "
         "pruneattr.toml in this folder is read",
     )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="pictures of yours that visitors may choose: class folders are labels, a folder masks has masks",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted; Streamlit prints the address.
 
     Raises:
-        PruneAttrError: the app's packages are not installed.
+        PruneAttrError: the app's packages are not installed, or there is no such folder of pictures.
     """
+    if arguments.pictures is not None and not arguments.pictures.is_dir():
+        raise PruneAttrError(f"There is no folder {str(arguments.pictures)!r}: check the path.")
     if find_spec("streamlit") is None or find_spec("plotly") is None:
         raise PruneAttrError("The app's packages are not installed: pip install 'pruneattr[app]'.")
     # In the app's folder, where Streamlit looks for its settings.
     command = [sys.executable, "-m", "streamlit", "run", "app.py", *arguments.further]
-    return subprocess.call(command, cwd=APP, env={**os.environ, **_models(arguments.model)})
+    return subprocess.call(command, cwd=APP, env={**os.environ, **_named(arguments)})
 
 
-def _models(named: list[str]) -> dict[str, str]:
-    """Variables that tell the app which code it may run, with paths that hold in its folder."""
+def _named(arguments: argparse.Namespace) -> dict[str, str]:
+    """Variables that tell the app which code and pictures it may use, with paths that hold in its folder."""
     found = {}
-    if named:
-        whole = [str(Path(name).absolute()) if ".py:" in name else name for name in named]
+    if arguments.pictures is not None:
+        found[PICTURES] = str(arguments.pictures.absolute())
+    if arguments.model:
+        whole = [str(Path(name).absolute()) if ".py:" in name else name for name in arguments.model]
         found[MODELS] = "\n".join([*os.environ.get(MODELS, "").splitlines(), *whole])
     if Path("pruneattr.toml").is_file():
         found.setdefault(SETTINGS, os.environ.get(SETTINGS) or str(Path("pruneattr.toml").absolute()))

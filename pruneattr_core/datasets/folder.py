@@ -39,6 +39,7 @@ class FolderDataset:
     Layouts:
         flat: no labels.
         class folders: `<class>/<picture>`; classes in the order of their names, a folder `masks` is none.
+        Both may have masks beside them, `masks/<picture>` or `masks/<class>/<picture>` with any ending.
         labels.json: {picture: {"index": 3, "name": "cat"}}, or {"imagenet_indices": [294]} with ImageNet's
             classes; with {"mask": file} too where there is a folder `masks`. The pictures lie beside it or in
             `images`.
@@ -117,14 +118,24 @@ class FolderDataset:
             return self._described(described)
         inside = [one for one in _sorted(self._root) if one.is_dir() and one.name != "masks"]
         folders = [folder for folder in inside if pictures_in(folder)]
+        masks = self._masks()
         if folders:
             entries = [
-                Entry(f"{folder.name}/{file.name}", file, (label,), None)
+                Entry(f"{folder.name}/{file.name}", file, (label,), masks.get(f"{folder.name}/{file.stem}"))
                 for label, folder in enumerate(folders)
                 for file in pictures_in(folder)
             ]
             return entries, tuple(folder.name for folder in folders)
-        return [Entry(file.name, file, (), None) for file in pictures_in(self._root)], ()
+        return [Entry(file.name, file, (), masks.get(file.stem)) for file in pictures_in(self._root)], ()
+
+    def _masks(self) -> dict[str, Path]:
+        """Masks beside pictures: name without its ending, in a class folder after that folder's name."""
+        place = self._root / "masks"
+        if not place.is_dir():
+            return {}
+        inside = [folder for folder in _sorted(place) if folder.is_dir()]
+        found = {f"{folder.name}/{file.stem}": file for folder in inside for file in pictures_in(folder)}
+        return found | {file.stem: file for file in pictures_in(place)}
 
     def _described(self, file: Path) -> tuple[list[Entry], tuple[str, ...]]:
         try:

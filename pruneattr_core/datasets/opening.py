@@ -16,6 +16,8 @@ from pruneattr_core.datasets.shape_scenes import ShapeScenes
 from pruneattr_core.errors import InputError
 
 ENVIRONMENT = "PRUNEATTR_DATA"
+#: A folder of pictures of one's own, which then stands among the data sets as "folder".
+OWN_FOLDER = "PRUNEATTR_PICTURES"
 
 #: id: (folder inside the data root, title) of the data sets that are folders of pictures.
 _FOLDERS = {
@@ -53,11 +55,12 @@ def list_datasets(root: str | Path | None = None) -> tuple[str, ...]:
         root: a data root; None takes `find_data_root()`.
     """
     base = find_data_root() if root is None else Path(root)
+    own = ("folder",) if os.environ.get(OWN_FOLDER) else ()
     if base is None:
-        return tuple(_ALWAYS)
+        return (*_ALWAYS, *own)
     found = [name for name, (folder, _) in _FOLDERS.items() if (base / folder).is_dir()]
     found += [name for name, folder in _PAPERS.items() if (base / folder).is_dir()]
-    return (*_ALWAYS, *found)
+    return (*_ALWAYS, *own, *found)
 
 
 def load_dataset(name: str, root: str | Path | None = None, split: str = "test") -> Dataset:
@@ -66,9 +69,9 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
     Args:
         name: "scenes", "samples", "scenes-marked", "imagenet-samples", "davis2016", "cifar10",
             "imagenet-val", "birdsnap" or "folder".
-        root: for "folder" the folder itself; for the others a data root or the data set's own folder; None
-            takes `find_data_root()`. CIFAR-10 may have torchvision's layout, be packed, or be class folders;
-            for ImageNet and Birdsnap see `datasets/papers.py`.
+        root: for "folder" the folder itself, None for $PRUNEATTR_PICTURES; for the others a data root or the
+            data set's own folder, None takes `find_data_root()`. CIFAR-10 may have torchvision's layout, be
+            packed, or be class folders; for ImageNet and Birdsnap see `datasets/papers.py`.
         split: "train" or "test", for CIFAR-10, Birdsnap and folders that hold `train` and `test` or `val`;
             the scenes to train on are another series.
 
@@ -80,9 +83,12 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
     if name in _ALWAYS:
         return ShapeScenes(seed=0) if split == "train" and name == "scenes" else _ALWAYS[name]()
     if name == "folder":
-        if root is None:
-            raise InputError("Expected the path of a folder: load_dataset('folder', root).")
-        return FolderDataset(_split_of(Path(root), split))
+        own = root or os.environ.get(OWN_FOLDER)
+        if not own:
+            raise InputError(
+                f"Expected the path of a folder: load_dataset('folder', root), or {OWN_FOLDER} that names it."
+            )
+        return FolderDataset(_split_of(Path(own), split))
     if name not in _PAPERS and name not in _FOLDERS:
         raise InputError(
             f"There is no data set {str(name)[:60]!r}: choose {', '.join(list_datasets())} or folder."

@@ -142,6 +142,32 @@ def test_bad_files_are_left_out_and_named(tmp_path):
         data[1]
 
 
+def test_masks_beside_pictures_of_ones_own(tmp_path, monkeypatch):
+    """By name, in class folders and flat, in the folder that the environment names."""
+    for folder in (
+        tmp_path / "classes" / "ant",
+        tmp_path / "classes" / "masks" / "ant",
+        tmp_path / "flat" / "masks",
+    ):
+        folder.mkdir(parents=True)
+    for root, inside in ((tmp_path / "classes", "ant/"), (tmp_path / "flat", "")):
+        save(root / f"{inside}a.png")
+        save(root / f"{inside}b.png")
+        with Image.open(root / f"{inside}a.png") as picture:
+            size = picture.size
+        mask = Image.new("L", size)
+        mask.putpixel((1, 0), 255)
+        mask.save(root / "masks" / f"{inside}a.bmp")
+        monkeypatch.setenv("PRUNEATTR_PICTURES", str(root))
+        assert "folder" in list_datasets()
+        data = load_dataset("folder")
+        assert len(data) == 2
+        assert data[0].mask.sum() == 1
+        assert data[0].mask[0, 1]
+        assert data[1].mask is None
+        assert data[0].label == (0 if inside else None)
+
+
 def test_a_folder_without_pictures(tmp_path):
     with pytest.raises(InputError, match="holds no picture we can read"):
         FolderDataset(tmp_path)

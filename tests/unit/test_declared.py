@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from PIL import Image
 
 from pruneattr_core import PruneGrad, cli
 from pruneattr_core.commands import app
+from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models import declared, list_models, load_model, model_card, open_model, weights_hash
 
@@ -160,6 +162,8 @@ def test_the_app_is_told_which_code_it_may_run(code, monkeypatch) -> None:
     (code / "pruneattr.toml").write_text("")
     seen: dict[str, str] = {}
     monkeypatch.setattr(subprocess, "call", lambda command, cwd, env: seen.update(env) or 0)
-    app.run(argparse.Namespace(model=["mine.py:build", "pkg.mod:build"], further=[]))
+    named = argparse.Namespace(model=["mine.py:build", "pkg.mod:build"], pictures=Path("."), further=[])
+    app.run(named)
     assert seen[declared.ENVIRONMENT].splitlines() == [f"{code}/mine.py:build", "pkg.mod:build"]
+    assert seen[OWN_FOLDER] == str(code)
     assert seen[declared.SETTINGS] == str(code / "pruneattr.toml")
