@@ -41,6 +41,7 @@ class Graph:
         gate: tape.Gate | None = None,
         to_input: bool = True,
         class_scores: bool = False,
+        finite: bool = True,
     ) -> None:
         """Run the network once.
 
@@ -52,6 +53,7 @@ class Graph:
             to_input: whether gradients will reach the input. Without it the backward pass ends at the
                 first activation, which spares the stem.
             class_scores: whether class scores count as neurons (see `tape.run`).
+            finite: whether to refuse answers that are not.
         """
         with torch.inference_mode(False), torch.enable_grad():
             self._leaf = _fast_layout(inputs).detach().clone().requires_grad_(to_input)
@@ -59,7 +61,7 @@ class Graph:
             given = self._leaf.clone()
             self.record = tape.run(model, given, gate if to_input else _cut(gate), class_scores=class_scores)
             logits = self.record.logits
-            if not bool(torch.isfinite(logits).all()):
+            if finite and not bool(torch.isfinite(logits).all()):
                 raise InputError("The model answers with NaN or infinite logits for these inputs.")
             self.asked = resolved(logits, target)
             self.target = self.asked.target

@@ -60,6 +60,7 @@ def pruned_gradient(
     masks: Sequence[Tensor],
     mode: Mode,
     class_scores: bool = False,
+    finite: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Input gradient of the response of the pruned network, and the logits it answers.
 
@@ -70,17 +71,34 @@ def pruned_gradient(
         masks: bool (B, *shape) per activation call, True = kept.
         mode: "zero" or "freeze".
         class_scores: whether the masks cover class scores too.
+        finite: whether to refuse answers and gradients that are not.
 
     Returns:
         gradient of the shape of the inputs; logits (B, classes), detached.
+
+    Raises:
+        InputError: the pruned network answers, or has a gradient of, NaN or infinity.
     """
     if mode == "freeze":
         graph = Graph(model, inputs, target, class_scores=class_scores)
         gradient = graph.input_gradient(masks)
     else:
-        graph = Graph(model, inputs, target, gate=zero_gate(masks), class_scores=class_scores)
+        gate = zero_gate(masks)
+        graph = Graph(model, inputs, target, gate=gate, class_scores=class_scores, finite=False)
         gradient = graph.input_gradient()
-    return gradient, graph.record.logits.detach()
+    logits = graph.record.logits.detach()
+    if finite and (broken := not_finite(gradient, logits)):
+        raise InputError(f"{broken}. Remove fewer neurons, or take mode freeze.")
+    return gradient, logits
+
+
+def not_finite(gradient: Tensor, logits: Tensor) -> str:
+    """What of a pruned network is NaN or infinite, as half a sentence; "" if nothing is."""
+    if not bool(torch.isfinite(logits).all()):
+        return "The pruned network answers with NaN or infinite values"
+    if not bool(torch.isfinite(gradient).all()):
+        return "The gradient of the pruned network holds NaN or infinite values"
+    return ""
 
 
 def outputs_of(

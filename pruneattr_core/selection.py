@@ -135,7 +135,8 @@ def masks_at(
     if of not in ("all", "contributing"):
         raise InputError(f'Expected of "all" or "contributing", what a sparsity is a share of; got {of!r}.')
     scores = [layer.detach() for layer in layers]
-    if scores[0].dtype not in (torch.float32, torch.float64):
+    if {score.dtype for score in scores} not in ({torch.float32}, {torch.float64}):
+        # Half precision, or layers of several precisions, as under an autocast of the network's own.
         scores = [score.float() for score in scores]
     some = [s for s in sparsities if s > 0]
     if some:

@@ -339,6 +339,7 @@ class Sweep(Outputs):
         asked: the response explained.
         mode: "zero" or "freeze".
         of: what the requested sparsities are a share of.
+        problems: a sentence per level where map or answers are not finite, else ""; the others stand.
     """
 
     maps: Tensor
@@ -347,3 +348,4 @@ class Sweep(Outputs):
     asked: Asked
     mode: Mode
     of: Of = "all"
+    problems: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from pruneattr_core.attribution.table import METHODS
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import chunks, own_modes
@@ -73,6 +73,8 @@ def explain(
     reason = entry.supports(model, batch)
     if reason:
         raise ModelError(f"{entry.title} does not fit this network: {reason}")
+    if entry.backward and entry.passes and not entry.paths:
+        Graph(model, batch[:1], chosen[:1])  # raises where the gradient ends on the way
     values, targets = [], []
     passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
     with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):

@@ -16,7 +16,7 @@ from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head
 from pruneattr_core.paths.dial import Dial, Sparsity, levels
-from pruneattr_core.pruning import check_mode, outputs_of, pruned_gradient
+from pruneattr_core.pruning import check_mode, not_finite, outputs_of, pruned_gradient
 from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import METHODS, contributions
@@ -91,9 +91,12 @@ class PruneGrad(GradientAttribution):
         batch, dial = single(inputs), Dial(sparsity, of, output_change, change_of)
         if output_change is None:
             level, share_of = dial.level(self.model)
-            attribution = self.sweep(
+            sweep = self.sweep(
                 batch, target, [level], mode, contribution, ties, of=share_of, class_scores=class_scores
-            ).maps[0]
+            )
+            if sweep.problems[0]:
+                raise InputError(sweep.problems[0])
+            attribution = sweep.maps[0]
         else:
             check_mode(mode)
             attribution = self._by_change(batch, target, dial, mode, contribution, ties, class_scores)
@@ -219,7 +222,9 @@ def _sweep(
             k = len(waiting)
             stacked = [torch.cat(layer) for layer in zip(*waiting.values(), strict=True)]
             copies = inputs.repeat(k, *[1] * (inputs.ndim - 1))
-            gradient, answers = pruned_gradient(model, copies, asked.repeat(k), stacked, mode, class_scores)
+            gradient, answers = pruned_gradient(
+                model, copies, asked.repeat(k), stacked, mode, class_scores, finite=False
+            )
             maps.update(zip(waiting, gradient.split(batch), strict=True))
             logits.update(zip(waiting, answers.split(batch), strict=True))
         waiting.clear()
@@ -239,15 +244,25 @@ def _sweep(
     total = sum(score[0].numel() for score in scores)
     removal = Removal(torch.stack(removed), silent_count(scores), total)
     outputs = outputs_of(answers, original, asked, removal, head)
+    stacked_maps = torch.stack([maps[key] for key in keys])
     return Sweep(
         **vars(outputs),
-        maps=torch.stack([maps[key] for key in keys]),
+        maps=stacked_maps,
         requested=tuple(float(s) for s in sparsities),
         target=asked.target,
         asked=asked,
         mode=mode,
         of=of,
+        problems=_problems(stacked_maps, answers, sparsities),
     )
+
+
+def _problems(maps: Tensor, answers: Tensor, sparsities: Sequence[float]) -> tuple[str, ...]:
+    advice, sentences = "Remove fewer neurons, or take mode freeze.", []
+    for level, logits, sparsity in zip(maps, answers, sparsities, strict=True):
+        broken = not_finite(level, logits)
+        sentences.append(f"{broken} at sparsity {sparsity:g}. {advice}" if broken else "")
+    return tuple(sentences)
 
 
 def _join(parts: Sequence[Sweep]) -> Sweep:
@@ -260,4 +275,7 @@ def _join(parts: Sequence[Sweep]) -> Sweep:
         asked=joined([part.asked for part in parts]),
         mode=parts[0].mode,
         of=parts[0].of,
+        problems=tuple(
+            next(filter(None, level), "") for level in zip(*(p.problems for p in parts), strict=True)
+        ),
     )

@@ -130,6 +130,7 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale]) -> str:
             f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute "
             "nothing to this answer. They go all at once, so no map changes inside the shade."
         )
+    parts.extend(sweep.problems)
     if mode == "freeze":
         parts.append(
             "Freezing keeps the answer by construction; the curve is that of removing them (mode zero)."

@@ -65,6 +65,7 @@ class Explained:
         dead: share of neurons with zero activation.
         neurons: number of neurons.
         seconds: time the computation took, without waiting.
+        problems: what of some level is not finite; its map is drawn as 0.
     """
 
     maps: Array
@@ -80,6 +81,7 @@ class Explained:
     dead: float
     neurons: int
     seconds: float
+    problems: tuple[str, ...] = ()
 
     def named(self, classes: Sequence[str], answer: int) -> str:
         """An answer in words."""
@@ -148,8 +150,10 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
         array.setflags(write=False)
         return array
 
+    problems = tuple(filter(None, (problem for sweep in sweeps for problem in sweep.problems)))
+    maps = gather(sweeps, "maps")
     return Explained(
-        maps=gather(sweeps, "maps"),
+        maps=np.nan_to_num(maps, posinf=0, neginf=0) if problems else maps,
         requested=levels,
         sparsity=gather(sweeps, "sparsity"),
         change=gather(curves, "output_change"),
@@ -162,6 +166,7 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
         dead=float(scores.dead_fraction[0]),
         neurons=neurons,
         seconds=time.perf_counter() - start,
+        problems=problems,
     )
 
 

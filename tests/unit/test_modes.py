@@ -92,3 +92,69 @@ def test_advice_fits_the_inputs() -> None:
         made = SHAPED["vector"][0]().eval()
     with pytest.raises(ModelError, match=r"made under torch\.inference_mode"):
         PruneGrad(made).attribute(torch.randn(2, 7))
+
+
+class Dividing(nn.Module):
+    """Its answer is 0 / 0 when no neuron of the last layer is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.one(x).relu()
+        return self.two(h / h.sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize("method", ["saliency", "guided_backprop", "deeplift", "lrp", "noise_tunnel"])
+def test_no_method_explains_what_is_not_connected(method: str) -> None:
+    class Blind(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                h = self.body(x).relu()
+            return self.head(h.mean((2, 3)))
+
+    with pytest.raises(ModelError, match="the gradient ends at"):
+        explain(Blind().double().eval(), networks.inputs(1), None, method)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_one_broken_level_is_named_and_the_rest_stands(batch: int) -> None:
+    net, x = Dividing().double().eval(), torch.randn(batch, 6, dtype=torch.float64)
+    sweep = PruneGrad(net).sweep(x, 1, [0.0, 1.0, 0.5])
+    whole = PruneGrad(net).sweep(x, 1, [0.0, 0.5])
+    assert torch.equal(sweep.maps[[0, 2]], whole.maps)
+    assert torch.equal(sweep.logit[[0, 2]], whole.logit)
+    assert sweep.problems[0] == sweep.problems[2] == ""
+    assert "at sparsity 1" in sweep.problems[1]
+    for ask in (PruneGrad(net), PrunePGD(net)):
+        with pytest.raises(InputError, match=r"NaN or infinite values.*Remove fewer neurons"):
+            ask.attribute(x, 1, sparsity=1.0)
+    assert PruneGrad(net).sweep(x, 1, [1.0], mode="freeze").problems == ("",)
+
+
+def test_layers_of_several_precisions_are_ranked_together() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(6, 16), nn.Linear(16, 3)
+            self.late = nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                h = self.one(x).relu()
+            return self.two(self.late(h.float()).relu())
+
+    net, x = Mixed().eval(), torch.randn(2, 6)
+    scores = contributions(net, x)
+    assert {layer.dtype for layer in scores.layers} == {torch.bfloat16, torch.float32}
+    kept = scores.path(0.75, ties="exact").layers
+    flat = torch.cat([layer.float().flatten(1) for layer in scores.layers], 1)
+    masks = torch.cat([layer.flatten(1) for layer in kept], 1)
+    for row in range(2):
+        assert flat[row][masks[row]].min() >= flat[row][~masks[row]].max()
+    assert torch.isfinite(PruneGrad(net).attribute(x)).all()
