@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,15 +11,26 @@ import streamlit as st
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.ui.machine import browser_here
 
 logger = logging.getLogger("pruneattr")
+_PATH = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:)?(?:[/\\]+[^\s/\\'\",;:<>|]+){2,}")
 
 APOLOGY = "Sorry, something failed on our side; it is in the server's log. Choose another setting, or reload."
 
 
 def complain(error: object, icon: str = ":material/error:") -> None:
-    """Show what failed. Names and keys of files stand in such sentences, so nothing in them is markup."""
-    st.error(markdown_text(error), icon=icon)
+    """Show what failed. Names and keys of files stand in such sentences, so nothing in them is markup.
+
+    Whoever is not at this machine reads names of files without the folders they lie in.
+    """
+    text = str(error) if browser_here() else without_folders(str(error))
+    st.error(markdown_text(text), icon=icon)
+
+
+def without_folders(text: str) -> str:
+    """The text with the last part alone of every absolute path in it."""
+    return _PATH.sub(lambda found: re.split(r"[/\\]", found[0])[-1], text)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 import streamlit as st
 
 from pruneattr_core.ui import machine
+from pruneattr_core.ui.errors import without_folders
 
 PROXIES = (
     "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "Via",
@@ -47,3 +49,29 @@ def test_the_shipped_settings_serve_this_machine_alone() -> None:
     server = tomllib.loads(file.read_text("utf-8"))["server"]
     assert server["address"] == "localhost"
     assert set(server["allowedHosts"]) == {"localhost", "127.0.0.1", "::1"}
+
+
+def test_who_is_elsewhere_reads_no_folder_of_the_server() -> None:
+    said = r"The review /home/ann/.local/share/a.json and 'C:\\data\\x.pt' fail; 3/4 of /work."
+    assert without_folders(said) == "The review a.json and 'x.pt' fail; 3/4 of /work."
+    assert without_folders("see https://a.example/b/c") == "see https://a.example/b/c"
+
+
+def test_a_group_is_served_by_names_only(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    spec = spec_from_file_location("dev", Path(__file__).parents[2] / "dev.py")
+    assert spec is not None
+    assert spec.loader is not None
+    dev = module_from_spec(spec)
+    spec.loader.exec_module(dev)
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(dev, "call", lambda *arguments: called.append(arguments) or 0)
+    monkeypatch.setenv(machine.GROUP, "")
+    with pytest.raises(SystemExit):
+        dev.group(["--server.port=1"])
+    dev.group(["prune.example.org", "--server.port=8600"])
+    (arguments,) = called
+    assert "--server.address=0.0.0.0" in arguments
+    assert "--server.allowedHosts=prune.example.org" in arguments
+    assert arguments[-1] == "--server.port=8600"
+    assert machine.serves_group()
+    assert "Visitors can" in capsys.readouterr().out
