@@ -23,6 +23,7 @@ function goTo(state, r) {
   if (!line) return;
   beNow(state, at);
   line.style.scrollMarginTop = `${coveredTop(state) + 6}px`;
+  line.style.scrollMarginBottom = '4px';
   line.scrollIntoView({block: 'nearest', behavior: 'instant'});     // a later key must find it in place
   line.focus({preventScroll: true});
 }
