@@ -19,13 +19,12 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import load_model, model_card
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import pictures
-from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.compare.assembly import assemble
 from pruneattr_core.ui.compare.payload import grid_payload
 from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.compare.work import compute
+from pruneattr_core.ui.jobs import Cache, Job, Jobs
 from pruneattr_core.ui.look import Look
-from pruneattr_core.ui.worker import Shelf
 
 #: Twelve methods, from one pass to fifty.
 METHODS = (
@@ -65,9 +64,9 @@ def main() -> None:
 
 def one_grid(plan: Plan, network: torch.nn.Module) -> tuple[float, float, float]:
     """Seconds to the first map in a payload, to the complete grid in a payload, and of that last payload."""
-    shelf, background = Shelf(1 << 30, lambda value: int(value.nbytes)), Background(Shelf(0))
+    shelf, background = Cache(1 << 30, lambda value: int(value.nbytes)), Jobs(Cache(0))
 
-    def work(task: Task) -> None:
+    def work(task: Job) -> None:
         inputs = [plan.card.preprocess(picture.image) for picture in plan.pictures]
         compute(task, plan.steps(), network, inputs, shelf, dear=True)
 
@@ -87,7 +86,7 @@ def one_grid(plan: Plan, network: torch.nn.Module) -> tuple[float, float, float]
     return first, end - start, end - before
 
 
-def draw(plan: Plan, shelf: Shelf) -> None:
+def draw(plan: Plan, shelf: Cache) -> None:
     """What the page sends."""
     grid, _ = assemble(plan, shelf, None, True)
     grid_payload(grid, plan.look)

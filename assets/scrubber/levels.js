@@ -17,9 +17,12 @@ function around(levels, u, quiet) {
   return {low, high, share, nearest: share < .5 ? low : high};
 }
 
-// The level closest to a sparsity, by what is kept: 0.98 is far from 0.99. As levels.nearest in Python.
-function nearestLevel(levels, sparsity) {
-  const kept = share => Math.log(Math.max(1 - share, 1e-9)), away = level => Math.abs(kept(level.sparsity) - kept(sparsity));
+// A level on the dial's scale: the share of all neurons that is gone, else of the contributing ones.
+const shareOf = (level, dial) => dial === 'all' ? level.sparsity : level.contributing;
+
+// The level closest to a share, by what is kept: 0.98 is far from 0.99. As levels.nearest in Python.
+function nearestLevel(levels, share, dial) {
+  const kept = gone => Math.log(Math.max(1 - gone, 1e-9)), away = level => Math.abs(kept(shareOf(level, dial)) - kept(share));
   return levels.reduce((best, level, k) => away(level) < away(levels[best]) ? k : best, 0);
 }
 

@@ -4,7 +4,7 @@ const STATES = new WeakMap();
 
 export default function ({data, parentElement: root, setStateValue}) {
   let state = STATES.get(root);
-  if (!state) { STATES.set(root, state = {root, axis: 'sparsity', opacity: .75, limit: .15}); wire(state); }
+  if (!state) { STATES.set(root, state = {root, axis: 'contributing', opacity: .75, limit: .15}); wire(state); }
   state.send = setStateValue;
   const payload = openSweep(data);
   if (state.id === payload.header.id) return;
@@ -18,8 +18,9 @@ function show(state, decoded) {
   const {root} = state, {header} = decoded, before = state.header;
   const another = !before || before.of !== header.of, held = before && (state.held || state.halt || state.telling);
   // Of the same sweep the hand knows best; another one starts where Python says, unless the hand is at it.
-  const sparsity = before && (held || (!another && before.start.token === header.start.token))
-    ? before.levels[nearestHere(state)].sparsity : header.start.sparsity;
+  const stays = before && (held || (!another && before.start.token === header.start.token));
+  if (!stays) state.axis = header.start.dial;
+  const share = stays ? shareOf(before.levels[nearestHere(state)], state.axis) : header.start.share;
   Object.assign(state, decoded);
   if (another) stop(state);
   const view = state.view, same = before && before.width === header.width && before.height === header.height;
@@ -31,12 +32,15 @@ function show(state, decoded) {
   paintRamp(root.querySelector('.ramp'), state.lut);
   root.querySelector('.scale').textContent = header.shared_scale ? 'one scale for all levels' : 'each level has its own scale';
   root.querySelector('.note').textContent = header.note;
-  const u = (state.held || state.halt) && !another ? state.u : header.levels[nearestLevel(header.levels, sparsity)].at;
+  const u = (state.held || state.halt) && !another ? state.u : header.levels[nearestLevel(header.levels, share, state.axis)].at;
   state.level = -1; state.u = -1;
+  showAxis(state);
   layOut(state);
   setPosition(state, u);
   if (held && another && !state.held) tell(state);
   root.querySelector('.scrubber').dataset.ready = header.id;
+  root.querySelector('.scrubber').dataset.complete = header.complete;
+  root.querySelector('.refining').hidden = header.complete;
 }
 
 // A draw may be waiting for the next screen frame, so the position, not the level drawn last, says where we are.
@@ -82,7 +86,7 @@ function wire(state) {
 function fromSlider(state) {
   if (!state.header) return;
   const value = +state.root.querySelector('.slider').value;
-  if (state.axis === 'sparsity') return setPosition(state, value / 1000, false);
+  if (state.axis !== 'change') return setPosition(state, value / 1000, false);
   state.limit = value / 100;
   const level = levelForChange(state.header.levels, state.limit);
   state.u = -1;
@@ -90,8 +94,8 @@ function fromSlider(state) {
 }
 
 function onKey(state, event) {
-  if (!state.header || event.ctrlKey || event.metaKey || event.altKey || state.axis !== 'sparsity') return;
-  const {levels, marks} = state.header, last = levels.length - 1, level = nearestHere(state), places = [...new Set(marks.map(mark => mark.level))].sort((a, b) => a - b);
+  if (!state.header || event.ctrlKey || event.metaKey || event.altKey || state.axis === 'change') return;
+  const {levels, marks} = state.header, last = levels.length - 1, level = nearestHere(state), places = [...new Set(marks.filter(mark => mark.dials.includes(state.axis)).map(mark => mark.level))].sort((a, b) => a - b);
   const next = {ArrowRight: level + 1, ArrowUp: level + 1, ArrowLeft: level - 1, ArrowDown: level - 1, Home: 0, End: last,
     PageUp: places.find(place => place > level) ?? last, PageDown: places.findLast(place => place < level) ?? 0}[event.key];
   if (next === undefined) return;
@@ -102,13 +106,21 @@ function onKey(state, event) {
 function setAxis(state, axis) {
   if (!state.header) return;
   state.axis = axis;
-  const slider = state.root.querySelector('.slider'), change = axis === 'change';
-  markRadios(state.root.querySelectorAll('[data-axis]'), radio => radio.dataset.axis === axis);
+  showAxis(state);
+  layMarks(state);
+  if (axis === 'change') fromSlider(state);
+  else { state.u = -1; setPosition(state, state.header.levels[state.level].at); }
+  showLevel(state);
+  settle(state);
+}
+
+function showAxis(state) {
+  const slider = state.root.querySelector('.slider'), change = state.axis === 'change';
+  markRadios(state.root.querySelectorAll('[data-axis]'), radio => radio.dataset.axis === state.axis);
   slider.max = change ? 100 : 1000;
   slider.setAttribute('aria-label', change ? 'Allowed output change' : 'Sparsity');
-  state.root.querySelector('.scrubber').dataset.axis = axis;
+  state.root.querySelector('.scrubber').dataset.axis = state.axis;
   if (change) slider.value = Math.round(100 * state.limit);
-  if (change) { fromSlider(state); settle(state); } else setPosition(state, state.header.levels[state.level].at);
 }
 
 // Draw at once; a second move within the same screen frame waits for the next one.
@@ -116,7 +128,7 @@ function setPosition(state, u, moveThumb = true) {
   if (u === state.u && moveThumb) return;
   state.u = u;
   const slider = state.root.querySelector('.slider');
-  if (moveThumb && state.axis === 'sparsity') slider.value = Math.round(1000 * u);
+  if (moveThumb && state.axis !== 'change') slider.value = Math.round(1000 * u);
   if (state.drawn) return;
   redraw(state);
   state.drawn = requestAnimationFrame(() => { state.drawn = null; if (state.shown !== state.u) redraw(state); });
@@ -133,15 +145,15 @@ function redraw(state) {
 }
 
 function showLevel(state) {
-  const {root, header, level} = state, now = header.levels[level], words = sentence(header, level);
+  const {root, header, level} = state, now = header.levels[level], words = sentence(header, level, state.axis);
   root.querySelector('.sentence').replaceChildren(...words.map(([text, role]) => element(role ? 'strong' : 'span', role, text)),
     ...(now.peak === 0 ? [element('span', '', ' The map is zero: no neuron that is left connects the picture to this answer.')] : []));
   const text = words.map(([part]) => part).join('');
   const slider = root.querySelector('.slider');
   slider.setAttribute('aria-valuetext', text);
   root.querySelector('.reading').textContent = state.axis === 'change'
-    ? `Change above ${percent(state.limit)} → ${percent(now.sparsity)} removed`
-    : `${percent(now.sparsity)} removed · ${(header.neurons * (1 - now.sparsity)).toLocaleString('en', {maximumFractionDigits: 0})} of ${header.neurons.toLocaleString('en')} neurons left`;
+    ? `Change above ${percent(state.limit)} → ${percent(now.contributing)} of the contributing removed`
+    : `${percent(now.sparsity)} of all removed · ${(header.neurons * (1 - now.sparsity)).toLocaleString('en', {maximumFractionDigits: 0})} of ${header.neurons.toLocaleString('en')} neurons left`;
   root.querySelector('[data-key=change]').textContent = `Output change ${now.change > 9.99 ? '>10' : now.change.toFixed(2)}`;
   root.querySelector('[data-key=chance]').textContent = `Probability of ${className(header, header.target)} ${chance(now.target_probability)}`;
   const [low, high] = header.signed ? [signedNumber(-now.scale), signedNumber(now.scale)] : ['0', amount(now.scale)];
@@ -155,7 +167,7 @@ function showLevel(state) {
 
 function jump(state, level) {
   stop(state);
-  if (state.axis === 'change') setAxis(state, 'sparsity');
+  if (state.axis === 'change') setAxis(state, 'contributing');
   setPosition(state, state.header.levels[level].at);
   settle(state);
 }
@@ -164,7 +176,7 @@ function jump(state, level) {
 function settle(state) {
   if (!state.header) return;
   state.u = state.header.levels[nearestHere(state)].at;
-  if (state.axis === 'sparsity') state.root.querySelector('.slider').value = Math.round(1000 * state.u);
+  if (state.axis !== 'change') state.root.querySelector('.slider').value = Math.round(1000 * state.u);
   if (state.shown !== state.u) redraw(state);
   describe(state);
   tell(state);
@@ -182,13 +194,14 @@ function tell(state) {
   clearTimeout(state.telling);
   state.telling = setTimeout(() => {
     state.telling = null;
-    state.send('at', {of: state.header.of, sparsity: state.header.levels[state.level].sparsity, when: Date.now()});
+    const share = shareOf(state.header.levels[state.level], state.axis);
+    state.send('at', {of: state.header.of, dial: state.axis, share, when: Date.now()});
   }, 120);
 }
 
 function play(state) {
   const {levels, quiet} = state.header, first = Math.max(0, levels.findIndex(level => level.sparsity >= quiet - 1e-9));
-  if (state.axis === 'change') setAxis(state, 'sparsity');
+  if (state.axis === 'change') setAxis(state, 'contributing');
   showPlaying(state.root.querySelector('.play'), true);
   state.halt = playThrough({
     root: state.root, at: state.level >= levels.length - 1 ? levels[first].at : state.u, end: () => 1,

@@ -20,18 +20,20 @@ function drawTrack(state) {
   svg.replaceChildren();
   shape(svg, 'rect', {class: 'groove', x: PAD, y: 15, width: Math.max(0, width - 2 * PAD), height: 8, rx: 4});
   if (header.quiet > 0) {
-    shape(svg, 'rect', {class: 'quiet', x: PAD, y: 15, width: x(header.quiet_at) - PAD, height: 8, rx: 4});
+    shape(svg, 'rect', {class: 'quiet', x: PAD, y: 15, width: Math.max(0, x(header.quiet_at) - PAD), height: 8, rx: 4});
     shape(svg, 'line', {class: 'edge', x1: x(header.quiet_at), x2: x(header.quiet_at), y1: 9, y2: 29});
   }
   state.fill = shape(svg, 'rect', {class: 'fill', x: PAD, y: 17, width: 0, height: 4, rx: 2});
   for (const level of header.levels) shape(svg, 'circle', {class: 'dot', cx: x(level.at), cy: 19, r: 1.5});
-  for (const mark of header.marks) shape(svg, 'line', {class: 'mark', x1: x(header.levels[mark.level].at), x2: x(header.levels[mark.level].at), y1: 26, y2: 36});
+  for (const mark of header.marks.filter(mark => mark.dials.includes(state.axis))) shape(svg, 'line', {class: 'mark', x1: x(header.levels[mark.level].at), x2: x(header.levels[mark.level].at), y1: 26, y2: 36});
 }
 
 // Preset buttons under their place on the track, in as many rows as keep them apart.
 function layMarks(state) {
   const {header, root} = state, host = root.querySelector('.marks'), width = host.clientWidth, ends = [];
   for (const button of host.children) {
+    button.hidden = !header.marks[+button.dataset.mark].dials.includes(state.axis);
+    if (button.hidden) continue;
     const half = button.offsetWidth / 2, at = PAD + header.levels[+button.dataset.level].at * (width - 2 * PAD);
     const centre = Math.min(width - half, Math.max(half, at));
     let row = ends.findIndex(end => end + 4 <= centre - half);
@@ -45,11 +47,12 @@ function layMarks(state) {
 
 function buildMarks(state, jump) {
   const host = state.root.querySelector('.marks');
-  host.replaceChildren(...state.header.marks.map(mark => {
+  host.replaceChildren(...state.header.marks.map((mark, k) => {
     const button = element('button', '', mark.label);
     button.type = 'button';
     button.title = mark.title;
     button.dataset.level = mark.level;
+    button.dataset.mark = k;
     button.onclick = () => jump(mark.level);
     return button;
   }));
@@ -63,9 +66,9 @@ function drawCurve(state) {
   const svg = shape(host, 'svg', {width, height, 'aria-hidden': 'true'});
   const pattern = shape(shape(svg, 'defs', {}), 'pattern', {id: 'hatch', width: 8, height: 8, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)'});
   shape(pattern, 'line', {class: 'hatch', x1: 0, y1: 0, x2: 0, y2: 8});
-  if (header.quiet > 0) shape(svg, 'rect', {class: 'quiet', x: x(0), y: top, width: x(header.quiet_at) - x(0), height: bottom - top});
+  if (header.quiet > 0) shape(svg, 'rect', {class: 'quiet', x: x(0), y: top, width: Math.max(0, x(header.quiet_at) - x(0)), height: bottom - top});
   for (const zone of brokenZones(levels)) {
-    const from = x(zone.from), span = x(zone.to) - from;
+    const from = x(zone.from), span = Math.max(0, x(zone.to) - from);
     shape(svg, 'rect', {class: 'broken', x: from, y: top, width: span, height: bottom - top});
     shape(svg, 'rect', {fill: 'url(#hatch)', x: from, y: top, width: span, height: bottom - top});
     for (const level of levels) if (level.at >= zone.from && level.at <= zone.to)

@@ -22,7 +22,7 @@ from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import METHODS, contributions
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
-from pruneattr_core.values import ChangeOf, Mode, Outputs, Sweep
+from pruneattr_core.values import ChangeOf, Contributions, Mode, Outputs, Sweep
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
 Progress = Callable[[int, int], None]
@@ -114,6 +114,7 @@ class PruneGrad(GradientAttribution):
         progress: Progress | None = None,
         of: Of = "all",
         class_scores: bool = False,
+        scores: Contributions | None = None,
     ) -> Sweep:
         """Maps at several sparsities, from one scoring pass.
 
@@ -130,6 +131,8 @@ class PruneGrad(GradientAttribution):
             progress: called with (maps done, K * B); may raise to stop.
             of: what the fractions are shares of: "all" neurons or the "contributing" ones.
             class_scores: as in `attribute`.
+            scores: contributions of these very inputs, if they are known already; then `target`,
+                `contribution` and `class_scores` are those they were computed with.
 
         Returns:
             Maps (K, *inputs.shape) and the pruned network's answers (K, B).
@@ -141,7 +144,11 @@ class PruneGrad(GradientAttribution):
         if len(sparsities) == 0:
             raise InputError("Expected at least one sparsity.")
         inputs = check_inputs(self.model, inputs)
-        chosen = asked_of(target, len(inputs), self.head)
+        if scores is not None and len(scores.target) != len(inputs):
+            raise InputError(
+                f"Expected scores of the {len(inputs)} inputs, got scores of {len(scores.target)}."
+            )
+        chosen = asked_of(target, len(inputs), self.head) if scores is None else scores.question
         total = len(sparsities) * len(inputs)
         parts = []
         for part in chunks(len(inputs), bytes_each(inputs), inputs):
@@ -149,7 +156,8 @@ class PruneGrad(GradientAttribution):
             tick = None if progress is None else (lambda done, b=before: progress(b + done, total))
             own = chosen[part]
             asked = (sparsities, mode, contribution, ties, of, class_scores)
-            parts.append(_sweep(self.model, inputs[part], own, *asked, tick))
+            known = None if scores is None else scores if len(own) == len(inputs) else scores[part]
+            parts.append(_sweep(self.model, inputs[part], own, *asked, tick, known))
         return parts[0] if len(parts) == 1 else _join(parts)
 
     def _by_change(
@@ -193,15 +201,17 @@ def _sweep(
     of: Of,
     class_scores: bool,
     tick: Callable[[int], None] | None,
+    known: Contributions | None,
 ) -> Sweep:
     batch, freeze = len(inputs), mode == "freeze"
+    class_scores = class_scores if known is None else known.class_scores
     graph: Graph | None = None
-    if contribution == "taylor":
+    if contribution == "taylor" and known is None:
         graph = Graph(model, inputs, target, to_input=freeze, class_scores=class_scores)
         scores, asked, original = taylor_scores(graph), graph.asked, graph.record.logits.detach()
         names, head = graph.record.names, graph.head
     else:
-        found = contributions(model, inputs, target, contribution, class_scores=class_scores)
+        found = known or contributions(model, inputs, target, contribution, class_scores=class_scores)
         scores, asked, original = found.layers, found.question, found.logits
         names, head = found.names, found.head
         graph = Graph(model, inputs, asked, class_scores=class_scores) if freeze else None

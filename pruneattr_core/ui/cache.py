@@ -1,30 +1,45 @@
-"""The engine behind all sessions: one worker, few models, bounded results."""
+"""The engine behind all sessions: its jobs, few models, bounded results."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 import streamlit as st
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
 from pruneattr_core.runtime import device_for
 from pruneattr_core.ui.hand import name_of
+from pruneattr_core.ui.jobs import Cache, Job, Jobs
+from pruneattr_core.ui.levels import first_levels, spaced
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.payload import payload_of
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.sweeps import Answer, Explained, Question, answer, explain_levels
-from pruneattr_core.ui.worker import Job, Shelf, Worker
+from pruneattr_core.ui.sweeps import (
+    Answer,
+    Explained,
+    Question,
+    Scored,
+    answer,
+    explain_levels,
+    merged,
+    rounds,
+    score,
+)
 
-#: Bytes of sweeps kept for all sessions together.
-RESULT_BYTES = 256 << 20
+#: Bytes of results kept for all sessions together.
+RESULT_BYTES = 448 << 20
 MODELS_KEPT = 3
+Show = Callable[[Job, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +56,12 @@ class Brought:
 
 
 class Engine:
-    """Owns the device: models, the worker's queue and its results.
+    """Owns the device: models, jobs and their results.
 
     Attributes:
         device: where everything runs.
-        worker: its queue.
+        jobs: all work of all sessions, with its results.
+        models: networks with the hashes of their weights.
         brought: networks that sessions have brought, by the id that their content gives them.
     """
 
@@ -53,26 +69,28 @@ class Engine:
         """Take the device named by PRUNEATTR_DEVICE, or the best there is."""
         close()
         self.device = device_for(os.environ.get("PRUNEATTR_DEVICE", "auto"))
-        self.worker = Worker(Shelf(RESULT_BYTES, lambda value: int(value.nbytes)))
-        self.models = Shelf(MODELS_KEPT)
+        self.jobs = Jobs(Cache(RESULT_BYTES, lambda value: int(value.nbytes)))
+        self.models = Cache(MODELS_KEPT)
+        self._loading = threading.Lock()
         self.brought: WeakValueDictionary[str, Brought] = WeakValueDictionary()
 
     def model(self, name: str, job: Job) -> tuple[nn.Module, str]:
-        """A frozen network and the hash of its weights, from the shelf or loaded; for the worker's thread."""
+        """A frozen network and the hash of its weights, from the cache or loaded, once."""
         own = self.brought.get(name)
-        kept: tuple[nn.Module, str] | None = (
-            self.models.get(name) if own is None else (own.network, own.weights)
-        )
-        if kept is None:
-            job.note = f"Loading {model_card(name).title}"
-            network = load_model(name, device=str(self.device), progress=job.tick)
-            kept = network, weights_hash(network)
-            self.models.put(name, kept)
+        if own is not None:
+            return own.network, own.weights
+        with self._loading:
+            kept: tuple[nn.Module, str] | None = self.models.get(name)
+            if kept is None:
+                job.note = f"Loading {model_card(name).title}"
+                network = load_model(name, device=str(self.device), progress=job.tick)
+                kept = network, weights_hash(network)
+                self.models.put(name, kept)
         job.note, job.done, job.total = "", 0, 1
         return kept
 
-    def answer(self, model: str, picture: Picture, show: Callable[[Job, int], None]) -> Answer:
-        """What the original network says about a picture."""
+    def answer(self, model: str, picture: Picture, show: Show) -> Answer:
+        """What the original network says about a picture; never waits behind a map."""
         card = model_card(model)
 
         def work(job: Job) -> Answer:
@@ -80,20 +98,64 @@ class Engine:
             return answer(network, card.preprocess(picture.image).to(self.device), weights)
 
         key = ("answer", model, card.weights_sha256, picture.sha256, self.device.type)
-        found: Answer = self.worker.run(key, work, show)
+        there = model in self.brought or self.models.get(model) is not None
+        found: Answer = self.jobs.run(key, work, show, "quick" if there else "page")  # loading takes long
         return found
 
-    def sweep(self, question: Question, picture: Picture, show: Callable[[Job, int], None]) -> Explained:
-        """Maps and curve at all levels."""
-        card = model_card(question.subject.model)
+    def first_look(self, question: Question, picture: Picture, show: Show) -> Explained:
+        """Maps and curve at a few levels, to be looked at while `start_sweep` goes on."""
 
         def work(job: Job) -> Explained:
-            network, _ = self.model(question.subject.model, job)
-            job.note = "Scoring neurons and pruning level by level"
-            return explain_levels(network, card.preprocess(picture.image).to(self.device), question, job.tick)
+            network, inputs = self._of(question, picture, job)
+            job.note = "Scoring neurons"
+            scored = self._scored(network, inputs, question)
+            levels = first_levels(spaced(scored.quiet, question.calibrated), scored.quiet)
+            return explain_levels(network, inputs, question, scored, levels, job.tick)
 
-        found: Explained = self.worker.run(question, work, show)
+        found: Explained = self.jobs.run(("first look", question), work, show, "coarse")
         return found
+
+    def start_sweep(self, question: Question, picture: Picture, viewer: str) -> None:
+        """Let maps and curve at all levels be computed; what is there so far is the job's `partial`."""
+
+        def work(job: Job) -> Explained:
+            network, inputs = self._of(question, picture, job)
+            job.note = "Pruning level by level"
+            scored = self._scored(network, inputs, question)
+            levels = spaced(scored.quiet, question.calibrated)
+            found: Explained | None = self.jobs.results.get(("first look", question))
+            for part in rounds(levels, found.requested if found is not None else ()):
+                done = len(found.requested) if found is not None else 0
+                more = explain_levels(
+                    network, inputs, question, scored, part, partial(_tick, job, done, len(part), len(levels))
+                )
+                found = job.partial = more if found is None else merged(found, more)
+            assert found is not None  # there is more than one level
+            return found
+
+        self.jobs.start(question, work, viewer, "page")
+
+    def sweep(self, question: Question) -> Explained | None:
+        """Maps and curve at all levels, if they are there."""
+        found: Explained | None = self.jobs.results.get(question)
+        return found
+
+    def _of(self, question: Question, picture: Picture, job: Job) -> tuple[nn.Module, Tensor]:
+        network, _ = self.model(question.subject.model, job)
+        card = model_card(question.subject.model)
+        return network, card.preprocess(picture.image).to(self.device)
+
+    def _scored(self, network: nn.Module, inputs: Tensor, question: Question) -> Scored:
+        key = ("scores", question.subject, question.contribution)
+        found: Scored | None = self.jobs.results.get(key)
+        if found is None:
+            found = score(network, inputs, question)
+            self.jobs.results.put(key, found)
+        return found
+
+
+def _tick(job: Job, before: int, size: int, total: int, now: int, all_: int) -> None:
+    job.tick(before + now * size // all_, total)
 
 
 @st.cache_resource(show_spinner=False)
@@ -104,9 +166,25 @@ def engine() -> Engine:
 
 @st.cache_resource(max_entries=48, show_spinner=False)
 def payload(
-    question: Question, look: Look, start: tuple[int, float], _sweep: Explained, _picture: Picture
+    question: Question,
+    look: Look,
+    start: tuple[int, str, float],
+    levels: int,
+    complete: bool,
+    _sweep: Explained,
+    _picture: Picture,
 ) -> bytes:
-    """The scrubber's bytes for one sweep and look, kept because they are sent again with every rerun."""
+    """The scrubber's bytes for one sweep and look, kept because they are sent again with every rerun.
+
+    Args:
+        question: names the sweep.
+        look: how it is drawn.
+        start: token, dial and share, see `hand.start_of`.
+        levels: how many are there.
+        complete: whether no more will come.
+        _sweep: what there is of it.
+        _picture: the input.
+    """
     card = model_card(question.subject.model)
     photo = np.asarray(card.display(_picture.image))
     return payload_of(
@@ -118,17 +196,21 @@ def payload(
         question.calibrated,
         _picture.title,
         name_of(question),
-        {"token": start[0], "sparsity": start[1]},
+        {"token": start[0], "dial": start[1], "share": start[2]},
+        complete,
     )
 
 
 class Waiting:
     """Shows a job's progress and place in the queue in one spot of the page, and clears it afterwards."""
 
-    def __init__(self, height: int | None = None) -> None:
-        """Reserve the spot; `height` in pixels draws a skeleton below the bar."""
+    def __init__(
+        self, height: int | None = None, picture: NDArray[np.uint8] | None = None, alt: str = ""
+    ) -> None:
+        """Reserve the spot; `height` in pixels draws a skeleton below the bar, beside a picture."""
         self.spot = st.empty()
-        self.height = height
+        self.height, self.picture, self.alt = height, picture, alt
+        self.bar: Any = None
         self.shown: tuple[Any, ...] = ()
 
     def __call__(self, job: Job, place: int) -> None:
@@ -145,9 +227,19 @@ class Waiting:
                 if job.total < 10_000
                 else f" · {job.done / 1e6:.0f} of {job.total / 1e6:.0f} MB"
             )
+        if self.bar is None:
+            self._reserve()
+        self.bar.progress(min(1.0, job.done / max(1, job.total)), text=text)
+
+    def _reserve(self) -> None:
         with self.spot.container():
-            st.progress(min(1.0, job.done / max(1, job.total)), text=text)
-            if self.height:
+            self.bar = st.empty()
+            if self.picture is not None:
+                columns = st.columns(3)
+                columns[0].image(self.picture, output_format="PNG", width="stretch", alt=self.alt)
+                for column in columns[1:]:
+                    column.skeleton(height=self.height)
+            elif self.height:
                 st.skeleton(height=self.height)
 
     def clear(self) -> None:

@@ -6,10 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Sparsities that always are levels, with a button each.
-FIXED = (0.8, 0.9, 0.95, 0.99)
+from pruneattr_core.paths.dial import DEFAULT
+
+#: Shares of all neurons that are levels where something contributes beyond them, with a button each.
+FIXED = (0.7, 0.8, 0.9, 0.95, 0.99)
+#: Shares of the contributing neurons that always are levels, with a button each.
+OF_CONTRIBUTING = (0.5, 0.8, 0.9, 0.95, 0.99)
+#: What the slider counts; "change" allows an output change.
+DIALS = ("contributing", "all", "change")
 #: The highest sparsity on the slider: one neuron in a thousand stays.
 TOP = 0.999
+#: Share of the contributing neurons that is gone before anybody moves the slider: the dial's default.
+START = DEFAULT
 #: Share of the track given to the sparsities below which no map changes.
 QUIET_TRACK = 0.12
 
@@ -22,14 +30,16 @@ class Preset:
         label: a few characters for the button.
         title: what it means, one sentence.
         level: index into the levels.
+        dials: keys of `DIALS` for which it is shown.
     """
 
     label: str
     title: str
     level: int
+    dials: tuple[str, ...] = DIALS
 
 
-def spaced(quiet: float, calibrated: float | None = None, count: int = 28) -> tuple[float, ...]:
+def spaced(quiet: float, calibrated: float | None = None, count: int = 24) -> tuple[float, ...]:
     """Sparsities that are dense where something happens.
 
     Nothing but 0 lies below `quiet`; above it the levels are equidistant in log(1 - sparsity), the
@@ -41,18 +51,26 @@ def spaced(quiet: float, calibrated: float | None = None, count: int = 28) -> tu
         count: number of equidistant levels.
 
     Returns:
-        Increasing sparsities from 0 to `TOP`, at most `count` + 6 of them, cut to 6 digits, so that `quiet`
+        Increasing sparsities from 0 to `TOP`, at most `count` + 12 of them, cut to 6 digits, so that `quiet`
         itself removes zero scores only.
     """
     start = min(max(quiet, 0.0), 0.99)
     steps = [1 - (1 - start) * ((1 - TOP) / (1 - start)) ** (i / (count - 1)) for i in range(count)]
-    extra = [s for s in (*FIXED, calibrated) if s is not None and start < s < TOP]
+    asked = (*FIXED, *(start + share * (1 - start) for share in OF_CONTRIBUTING), calibrated)
+    extra = [s for s in asked if s is not None and start < s < TOP]
     # A neighbour closer than a fifth of a step to a preset would only slow the slider down.
     width = math.log((1 - start) / (1 - TOP)) / (count - 1)
     steps = [
         s for s in steps[1:-1] if all(abs(math.log((1 - s) / (1 - e))) > width / 5 for e in extra)
     ] + extra
     return tuple(sorted({math.floor(s * 1e6) / 1e6 for s in (0.0, start, *steps, TOP)}))
+
+
+def first_levels(levels: Sequence[float], quiet: float) -> tuple[float, ...]:
+    """What makes a slider already: nothing removed, silent neurons only, the dial's default, the last one."""
+    middle = nearest(levels, quiet + START * (1 - quiet))
+    silent = nearest(levels, quiet) if quiet > 0.02 else 0
+    return tuple(levels[k] for k in sorted({0, silent, middle, len(levels) - 1}))
 
 
 def positions(sparsity: Sequence[float], quiet: float) -> list[float]:
@@ -90,23 +108,31 @@ def presets(
         change: output change at each level.
         calibrated: sparsity of 15 % mean output change on a data set; None takes this picture's own.
     """
+    beyond = [k for k, s in enumerate(sparsity) if s > quiet + 1e-6]
     found = [Preset("0", "Every neuron kept: the plain gradient.", 0)]
     if quiet > 0.02:
-        text = f"Only the {quiet:.0%} of neurons that are dead here or contribute nothing are removed."
+        text = (
+            f"Only the {quiet:.0%} of neurons that are dead here or contribute nothing are removed: "
+            "still the plain gradient."
+        )
         found.append(Preset("dead only", text, nearest(sparsity, quiet)))
-    if calibrated is not None:
-        text = f"{calibrated:.0%} removed: on average over many pictures the answer changes by 15 % here."
+    if calibrated is not None and calibrated > quiet:
+        text = f"{calibrated:.0%} of all removed: on average over many pictures f changes by 15 % here."
         found.append(Preset("15 % change", text, nearest(sparsity, calibrated)))
-    else:
-        own = next((k for k, c in enumerate(change) if c > 0.15), None)
-        if own is not None:
-            text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
-            found.append(Preset("15 % here", text, own))
-    found += [
-        Preset(f"{100 * s:.0f} %", f"{100 * s:.0f} % of all neurons removed.", nearest(sparsity, s))
-        for s in FIXED
-        if s > quiet
-    ]
+    elif calibrated is None and (own := next((k for k in beyond if change[k] > 0.15), None)) is not None:
+        text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
+        found.append(Preset("15 % here", text, own))
+    for share in OF_CONTRIBUTING:
+        level = nearest(sparsity, quiet + share * (1 - quiet))
+        if level in beyond:
+            text = f"{100 * share:.0f} % of the contributing neurons removed."
+            found.append(Preset(f"{100 * share:.0f} %", text, level, ("contributing", "change")))
+    for share in FIXED:
+        if share > quiet:
+            text = f"{100 * share:.0f} % of all neurons removed" + (
+                ", the papers' choice for ResNet-50." if share == FIXED[0] else "."
+            )
+            found.append(Preset(f"{100 * share:.0f} %", text, nearest(sparsity, share), ("all",)))
     return found
 
 

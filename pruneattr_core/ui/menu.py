@@ -52,7 +52,7 @@ def in_frame() -> None:
 FRAMED = "_framed"
 #: Room for a projector on wide screens, none wasted on a phone.
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 4rem 2.2rem 3rem; max-width: 1700px; }
+[data-testid="stMainBlockContainer"] { padding: 3.2rem 2.2rem 3rem; max-width: 1700px; }
 [data-testid="stSidebarContent"] img { border-radius: .5rem; }
 /* White on the dark theme's light blue would be 2.3 to 1. */
 [data-testid="stBaseButton-primary"] :is(p, span) { color: light-dark(#fff, #101418); }

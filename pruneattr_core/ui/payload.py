@@ -57,6 +57,7 @@ def payload_of(
     picture: str,
     of: str,
     start: Mapping[str, Any],
+    complete: bool,
 ) -> bytes:
     """Everything the scrubber needs to draw `sweep`.
 
@@ -69,17 +70,21 @@ def payload_of(
         calibrated: sparsity of 15 % mean output change, if known.
         picture: what the picture is, for its text alternative.
         of: names the sweep, see `hand`.
-        start: sparsity shown first, see `hand.start_of`.
+        start: dial and share shown first, see `hand.start_of`.
+        complete: whether no more levels will come.
     """
     planes = planes_of(sweep.maps, look.collapse, look.sign)
     scales = scales_of(planes, look)
     codes = np.stack([scale_map(level, scale=scale) for level, scale in zip(planes, scales, strict=True)])
     sparsity, at = sweep.sparsity.tolist(), positions(sweep.sparsity.tolist(), sweep.quiet)
     change = np.minimum(np.nan_to_num(sweep.change, posinf=1e6), 1e6).tolist()
+    contributing = sweep.contributing.tolist()
     levels = [
         {
             "at": round(at[k], 5),
             "sparsity": sparsity[k],
+            "contributing": contributing[k],
+            "plain": sparsity[k] <= sweep.quiet + 1e-6,
             "change": change[k],
             "target_probability": float(sweep.probability[k]),
             "answer": int(sweep.prediction[k]),
@@ -93,6 +98,7 @@ def payload_of(
     header = {
         "of": of,
         "start": dict(start),
+        "complete": complete,
         "planes": planes.shape[1],
         "plane_names": ["Map"] if planes.shape[1] == 1 else _channel_names(planes.shape[1]),
         "height": planes.shape[2],

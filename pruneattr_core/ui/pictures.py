@@ -12,7 +12,7 @@ from PIL import Image
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
 from pruneattr_core.errors import ImageError
 from pruneattr_core.images import decode_image, image_hash
-from pruneattr_core.ui.worker import Shelf
+from pruneattr_core.ui.jobs import Cache
 
 UPLOAD = "upload"
 #: Uploads a session keeps; the oldest goes first.
@@ -46,9 +46,9 @@ class Picture:
 
 
 @st.cache_resource(show_spinner=False)
-def _decoded() -> Shelf:
+def _decoded() -> Cache:
     """Pictures of all sessions, decoded: what names them -> `Picture`."""
-    return Shelf(DECODED_BYTES, lambda one: 3 * one.image.width * one.image.height)
+    return Cache(DECODED_BYTES, lambda one: 3 * one.image.width * one.image.height)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

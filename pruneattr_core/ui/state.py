@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -298,3 +299,9 @@ def publish(fields: Sequence[Field]) -> None:
     written = st.session_state.setdefault(_PUBLISHED, {})
     for name in known:
         _remember(written, name, now.get(name, ""))
+
+
+def viewer() -> str:
+    """A name for this session, under which it watches long computations."""
+    name: str = st.session_state.setdefault("_viewer", uuid.uuid4().hex)
+    return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.scoring import contributions
-from pruneattr_core.ui.levels import spaced
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.values import Contributions
 
@@ -88,61 +87,83 @@ class Explained:
         return f"not {classes[self.target]}" if answer == NOT_IT else classes[answer]
 
     @property
+    def contributing(self) -> Array:
+        """(K,) share of the contributing neurons that is gone."""
+        return np.clip((self.sparsity - self.quiet) / max(1 - self.quiet, 1e-9), 0, 1)
+
+    def shares(self, dial: str) -> list[float]:
+        """The levels on a scale of the dial: of all neurons, else of the contributing ones."""
+        found: list[float] = (self.sparsity if dial == "all" else self.contributing).tolist()
+        return found
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the arrays that matter."""
         return int(self.maps.nbytes)
 
 
-def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: Tick) -> Explained:
-    """Choose the levels by the scores, compute all maps and the zero-mode curve.
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Contributions of one input, kept between a first look and the whole sweep."""
+
+    scores: Contributions
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of scores and dead masks."""
+        return sum(layer.nbytes for layer in (*self.scores.layers, *self.scores.dead))
+
+    @property
+    def quiet(self) -> float:
+        """Share of neurons that contribute nothing."""
+        return sum(int((layer == 0).sum()) for layer in self.scores.layers) / self.scores.neurons
+
+
+def score(model: nn.Module, inputs: Tensor, question: Question) -> Scored:
+    """Rank the neurons of one input (1, C, H, W); raises as `contributions`."""
+    return Scored(contributions(model, inputs, question.subject.target, question.contribution))
+
+
+def explain_levels(
+    model: nn.Module, inputs: Tensor, question: Question, scored: Scored, levels: Sequence[float], tick: Tick
+) -> Explained:
+    """All maps and the zero-mode curve at some levels.
 
     Args:
         model: network in eval mode on the device of `inputs`.
         inputs: (1, C, H, W).
-        question: what is asked; only target, mode, contribution and calibrated are read.
+        question: what is asked; only its mode is read.
+        scored: contributions of the input.
+        levels: increasing sparsities, of all neurons.
         tick: called with (steps done, steps in all); may raise to stop.
 
     Raises:
         PruneAttrError: as `PruneGrad.sweep`, or memory does not suffice for a single level.
     """
     start = time.perf_counter()
-    freeze = question.mode == "freeze"
-    scores = contributions(model, inputs, question.subject.target, question.contribution)
-    neurons = sum(layer[0].numel() for layer in scores.layers)
-    quiet = sum(int((layer == 0).sum()) for layer in scores.layers) / neurons
-    levels = spaced(quiet, question.calibrated)
+    freeze, scores = question.mode == "freeze", scored.scores
     total = len(levels) * (2 if freeze else 1)
     tick(0, total)
-    explainer, target = PruneGrad(model), int(scores.target[0])
 
     def maps_of(part: Sequence[float], before: int) -> list[Any]:
         return [
-            explainer.sweep(
+            PruneGrad(model).sweep(
                 inputs,
-                target,
-                part,
-                question.mode,  # type: ignore[arg-type]  # checked by sweep
-                question.contribution,
+                sparsities=part,
+                mode=question.mode,  # type: ignore[arg-type]  # checked by sweep
+                scores=scores,
                 progress=lambda done, _: tick(before + done, total),
             )
         ]
 
+    def curve_of(part: Sequence[float], before: int) -> list[Any]:
+        before += len(levels)
+        return [
+            output_curve(model, inputs, scores, part, progress=lambda done, _: tick(before + done, total))
+        ]
+
     sweeps = in_halves(maps_of, levels)
-    if freeze:
-        curves = in_halves(
-            lambda part, before: [
-                output_curve(
-                    model,
-                    inputs,
-                    scores,
-                    part,
-                    progress=lambda done, _: tick(len(levels) + before + done, total),
-                )
-            ],
-            levels,
-        )
-    else:
-        curves = sweeps
+    curves = in_halves(curve_of, levels) if freeze else sweeps
 
     def gather(parts: Sequence[Any], name: str) -> Array:
         joined = torch.cat([getattr(part, name)[:, 0] for part in parts])
@@ -154,20 +175,48 @@ def explain_levels(model: nn.Module, inputs: Tensor, question: Question, tick: T
     maps = gather(sweeps, "maps")
     return Explained(
         maps=np.nan_to_num(maps, posinf=0, neginf=0) if problems else maps,
-        requested=levels,
+        requested=tuple(levels),
         sparsity=gather(sweeps, "sparsity"),
         change=gather(curves, "output_change"),
         probability=gather(curves, "probability"),
         logit=gather(curves, "logit"),
         prediction=_answers(scores, gather(curves, "prediction"), gather(curves, "probability")),
         logits=scores.logits[0].detach().cpu().numpy(),
-        target=target,
-        quiet=quiet,
+        target=int(scores.target[0]),
+        quiet=scored.quiet,
         dead=float(scores.dead_fraction[0]),
-        neurons=neurons,
+        neurons=scores.neurons,
         seconds=time.perf_counter() - start,
         problems=problems,
     )
+
+
+#: Fields of `Explained` with one entry a level.
+_BY_LEVEL = ("maps", "sparsity", "change", "probability", "logit", "prediction")
+
+
+def merged(first: Explained, second: Explained) -> Explained:
+    """Two sweeps of one input as one, in the order of their levels."""
+    requested = np.array(first.requested + second.requested)
+    turn = np.argsort(requested, kind="stable")
+    values: dict[str, Any] = {}
+    for name in _BY_LEVEL:
+        values[name] = np.concatenate([getattr(first, name), getattr(second, name)])[turn]
+        values[name].setflags(write=False)
+    return replace(
+        first,
+        requested=tuple(requested[turn].tolist()),
+        seconds=first.seconds + second.seconds,
+        problems=first.problems + second.problems,
+        **values,
+    )
+
+
+def rounds(levels: Sequence[float], known: Sequence[float]) -> list[tuple[float, ...]]:
+    """The levels still to come, in rounds that spread over the whole track: every fourth, second, each."""
+    left = [level for level in levels if level not in known]
+    parts = [left[2::4], left[0::4], left[1::2]]
+    return [tuple(part) for part in parts if part]
 
 
 def _answers(scores: Contributions, prediction: Array, probability: Array) -> Array:

@@ -17,9 +17,9 @@ from pruneattr_core.ui.compare.cells import Place
 from pruneattr_core.ui.compare.plan import Plan, mask_seen
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.look import Look
-from pruneattr_core.ui.worker import Job, Shelf
-from tests.app.conftest import Start
+from tests.app.conftest import Start, drawn
 
 QUICK = "saliency,input_x_gradient,edges"
 
@@ -30,7 +30,7 @@ def opened(start: Start, **query: str) -> AppTest:
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    (found,) = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
+    (found,) = [header_of(part.proto.bytes) for part in drawn(app)]
     return found
 
 
@@ -74,8 +74,8 @@ def plan_of(methods: tuple[str, ...], places: tuple[int, ...] = (0,), **changes:
     return replace(plan, **changes)
 
 
-def computed(plan: Plan) -> Shelf:
-    shelf = Shelf(1 << 30, lambda value: int(value.nbytes))
+def computed(plan: Plan) -> Cache:
+    shelf = Cache(1 << 30, lambda value: int(value.nbytes))
     inputs = [plan.card.preprocess(picture.image) for picture in plan.pictures]
     network, job = models.load_model(plan.card.id), Job("test", lambda job: None)
 

@@ -48,10 +48,12 @@ def small_network(*_: object, **__: object) -> nn.Module:
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Opens the app at an address given as keywords; it has run once."""
     from pruneattr_core.ui import cache, shell
+    from pruneattr_core.ui.explore import page as explore
 
     st.cache_resource.clear()
     offline = ModelCard.available_offline
     monkeypatch.setattr(cache, "load_model", small_network)
+    monkeypatch.setattr(explore, "FIRST_LOOK", 60.0)  # no browser, no clock: the page waits for every level
     monkeypatch.setattr(models, "load_model", small_network)
     monkeypatch.setattr(shell, "list_models", lambda: ("scenes-net", "torchvision/resnet18"))
     monkeypatch.setattr(
@@ -77,8 +79,7 @@ def lone_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     From a script without a folder `pages` beside it: there AppTest runs pages without app.py first, and
     clicks are lost when the frame is put up.
     """
-    from pruneattr_core.ui import shell
-    from pruneattr_core.ui.paths import tasks as path_tasks
+    from pruneattr_core.ui import cache, shell
 
     def make(draw: Draw, title: str) -> Start:
         def page() -> None:
@@ -94,7 +95,7 @@ def lone_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         return run
 
     yield make
-    path_tasks.background().close()
+    cache.engine().jobs.close()
 
 
 def healthy(app: AppTest) -> None:
@@ -115,3 +116,13 @@ def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 30) -
 def box(app: AppTest, label: str) -> Any:
     """The select box under this label; those of `choose.select` change their key with their options."""
     return next(one for one in app.selectbox if one.label == label)
+
+
+def drawn(app: AppTest) -> list[Any]:
+    """The components that draw a result; not those that mind the address, uploads or the crop."""
+    aside = ("address", "_browser_store", "crop")
+    return [
+        part
+        for part in app.get("bidi_component")
+        if part.proto.bytes and not any(name in part.proto.id for name in aside)
+    ]

@@ -19,6 +19,7 @@ from pruneattr_core.ui.benchmarks.behind import ENDS
 from pruneattr_core.ui.benchmarks.picker import ALL, first_choice
 from pruneattr_core.ui.benchmarks.published import published
 from pruneattr_core.ui.framing import header_of
+from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
 
@@ -66,7 +67,7 @@ def opened(start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cal
 
 
 def strip(app: AppTest) -> dict[str, Any]:
-    data: bytes = app.get("bidi_component")[-1].proto.bytes
+    data: bytes = drawn(app)[-1].proto.bytes
     return header_of(data)
 
 

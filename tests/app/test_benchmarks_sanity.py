@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from pruneattr_core.benchmarks.similarity import MEASURES
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.sanity.cascade import Climb, Ladder
+from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
 
@@ -22,15 +23,15 @@ def opened(start: Start, **query: str) -> AppTest:
 
 
 def sent(app: AppTest) -> bytes:
-    data: bytes = app.get("bidi_component")[-1].proto.bytes
+    data: bytes = drawn(app)[-1].proto.bytes
     return data
 
 
 def ladders() -> dict[str, Ladder]:
     from pruneattr_core.ui.cache import engine
 
-    kept = engine().worker.results.items.items()
-    return {key.method: value for key, value in kept if isinstance(key, Climb)}
+    results = engine().jobs.results
+    return {key.method: results.get(key) for key in results.names() if isinstance(key, Climb)}
 
 
 def test_every_step_of_every_method_is_sent_at_once(start: Start) -> None:

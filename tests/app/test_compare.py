@@ -17,7 +17,7 @@ from pruneattr_core.ui.compare import page as compare
 from pruneattr_core.ui.compare import plan as compare_plan
 from pruneattr_core.ui.compare import work as compare_work
 from pruneattr_core.ui.compare.state import FIELDS, PRESETS, parse_methods, parse_more
-from pruneattr_core.ui.worker import Job
+from pruneattr_core.ui.jobs import Job
 from tests.app.compare_grids import QUICK, finished, header, names, opened
 from tests.app.conftest import Start
 

@@ -29,8 +29,8 @@ from pruneattr_core.ui.compare.payload import coded, decoded, grid_payload
 from pruneattr_core.ui.compare.plan import mask_seen
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.look import Look
-from pruneattr_core.ui.worker import Job, Shelf
 from tests.app.compare_grids import computed, header, opened, plan_of
 from tests.app.conftest import Start
 
@@ -103,7 +103,7 @@ def test_a_network_of_one_size_says_so_instead_of_playing(monkeypatch: pytest.Mo
 
 def test_cancelling_acts_inside_an_expensive_method() -> None:
     plan = plan_of(("integrated_gradients",))
-    job, shelf = Job("test", lambda job: None), Shelf(1 << 30, lambda value: int(value.nbytes))
+    job, shelf = Job("test", lambda job: None), Cache(1 << 30, lambda value: int(value.nbytes))
     network, notes = models.load_model(plan.card.id), []
 
     class Watched(torch.nn.ReLU):

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.decoding import page as decoding_page
 from pruneattr_core.ui.decoding import tasks as decoding_tasks
 from pruneattr_core.ui.decoding.page import COLOURS, MOVE_TITLES, PARAMETRISATIONS, STEPS
-from pruneattr_core.ui.paths import tasks as path_tasks
 from tests.app.conftest import Start, healthy, until
 
 
@@ -67,7 +67,7 @@ def test_same_seed_gives_the_same_picture(decoding: Start) -> None:
         app = decoding(steps="32", paths="taylor", decode_seed="7")
         until(app, lambda app: "Step 32 of 32" in texts(app))
         responses.append(next(line for line in texts(app).splitlines() if "Step 32" in line))
-        path_tasks.background().results.items.clear()
+        engine().jobs.results.clear()
     assert responses[0] == responses[1]
 
 
@@ -82,7 +82,7 @@ def test_running_decodings_can_be_cancelled(decoding: Start, monkeypatch: pytest
     monkeypatch.setattr(decoding_tasks, "decode", slow)
     app = decoding(steps="512", paths="taylor")
     app.button(key="decode").click().run() if "decode" in keys(app) else None
-    tasks = list(path_tasks.background().tasks.values())
+    tasks = list(engine().jobs.jobs.values())
     assert tasks
     app.button(key="cancel_decoding").click().run()
     assert all(task.cancelled.is_set() for task in tasks)

@@ -17,12 +17,13 @@ from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS
 from pruneattr_core.ui.payload import COLLAPSES
+from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    return header_of(app.get("bidi_component")[-1].proto.bytes)
+    return header_of(drawn(app)[-1].proto.bytes)
 
 
 def healthy(app: AppTest) -> None:
@@ -44,6 +45,8 @@ def test_opens_with_a_map_before_any_click(start: Start) -> None:
     assert found["levels"][0]["sparsity"] == 0
     assert found["levels"][-1]["sparsity"] == pytest.approx(0.999, abs=2e-3)
     assert {"0", "80 %", "90 %", "95 %", "99 %"} <= {mark["label"] for mark in found["marks"]}
+    plain = [mark["label"] for mark in found["marks"] if found["levels"][mark["level"]]["plain"]]
+    assert set(plain) <= {"0", "dead only"}  # no preset lands on the plain gradient unawares
     assert found["signed"]
     assert found["width"] == 128
     assert app.metric[0].label == "Neurons left"
@@ -86,16 +89,16 @@ def test_freeze_says_whose_curve_it_is(start: Start) -> None:
 def test_level_comes_back_from_the_component_and_goes_into_the_address(start: Start) -> None:
     app = start()
     before = header(app)
-    wanted = before["levels"][3]["sparsity"]
+    wanted = before["levels"][3]["contributing"]
     let_go(app, before["of"], wanted)
     healthy(app)
     assert header(app)["id"] == before["id"]  # nothing is sent again
     assert float(app.query_params["at"]) == pytest.approx(wanted, abs=1e-5)
 
 
-def let_go(app: AppTest, of: str, sparsity: object, when: float = 1.0) -> None:
+def let_go(app: AppTest, of: str, share: object, when: float = 1.0) -> None:
     """What the scrubber says when the hand lets go."""
-    app.session_state["scrub"] = {"at": {"of": of, "sparsity": sparsity, "when": when}}
+    app.session_state["scrub"] = {"at": {"of": of, "dial": "contributing", "share": share, "when": when}}
     app.run().run()
 
 
@@ -103,17 +106,17 @@ def let_go(app: AppTest, of: str, sparsity: object, when: float = 1.0) -> None:
 def test_answers_to_another_payload_and_nonsense_are_dropped(start: Start, nonsense: object) -> None:
     app = start()
     before = header(app)
-    let_go(app, "another payload", before["levels"][3]["sparsity"])
-    assert app.session_state["at"] == 0.9
+    let_go(app, "another payload", before["levels"][3]["contributing"])
+    assert app.session_state["at"] == 0.8
     let_go(app, before["of"], nonsense)
     healthy(app)
-    assert app.session_state["at"] in (0.9, 0.5)
+    assert app.session_state["at"] in (0.8, 0.5)
 
 
 def test_numbers_are_those_of_the_picture_on_screen(start: Start) -> None:
     """An index that belongs to the former sweep must not choose among the levels of the next."""
     app = start()
-    last = header(app)["levels"][-3]["sparsity"]
+    last = header(app)["levels"][-3]["contributing"]
     let_go(app, header(app)["of"], last)
     picture = app.number_input(key="_number")
     target = next(box for box in app.selectbox if box.label == "Class to explain")
@@ -121,8 +124,8 @@ def test_numbers_are_those_of_the_picture_on_screen(start: Start) -> None:
         box.set_value(choice).run()
         healthy(app)
         shown = header(app)
-        assert shown["start"]["sparsity"] == pytest.approx(last, abs=1e-5)
-        level = shown["levels"][nearest([one["sparsity"] for one in shown["levels"]], last)]
+        assert shown["start"]["share"] == pytest.approx(last, abs=1e-5)
+        level = shown["levels"][nearest([one["contributing"] for one in shown["levels"]], last)]
         left = round(shown["neurons"] * (1 - level["sparsity"]))
         assert app.metric[0].value == f"{left:,}"
 
@@ -133,7 +136,7 @@ def test_address_restores_the_view(start: Start) -> None:
     found = header(app)
     assert found["mode"] == "freeze"
     assert found["target"] == 2
-    assert found["start"]["sparsity"] == 0.95
+    assert (found["start"]["dial"], found["start"]["share"]) == ("all", 0.95)
     assert app.query_params["picture"] == "7"
 
 
@@ -173,6 +176,9 @@ def test_nonsense_in_the_address_gets_one_sentence(start: Start, name: str, text
 def test_unknown_upload_asks_for_the_file(start: Start) -> None:
     app = start(source="upload", upload="ab" * 32)
     assert not app.exception
+    assert any("in this browser" in caption.value for caption in app.caption)  # it is asked first
+    app.session_state["_not_in_browser"] = {"ab" * 32}  # what it said
+    app.run().run()
     assert "upload the same file again" in app.error[0].value
 
 
@@ -220,7 +226,8 @@ def test_saved_view_comes_back_from_its_file(start: Start) -> None:
     healthy(fresh)
     found = header(fresh)
     assert (found["mode"], found["target"]) == ("freeze", 4)
-    assert found["start"]["sparsity"] == pytest.approx(saved["sparsity"], abs=1e-6)
+    assert found["start"]["dial"] == "all"
+    assert found["start"]["share"] == pytest.approx(saved["sparsity"], abs=1e-6)
 
 
 @pytest.mark.parametrize(

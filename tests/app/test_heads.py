@@ -9,8 +9,9 @@ from torch import nn
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.heads import declare
 from pruneattr_core.models import load_model, model_card
+from pruneattr_core.ui.levels import spaced
 from pruneattr_core.ui.subject import Subject
-from pruneattr_core.ui.sweeps import NOT_IT, Question, answer, explain_levels
+from pruneattr_core.ui.sweeps import NOT_IT, Question, answer, explain_levels, score
 
 
 def test_several_answers_are_read_as_sigmoids() -> None:
@@ -34,9 +35,9 @@ def test_a_lost_answer_says_which() -> None:
         network[3].weight.copy_(torch.tensor([[-2.0, -1.0, 2.0, 0.5, -3.0, 4.0], [9.0] * 6]))
     declare(network, "sigmoid")
     subject = Subject("net", "", "picture", 0, "cpu")
-    found = explain_levels(
-        network, torch.ones(1, 4, 1, 1), Question(subject, "zero", "taylor", None), lambda *_: None
-    )
+    question, inputs = Question(subject, "zero", "taylor", None), torch.ones(1, 4, 1, 1)
+    scored = score(network, inputs, question)
+    found = explain_levels(network, inputs, question, scored, spaced(scored.quiet), lambda *_: None)
     yes = found.logit > 0
     assert yes[0]
     np.testing.assert_array_equal(found.prediction, np.where(yes, 0, NOT_IT))

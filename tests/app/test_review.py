@@ -21,6 +21,7 @@ from pruneattr_core.compression.review_verdicts import load_review, reviews_fold
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.review import board as review_board
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import exports as review_exports
@@ -28,6 +29,7 @@ from pruneattr_core.ui.review import state as review_state
 from pruneattr_core.ui.review.board import Board
 from pruneattr_core.ui.review.lineup import Contender, Lineup, first_students
 from pruneattr_core.ui.review.pictures import Scenes
+from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
 
@@ -81,7 +83,7 @@ def opened(start: Start, **query: str) -> AppTest:
 
 
 def header(app: AppTest) -> dict[str, Any]:
-    (found,) = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
+    (found,) = [header_of(part.proto.bytes) for part in drawn(app)]
     return found
 
 
@@ -319,9 +321,9 @@ def test_what_is_kept_is_bounded() -> None:
     desk = Board()
     assert desk.shelf.limit <= 64 << 20
     assert desk.background.results.limit <= 16 << 20
-    desk.models.limit = 1
-    desk.models.put("one", network("scenes-net"))
-    assert desk.models.get("one") is None  # a network larger than the shelf is not kept
+    small = Cache(1, desk.models.size)
+    small.put("one", network("scenes-net"))
+    assert small.get("one") is None  # a network larger than the cache is not kept
 
 
 def test_the_report_draws_what_was_judged(start: Start) -> None:

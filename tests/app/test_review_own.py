@@ -24,6 +24,7 @@ from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import board as review_board
 from pruneattr_core.ui.review import own as review_own
 from pruneattr_core.ui.review.pictures import Folder
+from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
 NET = "cifar-resnet20"
@@ -77,7 +78,7 @@ def opened(start: Start, **query: str) -> AppTest:
 def finished(app: AppTest) -> dict[str, Any]:
     end = time.monotonic() + 60
     while True:
-        (found,) = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
+        (found,) = [header_of(part.proto.bytes) for part in drawn(app)]
         if found["complete"]:
             assert not app.exception
             return dict(found)
@@ -120,7 +121,7 @@ def failure(start: Start, own: dict[str, str]) -> str:
     app = opened(start, **own)
     end = time.monotonic() + 30
     while not app.error and time.monotonic() < end:
-        parts = [header_of(part.proto.bytes) for part in app.get("bidi_component")]
+        parts = [header_of(part.proto.bytes) for part in drawn(app)]
         cells = [cell for part in parts for row in part["rows"] for cell in row["cells"]]
         texts = {cell["text"] for cell in cells if cell["state"] == "failed"}
         if texts:
@@ -177,7 +178,7 @@ def test_a_browser_elsewhere_may_not_name_files(
     monkeypatch.undo()
     app = opened(start, **own)
     assert "only a browser on that machine" in app.info[0].value
-    assert not app.get("bidi_component")
+    assert not drawn(app)
 
 
 def test_masks_beside_the_pictures(folder: Path) -> None:

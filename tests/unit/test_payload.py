@@ -13,11 +13,11 @@ from PIL import Image
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.look import SIGNS, Look, default_colours
 from pruneattr_core.ui.payload import COLLAPSES, payload_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import Explained
-from pruneattr_core.ui.worker import Shelf
 
 LEVELS, SIDE = 4, 6
 
@@ -60,7 +60,7 @@ def test_every_pixel_drawn_is_the_value_it_stands_for(how, sign, shared):
     sweep, photo = a_sweep(), np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     look = Look(how, sign, 100.0, shared)
     look = Look(how, sign, 100.0, shared, default_colours(look.signed, look.colours))
-    payload = payload_of(sweep, photo, look, ["a", "b", "c"], "zero", None, "noise", "id", {})
+    payload = payload_of(sweep, photo, look, ["a", "b", "c"], "zero", None, "noise", "id", {}, True)
     header, codes, drawn = decoded(payload)
     assert (drawn == photo).all()
     for k in range(LEVELS):
@@ -89,14 +89,14 @@ def _tensor(array: np.ndarray):
 
 
 def test_the_least_recently_used_goes_first():
-    shelf = Shelf(3)
+    shelf = Cache(3)
     for key in "abc":
         shelf.put(key, key.upper())
     assert shelf.get("a") == "A"
     shelf.put("b", "B again")
     shelf.put("d", "D")
     assert [shelf.get(key) for key in "abcd"] == ["A", "B again", None, "D"]
-    heavy = Shelf(10, len)
+    heavy = Cache(10, len)
     heavy.put("x", "12345")
     heavy.put("y", "1234")
     heavy.put("z", "12345")

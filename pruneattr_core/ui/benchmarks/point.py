@@ -7,7 +7,6 @@ import streamlit as st
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, statistics
 from pruneattr_core.errors import Cancelled, PruneAttrError
-from pruneattr_core.ui.background import Task
 from pruneattr_core.ui.benchmarks.behind import behind
 from pruneattr_core.ui.benchmarks.recompute import (
     Check,
@@ -19,8 +18,9 @@ from pruneattr_core.ui.benchmarks.recompute import (
 from pruneattr_core.ui.benchmarks.words import short, where
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
-from pruneattr_core.ui.paths.state import viewer
-from pruneattr_core.ui.paths.tasks import LOOK, background, progress
+from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.paths.tasks import LOOK, progress
+from pruneattr_core.ui.state import viewer
 
 #: Key of the check that this session asked for last, and why it failed.
 _ASKED, _FAILED = "_bench_asked", "_bench_failed"
@@ -32,14 +32,14 @@ def point(runs: dict[str, Run], measure: str, chart: str) -> None:
     run = runs[title]
     if BENCHMARKS[run.plan.benchmark].unit != "pictures":
         return  # computing again would train networks
-    running = background().watch(check_key(run, label), viewer()) is not None
+    running = engine().jobs.watch(check_key(run, label), viewer()) is not None
     st.fragment(_check, run_every=LOOK if running else None)(run, label, measure, place, running)
 
 
 def _check(run: Run, label: str, measure: str, place: int, was_running: bool) -> None:
     """The button, then progress, then the verdict; looks again by itself while it computes."""
     key = check_key(run, label)
-    task = background().watch(key, viewer())
+    task = engine().jobs.watch(key, viewer())
     if task is not None and task.finished.is_set():
         _remember_failure(task)
         task = None
@@ -62,7 +62,7 @@ def _check(run: Run, label: str, measure: str, place: int, was_running: bool) ->
     if reason:
         st.caption(f"Cannot be computed again here. {reason}")
     if st.session_state.get(_ASKED) == key:
-        found: Check | None = engine().worker.results.get(key)
+        found: Check | None = engine().jobs.results.get(key)
         if found is not None:
             _verdict(run, label, measure, place, found)
         elif st.session_state.get(_FAILED):
@@ -74,13 +74,13 @@ def _start(run: Run, label: str) -> None:
     st.session_state[_ASKED], st.session_state[_FAILED] = key, ""
     ours = engine()
     try:
-        background().start(key, lambda task: computed_again(ours, run, label, task), viewer())
+        engine().jobs.start(key, lambda task: computed_again(ours, run, label, task), viewer())
     except PruneAttrError as error:
         st.session_state[_FAILED] = str(error)
 
 
-def _remember_failure(task: Task) -> None:
-    background().leave(task.key, viewer())
+def _remember_failure(task: Job) -> None:
+    engine().jobs.leave(task.key, viewer())
     if isinstance(task.error, PruneAttrError) and not isinstance(task.error, Cancelled):
         st.session_state[_FAILED] = str(task.error)
     elif task.error is not None and not isinstance(task.error, Cancelled):

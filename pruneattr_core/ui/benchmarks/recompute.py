@@ -18,7 +18,7 @@ from pruneattr_core.models import model_card
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.cache import Engine
-from pruneattr_core.ui.worker import Job
+from pruneattr_core.ui.jobs import Job
 
 #: Pictures computed again, at most; whole cells.
 PICTURES = 16

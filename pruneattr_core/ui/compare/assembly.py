@@ -34,13 +34,13 @@ from pruneattr_core.ui.compare.numbers import (
 )
 from pruneattr_core.ui.compare.payload import Cell, Grid
 from pruneattr_core.ui.compare.plan import Plan, standing
+from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.worker import Shelf
 
 Array = NDArray[Any]
 
 
-def assemble(plan: Plan, shelf: Shelf, running: str | None, dear: bool) -> tuple[Grid, list[str]]:
+def assemble(plan: Plan, shelf: Cache, running: str | None, dear: bool) -> tuple[Grid, list[str]]:
     """The grid as it stands.
 
     Args:
@@ -110,7 +110,7 @@ def _higher(order: str) -> bool:
     return order in KINDS and KINDS[order].higher
 
 
-def _reference(plan: Plan, shelf: Shelf, picture: Picture) -> tuple[Any, Array] | None:
+def _reference(plan: Plan, shelf: Cache, picture: Picture) -> tuple[Any, Array] | None:
     if plan.reference not in plan.options or plan.reference in plan.blocked:
         return None
     ask = plan.ask(picture, plan.reference)
@@ -183,7 +183,7 @@ def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]
     }
 
 
-def _image_head(plan: Plan, shelf: Shelf, j: int) -> dict[str, Any]:
+def _image_head(plan: Plan, shelf: Cache, j: int) -> dict[str, Any]:
     picture, mask = plan.pictures[j], plan.masks[j]
     target = plan.target
     for ask in plan.asks[j]:
@@ -201,7 +201,7 @@ def _image_head(plan: Plan, shelf: Shelf, j: int) -> dict[str, Any]:
     return {"title": picture.title, "answer": f"Explained: {name}", "covered": " ".join(notes)}
 
 
-def _game_note(plan: Plan, shelf: Shelf, picture: Picture) -> str:
+def _game_note(plan: Plan, shelf: Cache, picture: Picture) -> str:
     """Who stands beside the picture in the grid pointing game, or why it cannot be played."""
     asks = [plan.game_ask(picture, method) for method in plan.options if method not in plan.blocked]
     found = [game for ask in asks if ask is not None and (game := shelf.get(ask)) is not None]

@@ -18,9 +18,9 @@ from pruneattr_core.ui.compare.cells import CURVES, Curve, Game, Mapped
 from pruneattr_core.ui.compare.payload import Grid, scales_for
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.exports import FORMAT
+from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.own_weights import loading_code
-from pruneattr_core.ui.worker import Shelf
 
 #: Pixels of a map's longer side in the exported picture, at least.
 _TILE = 224
@@ -28,7 +28,7 @@ _ACROSS = 5
 _INK, _SOFT = (20, 24, 31), (95, 102, 115)
 
 
-def record(plan: Plan, grid: Grid, shelf: Shelf, view: Mapping[str, str]) -> dict[str, Any]:
+def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dict[str, Any]:
     """Everything that made the grid, as plain JSON; `view` restores it."""
     results = []
     for picture in plan.pictures:
@@ -164,7 +164,7 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, font: Any, width: int) -> str:
     return plain
 
 
-def arrays_npz(plan: Plan, grid: Grid, shelf: Shelf, settings: Mapping[str, Any]) -> bytes:
+def arrays_npz(plan: Plan, grid: Grid, shelf: Cache, settings: Mapping[str, Any]) -> bytes:
     """All arrays; opens with `numpy.load(..., allow_pickle=False)`.
 
     `<method>/<i>/attribution` (C, H, W) and `<method>/<i>/map` (H, W) for picture i, `<method>/<i>/curve`

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.ui.compare.cells import Curve, Game, Mapped
-from pruneattr_core.ui.worker import Shelf
+from pruneattr_core.ui.jobs import Cache
 
 Array = NDArray[Any]
 
 #: Likenesses of pairs of maps, for all sessions; each costs some ten milliseconds.
-_LIKENESS = Shelf(4096)
+_LIKENESS = Cache(4096)
 
 
 @dataclass(frozen=True)

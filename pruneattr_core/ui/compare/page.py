@@ -13,7 +13,6 @@ from pruneattr_core.attribution import METHODS, theory_note
 from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui import pictures, shell
-from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare.assembly import assemble
@@ -27,30 +26,11 @@ from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.figures import figure_popover
-from pruneattr_core.ui.paths.state import viewer
-from pruneattr_core.ui.state import publish, report, view
-from pruneattr_core.ui.worker import Job, Shelf
+from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.state import publish, report, view, viewer
 
-#: Bytes of attributions kept for all sessions together.
-KEPT_BYTES = 192 << 20
 #: Seconds between two looks at a running grid, and how long the first look waits for a first map.
 LOOK, FIRST_LOOK = 0.4, 0.35
-
-
-class Board:
-    """What all sessions' grids share: results and the threads that compute them."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.shelf = Shelf(KEPT_BYTES, lambda value: int(value.nbytes))
-        # A grid's results lie on the shelf cell by cell; the grid itself is nothing to keep.
-        self.background = Background(Shelf(0))
-
-
-@st.cache_resource(show_spinner=False)
-def board() -> Board:
-    """The board of this process."""
-    return Board()
 
 
 @dataclass(frozen=True)
@@ -86,7 +66,7 @@ def draw(chosen: shell.Selection) -> None:
         if fits.theory:
             st.caption(f":material/warning: {fits.theory}")
         _start(plan)
-        running = board().background.watch(_key(plan), viewer()) is not None
+        running = engine().jobs.watch(_key(plan), viewer()) is not None
         # The frame is drawn again by the clock only while something is computed.
         st.fragment(_frame, run_every=LOOK if running else None)(plan, running)
 
@@ -101,7 +81,7 @@ def _fits(chosen: shell.Selection, show: Waiting) -> Fits:
             layers_on_the_picture(network, inputs),
         )
 
-    found: Fits = engine().worker.run(("fits", chosen.card.id, chosen.answer.weights), work, show)
+    found: Fits = engine().jobs.run(("fits", chosen.card.id, chosen.answer.weights), work, show, "coarse")
     return found
 
 
@@ -118,15 +98,15 @@ def _start(plan: Plan, again: bool = False) -> None:
     """Let the missing cells be computed, unless this grid was stopped by hand; a former grid is left."""
     key, former = _key(plan), st.session_state.get("_grid")
     if former is not None and former != key:
-        board().background.leave(former, viewer())
-    if former == key and not again and board().background.watch(key, viewer()) is None:
+        engine().jobs.leave(former, viewer())
+    if former == key and not again and engine().jobs.watch(key, viewer()) is None:
         return  # finished or stopped before
     st.session_state["_grid"], st.session_state["_grid_failure"] = key, ""
-    if standing(plan, board().shelf, _dear(plan)).open == 0:
+    if standing(plan, engine().jobs.results, _dear(plan)).open == 0:
         return
-    shelf, steps, dear = board().shelf, plan.steps(), _dear(plan)
+    shelf, steps, dear = engine().jobs.results, plan.steps(), _dear(plan)
 
-    def work(task: Task) -> None:
+    def work(task: Job) -> None:
         network, _ = engine().model(plan.card.id, task)
         inputs = [plan.card.preprocess(picture.image).to(engine().device) for picture in plan.pictures]
 
@@ -136,7 +116,7 @@ def _start(plan: Plan, again: bool = False) -> None:
         compute(task, steps, network, inputs, shelf, dear, see)
 
     before = standing(plan, shelf, dear).ready
-    board().background.start(key, work, viewer())
+    engine().jobs.start(key, work, viewer())
     end = time.monotonic() + FIRST_LOOK
     while time.monotonic() < end and standing(plan, shelf, dear).ready == before:
         time.sleep(0.01)
@@ -148,13 +128,13 @@ def _start_all(plan: Plan) -> None:
 
 
 def _stop(plan: Plan) -> None:
-    board().background.leave(_key(plan), viewer())
+    engine().jobs.leave(_key(plan), viewer())
 
 
 def _frame(plan: Plan, was_running: bool) -> None:
     """The grid with its state line and downloads; runs again by itself while cells arrive."""
     key, dear = _key(plan), _dear(plan)
-    task = board().background.watch(key, viewer())
+    task = engine().jobs.watch(key, viewer())
     if task is not None and task.finished.is_set():
         _remember_failure(task)
         task = None
@@ -162,16 +142,16 @@ def _frame(plan: Plan, was_running: bool) -> None:
         st.rerun()  # start or stop the clock
     if st.session_state.get("_grid_failure"):
         complain(st.session_state["_grid_failure"])
-    now = standing(plan, board().shelf, dear)
+    now = standing(plan, engine().jobs.results, dear)
     _state_line(plan, task, now)
-    grid, _ = assemble(plan, board().shelf, task.note if task else None, dear)
+    grid, _ = assemble(plan, engine().jobs.results, task.note if task else None, dear)
     show_grid(grid_payload(grid, plan.look), key="compare_grid")
     _take_away(plan, grid)
 
 
-def _remember_failure(task: Task) -> None:
+def _remember_failure(task: Job) -> None:
     """A grid whose cells could not even be tried, say because the model does not load."""
-    board().background.leave(task.key, viewer())
+    engine().jobs.leave(task.key, viewer())
     if isinstance(task.error, PruneAttrError) and not isinstance(task.error, Cancelled):
         st.session_state["_grid_failure"] = str(task.error)
     elif task.error is not None and not isinstance(task.error, Cancelled):
@@ -179,10 +159,10 @@ def _remember_failure(task: Task) -> None:
         st.session_state["_grid_failure"] = APOLOGY
 
 
-def _state_line(plan: Plan, task: Task | None, now: Standing) -> None:
+def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
     with st.container(horizontal=True, vertical_alignment="center", height=64, border=False):
         if task is not None:
-            place = board().background.place(task)
+            place = engine().jobs.place(task)
             text = (
                 f"Waiting: {place} before you" if place else f"{now.ready} of {now.wanted} maps · {task.note}"
             )
@@ -215,7 +195,9 @@ def _state_line(plan: Plan, task: Task | None, now: Standing) -> None:
 
 
 def _take_away(plan: Plan, grid: Grid) -> None:
-    settings = compare_exports.record(plan, grid, board().shelf, view((*shell.FIELDS, *FIELDS), every=True))
+    settings = compare_exports.record(
+        plan, grid, engine().jobs.results, view((*shell.FIELDS, *FIELDS), every=True)
+    )
     stem = f"compare_{plan.card.id.replace('/', '-')}_{plan.pictures[0].sha256[:8]}"
     with st.container(horizontal=True):
         st.download_button(
@@ -230,7 +212,7 @@ def _take_away(plan: Plan, grid: Grid) -> None:
         )
         st.download_button(
             "All arrays (NPZ)",
-            lambda: compare_exports.arrays_npz(plan, grid, board().shelf, settings),
+            lambda: compare_exports.arrays_npz(plan, grid, engine().jobs.results, settings),
             f"{stem}.npz",
             "application/octet-stream",
             key="grid_npz",

@@ -26,10 +26,10 @@ from pruneattr_core.ui.compare.cells import (
     passes_of,
     steps_of,
 )
+from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.subject import Subject
-from pruneattr_core.ui.worker import Shelf
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Plan:
         rivals = self.rivals[self.pictures.index(picture)]
         return GameAsk(self.ask(picture, method), self.look.collapse, self.look.sign, rivals)
 
-    def find(self, shelf: Shelf, picture: Picture, method: str) -> tuple[Any, NDArray[Any] | None, Any]:
+    def find(self, shelf: Cache, picture: Picture, method: str) -> tuple[Any, NDArray[Any] | None, Any]:
         """The attribution (or why not), its map as drawn, its curve; None for what is missing."""
         if method in self.blocked:
             return None, None, None
@@ -140,7 +140,7 @@ def mask_seen(card: ModelCard, mask: NDArray[np.bool_] | None) -> NDArray[np.boo
     return np.asarray(card.display(grey))[:, :, 0] > 127
 
 
-def standing(plan: Plan, shelf: Shelf, dear: bool) -> Standing:
+def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     """Count what is there; `dear` says that everything is wanted."""
     pace = shelf.get(pace_key(plan.card.id, plan.device))
     ready = waiting = costly = 0

@@ -34,7 +34,7 @@ from pruneattr_core.ui.compare.cells import (
 )
 from pruneattr_core.ui.compare.game import find_rivals, play
 from pruneattr_core.ui.errors import APOLOGY
-from pruneattr_core.ui.worker import Job, Shelf
+from pruneattr_core.ui.jobs import Cache, Job
 
 logger = logging.getLogger("pruneattr")
 
@@ -44,7 +44,7 @@ def compute(
     steps: Sequence[Step],
     network: nn.Module,
     inputs: Sequence[Tensor],
-    shelf: Shelf,
+    shelf: Cache,
     dear: bool,
     see: Callable[[Place], Tensor] | None = None,
 ) -> None:
@@ -96,7 +96,7 @@ def telling(job: Job, title: str = "") -> Progress:
     return tell
 
 
-def is_dear(key: Ask | GameAsk, network: nn.Module, x: Tensor, shelf: Shelf) -> bool:
+def is_dear(key: Ask | GameAsk, network: nn.Module, x: Tensor, shelf: Cache) -> bool:
     """Whether a map is predicted to take longer than `PATIENT`; measures the pace when it matters."""
     if passes_of(key) <= CHEAP_PASSES:
         return False
@@ -171,7 +171,7 @@ def game(
     x: Tensor,
     mapped: Mapped,
     key: GameAsk,
-    shelf: Shelf,
+    shelf: Cache,
     see: Callable[[Place], Tensor],
     job: Job,
 ) -> Any:

@@ -34,9 +34,9 @@ from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.methods import AT_ONCE, find_ground, key_of
 from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
-from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT, viewer
-from pruneattr_core.ui.paths.tasks import LOOK, background, collect, duration, report_failure
-from pruneattr_core.ui.state import Field, one_of, publish, report, whole
+from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT
+from pruneattr_core.ui.paths.tasks import LOOK, collect, duration, report_failure
+from pruneattr_core.ui.state import Field, one_of, publish, report, viewer, whole
 from pruneattr_core.ui.subject import Subject
 
 ORIGINAL, ACTIVE = "Original network", "Active subnet"
@@ -107,7 +107,7 @@ def draw(chosen: shell.Selection) -> None:
             if not neuron or one.top is not None
         ]
         _start(canvases, chosen, subject, ground, target, how)
-        running = any(background().watch(canvas.key, viewer()) for canvas in canvases)
+        running = any(engine().jobs.watch(canvas.key, viewer()) for canvas in canvases)
         cards = st.fragment(_cards, run_every=LOOK if running else None)
         photo = np.asarray(chosen.card.display(chosen.picture.image))
         places = {one.key: place_of(one, ground, photo, "#e69f00") for one in sources}
@@ -169,15 +169,15 @@ def _start(
     def begin(some: Sequence[Canvas]) -> None:
         for canvas in some:
             work = decoding_work(engine(), subject, chosen, canvas.source, target, how, canvas.neuron)
-            background().start(canvas.key, work, viewer())
+            engine().jobs.start(canvas.key, work, viewer())
 
     first = canvases[0]
     offered = st.session_state.setdefault("_offered", set())
     if first.key not in offered and predicted_decoding(ground, 1, how.steps) <= AT_ONCE:
         offered.add(first.key)
         begin([first])
-    missing = [canvas for canvas in canvases if engine().worker.results.get(canvas.key) is None]
-    idle = {canvas.key: canvas for canvas in missing if background().watch(canvas.key, viewer()) is None}
+    missing = [canvas for canvas in canvases if engine().jobs.results.get(canvas.key) is None]
+    idle = {canvas.key: canvas for canvas in missing if engine().jobs.watch(canvas.key, viewer()) is None}
     busy = len({canvas.key for canvas in missing}) - len(idle)
     with st.container(horizontal=True, vertical_alignment="center"):
         if idle:
@@ -192,7 +192,7 @@ def _start(
                 st.rerun()
         if busy and st.button("Cancel", key="cancel_decoding", icon=":material/close:"):
             for canvas in missing:
-                background().leave(canvas.key, viewer())
+                engine().jobs.leave(canvas.key, viewer())
             st.rerun()
 
 
@@ -208,7 +208,7 @@ def _cards(
 ) -> None:
     """All cards; a fragment that looks again while something runs."""
     by_source = {(canvas.source.key, canvas.neuron): canvas for canvas in canvases}
-    if running and not any(background().watch(canvas.key, viewer()) for canvas in canvases):
+    if running and not any(engine().jobs.watch(canvas.key, viewer()) for canvas in canvases):
         st.rerun()  # the last one is finished: stop looking, offer what was cancelled
     lines = {}
     rows = -(-len(sources) // MOST_ABREAST)
@@ -300,8 +300,8 @@ def _card(
 
 def _picture(canvas: Canvas, alt: str, how: Recipe, small: bool = False) -> Drawn | None:
     """The picture so far, with its progress; None before the first step."""
-    drawn: Drawn | None = engine().worker.results.get(canvas.key)
-    task = None if drawn is not None else background().watch(canvas.key, viewer())
+    drawn: Drawn | None = engine().jobs.results.get(canvas.key)
+    task = None if drawn is not None else engine().jobs.watch(canvas.key, viewer())
     if task is not None and task.finished.is_set() and task.error is not None:
         report_failure(canvas.key, task)
         return None

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, top_neuron
-from pruneattr_core.ui.background import Task
 from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.paths.places import grid_of, positions, shown_places
 from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.shell import Selection
@@ -103,12 +103,12 @@ def decoding_key(subject: Subject, one: Source, how: Recipe, neuron: bool) -> Ha
 
 def decoding_work(
     engine: Engine, subject: Subject, chosen: Selection, one: Source, target: int, how: Recipe, neuron: bool
-) -> Callable[[Task], Drawn]:
-    """The ascent, for a long lane: `Task.partial` is the picture so far."""
+) -> Callable[[Job], Drawn]:
+    """The ascent, for a long lane: `Job.partial` is the picture so far."""
     card = chosen.card
     objective: int | Neuron = one.top if neuron and one.top is not None else target
 
-    def work(task: Task) -> Drawn:
+    def work(task: Job) -> Drawn:
         model, _ = engine.model(subject.model, task)
         steps: list[int] = []
         responses: list[float] = []

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import json
+from typing import Any, cast
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
-from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.errors import APOLOGY, guarded, logger
 from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
-from pruneattr_core.ui.levels import nearest
+from pruneattr_core.ui.levels import DIALS, START, nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.payload import COLLAPSES
-from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view
+from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Explained, Question
 
 MODES = {"zero": "Zero", "freeze": "Freeze"}
 CONTRIBUTIONS = {"taylor": "Taylor", "intgrad": "Integrated"}
 _SCALES = {"shared": "One for all levels", "own": "One per level"}
-#: Sparsity shown before anybody moves the slider.
-START = 0.9
-_START = "_explore_start"
+_START, _RUNNING, _FAILED = "_explore_start", "_explore_running", "_explore_failed"
+#: Seconds between two looks at a sweep that is being computed, and how long the page waits for all of it.
+LOOK, FIRST_LOOK = 0.5, 0.3
 
 FIELDS = (
     Field("mode", "zero", one_of(MODES), "the mode"),
@@ -41,6 +43,7 @@ FIELDS = (
     ),
     Field("scale", "own", one_of(_SCALES), "the scale"),
     Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
+    Field("dial", "", one_of(DIALS), "the dial"),
     Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.5g}"),
 )
 
@@ -57,10 +60,48 @@ def draw(chosen: shell.Selection) -> None:
             contribution=st.session_state["contribution"],
             calibrated=calibrated_sparsity(chosen.answer.weights),
         )
-        waiting = Waiting(height=520)
-        sweep = engine().sweep(question, chosen.picture, waiting)
-        waiting.clear()
-        _scrub(chosen, question, sweep, look)
+        running = _begin(chosen, question)
+        # The frame is drawn again by the clock only while levels arrive.
+        st.fragment(_scrub, run_every=LOOK if running else None)(chosen, question, look, running)
+
+
+def _begin(chosen: shell.Selection, question: Question) -> bool:
+    """See to it that there is a first look, and that the rest is computed; whether it still is."""
+    former = st.session_state.get(_RUNNING)
+    if former not in (None, question):
+        engine().jobs.leave(former, viewer())
+    st.session_state[_RUNNING] = question
+    failed: dict[Question, str] = st.session_state.setdefault(_FAILED, {})
+    if engine().sweep(question) is not None or question in failed:
+        return False
+    photo = np.asarray(chosen.card.display(chosen.picture.image))
+    waiting = Waiting(300, photo, chosen.picture.title)
+    engine().first_look(question, chosen.picture, waiting)
+    engine().start_sweep(question, chosen.picture, viewer())
+    job = engine().jobs.watch(question, viewer())
+    if job is not None:
+        job.finished.wait(FIRST_LOOK)
+    waiting.clear()
+    return engine().sweep(question) is None
+
+
+def _so_far(question: Question, running: bool) -> Explained | None:
+    """The sweep as far as it is there; starts the run again when that changes what the clock does."""
+    found = engine().sweep(question)
+    job = engine().jobs.watch(question, viewer()) if found is None else None
+    if job is not None and job.finished.is_set() and job.error is not None:
+        st.session_state[_FAILED][question] = (
+            str(job.error) if isinstance(job.error, PruneAttrError) else APOLOGY
+        )
+        if not isinstance(job.error, PruneAttrError):
+            logger.error("unexpected error in a sweep", exc_info=job.error)
+        engine().jobs.leave(question, viewer())
+        st.rerun()
+    if running and (found is not None or job is None):
+        st.rerun()
+    if found is None and job is not None and job.partial is not None:
+        return cast(Explained, job.partial)
+    return found or engine().jobs.results.get(("first look", question))
 
 
 def _choices() -> Look:
@@ -90,39 +131,76 @@ def _choices() -> Look:
             return choose_look("", COLLAPSES, _SCALES)
 
 
-def prepare() -> bytes | None:
-    """Compute what the app shows when it is opened without an address; its payload, None without weights."""
+def prepare() -> None:
+    """Have what the app shows without an address computed: a first look at once, the rest beside it."""
+    first = _first_question()
+    if first is not None:
+        engine().first_look(*first, lambda *_: None)
+        engine().start_sweep(*first, "prepared")
+
+
+def first_payload() -> bytes | None:
+    """What the app shows without an address, with every level; None without weights."""
+    first = _first_question()
+    if first is None:
+        return None
+    prepare()
+    question, picture = first
+    job = engine().jobs.watch(question, "prepared")
+    if job is not None:
+        job.finished.wait()
+    sweep = engine().sweep(question)
+    if sweep is None:
+        return None
+    return payload(question, Look(), (0, DIALS[0], START), len(sweep.requested), True, sweep, picture)
+
+
+def _first_question() -> tuple[Question, pictures.Picture] | None:
     if shell.default_model() != FIRST_MODEL:
         return None
     picture = pictures.from_dataset(shell.default_source(FIRST_MODEL), 0)
     answer = engine().answer(FIRST_MODEL, picture, lambda *_: None)
-    question = Question(
-        Subject(FIRST_MODEL, answer.weights, picture.sha256, None, engine().device.type),
-        mode=FIELDS[0].default,
-        contribution=FIELDS[1].default,
-        calibrated=calibrated_sparsity(answer.weights),
-    )
-    sweep = engine().sweep(question, picture, lambda *_: None)
-    return payload(question, Look(), (0, START), sweep, picture)
+    subject = Subject(FIRST_MODEL, answer.weights, picture.sha256, None, engine().device.type)
+    calibrated = calibrated_sparsity(answer.weights)
+    return Question(subject, FIELDS[0].default, FIELDS[1].default, calibrated), picture
 
 
-@st.fragment
-def _scrub(chosen: shell.Selection, question: Question, sweep: Explained, look: Look) -> None:
-    of, sparsity = name_of(question), sweep.sparsity.tolist()
-    start = start_of(_START, of, {"sparsity": st.session_state["at"]})
-    data = payload(question, look, (start["token"], start["sparsity"]), sweep, chosen.picture)
+def _scrub(chosen: shell.Selection, question: Question, look: Look, running: bool) -> None:
+    sweep = _so_far(question, running)
+    if sweep is None:  # neither is there any more: both were computed long ago
+        st.rerun()
+        return
+    of = name_of(question)
+    start = start_of(_START, of, _position())
+    begin = start["token"], start["dial"], start["share"]
+    data = payload(question, look, begin, len(sweep.requested), not running, sweep, chosen.picture)
     news = told(_START, of, scrubber(data, key="scrub"))
     if news is not None:
-        accept(FIELDS, {"at": news.get("sparsity")})
-        if nearest(sparsity, st.session_state["at"]) == nearest(sparsity, START):
-            st.session_state["at"] = START
-    settled(_START, {"sparsity": st.session_state["at"]})
-    level = nearest(sparsity, st.session_state["at"])
+        accept(FIELDS, {"dial": news.get("dial"), "at": news.get("share")})
+        shares = sweep.shares(_dial())
+        if _dial() == DIALS[0] and nearest(shares, st.session_state["at"]) == nearest(shares, START):
+            st.session_state.update(dial="", at=START)
+    settled(_START, _position())
+    level = nearest(sweep.shares(_dial()), st.session_state["at"])
     publish(FIELDS)
+    failure = st.session_state[_FAILED].get(question)
+    if failure:
+        st.error(failure, icon=":material/error:")
+        st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
     _numbers(chosen, question, sweep, level)
     _explain_early_change(sweep)
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     _take_away(chosen, question, sweep, look, photo, level)
+
+
+def _dial() -> str:
+    """The scale of the slider; links from before there was a dial count all neurons."""
+    said: str = st.session_state["dial"]
+    return said or (DIALS[0] if st.session_state["at"] == START else "all")
+
+
+def _position() -> dict[str, Any]:
+    return {"dial": _dial(), "share": st.session_state["at"]}
 
 
 def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, level: int) -> None:
@@ -175,7 +253,11 @@ def _take_away(
     photo: NDArray[np.uint8],
     level: int,
 ) -> None:
-    texts = {**view((*shell.FIELDS, *FIELDS), every=True), "at": f"{sweep.sparsity[level]:.6g}"}
+    texts = {
+        **view((*shell.FIELDS, *FIELDS), every=True),
+        "dial": _dial(),
+        "at": f"{sweep.shares(_dial())[level]:.6g}",
+    }
     settings = exports.record(question, sweep, look, chosen.picture, chosen.card, level, texts)
     model = chosen.card.id.replace("/", "-")
     stem = f"prunegrad_{model}_{chosen.picture.sha256[:8]}_{sweep.sparsity[level]:.4f}"

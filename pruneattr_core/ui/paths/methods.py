@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from pruneattr_core.paths.table import METHODS, Found, Search
 from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.paths.results import Ground, ground_of, on_cpu
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.subject import Subject
-from pruneattr_core.ui.worker import Job
 from pruneattr_core.values import Contributions, Path
 
 #: The papers' sparsities, which one computation of a method without a ranking serves.
@@ -78,7 +78,7 @@ def find_ground(
         job.note = "Scoring neurons"
         return ground_of(model, chosen.card.preprocess(chosen.picture.image).to(engine.device), chosen.target)
 
-    found: Ground = engine.worker.run(("ground", subject), work, show)
+    found: Ground = engine.jobs.run(("ground", subject), work, show, "coarse")
     return found
 
 

@@ -204,7 +204,7 @@ def _board(
     mark = id(own[1]) if own is not None and UPLOADED in paths else None
     key = ("compare", subject, kappa, st.session_state["path_seed"], tuple(paths), mark)
     waiting = Waiting(height=420)
-    comparison = engine().worker.run(
+    comparison = engine().jobs.run(
         key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting
     )
     waiting.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,12 +59,6 @@ FIELDS = (
     Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
     Field("set_scale", "own", one_of(SCALES), "the colour scale"),
 )
-
-
-def viewer() -> str:
-    """A name for this session, under which it watches long computations."""
-    name: str = st.session_state.setdefault("_viewer", uuid.uuid4().hex)
-    return name
 
 
 def own_path() -> tuple[str, Path] | None:

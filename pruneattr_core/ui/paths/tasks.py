@@ -9,9 +9,9 @@ import streamlit as st
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.paths.table import METHODS, Found
-from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.paths.methods import (
     AT_ONCE,
     Timed,
@@ -20,18 +20,12 @@ from pruneattr_core.ui.paths.methods import (
     work_of,
 )
 from pruneattr_core.ui.paths.results import Ground
-from pruneattr_core.ui.paths.state import viewer
 from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.state import viewer
 from pruneattr_core.ui.subject import Subject
 
 #: Seconds between two looks at running tasks.
 LOOK = 0.7
-
-
-@st.cache_resource(show_spinner=False)
-def background() -> Background:
-    """The long computations of this process; their results lie on the engine's shelf."""
-    return Background(engine().worker.results)
 
 
 def collect(
@@ -51,14 +45,14 @@ def collect(
     missing: dict[str, Hashable] = {}
     for method in methods:
         key = key_of(subject, method, sparsity, seed)
-        kept = engine().worker.results.get(key)
+        kept = engine().jobs.results.get(key)
         if kept is None and METHODS[method].cheap:
             waiting = Waiting()
             work = work_of(engine(), subject, chosen, ground, method, sparsity, seed)
             kept = (
                 Timed(Found(ground.scores), ground.seconds)
                 if method == "taylor"
-                else engine().worker.run(key, work, waiting)
+                else engine().jobs.run(key, work, waiting)
             )
             waiting.clear()
         if kept is None:
@@ -70,10 +64,10 @@ def collect(
             first = key not in st.session_state.setdefault("_offered", set())
             if first and predicted_seconds(ground, method, sparsity) <= AT_ONCE:
                 st.session_state["_offered"].add(key)
-                background().start(
+                engine().jobs.start(
                     key, work_of(engine(), subject, chosen, ground, method, sparsity, seed), viewer()
                 )
-        running = any(background().watch(key, viewer()) for key in missing.values())
+        running = any(engine().jobs.watch(key, viewer()) for key in missing.values())
         cards = st.fragment(_cards, run_every=LOOK if running else None)
         cards(
             missing,
@@ -94,9 +88,9 @@ def _cards(missing: Mapping[str, Hashable], offers: Mapping[str, tuple[float, An
     for place, (method, key) in enumerate(missing.items()):
         seconds, work = offers[method]
         with columns[place % len(columns)], st.container(border=True):
-            if engine().worker.results.get(key) is not None:
+            if engine().jobs.results.get(key) is not None:
                 st.rerun()
-            task = background().watch(key, viewer())
+            task = engine().jobs.watch(key, viewer())
             if task is None:
                 _offer(method, key, seconds, work)
             elif task.finished.is_set() and task.error is not None:
@@ -110,13 +104,13 @@ def _offer(method: str, key: Hashable, seconds: float, work: Any) -> None:
         st.markdown(f"**{METHODS[method].title}** · about {duration(seconds)} here")
         if st.button("Compute", key=f"start_{method}", type="primary", icon=":material/play_arrow:"):
             try:
-                background().start(key, work, viewer())
+                engine().jobs.start(key, work, viewer())
                 st.rerun()
             except PruneAttrError as error:
                 complain(error)
 
 
-def report_failure(key: Hashable, task: Task) -> None:
+def report_failure(key: Hashable, task: Job) -> None:
     """Show why a task failed, once: our own sentence, or an apology for anything else."""
     if isinstance(task.error, PruneAttrError):
         if not isinstance(task.error, Cancelled):
@@ -124,12 +118,12 @@ def report_failure(key: Hashable, task: Task) -> None:
     else:
         logger.error("unexpected error in a long computation", exc_info=task.error)
         complain(APOLOGY)
-    background().leave(key, viewer())
+    engine().jobs.leave(key, viewer())
 
 
-def progress(task: Task, title: str, steps: str, key: str) -> None:
+def progress(task: Job, title: str, steps: str, key: str) -> None:
     """A running task's bar with the time that remains, and its cancel button."""
-    place = background().place(task)
+    place = engine().jobs.place(task)
     if place:
         text = f"{title} waits: {place} before it"
     elif task.remaining is None:
@@ -138,7 +132,7 @@ def progress(task: Task, title: str, steps: str, key: str) -> None:
         text = f"{title} · {task.done} of {task.total} {steps} · {duration(task.remaining)} left"
     st.progress(min(1.0, task.done / max(1, task.total)), text=text)
     if st.button("Cancel", key=key, icon=":material/close:"):
-        background().leave(task.key, viewer())
+        engine().jobs.leave(task.key, viewer())
         st.rerun()
 
 

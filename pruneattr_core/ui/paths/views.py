@@ -269,7 +269,7 @@ def _cut(board: Board, a: str, b: str, mode: str) -> Sets:
         inputs = card.preprocess(picture.image).to(engine().device)
         return cut(model, inputs, board.target, board.paths[a], board.paths[b], mode)  # type: ignore[arg-type]
 
-    found: Sets = engine().worker.run(("cut", board.key, a, b, mode), work, waiting)
+    found: Sets = engine().jobs.run(("cut", board.key, a, b, mode), work, waiting)
     waiting.clear()
     return found
 

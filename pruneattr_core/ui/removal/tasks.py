@@ -20,9 +20,9 @@ from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.runtime import chunks
 from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.subject import Subject
-from pruneattr_core.ui.worker import Job
 
 #: 0 to 100 % in tenths, and the paper's 1 to 10 %.
 FRACTIONS = tuple(sorted({*FULL_FRACTIONS, *LERF_FRACTIONS}))
@@ -141,13 +141,13 @@ def removal(engine: Engine, asked: Asked, picture: Picture, show: Callable[[Job,
         inputs = card.preprocess(picture.image).to(engine.device)
         return removed(network, card, inputs, asked, job)
 
-    found: Removal = engine.worker.run(asked, work, show)
+    found: Removal = engine.jobs.run(asked, work, show)
     return found
 
 
 def known(engine: Engine, asked: Asked) -> Removal | None:
     """The result if it is on the shelf."""
-    found: Removal | None = engine.worker.results.get(asked)
+    found: Removal | None = engine.jobs.results.get(asked)
     return found
 
 

@@ -25,13 +25,12 @@ from pruneattr_core.compression.review_maps import (
 from pruneattr_core.compression.review_triage import Triage, empty_triage
 from pruneattr_core.errors import Cancelled, ImageError, PruneAttrError
 from pruneattr_core.models import load_model
-from pruneattr_core.ui.background import Background, Task
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.compare.cells import Failed
 from pruneattr_core.ui.compare.plan import mask_seen
+from pruneattr_core.ui.jobs import Cache, Job, Jobs
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures, Shown
-from pruneattr_core.ui.worker import Job, Shelf
 
 #: Bytes of maps, of networks and of numbers kept for all sessions together.
 MAP_BYTES, MODEL_BYTES, NUMBER_BYTES = 48 << 20, 600 << 20, 8 << 20
@@ -52,10 +51,10 @@ class Board:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.shelf = Shelf(MAP_BYTES, lambda value: int(value.nbytes))
-        self.models = Shelf(MODEL_BYTES, _model_bytes)
-        numbers = Shelf(NUMBER_BYTES, lambda value: 1000 if value is None else int(value.nbytes))
-        self.background = Background(numbers)
+        self.shelf = Cache(MAP_BYTES, lambda value: int(value.nbytes))
+        self.models = Cache(MODEL_BYTES, _model_bytes)
+        numbers = Cache(NUMBER_BYTES, lambda value: 1000 if value is None else int(value.nbytes))
+        self.background = Jobs(numbers)
 
     def model(self, one: Contender, job: Job) -> nn.Module:
         """A frozen network, from the shelf or loaded."""
@@ -127,7 +126,7 @@ class Sheet:
             self.lineup.multi_label,
         )
 
-    def cell(self, shelf: Shelf, one: Contender, place: int) -> Seen | Failed | None:
+    def cell(self, shelf: Cache, one: Contender, place: int) -> Seen | Failed | None:
         """What is known of a cell; None while it is to come."""
         target = shelf.get(self.target_key(place))
         if isinstance(target, Failed):
@@ -137,7 +136,7 @@ class Sheet:
         found: Seen | Failed | None = shelf.get(self.cell_key(one, place, target.index))
         return found
 
-    def missing(self, shelf: Shelf) -> int:
+    def missing(self, shelf: Cache) -> int:
         """Cells that are still to come."""
         return sum(
             self.cell(shelf, one, place) is None for place in self.places for one in self.lineup.columns
@@ -201,7 +200,7 @@ def triage_key(
 
 
 def triage(
-    task: Task, lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None, desk: Board
+    task: Job, lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None, desk: Board
 ) -> Triage:
     """The numbers of the first `count` pictures; maps are forgotten chunk by chunk."""
     fields = empty_triage(count, len(lineup.teacher.card.classes))

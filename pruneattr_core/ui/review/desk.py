@@ -12,9 +12,8 @@ from pruneattr_core.compression.review_triage import Triage
 from pruneattr_core.compression.review_verdicts import Verdict
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.render.plain import markdown_text
-from pruneattr_core.ui.background import Task
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
-from pruneattr_core.ui.paths.state import viewer
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.review.board import Sheet, board, fill_sheet, triage, triage_key
 from pruneattr_core.ui.review.choices import Options
 from pruneattr_core.ui.review.exports import take_away
@@ -32,7 +31,7 @@ from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import sheet_payload
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.state import FIELDS, ROWS
-from pruneattr_core.ui.state import publish, refuse
+from pruneattr_core.ui.state import publish, refuse, viewer
 
 #: Seconds between two looks at running work, and how long the first look waits for maps.
 LOOK, FIRST_LOOK = 0.6, 0.6
@@ -82,7 +81,7 @@ def _numbers(lineup: Lineup, pictures: Pictures, options: Options) -> Triage | N
     if found is None and former != key:
         method, count, wanted, shared = options.method, options.count, options.wanted, board()
 
-        def work(task: Task) -> Triage:
+        def work(task: Job) -> Triage:
             return triage(task, lineup, pictures, method, count, wanted, shared)
 
         board().background.start(key, work, viewer())

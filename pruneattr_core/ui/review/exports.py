@@ -16,11 +16,11 @@ from pruneattr_core.render import colour_table, colourise
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.compare.plan import mask_seen
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.review.board import Sheet, board, inputs_of
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import COLOURS, coded
 from pruneattr_core.ui.review.pictures import Pictures
-from pruneattr_core.ui.worker import Job
 
 #: Share of the picture that shines through a map in the report.
 UNDER = 0.35

@@ -14,11 +14,11 @@ from pruneattr_core.compression.review_paths import Overlap, kept_by_call, path_
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.render.series import QUIET, series
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.review.board import board, inputs_of
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.state import KEEP
-from pruneattr_core.ui.worker import Job
 
 #: Fractions of the neurons removed, pictures that the overlap is averaged over, and how many go at once.
 SPARSITIES, PICTURES, BATCH = (0.8, 0.9, 0.95, 0.99), 24, 6
@@ -74,7 +74,7 @@ def _overlap(lineup: Lineup, one: Contender, pictures: Pictures, show: Waiting) 
         return Overlap(parts[0].names, torch.cat([part.jaccard for part in parts], 2), parts[0].reason)
 
     key = ("paths", lineup.teacher.sha256, one.sha256, pictures.id, count, engine().device.type)
-    found: Overlap = engine().worker.run(key, work, show)
+    found: Overlap = engine().jobs.run(key, work, show)
     return found
 
 

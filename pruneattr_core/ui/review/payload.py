@@ -20,11 +20,11 @@ from pruneattr_core.render import colour_table, describe_map, scale_map, scale_o
 from pruneattr_core.render.scale import Scale
 from pruneattr_core.ui.compare.cells import Failed
 from pruneattr_core.ui.compare.plan import mask_seen
+from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.payload import pack
 from pruneattr_core.ui.review.board import Sheet, Target
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown
-from pruneattr_core.ui.worker import Shelf
 
 Pixels = NDArray[np.uint8]
 #: Of the maps; unsigned, like the papers' heat maps, but even for readers who see colours differently.
@@ -72,7 +72,7 @@ def row_key(sheet: Sheet, place: int, target: int) -> str:
 
 def sheet_payload(
     sheet: Sheet,
-    shelf: Shelf,
+    shelf: Cache,
     verdicts: Mapping[str, Verdict],
     words: Mapping[str, str],
     start_level: int,
@@ -132,7 +132,7 @@ def sheet_payload(
 
 
 def _row(
-    sheet: Sheet, shelf: Shelf, place: int, stacks: list[Pixels], photos: list[Pixels]
+    sheet: Sheet, shelf: Cache, place: int, stacks: list[Pixels], photos: list[Pixels]
 ) -> tuple[dict[str, Any], Row | None]:
     """One row of the header, its pixels added to `stacks` and `photos`; what Python keeps of it."""
     card, shown = sheet.lineup.teacher.card, _picture(sheet, place)

@@ -18,9 +18,9 @@ from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.models import model_card
 from pruneattr_core.render import scale_map, scale_of
 from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.subject import Subject
-from pruneattr_core.ui.worker import Job
 
 #: What is done about a method of a link that does not fit the network.
 UNFIT = "what does not fit this network is left out"
@@ -76,7 +76,7 @@ class Climb:
 
 def known(engine: Engine, climb: Climb) -> Ladder | None:
     """The ladder if it is on the shelf."""
-    found: Ladder | None = engine.worker.results.get(climb)
+    found: Ladder | None = engine.jobs.results.get(climb)
     return found
 
 
@@ -112,7 +112,7 @@ def ladder(engine: Engine, climb: Climb, picture: Picture, show: Callable[[Job, 
             METHODS[climb.method].signed,
         )
 
-    found: Ladder = engine.worker.run(climb, work, show)
+    found: Ladder = engine.jobs.run(climb, work, show)
     return found
 
 
@@ -128,7 +128,7 @@ def fitting_methods(
         reasons = {name: METHODS[name].supports(network, shown) or "" for name in names}
         return Fits(reasons, len(units(network)) + 1)
 
-    found: Fits = engine.worker.run(("fits", model, tuple(names), engine.device.type), work, show)
+    found: Fits = engine.jobs.run(("fits", model, tuple(names), engine.device.type), work, show, "coarse")
     return found
 
 

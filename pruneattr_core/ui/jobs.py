@@ -1,0 +1,257 @@
+"""One engine for all work beside the pages: lanes, shared jobs, cancelling, partial results, one cache.
+
+A job is named by its key. Who asks for a key that is being computed shares the job; it is cancelled when the
+last viewer has left. A page either waits for a job (`Jobs.run`) or starts it and looks again (`Jobs.start`,
+`Jobs.watch`). Nobody is refused: what waits is no more than what open pages ask for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cachetools import LRUCache
+
+from pruneattr_core.errors import Cancelled, PruneAttrError
+
+#: Threads a lane. "quick": what takes one pass, such as an answer; "coarse": a first look at a map; "page":
+#: what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes.
+LANES = {"quick": 1, "coarse": 1, "page": 1, "long": 2}
+#: Seconds after which a session that stopped asking counts as gone (hidden tabs ask about once a minute).
+PATIENCE = 150.0
+#: Failed jobs remembered until somebody reads their message.
+_FAILURES_KEPT = 32
+
+
+class Cache:
+    """Results by key, the least recently used going first once `limit` is exceeded.
+
+    Args:
+        limit: in the units of `size`.
+        size: of one result; 1 each by default.
+    """
+
+    def __init__(self, limit: int, size: Callable[[Any], int] = lambda _: 1) -> None:
+        """See the class."""
+        self._items: LRUCache[Hashable, Any] = LRUCache(limit, getsizeof=size)
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Any:
+        """The result, or None."""
+        with self._lock:
+            return self._items.get(key)
+
+    def put(self, key: Hashable, value: Any) -> None:
+        """Keep a result; one too large for the cache is not kept."""
+        with self._lock:
+            try:
+                self._items[key] = value
+            except ValueError:  # what cachetools says of it
+                self._items.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._items.clear()
+
+    def names(self) -> list[Hashable]:
+        """What is held; asking does not count as use."""
+        with self._lock:
+            return list(self._items)
+
+
+@dataclass(eq=False)
+class Job:
+    """A piece of work with its progress.
+
+    Attributes:
+        key: explicit values that name the result.
+        work: called with the job on a thread of its lane.
+        lane: key of `LANES`.
+        viewers: who wants it -> when it last asked (time.monotonic), infinite for a page that waits.
+        started: when its thread took it, None while it waits.
+        done: steps finished of `total`.
+        note: what is being done, a few words.
+        partial: the latest intermediate result, replaced as a whole by the work.
+    """
+
+    key: Hashable
+    work: Callable[[Job], Any]
+    lane: str = "page"
+    viewers: dict[str, float] = field(default_factory=dict)
+    started: float | None = None
+    done: int = 0
+    total: int = 1
+    note: str = ""
+    partial: Any = None
+    result: Any = None
+    error: BaseException | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def tick(self, done: int, total: int) -> None:
+        """Report progress; stop here when cancelled or when every viewer is gone.
+
+        Raises:
+            Cancelled: nobody wants the result.
+        """
+        self.done, self.total = done, total
+        now = time.monotonic()
+        viewers = list(self.viewers.values())
+        if viewers and all(now - last > PATIENCE for last in viewers):
+            self.cancelled.set()
+        if self.cancelled.is_set():
+            raise Cancelled("Superseded by a newer request.")
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left at the present pace; None before the first step."""
+        if self.started is None or not self.done:
+            return None
+        return (time.monotonic() - self.started) / self.done * (self.total - self.done)
+
+
+class Jobs:
+    """Jobs by key on the threads of their lanes; results go to a cache.
+
+    Attributes:
+        results: finished ones, by key.
+    """
+
+    def __init__(self, results: Cache) -> None:
+        """Start no thread yet."""
+        self.results = results
+        self.jobs: dict[Hashable, Job] = {}
+        self.lock = threading.Lock()
+        atexit.register(self.close)  # a thread inside torch while the interpreter ends aborts the process
+
+    def run(
+        self,
+        key: Hashable,
+        work: Callable[[Job], Any],
+        show: Callable[[Job, int], None],
+        lane: str = "page",
+        every: float = 0.05,
+    ) -> Any:
+        """The result for `key`, from the cache or computed by `work`; waits for it.
+
+        Args:
+            key: explicit values that name the result.
+            work: called with its job.
+            show: called every few moments with the job and its place in the lane (0 = running); it may
+                raise (a superseded Streamlit run does), which leaves the job.
+            lane: key of `LANES`.
+            every: seconds between calls of `show`.
+
+        Raises:
+            PruneAttrError: whatever `work` raised.
+        """
+        kept = self.results.get(key)
+        if kept is not None:
+            return kept
+        viewer = uuid.uuid4().hex
+        job = self._join(key, work, viewer, lane, math.inf)
+        try:
+            while not job.finished.wait(every):
+                show(job, self.place(job))
+        finally:
+            self._leave(job, viewer)
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def start(self, key: Hashable, work: Callable[[Job], Any], viewer: str, lane: str = "long") -> None:
+        """Let `work` run for `viewer`, unless its result is there or it runs already; see `run`."""
+        if self.results.get(key) is None:
+            self._join(key, work, viewer, lane, time.monotonic())
+
+    def watch(self, key: Hashable, viewer: str) -> Job | None:
+        """The unfinished or failed job for `key`, noting that `viewer` still looks."""
+        with self.lock:
+            job = self.jobs.get(key)
+            if job is None or viewer not in job.viewers:
+                return None
+            job.viewers[viewer] = time.monotonic()
+            return job
+
+    def leave(self, key: Hashable, viewer: str) -> None:
+        """`viewer` does not want the result (or has read the failure); the last one to leave cancels."""
+        job = self.jobs.get(key)
+        if job is not None:
+            self._leave(job, viewer)
+
+    def place(self, job: Job) -> int:
+        """Jobs of its lane to be finished before this one starts; 0 when it runs."""
+        if job.started is not None:
+            return 0
+        with self.lock:
+            waiting = [one for one in self.jobs.values() if one.lane == job.lane and one.started is None]
+            return waiting.index(job) + 1 if job in waiting else 0
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Cancel everything and wait for the threads, at most so long for all of them."""
+        with self.lock:
+            jobs = list(self.jobs.values())
+            for job in jobs:
+                job.cancelled.set()
+        end = time.monotonic() + seconds
+        for job in jobs:
+            if job.started is not None:
+                job.finished.wait(max(0.0, end - time.monotonic()))
+
+    def _join(self, key: Hashable, work: Callable[[Job], Any], viewer: str, lane: str, asked: float) -> Job:
+        with self.lock:
+            job = self.jobs.get(key)
+            if job is None or job.finished.is_set() or job.cancelled.is_set():
+                self.jobs.pop(key, None)
+                job = self.jobs[key] = Job(key, work, lane)
+            job.viewers[viewer] = asked
+            self._forget_failures()
+            self._fill(job.lane)
+            return job
+
+    def _leave(self, job: Job, viewer: str) -> None:
+        with self.lock:
+            job.viewers.pop(viewer, None)
+            if not job.viewers:
+                job.cancelled.set()
+                if (job.started is None or job.finished.is_set()) and self.jobs.get(job.key) is job:
+                    del self.jobs[job.key]
+
+    def _fill(self, lane: str) -> None:
+        """Start threads for what waits in a lane; called with the lock held."""
+        jobs = [job for job in self.jobs.values() if job.lane == lane]
+        running = sum(job.started is not None and not job.finished.is_set() for job in jobs)
+        for job in jobs:
+            if running >= LANES[lane]:
+                return
+            if job.started is None and not job.cancelled.is_set():
+                job.started, running = time.monotonic(), running + 1
+                threading.Thread(target=self._do, args=(job,), name=f"pruneattr-{lane}", daemon=True).start()
+
+    def _do(self, job: Job) -> None:
+        try:
+            job.result = job.work(job)
+            if job.result is not None:
+                self.results.put(job.key, job.result)
+        except BaseException as error:
+            # A traceback would keep the tensors of the computation alive.
+            error.__traceback__ = None if isinstance(error, PruneAttrError) else error.__traceback__
+            job.error = error
+        with self.lock:
+            job.finished.set()
+            kept = job.error is not None and not isinstance(job.error, Cancelled) and job.viewers
+            if not kept and self.jobs.get(job.key) is job:
+                del self.jobs[job.key]
+            self._fill(job.lane)
+
+    def _forget_failures(self) -> None:
+        failed = [key for key, job in self.jobs.items() if job.finished.is_set()]
+        for key in failed[:-_FAILURES_KEPT]:
+            del self.jobs[key]

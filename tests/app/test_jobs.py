@@ -1,0 +1,176 @@
+"""Jobs: joined, cancelled, bounded, never blocking what is quick; and the cache of their results."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from pruneattr_core.errors import InputError
+from pruneattr_core.ui import jobs
+from pruneattr_core.ui.jobs import LANES, Cache, Job, Jobs
+
+LONG = LANES["long"]
+
+
+def until(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def lanes():
+    found = Jobs(Cache(10))
+    yield found
+    found.close()
+
+
+def endless(task: Job) -> None:
+    for step in range(10**6):
+        task.tick(step, 10**6)
+        time.sleep(0.002)
+
+
+def test_result_goes_to_the_shelf_and_is_not_computed_twice(lanes):
+    calls = []
+    for _ in range(2):
+        lanes.start("key", lambda task: calls.append(1) or "value", "me")
+        until(lambda: lanes.results.get("key") == "value")
+    assert calls == [1]
+    until(lambda: lanes.watch("key", "me") is None)
+
+
+def test_two_sessions_share_a_task_and_only_the_last_to_leave_cancels(lanes):
+    lanes.start("key", endless, "me")
+    lanes.start("key", endless, "you")
+    task = lanes.watch("key", "me")
+    assert task is lanes.watch("key", "you")
+    lanes.leave("key", "me")
+    assert not task.cancelled.is_set()
+    assert lanes.watch("key", "me") is None
+    lanes.leave("key", "you")
+    until(task.finished.is_set)
+    assert lanes.jobs == {}
+    assert lanes.results.get("key") is None
+
+
+def test_lanes_are_bounded_and_a_waiting_task_can_leave(lanes):
+    for key in range(LONG + 1):
+        lanes.start(key, endless, "me")
+    waiting = lanes.watch(LONG, "me")
+    assert waiting.started is None
+    assert lanes.place(waiting) == 1
+    lanes.leave(LONG, "me")
+    assert LONG not in lanes.jobs
+    for key in range(LONG):
+        lanes.leave(key, "me")
+    until(lambda: not lanes.jobs)
+
+
+def test_next_task_starts_when_a_lane_is_free(lanes):
+    release = threading.Event()
+    for key in range(LONG):
+        lanes.start(key, lambda task: release.wait(5), "me")
+    lanes.start("late", lambda task: "done", "me")
+    assert lanes.results.get("late") is None
+    release.set()
+    until(lambda: lanes.results.get("late") == "done")
+
+
+def test_failure_is_kept_until_it_was_read(lanes):
+    def fail(task):
+        raise InputError("expected this")
+
+    lanes.start("key", fail, "me")
+    until(lambda: lanes.watch("key", "me").error is not None)
+    assert str(lanes.watch("key", "me").error) == "expected this"
+    lanes.leave("key", "me")
+    assert lanes.watch("key", "me") is None
+
+
+def test_task_stops_when_its_viewers_are_gone(lanes, monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 0.05)
+    lanes.start("key", endless, "me")
+    task = lanes.watch("key", "me")
+    until(task.finished.is_set)
+    assert task.cancelled.is_set()
+
+
+def test_remaining_time_follows_the_pace(lanes):
+    task = Job("key", endless)
+    assert task.remaining is None
+    task.started, task.done, task.total = time.monotonic() - 2, 10, 40
+    assert task.remaining == pytest.approx(6, rel=0.05)
+
+
+def test_what_is_quick_never_waits_behind_what_is_not(lanes):
+    release = threading.Event()
+    for key in range(12):
+        lanes.start(key, lambda job: release.wait(5), "me", ("coarse", "page", "long")[key % 3])
+    assert lanes.run("answer", lambda job: "said", lambda *_: None, "quick") == "said"
+    assert not release.is_set()
+    release.set()
+
+
+def test_those_who_wait_for_one_key_share_one_computation(lanes):
+    calls, release = [], threading.Event()
+
+    def work(job):
+        calls.append(1)
+        release.wait(5)
+        return "value"
+
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(lanes.run("key", work, lambda *_: None)))
+        for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(lanes.jobs["key"].viewers) == 5)
+    release.set()
+    for thread in threads:
+        thread.join(5)
+    assert (calls, found) == ([1], ["value"] * 5)
+
+
+def test_who_stops_waiting_leaves_and_the_job_ends(lanes):
+    class Superseded(BaseException):
+        pass
+
+    def show(job, place):
+        raise Superseded
+
+    with pytest.raises(Superseded):
+        lanes.run("key", endless, show, every=0.001)
+    until(lambda: not lanes.jobs)
+
+
+def test_partial_results_are_there_before_the_end(lanes):
+    release = threading.Event()
+
+    def work(job):
+        job.partial = "three levels"
+        release.wait(5)
+        return "all levels"
+
+    lanes.start("key", work, "me", "page")
+    until(lambda: lanes.watch("key", "me").partial == "three levels")
+    release.set()
+    until(lambda: lanes.results.get("key") == "all levels")
+
+
+def test_the_cache_drops_what_was_used_least_recently_and_counts_bytes():
+    cache = Cache(10, len)
+    cache.put("a", "xxxx")
+    cache.put("b", "xxxx")
+    assert cache.get("a") == "xxxx"
+    cache.put("c", "xx")
+    assert set(cache.names()) == {"a", "b", "c"}
+    cache.put("d", "x")
+    assert set(cache.names()) == {"a", "c", "d"}
+    cache.put("a", "x" * 11)
+    assert set(cache.names()) == {"c", "d"}
