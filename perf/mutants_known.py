@@ -16,9 +16,7 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("pruneattr_core/ui/payload.py", "delta[1:] = maps[1:] - maps[:-1]", "delta[1:] = maps[1:]", _PAYLOAD),
     ("pruneattr_core/ui/payload.py", "delta[1:] = maps[1:] - maps[:-1]", "delta[1:] = maps[1:] - maps[:1]", _PAYLOAD),
     ("pruneattr_core/ui/payload.py", "[scale_of(planes, look.signed, look.clip)]", "[scale_of(planes[0], look.signed, look.clip)]", _PAYLOAD),
-    ("pruneattr_core/ui/worker.py", "if key in self.items:\n                self.items.move_to_end(key)", "if key in self.items:\n                pass", _PAYLOAD),
-    ("pruneattr_core/ui/worker.py", "self.items[key] = value\n            self.items.move_to_end(key)", "self.items[key] = value", _PAYLOAD),
-    ("pruneattr_core/ui/worker.py", "popitem(last=False)", "popitem(last=True)", _PAYLOAD),
+    ("pruneattr_core/ui/jobs.py", "LRUCache(limit, getsizeof=size)", "LRUCache(limit)", _PAYLOAD),
     # Attribution matching.
     (_TRAIN, "matching.weight * matching_loss", "matching_loss", _COMPRESSION),
     (_TRAIN, "create_graph=True", "create_graph=False", _COMPRESSION),
