@@ -39,7 +39,7 @@ class Cache:
 
     def __init__(self, limit: int, size: Callable[[Any], int] = lambda _: 1) -> None:
         """See the class."""
-        self.limit = limit
+        self.limit, self.size = limit, size
         self._items: LRUCache[Hashable, Any] = LRUCache(limit, getsizeof=size)
         self._lock = threading.Lock()
 
