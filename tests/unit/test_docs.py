@@ -1,0 +1,54 @@
+"""The documentation: its code runs, its links lead somewhere, its site builds without a warning."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if CODE.search(page.read_text("utf-8"))], ids=lambda p: p.stem
+)
+def test_code_runs_as_it_stands(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, object] = {}
+    for block in CODE.findall(page.read_text("utf-8")):
+        exec(compile(block, page.name, "exec"), names)
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_the_site_builds_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+    """Strict: a missing page, anchor, picture or documented name is an error."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mkdocs",
+            "build",
+            "--strict",
+            "--quiet",
+            "--site-dir",
+            str(tmp_path / "site"),
+        ],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    index = (tmp_path / "site" / "index.html").read_text("utf-8")
+    outside = re.findall(r'(?:src|href)="(https?://[^"]+)"', index)
+    assert [link for link in outside if "fonts" in link or link.endswith((".js", ".css"))] == []
+    methods = (tmp_path / "site" / "methods" / "index.html").read_text("utf-8")
+    assert "prunegrad" in methods
+    assert "<!-- methods -->" not in methods
