@@ -64,7 +64,7 @@ def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") 
     Args:
         model: network in eval mode.
         batches: tensors (B, C, H, W).
-        unit: "neuron" keeps a mean per neuron, "channel" one per channel (dimension 1) over all positions.
+        unit: "neuron" keeps a mean per neuron, "channel" one per channel over all its `positions`.
 
     Raises:
         InputError: no inputs, or an unknown unit.
@@ -117,6 +117,11 @@ def replaced_logits(
         return tape.run(model, inputs.clone(), replacing(masks, replacement)).logits
 
 
+def positions(activation: Tensor) -> tuple[int, ...]:
+    """Dimensions that are no channels: all after dimension 1; of (B, tokens, features) the tokens."""
+    return (1,) if activation.ndim == 3 else tuple(range(2, activation.ndim))
+
+
 def _record(model: nn.Module, inputs: Tensor) -> tape.Record:
     with torch.inference_mode(False), torch.no_grad():
         return tape.run(model, inputs.clone())
@@ -124,6 +129,5 @@ def _record(model: nn.Module, inputs: Tensor) -> tape.Record:
 
 def _summed(activation: Tensor, unit: Unit) -> Tensor:
     total = activation.double().sum(0, keepdim=True)
-    if unit == "channel" and total.ndim > 2:
-        total = total.mean(tuple(range(2, total.ndim)), keepdim=True)
-    return total
+    at = positions(total)
+    return total.mean(at, keepdim=True) if unit == "channel" and at else total
