@@ -19,6 +19,7 @@ from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.errors import ImageError
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.loading import load_model
+from pruneattr_core.ui import errors
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import board as review_board
@@ -39,6 +40,7 @@ def checkpoint(file: Path, seed: int, model: str = NET) -> Path:
 @pytest.fixture(autouse=True)
 def browser_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_own, "browser_here", lambda: True)
+    monkeypatch.setattr(errors, "browser_here", lambda: True)
     monkeypatch.setattr(review_board, "load_model", load_model)  # the real one, whoever imported it first
 
 
@@ -147,7 +149,7 @@ def test_the_wrong_architecture_is_named(start: Start, own: dict[str, str], tmp_
     other = checkpoint(tmp_path / "deep.safetensors", 0, "cifar-resnet32")
     found = failure(start, {**own, "own_student_file": str(other)})
     assert "does not fit" in found
-    assert "Choose the architecture" in found
+    assert "choose that" in found
 
 
 def test_networks_that_take_other_pictures_cannot_be_compared(start: Start, own: dict[str, str]) -> None:
