@@ -71,11 +71,11 @@ def _begin(chosen: shell.Selection, question: Question) -> bool:
     if former not in (None, question):
         engine().jobs.leave(former, viewer())
     st.session_state[_RUNNING] = question
+    photo = np.asarray(chosen.card.display(chosen.picture.image))
+    waiting = Waiting(300, photo, chosen.picture.title)  # always, so that what follows keeps its place
     failed: dict[Question, str] = st.session_state.setdefault(_FAILED, {})
     if engine().sweep(question) is not None or question in failed:
         return False
-    photo = np.asarray(chosen.card.display(chosen.picture.image))
-    waiting = Waiting(300, photo, chosen.picture.title)
     engine().first_look(question, chosen.picture, waiting)
     engine().start_sweep(question, chosen.picture, viewer())
     job = engine().jobs.watch(question, viewer())
