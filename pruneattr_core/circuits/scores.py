@@ -16,6 +16,7 @@ from pruneattr_core.checks import Target, check_inputs, check_target
 from pruneattr_core.circuits.replacement import Replacement
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
+from pruneattr_core.response import Asked
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.scoring.branching import Brancher
 
@@ -52,25 +53,32 @@ def patching(
         brancher = Brancher(model, inputs[image : image + 1])
         own = replacement[image : image + 1]
         rows.append(
-            [
-                _integrated(brancher, call, int(graph.target[image]), base, steps)
-                for call, base in enumerate(own.layers)
-            ]
+            [along(brancher, call, graph.asked[image], base, steps) for call, base in enumerate(own.layers)]
         )
     return tuple(torch.cat(layer) for layer in zip(*rows, strict=True))
 
 
-def _integrated(brancher: Brancher, call: int, target: int, base: Tensor, steps: int) -> Tensor:
+def along(brancher: Brancher, call: int, asked: Asked, base: Tensor, steps: int) -> Tensor:
+    """(a - base) x mean gradient at `steps` midpoints from `base` to a; one step takes the gradient at a.
+
+    Args:
+        brancher: of one image.
+        call: number of the activation call, from 0.
+        asked: the response of that image.
+        base: (1, *shape), or what broadcasts to it.
+        steps: >= 1.
+    """
     activation = brancher.activations[call]
     moved = activation - base
-    alphas = (np.arange(steps) + 0.5) / steps
+    alphas = np.ones(1) if steps == 1 else (np.arange(steps) + 0.5) / steps
     total = torch.zeros_like(activation)
     for part in within_budget(steps, brancher.bytes_each(call), activation.device):
         scale = torch.from_numpy(alphas[part]).to(activation).view(-1, *[1] * (activation.ndim - 1))
         points, logits = brancher.run(call, lambda _, s=scale: base + s * moved, len(scale), grad=True)  # type: ignore[misc]
-        if not logits.requires_grad:
+        response = asked.repeat(len(scale)).of(logits)
+        if not response.requires_grad:
             continue  # nothing after this layer depends on it
-        (gradient,) = torch.autograd.grad(logits[:, target].sum(), points, allow_unused=True)
+        (gradient,) = torch.autograd.grad(response.sum(), points, allow_unused=True)
         if gradient is not None:
             total += gradient.sum(0, keepdim=True) / steps
     return total.mul_(moved)
