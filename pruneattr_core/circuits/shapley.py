@@ -116,12 +116,11 @@ class Game:
         size = self._brancher.bytes_each(self.call)
         for part in within_budget(len(coalitions), size, self.activation.device):
             kept = coalitions[part].view(-1, *self._shape).to(self.activation.device)
-            logits = self._brancher.run(
-                self.call,
-                lambda a, kept=kept: torch.where(kept, a, self.base),
-                len(kept),
-                grad=False,  # type: ignore[misc]
-            )[1]
+
+            def with_kept(a: Tensor, kept: Tensor = kept) -> Tensor:
+                return torch.where(kept, a, self.base)
+
+            logits = self._brancher.run(self.call, with_kept, len(kept), grad=False)[1]
             parts.append(self.asked.repeat(len(kept)).of(logits).double().cpu())
             done += len(kept)
             if progress is not None:
