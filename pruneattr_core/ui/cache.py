@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
+from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import device_for
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
 from pruneattr_core.ui.levels import first_levels, spaced
-from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.payload import payload_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import (

@@ -14,8 +14,8 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, read_provenance, scale_map
 from pruneattr_core.render.figure import Panel
+from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
-from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.own_weights import loading_code
 from pruneattr_core.ui.payload import planes_of, scales_of
 from pruneattr_core.ui.pictures import Picture

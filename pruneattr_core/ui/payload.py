@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
+from pruneattr_core.render.look import COLLAPSES as RULES
+from pruneattr_core.render.look import Look
 from pruneattr_core.ui.framing import framed
 from pruneattr_core.ui.levels import positions, presets, strip
-from pruneattr_core.ui.look import COLLAPSES as RULES
-from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.sweeps import Explained
 
 #: The explorer also draws one panel a channel.

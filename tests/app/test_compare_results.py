@@ -19,6 +19,7 @@ from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.errors import Cancelled
 from pruneattr_core.models import model_card
 from pruneattr_core.render import read_provenance
+from pruneattr_core.render.look import Look
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import exports as compare_exports
@@ -30,7 +31,6 @@ from pruneattr_core.ui.compare.plan import mask_seen
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
-from pruneattr_core.ui.look import Look
 from tests.app.compare_grids import computed, header, opened, plan_of
 from tests.app.conftest import Start
 

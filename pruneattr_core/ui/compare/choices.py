@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.render.look import COLLAPSES, Look
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.choose import select
@@ -28,7 +29,7 @@ from pruneattr_core.ui.compare.state import (
     SCALES,
     SMOOTHED,
 )
-from pruneattr_core.ui.look import COLLAPSES, Look, choose_look
+from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import refuse
 

@@ -13,13 +13,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, scale_map
 from pruneattr_core.render.figure import Panel
+from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.compare.cells import CURVES, Curve, Game, Mapped
 from pruneattr_core.ui.compare.payload import Grid, scales_for
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.exports import FORMAT
 from pruneattr_core.ui.jobs import Cache
-from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.own_weights import loading_code
 
 #: Pixels of a map's longer side in the exported picture, at least.

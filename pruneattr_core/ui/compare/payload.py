@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
+from pruneattr_core.render.look import Look
 from pruneattr_core.ui.framing import framed
-from pruneattr_core.ui.look import Look
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pruneattr_core.models import ModelCard
+from pruneattr_core.render.look import Look
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
     PATIENT,
@@ -27,7 +28,6 @@ from pruneattr_core.ui.compare.cells import (
     steps_of,
 )
 from pruneattr_core.ui.jobs import Cache
-from pruneattr_core.ui.look import Look
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.subject import Subject
 

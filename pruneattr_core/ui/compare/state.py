@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import COLOUR_MAPS
+from pruneattr_core.render.look import CLIPS, COLLAPSES, SIGNS
 from pruneattr_core.ui.compare.cells import CHEAP_PASSES, CURVES
 from pruneattr_core.ui.compare.numbers import KINDS
-from pruneattr_core.ui.look import CLIPS, COLLAPSES, SIGNS
 from pruneattr_core.ui.state import Field, number, one_of, several_of
 
 SCALES = {"own": "Each its own", "shared": "One for all"}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
+from pruneattr_core.render.look import CLIPS, SIGNS, Look
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import APOLOGY, guarded, logger
@@ -19,7 +20,7 @@ from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.levels import DIALS, START, nearest
-from pruneattr_core.ui.look import CLIPS, SIGNS, Look, choose_look
+from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.payload import COLLAPSES
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
