@@ -1,6 +1,4 @@
-"""The figures of the lesson on Clever Hans: what two networks answer with and without a mark, and how much
-of their maps lies on it.
-"""
+"""The figures of the lesson on Clever Hans: answers with and without a mark, and the share of maps on it."""
 
 from __future__ import annotations
 
@@ -45,8 +43,7 @@ _BATCH = 50
 
 
 def accuracy(network: str, series: int, count: int, marking: str) -> dict[str, float]:
-    """Shares of right answers on `count` scenes of a series: of all, of hearts, of other shapes; and how
-    many of the other shapes are called hearts.
+    """Shares of right answers on scenes of a series, and how many of the other shapes are called hearts.
 
     Args:
         network: a key of `NETWORKS`.
@@ -123,7 +120,7 @@ def stored() -> dict[str, Any]:
 
 
 def tables() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """The stored figures as rows of two tables for readers: accuracy by marking, mass on the mark by method."""
+    """The stored figures as rows for readers: accuracy by marking, mass on the mark by method."""
     networks = stored()["networks"]
     right = [
         {
@@ -164,7 +161,7 @@ def _prepared(network: str, scenes: Sequence[Scene]) -> Tensor:
 
 
 def _box(drawn: Scene) -> np.ndarray:
-    """bool (H, W): the rectangle around the mark, which is made of strokes with gaps."""
+    """Bool (H, W): the rectangle around the mark, which is made of strokes with gaps."""
     assert drawn.watermark is not None  # asked for with probability 1
     rows, columns = (np.flatnonzero(drawn.watermark.any(axis)) for axis in (1, 0))
     box = np.zeros(drawn.watermark.shape, bool)

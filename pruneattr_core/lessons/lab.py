@@ -1,9 +1,10 @@
 """A laboratory of tiny networks whose right answer is known by hand, and what every method says of them.
 
 Every network looks at a picture of 8 x 8 pixels with four bright squares. It reads one or two of them, "a"
-and "b". The other two, "c" and "d", reach the output through many faint neurons, as in trained networks, which
-together move it by 4 %: there to be named by mistake, and there for methods that remove neurons to remove. The
-output is written down in one line, so that everybody can say which squares an explanation has to name.
+and "b". The other two, "c" and "d", reach the output through many faint neurons, as in trained networks;
+together they move it by 4 %: there to be named by mistake, and there for methods that remove neurons to
+remove. The output is written down in one line, so that everybody can say which squares an explanation has
+to name.
 """
 
 from __future__ import annotations

@@ -152,7 +152,9 @@ def parse(text: str, name: str = "lesson", language: str = "en") -> Lesson:
         raise _wrong(name, 1, f"expected minutes from 1 to 999, got {minutes[:20]!r}")
     if not 1 <= len(drafts) <= MOST_STEPS:
         raise _wrong(
-            name, head.line, f"expected 1 to {MOST_STEPS} steps, each under a line '## Title', got {len(drafts)}"
+            name,
+            head.line,
+            f"expected 1 to {MOST_STEPS} steps, each under a line '## Title', got {len(drafts)}",
         )
     steps = tuple(_step(draft, name) for draft in drafts)
     return Lesson(name, language, head.keys["title"], int(minutes), head.keys["know"], steps)
@@ -172,13 +174,17 @@ def read(name: str, language: str = "en", folder: Path | None = None) -> Lesson:
     try:
         return parse(file.read_text("utf-8"), name, language)
     except UnicodeDecodeError as error:
-        raise InputError(f"The lesson {name} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
+        raise InputError(
+            f"The lesson {name} is not UTF-8 text (byte {error.start}): save it as UTF-8."
+        ) from None
 
 
 def languages(folder: Path | None = None) -> tuple[str, ...]:
     """Languages that have lessons, English first."""
     found = {
-        file.parent.name for file in (folder or FOLDER).glob("*/*.md") if _LANGUAGE.fullmatch(file.parent.name)
+        file.parent.name
+        for file in (folder or FOLDER).glob("*/*.md")
+        if _LANGUAGE.fullmatch(file.parent.name)
     }
     return tuple(sorted(found, key=lambda one: (one != "en", one)))
 
@@ -221,6 +227,8 @@ def _sections(text: str, name: str) -> list[_Draft]:
             if len(drafts) == 1 and line.strip():
                 raise _wrong(name, number, "expected 'key: value' or a first step '## Title'")
             headed = False
+            if (late := _HEADER.match(line)) and late[1] in _STEP_KEYS and not fenced:
+                raise _wrong(name, number, f"'{late[1]}:' belongs to the lines right under the step's title")
             (now.body if now.reveal is None else now.reveal).append(line)
     return drafts
 

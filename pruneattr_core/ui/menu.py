@@ -34,6 +34,7 @@ def pages() -> list[Any]:
         st.Page("pages/7_removal.py", title="Pixel removal", icon=":material/opacity:"),
         st.Page("pages/8_review.py", title="Compression review", icon=":material/compare:"),
         st.Page("pages/9_reproduction.py", title="Reproduction", icon=":material/fact_check:"),
+        st.Page("pages/10_lessons.py", title="Lessons", icon=":material/school:"),
     ]
 
 

@@ -28,8 +28,13 @@ PREDICTED = -1
 _CHOSEN = "_selection"
 #: (what was wrong with the last upload, the view at that moment).
 _REFUSED = "_upload_refused"
-#: Addresses of the pages that use neither the sidebar's model nor its picture.
-ALONE = ("benchmarks", "review")
+_OWN = "This page brings its own networks and pictures. What you chose on the others stays."
+#: Addresses of the pages that use neither the sidebar's model nor its picture -> what stands there instead.
+ALONE = {
+    "benchmarks": _OWN,
+    "review": _OWN,
+    "lessons": "A lesson sets network and picture. The other pages go on from there.",
+}
 #: Answers of the network that are one click away.
 MOST_LIKELY = 4
 
@@ -144,7 +149,7 @@ def main() -> None:
         report(FIELDS)
         with guarded():
             if page.url_path in ALONE:
-                _aside()
+                _aside(ALONE[page.url_path])
             else:
                 st.session_state[_CHOSEN] = _sidebar()
         publish(FIELDS)
@@ -185,20 +190,29 @@ def _sidebar() -> Selection | None:
         chosen = _choose_target(card)
         answers = st.container(horizontal=True, gap="xxsmall")
         _uploader()
-    if picture is None or not _ready(card):
+    if picture is None:
+        return None
+    found = selected(card, picture, None if chosen == PREDICTED else chosen)
+    if found is not None:
+        with answers:
+            _likely(card, found.answer)
+    return found
+
+
+def selected(card: ModelCard, picture: Picture, target: int | None) -> Selection | None:
+    """Ask the network about the picture; None while its weights are not here, which is said on the page."""
+    if not _ready(card):
         return None
     waiting = Waiting(height=460)
     answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
-    with answers:
-        _likely(card, answer)
-    return Selection(card, picture, None if chosen == PREDICTED else chosen, answer)
+    return Selection(card, picture, target, answer)
 
 
-def _aside() -> None:
-    """The sidebar of a page that brings its own networks: nothing is loaded, and nothing chosen is lost."""
+def _aside(text: str) -> None:
+    """The sidebar of a page that brings its own networks: nothing is loaded."""
     with st.sidebar:
-        st.caption("This page brings its own networks and pictures. What you chose on the others stays.")
+        st.caption(text)
 
 
 def _choose_model() -> ModelCard:

@@ -38,7 +38,7 @@ ORDER = (
     ("paths",),
     ("attribution", "analysis", "circuits"),
     ("benchmarks", "compression"),
-    ("share", "reproduction"),
+    ("share", "reproduction", "lessons"),
     ("ui", "commands", "cli", "__main__"),
     ("app.py", "pages"),
 )

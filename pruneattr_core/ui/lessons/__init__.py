@@ -1,0 +1,1 @@
+"""The page Lessons: cards, steps on the real pages, presenter view, a class that follows its teacher."""

@@ -1,0 +1,90 @@
+"""The page Lessons: cards to choose from, or one lesson step by step."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pruneattr_core.errors import InputError
+from pruneattr_core.lessons.text import Lesson, names, read
+from pruneattr_core.ui.errors import complain, guarded
+from pruneattr_core.ui.lessons import step as steps
+from pruneattr_core.ui.lessons import view
+from pruneattr_core.ui.lessons.state import FIELDS, choose_language, word
+from pruneattr_core.ui.state import publish, refuse, report
+
+#: Large enough for the last row of a class room; everything else on the page stays as it is.
+_LARGE = """<style>
+.st-key-lesson_text :is(p, li, td, th) { font-size: 1.45rem; line-height: 1.5; }
+.st-key-lesson_text h2 { font-size: 2.6rem; } .st-key-lesson_text h3 { font-size: 2rem; }
+.st-key-lesson_text [data-testid=stCaptionContainer] p { font-size: 1.1rem; }
+</style>"""
+#: Answers are sentences: they read from the left.
+_STYLE = "<style>.st-key-lesson_choices button { justify-content: start; text-align: start; }</style>"
+
+
+def draw() -> None:
+    """The page."""
+    report(FIELDS)
+    with guarded():
+        name = st.session_state["lesson"]
+        if name and name not in names(st.session_state["lesson_language"]):
+            refuse("lesson")
+            st.info(word("not_translated"), icon=":material/translate:")
+            st.session_state["lesson_language"] = "en"
+        if name:
+            _lesson(read(name, st.session_state["lesson_language"]))
+        else:
+            _cards()
+
+
+def _cards() -> None:
+    view.leave()
+    publish(FIELDS)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.markdown(f"## {word('lessons')}")
+        choose_language()
+    st.markdown(word("promise"))
+    for name in names(st.session_state["lesson_language"]):
+        try:
+            _card(read(name, st.session_state["lesson_language"]))
+        except InputError as error:  # a teacher's file; the others stand
+            complain(error)
+
+
+def _card(lesson: Lesson) -> None:
+    with st.container(border=True):
+        st.markdown(f"### {lesson.title}")
+        st.markdown(lesson.know)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                word("begin"), key=f"begin_{lesson.name}", icon=":material/play_arrow:", on_click=_open,
+                args=(lesson.name,), type="primary",
+            )  # fmt: skip
+            st.caption(word("takes", minutes=lesson.minutes, steps=len(lesson.steps)))
+
+
+def _open(name: str) -> None:
+    st.session_state.update(lesson=name, lesson_step=1)
+
+
+def _lesson(lesson: Lesson) -> None:
+    if st.session_state["lesson_step"] > len(lesson.steps):
+        refuse("lesson_step", instead="the first step is shown")
+        st.session_state["lesson_step"] = 1
+    number = st.session_state["lesson_step"]
+    step = lesson.steps[number - 1]
+    wrong = view.complaint(step)
+    if not wrong:
+        view.enter(lesson.name, number, step)
+    st.html(_STYLE)
+    if st.session_state["presenter"]:
+        st.html(_LARGE)
+    publish(FIELDS)
+    text, picture = st.columns([2, 3], gap="large") if step.page else (st.container(), None)
+    with text, st.container(key="lesson_text"):
+        steps.draw(lesson, number)
+    if wrong:
+        raise InputError(f"Lesson {lesson.name}, step {number}: {wrong}")
+    if picture is not None:
+        with picture:
+            view.draw(step)

@@ -1,0 +1,59 @@
+"""What the address of the page Lessons holds, and its words in the language chosen."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import streamlit as st
+
+from pruneattr_core.lessons.text import FOLDER, languages, names
+from pruneattr_core.ui.state import Field, one_of, whole
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+_CODE = re.compile(r"[A-Z2-9]{6}")
+
+
+def _lesson(text: str) -> str:
+    return one_of([name for language in languages() for name in names(language)])(text)
+
+
+def _code(text: str) -> str:
+    if not _CODE.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _switch(name: str, title: str) -> Field:
+    return Field(name, False, {"1": True, "0": False}.__getitem__, title, lambda on: str(int(on)))
+
+
+FIELDS = (
+    Field("lesson", "", _lesson, "the lesson"),
+    Field("lesson_step", 1, whole(1, 1000), "the step"),
+    Field("lesson_language", "en", lambda text: one_of(languages())(text), "the language"),
+    _switch("presenter", "the presenter view"),
+    Field("class", "", _code, "the class"),
+)
+
+
+@st.cache_data(max_entries=8)
+def _words(language: str) -> Mapping[str, str]:
+    found: Mapping[str, str] = json.loads((FOLDER / language / "words.json").read_text("utf-8"))
+    return found
+
+
+def word(key: str, **values: object) -> str:
+    """A text of the page in the language chosen, English where that has none."""
+    language = st.session_state["lesson_language"]
+    text = _words(language).get(key) or _words("en")[key]
+    return text.format(**values)
+
+
+def choose_language() -> None:
+    """One of the languages that have lessons."""
+    st.segmented_control(
+        word("language"), list(languages()), key="lesson_language", required=True,
+        format_func=lambda one: LANGUAGES.get(one, one), persist_state="session",
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""One step of a lesson: its text, its question, its reveal, and the way to the next."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pruneattr_core.lessons import hans, lab
+from pruneattr_core.lessons.text import Lesson, Step
+from pruneattr_core.ui.lessons import view
+from pruneattr_core.ui.lessons.state import choose_language, word
+
+#: (lesson, step) -> the answer given, as its place.
+_GIVEN = "_lesson_answers"
+
+
+def draw(lesson: Lesson, number: int) -> None:
+    """Everything of the step but its page.
+
+    Args:
+        lesson: the lesson.
+        number: of the step, from 1.
+    """
+    step = lesson.steps[number - 1]
+    st.markdown(f"## {lesson.title}")
+    st.progress(number / len(lesson.steps), word("step_of", step=number, steps=len(lesson.steps)))
+    st.markdown(f"### {step.title}")
+    st.markdown(step.body)
+    given = st.session_state.setdefault(_GIVEN, {}).get((lesson.name, number))
+    if step.question:
+        _ask(step, given, (lesson.name, number))
+    if not step.question or given is not None:
+        if step.reveal:
+            st.markdown(step.reveal)
+        if step.table:
+            _table(step.table)
+    _way(lesson, number)
+    if step.page:
+        st.link_button(word("own_window"), view.link(step), icon=":material/open_in_new:", key="lesson_open")
+    _switches()
+
+
+def _ask(step: Step, given: int | None, place: tuple[str, int]) -> None:
+    st.markdown(f"**{step.question}**")
+    with st.container(key="lesson_choices"):
+        for number, choice in enumerate(step.choices):
+            st.button(
+                choice.text, key=f"choice_{number}", shortcut=str(number + 1), wrap=True, width="stretch",
+                type="primary" if number == given else "secondary", on_click=_answer, args=(place, number),
+            )  # fmt: skip
+    if given is None:
+        st.caption(word("answer_first"))
+        return
+    chosen = step.choices[given]
+    (st.success if chosen.right else st.warning)(
+        f"**{word('right' if chosen.right else 'not_quite')}** {chosen.reason}"
+    )
+    with st.expander(word("the_others")):
+        for number, choice in enumerate(step.choices):
+            if number != given:
+                mark = "✓" if choice.right else "✗"
+                st.markdown(f"{mark} **{choice.text}** {choice.reason}")
+
+
+def _answer(place: tuple[str, int], number: int) -> None:
+    st.session_state[_GIVEN][place] = number
+
+
+def _way(lesson: Lesson, number: int) -> None:
+    with st.container(horizontal=True):
+        st.button(
+            word("back"), key="lesson_back", icon=":material/arrow_back:", shortcut="b", on_click=go,
+            args=(number - 1,), disabled=number == 1,
+        )  # fmt: skip
+        st.button(
+            word("next"), key="lesson_next", icon=":material/arrow_forward:", shortcut="n", on_click=go,
+            args=(number + 1,), disabled=number == len(lesson.steps), type="primary",
+        )  # fmt: skip
+        st.button(
+            word("all_lessons"), key="lesson_leave", icon=":material/list:", on_click=go, args=(0,)
+        )  # fmt: skip
+
+
+def go(number: int) -> None:
+    """To a step; 0 leaves the lesson."""
+    st.session_state["lesson_step"] = max(1, number)
+    if number == 0:
+        st.session_state["lesson"] = ""
+
+
+def _switches() -> None:
+    with st.expander(word("more"), icon=":material/tune:"):
+        st.toggle(word("presenter"), key="presenter", help=word("presenter_help"), persist_state="session")
+        choose_language()
+
+
+def _table(name: str) -> None:
+    if name == "lab":
+        st.dataframe(_lab(), hide_index=True, width="stretch", key="lab")
+        for bench in lab.BENCHES.values():
+            st.caption(f"**{bench.title}**: `{bench.formula}`. {bench.why}")
+        st.caption(word("lab_note", right=lab.RIGHT))
+        return
+    right, mass = hans.tables()
+    st.dataframe(right, hide_index=True, width="stretch", key="hans_right")
+    st.dataframe(mass, hide_index=True, width="stretch", key="hans_mass")
+    st.caption(word("computed_by", command=hans.stored()["command"]))
+
+
+@st.cache_data(max_entries=1, show_spinner="Asking every method")
+def _lab() -> list[dict[str, str]]:
+    return lab.rows(lab.table())

@@ -1,0 +1,99 @@
+"""The real page of a step, with its view set."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.lessons.text import Step, address
+from pruneattr_core.models import model_card
+from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.state import Field, Unknown, publish
+
+#: Page -> (module that draws it, module of its settings, whether it draws what was selected).
+_PAGES = {
+    "explore": ("explore.page", "explore.page", True),
+    "compare": ("compare.page", "compare.state", True),
+    "paths": ("paths.page", "paths.state", True),
+    "decoding": ("decoding.page", "decoding.page", True),
+    "sanity": ("sanity.page", "sanity.page", True),
+    "removal": ("removal.page", "removal.page", True),
+    "review": ("review.page", "review.state", False),
+    "benchmarks": ("benchmarks.page", "benchmarks.page", False),
+    "reproduction": ("reproduction.page", "reproduction.page", False),
+}
+#: The step whose view the session holds: (lesson, step number).
+_ENTERED = "_lesson_entered"
+
+
+def _module(name: str) -> Any:
+    return import_module(f"pruneattr_core.ui.{name}")
+
+
+def fields_of(step: Step) -> tuple[Field, ...]:
+    """Settings of the step's page, those of the sidebar first where it uses them."""
+    if not step.page:
+        return ()
+    _, settings, selected = _PAGES[step.page]
+    own: tuple[Field, ...] = _module(settings).FIELDS
+    return (*shell.FIELDS, *own) if selected else own
+
+
+def complaint(step: Step) -> str:
+    """What is wrong with the step's view, empty if nothing: a setting that the page does not know, say.
+
+    Settings whose values depend on others are read with what the session holds of those.
+    """
+    known = {field.name: field for field in fields_of(step)}
+    for name, text in step.view:
+        if name not in known:
+            return f"The page {step.page} has no setting {name!r}."
+        try:
+            known[name].parse(text)
+        except (ValueError, KeyError, Unknown):
+            return f"The setting {name} of the page {step.page} cannot be {text!r}."
+    return ""
+
+
+def enter(lesson: str, number: int, step: Step) -> None:
+    """Set the step's view, once a step; what a link says about the first one stands."""
+    former = st.session_state.get(_ENTERED)
+    if former == (lesson, number):
+        return
+    st.session_state[_ENTERED] = lesson, number
+    linked = set(st.query_params) if former is None else set()
+    texts = dict(step.view)
+    for field in fields_of(step):
+        if field.name not in linked:
+            text = texts.get(field.name)
+            st.session_state[field.name] = field.default if text is None else field.parse(text)
+    if step.page and _PAGES[step.page][2]:
+        publish(shell.FIELDS)
+
+
+def leave() -> None:
+    """Nothing is entered any more: the next step sets its view again."""
+    st.session_state[_ENTERED] = "", 0
+
+
+def draw(step: Step) -> None:
+    """The page itself, and a link to it in a window of its own."""
+    drawing, _, needs = _PAGES[step.page]
+    if not needs:
+        _module(drawing).draw()
+        return
+    card = model_card(st.session_state["model"] or shell.default_model())
+    source = st.session_state["source"] or shell.default_source(card.id)
+    place = min(st.session_state["picture"], len(pictures.dataset(source)) - 1)
+    target = st.session_state["target"]
+    picture = pictures.from_dataset(source, place)
+    chosen = shell.selected(card, picture, None if target == shell.PREDICTED else target)
+    if chosen is not None:
+        _module(drawing).draw(chosen)
+
+
+def link(step: Step) -> str:
+    """Address of the step's page, relative to this page's."""
+    return "." + address(step)

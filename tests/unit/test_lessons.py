@@ -1,0 +1,117 @@
+"""Lessons as text files: what a teacher writes, what is refused, and that those that come along are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pruneattr_core.errors import InputError
+from pruneattr_core.lessons.text import address, languages, names, parse, read, right_answers
+
+WRITTEN = """title: Three steps
+minutes: 3
+know: That one text file is a lesson.
+
+## Look
+page: explore
+view: model=scenes-net&source=scenes&picture=3
+
+What do you see? A line
+with: a colon in it is text.
+
+## Ask
+page: sanity
+view: sane_step=2
+question: What changes?
+choice: Nothing :: Look again.
+right: The map :: It has to: the network forgot.
+
+```
+## no step, but code
+```
+
+reveal:
+Because it must.
+
+## Take home
+
+Done.
+"""
+
+
+def test_a_lesson_of_three_steps_from_one_text_file(tmp_path: Path) -> None:
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "9-mine.md").write_text(WRITTEN.replace("\n", "\r\n"), "utf-8")
+    assert names("en", tmp_path) == ("9-mine",)
+    lesson = read("9-mine", "en", tmp_path)
+    assert (lesson.title, lesson.minutes, len(lesson.steps)) == ("Three steps", 3, 3)
+    look, ask, home = lesson.steps
+    assert look.body == "What do you see? A line\nwith: a colon in it is text."
+    assert address(look) == "/?model=scenes-net&source=scenes&picture=3"
+    assert (ask.page, ask.reveal, address(ask)) == ("sanity", "Because it must.", "/sanity?sane_step=2")
+    assert "## no step, but code" in ask.body
+    assert [(choice.text, choice.reason, choice.right) for choice in ask.choices] == [
+        ("Nothing", "Look again.", False),
+        ("The map", "It has to: the network forgot.", True),
+    ]
+    assert (home.question, home.page, address(home)) == ("", "", "")
+    assert [(place, choice.text) for place, choice in right_answers(lesson)] == [(2, "The map")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("minutes: 3", "minutes: soon", "line 1: expected minutes from 1 to 999"),
+        ("minutes: 3", "minutes: ³", "line 1: expected minutes"),
+        ("know: That one text file is a lesson.", "", "line 1: expected 'know: ...'"),
+        ("title: Three", "titel: Three", "line 1: expected one of title, minutes, know"),
+        ("page: sanity", "page: sanitary", "line 12: expected page to be one of explore"),
+        ("page: sanity\n", "", "line 12: a step with a view needs a page"),
+        ("view: sane_step=2", "view: sane_step", "line 12: expected view to be name=value pairs"),
+        ("choice: Nothing :: Look again.", "choice: Nothing", "line 16: expected 'answer :: reason'"),
+        ("right: The", "choice: The", "line 12: a question needs two choices"),
+        ("question: What changes?\n", "", "line 12: a question needs choices"),
+        ("reveal:\n", "", "line 12: a question needs a text under 'reveal:'"),
+        ("Because it must.", "Because.\nreveal:\nAgain.", "line 25: this step has a reveal already"),
+        ("What do you see?", "page: explore", "line 9: 'page:' belongs to the lines right under"),
+        ("page: explore", "page: explore\npage: sanity", "line 7: 'page' stands here for the second time"),
+        ("## Look", "Look", "expected 'key: value' or a first step"),
+        ("## Take home", "## ", "line 26: expected a title after '##'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(old: str, new: str, said: str) -> None:
+    assert WRITTEN.count(old) >= 1
+    with pytest.raises(InputError) as raised:
+        parse(WRITTEN.replace(old, new, 1), "mine")
+    text = str(raised.value)
+    assert said in text
+    assert text.startswith("Lesson mine, line")
+    assert text.count("\n") == 0
+
+
+def test_hostile_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "bytes.md").write_bytes(b"title: \xff\xfe")
+    (tmp_path / "en" / "huge.md").write_bytes(b"x" * 300_000)
+    (tmp_path / "secret.md").write_text(WRITTEN, "utf-8")
+    for name in ("bytes", "huge", "../secret", "none", ""):
+        with pytest.raises(InputError):
+            read(name, "en", tmp_path)
+    with pytest.raises(InputError, match="1 to 40 steps"):
+        parse(WRITTEN + "\n## More\n" * 60)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_lessons_that_come_along(language: str) -> None:
+    for name in names(language):
+        lesson = read(name, language)
+        assert 5 <= len(lesson.steps) <= 7
+        assert sum(bool(step.question) for step in lesson.steps) >= len(lesson.steps) - 1
+        english = read(name)
+        assert [step.view for step in lesson.steps] == [step.view for step in english.steps]
+        assert [[c.right for c in s.choices] for s in lesson.steps] == [
+            [c.right for c in s.choices] for s in english.steps
+        ]
+    if language == "en":
+        assert len(names("en")) == 5
