@@ -212,14 +212,14 @@ def linear_radius(
         found.append(_one(frozen, rough, passes, probes, seed, risk))
         if progress is not None:
             progress(image + 1, len(inputs))
-    value, normal, call, checked, neurons, risk = zip(*found, strict=True)
+    value, normal, call, checked, neurons, missed = zip(*found, strict=True)
     return Radius(
         torch.stack(value).double(),
         torch.cat(normal),
         torch.tensor(call),
         torch.tensor(checked),
         torch.tensor(neurons),
-        torch.tensor(risk, dtype=torch.float64),
+        torch.tensor(missed, dtype=torch.float64),
     )
 
 

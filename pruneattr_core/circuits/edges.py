@@ -1,0 +1,201 @@
+"""What flows between the channels of a circuit: each channel's score split over what feeds it.
+
+With every activation cut from those before it, the contribution through the edge from channel i to channel j
+is
+
+    e_ij = sum over positions of a_i * d(g_j . a_j) / da_i,        g_j = df/da_j held constant
+
+along ways that pass no other activation, so that skip connections are edges of their own. Where activations
+are piecewise linear, the edges into j, the input's included, and what the biases add make up its signed
+Taylor score g_j . a_j (PG2 eq. 3 before its absolute value). One batched backward pass per layer. After edge
+attribution patching (Syed et al. 2023, arXiv:2310.10348), with a zero baseline.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core import tape
+from pruneattr_core.checks import check_inputs
+from pruneattr_core.circuits.replacement import positions
+from pruneattr_core.circuits.units import channel_sums
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import Graph
+from pruneattr_core.response import Target, asked_of
+from pruneattr_core.runtime import own_modes
+
+#: Names of the two ends that are no channels.
+INPUT, ANSWER = "input", "answer"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A channel of a circuit.
+
+    Attributes:
+        call: number of its activation call.
+        layer: name of that call.
+        channel: its number there.
+        score: signed Taylor contribution, in units of the response.
+        rest: of that, what comes from channels outside the circuit and from biases.
+    """
+
+    call: int
+    layer: str
+    channel: int
+    score: float
+    rest: float
+
+    @property
+    def id(self) -> str:
+        """Unique in a circuit."""
+        return f"{self.layer}/{self.channel}"
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Channels and what flows between them, for one input.
+
+    Attributes:
+        nodes: in order of call and channel.
+        edges: (source, target, contribution): ids of nodes, `INPUT` or `ANSWER`; in units of the response.
+        answer: the response.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[tuple[str, str, float], ...]
+    answer: float
+
+    def json(self) -> str:
+        """Nodes and links as D3, networkx (`node_link_graph(edges="links")`) and others read them."""
+        nodes = [
+            {
+                "id": node.id,
+                "layer": node.layer,
+                "channel": node.channel,
+                "score": node.score,
+                "rest": node.rest,
+            }
+            for node in self.nodes
+        ]
+        ends = [{"id": INPUT}, {"id": ANSWER, "score": self.answer}]
+        links = [{"source": a, "target": b, "contribution": weight} for a, b, weight in self.edges]
+        found = {"directed": True, "multigraph": False, "graph": {}, "nodes": nodes + ends, "links": links}
+        return json.dumps(found, indent=1)
+
+    def graphml(self) -> str:
+        """The same as GraphML, for Gephi, Cytoscape and yEd."""
+        root = ElementTree.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
+        keys = (("layer", "node", "string"), ("channel", "node", "int"), ("score", "node", "double"))
+        for name, owner, kind in (*keys, ("rest", "node", "double"), ("contribution", "edge", "double")):
+            ElementTree.SubElement(
+                root, "key", {"id": name, "for": owner, "attr.name": name, "attr.type": kind}
+            )
+        graph = ElementTree.SubElement(root, "graph", id="circuit", edgedefault="directed")
+        for node in self.nodes:
+            element = ElementTree.SubElement(graph, "node", id=node.id)
+            for name in ("layer", "channel", "score", "rest"):
+                ElementTree.SubElement(element, "data", key=name).text = str(getattr(node, name))
+        for name in (INPUT, ANSWER):
+            ElementTree.SubElement(graph, "node", id=name)
+        for a, b, weight in self.edges:
+            element = ElementTree.SubElement(graph, "edge", source=a, target=b)
+            ElementTree.SubElement(element, "data", key="contribution").text = repr(weight)
+        return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+@own_modes()
+def circuit_edges(
+    model: nn.Module, inputs: Tensor, target: Target = None, most: int = 8, class_scores: bool = False
+) -> Circuit:
+    """The strongest channels of every layer and what flows between them.
+
+    Args:
+        model: classifier in eval mode; left untouched.
+        inputs: normalised, (1, C, H, W).
+        target: None for the predicted class; int, list or tensor as in Captum; or another response.
+        most: channels per layer, those of the largest |score|; fewer where fewer score.
+        class_scores: whether class scores count as neurons, see `contributions`.
+
+    Raises:
+        InputError: not one input, or fewer than one channel.
+    """
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise InputError(f"Expected at least one channel per layer, got {most!r}.")
+    inputs = check_inputs(model, inputs)
+    if len(inputs) != 1:
+        raise InputError(f"Expected one input, got {len(inputs)}: a circuit is that of one.")
+    graph = Graph(model, inputs, asked_of(target, 1), to_input=False, class_scores=class_scores)
+    names, gradients = graph.record.names, graph.activation_gradients()
+    activations = [a.detach() for a in graph.record.activations]
+    sums = channel_sums([g * a for g, a in zip(gradients, activations, strict=True)])
+    scores = [layer.flatten() for layer in sums]
+    chosen = [_strongest(score, most) for score in scores]
+
+    copies = inputs.expand(max(1, *(len(own) for own in chosen)), *inputs.shape[1:])
+    image = copies.detach().clone().requires_grad_()
+    made: dict[int, Tensor] = {}
+    leaves: dict[int, Tensor] = {}
+
+    def cut(call: int, activation: Tensor) -> Tensor:
+        made[call] = activation
+        leaves[call] = activation.detach().clone().requires_grad_()
+        return leaves[call]
+
+    logits = tape.run(model, image.clone(), cut, class_scores=class_scores).logits
+    response = graph.asked.repeat(len(copies)).of(logits)
+
+    nodes: list[Node] = []
+    edges: list[tuple[str, str, float]] = []
+    for call, own in enumerate(chosen):
+        if len(own) == 0:
+            continue
+        one = torch.zeros_like(made[call])
+        spread = gradients[call].movedim(_channel_dim(gradients[call]), 1)
+        rows = one.movedim(_channel_dim(one), 1)
+        for row, channel in enumerate(own):
+            rows[row, channel] = spread[0, channel]
+        flows = _flows(made[call], one, image, [leaves[k] for k in range(call)])
+        for row, channel in enumerate(own):
+            into: list[tuple[str, float]] = [(INPUT, float(flows[0][row].sum()))]
+            for source in range(call):
+                into += [(f"{names[source]}/{i}", float(flows[1 + source][row, i])) for i in chosen[source]]
+            score = float(scores[call][channel])
+            rest = score - sum(weight for _, weight in into)
+            nodes.append(Node(call, names[call], channel, score, rest))
+            edges += [(a, nodes[-1].id, weight) for a, weight in into if weight != 0]
+    first = torch.zeros_like(response)
+    first[0] = 1
+    flows = _flows(response, first, image, [leaves[k] for k in range(len(chosen))])
+    for source, own in enumerate(chosen):
+        weights = [(f"{names[source]}/{i}", float(flows[1 + source][0, i])) for i in own]
+        edges += [(a, ANSWER, weight) for a, weight in weights if weight != 0]
+    return Circuit(tuple(nodes), tuple(edges), float(response[0].detach()))
+
+
+def _strongest(scores: Tensor, most: int) -> list[int]:
+    """Channels of the largest |score| above 0, in order of channel."""
+    order = scores.abs().argsort(descending=True, stable=True)[:most]
+    return sorted(int(k) for k in order if scores[k] != 0)
+
+
+def _channel_dim(layer: Tensor) -> int:
+    return 2 if positions(layer) == (1,) else 1
+
+
+def _flows(values: Tensor, weights: Tensor, image: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Source x gradient of (values . weights), per copy: the image (n, C), then each leaf (n, channels)."""
+    sources = [image, *leaves]
+    found: Sequence[Tensor | None] = [None] * len(sources)
+    if values.requires_grad:
+        found = torch.autograd.grad(values, sources, weights, retain_graph=True, allow_unused=True)
+    flows = [
+        torch.zeros_like(a) if g is None else g * a.detach() for a, g in zip(sources, found, strict=True)
+    ]
+    return [flow.flatten(1) for flow in channel_sums(flows)]
