@@ -11,6 +11,7 @@ from pruneattr_core import tape
 from pruneattr_core.errors import InputError
 from pruneattr_core.fitness import check_connected
 from pruneattr_core.heads import Head, head_of
+from pruneattr_core.opening import Opening
 from pruneattr_core.response import Asked, resolved
 
 #: Activations and what autograd keeps of them, in bytes per byte of input (ResNet-50: 190, ResNet-8: 290).
@@ -59,7 +60,14 @@ class Graph:
             self._leaf = _fast_layout(inputs).detach().clone().requires_grad_(to_input)
             # A clone, since a network may work in place on what it is given.
             given = self._leaf.clone()
-            self.record = tape.run(model, given, gate if to_input else _cut(gate), class_scores=class_scores)
+            self._opening = Opening()
+            self.record = tape.run(
+                model,
+                given,
+                gate if to_input else _cut(gate),
+                class_scores=class_scores,
+                opening=self._opening,
+            )
             logits = self.record.logits
             if finite and not bool(torch.isfinite(logits).all()):
                 raise InputError("The model answers with NaN or infinite logits for these inputs.")
@@ -70,10 +78,14 @@ class Graph:
             check_connected(self._objective, self._leaf, self.record.activations, self.record.doubts)
 
     def activation_gradients(self) -> list[Tensor]:
-        """D f / d activation, one (B, *shape) per call; zeros where the response f does not depend on it."""
+        """D f / d activation, one (B, *shape) per call; zeros where the response f does not depend on it.
+
+        Rectifiers of class scores are passed (see `Opening`).
+        """
         activations = self.record.activations
         wanted = [a for a in activations if a.requires_grad]
-        found = iter(torch.autograd.grad(self._objective, wanted, retain_graph=True, allow_unused=True))
+        with self._opening:
+            found = iter(torch.autograd.grad(self._objective, wanted, retain_graph=True, allow_unused=True))
         gradients = [next(found) if a.requires_grad else None for a in activations]
         return [torch.zeros_like(a) if g is None else g for a, g in zip(activations, gradients, strict=True)]
 

@@ -28,6 +28,7 @@ from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
 from pruneattr_core.fitness import Doubts, refuse_chance
 from pruneattr_core.flow import Flow, Roles
 from pruneattr_core.heads import outputs_in
+from pruneattr_core.opening import Opening
 
 #: What outputs come out of that are probabilities already.
 _NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
@@ -73,8 +74,10 @@ class _Tape(TorchFunctionMode):
         kept: Collection[int] | None = None,
         rewritten: Collection[int] = (),
         flow: Flow | None = None,
+        opening: Opening | None = None,
     ) -> None:
         super().__init__()
+        self.opening = opening
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
         self.names_of = {id(module): name for name, module in model.named_modules()}
         self.calls: list[tuple[str, tuple[int, ...]]] = []
@@ -116,6 +119,8 @@ class _Tape(TorchFunctionMode):
             self.versions.append(activation._version)
             self.piecewise_linear.append(found.plain in PIECEWISE_LINEAR)
             activation = activation.clone() if self.clone else activation
+        elif self.opening is not None and call not in self.rewritten:
+            activation = self.opening.around(found, activation)
         # Most networks go on with what the call returns; some with the argument that it overwrites.
         return found.before.copy_(activation) if call in self.rewritten else activation
 
@@ -161,6 +166,7 @@ def run(
     gate: Gate | None = None,
     rows: int | None = None,
     class_scores: bool = False,
+    opening: Opening | None = None,
 ) -> Record:
     """One forward pass of `model` under the tape.
 
@@ -174,6 +180,7 @@ def run(
         rows: number of logit rows to expect where a gate changes the batch size; None for that of `inputs`.
         class_scores: whether activations that nothing learned follows count as neurons, as in the authors'
             released code.
+        opening: whether gradients pass the rectifiers of class scores that are not counted.
 
     Returns:
         The record; graph attached when gradients are enabled and something requires them.
@@ -188,7 +195,7 @@ def run(
     refusal: InputError | None = None
     for _ in range(2):
         try:
-            tape, logits = _played(network, inputs, gate, rows, roles, class_scores)
+            tape, logits = _played(network, inputs, gate, rows, roles, class_scores, opening)
         except InputError as error:
             refusal, calls = error, None
         else:
@@ -226,7 +233,13 @@ def _record(tape: _Tape, logits: Tensor, roles: Roles, class_scores: bool) -> Re
 
 
 def _played(
-    network: nn.Module, inputs: Tensor, gate: Gate | None, rows: int, roles: Roles, class_scores: bool
+    network: nn.Module,
+    inputs: Tensor,
+    gate: Gate | None,
+    rows: int,
+    roles: Roles,
+    class_scores: bool,
+    opening: Opening | None = None,
 ) -> tuple[_Tape, Tensor]:
     """A pass that records what `roles` say, on copies where the network works in place on an activation."""
     kept = roles.kept(class_scores)
@@ -234,7 +247,8 @@ def _played(
         raise ModelError(_no_neurons(network, roles))
 
     def play(clone: bool) -> tuple[_Tape, Tensor]:
-        return _forward(_Tape(network, gate, clone, frozenset(kept), roles.rewritten), network, inputs, rows)
+        tape = _Tape(network, gate, clone, frozenset(kept), roles.rewritten, opening=opening)
+        return _forward(tape, network, inputs, rows)
 
     try:
         tape, logits = play(clone=False)
