@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pruneattr_core.models import list_models, load_model, model_card
     from pruneattr_core.response import difference, group, region
     from pruneattr_core.scoring import contributions
+    from pruneattr_core.show import explain_view
     from pruneattr_core.values import Path
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "contributions",
     "difference",
     "explain",
+    "explain_view",
     "group",
     "list_models",
     "load_model",
@@ -35,6 +37,7 @@ __all__ = [
 
 # Resolved on first use, so that importing the package loads neither torch nor Captum.
 _HOME = {
+    "explain_view": "show",
     "Path": "values",
     "PruneGrad": "attribution.prunegrad",
     "PrunePGD": "attribution.prunepgd",

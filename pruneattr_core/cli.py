@@ -13,6 +13,7 @@ from pruneattr_core.errors import PruneAttrError
 COMMANDS = {
     "app": ("pruneattr_core.commands.app", "serve the app"),
     "accuracy": ("pruneattr_core.commands.accuracy", "how often a network names pictures rightly"),
+    "explain": ("pruneattr_core.commands.explain", "one photograph at every place of the dial, as a file"),
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
     "compress": ("pruneattr_core.commands.compress", "smaller networks that keep looking at the same things"),
