@@ -29,6 +29,10 @@ COMMANDS = {
         "pruneattr_core.commands.paths",
         "compare ways to choose a path: dead neurons, overlap, layers",
     ),
+    "circuit": ("pruneattr_core.commands.circuit", "what a path carries when the rest is replaced"),
+    "linearity": ("pruneattr_core.commands.linearity", "how far a picture's frozen path stays affine"),
+    "nesting": ("pruneattr_core.commands.nesting", "do sparse paths lie in denser ones, overlap of classes"),
+    "shapley": ("pruneattr_core.commands.shapley", "Shapley values of a layer beside cheaper scores"),
     "train": ("pruneattr_core.commands.train", "train a bundled network from a seed"),
 }
 

@@ -1,0 +1,68 @@
+"""`linearity`: how far a picture may move before its frozen path switches a neuron (SCP Prop. 4, 5)."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from pruneattr_core.analysis.interval import mean_interval
+from pruneattr_core.analysis.linearity import affine_error, linear_radius
+from pruneattr_core.commands.arguments import count, number, share, show
+from pruneattr_core.commands.pictures import add_pictures, open_pictures
+from pruneattr_core.commands.progress import Progress
+from pruneattr_core.scoring import contributions
+
+#: Radii of the spheres on which the error is measured, in units of the ball's.
+FACTORS = (0.5, 0.99, 2.0, 10.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `linearity`."""
+    add_pictures(parser, 4)
+    parser.add_argument("--sparsity", type=share, default=0.9, help="of the path (default %(default)s)")
+    parser.add_argument("--exact", action="store_true", help="no risk of a miss: minutes a picture")
+    parser.add_argument(
+        "--risk", type=number(0, 1, open_low=True, open_high=True), default=0.001,
+        help="chance of having missed a radius more than 5 %% smaller (default %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--probes", type=count, default=24, help="random directions (default %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the radius and the affine error of every picture."""
+    opened, indices = open_pictures(arguments)
+    model, tick = opened.model.double(), Progress("pictures")
+    risk = None if arguments.exact else arguments.risk
+    rows: list[dict[str, Any]] = []
+    lines = []
+    for done, index in enumerate(indices, 1):
+        x = opened.inputs([index]).double()
+        path = contributions(model, x).path(arguments.sparsity)
+        ball = linear_radius(model, x, path, probes=arguments.probes, seed=arguments.seed, risk=risk)
+        row: dict[str, Any] = {
+            "picture": opened.data[index].name,
+            "radius": float(ball.value),
+            "norm": float(x.norm()),
+            "checked": int(ball.checked),
+            "neurons": int(ball.neurons),
+            "risk": float(ball.risk),
+        }
+        if math.isfinite(row["radius"]):
+            error = affine_error(model, x, path, ball.value, factors=FACTORS, seed=arguments.seed)
+            row["error"] = dict(zip(map(str, FACTORS), error.error[:, 0].tolist(), strict=True))
+        rows.append(row)
+        tick(done, len(indices))
+    for row in rows:
+        errors = ", ".join(f"{value:.2g} at {factor} radii" for factor, value in row.get("error", {}).items())
+        lines.append(
+            f"{row['picture']}: radius {row['radius']:.4g} (the picture's norm is {row['norm']:.4g}), "
+            f"{row['checked']} of {row['neurons']} neurons checked, risk {row['risk']:.1e}; "
+            f"affine error in logits {errors or 'undefined'}"
+        )
+    finite = [row["radius"] for row in rows if math.isfinite(row["radius"])]
+    mean = mean_interval(finite).mean if finite else math.inf
+    lines.append(f"mean radius {mean:.4g} over {len(finite)} pictures, sparsity {arguments.sparsity:g}")
+    record = {"model": opened.card.id, "data": opened.data.id, "sparsity": arguments.sparsity}
+    show(arguments, "\n".join(lines), {**record, "mean": mean, "pictures": rows})
+    return 0

@@ -1,0 +1,43 @@
+"""The argument that says what removed neurons become, for commands that judge a circuit."""
+
+from __future__ import annotations
+
+import argparse
+
+from torch import Tensor
+
+from pruneattr_core.benchmarks.sources import Opened, chosen
+from pruneattr_core.circuits.replacement import Replacement, Unit, activations_of, mean_of, zero
+from pruneattr_core.commands.arguments import count
+from pruneattr_core.errors import InputError
+
+NAMES = ("zero", "mean", "channel mean", "resample")
+
+
+def add_replacement(parser: argparse.ArgumentParser) -> None:
+    """Declare --replacement and --reference."""
+    parser.add_argument("--replacement", choices=NAMES, default="zero", help="(default %(default)s)")
+    parser.add_argument(
+        "--reference", type=count, default=32, help="pictures of a mean, none explained (default %(default)s)"
+    )
+
+
+def replacement_of(
+    arguments: argparse.Namespace, opened: Opened, explained: list[int], inputs: Tensor
+) -> Replacement:
+    """What was asked for; pictures of a reference are drawn from those not explained.
+
+    Raises:
+        InputError: every picture is explained.
+    """
+    if arguments.replacement == "zero":
+        return zero(opened.model, inputs)
+    wanted = len(explained) + arguments.reference
+    others = [i for i in chosen(opened.data, wanted, arguments.seed + 1) if i not in set(explained)]
+    others = others[: arguments.reference]
+    if not others:
+        raise InputError("Every picture is explained, none is left to replace activations from: lower --n.")
+    if arguments.replacement == "resample":
+        return activations_of(opened.model, opened.inputs(others[:1]))
+    unit: Unit = "channel" if arguments.replacement == "channel mean" else "neuron"
+    return mean_of(opened.model, (opened.inputs([index]) for index in others), unit)
