@@ -7,8 +7,8 @@ import streamlit as st
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.text import Lesson, names, read
 from pruneattr_core.ui.errors import complain, guarded
+from pruneattr_core.ui.lessons import group, view
 from pruneattr_core.ui.lessons import step as steps
-from pruneattr_core.ui.lessons import view
 from pruneattr_core.ui.lessons.state import FIELDS, choose_language, word
 from pruneattr_core.ui.state import publish, refuse, report
 
@@ -26,11 +26,13 @@ def draw() -> None:
     """The page."""
     report(FIELDS)
     with guarded():
+        group.join()
         name = st.session_state["lesson"]
         if name and name not in names(st.session_state["lesson_language"]):
             refuse("lesson")
             st.info(word("not_translated"), icon=":material/translate:")
             st.session_state["lesson_language"] = "en"
+        group.keep_up()
         if name:
             _lesson(read(name, st.session_state["lesson_language"]))
         else:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pruneattr_core.lessons import hans, lab
 from pruneattr_core.lessons.text import Lesson, Step
-from pruneattr_core.ui.lessons import view
+from pruneattr_core.ui.lessons import group, view
 from pruneattr_core.ui.lessons.state import choose_language, word
 
 #: (lesson, step) -> the answer given, as its place.
@@ -28,6 +28,8 @@ def draw(lesson: Lesson, number: int) -> None:
     given = st.session_state.setdefault(_GIVEN, {}).get((lesson.name, number))
     if step.question:
         _ask(step, given, (lesson.name, number))
+        if group.leads() or (group.follows() and given is not None):
+            group.counts(lesson.name, number, step)
     if not step.question or given is not None:
         if step.reveal:
             st.markdown(step.reveal)
@@ -63,20 +65,22 @@ def _ask(step: Step, given: int | None, place: tuple[str, int]) -> None:
 
 def _answer(place: tuple[str, int], number: int) -> None:
     st.session_state[_GIVEN][place] = number
+    group.answer(*place, number)
 
 
 def _way(lesson: Lesson, number: int) -> None:
     with st.container(horizontal=True):
         st.button(
             word("back"), key="lesson_back", icon=":material/arrow_back:", shortcut="b", on_click=go,
-            args=(number - 1,), disabled=number == 1,
+            args=(number - 1,), disabled=group.follows() or number == 1,
         )  # fmt: skip
         st.button(
             word("next"), key="lesson_next", icon=":material/arrow_forward:", shortcut="n", on_click=go,
-            args=(number + 1,), disabled=number == len(lesson.steps), type="primary",
+            args=(number + 1,), disabled=group.follows() or number == len(lesson.steps), type="primary",
         )  # fmt: skip
         st.button(
-            word("all_lessons"), key="lesson_leave", icon=":material/list:", on_click=go, args=(0,)
+            word("all_lessons"), key="lesson_leave", icon=":material/list:", on_click=go, args=(0,),
+            disabled=group.follows(),
         )  # fmt: skip
 
 
@@ -91,6 +95,7 @@ def _switches() -> None:
     with st.expander(word("more"), icon=":material/tune:"):
         st.toggle(word("presenter"), key="presenter", help=word("presenter_help"), persist_state="session")
         choose_language()
+        group.controls()
 
 
 def _table(name: str) -> None:

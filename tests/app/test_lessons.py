@@ -1,0 +1,128 @@
+"""The page Lessons without a browser: cards, steps with their views on the real pages, answers, links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.lessons import text
+from pruneattr_core.ui.lessons import view
+from tests.app.conftest import ROOT, healthy
+
+Start = Callable[..., AppTest]
+PAGE = "pages/10_lessons.py"
+
+MINE = """title: Mine
+minutes: 3
+know: A little.
+
+## Look
+page: explore
+view: model=scenes-net&source=scenes&picture=3&mode=freeze
+question: What is it?
+choice: A ring :: No.
+right: A star :: Five points.
+
+reveal:
+It is a star.
+
+## Remove
+page: removal
+view: model=scenes-net&source=scenes&picture=5&gone=0.2
+
+Pull.
+
+## Home
+
+Bye.
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One lesson of three steps, a text file, beside the page's own words."""
+    words = text.FOLDER / "en" / "words.json"
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "words.json").write_text(words.read_text("utf-8"), "utf-8")
+    (tmp_path / "en" / "mine.md").write_text(MINE, "utf-8")
+    (tmp_path / "en" / "broken.md").write_text("## nothing", "utf-8")
+    monkeypatch.setattr(text, "FOLDER", tmp_path)
+
+
+def test_a_text_file_is_a_lesson_on_the_real_pages(start: Start, mine: None) -> None:
+    app = start().switch_page(PAGE).run()
+    assert not app.exception
+    assert ["line 1" in error.value for error in app.error] == [True]  # the broken one; mine stands
+    app.button(key="begin_mine").click().run()
+    healthy(app)
+    assert app.session_state["picture"] == 3
+    assert app.session_state["mode"] == "freeze"
+    assert app.query_params["lesson"] == "mine"
+    assert not any("It is a star" in one.value for one in app.markdown)
+    app.button(key="choice_0").click().run()
+    healthy(app)
+    assert [one.value for one in app.warning] == ["**Not quite.** No."]
+    assert any("It is a star" in one.value for one in app.markdown)
+    app.button(key="choice_1").click().run()
+    assert [one.value for one in app.success] == ["**Yes.** Five points."]
+    app.button(key="lesson_next").click().run()
+    healthy(app)
+    assert app.session_state["gone"] == 0.2
+    assert app.session_state["picture"] == 5
+    assert any("Pixel removal" in one.value for one in app.markdown)
+    app.session_state["picture"] = 9  # moved by hand; going on and back sets the view again
+    app.button(key="lesson_next").click().run()
+    app.button(key="lesson_back").click().run()
+    assert app.session_state["picture"] == 5
+    app.button(key="lesson_back").click().run()
+    assert app.success  # the answer given is remembered
+
+
+def test_a_link_leads_to_its_step_and_what_it_says_of_the_view_stands(start: Start, mine: None) -> None:
+    address = {"lesson": "mine", "lesson_step": "2", "picture": "7", "gone": "0.4", "presenter": "1"}
+    app = start(**address).switch_page(PAGE)
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    healthy(app)
+    assert (app.session_state["picture"], app.session_state["gone"]) == (7, 0.4)
+    assert app.toggle(key="presenter").value
+    app = start(lesson="mine", lesson_step="99").switch_page(PAGE).run()
+    assert not app.exception
+    assert app.session_state["lesson_step"] == 1
+
+
+@pytest.mark.parametrize("language", text.languages())
+def test_every_view_of_the_lessons_that_come_along_exists(language: str) -> None:
+    for name in text.names(language):
+        for step in text.read(name, language).steps:
+            assert view.complaint(step) == "", (name, step.title)
+    wrong = text.Step("x", page="explore", view=(("mode", "sideways"),))
+    assert "mode" in view.complaint(wrong)
+    assert "no setting 'sane_step'" in view.complaint(
+        text.Step("x", page="explore", view=(("sane_step", "1"),))
+    )
+
+
+def test_a_class_follows_its_teacher_and_its_answers_are_counted(start: Start, mine: None) -> None:
+    teacher = start().switch_page(PAGE).run()
+    teacher.button(key="begin_mine").click().run()
+    teacher.button(key="class_open").click().run()
+    healthy(teacher)
+    code = teacher.session_state["class"]
+    pupil = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page(PAGE)
+    pupil.query_params["class"] = code
+    pupil.run()
+    healthy(pupil)
+    assert pupil.button(key="lesson_next").disabled
+    pupil.button(key="choice_1").click().run()
+    teacher.run()
+    assert any(one.value == "Answers of the class: 1" for one in teacher.caption)
+    teacher.button(key="lesson_next").click().run()
+    pupil.run()
+    healthy(pupil)
+    assert pupil.session_state["lesson_step"] == 2
+    assert pupil.session_state["gone"] == 0.2

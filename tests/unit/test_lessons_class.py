@@ -1,0 +1,55 @@
+"""A class on one link: it follows its teacher alone, counts are right under threads, and nothing grows."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pruneattr_core.errors import InputError
+from pruneattr_core.lessons import classroom
+from pruneattr_core.lessons.classroom import MOST_CLASSES, MOST_VOTERS, Classes, Place
+
+
+def test_thirty_threads_vote_and_change_their_minds() -> None:
+    classes = Classes()
+    code, _ = classes.open(Place("a", "en", 1))
+
+    def vote(voter: int) -> None:
+        for choice in (2, 1, voter % 3):  # the last one counts
+            classes.answer(code, "a", 1, f"voter {voter}", choice)
+
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(vote, range(30)))
+    assert classes.counts(code, "a", 1) == {0: 10, 1: 10, 2: 10}
+
+
+def test_only_the_key_moves_it_and_only_the_present_step_counts() -> None:
+    classes = Classes()
+    code, key = classes.open(Place("a", "en", 1))
+    other, _ = classes.open(Place("a", "en", 1))
+    for wrong in ("", "x" * 32):
+        with pytest.raises(InputError, match="open a new one"):
+            classes.move(code, wrong, Place("a", "en", 2))
+    classes.answer(code, "a", 2, "early", 0)
+    classes.move(code, key, Place("a", "en", 2))
+    classes.answer(code, "a", 1, "late", 0)
+    classes.answer(code, "a", 2, "in time", 1)
+    assert classes.place(code) == Place("a", "en", 2)
+    assert (classes.counts(code, "a", 1), classes.counts(code, "a", 2)) == ({}, {1: 1})
+    assert classes.counts(other, "a", 2) == {}
+
+
+def test_classes_and_voters_are_bounded_and_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    classes = Classes()
+    first, _ = classes.open(Place("a", "en", 1))
+    codes = {classes.open(Place("a", "en", 1))[0] for _ in range(MOST_CLASSES)}
+    assert len(codes) == MOST_CLASSES
+    assert classes.place(first) is None
+    code = codes.pop()
+    for voter in range(MOST_VOTERS + 5):
+        classes.answer(code, "a", 1, str(voter), 0)
+    assert classes.counts(code, "a", 1) == {0: MOST_VOTERS}
+    now = classroom.time.monotonic()
+    monkeypatch.setattr(classroom.time, "monotonic", lambda: now + classroom.LIFE + 1)
+    assert classes.place(code) is None
