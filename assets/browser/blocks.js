@@ -8,6 +8,11 @@ function openFrame(bytes) {
   return {header: JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))), blocks: bytes.subarray(4 + length)};
 }
 
+// Undo the steps from level to level, in place.
+function sumLevels(values, frame) {
+  for (let i = frame; i < values.length; i++) values[i] = (values[i] + values[i - frame]) & 255;
+}
+
 // Arrays by block id; those unpacked for an earlier payload (`known`) are not unpacked again, unused ones are dropped.
 async function inflateBlocks(wanted, blocks, known) {
   const arrays = await Promise.all(wanted.map(({id, start, length}) => known.get(id) ?? inflate(blocks.subarray(start, start + length))));

@@ -8,6 +8,6 @@ function openSweep(bytes) {
 async function decodeSweep({header, maps, photo}) {
   const frame = header.planes * header.height * header.width;
   const [values, rgb] = await Promise.all([inflate(maps), inflate(photo)]);
-  for (let i = frame; i < values.length; i++) values[i] = (values[i] + values[i - frame]) & 255;   // undo the delta
+  sumLevels(values, frame);
   return {header, values, rgb, lut: packedAll(header.lut), frame};
 }

@@ -41,7 +41,9 @@ function pictureCard(state, image, j) {
 function methodHead(method) {
   const head = element('div', 'method-head');
   const title = element('h3', '', method.title);
-  head.append(title, noteOf(method));
+  head.append(title);
+  if (method.badge) head.append(element('span', 'badge', method.badge));
+  head.append(noteOf(method));
   if (method.mean) head.append(element('p', 'mean', method.mean));
   return head;
 }
@@ -63,22 +65,24 @@ function cellCard(state, cell, lone) {
     if (method.badge) head.append(element('span', 'badge', method.badge));
     card.append(head);
   }
-  if (cell.state !== 'ready') {
+  if (cell.state !== 'ready' && !cell.track) {
     const hole = element('div', 'hole'), text = element('p', '', cell.text);
     hole.style.aspectRatio = `${state.header.width} / ${state.header.height}`;
     hole.append(text);
     card.append(hole);
   } else {
-    const frame = makeFrame(state, {image: cell.image, words: `${method.title}. ${cell.words}`}, 'button');
+    const frame = makeFrame(state, {image: cell.image, words: wordsOf(method, cell)}, 'button'), plain = element('span', 'plain', 'Still the plain gradient: only neurons that contribute nothing are gone');
     frame.box.onclick = () => enlarge(state, cell);
+    frame.box.append(plain);
     paintMap(frame.canvas, state, cell, state.under);
-    card.view = {frame, image: cell.image, cell, value: element('div', 'value')};
+    card.view = {frame, image: cell.image, cell, value: element('div', 'value'), plain};
+    showPlain(state, card.view);
     state.views.push(card.view);
     const list = element('dl', 'numbers');
     drawNumbers(list, cell.numbers);
     card.append(frame.box, card.view.value, list);
     if (cell.curve) drawCurve(card, state.header.curve, cell.curve);
-    else card.append(element('div', 'curve pending', cell.curve_text));
+    else card.append(element('div', 'curve pending', cell.curve_text || cell.text));
   }
   if (lone) card.append(noteOf(method));
   return card;
@@ -90,6 +94,7 @@ function reuse(state, node, cell) {
   node.view.cell = cell;
   node.view.frame.box.onclick = () => enlarge(state, cell);
   paintMap(node.view.frame.canvas, state, cell, state.under);
+  showPlain(state, node.view);
   state.views.push(node.view);
   return node;
 }
@@ -136,8 +141,13 @@ function probe(state, at) {
   state.root.querySelector('.toolbar .pixel').textContent = text;
   if (state.open) {
     const value = at ? signedNumber(valueAt(state, state.open.cell, at)) : '';
-    state.root.querySelector('.enlarged > .pixel').textContent = at ? `x ${at.x}, y ${at.y}: ${value}` : `Largest magnitude ${amount(state.open.cell.peak)}.`;
+    state.root.querySelector('.enlarged > .pixel').textContent = at ? `x ${at.x}, y ${at.y}: ${value}` : `Largest magnitude ${amount(shownOf(state, state.open.cell).peak)}.`;
   }
 }
 
-const valueAt = (state, cell, at) => valueOf(cell, state.arrays.get(cell.block.id)[at.y * state.header.width + at.x]);
+function valueAt(state, cell, at) {
+  const {codes, peak} = shownOf(state, cell);
+  return valueOf(peak, codes[at.y * state.header.width + at.x]);
+}
+
+const wordsOf = (method, cell) => [method.title, method.badge, cell.words].filter(Boolean).join('. ');

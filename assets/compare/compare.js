@@ -2,9 +2,10 @@
 
 const GRIDS = new WeakMap();
 
-export default function ({data, parentElement: root}) {
+export default function ({data, parentElement: root, setStateValue}) {
   let state = GRIDS.get(root);
-  if (!state) { GRIDS.set(root, state = {root, known: new Map(), under: 0, views: []}); wireGrid(state); }
+  if (!state) { GRIDS.set(root, state = {root, known: {arrays: new Map(), tracks: new Map(), summed: new WeakSet()}, under: 0, views: []}); wireGrid(state); }
+  state.send = setStateValue;
   const payload = openFrame(data);
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;
@@ -14,8 +15,9 @@ export default function ({data, parentElement: root}) {
 }
 
 function showGrid(state, decoded) {
-  const {root} = state, {header} = decoded, at = state.at, open = state.open;
+  const {root} = state, {header} = decoded, at = state.at, open = state.open, before = state.header;
   Object.assign(state, decoded);
+  takeDial(state, before);
   buildGrid(state);
   paintRamp(root.querySelector('.ramp'), packedAll(header.lut));
   root.querySelector('.low').textContent = header.ends[0];
@@ -24,8 +26,8 @@ function showGrid(state, decoded) {
   badge.textContent = header.shared ? 'one scale for all' : 'scales differ';
   badge.title = header.shared ? 'Every map is drawn on the scale given here.' : 'Every map is drawn on its own scale: compare shapes, not strengths.';
   badge.classList.toggle('warn', !header.shared);
-  const again = open && header.cells.find(cell => cell.block && cell.method === open.cell.method && cell.image === open.cell.image);
-  if (again && again.block.id === open.cell.block.id) enlarge(state, again);
+  const again = open && header.cells.find(cell => (cell.block || cell.track) && cell.method === open.cell.method && cell.image === open.cell.image);
+  if (again && again.block?.id === open.cell.block?.id) enlarge(state, again);
   else if (open) root.querySelector('.enlarged').close();
   probe(state, at && at.image < header.images.length ? at : null);
   const section = root.querySelector('.compare');
@@ -42,4 +44,5 @@ function wireGrid(state) {
   });
   presentsFull($('.present'), $('.compare'));
   wireDialog(state);
+  wireLive(state);
 }

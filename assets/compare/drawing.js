@@ -1,5 +1,7 @@
 // Maps and photos on canvases, curves as SVG.
 
+const SHEETS = new WeakMap();
+
 function paintPhoto(canvas, header, rgb) {
   const out = prepare(canvas, header);
   for (let i = 0, j = 0; i < out.pixels.length; i += 4, j += 3) {
@@ -9,10 +11,13 @@ function paintPhoto(canvas, header, rgb) {
 }
 
 // Level by the cell's table, colour by the look-up table, photo shining through by `under` in [0, 1].
-function paintMap(canvas, {header, arrays, lut}, cell, under) {
-  const codes = arrays.get(cell.block.id), rgb = arrays.get(header.images[cell.image].block.id), out = prepare(canvas, header);
-  for (let p = 0, i = 0, j = 0; p < codes.length; p++, i += 4, j += 3) {
-    const at = 3 * cell.table[codes[p]];
+function paintMap(canvas, state, cell, under) {
+  const {header, arrays, lut, colours} = state, rgb = arrays.get(header.images[cell.image].block.id), out = prepare(canvas, header), size = header.width * header.height;
+  if (state.shades?.length !== size) state.shades = new Uint8Array(size);
+  const shades = shadesOf(state, cell, state.shades);
+  if (!under) for (let p = 0; p < size; p++) out.whole[p] = colours[shades[p]];
+  else for (let p = 0, i = 0, j = 0; p < size; p++, i += 4, j += 3) {
+    const at = 3 * shades[p];
     for (let c = 0; c < 3; c++) out.pixels[i + c] = lut[at + c] + under * (rgb[j + c] - lut[at + c]);
     out.pixels[i + 3] = 255;
   }
@@ -22,8 +27,12 @@ function paintMap(canvas, {header, arrays, lut}, cell, under) {
 function prepare(canvas, header) {
   if (canvas.width !== header.width || canvas.height !== header.height) { canvas.width = header.width; canvas.height = header.height; }
   canvas.classList.toggle('pixels', header.width <= 64);
-  const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height);
-  return {context, image, pixels: image.data};
+  let out = SHEETS.get(canvas);
+  if (out?.image.width !== header.width || out.image.height !== header.height) {
+    const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height);
+    SHEETS.set(canvas, out = {context, image, pixels: image.data, whole: new Uint32Array(image.data.buffer)});
+  }
+  return out;
 }
 
 function drawCurve(host, axis, curve) {

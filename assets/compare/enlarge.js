@@ -3,11 +3,11 @@
 function enlarge(state, cell) {
   const {root, header} = state, dialog = root.querySelector('.enlarged'), method = header.methods[cell.method];
   const photo = makeFrame(state, {image: cell.image, words: header.images[cell.image].title}, 'div');
-  const map = makeFrame(state, {image: cell.image, words: `${method.title}. ${cell.words}`}, 'div');
+  const map = makeFrame(state, {image: cell.image, words: wordsOf(method, cell)}, 'div');
   state.open = {cell, views: [{frame: photo, image: cell.image}, {frame: map, image: cell.image, cell}]};
   paintPhoto(photo.canvas, header, state.arrays.get(header.images[cell.image].block.id));
   paintMap(map.canvas, state, cell, state.under);
-  dialog.querySelector('h3').textContent = method.title;
+  dialog.querySelector('h3').textContent = [method.title, method.settings].filter(Boolean).join(', ');
   dialog.querySelector('.place').textContent = header.images.length > 1 ? header.images[cell.image].title : '';
   dialog.querySelector('.pair').replaceChildren(photo.box, map.box);
   drawNumbers(dialog.querySelector('.numbers'), cell.numbers);

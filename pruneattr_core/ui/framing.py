@@ -7,6 +7,9 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 def framed(header: Mapping[str, Any], blocks: Iterable[bytes]) -> bytes:
     """[uint32 length of the header, little endian][header as JSON][blocks, one after the other].
@@ -23,3 +26,10 @@ def header_of(payload: bytes) -> dict[str, Any]:
     (length,) = struct.unpack_from("<I", payload)
     header: dict[str, Any] = json.loads(payload[4 : 4 + length])
     return header
+
+
+def level_deltas(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Levels (K, ...) as the first and the steps to each next one; they wrap around, which makes it exact."""
+    delta = levels.copy()
+    delta[1:] = levels[1:] - levels[:-1]
+    return delta

@@ -17,7 +17,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.look import COLLAPSES as RULES
 from pruneattr_core.render.look import Look
-from pruneattr_core.ui.framing import framed
+from pruneattr_core.ui.framing import framed, level_deltas
 from pruneattr_core.ui.levels import positions, presets, strip
 from pruneattr_core.ui.sweeps import Explained
 
@@ -41,9 +41,7 @@ def scales_of(planes: NDArray[Any], look: Look) -> list[Scale]:
 
 def pack(header: Mapping[str, Any], maps: NDArray[np.uint8], photo: NDArray[np.uint8]) -> bytes:
     """[uint32 header length][JSON header][zlib of level-to-level deltas of maps][zlib of photo]."""
-    delta = maps.copy()
-    delta[1:] = maps[1:] - maps[:-1]  # wraps around, which makes it exact
-    pixels = zlib.compress(delta.tobytes(), 1)
+    pixels = zlib.compress(level_deltas(maps).tobytes(), 1)
     return framed({**header, "map_bytes": len(pixels)}, [pixels, zlib.compress(photo.tobytes(), 1)])
 
 

@@ -16,7 +16,8 @@ from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import page as compare
 from pruneattr_core.ui.compare import plan as compare_plan
 from pruneattr_core.ui.compare import work as compare_work
-from pruneattr_core.ui.compare.state import FIELDS, PRESETS, parse_methods, parse_more
+from pruneattr_core.ui.compare.entries import parse_entries
+from pruneattr_core.ui.compare.state import FIELDS, PRESETS, parse_more
 from pruneattr_core.ui.jobs import Job
 from tests.app.compare_grids import QUICK, finished, header, names, opened
 from tests.app.conftest import Start
@@ -49,7 +50,7 @@ def test_any_layer_can_be_looked_at(start: Start) -> None:
     methods = "prunegrad_mid,gradcam,saliency"
     chosen = finished(opened(start, methods=methods, layer="features.1"))
     assert [method["badge"] for method in chosen["methods"]] == [
-        "sparsity 0.9, features.1",
+        "follows the slider, features.1",
         "",
         "features.1",
     ]
@@ -153,11 +154,11 @@ def test_a_method_that_fails_does_not_spoil_the_grid(start: Start, monkeypatch: 
 
 
 def test_links_are_read_strictly() -> None:
-    assert parse_methods("edges,prunegrad,edges") == ("prunegrad", "edges")
+    assert parse_entries("edges,prunegrad,edges") == ("prunegrad", "edges")
     assert parse_more("3,1,3") == (3, 1)
     for text in ("", "prunegrad,nonsense"):
         with pytest.raises(ValueError):  # noqa: PT011  (the text is the user's)
-            parse_methods(text)
+            parse_entries(text)
     for text in ("-1", "1,2,3,4,5,6", "x"):
         with pytest.raises(ValueError):  # noqa: PT011
             parse_more(text)

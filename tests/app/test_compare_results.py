@@ -25,8 +25,9 @@ from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare import page as compare
 from pruneattr_core.ui.compare.cells import Failed, Game, Mapped
+from pruneattr_core.ui.compare.coding import coded, decoded
 from pruneattr_core.ui.compare.numbers import Numbers, ordered, seconds_text
-from pruneattr_core.ui.compare.payload import coded, decoded, grid_payload
+from pruneattr_core.ui.compare.payload import grid_payload
 from pruneattr_core.ui.compare.plan import mask_seen
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of

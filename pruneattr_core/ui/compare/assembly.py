@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
     CURVES,
+    LIVE,
     PATIENT,
     Curve,
     Failed,
@@ -23,6 +25,8 @@ from pruneattr_core.ui.compare.cells import (
     pace_key,
     passes_of,
 )
+from pruneattr_core.ui.compare.entries import method_of, words_of
+from pruneattr_core.ui.compare.live import Levels, Track, track_of
 from pruneattr_core.ui.compare.numbers import (
     KINDS,
     Numbers,
@@ -40,7 +44,9 @@ from pruneattr_core.ui.pictures import Picture
 Array = NDArray[Any]
 
 
-def assemble(plan: Plan, shelf: Cache, running: str | None, dear: bool) -> tuple[Grid, list[str]]:
+def assemble(
+    plan: Plan, shelf: Cache, running: str | None, dear: bool, start: Mapping[str, Any] | None = None
+) -> tuple[Grid, list[str]]:
     """The grid as it stands.
 
     Args:
@@ -48,9 +54,10 @@ def assemble(plan: Plan, shelf: Cache, running: str | None, dear: bool) -> tuple
         shelf: finished results.
         running: title of what is computed now, None when nothing is.
         dear: whether expensive maps are wanted.
+        start: where the slider stands first, see `hand.start_of`; None where there is none.
 
     Returns:
-        The grid, and the methods from top to bottom.
+        The grid, and its entries from top to bottom.
     """
     methods = list(plan.options)
     pace = shelf.get(pace_key(plan.card.id, plan.device))
@@ -81,7 +88,7 @@ def assemble(plan: Plan, shelf: Cache, running: str | None, dear: bool) -> tuple
     higher = CURVES[plan.curve].higher if plan.order == "area" else _higher(plan.order)
     places = ordered(methods, table, plan.order, higher)
     cells = [
-        _cell(plan, i, j, methods[place], table[place][j], parts[place][j], running, dear, pace)
+        _cell(plan, shelf, i, j, methods[place], table[place][j], parts[place][j], running, dear, pace)
         for i, place in enumerate(places)
         for j in range(len(plan.pictures))
     ]
@@ -102,6 +109,9 @@ def assemble(plan: Plan, shelf: Cache, running: str | None, dear: bool) -> tuple
         curve=axis,
         layout=plan.layout,
         complete=standing(plan, shelf, dear).open == 0,
+        of=plan.name,
+        dial=plan.dial if plan.following else None,
+        start=start or {},
     )
     return grid, [methods[place] for place in places]
 
@@ -111,9 +121,10 @@ def _higher(order: str) -> bool:
 
 
 def _reference(plan: Plan, shelf: Cache, picture: Picture) -> tuple[Any, Array] | None:
-    if plan.reference not in plan.options or plan.reference in plan.blocked:
+    entry = plan.reference_entry
+    if entry is None:
         return None
-    ask = plan.ask(picture, plan.reference)
+    ask = plan.ask(picture, entry)
     found = shelf.get(ask)
     if not isinstance(found, Mapped):
         return None
@@ -123,6 +134,7 @@ def _reference(plan: Plan, shelf: Cache, picture: Picture) -> tuple[Any, Array] 
 
 def _cell(
     plan: Plan,
+    shelf: Cache,
     i: int,
     j: int,
     method: str,
@@ -133,21 +145,52 @@ def _cell(
     pace: Any,
 ) -> Cell:
     found, shown, curve = part
+    track = _track(plan, shelf, j, method)
     if method in plan.blocked:
         return Cell(i, j, "blocked", plan.blocked[method])
     if isinstance(found, Failed):
         return Cell(i, j, "failed", found.text)
     if found is None:
-        return _hole(i, j, method, int(numbers.passes), running, dear, pace)
+        hole = _hole(i, j, method, int(numbers.passes), running, dear, pace)
+        return replace(hole, track=track)
+    plain = _is_plain(plan, shelf, j, method, found)
     rows = written(numbers, [name for name in KINDS if name != "area"], plan.order)
-    if method == plan.reference:
+    if method == plan.reference_entry:
         alike = {KINDS["spearman"].label, KINDS["ssim"].label}
         rows = [{**row, "text": "reference"} if row["label"] in alike else row for row in rows]
     if isinstance(curve, Curve):
         drawn_curve = {"y": [round(min(v, 9.0), 4) for v in curve.values], "text": f"{curve.area:.3f}"}
-        return Cell(i, j, "ready", shown=shown, numbers=rows, curve=drawn_curve)
+        return Cell(i, j, "ready", "", shown, rows, drawn_curve, track=track, plain=plain)
     text = curve.text if isinstance(curve, Failed) else "curve to come"
-    return Cell(i, j, "ready", shown=shown, numbers=rows, curve_text=text)
+    return Cell(i, j, "ready", "", shown, rows, None, text, track, plain)
+
+
+def _track(plan: Plan, shelf: Cache, j: int, entry: str) -> Track | None:
+    """The levels of an entry as the browser draws them, coded once a look."""
+    key = plan.levels_ask(plan.pictures[j], entry)
+    found = None if key is None else shelf.get(key)
+    if not isinstance(found, Levels):
+        return None
+    place = ("track", key, plan.look.collapse, plan.look.sign, plan.look.clip)
+    track: Track | None = shelf.get(place)
+    if track is None:
+        track = track_of(found, plan.look)
+        shelf.put(place, track)
+    return track
+
+
+def _is_plain(plan: Plan, shelf: Cache, j: int, entry: str, found: Mapped) -> bool:
+    """Whether a pruned network's map is still that of the whole network, where one is there to compare."""
+    if not METHODS[method_of(entry)].paths:
+        return False
+    picture = plan.pictures[j]
+    for other in plan.following:
+        key = plan.levels_ask(picture, other)
+        levels = None if key is None else shelf.get(key)
+        if isinstance(levels, Levels) and levels.maps[0].shape == found.attribution.shape:
+            whole = levels.maps[0]
+            return bool(np.abs(whole - found.attribution).max() <= 1e-4 * np.abs(whole).max())
+    return False
 
 
 def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: bool, pace: Any) -> Cell:
@@ -156,17 +199,18 @@ def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: b
     cost += "" if math.isnan(seconds) else f", about {seconds_text(seconds)}"
     if not dear and passes > CHEAP_PASSES and seconds > PATIENT:
         return Cell(i, j, "dear", f"{cost}. Not started: press Compute above.")
-    if running and running.split(" · ")[0] == METHODS[method].title:
+    if running and running.split(" · ")[0] == METHODS[method_of(method)].title:
         return Cell(i, j, "computing", f"Computing: {cost}")
     return Cell(i, j, "waiting", f"{cost}" if running else f"Not computed ({cost})")
 
 
 def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]:
-    entry = METHODS[method]
-    settings = ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else METHODS[value].title if name == "of" else value
-        for name, value in plan.options[method]
-    )
+    name = method_of(method)
+    entry, options = METHODS[name], dict(plan.options[method])
+    own = {key: value for key, value in options.items() if key not in ("sparsity", "of", "output_change")}
+    follows = method in plan.following
+    parts = ["follows the slider" if name in LIVE else "moves when you let go"] if follows else []
+    parts.append(words_of(name, own if follows else options))
     means = ""
     if len(plan.pictures) > 1 and plan.order in KINDS:
         value = mean([getattr(number, plan.order) for number in numbers])
@@ -175,8 +219,10 @@ def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]
         )
     return {
         "name": method,
+        "method": name,
         "title": entry.title,
-        "badge": settings,
+        "badge": ", ".join(filter(None, parts)),
+        "settings": words_of(name, options),
         "note": entry.note,
         "citation": entry.citation,
         "mean": means,

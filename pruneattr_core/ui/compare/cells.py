@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.paths.dial import DEFAULT
 from pruneattr_core.ui.subject import Subject
 
 Array = NDArray[Any]
@@ -25,6 +26,10 @@ PATIENT = 10.0
 CHEAP_PASSES = 20
 #: Pictures along one side of the grid of the pointing game.
 GAME_SIDE = 2
+#: Shares of the contributing neurons that are removed at the levels of what the slider moves.
+SHARES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, DEFAULT, 0.85, 0.9, 0.95, 0.98, 0.99)
+#: Methods that move while the hand does -> passes of all levels. The others follow when it lets go.
+LIVE = {"prunegrad": 2 + len(SHARES), "neuron_intgrad": 60 + len(SHARES), "prunegrad_mid": 3 * len(SHARES)}
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,17 @@ class GameAsk:
     collapse: str
     sign: str
     rivals: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class LevelsAsk:
+    """Names a method at every share of `SHARES`.
+
+    Attributes:
+        ask: of the method, with its options but without a place of the dial.
+    """
+
+    ask: Ask
 
 
 @dataclass(frozen=True)
@@ -167,9 +183,9 @@ CURVES = {
 
 @dataclass(frozen=True)
 class Step:
-    """A cell's map, curve or game, with what it costs in passes."""
+    """A cell's map, levels, curve or game, with what it costs in passes."""
 
-    key: Ask | CurveAsk | GameAsk
+    key: Ask | CurveAsk | GameAsk | LevelsAsk
     picture: int
     cost: float
 
@@ -219,8 +235,16 @@ def steps_of(
     return sorted(steps, key=lambda step: step.cost)
 
 
-def passes_of(key: Ask | GameAsk) -> int:
+def levels_step(key: LevelsAsk, picture: int) -> Step:
+    """The step of a method's levels: where they are nearly free, they come before all curves."""
+    passes = float(passes_of(key))
+    return Step(key, picture, passes if passes > 3 * CHEAP_PASSES else min(passes, CHEAP_PASSES))
+
+
+def passes_of(key: Ask | GameAsk | LevelsAsk) -> int:
     """Forward-and-backward passes for this picture or grid, in passes of one picture, rounded up."""
+    if isinstance(key, LevelsAsk):
+        return LIVE[key.ask.method]
     if isinstance(key, GameAsk):
         ask = key.ask
         options = dict(ask.options)

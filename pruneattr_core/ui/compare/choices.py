@@ -17,10 +17,13 @@ from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.compare.cells import CURVES, Place
+from pruneattr_core.ui.compare.copies import choose_copies
+from pruneattr_core.ui.compare.entries import follows, in_order, method_of, options_of
 from pruneattr_core.ui.compare.game import CANDIDATES
 from pruneattr_core.ui.compare.plan import Plan, mask_seen
 from pruneattr_core.ui.compare.state import (
-    FAMILIES,
+    FRONT,
+    GROUPS,
     LAYOUTS,
     LEFT,
     MORE,
@@ -28,6 +31,10 @@ from pruneattr_core.ui.compare.state import (
     PRESETS,
     SCALES,
     SMOOTHED,
+    Preset,
+    by_layer,
+    dial_of,
+    group_of,
 )
 from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.pictures import Picture
@@ -48,42 +55,53 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str], layers: Layers) 
         layers: method with an option `layer` -> what it may be.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        for name, preset in PRESETS.items():
-            active = st.session_state["methods"] == preset.methods
-            st.button(
-                preset.title,
-                key=f"preset_{name}",
-                help=preset.help,
-                type="primary" if active else "secondary",
-                on_click=lambda methods=preset.methods: st.session_state.update(methods=methods),
-            )
+        for name in FRONT:
+            _preset(name, PRESETS[name])
+        with st.popover("Figures", icon=":material/view_column:"):
+            for name, preset in PRESETS.items():
+                if name not in FRONT:
+                    _preset(name, preset)
+            if layers.get("prunegrad_mid"):
+                _preset("layers", by_layer(layers["prunegrad_mid"]))
         with st.popover(f"Methods ({len(st.session_state['methods'])})", icon=":material/checklist:"):
             _choose_methods(reasons, layers)
-        with st.popover("More pictures", icon=":material/photo_library:"):
+        with st.popover("Pictures", icon=":material/photo_library:"):
             _choose_pictures(chosen)
-        with st.popover("How maps are drawn", icon=":material/palette:"):
+        with st.popover("Colours", icon=":material/palette:"):
             look = choose_look(
                 "grid_", COLLAPSES, SCALES,
                 "Curves, Spearman, SSIM and mass are those of the map as drawn, before clipping.",
                 "Methods have different units; one scale for all shows which are larger.",
             )  # fmt: skip
-        with st.popover("Numbers and order", icon=":material/sort:"):
+        with st.popover("Numbers", icon=":material/sort:"):
             _choose_numbers()
     return look
 
 
+def _preset(name: str, preset: Preset) -> None:
+    active = st.session_state["methods"] == preset.methods
+    st.button(
+        preset.title,
+        key=f"preset_{name}",
+        help=preset.help,
+        type="primary" if active else "secondary",
+        on_click=lambda: st.session_state.update(methods=preset.methods),
+    )
+
+
 def _choose_methods(reasons: Mapping[str, str], layers: Layers) -> None:
     def changed() -> None:
-        used = tuple(name for name in METHODS if st.session_state.get(_USE + name))
-        st.session_state["methods"] = used
+        plain = [name for name in METHODS if st.session_state.get(_USE + name)]
+        copies = [entry for entry in st.session_state["methods"] if entry not in METHODS]
+        st.session_state["methods"] = in_order((*plain, *copies))
 
     st.caption("Greyed out: does not fit this network; the question mark says why.")
     columns = st.columns(2)
-    for family, title in FAMILIES.items():
-        with columns[family not in LEFT]:
+    for group, title in GROUPS.items():
+        with columns[group not in LEFT]:
             st.caption(f"**{title}**")
             for name, method in METHODS.items():
-                if method.family != family:
+                if group_of(name) != group:
                     continue
                 st.session_state[_USE + name] = name in st.session_state["methods"]
                 st.checkbox(
@@ -93,16 +111,7 @@ def _choose_methods(reasons: Mapping[str, str], layers: Layers) -> None:
                     help=reasons[name] or f"{method.note} {method.citation}",
                     on_change=changed,
                 )
-    st.slider(
-        "Sparsity of the methods that prune",
-        0.0,
-        0.999,
-        key="prune",
-        step=0.001,
-        format="%.3f",
-        help="The fraction of neurons removed.",
-        **_KEEP,
-    )
+    choose_copies(layers)
     known = list(dict.fromkeys(name for names in layers.values() for name in names))
     if st.session_state["layer"] and st.session_state["layer"] not in known:
         refuse("layer")
@@ -193,14 +202,18 @@ def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], l
             if place < count and str(place) != chosen.picture.place
         ]
         shown += [pictures.from_dataset(source, place) for place in places]
-    wanted = st.session_state["methods"]
+    wanted, dial = (
+        st.session_state["methods"],
+        dial_of(st.session_state["grid_dial"], st.session_state["prune"]),
+    )
+    reasons = {entry: reasons[method_of(entry)] or _no_layer(entry, layers) for entry in wanted}
     return Plan(
         card=chosen.card,
         weights=chosen.answer.weights,
         pictures=tuple(shown),
         masks=tuple(mask_seen(chosen.card, _mask(picture)) for picture in shown),
         target=chosen.target,
-        options={name: _options(name, layers) for name in METHODS if name in wanted},
+        options={entry: _options(entry, layers, dial) for entry in wanted},
         blocked={name: reasons[name] for name in wanted if reasons[name]},
         look=look,
         reference=st.session_state["reference"],
@@ -210,6 +223,7 @@ def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], l
         layout=st.session_state["arrange"],
         device=engine().device.type,
         rivals=tuple(map(_rivals, shown, repeat(shown))) if st.session_state["game"] else None,
+        dial=dial,
     )
 
 
@@ -229,11 +243,21 @@ def _mask(picture: Picture) -> NDArray[np.bool_] | None:
     return pictures.dataset(picture.source)[int(picture.place)].mask
 
 
-def _options(method: str, layers: Layers) -> tuple[tuple[str, Any], ...]:
+def _no_layer(entry: str, layers: Layers) -> str:
+    """Why an entry of another network's layer does not fit, or ""."""
+    layer, known = options_of(entry).get("layer"), layers.get(method_of(entry), ())
+    return f"This network has no layer {layer}." if layer and layer not in known else ""
+
+
+def _options(entry: str, layers: Layers, dial: tuple[str, float]) -> tuple[tuple[str, Any], ...]:
+    method, own = method_of(entry), options_of(entry)
+    found: dict[str, Any] = {}
+    if follows(entry):
+        scale, place = dial
+        found = {"output_change": place} if scale == "change" else {"sparsity": place, "of": scale}
     if method == "noise_tunnel":
-        return (("of", st.session_state["smooth"]),)
+        found["of"] = st.session_state["smooth"]
     layer = st.session_state["layer"]
-    chosen: tuple[tuple[str, Any], ...] = (("layer", layer),) if layer in layers.get(method, ()) else ()
-    if "sparsity" in METHODS[method].options:
-        chosen = (("sparsity", float(st.session_state["prune"])), *chosen)
-    return chosen
+    if layer in layers.get(method, ()):
+        found["layer"] = layer
+    return tuple({**found, **own}.items())

@@ -16,6 +16,7 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.compare.cells import CURVES, Curve, Game, Mapped
+from pruneattr_core.ui.compare.entries import method_of
 from pruneattr_core.ui.compare.payload import Grid, scales_for
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.exports import FORMAT
@@ -41,7 +42,7 @@ def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dic
             game = None if asked is None else shelf.get(asked)
             results.append(
                 {
-                    "method": method,
+                    "method": method_of(method),
                     "options": dict(plan.options[method]),
                     "picture": picture.sha256,
                     "target": found.target,
@@ -147,7 +148,9 @@ def _tiles(grid: Grid, look: Look) -> tuple[list[tuple[str, NDArray[np.uint8] | 
             pixels = colourise(scale_map(cell.shown, scale=scales[cell.method, cell.image]), table)
         else:
             rows = [cell.text]
-        tiles[cell.method + 1, cell.image] = (grid.methods[cell.method]["title"], pixels, rows)
+        head = grid.methods[cell.method]
+        named = f"{head['title']}, {head['settings']}" if head["settings"] else head["title"]
+        tiles[cell.method + 1, cell.image] = (named, pixels, rows)
     images, methods = len(grid.photos), len(grid.methods) + 1
     if not several:
         return [tiles[i, 0] for i in range(methods)], min(_ACROSS, methods)
@@ -167,7 +170,7 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, font: Any, width: int) -> str:
 def arrays_npz(plan: Plan, grid: Grid, shelf: Cache, settings: Mapping[str, Any]) -> bytes:
     """All arrays; opens with `numpy.load(..., allow_pickle=False)`.
 
-    `<method>/<i>/attribution` (C, H, W) and `<method>/<i>/map` (H, W) for picture i, `<method>/<i>/curve`
+    `<entry>/<i>/attribution` (C, H, W) and `<entry>/<i>/map` (H, W) for picture i, `<entry>/<i>/curve`
     (2, K) as fractions and values, `picture/<i>` (H, W, 3), `mask/<i>` where there is one, and the settings
     as JSON text.
     """
@@ -191,12 +194,16 @@ def arrays_npz(plan: Plan, grid: Grid, shelf: Cache, settings: Mapping[str, Any]
 
 
 def python_code(plan: Plan) -> str:
-    """At most 15 lines that compute `attributions` and `maps`, dicts by (method, number of the picture)."""
+    """At most 15 lines that compute `attributions` and `maps`, dicts by (entry, number of the picture)."""
     moved = "" if plan.device == "cpu" else f".to({plan.device!r})"
     uploaded = "load_dataset" not in plan.pictures[0].code
     source = "images import decode_image" if uploaded else "datasets import load_dataset"
     code = [picture.code for picture in plan.pictures]
-    options = {name: dict(pairs) for name, pairs in plan.options.items() if name not in plan.blocked}
+    options = {
+        name: (method_of(name), dict(pairs))
+        for name, pairs in plan.options.items()
+        if name not in plan.blocked
+    }
     finish = {"signed": "", "positive": ".clamp(min=0)", "absolute": ".abs()"}[plan.look.sign]
     return f"""from pruneattr_core import load_model, model_card
 from pruneattr_core.attribution import explain
@@ -209,11 +216,11 @@ methods = {_laid_out(options)}
 attributions, maps = {{}}, {{}}
 for i, image in enumerate(images):
     inputs = card.preprocess(image){moved}
-    for name, options in methods.items():
-        attributions[name, i] = explain(model, inputs, {plan.target}, name, **options).values
+    for name, (method, options) in methods.items():
+        attributions[name, i] = explain(model, inputs, {plan.target}, method, **options).values
         maps[name, i] = collapse(attributions[name, i], {plan.look.collapse!r}){finish}[0].cpu().numpy()
 """
 
 
-def _laid_out(options: Mapping[str, Mapping[str, Any]]) -> str:
-    return "{" + ", ".join(f"{name!r}: {dict(pairs)!r}" for name, pairs in options.items()) + "}"
+def _laid_out(options: Mapping[str, tuple[str, Mapping[str, Any]]]) -> str:
+    return "{" + ", ".join(f"{name!r}: {pair!r}" for name, pair in options.items()) + "}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pruneattr_core.ui.component import register
 
-_SCRIPTS = tuple(f"compare/{name}.js" for name in ("payload", "drawing", "cells", "enlarge", "compare"))
+_SCRIPTS = tuple(
+    f"compare/{name}.js" for name in ("payload", "live", "drawing", "cells", "enlarge", "compare")
+)
 _mount = register("pruneattr_compare", "compare", _SCRIPTS)
 
 
-def show_grid(payload: bytes, key: str) -> None:
-    """Draw the grid.
+def show_grid(payload: bytes, key: str) -> object:
+    """Draw the grid and return what the hand said when it last let go of the slider, see `hand.told`.
 
     Args:
         payload: from `grid_payload`; sent again only when it changes.
         key: identity of the component on the page.
     """
-    _mount(data=payload, key=key)
+    state: Any = _mount(data=payload, key=key, default={"at": None}, on_at_change=lambda: None)
+    found: object = state.at
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 from torch import Tensor
@@ -22,15 +23,17 @@ from pruneattr_core.ui.compare.grid import show_grid
 from pruneattr_core.ui.compare.numbers import seconds_text
 from pruneattr_core.ui.compare.payload import Grid, grid_payload
 from pruneattr_core.ui.compare.plan import Plan, Standing, standing
-from pruneattr_core.ui.compare.state import FIELDS
+from pruneattr_core.ui.compare.state import FIELDS, dial_of
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.figures import figure_popover
+from pruneattr_core.ui.hand import settled, start_of, told
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.state import publish, report, view, viewer
+from pruneattr_core.ui.state import accept, publish, report, view, viewer
 
 #: Seconds between two looks at a running grid, and how long the first look waits for a first map.
 LOOK, FIRST_LOOK = 0.4, 0.35
+_START = "_compare_start"
 
 
 @dataclass(frozen=True)
@@ -144,9 +147,22 @@ def _frame(plan: Plan, was_running: bool) -> None:
         complain(st.session_state["_grid_failure"])
     now = standing(plan, engine().jobs.results, dear)
     _state_line(plan, task, now)
-    grid, _ = assemble(plan, engine().jobs.results, task.note if task else None, dear)
-    show_grid(grid_payload(grid, plan.look), key="compare_grid")
+    start = start_of(_START, plan.name, _position())
+    grid, _ = assemble(plan, engine().jobs.results, task.note if task else None, dear, start)
+    news = told(_START, plan.name, show_grid(grid_payload(grid, plan.look), key="compare_grid"))
+    if news is not None:
+        accept(FIELDS, {"grid_dial": news.get("dial"), "prune": news.get("share")})
+        if dial_of("", st.session_state["prune"])[0] == st.session_state["grid_dial"]:
+            st.session_state["grid_dial"] = ""
+        settled(_START, _position())
+        st.rerun()
+    settled(_START, _position())
     _take_away(plan, grid)
+
+
+def _position() -> dict[str, Any]:
+    dial, share = dial_of(st.session_state["grid_dial"], st.session_state["prune"])
+    return {"dial": dial, "share": share}
 
 
 def _remember_failure(task: Job) -> None:

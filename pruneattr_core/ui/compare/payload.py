@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.look import Look
+from pruneattr_core.ui.compare.coding import coded, decoded
+from pruneattr_core.ui.compare.live import STOPS, Track, track_header
 from pruneattr_core.ui.framing import framed
 
 Array = NDArray[Any]
@@ -34,6 +36,8 @@ class Cell:
         numbers: see `compare.numbers.written`.
         curve: {"y": [...], "text": ...} over the grid's `curve["x"]`.
         curve_text: what stands there while there is no curve.
+        track: what the slider moves.
+        plain: whether this is still the plain gradient.
     """
 
     method: int
@@ -44,6 +48,8 @@ class Cell:
     numbers: Sequence[Mapping[str, Any]] = ()
     curve: Mapping[str, Any] | None = None
     curve_text: str = ""
+    track: Track | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,9 @@ class Grid:
         curve: {"x", "title", "short", "across", "up"}.
         layout: "rows" or "columns"; what methods are when there are several images.
         complete: whether nothing more will come.
+        of: names what is shown, see `hand`.
+        dial: (scale, place on it) of what rests; None where no map follows it.
+        start: where the slider stands first, see `hand.start_of`.
     """
 
     methods: Sequence[Mapping[str, Any]]
@@ -67,26 +76,11 @@ class Grid:
     curve: Mapping[str, Any]
     layout: str
     complete: bool
+    of: str = ""
+    dial: tuple[str, float] | None = None
+    start: Mapping[str, Any] = field(default_factory=dict)
     #: Compressed blocks by content, to be kept between two drawings of one grid.
     packed: dict[str, bytes] = field(default_factory=dict, compare=False)
-
-
-def coded(shown: Array) -> tuple[Pixels, float]:
-    """Codes 1..255 of a map and its largest magnitude.
-
-    128 is zero; the square root of |value| / peak is rounded to 127 steps, so that reading a value back is
-    off by at most 0.8 % of the peak, and by far less where values are small.
-    """
-    clean = np.nan_to_num(np.asarray(shown, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    peak = float(np.abs(clean).max())
-    share = np.sqrt(np.abs(clean) / peak) if peak else np.zeros_like(clean)
-    return np.asarray(np.rint(128 + 127 * np.sign(clean) * share), np.uint8), peak
-
-
-def decoded(peak: float) -> Array:
-    """The value of each of the 256 codes."""
-    share = (np.arange(256) - 128) / 127
-    return np.sign(share) * share**2 * peak
 
 
 def scales_for(grid: Grid, look: Look) -> dict[tuple[int, int], Scale]:
@@ -100,15 +94,17 @@ def scales_for(grid: Grid, look: Look) -> dict[tuple[int, int], Scale]:
 
 
 def grid_payload(grid: Grid, look: Look) -> bytes:
-    """[uint32 header length][JSON header][zlib blocks of photos and coded maps]."""
+    """[uint32 header length][JSON header][zlib blocks of photos, coded maps and tracks]."""
     blocks: list[bytes] = []
     used: dict[str, dict[str, Any]] = {}
 
     def block(pixels: Pixels) -> dict[str, Any]:
         name = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()[:16]
+        grid.packed[name] = grid.packed.get(name) or zlib.compress(pixels.tobytes(), 1)
+        return placed(name, grid.packed[name])
+
+    def placed(name: str, data: bytes) -> dict[str, Any]:
         if name not in used:
-            data = grid.packed.setdefault(name, b"") or zlib.compress(pixels.tobytes(), 1)
-            grid.packed[name] = data
             used[name] = {"id": name, "start": sum(map(len, blocks)), "length": len(data)}
             blocks.append(data)
         return used[name]
@@ -135,6 +131,11 @@ def grid_payload(grid: Grid, look: Look) -> bytes:
                 "levels": base64.b64encode(levels.tobytes()).decode(),
                 "words": describe_map(cell.shown, look.signed),
             }
+        if cell.track is not None:
+            data, shared = cell.track.data, next(iter(scales.values()), None) if look.shared else None
+            name = hashlib.sha256(data).hexdigest()[:16]
+            head["track"] = {**track_header(cell.track, shared), "block": placed(name, data)}
+        head["plain"] = cell.plain
         head["mark"] = _mark(head)
         cells.append(head)
     header = {
@@ -149,6 +150,10 @@ def grid_payload(grid: Grid, look: Look) -> bytes:
         "cells": cells,
         "curve": dict(grid.curve),
         "complete": grid.complete,
+        "of": grid.of,
+        "rest": None if grid.dial is None else {"dial": grid.dial[0], "share": grid.dial[1]},
+        "start": dict(grid.start),
+        "stops": {name: list(stops) for name, stops in STOPS.items()},
     }
     text = json.dumps(header, allow_nan=False)
     identity = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -158,6 +163,8 @@ def grid_payload(grid: Grid, look: Look) -> bytes:
 def _mark(head: Mapping[str, Any]) -> str:
     """Changes when the cell looks different, wherever it stands."""
     own = {**head, "method": 0, "block": head.get("block", {}).get("id")}
+    if "track" in head:
+        own["track"] = head["track"]["block"]["id"]
     return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12]
 
 

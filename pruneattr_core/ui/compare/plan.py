@@ -15,19 +15,25 @@ from pruneattr_core.models import ModelCard
 from pruneattr_core.render.look import Look
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
+    LIVE,
     PATIENT,
     Ask,
     CurveAsk,
     GameAsk,
+    LevelsAsk,
     Mapped,
     Place,
     Step,
     drawn,
+    levels_step,
     pace_key,
     passes_of,
     steps_of,
 )
+from pruneattr_core.ui.compare.entries import follows, method_of
+from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.levels import DIALS, START
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.subject import Subject
 
@@ -42,8 +48,9 @@ class Plan:
         pictures: one or several.
         masks: per picture the object's mask (H, W) as the network sees it, or None.
         target: class index, None for each picture's predicted class.
-        options: per method, what `explain` is called with beside model, inputs and target; in table order.
-        blocked: method -> why it does not fit this network.
+        options: per entry (see `compare.entries`), what `explain` is called with beside model, inputs and
+            target; in table order.
+        blocked: entry -> why it does not fit this network.
         look: how maps are drawn.
         reference: method that Spearman and SSIM compare with.
         order: field of `Numbers`, or "table".
@@ -52,6 +59,7 @@ class Plan:
         layout: "rows" or "columns".
         device: device type.
         rivals: per picture, whom it may play the grid pointing game with; None for no games.
+        dial: (scale, place on it) of the entries that follow the dial.
     """
 
     card: ModelCard
@@ -69,21 +77,50 @@ class Plan:
     layout: str
     device: str
     rivals: tuple[tuple[Place, ...], ...] | None = None
+    dial: tuple[str, float] = (DIALS[0], START)
 
     @property
     def asks(self) -> list[list[Ask]]:
         """Per picture, the attributions that can be computed."""
         return [
-            [self.ask(picture, method) for method in self.options if method not in self.blocked]
+            [self.ask(picture, entry) for entry in self.options if entry not in self.blocked]
             for picture in self.pictures
         ]
 
-    def ask(self, picture: Picture, method: str) -> Ask:
+    def ask(self, picture: Picture, entry: str) -> Ask:
         """Names one attribution."""
-        options = self.options[method]
+        return self._ask(picture, entry, self.options[entry])
+
+    def _ask(self, picture: Picture, entry: str, options: tuple[tuple[str, Any], ...]) -> Ask:
         side = max(self.card.size)
         subject = Subject(self.card.id, self.weights, picture.sha256, self.target, self.device)
-        return Ask(subject, method, options, side)
+        return Ask(subject, method_of(entry), options, side)
+
+    @property
+    def following(self) -> tuple[str, ...]:
+        """Entries that the dial moves."""
+        return tuple(entry for entry in self.options if entry not in self.blocked and follows(entry))
+
+    @property
+    def reference_entry(self) -> str | None:
+        """The entry that Spearman and SSIM compare with: the first one of that method."""
+        fitting = (entry for entry in self.options if entry not in self.blocked)
+        return next((entry for entry in fitting if method_of(entry) == self.reference), None)
+
+    @property
+    def name(self) -> str:
+        """Of what is shown, wherever the dial stands; see `hand`."""
+        pictures = [picture.sha256 for picture in self.pictures]
+        return name_of(self.card.id, self.weights, pictures, self.target, tuple(self.options), self.device)
+
+    def levels_ask(self, picture: Picture, entry: str) -> LevelsAsk | None:
+        """Names the levels that the slider moves, if it moves this entry while it is dragged."""
+        if entry not in self.following or method_of(entry) not in LIVE:
+            return None
+        kept = tuple(
+            pair for pair in self.options[entry] if pair[0] not in ("sparsity", "of", "output_change")
+        )
+        return LevelsAsk(self._ask(picture, entry, kept))
 
     def curve_ask(self, ask: Ask) -> CurveAsk:
         """Names its removal curve."""
@@ -110,7 +147,11 @@ class Plan:
     def steps(self) -> list[Step]:
         """See `steps_of`."""
         look = self.look
-        return steps_of(self.asks, look.collapse, look.sign, self.curve, self.fill, self.rivals)
+        steps = steps_of(self.asks, look.collapse, look.sign, self.curve, self.fill, self.rivals)
+        for j, picture in enumerate(self.pictures):
+            keys = (self.levels_ask(picture, entry) for entry in self.options)
+            steps += [levels_step(key, j) for key in dict.fromkeys(keys) if key is not None]
+        return sorted(steps, key=lambda step: step.cost)
 
 
 @dataclass(frozen=True)
@@ -158,8 +199,12 @@ def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
         for method in plan.options:
             if method in plan.blocked:
                 continue
-            ask, game = plan.ask(picture, method), plan.game_ask(picture, method)
+            ask, game, levels = (
+                plan.ask(picture, method), plan.game_ask(picture, method), plan.levels_ask(picture, method)
+            )  # fmt: skip
             found = shelf.get(ask)
+            if levels is not None and shelf.get(levels) is None and isinstance(found, Mapped):
+                waiting += 1
             if found is None:
                 missing(ask)
                 continue

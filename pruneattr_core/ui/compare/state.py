@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pruneattr_core.attribution import METHODS
@@ -9,34 +10,42 @@ from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, COLLAPSES, SIGNS
 from pruneattr_core.ui.compare.cells import CHEAP_PASSES, CURVES
+from pruneattr_core.ui.compare.entries import entry_of, in_order, parse_entries
+from pruneattr_core.ui.compare.live import STOPS
 from pruneattr_core.ui.compare.numbers import KINDS
-from pruneattr_core.ui.state import Field, number, one_of, several_of
+from pruneattr_core.ui.levels import DIALS, START
+from pruneattr_core.ui.state import Field, number, one_of
 
 SCALES = {"own": "Each its own", "shared": "One for all"}
 LAYOUTS = {"rows": "Methods as rows", "columns": "Methods as columns"}
 ORDERS = {"table": "As in the table", **{name: kind.label for name, kind in KINDS.items()}}
-FAMILIES = {
+GROUPS = {
     "ours": "Ours",
-    "control": "Controls",
     "gradient": "Gradients",
+    "class map": "Class maps",
     "relevance": "Relevance",
     "perturbation": "Perturbation",
+    "control": "Controls",
 }
-#: Families in the left column of the list.
-LEFT = ("ours", "control", "perturbation")
+#: Groups in the left column of the list.
+LEFT = ("ours", "class map", "perturbation", "control")
+_CLASS_MAPS = ("gradcam", "guided_gradcam", "layercam")
 #: Methods that the noise tunnel may smooth: all that ask the network. It runs them ten times.
 SMOOTHED = tuple(
     name for name, method in METHODS.items() if name != "noise_tunnel" and method.family != "control"
 )
 #: Pictures beside the sidebar's.
 MORE = 5
-#: Sparsity of the methods that prune, before anybody chooses.
-SPARSITY = 0.9
+
+
+def group_of(method: str) -> str:
+    """Key of `GROUPS`."""
+    return "class map" if method in _CLASS_MAPS else METHODS[method].family
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A set of methods behind one button."""
+    """A set of entries behind one button."""
 
     title: str
     help: str
@@ -49,17 +58,40 @@ _PAPERS = (
     "guided_backprop",
     "rectgrad",
     "gradcam",
+    "integrated_gradients",
+    "input_x_gradient",
+    "prunegrad_mid",
     "input_mct",
     "input_intgrad",
     "prunegrad",
     "neuron_intgrad",
     "prunepgd",
 )
+_LEVELS = (0.0, 0.5, 0.7, 0.9, 0.95)
+_SIDE_BY_SIDE = ("saliency", "gradcam", "edges")
 PRESETS = {
     "papers": Preset(
         "The papers' figure",
         "What the figures of the papers show side by side.",
         tuple(name for name in METHODS if name in _PAPERS),
+    ),
+    "levels": Preset(
+        "Level by level",
+        "PruneGrad with 0, 50, 70, 90 and 95 % of all neurons removed, as PG2 fig. 2b shows it, and one that "
+        "follows the slider.",
+        in_order(("prunegrad", *(entry_of("prunegrad", {"sparsity": s}) for s in _LEVELS), *_SIDE_BY_SIDE)),
+    ),
+    "modes": Preset(
+        "Zero beside freeze",
+        "Removed neurons as 0, which changes later layers (PG2), beside constants, which keep the answer "
+        "(SCP); both follow the slider.",
+        in_order(("prunegrad", entry_of("prunegrad", {"mode": "freeze"}), *_SIDE_BY_SIDE)),
+    ),
+    "rankings": Preset(
+        "Taylor beside integrated",
+        "Neurons ranked by one gradient (NeuronMCT) beside an integral over the layer (NeuronIntGrad), as "
+        "SCP compares them; both follow the slider.",
+        in_order(("prunegrad", "neuron_intgrad", "input_mct", "input_intgrad", "saliency")),
     ),
     "fast": Preset(
         "Fast",
@@ -71,12 +103,20 @@ PRESETS = {
     ),
 }
 FIRST = PRESETS["papers"].methods
+#: Presets with a button in the row; the others stand behind "Figures".
+FRONT = ("papers", "fast", "everything")
 
 
-def parse_methods(text: str) -> tuple[str, ...]:
-    """Comma-separated names, in the table's order; ValueError for an unknown one."""
-    asked = several_of(text, METHODS)
-    return tuple(name for name in METHODS if name in asked)
+def by_layer(layers: Sequence[str], count: int = 4) -> Preset:
+    """PruneGrad-Mid at `count` layers of a network spread over its depth, beside PruneGrad."""
+    places = sorted({round(k * (len(layers) - 1) / (count - 1)) for k in range(count)})
+    entries = (entry_of("prunegrad_mid", {"layer": layers[place]}) for place in places)
+    return Preset(
+        "Mid by layer",
+        "PruneGrad-Mid at layers from early to late, as PG2 section 4.7 chooses one, beside PruneGrad; all "
+        "follow the slider.",
+        in_order(("prunegrad", *entries, *_SIDE_BY_SIDE)),
+    )
 
 
 def parse_more(text: str) -> tuple[int, ...]:
@@ -92,9 +132,10 @@ def _joined(values: tuple[object, ...]) -> str:
 
 
 FIELDS = (
-    Field("methods", FIRST, parse_methods, "the methods", _joined),
+    Field("methods", FIRST, parse_entries, "the methods", _joined),
     Field("more", (), parse_more, "more pictures", _joined),
-    Field("prune", SPARSITY, number(0, 0.999), "the sparsity", lambda value: f"{value:.6g}"),
+    Field("grid_dial", "", one_of(STOPS), "the dial"),
+    Field("prune", START, number(0, 1), "the sparsity", lambda value: f"{value:.6g}"),
     Field("layer", "", lambda text: text[:200], "the layer"),
     Field("smooth", "saliency", one_of(SMOOTHED), "the smoothed method"),
     Field("reference", "prunegrad", one_of(METHODS), "the reference"),
@@ -115,3 +156,8 @@ FIELDS = (
     Field("grid_scale", "own", one_of(SCALES), "the scale"),
     Field("grid_colours", "", one_of(COLOUR_MAPS), "the colour map"),
 )
+
+
+def dial_of(scale: str, place: float) -> tuple[str, float]:
+    """The dial as (scale, place on it); links from before there were scales count all neurons."""
+    return scale or (DIALS[0] if place == START else "all"), place

@@ -25,6 +25,7 @@ from pruneattr_core.ui.compare.cells import (
     CurveAsk,
     Failed,
     GameAsk,
+    LevelsAsk,
     Mapped,
     Place,
     Step,
@@ -33,6 +34,7 @@ from pruneattr_core.ui.compare.cells import (
     passes_of,
 )
 from pruneattr_core.ui.compare.game import find_rivals, play
+from pruneattr_core.ui.compare.live import levels_of
 from pruneattr_core.ui.errors import APOLOGY
 from pruneattr_core.ui.jobs import Cache, Job
 
@@ -71,6 +73,11 @@ def compute(
             tell = telling(job, title) if passes_of(key) > CHEAP_PASSES else telling(job)
             shelf.put(key, attempt(partial(attribute, network, x, key, tell)))
             continue
+        if isinstance(key, LevelsAsk):
+            title = f"Levels of {METHODS[key.ask.method].title}"
+            job.note = title
+            shelf.put(key, attempt(partial(levels_of, network, x, key, telling(job, title))))
+            continue
         mapped = shelf.get(key.ask)
         if not isinstance(mapped, Mapped):
             continue
@@ -96,11 +103,15 @@ def telling(job: Job, title: str = "") -> Progress:
     return tell
 
 
-def is_dear(key: Ask | GameAsk, network: nn.Module, x: Tensor, shelf: Cache) -> bool:
-    """Whether a map is predicted to take longer than `PATIENT`; measures the pace when it matters."""
+def is_dear(key: Ask | GameAsk | LevelsAsk, network: nn.Module, x: Tensor, shelf: Cache) -> bool:
+    """Whether a map is predicted to take longer than `PATIENT`; measures the pace when it matters.
+
+    Levels come by themselves wherever one map does.
+    """
+    key = key.ask if isinstance(key, LevelsAsk) else key
     if passes_of(key) <= CHEAP_PASSES:
         return False
-    ask = key.ask if isinstance(key, GameAsk) else key
+    ask = key if isinstance(key, Ask) else key.ask
     place = pace_key(ask.subject.model, ask.subject.device)
     pace = shelf.get(place)
     if pace is None:
