@@ -20,7 +20,8 @@ function show(state, decoded) {
   // Of the same sweep the hand knows best; another one starts where Python says, unless the hand is at it.
   const stays = before && (held || (!another && before.start.token === header.start.token));
   if (!stays) state.axis = header.start.dial;
-  const share = stays ? shareOf(before.levels[nearestHere(state)], state.axis) : header.start.share;
+  if (!stays) state.asked = header.start.share;
+  const share = (held ? null : state.asked) ?? shareOf(before.levels[nearestHere(state)], state.axis);
   Object.assign(state, decoded);
   if (another) stop(state);
   const view = state.view, same = before && before.width === header.width && before.height === header.height;
@@ -190,11 +191,13 @@ function describe(state) {
     + state.root.querySelector('.slider').getAttribute('aria-valuetext'));
 }
 
+// The share asked for outlives the level drawn for it: a coarse sweep has none close by, the whole one has.
 function tell(state) {
   clearTimeout(state.telling);
+  state.asked = null;
   state.telling = setTimeout(() => {
     state.telling = null;
-    const share = shareOf(state.header.levels[state.level], state.axis);
+    const share = state.asked = shareOf(state.header.levels[state.level], state.axis);
     state.send('at', {of: state.header.of, dial: state.axis, share, when: Date.now()});
   }, 120);
 }

@@ -34,7 +34,7 @@ def header(app: AppTest) -> dict[str, Any]:
     return found
 
 
-def finished(app: AppTest, seconds: float = 60) -> dict[str, Any]:
+def finished(app: AppTest, seconds: float = 600) -> dict[str, Any]:
     """The grid when nothing more comes; the clock of the page does not run here."""
     end = time.monotonic() + seconds
     while not (found := header(app))["complete"]:

@@ -63,7 +63,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     )
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
         for name, text in query.items():
             app.query_params[name] = text
         return app.run()
@@ -86,7 +86,7 @@ def lone_page(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             draw(shell.require_frame())
 
         def run(**query: str) -> AppTest:
-            app = AppTest.from_string("from pruneattr_core.ui.shell import main; main()", default_timeout=60)
+            app = AppTest.from_string("from pruneattr_core.ui.shell import main; main()", default_timeout=600)
             for name, text in query.items():
                 app.query_params[name] = text
             return app.run()
@@ -104,7 +104,7 @@ def healthy(app: AppTest) -> None:
     assert not app.error, [error.value for error in app.error]
 
 
-def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 30) -> None:
+def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 600) -> None:
     """Run again and again, as the page's clock would."""
     end = time.monotonic() + seconds
     while not ready(app):

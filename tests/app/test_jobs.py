@@ -14,7 +14,7 @@ from pruneattr_core.ui.jobs import LANES, Cache, Job, Jobs
 LONG = LANES["long"]
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=600.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

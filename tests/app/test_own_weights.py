@@ -41,7 +41,7 @@ def named(data: bytes) -> str:
 
 def opened(page: str = "6_sanity", **query: str) -> AppTest:
     """A page of few passes."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
     app.query_params.update({"sane_methods": "edges", "source": "scenes", **query})
     app.switch_page(f"pages/{page}.py").run()
     return app.run()  # the page as app.py draws it; a click before would be lost

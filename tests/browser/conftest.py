@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.browser.serving import CHROMIUM_FLAGS, ROOT, Served, serving
+
 ARTEFACTS = ROOT / "tests" / "artefacts"
-CHROMIUM_FLAGS = (
-    "--no-sandbox",  # in containers everything runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-expect.set_options(timeout=30_000)
+#: Milliseconds for a result. A machine with load is slow, so this only ends what stands still.
+PATIENCE = 300_000
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +30,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     page = getattr(item, "funcargs", {}).get("page")
     if report.when == "call" and report.failed and page is not None:
-        page.screenshot(path=ARTEFACTS / f"failed-{item.name}.png")
+        ARTEFACTS.mkdir(exist_ok=True)
+        with suppress(Error):  # a browser that stands still must not hide why the test failed
+            page.screenshot(path=ARTEFACTS / f"failed-{item.name}.png")
     return report
 
 
@@ -56,44 +47,17 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def app_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the served app. Afterwards its log must hold no traceback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    settings = {"server.port": port, "server.address": "127.0.0.1", "server.headless": "true"}
-    flags = [f"--{name}={value}" for name, value in settings.items()]
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
-            cwd=ROOT,
-            env={**os.environ, "PRUNEATTR_FIRST_MODEL": "scenes-net"},  # quick on a busy machine
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_healthy(url, server, log)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(60)
-    text = log.read_text(encoding="utf-8", errors="replace")
-    assert "Traceback" not in text, text
+def served(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The served app. Afterwards its log must hold no traceback."""
+    with serving(tmp_path_factory.mktemp("server") / "log.txt") as app:
+        yield app
+    assert "Traceback" not in app.said(), app.said()
 
 
-def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(f"the server did not come up:\n{log.read_text(encoding='utf-8', errors='replace')}")
+@pytest.fixture(scope="session")
+def app_url(served: Served) -> str:
+    """Address of the served app."""
+    return served.url
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +74,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
         viewport={"width": 1360, "height": 900}, device_scale_factor=1, reduced_motion="reduce"
     )
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     thrown: list[str] = []
     page.on("pageerror", lambda error: thrown.append(str(error)))

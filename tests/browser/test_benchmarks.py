@@ -14,8 +14,8 @@ PIXELS = """canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, c
 
 def test_a_run_is_drawn_beside_the_papers_tables(page: Page, app_url: str, settled, artefacts: Path) -> None:
     page.goto(f"{app_url}/benchmarks")
-    expect(page.get_by_role("heading", name="Benchmarks")).to_be_visible(timeout=120_000)
-    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Benchmarks")).to_be_visible(timeout=300_000)
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=300_000)
     expect(page.get_by_text("What differs from the published protocol")).to_be_visible()
     settled(page)
     page.screenshot(path=artefacts / "benchmarks.png", full_page=True)
@@ -24,8 +24,8 @@ def test_a_run_is_drawn_beside_the_papers_tables(page: Page, app_url: str, settl
 def test_moving_over_a_point_shows_the_pictures_behind_it(page: Page, app_url: str, settled) -> None:
     page.goto(f"{app_url}/benchmarks?bench_run=scenes-pixels")
     strip = page.locator(".behind[data-ready]")
-    expect(strip).to_be_visible(timeout=120_000)
-    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=60_000)
+    expect(strip).to_be_visible(timeout=300_000)
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=300_000)
     settled(page)
     first, count = strip.get_attribute("data-at"), page.locator(".behind img").count()
     assert count >= 4
@@ -43,7 +43,7 @@ def test_moving_over_a_point_shows_the_pictures_behind_it(page: Page, app_url: s
 
 def test_a_downloaded_run_can_be_dropped_in_again(page: Page, app_url: str, tmp_path: Path) -> None:
     page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
-    page.get_by_text("Protocol, options and files").click(timeout=120_000)
+    page.get_by_text("Protocol, options and files").click(timeout=300_000)
     with page.expect_download() as coming:
         page.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
     coming.value.save_as(tmp_path / "run.zip")
@@ -62,7 +62,7 @@ def test_a_downloaded_run_can_be_dropped_in_again(page: Page, app_url: str, tmp_
 def test_the_keyboard_randomises_layer_by_layer(page: Page, app_url: str, settled, artefacts: Path) -> None:
     page.goto(f"{app_url}/sanity?sane_methods=saliency,edges")
     slider = page.get_by_role("slider", name="Randomised from the last layer down to")
-    expect(page.locator(".stage")).to_have_attribute("data-complete", "true", timeout=180_000)
+    expect(page.locator(".stage")).to_have_attribute("data-complete", "true", timeout=300_000)
     slider.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".sentence")).to_contain_text("1 of 8 steps randomised")
@@ -73,7 +73,7 @@ def test_the_keyboard_randomises_layer_by_layer(page: Page, app_url: str, settle
 
 def test_dragging_changes_the_maps_before_the_hand_lets_go(page: Page, app_url: str) -> None:
     page.goto(f"{app_url}/sanity?sane_methods=saliency,edges")
-    expect(page.locator(".stage")).to_have_attribute("data-complete", "true", timeout=180_000)
+    expect(page.locator(".stage")).to_have_attribute("data-complete", "true", timeout=300_000)
     cards = [page.locator(".card canvas").nth(k) for k in range(2)]
     before = [card.evaluate(PIXELS) for card in cards]
     page.get_by_role("slider", name="Randomised").evaluate(

@@ -17,7 +17,7 @@ def opened(page: Page, url: str, settled: Settled, query: str = f"methods={METHO
     """The complete grid."""
     page.goto(f"{url}/compare?{query}")
     grid = page.locator(".compare[data-complete=true]")
-    grid.wait_for(timeout=150_000)
+    grid.wait_for(timeout=300_000)
     settled(page)
     return grid
 
@@ -61,7 +61,7 @@ def test_the_link_survives_a_reload(page: Page, app_url: str, settled: Settled) 
     opened(page, app_url, settled, "methods=saliency,edges&more=1,2&order=seconds&grid_scale=shared")
     page.reload()
     grid = page.locator(".compare[data-complete=true]")
-    grid.wait_for(timeout=60_000)
+    grid.wait_for(timeout=300_000)
     expect(grid).to_have_attribute("data-cells", "6")
     expect(grid.locator(".scales")).to_have_text("one scale for all")
     expect(grid.locator(".method-head")).to_have_count(2)

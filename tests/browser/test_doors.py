@@ -8,10 +8,11 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.serving import complaints
 
 Settled = Callable[[Page], None]
 #: Address -> what is there when the page has come.
@@ -47,23 +48,8 @@ def watched(browser: Browser, app_url: str) -> Callable[..., tuple[Page, list[st
             viewport={"width": 1366, "height": 768}, color_scheme=scheme, reduced_motion="reduce"
         )
         opened.append(context)
-        page, wrong = context.new_page(), []
-        here = urlsplit(app_url).netloc
-
-        def asked(url: str) -> None:
-            parts = urlsplit(url)
-            if parts.scheme not in ("data", "blob") and parts.netloc != here:
-                wrong.append(f"asked {url}")
-
-        def complained(said: ConsoleMessage) -> None:
-            # Streamlit looks for its server below the page's address first, and finds it above.
-            if said.type == "error" and "/_stcore/" not in said.location["url"]:
-                wrong.append(f"{said.text} {said.location['url']}")
-
-        page.on("request", lambda request: asked(request.url))
-        page.on("websocket", lambda socket: asked(socket.url))
-        page.on("console", complained)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page = context.new_page()
+        wrong = complaints(page, app_url)
         page.goto(f"{app_url}/{address}")
         return page, wrong
 
@@ -97,7 +83,7 @@ def test_nothing_from_elsewhere_no_error_no_barrier(
     address: str, scheme: str, watched, settled: Settled, axe: str
 ) -> None:
     page, wrong = watched(address, scheme)
-    page.locator(PAGES[address]).first.wait_for(timeout=90_000)
+    page.locator(PAGES[address]).first.wait_for(timeout=300_000)
     settled(page)
     icon = page.locator("link[rel~=icon]").first.get_attribute("href")
     assert icon is not None
@@ -114,9 +100,9 @@ def test_nothing_from_elsewhere_no_error_no_barrier(
 
 def test_a_model_that_is_not_here_blocks_only_pages_that_use_it(page: Page, app_url: str) -> None:
     page.goto(f"{app_url}/benchmarks?model=torchvision/vit_b_16&target=3")
-    page.locator(".js-plotly-plot").first.wait_for(timeout=90_000)
+    page.locator(".js-plotly-plot").first.wait_for(timeout=300_000)
     page.get_by_role("link", name="Compression review").click()
-    page.locator(".review").wait_for(timeout=90_000)
+    page.locator(".review").wait_for(timeout=300_000)
     page.get_by_role("link", name="Sanity check").click()
-    expect(page.get_by_text("are not on this machine")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("are not on this machine")).to_be_visible(timeout=300_000)
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("vit_b_16"))

@@ -21,15 +21,15 @@ Settled = Callable[[Page], None]
 def opened(page: Page, url: str, settled: Settled) -> None:
     page.goto(url)
     expect(page.get_by_role("heading", name=re.compile("Critical paths|Path decoding"))).to_be_visible(
-        timeout=90_000
+        timeout=300_000
     )
     settled(page)
 
 
 def drawn(page: Page, charts: int) -> None:
     """Plotly is loaded late, so its drawing is what to wait for."""
-    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=90_000)
-    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=90_000)
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=300_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=300_000)
 
 
 def test_overlap_is_on_screen_before_any_click(
@@ -52,11 +52,11 @@ def test_a_click_on_a_layer_opens_its_channels_and_a_link_restores_it(
     opened(page, f"{app_url}/paths?{FAST}&show=where", settled)
     drawn(page, 2)
     page.locator(".js-plotly-plot").first.locator(".barlayer .point path").nth(4).click(force=True)
-    expect(page).to_have_url(re.compile("call=5"), timeout=60_000)
+    expect(page).to_have_url(re.compile("call=5"), timeout=300_000)
     settled(page)
     drawn(page, 2)
     page.locator(".js-plotly-plot").nth(1).locator(".barlayer .point path").nth(1).click(force=True)
-    expect(page).to_have_url(re.compile(r"channel=\d+"), timeout=60_000)
+    expect(page).to_have_url(re.compile(r"channel=\d+"), timeout=300_000)
     channel = re.search(r"channel=(\d+)", page.url)[1]
     expect(page.get_by_text(f"Channel {channel} on the picture")).to_be_visible()
     settled(page)
@@ -81,10 +81,10 @@ def test_a_picture_grows_while_it_is_watched(
 ) -> None:
     page.set_viewport_size({"width": 1400, "height": 1300})
     page.goto(f"{app_url}/decoding?{FAST}&steps=32")
-    expect(page.get_by_role("heading", name="Path decoding")).to_be_visible(timeout=90_000)
-    page.get_by_role("button", name=re.compile("Decode")).click(timeout=90_000)
-    expect(page.get_by_text(re.compile(r"Step \d+ of 32")).first).to_be_visible(timeout=90_000)
-    expect(page.get_by_text("Step 32 of 32").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_role("heading", name="Path decoding")).to_be_visible(timeout=300_000)
+    page.get_by_role("button", name=re.compile("Decode")).click(timeout=300_000)
+    expect(page.get_by_text(re.compile(r"Step \d+ of 32")).first).to_be_visible(timeout=300_000)
+    expect(page.get_by_text("Step 32 of 32").first).to_be_visible(timeout=300_000)
     page.screenshot(path=artefacts / "decoding.png")
     cancel = page.get_by_role("button", name="Cancel")
     if cancel.count():

@@ -37,7 +37,7 @@ def opened(page: Page, url: str, settled: Settled, query: str) -> Locator:
     """The complete desk."""
     page.goto(f"{url}/review?{query}")
     desk = page.locator(".review[data-complete=true]")
-    desk.wait_for(timeout=150_000)
+    desk.wait_for(timeout=300_000)
     settled(page)
     return desk
 
@@ -66,21 +66,21 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
         page.wait_for_timeout(100)
     assert said == [("ok", ""), ("broken", ""), ("suspicious", ""), ("", "looks at the corner")]
     page.reload()
-    desk.wait_for(timeout=60_000)
+    desk.wait_for(timeout=300_000)
     settled(page)
     verdicts = ["ok", "broken", "suspicious", "", "", ""]
     assert [row.get_attribute("data-verdict") for row in rows.all()] == verdicts
     expect(rows.nth(3).locator(".note")).to_have_value("looks at the corner")
     page.get_by_role("link", name="Benchmarks").click()
-    expect(page.get_by_role("heading", name="Benchmarks")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Benchmarks")).to_be_visible(timeout=300_000)
     page.get_by_role("link", name="Compression review").click()
-    desk.wait_for(timeout=60_000)
+    desk.wait_for(timeout=300_000)
     settled(page)
     assert [row.get_attribute("data-verdict") for row in rows.all()] == verdicts
     rows.nth(5).focus()
     page.keyboard.press("1")  # the last row of a page turns it
     desk = page.locator(".review[data-page='2'][data-complete=true]")
-    desk.wait_for(timeout=60_000)
+    desk.wait_for(timeout=300_000)
     expect(desk.locator(".row").first).to_be_focused()
     assert "desk_page=2" in page.url
 
@@ -106,7 +106,7 @@ def test_focus_and_view_are_never_apart(
     assert sum(bool(one) for one in desk.locator(".row").evaluate_all(IN_SIGHT)) >= 3, boxes
     page.keyboard.press("PageDown")
     second = page.locator(".review[data-page='2'][data-complete=true]")
-    second.wait_for(timeout=60_000)
+    second.wait_for(timeout=300_000)
     rows = second.locator(".row")
     expect(rows.first).to_be_focused()
     assert rows.evaluate_all(IN_SIGHT)[0]
@@ -122,7 +122,7 @@ def test_focus_and_view_are_never_apart(
     )
     page.goto(f"{app_url}/review?desk_count=24")  # no name: a new review, and the offer to go on
     page.get_by_role("button", name=f"Go on with {review} (1 of 24)").click()
-    expect(page.get_by_text("1 of 24").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("1 of 24").first).to_be_visible(timeout=300_000)
     context.close()
 
 
@@ -183,7 +183,7 @@ def test_order_by_deformation_filters_and_report(
     page: Page, app_url: str, settled: Settled, review: str
 ) -> None:
     desk = opened(page, app_url, settled, f"desk_count=24&desk_order=cosine&review={review}")
-    expect(page.get_by_text("are right in both networks")).to_be_visible(timeout=150_000)
+    expect(page.get_by_text("are right in both networks")).to_be_visible(timeout=300_000)
     desk.wait_for()
     desk.locator(".row").first.focus()
     page.keyboard.press("3")
@@ -200,8 +200,8 @@ def test_order_by_deformation_filters_and_report(
 
 def test_paths_and_tables_open(page: Page, app_url: str, settled: Settled) -> None:
     page.goto(f"{app_url}/review?desk=paths")
-    expect(page.get_by_text("Overlap of critical paths")).to_be_visible(timeout=150_000)
-    expect(page.get_by_text("Dead neurons against")).to_be_visible(timeout=150_000)
+    expect(page.get_by_text("Overlap of critical paths")).to_be_visible(timeout=300_000)
+    expect(page.get_by_text("Dead neurons against")).to_be_visible(timeout=300_000)
     page.goto(f"{app_url}/review?desk=tables")
     expect(
         page.get_by_text("in the form of AP's").or_(page.get_by_text("No compression run")).first

@@ -1,0 +1,114 @@
+"""The served app, the browser's flags and what a page complains of: for the tests and for the walker."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_FLAGS = (
+    "--no-sandbox",  # in containers everything runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running app.
+
+    Attributes:
+        url: where it answers.
+        log: what it writes; it must hold no traceback.
+    """
+
+    url: str
+    log: Path
+
+    def said(self) -> str:
+        """All that the server has written."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+@contextmanager
+def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
+    """Serve the app on a free port until the block ends.
+
+    Args:
+        log: where to write what the server says.
+        first_model: shown before anybody chooses; the default is quick on a busy machine.
+
+    Raises:
+        RuntimeError: it does not come up.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"server.port": port, "server.address": "127.0.0.1", "server.headless": "true"}
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
+            cwd=ROOT,
+            env={**os.environ, "PRUNEATTR_FIRST_MODEL": first_model},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    served = Served(f"http://127.0.0.1:{port}", log)
+    try:
+        _wait_until_healthy(served, server)
+        yield served
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _wait_until_healthy(served: Served, server: subprocess.Popen[bytes], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{served.url}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"the server did not come up:\n{served.said()}")
+
+
+def complaints(page: Page, url: str) -> list[str]:
+    """What the page will ask of other hosts than `url`, and its errors; grows as it happens."""
+    wrong: list[str] = []
+    here = urlsplit(url).netloc
+
+    def asked(address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("data", "blob") and parts.netloc != here:
+            wrong.append(f"asked {address}")
+
+    def complained(said: ConsoleMessage) -> None:
+        # Streamlit looks for its server below the page's address first, and finds it above.
+        if said.type == "error" and "/_stcore/" not in said.location["url"]:
+            wrong.append(f"{said.text} {said.location['url']}")
+
+    page.on("request", lambda request: asked(request.url))
+    page.on("websocket", lambda socket: asked(socket.url))
+    page.on("console", complained)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    return wrong

@@ -1,0 +1,307 @@
+"""A seeded random walk through the app, pressing what a person presses, also while things compute.
+
+After every step: no error and no exception on the page, none in the console, no traceback in the server's
+log; once the explorer has computed everything, its headline and the cards below it say the same, and a
+reload, or another tab at the same address, shows the same view.
+
+    python -m tests.browser.walker --steps 2000 --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, sync_playwright
+
+from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
+
+#: Titles of bundled models that answer quickly on a busy machine, and the one that needs longer.
+QUICK = ("SceneNet on shape scenes", "ResNet-8 on CIFAR-10", "Network A on marked scenes")
+SLOW = ("EfficientNet-Lite0 on ImageNet",)
+#: Milliseconds for one press: what a run has just replaced may be gone, then nothing was pressed.
+PRESS = 10_000
+#: Seconds for a result. A machine with load is slow, so this only ends a walk that stands still.
+PATIENCE = 300.0
+#: What the explorer says of where it stands: of the scrubber, and of the cards below it.
+SAYS = """() => {
+  const roots = [document];  // components stand in shadow roots
+  for (const root of roots) for (const node of root.querySelectorAll('*')) if (node.shadowRoot) roots.push(node.shadowRoot);
+  const scrubber = roots.flatMap(root => [...root.querySelectorAll('.scrubber[data-ready]')]);
+  const text = node => node?.innerText ?? '';
+  const state = document.querySelector('[data-testid=stApp]').dataset.testScriptState;
+  return {
+    quiet: state === 'notRunning' && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]'),
+    scrubbers: scrubber.length, complete: scrubber[0]?.dataset.complete === 'true',
+    reading: text(scrubber[0]?.querySelector('.reading')),
+    chance: text(scrubber[0]?.querySelector('[data-key=chance]')),
+    sentence: text(scrubber[0]?.querySelector('.sentence')),
+    cards: [...document.querySelectorAll('[data-testid=stMetric]')].map(card => card.innerText),
+    errors: [...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')].map(text),
+    body: document.body.innerText.match(/Traceback|[A-Z][A-Za-z]*Error:|this browser cannot/gi),
+  };
+}"""  # noqa: E501
+
+
+class Fault(AssertionError):
+    """What a person would notice."""
+
+
+class Walker:
+    """One walk; `walk` raises `Fault` at the first thing that is wrong, with the way that led there."""
+
+    def __init__(self, browser: Browser, served: Served, seed: int, models: Sequence[str] = QUICK) -> None:
+        """See the module.
+
+        Args:
+            browser: Chromium.
+            served: the app; what its log says before the walk is not counted.
+            seed: of the choices.
+            models: titles to choose from.
+        """
+        self.served, self.models, self.random = served, models, random.Random(seed)
+        self.way: list[str] = []
+        self.missed = 0
+        self._context = browser.new_context(
+            viewport={"width": 1366, "height": 768}, reduced_motion="reduce", accept_downloads=False
+        )
+        self._logged = len(served.said())
+        self._open(served.url)
+
+    def close(self) -> None:
+        """Close the window."""
+        self._context.close()
+
+    def walk(self, steps: int, tell: Callable[[str], object] = lambda _: None) -> None:
+        """Take so many steps; each is told before it is taken.
+
+        Raises:
+            Fault: something is wrong after a step.
+        """
+        actions: list[tuple[int, Callable[[], str]]] = [
+            (3, self._other_page), (3, self._option("Picture")), (3, self._option("Class to explain")),
+            (2, self._model), (2, self._answer), (5, self._radio), (3, self._preset), (3, self._key),
+            (2, self._back), (1, self._forward), (2, self._reload), (1, self._second_tab), (1, self._upload),
+            (2, self._explorer),
+        ]  # fmt: skip
+        self._look("open")
+        for step in range(steps):
+            act = self.random.choices([one for _, one in actions], [weight for weight, _ in actions])[0]
+            patient = self.random.random() < 0.7
+            try:
+                done = act()
+            except TimeoutError as error:
+                self.missed += 1
+                done = f"nothing to press: {str(error).splitlines()[-1].strip()}"
+            self.way.append(f"{step}: {done} -> {self.page.url.removeprefix(self.served.url)}")
+            tell(self.way[-1])
+            self._look(done, patient)
+        if self.missed > max(2, steps // 3):
+            raise self._fault(f"{self.missed} of {steps} times there was nothing to press")
+
+    def _fault(self, text: str) -> Fault:
+        way = "\n  ".join(self.way[-25:])
+        return Fault(f"{text}\nat {self.page.url}\nThe way there:\n  {way}")
+
+    def _open(self, url: str) -> None:
+        self.page: Page = self._context.new_page()
+        self.page.set_default_timeout(PRESS)
+        self._wrong = complaints(self.page, self.served.url)
+        self.page.goto(url, timeout=1000 * PATIENCE)
+
+    def _look(self, done: str, patient: bool = True) -> str:
+        """Check what is on the screen; patient: when it is all there. What the explorer then says."""
+        end, says, found = time.monotonic() + PATIENCE, "", "nothing was drawn"
+        while time.monotonic() < end:
+            try:
+                now = self.page.evaluate(SAYS)
+            except Error:  # the page is just being replaced
+                time.sleep(0.1)
+                continue
+            log = self.served.said()[self._logged :]
+            if now["errors"] or now["body"] or self._wrong or "Traceback" in log:
+                said = log[log.index("Traceback") - 300 :] if "Traceback" in log else ""
+                raise self._fault(f"{done}: {now['errors']} {now['body']} {self._wrong}\n{said}")
+            if not patient:
+                return ""
+            found = disagreement(now) if self._on_explorer() else ""
+            if now["quiet"] and not found and self.page.get_by_role("heading").count():
+                says = f"{now['sentence']} | {now['reading']}"
+                break
+            if now["quiet"] and not self._on_explorer():
+                break
+            time.sleep(0.15)
+        else:
+            raise self._fault(f"{done}: {found or 'never quiet'}")
+        return says
+
+    def _on_explorer(self) -> bool:
+        return self.page.url.removeprefix(self.served.url).split("?")[0] in ("", "/")
+
+    def _one_of(self, found: Locator) -> Locator:
+        """One that is on the screen.
+
+        Raises:
+            TimeoutError: there is none.
+        """
+        found.first.wait_for()
+        return found.nth(self.random.randrange(max(1, found.count())))
+
+    def _other_page(self) -> str:
+        link = self._one_of(self.page.get_by_test_id("stSidebarNavLink"))
+        name = link.inner_text()
+        link.click()
+        return f"page {name}"
+
+    def _explorer(self) -> str:
+        self.page.get_by_test_id("stSidebarNavLink").first.click()
+        return "the first page"
+
+    def _option(self, label: str) -> Callable[[], str]:
+        def act() -> str:
+            number = self.page.get_by_role("button", name="Increment")
+            if label == "Picture" and number.count():
+                number.first.click()
+                return "next picture"
+            box = self.page.get_by_role("combobox", name=re.compile(rf"(^|\W){label}$"))
+            box.click()
+            option = self._one_of(self.page.get_by_role("option"))
+            name = option.inner_text()
+            option.click()
+            return f"{label}: {name}"
+
+        return act
+
+    def _model(self) -> str:
+        box, title = self.page.get_by_role("combobox", name=re.compile(r"\bModel$")), ""
+        title = self.random.choice(self.models)
+        box.click()
+        box.press_sequentially(title)
+        self.page.get_by_role("option", name=title, exact=True).click()
+        return f"model {title}"
+
+    def _answer(self) -> str:
+        button = self._one_of(
+            self.page.get_by_test_id("stSidebarUserContent").get_by_role(
+                "button", name=re.compile(r" · [01]\.\d\d$")
+            )
+        )
+        name = button.inner_text()
+        button.click()
+        return f"answer {name}"
+
+    def _radio(self) -> str:
+        radio = self._one_of(self.page.get_by_test_id("stMain").get_by_role("radio").locator("visible=true"))
+        name = radio.inner_text() or radio.get_attribute("aria-label") or ""
+        radio.click()
+        return f"choice {name}"
+
+    def _preset(self) -> str:
+        button = self._one_of(self.page.locator(".scrubber[data-ready] .marks button:visible"))
+        name = button.inner_text()
+        button.click()
+        return f"preset {name}"
+
+    def _key(self) -> str:
+        slider = self._one_of(
+            self.page.get_by_test_id("stMain").get_by_role("slider").locator("visible=true")
+        )
+        key = self.random.choice(("Home", "End", "PageUp", "PageDown", "ArrowLeft", "ArrowRight"))
+        slider.press(key)
+        return f"key {key}"
+
+    def _back(self) -> str:
+        self.page.go_back(timeout=1000 * PATIENCE, wait_until="commit")
+        if not self.page.url.startswith(self.served.url):  # before the first page of the walk
+            self.page.go_forward(timeout=1000 * PATIENCE, wait_until="commit")
+        return "back"
+
+    def _forward(self) -> str:
+        self.page.go_forward(timeout=1000 * PATIENCE, wait_until="commit")
+        return "forward"
+
+    def _reload(self) -> str:
+        return self._same("reload", lambda: self.page.reload(timeout=1000 * PATIENCE))
+
+    def _second_tab(self) -> str:
+        former = self.page
+
+        def act() -> None:
+            self._open(former.url)
+            former.close()
+
+        return self._same("another tab", act)
+
+    def _same(self, name: str, act: Callable[[], object]) -> str:
+        """Do what must not change what is on the screen."""
+        self.page.wait_for_timeout(300)  # the hand has let go of the slider; then the address says so
+        before = self._look(f"before {name}")
+        act()
+        after = self._look(name)
+        if after != before:
+            raise self._fault(f"{name}: {before!r} became {after!r}")
+        return name
+
+    def _upload(self) -> str:
+        colour = tuple(self.random.randrange(256) for _ in range(3))
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, f"picture {colour[0]}.png")
+            Image.new("RGB", (140, 130), colour).save(file)
+            self.page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(file)
+        return f"upload {file.name}"
+
+
+def disagreement(now: dict[str, object]) -> str:
+    """What the explorer's headline and its cards do not agree on, or what is missing; empty when all is well.
+
+    Args:
+        now: what `SAYS` found.
+    """
+    cards = re.split(r"\n+", "\n".join(now["cards"]))  # type: ignore[arg-type]
+    if now["scrubbers"] != 1 or not now["complete"] or not now["cards"]:
+        return f"not all there: {now}"
+    left = re.search(r"([\d,]+) of ([\d,]+) neurons left", str(now["reading"]))
+    if left is not None and not {left[1], f"of {left[2]}"} <= set(cards):
+        return f"headline {now['reading']!r}, cards {now['cards']}"
+    chance = re.fullmatch(r"Probability of (.+?) ([\d.]+)", str(now["chance"]))
+    label = next((line for line in cards if line.startswith("Probability of ")), "")
+    if chance is not None:
+        told = cards[cards.index(label) + 1] if label else ""
+        same = label.removesuffix(" (mode zero)") == f"Probability of {chance[1]}"
+        if not same or abs(float(told) - float(chance[2])) > 0.011:
+            return f"headline {now['chance']!r}, cards {now['cards']}"
+    return ""
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--slow", action="store_true", help="also models that need seconds for an answer")
+    options = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder, "log.txt")) as served,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        walker = Walker(browser, served, options.seed, QUICK + (SLOW if options.slow else ()))
+        try:
+            walker.walk(options.steps, lambda text: print(text, flush=True))
+        except Fault as fault:
+            sys.exit(f"FAULT: {fault}")
+        print(f"{options.steps} steps, seed {options.seed}: no fault; {walker.missed} found nothing to press")
+
+
+if __name__ == "__main__":
+    main()
