@@ -10,6 +10,7 @@ reload, or another tab at the same address, shows the same view.
 from __future__ import annotations
 
 import argparse
+import io
 import random
 import re
 import shutil
@@ -157,7 +158,7 @@ class Walker:
 
     def _other_page(self) -> str:
         link = self._one_of(self.page.get_by_test_id("stSidebarNavLink"))
-        name = link.inner_text()
+        name = link.inner_text().split("\n")[-1]
         link.click()
         return f"page {name}"
 
@@ -181,7 +182,7 @@ class Walker:
         return act
 
     def _model(self) -> str:
-        box, title = self.page.get_by_role("combobox", name=re.compile(r"\bModel$")), ""
+        box = self.page.get_by_role("combobox", name=re.compile(r"\bModel$"))
         title = self.random.choice(self.models)
         box.click()
         box.press_sequentially(title)
@@ -252,11 +253,13 @@ class Walker:
 
     def _upload(self) -> str:
         colour = tuple(self.random.randrange(256) for _ in range(3))
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, f"picture {colour[0]}.png")
-            Image.new("RGB", (140, 130), colour).save(file)
-            self.page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(file)
-        return f"upload {file.name}"
+        data = io.BytesIO()
+        Image.new("RGB", (140, 130), colour).save(data, "PNG")
+        name = f"picture {colour[0]}.png"
+        self.page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(
+            {"name": name, "mimeType": "image/png", "buffer": data.getvalue()}
+        )
+        return f"upload {name}"
 
 
 def disagreement(now: dict[str, object]) -> str:
