@@ -45,7 +45,7 @@ FIELDS = (
     Field("scale", "own", one_of(_SCALES), "the scale"),
     Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
     Field("dial", "", one_of(DIALS), "the dial"),
-    Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.5g}"),
+    Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.4g}"),
 )
 
 
