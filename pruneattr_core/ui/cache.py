@@ -20,6 +20,7 @@ from pruneattr_core.models.declared import close
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import device_for
 from pruneattr_core.ui.hand import name_of
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
 from pruneattr_core.ui.levels import first_levels, spaced
 from pruneattr_core.ui.payload import payload_of
@@ -236,7 +237,7 @@ class Waiting:
             self.bar = st.empty()
             if self.picture is not None:
                 columns = st.columns(3)
-                columns[0].image(self.picture, output_format="PNG", width="stretch", alt=self.alt)
+                columns[0].image(inline(self.picture), width="stretch", alt=self.alt)
                 for column in columns[1:]:
                     column.skeleton(height=self.height)
             elif self.height:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, one_of
 
@@ -119,7 +120,7 @@ def choose_crop(picture: Picture, card: ModelCard) -> Picture:
         drawn = outlined(picture.image, box_within(picture, place, part, card))
     cut = "" if place == "whole" or long <= _LONG * short else " · inside the line: what the network sees"
     with spot:
-        st.image(drawn, caption=markdown_text(said) + cut, alt=said, width="stretch")
+        st.image(inline(drawn), caption=markdown_text(said) + cut, alt=said, width="stretch")
         if short < _TINY and 2 * short < min(card.size):
             st.warning(
                 f"The picture has {width} x {height} pixels, the network takes {card.size[1]} x "

@@ -29,6 +29,7 @@ from pruneattr_core.ui.decoding.tasks import (
     source,
 )
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.methods import AT_ONCE, find_ground, key_of
@@ -270,7 +271,7 @@ def _card(
                 words += "; still silent after the last step: more steps may wake it"
     with right:
         if spot is not None:
-            st.image(spot, output_format="PNG", width="stretch", alt=f"Place of the top neuron: {words}")
+            st.image(inline(spot), width="stretch", alt=f"Place of the top neuron: {words}")
     st.caption(f"Top neuron and its place: {words}")
     if drawn is not None:
         st.download_button(
@@ -314,8 +315,7 @@ def _picture(canvas: Canvas, alt: str, how: Recipe, small: bool = False) -> Draw
         return None
     factor = max(1, -(-_SIDE // drawn.pixels.shape[0]))
     st.image(
-        np.repeat(np.repeat(drawn.pixels, factor, 0), factor, 1),
-        output_format="PNG",
+        inline(np.repeat(np.repeat(drawn.pixels, factor, 0), factor, 1)),
         width="stretch",
         alt=f"{alt}, step {drawn.steps[-1]} of {how.steps}",
     )

@@ -11,6 +11,7 @@ from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.colour_strip import colour_strip
 from pruneattr_core.ui.paths.files import path_bytes
@@ -223,8 +224,7 @@ def sets(board: Board) -> None:
     with columns[0], st.container(border=True):
         st.markdown("**Picture**")
         st.image(
-            _large(photo),
-            output_format="PNG",
+            inline(_large(photo)),
             alt=f"Picture {board.chosen.picture.title} as the network sees it",
         )
         name = board.chosen.card.classes[board.target]
@@ -234,8 +234,7 @@ def sets(board: Board) -> None:
             st.markdown(f"**{name}**")
             levels = scale_map(found.maps[place], scale=scales[place])
             st.image(
-                _large(colourise(levels, table)),
-                output_format="PNG",
+                inline(_large(colourise(levels, table))),
                 alt=f"{name}: {describe_map(found.maps[place])}",
             )
             colour_strip(scales[place], "blue-orange")

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pruneattr_core.ui.choose import select
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.places import channel_shares, grid_of, positions, shown_places
 from pruneattr_core.ui.paths.state import choose_from
@@ -116,8 +117,7 @@ def _channels(board: Board, method: str, call: int) -> None:
         assert living is not None  # of one shape with the kept
         photo = board.chosen.card.display(board.chosen.picture.image)
         st.image(
-            shown_places(photo, kept, living, style.colour),
-            output_format="PNG",
+            inline(shown_places(photo, kept, living, style.colour)),
             width="stretch",
             alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, "
             f"{int(living.sum())} alive",
