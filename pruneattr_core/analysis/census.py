@@ -30,7 +30,7 @@ class Call:
     Attributes:
         name: such as `layer3.2.relu#2`.
         shape: of one input's activation.
-        role: "neuron", or why its values are none (see `tape.Role`).
+        role: "neuron", or why its values are none (see `flow.Role`).
     """
 
     name: str

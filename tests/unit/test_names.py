@@ -43,7 +43,7 @@ def known(name: str, bound: set[str]) -> bool:
         bound: names that the file imports, under whatever alias.
     """
     parts = name.removeprefix("pruneattr_core.").split(".")
-    if parts[0] in FOREIGN | bound or f".{parts[-1]}" in (".txt", ".json", ".toml", ".md", ".py", ".lock"):
+    if parts[0] in FOREIGN | bound or f".{parts[-1]}" in (".txt", ".json", ".toml", ".yml", ".md", ".py", ".lock"):
         return True
     if any(part not in MODULES for part in parts[:-1]):
         return False
