@@ -24,6 +24,8 @@ _COMMAND = re.compile(r"-m pruneattr_core (\w+)")
 MODULES: dict[str, list[Path]] = {}
 for _path in CORE.rglob("*.py"):
     MODULES.setdefault(_path.parent.name if _path.name == "__init__.py" else _path.stem, []).append(_path)
+#: Of files, which look like dotted names.
+_ENDINGS = (".txt", ".json", ".toml", ".yml", ".md", ".py", ".lock")
 #: First parts of names that are others'.
 FOREIGN = {"anywidget", "captum", "copy", "nn", "ray", "server", "st", "torch", "warnings", "weights"}
 
@@ -43,7 +45,7 @@ def known(name: str, bound: set[str]) -> bool:
         bound: names that the file imports, under whatever alias.
     """
     parts = name.removeprefix("pruneattr_core.").split(".")
-    if parts[0] in FOREIGN | bound or f".{parts[-1]}" in (".txt", ".json", ".toml", ".yml", ".md", ".py", ".lock"):
+    if parts[0] in FOREIGN | bound or f".{parts[-1]}" in _ENDINGS:
         return True
     if any(part not in MODULES for part in parts[:-1]):
         return False
