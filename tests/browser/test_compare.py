@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 Settled = Callable[[Page], None]
@@ -81,3 +82,57 @@ def test_pictures_for_a_person(browser: Browser, app_url: str, settled: Settled,
             )
             assert inside, f"the page scrolls sideways at {width} pixels"
             context.close()
+
+
+#: A number for each map on screen that changes with its pixels.
+_PICTURES = """section => [...section.querySelectorAll('button.frame canvas')].map(canvas => {
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  return pixels.reduce((sum, value, i) => (sum * 31 + value * (i % 251)) | 0, 0);
+})"""
+
+
+@pytest.mark.timeout(600)
+def test_the_slider_moves_pruned_maps_only_and_asks_nobody(
+    page: Page, app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    entries = "prunegrad,prunegrad~sparsity=0.5,prunegrad~mode=freeze,saliency,gradcam,edges"
+    grid = opened(page, app_url, settled, f"model=scenes-net&source=scenes&methods={entries}")
+    page.mouse.move(0, 0)
+    names = grid.locator(".cell:not(.picture) h3").all_inner_texts()
+    assert names == [
+        "PruneGrad",
+        "PruneGrad",
+        "PruneGrad",
+        "Gradient (saliency)",
+        "Grad-CAM",
+        "Edge detector",
+    ]
+    before, count = grid.evaluate(_PICTURES), len(sent)
+    box = grid.locator(".live .slider").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.55 * box["width"], middle)
+    page.mouse.down()
+    for step in range(20):
+        page.mouse.move(box["x"] + (0.55 + 0.018 * step) * box["width"], middle)
+    page.wait_for_timeout(100)
+    dragged = grid.evaluate(_PICTURES)
+    assert len(sent) == count
+    assert [a != b for a, b in zip(before, dragged, strict=True)] == [True, False, True, False, False, False]
+    page.screenshot(path=artefacts / "compare-live.png")
+    page.mouse.up()
+    page.wait_for_url("**prune=0.9*")
+    expect(grid.locator(".live .reading")).not_to_contain_text("let go", timeout=60_000)
+    settled(page)
+    after = page.locator(".compare[data-complete=true]")
+    after.wait_for(timeout=60_000)
+    assert [a != b for a, b in zip(before, after.evaluate(_PICTURES), strict=True)][1::2] == [False] * 3
+    for _ in range(2):  # the second picture once broke pages
+        identity = page.locator(".compare").get_attribute("data-ready")
+        page.get_by_role("button", name="Increment").first.click()
+        page.locator(f".compare[data-complete=true]:not([data-ready='{identity}'])").wait_for(timeout=90_000)
+        settled(page)
+    assert "prune=0.9" in page.url  # the dial stays where the hand left it
+    page.wait_for_url("**picture=2**")
