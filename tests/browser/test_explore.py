@@ -129,7 +129,7 @@ def test_new_mode_keeps_the_place(page: Page, app_url: str, settled: Settled) ->
 
 @pytest.mark.parametrize(
     ("name", "width", "height", "scheme"),
-    [("wide", 1400, 900, "light"), ("phone", 420, 900, "light"), ("dark", 1400, 900, "dark")],
+    [("wide", 1366, 768, "light"), ("phone", 390, 844, "light"), ("dark", 1280, 720, "dark")],
 )
 def test_screenshots(
     browser: Browser,
@@ -150,5 +150,8 @@ def test_screenshots(
     opened(page, app_url, settled)
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0
+    box = slider_of(page).bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= height, "the slider is below the first screen"
     page.screenshot(path=artefacts / f"explore-{name}.png")
     context.close()
