@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import address, languages, names, parse, read, right_answers
 
 WRITTEN = """title: Three steps
@@ -115,3 +116,15 @@ def test_lessons_that_come_along(language: str) -> None:
         ]
     if language == "en":
         assert len(names("en")) == 5
+
+
+def test_one_file_holds_every_answer_and_nothing_of_a_text_becomes_markup() -> None:
+    lesson = parse(WRITTEN.replace("Done.", "**Done** <script>x</script>\n\n- one\n- two"), "mine")
+    page = sheet(lesson, lambda key: key)
+    assert "<script" not in page
+    assert "<strong>Done</strong> &lt;script&gt;" in page
+    assert "<ul><li>one</li><li>two</li></ul>" in page
+    assert "default-src 'none'" in page
+    worksheet, answers = page.split('class="answers"')
+    assert "<li value='2'>The map<br>It has to" in answers
+    assert "✗ Nothing. Look again." in worksheet

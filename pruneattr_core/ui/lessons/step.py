@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pruneattr_core.lessons import hans, lab
+from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.ui.lessons import group, view
 from pruneattr_core.ui.lessons.state import choose_language, word
@@ -38,7 +39,7 @@ def draw(lesson: Lesson, number: int) -> None:
     _way(lesson, number)
     if step.page:
         st.link_button(word("own_window"), view.link(step), icon=":material/open_in_new:", key="lesson_open")
-    _switches()
+    _switches(lesson)
 
 
 def _ask(step: Step, given: int | None, place: tuple[str, int]) -> None:
@@ -91,11 +92,16 @@ def go(number: int) -> None:
         st.session_state["lesson"] = ""
 
 
-def _switches() -> None:
+def _switches(lesson: Lesson) -> None:
     with st.expander(word("more"), icon=":material/tune:"):
         st.toggle(word("presenter"), key="presenter", help=word("presenter_help"), persist_state="session")
         choose_language()
         group.controls()
+        st.download_button(
+            word("one_file"), lambda: sheet(lesson, word), f"{lesson.name}-{lesson.language}.html",
+            "text/html", key="lesson_file", icon=":material/print:", on_click="ignore",
+            help=word("one_file_help"),
+        )  # fmt: skip
 
 
 def _table(name: str) -> None:
