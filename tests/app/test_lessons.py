@@ -67,7 +67,7 @@ def test_a_text_file_is_a_lesson_on_the_real_pages(start: Start, mine: None) -> 
     assert [one.value for one in app.warning] == ["**Not quite.** No."]
     assert any("It is a star" in one.value for one in app.markdown)
     app.button(key="choice_1").click().run()
-    assert [one.value for one in app.success] == ["**Yes.** Five points."]
+    assert [one.value for one in app.success] == ["**Right.** Five points."]
     app.button(key="lesson_next").click().run()
     healthy(app)
     assert app.session_state["gone"] == 0.2
