@@ -30,9 +30,9 @@ def importer(show: Callable[[str, Run], None]) -> None:
 
     def arrived() -> None:
         files = st.session_state[key]
-        st.session_state[_REFUSED] = ""
         if not files:
-            return
+            return  # an empty box has nothing to say, also not that the last run was all right
+        st.session_state[_REFUSED] = ""
         st.session_state[_COUNT] += 1
         try:
             run = _read(files)
