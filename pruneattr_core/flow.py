@@ -9,9 +9,8 @@ itself learned, that is, made of parameters and buffers alone.
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, NamedTuple
 
@@ -19,8 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-
-from pruneattr_core.convolutions import Fold, Norm
 
 #: Activations as the dispatcher calls them; one that no tape recorded is reported as unseen.
 _ACTIVATIONS = {
@@ -85,7 +82,6 @@ class Roles:
         roles: of the calls.
         rewritten: calls in place whose argument the network uses again, so that it has to be overwritten.
         unseen: nonlinearities that are no activation calls.
-        folds: convolutions whose output only a BatchNorm reads, by their place among all.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -93,31 +89,11 @@ class Roles:
     roles: tuple[Role, ...]
     rewritten: frozenset[int]
     unseen: tuple[Unseen, ...]
-    folds: Mapping[int, Fold] = field(default_factory=dict)
 
     def kept(self, class_scores: bool) -> tuple[int, ...]:
         """The calls that are recorded and gated."""
         wanted = ("neuron", "class score") if class_scores else ("neuron",)
         return tuple(i for i, role in enumerate(self.roles) if role in wanted)
-
-
-def no_neurons(network: nn.Module, roles: Roles) -> str:
-    """Why a network has no neurons to prune, as sentences."""
-    name, found = type(network).__name__, set(roles.roles)
-    if not found:
-        return (
-            f"{name} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
-            "neurons to prune. Use a network with activations; sigmoid and tanh do not count as neurons."
-        )
-    if "class score" in found:
-        return (
-            f"The only activations of {name} are its class scores: nothing learned follows them, so it has "
-            "no neurons to prune. Give class_scores=True to count them as neurons, as published code does."
-        )
-    return (
-        f"{name} has no neurons to prune: its activations do not depend on the input, do not reach the "
-        f"output or do not have the batch as their first dimension ({', '.join(sorted(found))})."
-    )
 
 
 class Flow(TorchDispatchMode):
@@ -133,8 +109,6 @@ class Flow(TorchDispatchMode):
         super().__init__()
         self._name, self._tags, self._overwritten = name, dict[int, Tag](), dict[int, int]()
         self.recording, self.unseen, self.rewritten = False, list[Unseen](), set[int]()
-        self._readers, self._convolved = Counter[int](), dict[int, tuple[int, Tensor]]()
-        self._folds: dict[int, tuple[int, Fold]] = {}
         learned: list[Tensor] = [p for p in network.parameters() if p.numel() > 1 or p.ndim > 1]
         # A single number, such as a temperature, scales class scores and makes no neurons of them.
         learned += [b for b in network.buffers() if b.is_floating_point() and b.numel() > 1]
@@ -150,7 +124,6 @@ class Flow(TorchDispatchMode):
         name = func._schema.name.split("::")[-1]
         name = name if name.startswith("_") else name.rstrip("_")
         for tensor in given:
-            self._readers[_key(tensor)] += 1
             call = self._overwritten.get(_key(tensor))
             if call is not None and not self.recording:
                 self.rewritten.add(call)
@@ -194,20 +167,6 @@ class Flow(TorchDispatchMode):
         self._set(activation, tag._replace(after=tag.after | (2 << call), root=0, gate=0))
         if overwritten is not None:
             self._overwritten[_key(overwritten)] = call
-
-    def convolved(self, call: int, weight: Tensor, result: Tensor) -> None:
-        """Tell which tensor a convolution made, and its place among all convolutions."""
-        self._convolved[_key(result)] = call, weight
-
-    def normed(self, before: Tensor, norm: Norm | None) -> None:
-        """Tell that a BatchNorm is about to read `before`."""
-        call, weight = self._convolved.get(_key(before), (-1, None))
-        if weight is not None and norm is not None:
-            self._folds[_key(before)] = call, Fold(weight, norm)
-
-    def folds(self) -> dict[int, Fold]:
-        """The convolutions whose output a BatchNorm has read and nothing else."""
-        return dict(found for key, found in self._folds.items() if self._readers[key] == 1)
 
     def from_input(self, tensor: Tensor) -> bool:
         """Whether the input went into it."""

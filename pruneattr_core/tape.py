@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -24,10 +24,9 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
 from pruneattr_core.activations import PIECEWISE_LINEAR, activation_of
-from pruneattr_core.convolutions import Fold, Misfit, Norm, norm_of, served, with_copy
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
 from pruneattr_core.fitness import Doubts, refuse_chance
-from pruneattr_core.flow import Flow, Roles, no_neurons
+from pruneattr_core.flow import Flow, Roles
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.opening import Opening
 
@@ -76,7 +75,6 @@ class _Tape(TorchFunctionMode):
         rewritten: Collection[int] = (),
         flow: Flow | None = None,
         opening: Opening | None = None,
-        folds: Mapping[int, Fold] | None = None,
     ) -> None:
         super().__init__()
         self.opening = opening
@@ -88,8 +86,6 @@ class _Tape(TorchFunctionMode):
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
         self.doubts = Doubts(model, lambda frame: owner_of(frame, self.names_of)[0])
-        self.folds, self.convolutions = folds, 0
-        self.unnormed: dict[int, tuple[Tensor, Norm]] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -103,7 +99,7 @@ class _Tape(TorchFunctionMode):
     def _carried_out(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], caller: FrameType) -> Any:
         found = activation_of(func, args, kwargs)
         if found is None:
-            result = self._convolved(func, args, kwargs)
+            result = self.doubts.call(func, args, kwargs)
             if func in _NORMALISERS:
                 self.normalised = result
             return result
@@ -127,31 +123,6 @@ class _Tape(TorchFunctionMode):
             activation = self.opening.around(found, activation)
         # Most networks go on with what the call returns; some with the argument that it overwrites.
         return found.before.copy_(activation) if call in self.rewritten else activation
-
-    def _convolved(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The result of a call that is no activation; convolutions by copies of their weights."""
-        if func is F.batch_norm and args:
-            own = norm_of(args, kwargs)
-            if self.flow is not None:
-                self.flow.normed(args[0], own)
-            before, norm = self.unnormed.pop(id(args[0]), (None, None))
-            if before is not None and norm is not None:
-                if own is None or not norm.same(own):
-                    raise Misfit
-                return before
-        if func is not F.conv2d:
-            return self.doubts.call(func, args, kwargs)
-        call, self.convolutions = self.convolutions, self.convolutions + 1
-        if self.folds is None or not served(func, args, kwargs):
-            result = self.doubts.call(func, args, kwargs)
-            if self.flow is not None and len(args) > 1:
-                self.flow.convolved(call, args[1], result)
-            return result
-        norm = self.folds[call].norm(args[1]) if call in self.folds else None
-        result = self.doubts.call(func, with_copy(args, norm), kwargs)
-        if norm is not None:
-            self.unnormed[id(result)] = result, norm
-        return result
 
     def _sees_pictures(self, args: Sequence[Any]) -> bool:
         """Whether this normalises what comes from the input, and not weights (weight standardisation)."""
@@ -273,15 +244,11 @@ def _played(
     """A pass that records what `roles` say, on copies where the network works in place on an activation."""
     kept = roles.kept(class_scores)
     if not kept:
-        raise ModelError(no_neurons(network, roles))
+        raise ModelError(_no_neurons(network, roles))
 
-    def play(clone: bool, folds: Mapping[int, Fold] = roles.folds) -> tuple[_Tape, Tensor]:
-        tape = _Tape(network, gate, clone, frozenset(kept), roles.rewritten, opening=opening, folds=folds)
-        try:
-            played = _forward(tape, network, inputs, rows)
-        except Misfit:
-            return play(clone, {})
-        return play(clone, {}) if tape.unnormed else played
+    def play(clone: bool) -> tuple[_Tape, Tensor]:
+        tape = _Tape(network, gate, clone, frozenset(kept), roles.rewritten, opening=opening)
+        return _forward(tape, network, inputs, rows)
 
     try:
         tape, logits = play(clone=False)
@@ -289,6 +256,24 @@ def _played(
     except InputError:
         in_place = True  # perhaps: autograd refuses in-place work on what a gate returns
     return play(clone=True) if in_place else (tape, logits)
+
+
+def _no_neurons(network: nn.Module, roles: Roles) -> str:
+    name, found = type(network).__name__, set(roles.roles)
+    if not found:
+        return (
+            f"{name} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
+            "neurons to prune. Use a network with activations; sigmoid and tanh do not count as neurons."
+        )
+    if "class score" in found:
+        return (
+            f"The only activations of {name} are its class scores: nothing learned follows them, so it has "
+            "no neurons to prune. Give class_scores=True to count them as neurons, as published code does."
+        )
+    return (
+        f"{name} has no neurons to prune: its activations do not depend on the input, do not reach the "
+        f"output or do not have the batch as their first dimension ({', '.join(sorted(found))})."
+    )
 
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
@@ -353,7 +338,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
     roles = flow.roles(tape.seen, logits)
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
-    return Roles(tuple(tape.calls), names, roles, rewritten, tuple(dict.fromkeys(flow.unseen)), flow.folds())
+    return Roles(tuple(tape.calls), names, roles, rewritten, tuple(dict.fromkeys(flow.unseen)))
 
 
 def unwrap(model: nn.Module) -> nn.Module:
