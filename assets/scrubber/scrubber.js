@@ -37,7 +37,9 @@ function show(state, decoded) {
   state.level = -1; state.u = -1;
   showAxis(state);
   layOut(state);
+  cancelAnimationFrame(state.drawn); state.drawn = null;
   setPosition(state, u);
+  describe(state);
   if (held && another && !state.held) tell(state);
   root.querySelector('.scrubber').dataset.ready = header.id;
   root.querySelector('.scrubber').dataset.complete = header.complete;
