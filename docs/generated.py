@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.run import read_run, statistics
+from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.reproduction.page import all_claims, markdown
 
-_TABLES = {"<!-- methods -->": "methods", "<!-- reproduction -->": "reproduction"}
+_TABLES = {
+    "<!-- methods -->": "methods",
+    "<!-- reproduction -->": "reproduction",
+    "<!-- circuits -->": "circuits",
+    "<!-- localisation -->": "localisation",
+}
 
 
 def methods() -> str:
@@ -22,6 +30,43 @@ def methods() -> str:
 def reproduction() -> str:
     """Every claim with its verdict."""
     return markdown(all_claims())
+
+
+def circuits() -> str:
+    """Answers kept by paths of rising size, from the shipped run."""
+    run = read_run(ASSETS / "runs" / "bench" / "resnet8-circuits")
+    shown = [k for k, size in enumerate(run.plan.x) if float(size) in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)]
+    lines = [
+        f"{run.plan.model['title']}, {run.plan.n} pictures of {run.plan.data['title']}; share that keeps its "
+        "answer when this share of all neurons stays:",
+        "",
+        "| score, rest becomes | " + " | ".join(f"{float(run.plan.x[k]):.0%}" for k in shown) + " |",
+        "|---|" + "---|" * len(shown),
+    ]
+    for label in run.plan.labels:
+        kept = statistics(run.of(label, "path_kept"))[0]
+        lines.append(f"| {label} | " + " | ".join(f"{kept[k]:.2f}" for k in shown) + " |")
+    return "\n".join(lines)
+
+
+def localisation() -> str:
+    """Where maps lie on photographs with masks, from the shipped runs."""
+    lines = []
+    for name in ("lite0-davis-dial", "squeezenet-davis-dial"):
+        run = read_run(ASSETS / "runs" / "bench" / name)
+        n = int(statistics(run.of(run.plan.labels[0], "roc_auc"))[2][0])
+        lines += [
+            f"{run.plan.model['title']}, {run.plan.data['title']}, {n} pictures that are named rightly "
+            f"(of {run.plan.n}); ± is the standard error:",
+            "",
+            "| method | ROC-AUC | point accuracy | mass inside |",
+            "|---|---|---|---|",
+        ]
+        for row in summary(run):
+            cells = [f"{row[key]:.3f} ± {row[f'{key} ±']:.3f}" for key in run.plan.measures]
+            lines.append(f"| {row['method']} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def on_page_markdown(text: str, **_: Any) -> str:

@@ -13,10 +13,13 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     # Keys and payloads of the app.
     ("pruneattr_core/ui/cache.py", "card.weights_sha256, picture.sha256, self", "card.weights_sha256, self", _PAYLOAD),
     ("pruneattr_core/ui/payload.py", 'np.abs(drawn) if sign == "absolute" else drawn', "drawn", _PAYLOAD),
-    ("pruneattr_core/ui/payload.py", "delta[1:] = maps[1:] - maps[:-1]", "delta[1:] = maps[1:]", _PAYLOAD),
-    ("pruneattr_core/ui/payload.py", "delta[1:] = maps[1:] - maps[:-1]", "delta[1:] = maps[1:] - maps[:1]", _PAYLOAD),
+    ("pruneattr_core/ui/framing.py", "delta[1:] = levels[1:] - levels[:-1]", "delta[1:] = levels[1:]", _PAYLOAD),
+    ("pruneattr_core/ui/framing.py", "delta[1:] = levels[1:] - levels[:-1]", "delta[1:] = levels[1:] - levels[:1]", _PAYLOAD),
     ("pruneattr_core/ui/payload.py", "[scale_of(planes, look.signed, look.clip)]", "[scale_of(planes[0], look.signed, look.clip)]", _PAYLOAD),
     ("pruneattr_core/ui/jobs.py", "LRUCache(limit, getsizeof=size)", "LRUCache(limit)", _PAYLOAD),
+    # Which neurons go, and what they become.
+    ("pruneattr_core/opening.py", "gradient * (before <= 0)", "gradient * (before > 0)", ("unit/test_opening.py",)),
+    ("pruneattr_core/circuits/replacement.py", "torch.where(masks[index], activation, replacement.layers[index])", "torch.where(~masks[index], activation, replacement.layers[index])", ("unit/test_circuits.py",)),
     # Attribution matching.
     (_TRAIN, "matching.weight * matching_loss", "matching_loss", _COMPRESSION),
     (_TRAIN, "create_graph=True", "create_graph=False", _COMPRESSION),

@@ -30,7 +30,14 @@ def _named(method: Any) -> str:
     """`name:option=value,...` with the options that differ from the defaults."""
     known = METHODS.get(method["id"])  # a run may come from another version
     defaults = {} if known is None else checked(known.title, known.options, {})
-    other = {name: value for name, value in method["options"].items() if value != defaults.get(name)}
+    said = str(method["label"]).partition("(")[
+        2
+    ]  # what was given is named there, even where it is the default
+    other = {
+        name: value
+        for name, value in method["options"].items()
+        if value != defaults.get(name) or f"{name} {value}" in said
+    }
     given = ",".join(
         f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in other.items()
     )

@@ -39,7 +39,10 @@ from pruneattr_core.runtime import device_for
 _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "fill": (str, "what replaces a pixel (default mean)"),
     "ties": (str, "order of equal pixels (default raster)"),
-    "range": (str, "how many pixels go: 1 to 10 % as published, or 2 to 90 % (default published)"),
+    "range": (
+        str,
+        "how many pixels go: 0.01 to 0.1 of them as published, or 0.02 to 0.9 (default published)",
+    ),
     "order_by": (str, "what a map is sorted by (default value)"),
     "variant": (str, "text (PG2's: sd 0.01) or released (SCP's too: sd 0.1) (default text)"),
     "collapse": (str, "from channels to one map"),

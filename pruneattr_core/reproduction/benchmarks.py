@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.analysis.interval import mean_interval
 from pruneattr_core.benchmarks.command import command_of
-from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.benchmarks.run import Run, statistics
 from pruneattr_core.benchmarks.summary import areas, summary
 from pruneattr_core.reproduction.claim import Claim, Ours
 
@@ -147,7 +147,7 @@ def _sanity_contrast(runs: Mapping[str, Run], measure: str, method: str) -> Ours
         return None
     name, run = max(fitting, key=lambda p: (p[1].plan.n, p[1].plan.protocol.get("variant") == "released"))
     one, other = (
-        run.of(str(_label(run, which)), measure)[1:].mean(0) for which in (method, "guided_backprop")
+        statistics(run.of(str(_label(run, which)), measure)[1:].T)[0] for which in (method, "guided_backprop")
     )
     return _paired(name, run, one, other, "pictures")
 

@@ -97,7 +97,11 @@ def test_plans_refuse_what_does_not_exist(small):
         plan_run("pixels", small, ["random"], n=0)
     with pytest.raises(InputError, match="Expected methods in taylor"):
         plan_run("calibrate", small, ["saliency"], n=2)
-    with pytest.raises(ModelError, match="RAP"):
+
+
+def test_plans_refuse_a_method_that_does_not_fit_the_network(small, monkeypatch):
+    monkeypatch.setattr(executor, "supported", lambda model, inputs, methods: {"RAP": "it has no rule"})
+    with pytest.raises(ModelError, match="RAP: it has no rule"):
         plan_run("pixels", small, ["rap"], n=2)
 
 

@@ -15,7 +15,7 @@ from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, SIGNS, Look
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
-from pruneattr_core.ui.errors import APOLOGY, guarded, logger
+from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
@@ -186,7 +186,7 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     publish(FIELDS)
     failure = st.session_state[_FAILED].get(question)
     if failure:
-        st.error(failure, icon=":material/error:")
+        complain(failure)
         st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
     _numbers(chosen, question, sweep, level)
     _explain_early_change(sweep)
