@@ -38,10 +38,15 @@ def _named(method: Any) -> str:
         for name, value in method["options"].items()
         if value != defaults.get(name) or f"{name} {value}" in said
     }
-    given = ",".join(
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in other.items()
-    )
+    given = ",".join(f"{name}={_written(value)}" for name, value in other.items())
     return f"{method['id']}:{given}" if given else str(method["id"])
+
+
+def _written(value: Any) -> str:
+    """As people write it: 0 for 0.0."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _choices(plan: Plan) -> list[str]:
