@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from pruneattr_core.response import difference, group, region
     from pruneattr_core.scoring import contributions
     from pruneattr_core.show import explain_view
-    from pruneattr_core.values import Path
+    from pruneattr_core.values import CriticalPath, Path
 
 __version__ = "0.1.0"
 __all__ = [
+    "CriticalPath",
     "Path",
     "PruneGrad",
     "PrunePGD",
@@ -37,6 +38,7 @@ __all__ = [
 
 # Resolved on first use, so that importing the package loads neither torch nor Captum.
 _HOME = {
+    "CriticalPath": "values",
     "explain_view": "show",
     "Path": "values",
     "PruneGrad": "attribution.prunegrad",
@@ -58,3 +60,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

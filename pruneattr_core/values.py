@@ -51,6 +51,11 @@ class Path:
         if len({layer.shape[0] for layer in self.layers}) != 1:
             raise InputError("Every mask of a path must have the same batch size.")
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{share:.4f}" for share in self.sparsity[:4].tolist())
+        more = ", ..." if len(self) > 4 else ""
+        return f"CriticalPath(inputs={len(self)}, layers={len(self.names)}, sparsity=[{shares}{more}])"
+
     def __len__(self) -> int:
         """Number of inputs B."""
         return int(self.layers[0].shape[0])
@@ -185,6 +190,10 @@ class Path:
             )
 
 
+#: The name for users: `Path` is pathlib's, too.
+CriticalPath = Path
+
+
 @dataclass(frozen=True)
 class Contributions:
     """How much each neuron contributed to each input's target (PAPERS: contribution).
@@ -210,6 +219,12 @@ class Contributions:
     asked: Asked | None = None
     head: Head = "softmax"
     class_scores: bool = False
+
+    def __repr__(self) -> str:
+        targets = self.target[:4].tolist() + (["..."] if len(self.target) > 4 else [])
+        shown = ", ".join(map(str, targets))
+        size = f"neurons={self.neurons}, layers={len(self.names)}"
+        return f"Contributions({self.method}, target=[{shown}], {size})"
 
     @property
     def question(self) -> Asked:
@@ -349,3 +364,9 @@ class Sweep(Outputs):
     mode: Mode
     of: Of = "all"
     problems: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        levels = ", ".join(f"{level:g}" for level in self.requested[:6]) + (
+            ", ..." if len(self.requested) > 6 else ""
+        )
+        return f"Sweep({self.mode}, sparsities=[{levels}] of {self.of}, maps={tuple(self.maps.shape)})"

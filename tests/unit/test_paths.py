@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import networks
-from pruneattr_core import Path, contributions
+from pruneattr_core import Path, PruneGrad, contributions
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.selection import masks_at, order_statistics
 
@@ -164,3 +164,18 @@ def test_paths_of_other_networks_are_refused() -> None:
         Path(("a",), (torch.zeros(1, 3),))
     with pytest.raises(InputError, match="one mask per name"):
         Path((), ())
+
+
+def test_results_say_in_a_line_what_they_are() -> None:
+    """A notebook prints the last value of a cell: no tensor of it."""
+    model, inputs = networks.network("plain"), networks.inputs(6)
+    scores = contributions(model, inputs)
+    sweep = PruneGrad(model).sweep(inputs, sparsities=[0, 0.5], of="contributing")
+    for value, name in (
+        (scores, "Contributions(taylor"),
+        (scores.path(0.5), "CriticalPath("),
+        (sweep, "Sweep(zero"),
+    ):
+        assert repr(value).startswith(name)
+        assert len(repr(value)) < 120
+    assert "sparsities=[0, 0.5] of contributing" in repr(sweep)
