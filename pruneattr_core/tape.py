@@ -79,13 +79,14 @@ class _Tape(TorchFunctionMode):
         super().__init__()
         self.opening = opening
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
-        self.names_of = {id(module): name for name, module in model.named_modules()}
+        self.names_of = names_of = {id(module): name for name, module in model.named_modules()}
         self.calls: list[tuple[str, tuple[int, ...]]] = []
         self.seen: list[Tensor] = []
         self.versions: list[int] = []
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
-        self.doubts = Doubts(model, lambda frame: owner_of(frame, self.names_of)[0])
+        # Not by way of the tape, which holds every activation: a circle would keep them until Python looks.
+        self.doubts = Doubts(model, lambda frame: owner_of(frame, names_of)[0])
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
