@@ -73,7 +73,7 @@ function wire(state) {
   presentsFull($('.present'), $('.scrubber'));
   for (const button of root.querySelectorAll('[data-zoom]')) button.onclick = () =>
     state.header && zoomBy(state, {in: 1.5, out: 1 / 1.5, reset: 0}[button.dataset.zoom]);
-  const radios = [...root.querySelectorAll('[data-axis]')];
+  const radios = [...root.querySelectorAll('button[data-axis]')];
   for (const radio of radios) radio.onclick = () => setAxis(state, radio.dataset.axis);
   walkRadios(radios);
   $('.curve').addEventListener('pointerdown', event => {
@@ -119,7 +119,7 @@ function setAxis(state, axis) {
 
 function showAxis(state) {
   const slider = state.root.querySelector('.slider'), change = state.axis === 'change';
-  markRadios(state.root.querySelectorAll('[data-axis]'), radio => radio.dataset.axis === state.axis);
+  markRadios(state.root.querySelectorAll('button[data-axis]'), radio => radio.dataset.axis === state.axis);
   slider.max = change ? 100 : 1000;
   slider.setAttribute('aria-label', change ? 'Allowed output change' : 'Sparsity');
   state.root.querySelector('.scrubber').dataset.axis = state.axis;
