@@ -60,6 +60,8 @@ def assemble(
         The grid, and its entries from top to bottom.
     """
     methods = list(plan.options)
+    # Asked first: what comes while the cells are looked at is drawn by the next run.
+    complete = standing(plan, shelf, dear).open == 0
     pace = shelf.get(pace_key(plan.card.id, plan.device))
     table: list[list[Numbers]] = []
     parts: list[list[tuple[Any, Any, Any]]] = []
@@ -108,7 +110,7 @@ def assemble(
         cells=cells,
         curve=axis,
         layout=plan.layout,
-        complete=standing(plan, shelf, dear).open == 0,
+        complete=complete,
         of=plan.name,
         dial=plan.dial if plan.following else None,
         start=start or {},
