@@ -35,8 +35,9 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
 )
-# Two workers: one of them serves the browser tests, which share a server.
-PYTEST = ("pytest", "-n", "2", "--dist", "loadgroup")
+# Two workers, each with a server and a browser of its own. Not loadgroup: with it runs stood still at their
+# end, both workers waiting for tests that were never sent.
+PYTEST = ("pytest", "-n", "2", "--dist", "load")
 
 
 def call(*arguments: str) -> int:

@@ -1,4 +1,4 @@
-"""The real app in a real browser: one server and one Chromium for all tests of this folder."""
+"""The real app in a real browser: one server and one Chromium a worker for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ ARTEFACTS = ROOT / "tests" / "artefacts"
 #: Milliseconds for a result. A machine with load is slow, so this only ends what stands still.
 PATIENCE = 300_000
 expect.set_options(timeout=PATIENCE)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("browser"))  # one worker: one server, one browser
 
 
 @pytest.hookimpl(wrapper=True)
