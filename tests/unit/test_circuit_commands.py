@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pruneattr_core import cli
 from pruneattr_core.benchmarks.sources import Source, chosen, open_source
 from pruneattr_core.circuits.curve import SIZES, circuit_curve
 from pruneattr_core.circuits.replacement import zero
+from pruneattr_core.models import declared
 from pruneattr_core.scoring import contributions
 
 SCENES = ("--model", "scenes-net", "--data", "scenes", "--json")
@@ -62,8 +64,11 @@ def build():
 """
 
 
-def test_linearity_keeps_its_risk(capsys, tmp_path):
+def test_linearity_keeps_its_risk(capsys, tmp_path, monkeypatch):
     """On a network of one's own: the photographs and scenes-net take seconds."""
+    monkeypatch.setattr(
+        declared, "_closed", threading.Event()
+    )  # an app that ran in this process closes the list
     (tmp_path / "tiny.py").write_text(TINY, "utf-8")
     words = ("--model", f"{tmp_path / 'tiny.py'}:build", "--data", "scenes", "--json")
     assert cli.main(["linearity", *words, "--n", "1", "--sparsity", "0.5", "--risk", "0.01"]) == 0
