@@ -58,3 +58,14 @@ class Component:
 SCRUBBER = Component(
     "scrubber", tuple(f"scrubber/{name}.js" for name in ("levels", "words", "panels", "track", "scrubber"))
 )
+GRID = Component(
+    "compare",
+    tuple(f"compare/{name}.js" for name in ("payload", "live", "drawing", "cells", "enlarge", "compare")),
+)
+
+
+def stage(painter: str) -> Component:
+    """Pictures, curves and a slider; `painter` names the folder in assets whose paint.js fills canvases."""
+    return Component(
+        "stage", (f"{painter}/paint.js", *(f"stage/{name}.js" for name in ("chart", "cards", "stage")))
+    )

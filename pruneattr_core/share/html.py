@@ -13,6 +13,7 @@ from pruneattr_core import __version__
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import StoreError
 from pruneattr_core.share.component import Component
+from pruneattr_core.share.words import in_words, said
 
 _OPEN = '<script type="application/json" id="pruneattr-settings">'
 
@@ -39,7 +40,7 @@ def one_file(
         title=escape(title),
         prose="\n".join(f"<p>{escape(text)}</p>" for text in paragraphs),
         rows="\n".join(
-            f"<tr><th scope='row'>{escape(name)}</th><td>{escape(_words(value))}</td></tr>"
+            f"<tr><th scope='row'>{escape(in_words(name))}</th><td>{escape(said(value))}</td></tr>"
             for name, value in settings.items()
         ),
         css=component.css,
@@ -70,7 +71,3 @@ def settings_in(text: str) -> dict[str, Any]:
             f"This HTML file is not a view saved by PruneAttr, or is damaged ({error})."
         ) from error
     return settings
-
-
-def _words(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

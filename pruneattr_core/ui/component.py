@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -11,18 +11,16 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.share.component import Component
 
 
-def register(name: str, folder: str, scripts: Sequence[str]) -> Callable[..., Any]:
+def register(name: str, parts: Component) -> Callable[..., Any]:
     """Make a component known to Streamlit; called once each, at import, and mounted as often as wanted.
 
     Args:
         name: of the component, unique in the app.
-        folder: see `Component`.
-        scripts: see `Component`.
+        parts: its HTML, style and script.
 
     Returns:
         The function that mounts it: `data=`, `key=`, `default=` and one `on_<name>_change=` a state value.
     """
-    parts = Component(folder, scripts)
     return st.components.v2.component(name, html=parts.html, css=parts.css, js=parts.js)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, read_provenance, scale_map
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
+from pruneattr_core.share.html import settings_in
 from pruneattr_core.ui.own_weights import loading_code
 from pruneattr_core.ui.payload import planes_of, scales_of
 from pruneattr_core.ui.pictures import Picture
@@ -200,14 +202,33 @@ values = {drawn}{absolute}.cpu().numpy()  # {_shape(sweep, look)}
 """
 
 
-def read_view(name: str, data: bytes) -> dict[str, str] | None:
-    """The view saved in a PNG or JSON of ours; None for an ordinary picture.
+@dataclass(frozen=True)
+class SavedView:
+    """What a file of ours restores.
+
+    Attributes:
+        page: path of the page in the address, "" for the explorer.
+        texts: its settings as in the address bar.
+    """
+
+    page: str
+    texts: dict[str, str]
+
+
+def read_view(name: str, data: bytes) -> SavedView | None:
+    """The view saved in an HTML, PNG or JSON of ours; None for an ordinary picture.
 
     Raises:
-        InputError: a JSON that is not a saved view.
+        InputError: an HTML or JSON that is not a saved view.
         ImageError: not a readable picture.
     """
-    if name.lower().endswith(".json") or data[:1] == b"{":
+    saved: dict[str, Any] | None
+    if name.lower().endswith(".html") or data[:1] == b"<":
+        try:
+            saved = settings_in(data.decode("utf-8", "replace"))
+        except StoreError as error:
+            raise InputError(str(error)) from error
+    elif name.lower().endswith(".json") or data[:1] == b"{":
         saved = _parse(data)
     else:
         saved = read_provenance(data, name)
@@ -218,9 +239,10 @@ def read_view(name: str, data: bytes) -> dict[str, str] | None:
         isinstance(text, str) and len(text) <= _LONGEST for text in view.values()
     ):
         raise InputError(
-            "This file does not hold a view saved by PruneAttr. Use the JSON or PNG downloaded here."
+            "This file does not hold a view saved by PruneAttr. Use the HTML, JSON or PNG downloaded here."
         )
-    return {str(key): value for key, value in view.items()}
+    page = saved.get("page", "")
+    return SavedView(page if isinstance(page, str) else "", {str(key): text for key, text in view.items()})
 
 
 def _parse(data: bytes) -> Any:

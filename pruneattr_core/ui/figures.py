@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.render.figure import KINDS, WIDTHS, Panel, figure
+from pruneattr_core.share.words import in_words, said
 
 #: What a figure of a method cites beside this software: its paper.
 BIBTEX = """@misc{khakzar2019pruning,
@@ -32,24 +33,8 @@ def caption(settings: Mapping[str, Any]) -> str:
     for name, value in settings.items():
         if name in ("format", "page", "view", "results") or value in (None, "", [], {}):
             continue
-        parts.append(f"{_words(name)}: {_said(value)}")
+        parts.append(f"{in_words(name)}: {said(value)}")
     return "; ".join(parts) + "."
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(
-            f"{_words(str(key))} {_said(one)}" for key, one in value.items() if one not in (None, "")
-        )
-    if isinstance(value, (list, tuple)):
-        if all(isinstance(one, (int, float)) for one in value):
-            return " ".join(f"{one:g}" for one in value)
-        return " / ".join(_said(one) for one in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def figure_popover(

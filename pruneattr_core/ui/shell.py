@@ -7,27 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard, list_models, model_card
-from pruneattr_core.ui import exports, pictures
+from pruneattr_core.ui import pictures
 from pruneattr_core.ui.browser_store import ask_browser, keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
-from pruneattr_core.ui.errors import complain, guarded
+from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, restore, view, whole
+from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, whole
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Answer
+from pruneattr_core.ui.uploader import refused, turn, uploader
 
 #: Index that stands for "the predicted class".
 PREDICTED = -1
 _CHOSEN = "_selection"
-#: (what was wrong with the last upload, the view at that moment).
-_REFUSED = "_upload_refused"
 _OWN = "This page brings its own networks and pictures. What you chose on the others stays."
 #: Addresses of the pages that use neither the sidebar's model nor its picture -> what stands there instead.
 ALONE = {
@@ -141,7 +139,9 @@ def _is_hash(text: str) -> bool:
 def main() -> None:
     """Run the app: called by `opening.main`."""
     configure()
-    page = st.navigation(pages())
+    listed = pages()
+    page = st.navigation(listed)
+    turn(page, listed)
     follow(page.url_path)
     st.session_state[FRAMED], st.session_state[_CHOSEN] = True, None
     try:
@@ -153,7 +153,7 @@ def main() -> None:
             else:
                 st.session_state[_CHOSEN] = _sidebar()
         publish(FIELDS)
-        _refused()  # also where the reader looks: the box may lie below the first screen
+        refused(FIELDS)  # also where the reader looks: the box may lie below the first screen
         page.run()
     finally:
         st.session_state[FRAMED] = False
@@ -177,11 +177,6 @@ def chosen_model() -> str:
     return str(st.session_state["model"] or default_model())
 
 
-def restore_view(texts: dict[str, str]) -> None:
-    """Let the next run show a saved view."""
-    restore(texts, [Field(name, "", str, name) for name in {*texts, *(field.name for field in FIELDS)}])
-
-
 def _sidebar() -> Selection | None:
     with st.sidebar:
         card = _choose_model()
@@ -189,7 +184,7 @@ def _sidebar() -> Selection | None:
         picture = None if picture is None else choose_crop(picture, card)
         chosen = _choose_target(card)
         answers = st.container(horizontal=True, gap="xxsmall")
-        _uploader()
+        uploader(FIELDS)
     if picture is None:
         return None
     found = selected(card, picture, None if chosen == PREDICTED else chosen)
@@ -298,39 +293,6 @@ def _choose_upload() -> Picture | None:
     select("Picture", list(kept)[::-1], "upload", lambda key: kept[key][0])
     keep_in_browser(st.session_state["upload"])
     return pictures.from_upload(st.session_state["upload"])
-
-
-def _uploader() -> None:
-    def arrived() -> None:
-        file = st.session_state["uploader"]
-        st.session_state[_REFUSED] = None
-        if file is None:
-            return
-        try:
-            saved = exports.read_view(file.name, file.getvalue())
-            if saved is not None:
-                restore_view(saved)
-                return
-            st.session_state["upload"] = pictures.keep_upload(file.name, file.getvalue())
-            st.session_state["source"], st.session_state["target"] = pictures.UPLOAD, PREDICTED
-        except PruneAttrError as error:
-            st.session_state[_REFUSED] = str(error), view(FIELDS)
-
-    st.file_uploader(
-        "Upload a picture, or a view saved here (PNG, JSON)",
-        type=["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "json"],
-        key="uploader",
-        on_change=arrived,
-        help="Pictures stay in this browser and in your session; the server stores none.",
-    )
-    _refused()
-
-
-def _refused() -> None:
-    """Why the last upload was not taken, until something else is chosen."""
-    text, at = st.session_state.get(_REFUSED) or ("", None)
-    if text and at == view(FIELDS):
-        complain(text, ":material/broken_image:")
 
 
 def _ready(card: ModelCard) -> bool:

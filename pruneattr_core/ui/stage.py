@@ -12,16 +12,16 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pruneattr_core.share.component import stage
 from pruneattr_core.ui.component import register
 from pruneattr_core.ui.framing import framed
 
-_SCRIPTS = ("stage/chart.js", "stage/cards.js", "stage/stage.js")
 Pixels = NDArray[np.unsignedinteger[Any]]
 
 
 def component(name: str, painter: str) -> Callable[..., Any]:
     """Register a stage; `painter` names the folder in assets whose paint.js fills the canvases."""
-    return register(name, "stage", (f"{painter}/paint.js", *_SCRIPTS))
+    return register(name, stage(painter))
 
 
 class Blocks:

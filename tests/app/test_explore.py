@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.share.component import SCRUBBER
+from pruneattr_core.share.html import one_file
 from pruneattr_core.ui.explore.page import CONTRIBUTIONS, MODES
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.levels import nearest
@@ -218,13 +220,14 @@ def test_upload_is_explained_and_named_by_its_hash(start: Start) -> None:
     assert "mine.png" in header(app)["picture"]
 
 
-def test_saved_view_comes_back_from_its_file(start: Start) -> None:
+@pytest.mark.parametrize("kind", ["json", "html"])
+def test_saved_view_comes_back_from_its_file(start: Start, kind: str) -> None:
     app = start(picture="3", mode="freeze", at="0.95", target="4")
     saved = json.loads(settings(app))
     fresh = start()
     assert header(fresh)["target"] != 4 or header(fresh)["mode"] != "freeze"
-    data = json.dumps(saved).encode()
-    fresh.file_uploader(key="uploader").upload("view.json", data, "application/json").run()
+    text = json.dumps(saved) if kind == "json" else one_file(SCRUBBER, b"", "A view", saved)
+    fresh.file_uploader(key="uploader").upload(f"view.{kind}", text.encode(), "text/plain").run()
     healthy(fresh)
     found = header(fresh)
     assert (found["mode"], found["target"]) == ("freeze", 4)
@@ -233,7 +236,16 @@ def test_saved_view_comes_back_from_its_file(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"{}", b"[1]", b'{"format": "pruneattr-view-1", "view": {"at": 3}}', b"[" * 100_000]
+    "data",
+    [
+        b"{}",
+        b"[1]",
+        b'{"format": "pruneattr-view-1", "view": {"at": 3}}',
+        b"[" * 100_000,
+        b"<!doctype html><p>of somebody else</p>",
+        b'<script type="application/json" id="pruneattr-settings">[1]</script>',
+        b"<\xff\xfe",
+    ],
 )
 def test_foreign_json_is_refused(start: Start, data: bytes) -> None:
     app = start()

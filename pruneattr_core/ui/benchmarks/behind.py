@@ -15,6 +15,7 @@ from pruneattr_core.benchmarks.run import Run, statistics
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
+from pruneattr_core.share.component import Component
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.component import register
 from pruneattr_core.ui.stage import Blocks, numbers
@@ -22,7 +23,7 @@ from pruneattr_core.ui.stage import Blocks, numbers
 #: Pictures shown of either end.
 ENDS = 5
 _SIDE = 96
-_mount = register("pruneattr_behind", "behind", ("behind/behind.js",))
+_mount = register("pruneattr_behind", Component("behind", ("behind/behind.js",)))
 
 
 def behind(runs: dict[str, Run], measure: str, chart: str) -> tuple[str, str, int]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pruneattr_core.share.component import GRID
 from pruneattr_core.ui.component import register
 
-_SCRIPTS = tuple(
-    f"compare/{name}.js" for name in ("payload", "live", "drawing", "cells", "enlarge", "compare")
-)
-_mount = register("pruneattr_compare", "compare", _SCRIPTS)
+_mount = register("pruneattr_compare", GRID)
 
 
 def show_grid(payload: bytes, key: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -13,6 +13,7 @@ from torch import Tensor
 from pruneattr_core.attribution import METHODS, theory_note
 from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.share.component import GRID
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.compare import exports as compare_exports
@@ -29,6 +30,7 @@ from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import settled, start_of, told
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.state import accept, publish, report, view, viewer
 
 #: Seconds between two looks at a running grid, and how long the first look waits for a first map.
@@ -211,6 +213,7 @@ def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
 
 
 def _take_away(plan: Plan, grid: Grid) -> None:
+    position = _position()
     settings = compare_exports.record(
         plan, grid, engine().jobs.results, view((*shell.FIELDS, *FIELDS), every=True)
     )
@@ -234,6 +237,14 @@ def _take_away(plan: Plan, grid: Grid) -> None:
             key="grid_npz",
             icon=":material/dataset:",
             on_click="ignore",
+        )
+        one_file_button(
+            GRID,
+            lambda: grid_payload(replace(grid, start={"token": 0, **position}), plan.look),
+            f"{plan.card.title}: {len(plan.options)} methods",
+            settings,
+            stem,
+            "grid_one_file",
         )
         figure_popover(
             "Figure", lambda: compare_exports.panels(grid, plan.look), settings, stem, "grid_figure"

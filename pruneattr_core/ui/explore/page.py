@@ -13,6 +13,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, SIGNS, Look
+from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
@@ -22,6 +23,7 @@ from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.levels import DIALS, START, nearest
 from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
+from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.payload import COLLAPSES
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
 from pruneattr_core.ui.subject import Subject
@@ -254,11 +256,8 @@ def _take_away(
     photo: NDArray[np.uint8],
     level: int,
 ) -> None:
-    texts = {
-        **view((*shell.FIELDS, *FIELDS), every=True),
-        "dial": _dial(),
-        "at": f"{sweep.shares(_dial())[level]:.6g}",
-    }
+    dial, at = _dial(), sweep.shares(_dial())[level]
+    texts = {**view((*shell.FIELDS, *FIELDS), every=True), "dial": dial, "at": f"{at:.6g}"}
     settings = exports.record(question, sweep, look, chosen.picture, chosen.card, level, texts)
     model = chosen.card.id.replace("/", "-")
     stem = f"prunegrad_{model}_{chosen.picture.sha256[:8]}_{sweep.sparsity[level]:.4f}"
@@ -291,6 +290,14 @@ def _take_away(
             icon=":material/data_object:",
             on_click="ignore",
             help="Upload it in the sidebar to come back to this view.",
+        )
+        one_file_button(
+            SCRUBBER,
+            lambda: payload(question, look, (0, dial, at), len(sweep.requested), True, sweep, chosen.picture),
+            f"{chosen.card.title}: {chosen.card.classes[sweep.target]}",
+            settings,
+            stem,
+            "one_file",
         )
         figure_popover(
             "Figure", lambda: exports.panels(sweep, look, photo, [level]), settings, stem, "figure"

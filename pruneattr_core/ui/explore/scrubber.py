@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.ui.component import register
 
-_SCRIPTS = tuple(f"scrubber/{name}.js" for name in ("levels", "words", "panels", "track", "scrubber"))
-_mount = register("pruneattr_scrubber", "scrubber", _SCRIPTS)
+_mount = register("pruneattr_scrubber", SCRUBBER)
 
 
 def scrubber(payload: bytes, key: str) -> object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pruneattr_core.share.component import Component
 from pruneattr_core.ui.component import register
 
 _SCRIPTS = tuple(f"review/{name}.js" for name in ("drawing", "rows", "verdicts", "walking", "review"))
-_mount = register("pruneattr_review", "review", _SCRIPTS)
+_mount = register("pruneattr_review", Component("review", _SCRIPTS))
 
 
 def show_grid(payload: bytes, key: str, level: int) -> Any:

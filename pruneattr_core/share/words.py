@@ -1,0 +1,24 @@
+"""Settings in words: for captions and for the foot of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def in_words(name: str) -> str:
+    """The name of a setting."""
+    return name.replace("_", " ")
+
+
+def said(value: Any) -> str:
+    """A JSON value on one line; what is not set is left out."""
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{in_words(str(key))} {said(one)}" for key, one in value.items() if one not in (None, "")
+        )
+    if isinstance(value, (list, tuple)):
+        if all(isinstance(one, (int, float)) for one in value):
+            return " ".join(f"{one:g}" for one in value)
+        return " / ".join(said(one) for one in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

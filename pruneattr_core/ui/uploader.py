@@ -1,0 +1,73 @@
+"""The sidebar's door for files: a picture, or a view saved here, which turns the app to its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.ui import exports, pictures
+from pruneattr_core.ui.errors import complain
+from pruneattr_core.ui.state import Field, restore, view
+
+#: Path of the page that a saved view is of, until the app has turned to it.
+_TURN = "_turn_to_page"
+#: (what was wrong with the last upload, the view at that moment).
+_REFUSED = "_upload_refused"
+_PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif")
+
+
+def turn(page: Any, listed: Sequence[Any]) -> None:
+    """Go to the page of the view that has just been uploaded, if it is not this one.
+
+    Args:
+        page: the one that would run.
+        listed: all of them.
+    """
+    wanted = st.session_state.pop(_TURN, page.url_path)
+    if wanted != page.url_path and (there := [one for one in listed if one.url_path == wanted]):
+        st.switch_page(there[0])
+
+
+def uploader(fields: Sequence[Field]) -> None:
+    """Draw it.
+
+    Args:
+        fields: shared by all pages.
+    """
+    usual = {field.name: field.default for field in fields}
+
+    def arrived() -> None:
+        file = st.session_state["uploader"]
+        st.session_state[_REFUSED] = None
+        if file is None:
+            return
+        try:
+            saved = exports.read_view(file.name, file.getvalue())
+            if saved is not None:
+                names = {*saved.texts, *(field.name for field in fields)}
+                restore(saved.texts, [Field(name, "", str, name) for name in names])
+                st.session_state[_TURN] = saved.page
+                return
+            st.session_state["upload"] = pictures.keep_upload(file.name, file.getvalue())
+            st.session_state["source"], st.session_state["target"] = pictures.UPLOAD, usual["target"]
+        except PruneAttrError as error:
+            st.session_state[_REFUSED] = str(error), view(fields)
+
+    st.file_uploader(
+        "Upload a picture, or a view saved here (HTML, PNG, JSON)",
+        type=[*_PICTURES, "json", "html"],
+        key="uploader",
+        on_change=arrived,
+        help="Pictures stay in this browser and in your session; the server stores none.",
+    )
+    refused(fields)
+
+
+def refused(fields: Sequence[Field]) -> None:
+    """Why the last upload was not taken, until something else is chosen."""
+    text, at = st.session_state.get(_REFUSED) or ("", None)
+    if text and at == view(fields):
+        complain(text, ":material/broken_image:")
