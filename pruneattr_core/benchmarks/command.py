@@ -11,6 +11,7 @@ from pruneattr_core.attribution.options import checked
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.protocols.retraining import ALL, ROAR, SETTINGS
+from pruneattr_core.models.declared import is_code
 
 
 def command_of(plan: Plan) -> str:
@@ -29,6 +30,8 @@ def command_of(plan: Plan) -> str:
 def _named(method: Any) -> str:
     """`name:option=value,...` with the options that differ from the defaults."""
     known = METHODS.get(method["id"])  # a run may come from another version
+    if is_code(method["id"]):
+        return str(method["id"])
     defaults = {} if known is None else checked(known.title, known.options, {})
     said = str(method["label"]).partition("(")[
         2

@@ -11,17 +11,24 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.options import checked
+from pruneattr_core.benchmarks.outside import outside_method, outside_values
 from pruneattr_core.errors import InputError
 
 
 def method_from(text: str) -> dict[str, Any]:
     """`name` or `name:option=value,...` as {"id", "label", "options"} with every option filled in.
 
+    `file.py:function` is a method of one's own, see `outside`.
+
     Raises:
         InputError: an unknown method, or an option that is none.
+        ModelError: code of one's own that cannot be run.
     """
     name, _, rest = text.strip().partition(":")
     if name not in METHODS:
+        own = outside_method(text)
+        if own is not None:
+            return own
         raise InputError(f"There is no method {name[:40]!r}: choose out of {', '.join(METHODS)}.")
     options = {}
     for part in filter(None, rest.split(",")):
@@ -47,13 +54,17 @@ def _value(text: str) -> Any:
 
 def supported(model: nn.Module, inputs: Tensor, methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Label -> the sentence that says why a method does not fit the network, for those that do not."""
-    reasons = {m["label"]: METHODS[m["id"]].supports(model, inputs) for m in methods}
+    known = [m for m in methods if m["id"] in METHODS]
+    reasons = {m["label"]: METHODS[m["id"]].supports(model, inputs) for m in known}
     return {label: reason for label, reason in reasons.items() if reason}
 
 
 def maps_of(model: nn.Module, inputs: Tensor, target: Tensor, method: Mapping[str, Any], how: str) -> Tensor:
     """Maps (B, H, W), float64, of the size of the inputs."""
-    values = explain(model, inputs, target=target, method=method["id"], **method["options"]).values
+    if method["id"] in METHODS:
+        values = explain(model, inputs, target=target, method=method["id"], **method["options"]).values
+    else:
+        values = outside_values(model, inputs, target, method)
     return collapse(values, how).double()
 
 
@@ -70,6 +81,19 @@ STANDARD = (
     "gradcam",
     "input_mct",
     "input_intgrad",
+    "random",
+    "edges",
+)
+
+
+#: What a new method is measured beside: the best of each family, and the controls.
+SCORECARD = (
+    "prunegrad",
+    "prunegrad_x_input",
+    "saliency",
+    "input_x_gradient",
+    "guided_backprop",
+    "gradcam",
     "random",
     "edges",
 )

@@ -14,8 +14,10 @@ from typing import Any
 
 from pruneattr_core.benchmarks.cluster import over_ray
 from pruneattr_core.benchmarks.executor import execute, in_process, plan_run
-from pruneattr_core.benchmarks.maps import STANDARD, fitting
+from pruneattr_core.benchmarks.maps import SCORECARD, STANDARD, fitting
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.benchmarks.run import read_run
+from pruneattr_core.benchmarks.scoreboard import markdown, rankings
 from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.commands.arguments import (
@@ -76,6 +78,8 @@ DIAL = (
     "prunegrad:sparsity=0.8,of=contributing,mode=freeze",
     "prunegrad:sparsity=0.7,of=all",
 )
+#: A scorecard's choices: signs give away no order, and nearly all pixels go.
+FAIR = {"order_by": "magnitude", "range": "whole", "collapse": "abs_sum"}
 #: Names for several methods at once.
 LISTS = {"fig7": FIG7, "dial": DIAL}
 
@@ -97,9 +101,17 @@ def _declare(parser: argparse.ArgumentParser, name: str, choices: set[str]) -> N
         "names, with options as prunegrad:sparsity=0.9,mode=freeze; standard, all, fig7 or dial "
         "(default standard)"
     )
-    if name != "all" and (rows := BENCHMARKS[name].rows):
+    rows = () if name == "all" else BENCHMARKS[name].rows
+    if rows:
         named = f"out of {', '.join(rows)} (default all)"
+        parser.set_defaults(method=[])
     parser.add_argument("--methods", nargs="+", default=["standard"], metavar="METHOD", help=named)
+    if not rows:
+        parser.add_argument(
+            "--method", nargs="+", default=[], metavar="FILE.py:FUNCTION",
+            help="methods of your own, measured beside a few of the table: function(model, inputs, target) "
+            "answers one map for every picture",
+        )  # fmt: skip
     roar = name == "roar"
     few = "training pictures (default the setting's)" if roar else f"pictures (default {_PICTURES})"
     parser.add_argument("--n", type=count, metavar="N", help=f"number of {few}")
@@ -147,8 +159,10 @@ def run(arguments: argparse.Namespace) -> int:
                     "left out: roar trains networks for hours on a CPU; add --setting reduced to include it"
                 )
                 say(arguments, line)
-            else:
+            elif not (arguments.method and BENCHMARKS[name].rows):  # those compare no methods
                 found[name] = _one(arguments, name, arguments.out / name)
+    if arguments.method and arguments.benchmark == "all" and not arguments.json:
+        print(markdown(rankings({name: read_run(arguments.out / name) for name in found})))
     if arguments.json:
         show(arguments, "", {"runs": found})
     return 0
@@ -191,7 +205,9 @@ def _choices(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
     given = {choice: getattr(arguments, choice, None) for choice in _CHOICES}
     choices = {choice: value for choice, value in given.items() if value is not None}
     if arguments.benchmark == "all":
-        choices = {choice: value for choice, value in choices.items() if choice in BENCHMARKS[name].choices}
+        fair = FAIR if arguments.method else {}
+        own = BENCHMARKS[name].choices
+        choices = {choice: value for choice, value in {**fair, **choices}.items() if choice in own}
     if name == "roar":
         choices.setdefault("setting", "paper" if _on_gpu(arguments) else "reduced")
         if arguments.n is not None and arguments.benchmark == "roar":
@@ -205,14 +221,15 @@ def _methods(benchmark: str, arguments: argparse.Namespace, source: Source) -> l
         return list(rows) if given in (["standard"], ["all"]) else given
     given = [name for one in given for name in LISTS.get(one, (one,))]
     if given not in (["standard"], ["all"]):
-        return given
+        return [*arguments.method, *given]
     opened = open_source(source)
-    names, reasons = fitting(opened.model, opened.inputs([0]), None if given == ["all"] else STANDARD)
+    table = None if given == ["all"] else SCORECARD if arguments.method else STANDARD
+    names, reasons = fitting(opened.model, opened.inputs([0]), table)
     for reason in reasons:
         say(arguments, f"left out: {reason}")
-    if not names:
+    if not names and not arguments.method:
         raise InputError("No method fits this network.")
-    return names
+    return [*arguments.method, *names]
 
 
 def _report(rows: list[dict[str, Any]]) -> None:

@@ -1,10 +1,12 @@
-"""`runs list`: what a folder of benchmarks holds, as Markdown; `runs migrate`: older runs brought here."""
+"""Runs on disk: `list` them as Markdown, `rank` the methods in them, `verify` one, `migrate` older ones."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
+
+import torch
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.command import command_of
@@ -15,9 +17,14 @@ from pruneattr_core.benchmarks.evidence import (
     retraining_table,
     same_pictures,
 )
-from pruneattr_core.benchmarks.run import Run, read_run
+from pruneattr_core.benchmarks.run import Run, read_run, run_from_zip
+from pruneattr_core.benchmarks.scoreboard import markdown, rankings
+from pruneattr_core.benchmarks.sources import Source
+from pruneattr_core.benchmarks.verify import verify
+from pruneattr_core.commands.arguments import add_seed, count
 from pruneattr_core.commands.migration import migrate
 from pruneattr_core.errors import InputError
+from pruneattr_core.runs.reading import RUN_LIMIT
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.store import write_atomically
 
@@ -42,6 +49,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = actions.add_parser("list", help=line, description=line)
     listed.add_argument("folder", type=Path, help="folder of runs, such as assets/runs/bench")
     listed.add_argument("--write", action="store_true", help="into the marked part of the folder's README.md")
+    line = "a scoreboard: methods ranked per network, data and measure, with intervals and the controls"
+    ranked = actions.add_parser("rank", help=line, description=line)
+    ranked.add_argument("places", type=Path, nargs="+", help="runs (folders or zips), or folders of runs")
+    line = "compute some cells of a run again, here, and compare them with what it says"
+    checked = actions.add_parser("verify", help=line, description=line)
+    checked.add_argument("place", type=Path, help="the run, a folder or a zip")
+    checked.add_argument("--cells", type=count, default=4, metavar="N", help="how many cells (default 4)")
+    add_seed(checked, "the choice of cells")
+    checked.add_argument("--weights", type=Path, help="weights file of a local model")
+    checked.add_argument("--root", type=Path, help="where the data set lies")
+    own = "methods of the run that are code, and that you allow to run"
+    checked.add_argument("--method", nargs="+", default=[], metavar="FILE.py:FUNCTION", help=own)
     line = "bring runs of earlier versions to today's format, in their places, the numbers unchanged"
     migrated = actions.add_parser("migrate", help=line, description=line)
     migrated.add_argument("places", type=Path, nargs="+", help="runs, or folders with runs in them")
@@ -53,7 +72,53 @@ def run(arguments: argparse.Namespace) -> int:
         count = sum(migrate(place, print) for place in arguments.places)
         print(f"{count} runs migrated" if count else "nothing to migrate: all runs are of today's format")
         return 0
-    return _listed(arguments)
+    return {"list": _listed, "rank": _ranked, "verify": _verified}[arguments.action](arguments)
+
+
+def _ranked(arguments: argparse.Namespace) -> int:
+    """Print the scoreboard."""
+    runs: dict[str, Run] = {}
+    for place in arguments.places:
+        runs |= _found(place)
+    if not runs:
+        raise InputError(f"{arguments.places[0]} holds no runs: make one with the command bench.")
+    print(markdown(rankings(runs)) or "No run here judges maps: pixels, sanity, localise and roar do.")
+    return 0
+
+
+def _verified(arguments: argparse.Namespace) -> int:
+    """Say whether a run holds; the exit status says it too."""
+    found = _found(arguments.place)
+    if len(found) != 1:
+        raise InputError(f"{arguments.place} holds {len(found)} runs: name one.")
+    [(name, run)] = found.items()
+    torch.set_num_threads(int(run.plan.versions.get("threads", "1")))
+    source = Source(
+        model=run.plan.model["id"],
+        data=run.plan.data["id"],
+        weights=None if arguments.weights is None else str(arguments.weights),
+        root=None if arguments.root is None else str(arguments.root),
+    )
+    verdict = verify(run, source, arguments.cells, arguments.seed, arguments.method, print)
+    versions = "the same" if verdict.same_versions else "other"
+    print(
+        f"{name}: {verdict.exact} of {verdict.cells} cells bit for bit, largest difference "
+        f"{verdict.worst:.3g} relative to 1 + |value|, {versions} versions here: "
+        + ("holds" if verdict.holds else "does NOT hold")
+    )
+    return 0 if verdict.holds else 1
+
+
+def _found(place: Path) -> dict[str, Run]:
+    """Runs at a place: a run's folder, its zip, or a folder of such."""
+    if place.is_file():
+        if place.stat().st_size > RUN_LIMIT:
+            raise InputError(f"{place} is larger than any run: name the zip that a run was exported as.")
+        return {place.stem: run_from_zip(place.read_bytes())}
+    if (place / HEADER).exists():
+        return {place.name: read_run(place)}
+    inside = [*(file.parent for file in place.glob(f"*/{HEADER}")), *place.glob("*.zip")]
+    return {name: run for one in sorted(inside) for name, run in _found(one).items()}
 
 
 def _listed(arguments: argparse.Namespace) -> int:

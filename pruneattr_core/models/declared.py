@@ -19,6 +19,7 @@ command line (`app --model`), in the environment or in that file. A server for v
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -26,12 +27,12 @@ import re
 import sys
 import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -109,6 +110,26 @@ def declared_network(name: str) -> nn.Module:
         ModelError: as for `declared_card`.
     """
     return _built(_known(name))
+
+
+def declared_function(name: str) -> Callable[..., Any]:
+    """The function that `file.py:function` or `package.module:function` names, for other uses than networks.
+
+    Raises:
+        ModelError: nobody named it at the start, the code fails, or it has no such function.
+    """
+    return _function(_known(name))
+
+
+def code_hash(name: str) -> str:
+    """SHA-256 of the file that holds the code of a name; of a module, its file.
+
+    Raises:
+        ModelError: as for `declared_function`.
+    """
+    one = _known(name)
+    file = Path(str(_module(one).__file__))
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _known(name: str) -> Declared:
@@ -235,10 +256,15 @@ def _answers(one: Declared, network: nn.Module, shape: tuple[int, ...]) -> int:
     return int(count)
 
 
-def _built(one: Declared) -> nn.Module:
+def _function(one: Declared) -> Callable[..., Any]:
     function = getattr(_module(one), one.build.rpartition(":")[2], None)
     if not callable(function):
         raise ModelError(f"{one.build} names no function or class: check the name after the colon.")
+    return cast("Callable[..., Any]", function)
+
+
+def _built(one: Declared) -> nn.Module:
+    function = _function(one)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

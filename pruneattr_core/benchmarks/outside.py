@@ -1,0 +1,68 @@
+"""Methods from outside the table: one function in a file of one's own, scored as the others are.
+
+`path/to/file.py:function` (or `package.module:function`) names `function(model, inputs, target) -> maps`:
+the network in eval mode, a normalised batch (B, C, H, W) and classes (B,) int64 go in; a map for every
+picture comes out, (B, C, H, W), (B, 1, H, W) or (B, H, W), in any units. Such code runs only where a program
+of yours asks for it; a server for visitors runs none, see `models.declared`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core.errors import InputError, PruneAttrError
+from pruneattr_core.models.declared import code_hash, declared_function, is_code
+from pruneattr_core.runtime import own_modes
+
+Outside = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+def outside_method(text: str) -> dict[str, Any] | None:
+    """`file.py:function` as {"id", "label", "options"}, with the code's SHA-256; None for any other text.
+
+    Raises:
+        ModelError: the file cannot be read or run, or has no such function.
+    """
+    name = text.strip()
+    if not is_code(name):
+        return None
+    declared_function(name)
+    title = name.rpartition(":")[2].replace("_", " ")
+    return {"id": name, "label": f"{title} (yours)", "options": {"sha256": code_hash(name)}}
+
+
+def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Mapping[str, Any]) -> Tensor:
+    """What the function answers, detached, (B, C or 1, H, W).
+
+    Raises:
+        ModelError: the file cannot be read or run, or has no such function.
+        InputError: the file is another than the run was planned with; the function failed, or answered
+            something that is no map for every picture.
+    """
+    name = method["id"]
+    if code_hash(name) != method["options"].get("sha256"):
+        raise InputError(f"{name} has changed since this run began: begin a new run with another --out.")
+    function: Outside = declared_function(name)
+    try:
+        with own_modes():
+            values = function(model, inputs.clone(), target.clone())
+    except PruneAttrError:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{name} failed ({said}): run it by itself to see where.") from error
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        raise InputError(f"{name} answered {type(values).__name__}: expected a tensor of floats.")
+    values = values.detach()
+    shaped = values[:, None] if values.ndim == inputs.ndim - 1 else values
+    allowed = (inputs.shape, (len(inputs), 1, *inputs.shape[2:]))
+    if shaped.shape not in map(torch.Size, allowed):
+        raise InputError(
+            f"{name} answered {tuple(values.shape)} for pictures {tuple(inputs.shape)}: expected a map for "
+            "every picture, as large as it."
+        )
+    return shaped.to(inputs.device)

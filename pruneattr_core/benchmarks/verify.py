@@ -1,0 +1,94 @@
+"""Is a run what it says? Some of its cells are computed again and compared bit for bit, or nearly so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pruneattr_core.benchmarks.executor import in_process
+from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.benchmarks.sources import Source, open_source
+from pruneattr_core.errors import InputError
+from pruneattr_core.models.declared import is_code
+from pruneattr_core.runtime import provenance
+
+#: Largest difference that other versions of the libraries may make, relative to 1 + |value|.
+NEAR = 1e-3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it.
+
+    Attributes:
+        cells: how many were computed again.
+        exact: how many of them came out bit for bit.
+        worst: largest difference, relative to 1 + |value|.
+        same_versions: whether the libraries here are those of the run; if not, last bits may differ.
+    """
+
+    cells: int
+    exact: int
+    worst: float
+    same_versions: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the run can be what it says."""
+        return self.worst <= (0.0 if self.same_versions else NEAR)
+
+
+def verify(
+    run: Run,
+    source: Source,
+    cells: int = 4,
+    seed: int = 0,
+    own: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda line: None,
+) -> Verdict:
+    """Compute a sample of a run's cells again.
+
+    Args:
+        run: read from a folder or a file, so its hashes hold.
+        source: where its network and pictures lie here.
+        cells: how many cells, chosen by `seed`.
+        seed: of that choice; take one that the run's maker did not know.
+        own: methods of the run that are code, see `outside`, and may be run.
+        tell: called with a line after every cell.
+
+    Raises:
+        InputError: another network or other pictures lie there than the run was made with, or it names
+            code that may not be run.
+    """
+    opened = open_source(source)
+    if opened.weights != run.plan.model["weights_sha256"]:
+        raise InputError(f"{opened.card.title} here has other weights than the run's: name the run's own.")
+    if opened.data.data_hash() != run.plan.data["sha256"]:
+        raise InputError(f"{opened.data.title} here holds other pictures than the run's: name its own.")
+    foreign = [m["id"] for m in run.plan.methods if is_code(m["id"]) and m["id"] not in own]
+    if foreign:
+        raise InputError(
+            f"The run holds a method that is code of its maker's, {foreign[0]!r}, and code runs only when "
+            "you name it: read the file, then add --method with that name."
+        )
+    count = min(cells, len(run.plan.cells))
+    numbers = sorted(
+        int(n) for n in np.random.default_rng(seed).choice(len(run.plan.cells), count, replace=False)
+    )
+    exact, worst = 0, 0.0
+    for number, values, _ in in_process(source, run.plan, numbers):
+        method, part = run.plan.cells[number]
+        kept = run.values[method, :, :, part]
+        exact += np.array_equal(values, kept, equal_nan=True)
+        if not np.array_equal(np.isfinite(values), np.isfinite(kept)):
+            worst = float("inf")
+        else:
+            known = np.isfinite(kept)
+            apart = np.abs(values[known] - kept[known]) / (1 + np.abs(kept[known]))
+            worst = max(worst, float(apart.max(initial=0.0)))
+        tell(f"cell {number}: {run.plan.labels[method]}, largest difference so far {worst:.2g}")
+    here = provenance(opened.device) | {"threads": str(torch.get_num_threads())}
+    return Verdict(count, exact, worst, here == dict(run.plan.versions))
