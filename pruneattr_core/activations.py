@@ -56,6 +56,7 @@ _BEFORE_INPLACE: dict[Any, int] = {
     F.hardswish: 1,
 }
 _RECTIFIERS = {F.relu, torch.relu, torch.clamp, torch.threshold, torch.maximum, torch.where, torch.mul}
+_RECTIFIERS |= {torch.masked_fill}
 PIECEWISE_LINEAR = {
     *_RECTIFIERS,
     *(F.relu6, F.hardtanh, F.leaky_relu, F.rrelu, torch.rrelu, F.prelu, torch.prelu),
@@ -84,8 +85,8 @@ def activation_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     """What `func(*args, **kwargs)` is as an activation; None where it is none.
 
     Rectifiers spelled otherwise are read too: clamp from 0 (with an upper bound: ReLU6's kind), threshold 0,
-    maximum with 0, `where(x > 0, x, 0)` and `x * (x > 0)`. Each is computed by its own function, so that its
-    values and derivatives stay what they are.
+    maximum with 0, `where(x > 0, x, 0)`, `masked_fill(x < 0, 0)` and `x * (x > 0)`. Each is computed by
+    its own function, so that its values and derivatives stay what they are.
     """
     plain = ACTIVATIONS.get(func)
     if plain is None:
@@ -155,10 +156,17 @@ def _maximum(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activ
 def _where(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
     if len(args) != 3:
         return None
-    condition, before, other = args if func is torch.where else (args[1], args[0], args[2])
-    if not isinstance(before, Tensor) or not _is_zero(other) or not _says_positive(condition, before):
+    condition, one, other = args if func is torch.where else (args[1], args[0], args[2])
+    for before, zero, says in ((one, other, _says_positive), (other, one, _says_negative)):
+        if isinstance(before, Tensor) and _is_zero(zero) and says(condition, before):
+            return _spelled(func, torch.where, before, condition, one, other)
+    return None
+
+
+def _masked_fill(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+    if len(args) != 3 or not _is_zero(args[2]) or not _says_negative(args[1], args[0]):
         return None
-    return _spelled(func, torch.where, before, condition, before, other)
+    return _spelled(func, torch.masked_fill, args[0], *args)
 
 
 def _mul(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
@@ -172,11 +180,22 @@ def _mul(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activatio
 
 def _says_positive(condition: Any, values: Tensor) -> bool:
     """Whether a boolean tensor is `values > 0` or `values >= 0`."""
-    if not isinstance(condition, Tensor) or condition.dtype != torch.bool or condition.shape != values.shape:
-        return False
-    if not values.is_floating_point():
+    if not _chooses(condition, values):
         return False
     return torch.equal(condition, values > 0) or torch.equal(condition, values >= 0)
+
+
+def _says_negative(condition: Any, values: Tensor) -> bool:
+    """Whether a boolean tensor is `values < 0` or `values <= 0`."""
+    if not _chooses(condition, values):
+        return False
+    return torch.equal(condition, values < 0) or torch.equal(condition, values <= 0)
+
+
+def _chooses(condition: Any, values: Tensor) -> bool:
+    if not isinstance(condition, Tensor) or condition.dtype != torch.bool or condition.shape != values.shape:
+        return False
+    return values.is_floating_point()
 
 
 _SPELLED: dict[Any, Callable[[Any, Sequence[Any], Mapping[str, Any]], Activation | None]] = {
@@ -191,6 +210,7 @@ _SPELLED: dict[Any, Callable[[Any, Sequence[Any], Mapping[str, Any]], Activation
         (torch.maximum, Tensor.maximum, torch.max, Tensor.max, torch.fmax, Tensor.fmax), _maximum
     ),
     **dict.fromkeys((torch.where, Tensor.where), _where),
+    **dict.fromkeys((torch.masked_fill, Tensor.masked_fill, Tensor.masked_fill_), _masked_fill),
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.mul_, torch.multiply, Tensor.multiply), _mul),
 }
 #: Every function that is an activation, be it with some arguments only.

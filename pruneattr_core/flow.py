@@ -22,10 +22,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 #: Activations as the dispatcher calls them; one that no tape recorded is reported as unseen.
 _ACTIVATIONS = {
     *("relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "prelu", "elu", "selu", "celu", "gelu", "silu"),
-    *("mish", "hardswish", "softplus", "log_sigmoid", "glu", "_prelu_kernel", "rrelu_with_noise"),
+    *("mish", "hardswish", "softplus", "log_sigmoid", "glu", "_prelu_kernel", "rrelu_with_noise", "abs"),
 }
-#: Bounded functions that gate an activation when they are multiplied with what went in.
-_GATES = {"sigmoid", "tanh", "erf", "hardsigmoid", "softplus"}
+#: Functions that gate an activation when they meet what went in -> what that is.
+_GATES = {
+    **dict.fromkeys(("sigmoid", "tanh", "erf", "hardsigmoid", "softplus"), "product with its own sigmoid"),
+    **dict.fromkeys(("gt", "ge", "lt", "le", "sign", "heaviside"), "choice by its own sign"),
+}
+#: Where a gate acts.
+_GATED = {"mul", "where", "masked_fill", "index_put"}
 _ELEMENTWISE = {"mul", "add", "sub", "div", "neg", "pow", "exp", "rsub", "clone", "_to_copy"}
 _INPUT = 1  # bit of the input; activation call i has bit i + 1
 
@@ -38,7 +43,7 @@ class Tag(NamedTuple):
         acted: of these, the ones on which something learned has acted since.
         learned: made of parameters and buffers alone.
         root: the storage it is an elementwise function of.
-        gate: the storage whose bounded function it is.
+        gates: storages whose function of `_GATES` it is, and what it is when both meet.
         alive: keeps the storage's address from being used again.
     """
 
@@ -46,7 +51,7 @@ class Tag(NamedTuple):
     acted: int = 0
     learned: bool = False
     root: int = 0
-    gate: int = 0
+    gates: tuple[tuple[int, str], ...] = ()
     alive: Any = None
 
 
@@ -59,7 +64,7 @@ class Unseen:
 
     Attributes:
         where: name of the module whose `forward` calls it, "" for the network itself.
-        what: the function, or "product with its own sigmoid".
+        what: the function, or a value of `_GATES`.
     """
 
     where: str
@@ -134,37 +139,38 @@ class Flow(TorchDispatchMode):
         learned = any(tag.learned for tag in tags)
         if learned or packed:
             acted |= after
-        root, gate = self._shape_of(name, given, tags)
+        root, gates = self._shape_of(name, given, tags)
         for tensor in _tensors((found,)):
-            self._set(tensor, Tag(after, acted, learned and not after, root, gate))
+            self._set(tensor, Tag(after, acted, learned and not after, root, gates))
         return found
 
-    def _shape_of(self, name: str, given: Sequence[Tensor], tags: Sequence[Tag]) -> tuple[int, int]:
-        """Root and gate of a result; notes what no tape would see."""
+    def _shape_of(
+        self, name: str, given: Sequence[Tensor], tags: Sequence[Tag]
+    ) -> tuple[int, tuple[tuple[int, str], ...]]:
+        """Root and gates of a result; notes what no tape would see."""
         if not tags or not any(tag.after for tag in tags):
-            return 0, 0
+            return 0, ()
         roots = {tag.root or _key(tensor) for tensor, tag in zip(given, tags, strict=True)}
-        gates = {tag.gate for tag in tags if tag.gate}
-        if name in _GATES:
-            return 0, (gates or roots).pop()
-        if self.recording:
-            return 0, 0
-        if name in _ACTIVATIONS:
+        gates = tuple(gate for tag in tags for gate in tag.gates)
+        seen = "" if self.recording else name
+        if seen in _ACTIVATIONS:
             self.unseen.append(Unseen(self._name(sys._getframe(2)), name.removesuffix("_with_noise")))
-            return 0, 0
-        if name not in _ELEMENTWISE:
-            return 0, 0
-        if name == "mul" and len(tags) == 2 and gates & roots:
-            self.unseen.append(Unseen(self._name(sys._getframe(2)), "product with its own sigmoid"))
-            return 0, 0
+        if name in _GATES:
+            return 0, gates or tuple((root, _GATES[name]) for root in roots)
+        own = [what for root, what in gates if root in roots]
+        if seen in _GATED and own:
+            self.unseen.append(Unseen(self._name(sys._getframe(2)), own[0]))
+            return 0, ()
+        if seen not in _ELEMENTWISE:
+            return 0, ()
         if gates:
-            return 0, gates.pop() if len(tags) == 1 else 0
-        return (roots.pop(), 0) if len(roots) == 1 else (0, 0)
+            return 0, gates if len(tags) == 1 else ()
+        return (roots.pop(), ()) if len(roots) == 1 else (0, ())
 
     def mark(self, call: int, activation: Tensor, overwritten: Tensor | None) -> None:
         """Tell that `activation` is that of a call, and which tensor it was to be written into, if any."""
         tag = self._of(activation)
-        self._set(activation, tag._replace(after=tag.after | (2 << call), root=0, gate=0))
+        self._set(activation, tag._replace(after=tag.after | (2 << call), root=0, gates=()))
         if overwritten is not None:
             self._overwritten[_key(overwritten)] = call
 

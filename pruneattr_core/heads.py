@@ -14,6 +14,7 @@ import weakref
 from typing import Any, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
@@ -107,6 +108,38 @@ def yes(logits: Tensor, head: Head) -> Tensor:
     if exclusive(logits, head):
         return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, logits.argmax(1, keepdim=True), True)
     return logits > (0 if head == "sigmoid" else 0.5)
+
+
+def distance(logits: Tensor, original: Tensor, head: Head) -> Tensor:
+    """(B,) how far outputs are from the original ones, differentiable in the first.
+
+    Cross entropy of what the head reads: over the classes where one is answered, summed over the yes and no
+    of each where each is by itself; squared error of values. Networks that answer maps: mean over positions.
+
+    Args:
+        logits: (B, K, ...).
+        original: (B, K, ...) of the network as it is.
+        head: how both are read.
+    """
+    exact = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+    wanted, tiny = probabilities(original, head), torch.finfo(exact.dtype).tiny
+    if head == "values":
+        far = (exact - wanted).square()
+    elif head == "softmax":
+        far = -wanted * exact.log_softmax(1)
+    elif head == "sigmoid":
+        far = -wanted * F.logsigmoid(exact) - (1 - wanted) * F.logsigmoid(-exact)
+    else:
+        far = -wanted * exact.clamp(min=tiny).log()
+        if not exclusive(original, head):
+            far = far - (1 - wanted) * (1 - exact).clamp(min=tiny).log()
+    return far.sum(1).flatten(1).mean(1) if far.ndim > 2 else far.sum(1)
+
+
+def same_answer(logits: Tensor, original: Tensor, head: Head) -> Tensor:
+    """Bool (B,): whether the answer is the original one; values are no answers that could change."""
+    alike = yes(logits, head) == yes(original, head)
+    return alike.flatten(1).all(1)
 
 
 def outputs_in(answer: Any, rows: int) -> Tensor:

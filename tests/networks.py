@@ -154,7 +154,7 @@ class Spelled(nn.Module):
 
     def __init__(self, plainly: bool = False) -> None:
         super().__init__()
-        self.convs, self.head = nn.ModuleList([_conv(3, 4), *(_conv(4, 4) for _ in range(6))]), _Head(4)
+        self.convs, self.head = nn.ModuleList([_conv(3, 4), *(_conv(4, 4) for _ in range(8))]), _Head(4)
         forms: list[Callable[[Tensor], Tensor]] = [
             lambda h: h.clamp(min=0),
             lambda h: torch.clamp_min(h, 0.0),
@@ -163,6 +163,8 @@ class Spelled(nn.Module):
             lambda h: torch.where(h > 0, h, torch.zeros_like(h)),
             lambda h: h * (h > 0),
             lambda h: F.rrelu(h, 0.0, 0.0),
+            lambda h: torch.where(h <= 0, torch.zeros_like(h), h),
+            lambda h: h.masked_fill(h < 0, 0),
         ]
         self.forms = [F.relu] * len(forms) if plainly else forms
 

@@ -24,6 +24,7 @@ from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.quadrature import NODES
+from pruneattr_core.selection import Of, silent_count
 from pruneattr_core.values import Path
 
 #: Layer-wise overlap is measured against this method (SCP fig. 8 to 10).
@@ -47,6 +48,9 @@ class Question:
         seed: of random paths and random starts; picture k adds k to it for the starts.
         iterations: of DGR.
         precision: of inputs and network.
+        of: what the sparsities are shares of: "all" neurons, or those that contribute (`contributions`) to
+            the answer. All methods then remove as many of a picture's neurons.
+        class_scores: whether class scores count as neurons, see `contributions`.
     """
 
     weights: str
@@ -55,6 +59,8 @@ class Question:
     seed: int = 0
     iterations: int = 1000
     precision: str = "float32"
+    of: Of = "all"
+    class_scores: bool = False
 
     def __post_init__(self) -> None:
         """Check that there is something to compute."""
@@ -63,9 +69,16 @@ class Question:
         if self.iterations < 1:
             raise InputError(f"Expected at least 1 iteration of DGR, got {self.iterations}.")
 
+    def neurons(self) -> dict[str, Any]:
+        """Which neurons are counted, where that is not all but class scores."""
+        said: dict[str, Any] = {} if self.of == "all" else {"of": self.of}
+        return {**said, "class_scores": True} if self.class_scores else said
+
     def key(self) -> str:
         """Twelve hexadecimal digits over all fields and the rule of NeuronIntGrad."""
-        asked = {**vars(self), "midpoints": NODES["midpoint"]}
+        asked = {**vars(self), **self.neurons(), "midpoints": NODES["midpoint"]}
+        for name in {"of", "class_scores"} - set(self.neurons()):
+            del asked[name]  # came later
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -90,12 +103,16 @@ def cell(
         and per method and sparsity: sparsity reached, dead share, share of each layer kept, Jaccard with the
         other methods, and Jaccard per layer with `REFERENCE`.
     """
-    original = contributions(model, picture, method="taylor")
+    original = contributions(model, picture, method="taylor", class_scores=question.class_scores)
+    shares = tuple(question.sparsities)
+    if question.of == "contributing":
+        silent = float(silent_count(original.layers)) / original.neurons
+        shares = tuple(silent + s * (1 - silent) if s else 0.0 for s in shares)
     found: dict[str, list[Path]] = {}
     seconds = {}
     for method in methods:
         start = time.perf_counter()
-        found[method] = _paths(model, picture, index, method, question)
+        found[method] = _paths(model, picture, index, method, shares, question)
         seconds[method] = round(time.perf_counter() - start, 3)
     levels = range(len(question.sparsities))
     neurons = found[methods[0]][0].neurons
@@ -165,10 +182,13 @@ def cell_name(index: int, methods: Sequence[str]) -> str:
     return f"{index:06d}-{'+'.join(methods)}"
 
 
-def _paths(model: nn.Module, picture: Tensor, index: int, method: str, question: Question) -> list[Path]:
+def _paths(
+    model: nn.Module, picture: Tensor, index: int, method: str, levels: tuple[float, ...], question: Question
+) -> list[Path]:
     # Random paths differ from picture to picture by themselves; random starts are the same for all.
     seed = question.seed if method == "random" else question.seed + index
-    search = Search(model, picture, None, question.sparsities, seed, question.iterations)
+    scores = question.class_scores
+    search = Search(model, picture, None, levels, seed, question.iterations, class_scores=scores)
     return METHODS[method].paths(search)
 
 

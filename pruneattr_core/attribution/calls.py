@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.flow import Role, Roles
 from pruneattr_core.heads import outputs_in
 
 ADDITIONS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__iadd__, Tensor.__radd__}
@@ -34,7 +35,8 @@ NEUTRAL = {
     *("flatten", "view", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute", "transpose"),
     *("unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point", "to", "numel"),
     *("_set_grad_enabled", "requires_grad_", "stride", "is_contiguous"),
-    *("zeros_like", "gt", "ge", "__gt__", "__ge__"),  # what rectifiers are spelled with
+    # What rectifiers are spelled with.
+    *("zeros_like", "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"),
 }
 
 #: Makes the module that stands for one call, from the call's arguments; None leaves the call alone.
@@ -52,8 +54,9 @@ class Call:
         function: plain name such as `relu`, `conv2d`, `add`; `relu` and `relu6` for every rectifier
             without and with a ceiling.
         shape: of the result without the batch, () where it is no tensor.
-        activation: whether the tape counts it as neurons.
+        activation: whether the tape records it.
         constant: whether an addition adds something other than a second tensor of equal shape.
+        role: what its values are, "" where it is no activation.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Call:
     shape: tuple[int, ...]
     activation: bool
     constant: bool = False
+    role: Role | Literal[""] = ""
 
 
 def plain_name(func: Any) -> str:
@@ -105,12 +109,14 @@ _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Call, ...]]] = weak
 _guard = threading.Lock()
 
 
-def calls_of(model: nn.Module, inputs: Tensor) -> tuple[Call, ...]:
+def calls_of(model: nn.Module, inputs: Tensor, again: bool = False) -> tuple[Call, ...]:
     """Every call of one forward pass, in order; remembered per model object and input shape.
 
     Args:
         model: network in eval mode.
         inputs: (B, ...), only its first item is run.
+        again: whether to run it in any case: a network whose calls depend on its values, or on a flag that
+            somebody has set since, may call something else than what is remembered.
 
     Raises:
         InputError: the model refuses these inputs.
@@ -119,14 +125,14 @@ def calls_of(model: nn.Module, inputs: Tensor) -> tuple[Call, ...]:
     network = tape.unwrap(model)
     key = (tuple(inputs.shape[1:]), *((id(module), module.training) for module in network.modules()))
     with _guard:
-        found = _known.get(network, {}).get(key)
+        found = None if again else _known.get(network, {}).get(key)
     if found is None:
         with torch.no_grad():
             tape.run(network, inputs[:1].clone())  # raises what is wrong with model or inputs
             listen, first = _Listen(network), inputs[:1].clone()
             with listen:
                 network(first)
-        found = _numbered(listen.calls)
+        found = _with_roles(_numbered(listen.calls), tape.roles_of(network, inputs))
         with _guard:
             _known[network] = {key: found}  # one entry a model: bounded
     return found
@@ -139,6 +145,13 @@ def _numbered(calls: Sequence[Call]) -> tuple[Call, ...]:
         for kind in (True, False)
     }
     return tuple(replace(call, name=next(names[call.activation])) for call in calls)
+
+
+def _with_roles(calls: tuple[Call, ...], ways: Sequence[Roles]) -> tuple[Call, ...]:
+    names = tuple(call.name for call in calls if call.activation)
+    own = next((way for way in ways if way.names == names), None)
+    roles = iter(() if own is None else own.roles)
+    return tuple(replace(call, role=next(roles, "neuron")) if call.activation else call for call in calls)
 
 
 class _Swap(TorchFunctionMode):

@@ -67,7 +67,7 @@ def _with_layer(
     model: nn.Module, inputs: Tensor, layer: str | None, table: dict[Any, Any]
 ) -> tuple[Substituted, int]:
     """The network with one call, the layer of Grad-CAM, as a module besides those in `table`."""
-    calls, size = calls_of(model, inputs), tuple(inputs.shape[2:])
+    calls, size = calls_of(model, inputs, again=True), tuple(inputs.shape[2:])
     place = cam_layer(calls, size)
     if layer is not None:
         named = {call.name: i for i, call in enumerate(calls) if spatial_axes(call.shape, size) == (1, 2)}

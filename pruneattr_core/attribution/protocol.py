@@ -14,6 +14,7 @@ from pruneattr_core.attribution.calls import calls_of
 from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.options import checked
+from pruneattr_core.attribution.support import any_network
 from pruneattr_core.attribution.table import METHODS
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.checks import Target, check_inputs
@@ -70,18 +71,20 @@ def explain(
     settings = checked(entry.title, entry.options, options)
     batch = check_inputs(model, inputs)
     chosen = asked_of(target, len(batch), None if head is None else check_head(head))
+    parts = list(chunks(len(batch), int(entry.memory * bytes_each(batch)), batch))
+    targets = [_asked(model, batch[part], chosen[part]) for part in parts]
+    if entry.supports is not any_network:
+        calls_of(model, batch, again=True)  # what was known of the network may be out of date
     reason = entry.supports(model, batch)
     if reason:
         raise ModelError(f"{entry.title} does not fit this network: {reason}")
     if entry.backward and entry.passes and not entry.paths:
-        Graph(model, batch[:1], chosen[:1])  # raises where the gradient ends on the way
-    values, targets = [], []
+        Graph(model, batch[:1], targets[0][:1])  # raises where the gradient ends on the way
+    values = []
     passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
     with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
-        for part in chunks(len(batch), int(entry.memory * bytes_each(batch)), batch):
-            own = _asked(model, batch[part], chosen[part])
+        for part, own in zip(parts, targets, strict=True):
             values.append(answered(entry, model, batch[part], own, settings))
-            targets.append(own)
     asked = joined(targets)
     record = settings if head is None else {**settings, "head": head}
     if not asked.plain:

@@ -84,10 +84,11 @@ def spatial_axes(shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, in
 def layers_on_the_picture(model: nn.Module, inputs: Tensor) -> dict[str, tuple[str, ...]]:
     """Method with an option `layer` -> names of the activation calls it can look at, in call order."""
     size = tuple(inputs.shape[2:])
-    axes = {call.name: spatial_axes(call.shape, size) for call in calls_of(model, inputs) if call.activation}
-    maps = tuple(name for name, place in axes.items() if place == (1, 2))
+    calls = [call for call in calls_of(model, inputs) if call.activation]
+    maps = tuple(call.name for call in calls if spatial_axes(call.shape, size) == (1, 2))
     return {
-        "prunegrad_mid": tuple(name for name, place in axes.items() if place),
+        # Class scores are not pruned, so there is no pruned gradient at them; Grad-CAM may weigh them.
+        "prunegrad_mid": tuple(call.name for call in calls if _holds_neurons_in_rows(call, size)),
         "gradcam": maps,
         "guided_gradcam": maps,
         "layercam": maps,
@@ -117,12 +118,16 @@ def _has_maps_and_only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> s
 
 
 def _has_spatial_activation(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
-    if any(call.activation and spatial_axes(call.shape, size) for call in calls):
+    if any(_holds_neurons_in_rows(call, size) for call in calls):
         return None
     return (
         "It maps an activation back onto the picture, and no activation of this network has rows and columns "
         "(a transformer's are tokens)."
     )
+
+
+def _holds_neurons_in_rows(call: Call, size: tuple[int, ...]) -> bool:
+    return call.role == "neuron" and spatial_axes(call.shape, size) is not None
 
 
 any_network = _judge(_any)

@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sparsities", nargs="+", type=share, default=list(SPARSITIES), help="fractions removed"
     )
+    parser.add_argument(
+        "--of", choices=("all", "contributing"), default="all", help="what these are shares of (default all)"
+    )
+    parser.add_argument(
+        "--class-scores", action="store_true", help="count class scores as neurons, as published code does"
+    )
     parser.add_argument("--iterations", type=count, default=ITERATIONS, help="of DGR (default %(default)s)")
     add_seed(parser, "pictures and random paths")
     add_device(parser)
@@ -94,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(arguments.sparsities),
         arguments.seed,
         arguments.iterations,
+        of=arguments.of,
+        class_scores=arguments.class_scores,
     )
     folder = arguments.cache / question.key()
     cells = study(
@@ -108,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     header = {
         "config": {
             "sparsities": list(question.sparsities),
+            **question.neurons(),
             "seed": arguments.seed,
             "n": arguments.n,
             "n_dgr": few,
@@ -187,7 +196,8 @@ def _command(arguments: argparse.Namespace) -> str:
             if name == "data" and Path(value).is_dir():
                 value = Path(value).name
             parts += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
-    return shlex.join(parts)
+    parts += ["--of", arguments.of] if arguments.of != "all" else []
+    return shlex.join([*parts, "--class-scores"] if arguments.class_scores else parts)
 
 
 def _show(found: Study, arguments: argparse.Namespace) -> None:

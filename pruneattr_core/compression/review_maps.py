@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.benchmarks.localisation import mass_inside, point_accuracy
-from pruneattr_core.compression.measures import METHODS_OF_REVIEW, map_of, predicted
+from pruneattr_core.compression.measures import METHODS_OF_REVIEW, map_of
+from pruneattr_core.heads import head_of, outputs_in, yes
 from pruneattr_core.likeness import cosine, l2_distance
 
 #: Sparsities of the slider that moves all columns; the same for every network.
@@ -55,8 +56,7 @@ def levels_of(method: str) -> tuple[float, ...]:
 def answers(model: nn.Module, inputs: Tensor) -> Tensor:
     """Logits (B, classes), without a graph."""
     with torch.inference_mode():
-        logits: Tensor = model(inputs)
-    return logits.float().cpu()
+        return outputs_in(model(inputs), len(inputs)).float().cpu()
 
 
 def look(
@@ -74,14 +74,16 @@ def look(
         inputs: normalised.
         targets: B classes.
         method: key of `attribution.METHODS`.
-        multi_label: see `measures.predicted`.
+        multi_label: whether pictures may show several classes. How a network's outputs are read is what is
+            declared or seen of it; this tells the two ways of reading plain logits apart.
         levels: sparsities, for `PRUNING` alone.
 
     Raises:
         PruneAttrError: the method does not fit the network, or a target does not exist.
     """
     logits = answers(model, inputs)
-    yes = predicted(logits, multi_label)
+    head = head_of(model, logits)
+    answered = yes(logits, "sigmoid" if head == "softmax" and multi_label else head)
     wanted = torch.tensor(list(targets))
     if method == PRUNING:
         found = PruneGrad(model).sweep(inputs, wanted, levels).maps
@@ -90,7 +92,7 @@ def look(
         maps = map_of(model, inputs, wanted, method)[:, None]
     arrays = maps.detach().float().cpu().contiguous().numpy()
     return [
-        Seen(arrays[k].copy(), np.asarray(yes[k]), float(logits[k, target]))
+        Seen(arrays[k].copy(), answered[k].numpy(), float(logits[k, target]))
         for k, target in enumerate(targets)
     ]
 

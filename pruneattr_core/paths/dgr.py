@@ -14,6 +14,7 @@ from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.heads import Head, distance, head_of, same_answer
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.selection import masks_at
 from pruneattr_core.values import Path
@@ -37,7 +38,7 @@ class Gates:
         layers: (B, *shape) per call, >= 0.
         loss: (B,) at the iterate taken.
         iteration: (B,) int64, which iterate that was.
-        kept_prediction: (B,) bool; where False no iterate kept the predicted class, and the last was taken.
+        kept_prediction: (B,) bool; where False no iterate kept the answer, and the last was taken.
         settings: how they were trained; JSON values only.
     """
 
@@ -65,13 +66,15 @@ def dgr_gates(
     iterations: int = ITERATIONS,
     progress: Progress | None = None,
     class_scores: bool = False,
+    head: Head | None = None,
 ) -> Gates:
-    """Minimise CE(softmax f(x), f(x; lambda * a)) + gamma * sum |lambda| over gates lambda >= 0.
+    """Minimise L(f(x), f(x; lambda * a)) + gamma * sum |lambda| over gates lambda >= 0.
 
-    Plain SGD with momentum, gates clamped at 0 after every step; of all iterates that keep the predicted
-    class the one of smallest loss is taken, iterate 0 being the start. Images of a batch are independent.
-    The target plays no part: the whole softmax is distilled. About `iterations` forward and backward
-    passes.
+    L is the cross entropy of what the head reads (`heads.distance`): of the softmax as in the released code,
+    or of every class by itself. Plain SGD with momentum, gates clamped at 0 after every step; of all iterates
+    that keep the answer the one of smallest loss is taken, iterate 0 being the start. Images of a batch are
+    independent. The target plays no part: the whole answer is distilled. About `iterations` forward and
+    backward passes.
 
     Args:
         model: classifier in eval mode; left untouched.
@@ -82,6 +85,7 @@ def dgr_gates(
         iterations: iterates looked at, >= 1.
         progress: called with (iterations done, all, over the parts of the batch); may raise to stop.
         class_scores: whether class scores get gates too, see `contributions`.
+        head: how the outputs are read; None for what is known or seen of the network.
 
     Raises:
         InputError: unknown init, iterations < 1 or inputs the model cannot take.
@@ -99,7 +103,7 @@ def dgr_gates(
         tick = None
         if progress is not None:
             tick = lambda done, k=k: progress(k * iterations + done, len(slices) * iterations)  # noqa: E731
-        parts.append(_train(model, inputs[part], init, seed, iterations, tick, class_scores))
+        parts.append(_train(model, inputs[part], init, seed, iterations, tick, class_scores, head))
     names = parts[0][0]
     layers, loss, iteration, kept = zip(*(part[1:] for part in parts), strict=True)
     settings: dict[str, Any] = {"method": "dgr_init1" if init == "one" else "dgr_random"}
@@ -124,10 +128,12 @@ def _train(
     iterations: int,
     tick: Callable[[int], None] | None,
     class_scores: bool,
+    head: Head | None,
 ) -> tuple[tuple[str, ...], list[Tensor], Tensor, Tensor, Tensor]:
     with torch.inference_mode(False), torch.no_grad():
         record = tape.run(model, inputs.clone(), class_scores=class_scores)
-        names, wanted, label = record.names, record.logits.softmax(1), record.logits.argmax(1)
+        names, original = record.names, record.logits
+        own = head_of(model, original, head, record.normalised)
         gates = _start(record.activations, init, seed)
         del record
         speed = [torch.zeros_like(gate) for gate in gates]
@@ -141,13 +147,13 @@ def _train(
             record = tape.run(model, inputs.clone(), lambda i, a: a * gates[i], class_scores=class_scores)
             logits = record.logits
             del record
-            answer = -(wanted * logits.log_softmax(1)).sum(1)
+            answer = distance(logits, original, own)
             size = torch.stack([gate.abs().flatten(1).sum(1) for gate in gates]).sum(0)
             loss = answer + GAMMA * size
             gradients = torch.autograd.grad(loss.sum(), gates)
         with torch.no_grad():
             loss = loss.detach()
-            better = (logits.argmax(1) == label) & (loss < smallest)
+            better = same_answer(logits, original, own) & (loss < smallest)
             if bool(better.any()) or iteration == iterations - 1:
                 # Without any iterate that keeps the prediction, the last one is what there is.
                 take = better | ((taken < 0) if iteration == iterations - 1 else False)

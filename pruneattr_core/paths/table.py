@@ -12,6 +12,7 @@ from pruneattr_core.checks import Target
 from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import ITERATIONS, Gates, Init, dgr_gates
 from pruneattr_core.paths.greedy import TITLES, Condition, greedy_paths
+from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.intgrad import intgrad_signed, ranked
 from pruneattr_core.scoring.quadrature import NODES
@@ -143,6 +144,7 @@ def _dgr(init: Init, search: Search) -> Found:
         search.iterations,
         search.progress,
         search.class_scores,
+        search.target.head if isinstance(search.target, Asked) else None,
     )
     kept = "kept the prediction" if bool(gates.kept_prediction.all()) else "no iterate kept the prediction"
     zero = sum(int((layer == 0).sum()) for layer in gates.layers)

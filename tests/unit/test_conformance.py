@@ -77,6 +77,18 @@ def test_one_protocol(method: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_a_mixed_batch_in_float32_equals_its_single_images(method: str) -> None:
+    """In float32 a batch runs as one, so a target or a threshold could stray to a neighbour."""
+    net, x = networks.network("plain", torch.float32), networks.inputs(4).float()
+    predicted = net(x).argmax(1)
+    assert len(set(predicted.tolist())) > 1
+    assert predicted.tolist() != predicted.flip(0).tolist()
+    together = explain(net, x, None, method, **quick(method)).values
+    alone = torch.cat([explain(net, x[i : i + 1], None, method, **quick(method)).values for i in range(4)])
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4 * float(alone.abs().max()))
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_bad_targets_and_options_are_named(method: str) -> None:
     net, x = networks.network("plain"), networks.inputs(1)
     with pytest.raises(TargetError, match="Target 5 does not exist: this model has classes 0 to 4"):

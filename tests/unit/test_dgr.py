@@ -13,7 +13,8 @@ from torch import Tensor, nn
 import networks
 import slow
 from pruneattr_core.errors import Cancelled, InputError
-from pruneattr_core.paths.dgr import dgr_gates
+from pruneattr_core.heads import Head
+from pruneattr_core.paths.dgr import GAMMA, dgr_gates
 from test_reference import Reference
 
 
@@ -71,6 +72,32 @@ def test_takes_the_smallest_loss_of_those_that_keep_the_prediction() -> None:
         assert float(found.loss[image]) == pytest.approx(seen[best][0], rel=1e-9)
         better_but_wrong += min(loss for loss, _ in seen) < seen[best][0]
     assert better_but_wrong  # the condition decided something here
+
+
+@pytest.mark.parametrize("name", ["plain", "one_output", "multi_label", "softmax_inside", "sigmoid_inside"])
+def test_what_is_distilled_is_what_the_head_reads(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(2)
+    head: Head | None = "sigmoid" if name == "multi_label" else None
+    gates = dgr_gates(net, x, "random", seed=3, iterations=1, head=head)
+    start = gates.layers  # of the only iterate
+    with torch.no_grad(), slow.patched(lambda i, a: a * start[i]):
+        answered = net(x)
+    z, size = net(x).detach(), sum(gate.flatten(1).sum(1) for gate in start)
+    if name == "plain":
+        loss = F.cross_entropy(answered, z.softmax(1), reduction="none")
+    elif name == "softmax_inside":
+        loss = -(z * answered.log()).sum(1)
+    elif name == "sigmoid_inside":
+        loss = F.binary_cross_entropy(answered, z, reduction="none").sum(1)
+    else:
+        loss = F.binary_cross_entropy_with_logits(answered, z.sigmoid(), reduction="none").sum(1)
+    torch.testing.assert_close(gates.loss, loss + GAMMA * size)
+    alike = z.argmax(1) == answered.argmax(1)
+    if name in ("one_output", "multi_label"):
+        alike = ((z > 0) == (answered > 0)).all(1)
+    elif name == "sigmoid_inside":
+        alike = ((z > 0.5) == (answered > 0.5)).all(1)
+    assert torch.equal(gates.kept_prediction, alike)
 
 
 @pytest.mark.parametrize("init", ["one", "random"])

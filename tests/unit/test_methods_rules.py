@@ -15,7 +15,8 @@ import networks
 import slow
 from pruneattr_core.attribution import METHODS, explain, theory_note
 from pruneattr_core.attribution.controls import generator_for
-from pruneattr_core.errors import InputError
+from pruneattr_core.attribution.support import layers_on_the_picture
+from pruneattr_core.errors import InputError, ModelError
 
 
 def small_transformer() -> nn.Module:
@@ -56,6 +57,41 @@ def test_prunegrad_mid_equals_a_slow_twin() -> None:
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-15)
     with pytest.raises(InputError, match="relu#1, relu#2"):
         explain(net, x, 1, "prunegrad_mid", layer="nowhere")
+
+
+def test_layers_that_are_offered_can_be_chosen() -> None:
+    """Class scores are no layer of PruneGrad-Mid, which has neurons alone."""
+    for name in ("scored", "residual"):
+        net, x = networks.network(name), networks.inputs(1)
+        for method, layers in layers_on_the_picture(net, x).items():
+            for layer in layers:
+                assert explain(net, x, 1, method, layer=layer).values.shape[2:] == (10, 10)
+    assert len(layers_on_the_picture(networks.network("scored"), x)["prunegrad_mid"]) == 2
+
+
+class Switched(nn.Module):
+    """Calls something else once a flag is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.linear = nn.Conv2d(3, 6, 3), nn.Linear(6, 4)
+        self.smooth = self.scaled = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.body(x)
+        h = F.gelu(h) if self.smooth else F.relu(h)
+        return self.linear((h * h.tanh() if self.scaled else h).mean((2, 3)))
+
+
+def test_a_network_that_calls_something_else_than_before_is_looked_at_again() -> None:
+    net, x = Switched().double().eval(), networks.inputs(1)
+    explain(net, x, 1, "lrp")
+    net.scaled = True
+    with pytest.raises(ModelError, match="no rule for mul, tanh"):
+        explain(net, x, 1, "lrp")
+    net.scaled, net.smooth = False, True
+    with pytest.raises(ModelError, match="calls gelu"):
+        explain(net, x, 1, "guided_backprop")
 
 
 def test_the_active_subnet_of_relu_has_the_plain_gradient() -> None:

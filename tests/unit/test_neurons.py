@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from pruneattr_core.paths.greedy import greedy_paths
 from pruneattr_core.scoring import METHODS
 from pruneattr_core.selection import masks_at
 
+Form = Callable[[Tensor], Tensor]
 #: Neurons of "scored" without and with its class scores.
 HIDDEN, EVERY = 2 * 600, 2 * 600 + 500
 
@@ -107,6 +109,33 @@ def test_things_beside_the_road_are_told_apart() -> None:
     assert torch.equal(found.contributing, (layer > 0).flatten(1).sum(1))
     assert found.words()[0] == "1 activation calls with 600 neurons."
     assert "product with its own sigmoid in the network itself" in found.words()[-1]
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (lambda h: (h > 0).float() * h, "choice by its own sign"),
+        (lambda h: h.index_put((h < 0,), torch.zeros(())), "choice by its own sign"),
+        (lambda h: h * (h.mean(1, keepdim=True) > 0), None),
+        (F.softplus, "softplus"),
+        (torch.abs, "abs"),
+    ],
+    ids=["float mask", "written zeros", "another's sign", "softplus", "abs"],
+)
+def test_nonlinearities_that_are_no_neurons_are_named(form: Form, said: str | None) -> None:
+    net = nn.Sequential(nn.Linear(4, 6), _Formed(form), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    found = census(net.eval(), torch.randn(2, 4, generator=torch.Generator().manual_seed(0)))
+    assert found.neurons == 6
+    assert [(one.where, one.what) for one in found.unseen] == ([] if said is None else [("1", said)])
+
+
+class _Formed(nn.Module):
+    def __init__(self, form: Form) -> None:
+        super().__init__()
+        self.form = form
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.form(x)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit")  # the scripted child is the case under test

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path as Folder
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,19 @@ def test_a_cell_holds_what_the_library_says() -> None:
     assert found["dead"]["taylor"] == found["dead"]["intgrad"] == [0, 0]
     assert set(found["seconds"]) == set(METHODS)
     json.dumps(found)
+
+
+def test_sparsities_may_be_shares_of_the_contributing_neurons_and_class_scores_may_count() -> None:
+    net = networks.network("scored")
+    asked = replace(QUESTION, of="contributing", class_scores=True)
+    found = cell(net, picture(0), 0, CHEAP, asked)
+    scores = contributions(net, picture(0), class_scores=True)
+    wanted = scores.paths(QUESTION.sparsities, of="contributing")
+    assert found["neurons"] == list(wanted[0].neurons)
+    for method in ("taylor", "intgrad", "random"):  # greedy does not reach what it is asked for
+        reached = found["sparsity"][method]
+        assert reached == pytest.approx([float(path.sparsity) for path in wanted], abs=2e-3)
+    assert len({asked.key(), QUESTION.key(), replace(QUESTION, class_scores=True).key()}) == 3
 
 
 def test_a_killed_study_goes_on(tmp_path: Folder) -> None:

@@ -22,6 +22,7 @@ from pruneattr_core.compression.review_maps import (
 from pruneattr_core.compression.review_paths import correspondence, kept_by_call, path_overlap
 from pruneattr_core.compression.review_triage import NO_TARGET, SHOWN, Triage, empty_triage
 from pruneattr_core.errors import InputError
+from pruneattr_core.heads import declare
 from pruneattr_core.likeness import cosine
 from pruneattr_core.models.vgg import SceneVGG
 
@@ -105,6 +106,12 @@ def test_every_method_looks_and_only_pruning_has_levels() -> None:
     alone = look(model, inputs[1:], [3], "prunegrad", True, (LEVELS[START_LEVEL],))[0]
     assert np.allclose(alone.maps[0], seen[1].maps[START_LEVEL], atol=1e-6)
     assert not look(model, inputs, [1, 3], "gradcam", False)[0].predicted.sum() > 1
+    declare(model, "sigmoid")
+    assert look(model, inputs, [1, 3], "gradcam", False)[0].predicted.tolist() == seen[0].predicted.tolist()
+    chances = nn.Sequential(model, nn.Sigmoid())  # probabilities: yes is above one half, not above 0
+    declare(chances, "probabilities")
+    answered = look(chances, inputs, [1, 3], "gradcam", True)[0].predicted
+    assert answered.tolist() == seen[0].predicted.tolist()
 
 
 def test_calls_correspond_by_shape_or_by_the_channels_kept() -> None:
