@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from pruneattr_core.attribution.protocol import explain
     from pruneattr_core.attribution.prunegrad import PruneGrad
     from pruneattr_core.attribution.prunepgd import PrunePGD
+    from pruneattr_core.comparison import attribution_view, compare
     from pruneattr_core.models import list_models, load_model, model_card
+    from pruneattr_core.paths.calibrate import calibrate
     from pruneattr_core.response import difference, group, region
     from pruneattr_core.scoring import contributions
-    from pruneattr_core.show import explain_view
+    from pruneattr_core.show import explain_view, sweep_view
     from pruneattr_core.values import CriticalPath, Path
 
 __version__ = "0.1.0"
@@ -23,7 +25,10 @@ __all__ = [
     "Path",
     "PruneGrad",
     "PrunePGD",
+    "attribution_view",
+    "calibrate",
     "census",
+    "compare",
     "contributions",
     "difference",
     "explain",
@@ -33,6 +38,7 @@ __all__ = [
     "load_model",
     "model_card",
     "region",
+    "sweep_view",
     "wrong_class_control",
 ]
 
@@ -43,7 +49,10 @@ _HOME = {
     "Path": "values",
     "PruneGrad": "attribution.prunegrad",
     "PrunePGD": "attribution.prunepgd",
+    "attribution_view": "comparison",
+    "calibrate": "paths.calibrate",
     "census": "analysis.census",
+    "compare": "comparison",
     "contributions": "scoring",
     "difference": "response",
     "explain": "attribution.protocol",
@@ -52,6 +61,7 @@ _HOME = {
     "load_model": "models",
     "model_card": "models",
     "region": "response",
+    "sweep_view": "show",
     "wrong_class_control": "analysis.wrong_class",
 }
 

@@ -14,6 +14,8 @@ COMMANDS = {
     "app": ("pruneattr_core.commands.app", "serve the app"),
     "accuracy": ("pruneattr_core.commands.accuracy", "how often a network names pictures rightly"),
     "explain": ("pruneattr_core.commands.explain", "one photograph at every place of the dial, as a file"),
+    "sweep": ("pruneattr_core.commands.sweep", "one photograph at places of the dial, a line each"),
+    "compare": ("pruneattr_core.commands.compare", "several methods on the same photographs, by numbers"),
     "calibrate": ("pruneattr_core.commands.calibrate", "find sparsities by how much the answers change"),
     "bench": ("pruneattr_core.commands.bench", "compute a benchmark of the papers and keep it as a run"),
     "compress": ("pruneattr_core.commands.compress", "smaller networks that keep looking at the same things"),

@@ -7,78 +7,66 @@ view.save("cat.html")    # the same in one file
 
 from __future__ import annotations
 
-import base64
-import html
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import colour_table, colourise, overlay, png_bytes, scale_map
 from pruneattr_core.render.look import Look
-from pruneattr_core.runtime import provenance
-from pruneattr_core.share.component import SCRUBBER
-from pruneattr_core.share.html import one_file
-from pruneattr_core.share.widget import widget
-from pruneattr_core.store import refuse_unwritable, write_atomically
+from pruneattr_core.runtime import device_for, provenance
+from pruneattr_core.share.component import SCRUBBER, Component
+from pruneattr_core.share.live import Live
+from pruneattr_core.share.photo import class_names, photo_of
 from pruneattr_core.ui.levels import START, nearest, spaced
 from pruneattr_core.ui.payload import payload_of, planes_of, scales_of
 from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Explained, Question, explain_levels, score
+from pruneattr_core.values import Sweep
 
 Progress = Callable[[int, int], None]
-#: What `View.save` writes, by the end of the file's name.
-KINDS = (".html", ".png", ".npz", ".json")
-_HEIGHT = 860
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class View(Live):
     """A sweep over the dial and everything needed to draw it.
 
     Attributes:
         sweep: maps (K, C, H, W) and answers at K levels.
         photo: uint8 (H, W, 3), the pixels that the network saw.
-        card: of the network.
+        title: network and answer in a few words.
+        classes: names, in the order of the outputs.
         settings: what made it: model, picture, target, mode, contribution, versions.
         level: index of the level shown first, and by formats that show one.
     """
 
+    component: ClassVar[Component] = SCRUBBER
+    height: ClassVar[int] = 860
+
     sweep: Explained
     photo: NDArray[np.uint8]
-    card: ModelCard
+    title: str
+    classes: Sequence[str]
     settings: Mapping[str, Any]
     level: int
 
-    @property
-    def title(self) -> str:
-        """Network and answer in a few words."""
-        return f"{self.card.title}: {self.card.classes[self.sweep.target]}"
-
     def payload(self) -> bytes:
         """What the explorer's component draws."""
-        start = {"token": 0, "dial": "contributing", "at": float(self.sweep.contributing[self.level])}
+        start = {"token": 0, "dial": "contributing", "share": float(self.sweep.contributing[self.level])}
         return payload_of(
-            self.sweep, self.photo, Look(), self.card.classes, self.settings["mode"],
+            self.sweep, self.photo, Look(), self.classes, self.settings["mode"],
             self.settings["calibrated"], str(self.settings["picture"]), "view", start, True,
         )  # fmt: skip
-
-    def html(self) -> str:
-        """The explorer in one page that asks nothing of anybody."""
-        return one_file(SCRUBBER, self.payload(), self.title, self.settings)
-
-    def widget(self) -> Any:
-        """The explorer as an `anywidget`; its trait `chosen` holds where the hand let go."""
-        return widget(SCRUBBER, self.payload())
 
     def png(self) -> bytes:
         """Picture, map and overlay at `level`, with the settings inside the file."""
@@ -92,36 +80,22 @@ class View:
 
     def numbers(self) -> dict[str, Any]:
         """What the pruned network answers at `level`."""
-        sweep, k = self.sweep, self.level
+        return self.at(self.level)
+
+    def at(self, level: int) -> dict[str, Any]:
+        """What the pruned network answers at a level, by its index."""
+        sweep = self.sweep
         return {
-            "sparsity": float(sweep.sparsity[k]),
-            "sparsity_of_contributing": float(sweep.contributing[k]),
-            "plain_gradient": bool(sweep.sparsity[k] <= sweep.quiet + 1e-6),
-            "output_change": float(sweep.change[k]),
-            "probability": float(sweep.probability[k]),
-            "answer": sweep.named(self.card.classes, int(sweep.prediction[k])),
+            "sparsity": float(sweep.sparsity[level]),
+            "sparsity_of_contributing": float(sweep.contributing[level]),
+            "plain_gradient": bool(sweep.sparsity[level] <= sweep.quiet + 1e-6),
+            "output_change": float(sweep.change[level]),
+            "probability": float(sweep.probability[level]),
+            "answer": sweep.named(self.classes, int(sweep.prediction[level])),
         }
 
-    def save(self, file: str | Path) -> Path:
-        """Write the view as .html, .png, .npz or .json, whole or not at all.
-
-        Raises:
-            InputError: another ending.
-            StoreError: the file cannot be written.
-        """
-        path = Path(file)
-        makers: dict[str, Callable[[], bytes]] = {
-            ".html": lambda: self.html().encode(),
-            ".png": self.png,
-            ".npz": self._npz,
-            ".json": lambda: json.dumps({**self.settings, **self.numbers()}, indent=1).encode(),
-        }
-        if path.suffix.lower() not in makers:
-            raise InputError(f"Expected a file ending in {', '.join(KINDS)}, got {path.name!r}.")
-        write_atomically(path, makers[path.suffix.lower()]())
-        return path
-
-    def _npz(self) -> bytes:
+    def npz(self) -> bytes:
+        """Maps, picture and the curves over the dial."""
         sweep, out = self.sweep, io.BytesIO()
         np.savez_compressed(
             out, attribution=sweep.maps, picture=self.photo, sparsity=sweep.sparsity,
@@ -131,17 +105,57 @@ class View:
         )  # fmt: skip
         return out.getvalue()
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """Live in a notebook and in one that was exported; a picture where scripts do not run."""
-        page = html.escape(self.html(), quote=True)
-        frame = (
-            f'<iframe srcdoc="{page}" sandbox="allow-scripts" style="width:100%;height:{_HEIGHT}px;border:0">'
+
+def sweep_view(sweep: Sweep, card: ModelCard | None = None, image: int = 0, picture: str = "") -> View:
+    """One input of a sweep as the explorer draws it; behind `Sweep.show`.
+
+    Args:
+        sweep: of `PruneGrad.sweep`, at any levels.
+        card: of the network: names of the classes, and the picture as it was before it was normalised.
+        image: which input of the batch.
+        picture: what it is, for titles and text alternatives.
+
+    Raises:
+        InputError: there is no such input, or inputs are no pictures.
+    """
+    if sweep.inputs is None or not 0 <= image < len(sweep.inputs):
+        held = 0 if sweep.inputs is None else len(sweep.inputs)
+        raise InputError(
+            f"Expected image from 0 to {held - 1}, got {image!r}: the sweep holds {held} inputs."
         )
-        return {
-            "text/plain": f"View({self.title})",
-            "image/png": base64.b64encode(self.png()).decode(),
-            "text/html": f"{frame}</iframe>",
-        }
+    turn = torch.argsort(sweep.sparsity[:, image], stable=True)
+
+    def of(values: Tensor) -> NDArray[Any]:
+        return np.asarray(values[:, image][turn].detach().float().cpu().numpy())
+
+    sparsity, contributing = of(sweep.sparsity), of(sweep.sparsity_of_contributing)
+    pruned = (contributing > 0) & (contributing < 1)
+    silent = (sparsity - contributing)[pruned] / (1 - contributing[pruned])
+    quiet = float(silent[0] if len(silent) else max(sparsity[of(sweep.silent_only) > 0], default=0.0))
+    target, predicted = int(sweep.target[image]), of(sweep.prediction).astype(int)
+    explained = Explained(
+        maps=np.nan_to_num(of(sweep.maps), posinf=0, neginf=0),
+        requested=tuple(sweep.requested[k] for k in turn.tolist()),
+        sparsity=sparsity, change=of(sweep.output_change), probability=of(sweep.probability),
+        logit=of(sweep.logit), prediction=predicted, target=target, quiet=quiet, dead=quiet,
+        neurons=sweep.neurons, seconds=0.0, problems=tuple(filter(None, sweep.problems)),
+    )  # fmt: skip
+    classes = class_names(card, max(target, *predicted.tolist()))
+    asked = classes[target] if sweep.asked.plain else str(sweep.asked.response.setting())
+    settings = {
+        "picture": picture or f"input {image}",
+        "model": "a network" if card is None else card.id,
+        "target": target,
+        "target_name": asked,
+        "mode": sweep.mode,
+        "calibrated": None,
+        "neurons": sweep.neurons,
+        "silent_share": round(quiet, 6),
+        "versions": provenance(sweep.maps.device.type),
+    }
+    level = nearest(explained.sparsity.tolist(), quiet + START * (1 - quiet))
+    title = asked if card is None else f"{card.title}: {asked}"
+    return View(explained, photo_of(sweep.inputs[image], card), title, classes, settings, level)
 
 
 def explain_view(
@@ -168,7 +182,7 @@ def explain_view(
         mode: "zero" or "freeze".
         contribution: see `contributions`.
         picture: what it is, for titles and text alternatives.
-        device: cpu, cuda or mps.
+        device: cpu, cuda, mps or auto.
         progress: called with (maps done, maps in all).
 
     Raises:
@@ -179,6 +193,7 @@ def explain_view(
         raise InputError(
             f'Expected sparsity in [0, 1] of "contributing" or "all", got {sparsity!r} of {of!r}.'
         )
+    device = str(device_for(device))
     network, card = load_model(model, device), model_card(model)
     inputs, weights = card.preprocess(image).to(device), weights_hash(network)
     calibrated = calibrated_sparsity(weights)
@@ -201,18 +216,5 @@ def explain_view(
         "versions": provenance(device),
     }
     level = 0 if sparsity == 0 else nearest(sweep.sparsity.tolist(), wanted)
-    return View(sweep, np.asarray(card.display(image)), card, settings, level)
-
-
-def check_out(file: Path) -> None:
-    """Refuse what `View.save` could not write, before anything is computed.
-
-    Raises:
-        InputError: an ending that is none of `KINDS`.
-        StoreError: the place cannot be written.
-    """
-    if file.suffix.lower() not in KINDS:
-        raise InputError(f"Expected a file ending in {', '.join(KINDS)}, got {file.name!r}.")
-    if file.is_dir():
-        raise StoreError(f"{file} is a folder. Give a file.")
-    refuse_unwritable(file)
+    title = f"{card.title}: {card.classes[sweep.target]}"
+    return View(sweep, np.asarray(card.display(image)), title, card.classes, settings, level)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import pruneattr_core  # drawing stands above: it is found by its public name, when it is asked for
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.heads import Head
 from pruneattr_core.likeness import jaccard
@@ -301,6 +302,7 @@ class Attribution:
         method: key of the table of methods.
         settings: every option that shaped the values, JSON values only; "response" where it is no class.
         asked: the response explained; None for the class `target`.
+        inputs: what was explained, (B, C, H, W): the batch itself, no copy.
     """
 
     values: Tensor
@@ -308,6 +310,15 @@ class Attribution:
     method: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     asked: Asked | None = None
+    inputs: Tensor | None = field(default=None, repr=False)
+
+    def show(self, card: Any = None) -> Any:
+        """The maps as Compare draws them, for the last line of a notebook's cell; see `comparison`.
+
+        Args:
+            card: `model_card` of the network: names of the classes, and the pictures before normalisation.
+        """
+        return pruneattr_core.attribution_view(self, card).show()
 
 
 @dataclass(frozen=True)
@@ -355,6 +366,8 @@ class Sweep(Outputs):
         mode: "zero" or "freeze".
         of: what the requested sparsities are a share of.
         problems: a sentence per level where map or answers are not finite, else ""; the others stand.
+        neurons: of one input.
+        inputs: what was explained, (B, C, H, W): the batch itself, no copy.
     """
 
     maps: Tensor
@@ -364,6 +377,17 @@ class Sweep(Outputs):
     mode: Mode
     of: Of = "all"
     problems: tuple[str, ...] = ()
+    neurons: int = 0
+    inputs: Tensor | None = field(default=None, repr=False)
+
+    def show(self, card: Any = None, image: int = 0) -> Any:
+        """One input as the explorer draws it, for the last line of a notebook's cell; see `show`.
+
+        Args:
+            card: `model_card` of the network: names of the classes, and the picture before normalisation.
+            image: which input of the batch.
+        """
+        return pruneattr_core.sweep_view(self, card, image).show()
 
     def __repr__(self) -> str:
         levels = ", ".join(f"{level:g}" for level in self.requested[:6]) + (

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from captum import attr
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.calls import (
@@ -25,6 +24,8 @@ _RECTIFIERS = rectifiers()
 
 def gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
     """ReLU of the feature maps weighed by their mean gradients, upsampled bilinearly: (B, 1, H, W)."""
+    from captum import attr
+
     network, place = _with_layer(model, inputs, layer, {})
     raw = attr.LayerGradCam(network, network.module_at(place)).attribute(
         inputs.detach().clone().requires_grad_(), target, relu_attributions=True
@@ -55,6 +56,8 @@ def _enlarged(maps: Tensor, inputs: Tensor) -> Tensor:
 
 def guided_gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
     """Guided backpropagation times Grad-CAM upsampled bilinearly."""
+    from captum import attr
+
     network, place = _with_layer(model, inputs, layer, _RECTIFIERS)
     with quiet():
         result: Tensor = attr.GuidedGradCam(network, network.module_at(place)).attribute(

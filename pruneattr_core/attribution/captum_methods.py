@@ -2,6 +2,7 @@
 
 Gradients, integrals and occlusion only call the model. Those that set hooks run on a `Substituted`
 network, which gives every ReLU call a module of its own, so functional, in-place and reused ReLU work.
+Captum is imported where it is called: it brings matplotlib, which nothing of ours needs.
 Each function takes a checked batch (B, C, H, W) and targets (B,) int64.
 """
 
@@ -11,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from captum import attr
 from torch import Tensor, nn
 
 from pruneattr_core import tape
@@ -47,13 +47,17 @@ def _batch(inputs: Tensor) -> int:
 
 def saliency(model: nn.Module, inputs: Tensor, target: Tensor, absolute: bool) -> Tensor:
     """D logit / d x, or its absolute value."""
-    result: Tensor = attr.Saliency(logits_of(model)).attribute(_leaf(inputs), target, abs=absolute)
+    from captum.attr import Saliency
+
+    result: Tensor = Saliency(logits_of(model)).attribute(_leaf(inputs), target, abs=absolute)
     return result
 
 
 def input_x_gradient(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """X * d logit / d x."""
-    result: Tensor = attr.InputXGradient(logits_of(model)).attribute(_leaf(inputs), target)
+    from captum.attr import InputXGradient
+
+    result: Tensor = InputXGradient(logits_of(model)).attribute(_leaf(inputs), target)
     return result
 
 
@@ -61,7 +65,9 @@ def integrated_gradients(
     model: nn.Module, inputs: Tensor, target: Tensor, steps: int, rule: str, baseline: float
 ) -> Tensor:
     """(x - b) * mean over the straight path from b to x of d logit / d x."""
-    result: Tensor = attr.IntegratedGradients(logits_of(model)).attribute(
+    from captum.attr import IntegratedGradients
+
+    result: Tensor = IntegratedGradients(logits_of(model)).attribute(
         _leaf(inputs), baseline, target, n_steps=steps, method=rule, internal_batch_size=_batch(inputs)
     )
     return result
@@ -71,11 +77,13 @@ def occlusion(
     model: nn.Module, inputs: Tensor, target: Tensor, window: int | None, stride: int | None, baseline: float
 ) -> Tensor:
     """Fall of the logit when a window over all channels is set to the baseline, averaged over windows."""
+    from captum.attr import Occlusion
+
     height, width = inputs.shape[2:]
     side = min(window or max(1, min(height, width) // 8), height, width)
     step = min(stride or max(1, side // 2), side)
     with torch.no_grad():
-        result: Tensor = attr.Occlusion(logits_of(model)).attribute(
+        result: Tensor = Occlusion(logits_of(model)).attribute(
             inputs,
             (inputs.shape[1], side, side),
             strides=(inputs.shape[1], step, step),
@@ -93,7 +101,9 @@ def guided_backprop(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     numbers but where the tensor before a ReLU also goes another way (`h + conv(relu(h))`): there Captum's
     rule overwrites the gradient of the other way too.
     """
-    return _hooked(attr.GuidedBackprop, model, inputs, target)
+    from captum.attr import GuidedBackprop
+
+    return _hooked(GuidedBackprop, model, inputs, target)
 
 
 def deconvolution(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -102,7 +112,9 @@ def deconvolution(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     ReLU6 and hard tanh from 0 do as ReLU: a ceiling in units of the activation means nothing to a gradient.
     Where ours differs from Captum's is said at `guided_backprop`.
     """
-    return _hooked(attr.Deconvolution, model, inputs, target)
+    from captum.attr import Deconvolution
+
+    return _hooked(Deconvolution, model, inputs, target)
 
 
 def _hooked(method: Any, model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:

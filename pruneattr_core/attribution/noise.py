@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import GradientAttribution, NoiseTunnel
-from captum.log import log_usage
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.attribution.captum_methods import logits_of
+from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.attribution.controls import generator_for
 from pruneattr_core.errors import InputError
 
@@ -25,15 +24,15 @@ from pruneattr_core.errors import InputError
 Compute = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
-class Computed(GradientAttribution):
+class Computed(CaptumShaped):
     """Any method of the table in Captum's shape, for `NoiseTunnel` and `captum.metrics`."""
 
     def __init__(self, model: nn.Module, compute: Compute) -> None:
         """Take a classifier in eval mode and what computes the map."""
         super().__init__(model)
-        self.model, self.compute = model, compute
+        self.compute = compute
 
-    @log_usage()  # NoiseTunnel calls what this wraps
+    @attributing
     def attribute(self, inputs: Tensor, target: Tensor) -> Tensor:
         """The map of a batch (B, C, H, W) for targets (B,)."""
         return self.compute(self.model, inputs.detach(), target)
@@ -79,6 +78,8 @@ def noise_tunnel(
         stdev: of the Gaussian noise, in normalised input units, >= 0.
         seed: with the picture's values it fixes the noise.
     """
+    from captum.attr import NoiseTunnel
+
     tunnel = NoiseTunnel(Computed(model, compute))
     maps = []
     for x, one in zip(inputs.split(1), target.split(1), strict=True):

@@ -89,7 +89,7 @@ def explain(
     record = settings if head is None else {**settings, "head": head}
     if not asked.plain:
         record = {**record, "response": asked.response.setting()}
-    return Attribution(torch.cat(values), asked.target, method, record, asked)
+    return Attribution(torch.cat(values), asked.target, method, record, asked, batch.detach())
 
 
 def _activation_calls(model: nn.Module, inputs: Tensor) -> int:

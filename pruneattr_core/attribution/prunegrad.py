@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import torch
-from captum.attr import GradientAttribution
-from captum.log import log_usage
 from torch import Tensor, nn
 
+from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph, bytes_each
@@ -28,7 +27,7 @@ Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
 Progress = Callable[[int, int], None]
 
 
-class PruneGrad(GradientAttribution):
+class PruneGrad(CaptumShaped):
     """Gradient of the response of the pruned network with respect to the input.
 
     Neurons are ranked network-wide by their contribution to this input's response and the lowest are
@@ -49,9 +48,9 @@ class PruneGrad(GradientAttribution):
             InputError: there is no such head.
         """
         super().__init__(model)
-        self.model, self.head = model, None if head is None else check_head(head)
+        self.head = None if head is None else check_head(head)
 
-    @log_usage()  # NoiseTunnel calls what this wraps
+    @attributing
     @own_modes()
     def attribute(
         self,
@@ -158,7 +157,7 @@ class PruneGrad(GradientAttribution):
             asked = (sparsities, mode, contribution, ties, of, class_scores)
             known = None if scores is None else scores if len(own) == len(inputs) else scores[part]
             parts.append(_sweep(self.model, inputs[part], own, *asked, tick, known))
-        return parts[0] if len(parts) == 1 else _join(parts)
+        return replace(parts[0] if len(parts) == 1 else _join(parts), inputs=inputs.detach())
 
     def _by_change(
         self,
@@ -264,6 +263,7 @@ def _sweep(
         mode=mode,
         of=of,
         problems=_problems(stacked_maps, answers, sparsities),
+        neurons=total,
     )
 
 
@@ -288,4 +288,5 @@ def _join(parts: Sequence[Sweep]) -> Sweep:
         problems=tuple(
             next(filter(None, level), "") for level in zip(*(p.problems for p in parts), strict=True)
         ),
+        neurons=parts[0].neurons,
     )

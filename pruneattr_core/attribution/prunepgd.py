@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from captum.attr import GradientAttribution
-from captum.log import log_usage
 from torch import Tensor, nn
 
+from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.attribution.prunegrad import Inputs, single
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
@@ -22,7 +21,7 @@ from pruneattr_core.selection import Of, Ties
 from pruneattr_core.values import ChangeOf, Mode
 
 
-class PrunePGD(GradientAttribution):
+class PrunePGD(CaptumShaped):
     """Projected gradient ascent on f_p(x + delta) in an l2 ball; the attribution is delta.
 
     The path is fixed at x. Each step moves by `step_size` along the normalised gradient and projects delta
@@ -33,9 +32,8 @@ class PrunePGD(GradientAttribution):
     def __init__(self, model: nn.Module) -> None:
         """Take a classifier in eval mode, (B, C, H, W) -> logits (B, classes)."""
         super().__init__(model)
-        self.model = model
 
-    @log_usage()  # NoiseTunnel calls what this wraps
+    @attributing
     @own_modes()
     def attribute(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from pruneattr_core.assets import ASSETS
@@ -10,12 +12,18 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.share.component import Component
 
 
-def widget(component: Component, payload: bytes) -> Any:
+def installed() -> bool:
+    """Whether there is what `widget` needs."""
+    return find_spec("anywidget") is not None
+
+
+def widget(component: Component, payload: bytes, instead: Mapping[str, str]) -> Any:
     """A live view for the last line of a notebook's cell.
 
     Args:
         component: what draws.
         payload: what it draws, as the app sends it; may be replaced later by setting `.payload`.
+        instead: MIME type -> what a program shows that knows no widgets.
 
     Returns:
         An `anywidget.AnyWidget`; its trait `chosen` (a dict) holds what the hand chose.
@@ -23,7 +31,7 @@ def widget(component: Component, payload: bytes) -> Any:
     Raises:
         PruneAttrError: anywidget is not installed.
     """
-    return _class_of(component)(payload=payload)
+    return _class_of(component)(instead, payload=payload)
 
 
 @lru_cache
@@ -45,5 +53,14 @@ def _class_of(component: Component) -> Any:
         style = traitlets.Unicode(component.css).tag(sync=True)
         payload = traitlets.Bytes().tag(sync=True)
         chosen = traitlets.Dict().tag(sync=True)
+
+        def __init__(self, instead: Mapping[str, str], **traits: Any) -> None:
+            super().__init__(**traits)
+            self._instead = dict(instead)
+
+        def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+            found = super()._repr_mimebundle_(**kwargs)
+            live, meta = found if isinstance(found, tuple) else (found or {}, {})
+            return {**self._instead, **live}, meta
 
     return View

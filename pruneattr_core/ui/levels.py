@@ -90,11 +90,16 @@ def positions(sparsity: Sequence[float], quiet: float) -> list[float]:
 
 def nearest(sparsity: Sequence[float], wanted: float) -> int:
     """Index of the realised sparsity closest to `wanted`, by what is kept (0.98 is far from 0.99)."""
+    return min(range(len(sparsity)), key=lambda k: _distance(sparsity[k], wanted))
 
-    def distance(k: int) -> float:
-        return abs(math.log(max(1 - sparsity[k], 1e-9) / max(1 - wanted, 1e-9)))
 
-    return min(range(len(sparsity)), key=distance)
+def _distance(one: float, other: float) -> float:
+    return abs(math.log(max(1 - one, 1e-9) / max(1 - other, 1e-9)))
+
+
+def _near(reached: float, wanted: float) -> bool:
+    """Whether a level may be called by the sparsity wanted: what is kept differs by less than a seventh."""
+    return _distance(reached, wanted) < 0.15
 
 
 def presets(
@@ -123,16 +128,18 @@ def presets(
         text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
         found.append(Preset("15 % here", text, own))
     for share in OF_CONTRIBUTING:
-        level = nearest(sparsity, quiet + share * (1 - quiet))
-        if level in beyond:
+        wanted = quiet + share * (1 - quiet)
+        level = nearest(sparsity, wanted)
+        if level in beyond and _near(sparsity[level], wanted):
             text = f"{100 * share:.0f} % of the contributing neurons removed."
             found.append(Preset(f"{100 * share:.0f} %", text, level, ("contributing", "change")))
     for share in FIXED:
-        if share > quiet:
+        level = nearest(sparsity, share)
+        if share > quiet and _near(sparsity[level], share):
             text = f"{100 * share:.0f} % of all neurons removed" + (
                 ", the papers' choice for ResNet-50." if share == FIXED[0] else "."
             )
-            found.append(Preset(f"{100 * share:.0f} %", text, nearest(sparsity, share), ("all",)))
+            found.append(Preset(f"{100 * share:.0f} %", text, level, ("all",)))
     return found
 
 

@@ -136,9 +136,8 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale]) -> str:
         )
     parts.extend(sweep.problems)
     if mode == "freeze":
-        parts.append(
-            "Freezing keeps the answer by construction; the curve is that of removing them (mode zero)."
-        )
+        curve = "; the curve is that of removing them (mode zero)" if sweep.change.any() else ""
+        parts.append(f"Freezing keeps the answer by construction{curve}.")
     if scales[0] is scales[-1] and scales[0].note:
         parts.append(scales[0].note)
     return " ".join(parts)

@@ -58,7 +58,6 @@ class Explained:
         logit: (K,) its target logit.
         prediction: (K,) its answer: the class; where classes are answered each by itself, the explained
             one if it is among the answers and `NOT_IT` if it is not.
-        logits: (classes,) of the original network.
         target: the class explained.
         quiet: share of neurons with zero contribution.
         dead: share of neurons with zero activation.
@@ -74,7 +73,6 @@ class Explained:
     probability: Array
     logit: Array
     prediction: Array
-    logits: Array
     target: int
     quiet: float
     dead: float
@@ -181,7 +179,6 @@ def explain_levels(
         probability=gather(curves, "probability"),
         logit=gather(curves, "logit"),
         prediction=_answers(scores, gather(curves, "prediction"), gather(curves, "probability")),
-        logits=scores.logits[0].detach().cpu().numpy(),
         target=int(scores.target[0]),
         quiet=scored.quiet,
         dead=float(scores.dead_fraction[0]),

@@ -46,3 +46,21 @@ def test_importing_the_engine_loads_no_streamlit() -> None:
     assert (
         "streamlit" not in run(f"import sys; from pruneattr_core import {names}; print(*sys.modules)").split()
     )
+
+
+def test_our_methods_need_neither_the_app_s_packages_nor_matplotlib() -> None:
+    """Captum and Zennit are imported by the methods that are theirs; Captum brings matplotlib."""
+    code = """
+import sys
+for name in ("streamlit", "plotly", "cachetools", "sklearn", "matplotlib", "captum", "zennit", "anywidget"):
+    sys.modules[name] = None  # importing it raises
+import torch
+from pruneattr_core import PruneGrad, PrunePGD, census, contributions, explain
+from torch import nn
+model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)).eval()
+x = torch.ones(1, 3, 6, 6)
+contributions(model, x).path(0.5), census(model, x)
+maps = [PruneGrad(model).attribute(x), PrunePGD(model).attribute(x), explain(model, x).values]
+print([bool(map.isfinite().all()) for map in maps])
+"""
+    assert run(code).strip() == "[True, True, True]"

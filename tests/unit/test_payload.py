@@ -33,7 +33,7 @@ def a_sweep() -> Explained:
     sparsity = np.array([0.0, 0.5, 0.9, 1.0])
     return Explained(
         maps=maps.astype(np.float32), requested=(0.0, 0.5, 0.9, 1.0), sparsity=sparsity, change=sparsity / 2,
-        probability=1 - sparsity / 2, logit=sparsity, prediction=np.array([1, 1, 0, 2]), logits=np.zeros(3),
+        probability=1 - sparsity / 2, logit=sparsity, prediction=np.array([1, 1, 0, 2]),
         target=1, quiet=0.2, dead=0.1, neurons=100, seconds=1.0,
     )  # fmt: skip
 

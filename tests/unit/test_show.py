@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from pruneattr_core import PruneGrad, explain_view, load_model, model_card
+from pruneattr_core import PruneGrad, compare, contributions, explain, explain_view, load_model, model_card
 from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
+from pruneattr_core.errors import InputError
 from pruneattr_core.render import read_provenance
+from pruneattr_core.share import live
 from pruneattr_core.share.html import settings_in
+from pruneattr_core.ui.framing import header_of
 
 NAME = "resnet8-cifar10"
 
@@ -35,6 +39,7 @@ def test_the_level_shown_is_what_the_library_says(photo: Path) -> None:
     assert reached == pytest.approx(float(direct.sparsity[0, 0]))
     assert view.numbers()["sparsity_of_contributing"] == pytest.approx(0.8, abs=0.01)
     assert not view.numbers()["plain_gradient"]
+    assert header_of(view.payload())["start"]["share"] == pytest.approx(0.8, abs=0.01)  # where a file opens
 
 
 def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,3 +90,89 @@ def test_no_picture_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixtur
     for file in (broken, tmp_path / "missing.png", tmp_path):
         assert main(["explain", str(file), "--model", NAME, "--out", str(tmp_path / "x.html")]) == 1
         assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.fixture
+def scenes() -> torch.Tensor:
+    """Two pictures as ResNet-8 takes them, with different answers."""
+    data, card = load_dataset("scenes"), model_card(NAME)
+    return torch.cat([card.preprocess(data[i].image) for i in (0, 3)])
+
+
+def test_a_sweep_shows_its_levels_in_order_and_any_of_its_inputs(
+    scenes: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "installed", lambda: False)
+    model, card = load_model(NAME), model_card(NAME)
+    sweep = PruneGrad(model).sweep(scenes, sparsities=[0.95, 0, 0.7, 0.9])
+    for image in (0, 1):
+        view = sweep.show(card, image)
+        assert view.sweep.requested == (0.0, 0.7, 0.9, 0.95)
+        np.testing.assert_array_equal(view.sweep.maps[3], sweep.maps[0, image])
+        scores = contributions(model, scenes[image : image + 1])
+        silent = sum(int((layer == 0).sum()) for layer in scores.layers) / scores.neurons
+        assert view.sweep.quiet == pytest.approx(silent, abs=1e-6)
+        assert (
+            np.abs(view.photo.astype(int) - card.display(load_dataset("scenes")[3 * image].image)).max() <= 1
+        )
+        assert view.title.endswith(card.classes[int(sweep.target[image])])
+    shown = header_of(sweep.show().payload())  # without a card: numbers for names, a stretched picture
+    assert shown["classes"][str(int(sweep.target[0]))] == f"class {int(sweep.target[0])}"
+    with pytest.raises(InputError, match="from 0 to 1, got 2"):
+        sweep.show(card, 2)
+
+
+def test_no_button_is_called_by_a_level_that_is_not_there(scenes: torch.Tensor) -> None:
+    labels = []
+    for levels in ([0, 0.9], [0, 0.9, 0.95, 0.99]):
+        view = PruneGrad(load_model(NAME)).sweep(scenes, sparsities=levels, of="contributing").show()
+        header = header_of(view.payload)
+        labels.append([mark["label"] for mark in header["marks"] if "contributing" in mark["dials"]])
+    assert "99 %" not in labels[0]
+    assert {"90 %", "95 %", "99 %"} <= set(labels[1])
+
+
+def test_a_comparison_holds_what_explain_says_of_every_picture(scenes: torch.Tensor) -> None:
+    model, data = load_model(NAME), load_dataset("scenes")
+    masks = [np.asarray(Image.fromarray(data[i].mask).resize((32, 32))) for i in (0, 3)]
+    asked = ["prunegrad:sparsity=0.9,mode=freeze", "saliency", "prunegrad"]
+    found = compare(model, scenes, asked, card=model_card(NAME), masks=masks)
+    direct = explain(model, scenes, sparsity=0.9, mode="freeze").values
+    torch.testing.assert_close(found.entries[0].found.values, direct, rtol=0, atol=0)
+    grid = header_of(found.payload())
+    assert [bool(cell.get("track")) for cell in grid["cells"]] == [False] * 4 + [True] * 2
+    rows = found.table()
+    assert rows[1]["spearman"] is None  # the reference itself
+    assert all(0 <= row["mass"] <= 1 and row["area"] >= 0 for row in rows)
+    assert settings_in(found.html())["targets"] == explain(model, scenes).target.tolist()
+    with np.load(io.BytesIO(found.npz()), allow_pickle=False) as arrays:
+        assert arrays["2/attribution"].shape == scenes.shape
+    for wrong, says in (({"titles": ["one"]}, "titles for 2 inputs"), ({"methods": []}, "at least one")):
+        with pytest.raises(InputError, match=says):
+            compare(model, scenes, **wrong)
+
+
+def test_an_attribution_shows_its_maps_and_pictures(
+    scenes: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "installed", lambda: False)
+    view = explain(load_model(NAME), scenes, method="gradcam").show(model_card(NAME))
+    assert len(header_of(view.payload())["cells"]) == 2
+    assert Image.open(io.BytesIO(view.png())).height == 2 * 32 + 4
+
+
+@pytest.mark.parametrize("command", [["sweep", "--levels", "0.9", "0"], ["compare", "--methods", "edges"]])
+def test_commands_print_and_write_the_same(
+    command: list[str], photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *rest = command
+    out = tmp_path / "view.json"
+    assert main([name, str(photo), "--model", NAME, "--json", "--out", str(out), *rest]) == 0
+    told, written = json.loads(capsys.readouterr().out), json.loads(out.read_text())
+    assert told["file"] == str(out)
+    key = {"sweep": "levels", "compare": "results"}[name]
+    assert len(told[key]) == {"sweep": 2, "compare": 1}[name]
+    assert told["versions"] == written["versions"]
+    assert main([name, str(photo), "--model", NAME, *rest]) == 0
+    assert {"sweep": "0.9000", "compare": "Edge detector"}[name] in capsys.readouterr().out
+    assert main([name, str(photo), "--model", NAME, "--out", str(tmp_path / "x.gif"), *rest]) == 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,19 @@ from numpy.typing import NDArray
 from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.ui.compare.cells import Curve, Game, Mapped
-from pruneattr_core.ui.jobs import Cache
+
+if TYPE_CHECKING:
+    from pruneattr_core.ui.jobs import Cache
 
 Array = NDArray[Any]
 
-#: Likenesses of pairs of maps, for all sessions; each costs some ten milliseconds.
-_LIKENESS = Cache(4096)
+
+@lru_cache(maxsize=1)
+def _likeness() -> Cache:
+    """Likenesses of pairs of maps, for all sessions; each costs some ten milliseconds."""
+    from pruneattr_core.ui.jobs import Cache  # of the app's packages, which a notebook does without
+
+    return Cache(4096)
 
 
 @dataclass(frozen=True)
@@ -125,13 +133,13 @@ def numbers_of(
     alike = (math.nan, math.nan)
     if reference is not None:
         pair = (key, reference[0])
-        alike = _LIKENESS.get(pair)
+        alike = _likeness().get(pair)
         if alike is None:
             finite = np.isfinite(shown).all() and np.isfinite(reference[1]).all()
             alike = (
                 (spearman(shown, reference[1]), ssim(shown, reference[1])) if finite else (math.nan, math.nan)
             )
-            _LIKENESS.put(pair, alike)
+            _likeness().put(pair, alike)
     return Numbers(
         seconds=mapped.seconds,
         passes=passes,

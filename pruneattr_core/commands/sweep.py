@@ -1,0 +1,57 @@
+"""`sweep`: what the pruned network still answers at places of the dial that are named."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pruneattr_core import PruneGrad
+from pruneattr_core.commands.arguments import share, show, use_threads
+from pruneattr_core.commands.looking import add_looking, add_out, add_pruning, read_photo
+from pruneattr_core.commands.progress import Progress
+from pruneattr_core.models import load_model, model_card
+from pruneattr_core.runtime import device_for
+from pruneattr_core.share.live import check_out
+from pruneattr_core.show import sweep_view
+
+_LEVELS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("photo", type=Path, help="a picture file")
+    parser.add_argument(
+        "--levels", type=share, nargs="+", default=_LEVELS, metavar="S",
+        help=f"sparsities (default {' '.join(f'{level:g}' for level in _LEVELS)})",
+    )  # fmt: skip
+    add_pruning(parser)
+    add_looking(parser)
+    add_out(parser, required=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prune to every level, print a line each, and write the view if asked to."""
+    use_threads(arguments)
+    if arguments.out is not None:
+        check_out(arguments.out)
+    image, device = read_photo(arguments.photo), device_for(arguments.device)
+    card = model_card(arguments.model)
+    found = PruneGrad(load_model(arguments.model, str(device))).sweep(
+        card.preprocess(image).to(device), arguments.target, arguments.levels, arguments.mode,
+        arguments.contribution, of=arguments.of, progress=Progress("maps"),
+    )  # fmt: skip
+    view = sweep_view(found, card, picture=arguments.photo.name)
+    levels = [view.at(k) for k in range(len(view.sweep.sparsity))]
+    lines = [view.title, "of contributing   of all  change   p      answer"]
+    lines += [
+        f"{one['sparsity_of_contributing']:15.4f} {one['sparsity']:8.4f} {one['output_change']:7.3f} "
+        f"{one['probability']:7.4f}  {one['answer']}"
+        for one in levels
+    ]
+    record = {**view.settings, "levels": levels}
+    if arguments.out is not None:
+        view.save(arguments.out)
+        lines.append(str(arguments.out))
+        record["file"] = str(arguments.out)
+    show(arguments, "\n".join(lines), record)
+    return 0

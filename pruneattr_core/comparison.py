@@ -1,0 +1,370 @@
+"""Several methods on the same pictures, side by side and by numbers: Compare without the app."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pruneattr_core.attribution import METHODS, completeness_gap, explain
+from pruneattr_core.benchmarks.localisation import mass_inside
+from pruneattr_core.benchmarks.maps import fitting, method_from
+from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, removal_curve
+from pruneattr_core.benchmarks.similarity import spearman, ssim
+from pruneattr_core.errors import InputError
+from pruneattr_core.models import ModelCard, weights_hash
+from pruneattr_core.render import colour_table, colourise, png_bytes, scale_map
+from pruneattr_core.render.look import Look
+from pruneattr_core.response import Target
+from pruneattr_core.runtime import provenance
+from pruneattr_core.share.component import GRID, Component
+from pruneattr_core.share.live import Live
+from pruneattr_core.share.photo import class_names, photo_of
+from pruneattr_core.ui.compare.cells import CURVES, LIVE, Ask, LevelsAsk, drawn
+from pruneattr_core.ui.compare.live import Track, levels_of, track_of
+from pruneattr_core.ui.compare.numbers import KINDS, Numbers, written
+from pruneattr_core.ui.compare.payload import Cell, Grid, grid_payload, scales_for
+from pruneattr_core.ui.levels import DIALS, START
+from pruneattr_core.ui.subject import Subject
+from pruneattr_core.values import Attribution
+
+Progress = Callable[[int, int, str], None]
+#: Methods of at most a few passes, with the two controls that a map must beat.
+DEFAULT = ("prunegrad", "saliency", "input_x_gradient", "guided_backprop", "gradcam", "edges", "random")
+#: What Spearman and SSIM compare with.
+REFERENCE = "saliency"
+_LOOK = Look()
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One method on every picture.
+
+    Attributes:
+        method: key of `METHODS`.
+        label: title, with the options that were given.
+        said: those options, in words.
+        found: maps of all pictures.
+        numbers: what is known of each picture's map.
+        curves: least relevant pixels removed first: the change of the probability at each fraction of
+            `LERF_FRACTIONS`, per picture; empty where it was not asked for.
+        tracks: what the slider moves, per picture; empty where it moves nothing.
+    """
+
+    method: str
+    label: str
+    said: str
+    found: Attribution
+    numbers: tuple[Numbers, ...]
+    curves: tuple[tuple[float, ...], ...] = ()
+    tracks: tuple[Track, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Live):
+    """What `compare` found.
+
+    Attributes:
+        entries: one a method, as asked for.
+        photos: uint8 (H, W, 3) per picture, what the network saw.
+        titles: of the pictures.
+        answers: name of the explained class per picture.
+        title: network and methods in a few words.
+        settings: what made it; JSON values.
+    """
+
+    component: ClassVar[Component] = GRID
+    height: ClassVar[int] = 900
+
+    entries: tuple[Entry, ...]
+    photos: tuple[NDArray[np.uint8], ...]
+    titles: tuple[str, ...]
+    answers: tuple[str, ...]
+    title: str
+    settings: Mapping[str, Any]
+
+    def __getitem__(self, label: str) -> Attribution:
+        """The maps of a method, by its key or label; the first one where a method stands several times."""
+        for entry in self.entries:
+            if label in (entry.label, entry.method):
+                return entry.found
+        raise InputError(
+            f"Expected one of {', '.join(entry.label for entry in self.entries)}; got {label!r}."
+        )
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row a method: means over the pictures of every number that exists, None where none does."""
+        rows = []
+        for entry in self.entries:
+            row: dict[str, Any] = {"method": entry.label}
+            for name in KINDS:
+                values = [getattr(one, name) for one in entry.numbers]
+                known = [float(value) for value in values if not math.isnan(value)]
+                row[name] = sum(known) / len(known) if known else None
+            rows.append({name: value for name, value in row.items() if name != "game"})
+        return rows
+
+    def numbers(self) -> dict[str, Any]:
+        """The table."""
+        return {"results": self.table()}
+
+    def payload(self) -> bytes:
+        """What Compare's component draws."""
+        return grid_payload(self._grid(), _LOOK)
+
+    def png(self) -> bytes:
+        """A row a picture: the picture, then its maps in order; settings inside the file."""
+        grid, table = self._grid(), colour_table(_LOOK.colours)
+        scales, rows = scales_for(grid, _LOOK), []
+        for j, photo in enumerate(self.photos):
+            row = [photo]
+            for i in range(len(self.entries)):
+                shown = grid.cells[i * len(self.photos) + j].shown
+                row += [np.full((len(photo), 4, 3), 255, np.uint8)]
+                row += [colourise(scale_map(shown, scale=scales[i, j]), table)] if shown is not None else []
+            rows += [np.concatenate(row, 1), np.full((4, sum(one.shape[1] for one in row), 3), 255, np.uint8)]
+        return png_bytes(np.concatenate(rows[:-1]), {**self.settings, **self.numbers()})
+
+    def npz(self) -> bytes:
+        """`<i>/attribution` (B, C, H, W) of method i, picture/<j> (H, W, 3), the settings and the table."""
+        arrays: dict[str, NDArray[Any]] = {
+            f"{i}/attribution": entry.found.values.detach().cpu().numpy()
+            for i, entry in enumerate(self.entries)
+        }
+        arrays |= {f"picture/{j}": photo for j, photo in enumerate(self.photos)}
+        out = io.BytesIO()
+        text = json.dumps({**self.settings, **self.numbers()})
+        np.savez_compressed(out, settings=np.array(text), **arrays)  # type: ignore[arg-type]
+        return out.getvalue()
+
+    def _grid(self) -> Grid:
+        kind = CURVES["lerf"]
+        cells = []
+        for i, entry in enumerate(self.entries):
+            for j in range(len(self.photos)):
+                shown = drawn(
+                    entry.found.values[j].detach().float().cpu().numpy(), _LOOK.collapse, _LOOK.sign
+                )
+                rows = written(entry.numbers[j], [name for name in KINDS if name != "area"])
+                curve = None
+                if entry.curves:
+                    area = entry.numbers[j].area
+                    y = [0.0, *(round(min(value, 9.0), 4) for value in entry.curves[j])]
+                    curve = {"y": y, "text": f"{area:.3f}"}
+                track = entry.tracks[j] if entry.tracks else None
+                cells.append(Cell(i, j, "ready", "", shown, rows, curve, "", track))
+        moved = any(entry.tracks for entry in self.entries)
+        return Grid(
+            methods=[_head(i, entry) for i, entry in enumerate(self.entries)],
+            images=[
+                {"title": title, "answer": f"Explained: {answer}", "covered": ""}
+                for title, answer in zip(self.titles, self.answers, strict=True)
+            ],
+            photos=self.photos,
+            cells=cells,
+            curve={
+                "x": [0.0, *LERF_FRACTIONS], "title": kind.title, "short": kind.short,
+                "across": kind.across, "up": kind.up,
+            },
+            layout="rows",
+            complete=True,
+            of="comparison",
+            dial=(DIALS[0], START) if moved else None,
+            start={"token": 0, "dial": DIALS[0], "share": START},
+        )  # fmt: skip
+
+
+def compare(
+    model: nn.Module,
+    inputs: Tensor,
+    methods: Sequence[str] | None = None,
+    target: Target = None,
+    *,
+    card: ModelCard | None = None,
+    titles: Sequence[str] | None = None,
+    masks: Sequence[NDArray[np.bool_] | None] | None = None,
+    curves: bool = True,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Maps of several methods with their numbers, as the app's page Compare shows them.
+
+    Args:
+        model: network in eval mode.
+        inputs: normalised batch (B, C, H, W).
+        methods: keys of `METHODS`, with options as "prunegrad:sparsity=0.9,mode=freeze"; None for those of
+            `DEFAULT` that fit the network.
+        target: as `explain` takes it.
+        card: of the network: names of the classes, and the pictures before normalisation.
+        titles: of the pictures.
+        masks: per picture where the object is, bool (H, W), or None.
+        curves: whether pixels are removed, least relevant first (21 more passes a map).
+        progress: called with (methods done, methods in all, label of the next); may raise to stop.
+
+    Raises:
+        InputError: an unknown method or option, titles or masks that do not match the inputs.
+        ModelError: a method named here does not fit the network.
+
+    Example:
+        >>> from pruneattr_core import compare, load_model, model_card
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> card = model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[0].image)
+        >>> found = compare(load_model("scenes-net"), inputs, ["saliency", "edges"], card=card, curves=False)
+        >>> [row["method"] for row in found.table()]
+        ['Gradient (saliency)', 'Edge detector']
+    """
+    given = fitting(model, inputs, DEFAULT)[0] if methods is None else list(methods)
+    if not given:
+        raise InputError("Expected at least one method.")
+    plans, count = [method_from(text) for text in given], len(inputs)
+    for name, values in (("titles", titles), ("masks", masks)):
+        if values is not None and len(values) != count:
+            raise InputError(f"Expected {name} for {count} inputs, got {len(values)}.")
+    import_module("captum.attr")  # else its loading would count as the time of the first method that needs it
+    entries: list[Entry] = []
+    for done, (text, plan) in enumerate(zip(given, plans, strict=True)):
+        if progress is not None:
+            progress(done, len(plans), plan["label"])
+        entries.append(_entry(model, inputs, text, plan, target, masks, curves))
+    if progress is not None:
+        progress(len(plans), len(plans), "")
+    entries = _with_likeness(entries)
+    first = entries[0].found
+    names = class_names(card, int(first.target.max()))
+    settings = {
+        "model": "a network" if card is None else card.id,
+        "weights_sha256": weights_hash(model),
+        "pictures": list(titles or _numbered(count)),
+        "targets": first.target.tolist(),
+        "methods": given,
+        "reference": REFERENCE,
+        "curve": "LeRF area over 1 to 10 % of the pixels" if curves else None,
+        "versions": provenance(inputs.device.type),
+    }
+    return Comparison(
+        tuple(entries),
+        tuple(photo_of(one, card) for one in inputs),
+        tuple(titles or _numbered(count)),
+        tuple(names[int(one)] for one in first.target),
+        f"{'A network' if card is None else card.title}: {len(entries)} methods",
+        settings,
+    )
+
+
+def attribution_view(found: Attribution, card: ModelCard | None = None) -> Comparison:
+    """Maps that are there already, beside their pictures; behind `Attribution.show`.
+
+    Args:
+        found: of `explain`.
+        card: see `compare`.
+
+    Raises:
+        InputError: the inputs are no pictures.
+    """
+    if found.inputs is None:
+        raise InputError("This attribution holds no inputs: only those that `explain` returns can be shown.")
+    title, count = METHODS[found.method].title, len(found.values)
+    names = class_names(card, int(found.target.max()))
+    settings = {
+        "model": "a network" if card is None else card.id, "method": found.method, **found.settings,
+        "targets": found.target.tolist(), "versions": provenance(found.inputs.device.type),
+    }  # fmt: skip
+    entry = Entry(found.method, title, "", found, (Numbers(),) * count)
+    answers = tuple(names[int(one)] for one in found.target)
+    photos = tuple(photo_of(one, card) for one in found.inputs)
+    return Comparison((entry,), photos, _numbered(count), answers, title, settings)
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"Picture {i}" for i in range(count))
+
+
+def _entry(
+    model: nn.Module,
+    inputs: Tensor,
+    text: str,
+    plan: Mapping[str, Any],
+    target: Target,
+    masks: Sequence[NDArray[np.bool_] | None] | None,
+    curves: bool,
+) -> Entry:
+    method, options = str(plan["id"]), dict(plan["options"])
+    began = time.perf_counter()
+    found = explain(model, inputs, target, method, **options)
+    seconds = (time.perf_counter() - began) / len(inputs)
+    gaps = completeness_gap(model, inputs, found)
+    maps = [_drawn(found, j) for j in range(len(inputs))]
+    removed = None
+    if curves:
+        ranked = torch.from_numpy(np.stack(maps)).to(inputs.device)
+        removed = removal_curve(model, inputs, ranked, found.target)
+    passes = math.ceil(METHODS[method].cost(max(inputs.shape[2:]), **options))
+    numbers = [
+        Numbers(
+            seconds=seconds,
+            passes=passes,
+            area=math.nan if removed is None else float(removed.curve_auc[j]),
+            gap=math.nan if gaps is None else abs(float(gaps[j])),
+        )
+        for j in range(len(inputs))
+    ]
+    for j, mask in enumerate(masks or ()):
+        if mask is not None:
+            numbers[j] = replace(numbers[j], mass=mass_inside(maps[j], mask))
+    said = text.partition(":")[2]
+    fixed = {part.partition("=")[0].strip() for part in said.split(",")}
+    tracks: tuple[Track, ...] = ()
+    if method in LIVE and not fixed & {"sparsity", "output_change"}:
+        kept = {
+            key: value for key, value in options.items() if key not in ("sparsity", "of", "output_change")
+        }
+        each = zip(inputs.split(1), found.target.tolist(), strict=True)
+        tracks = tuple(_track(model, x, one, method, kept) for x, one in each)
+    shown = () if removed is None else tuple(map(tuple, removed.change.T.tolist()))
+    words = said.replace(",", ", ").replace("=", " ")
+    return Entry(method, str(plan["label"]), words, found, tuple(numbers), shown, tracks)
+
+
+def _track(model: nn.Module, x: Tensor, target: int, method: str, options: Mapping[str, Any]) -> Track:
+    ask = Ask(Subject("", "", "", target, x.device.type), method, tuple(options.items()), max(x.shape[2:]))
+    return track_of(levels_of(model, x, LevelsAsk(ask)), _LOOK)
+
+
+def _drawn(found: Attribution, j: int) -> NDArray[Any]:
+    return drawn(found.values[j].detach().float().cpu().numpy(), _LOOK.collapse, _LOOK.sign)
+
+
+def _with_likeness(entries: Sequence[Entry]) -> list[Entry]:
+    """With Spearman and SSIM to the plain gradient, where that is among them."""
+    reference = next((entry for entry in entries if entry.method == REFERENCE), None)
+    if reference is None:
+        return list(entries)
+    made = []
+    for entry in entries:
+        pairs = [(_drawn(entry.found, j), _drawn(reference.found, j)) for j in range(len(entry.numbers))]
+        numbers = tuple(
+            replace(one, spearman=spearman(a, b), ssim=ssim(a, b)) if entry is not reference else one
+            for one, (a, b) in zip(entry.numbers, pairs, strict=True)
+        )
+        made.append(replace(entry, numbers=numbers))
+    return made
+
+
+def _head(place: int, entry: Entry) -> dict[str, Any]:
+    method = METHODS[entry.method]
+    badge = ["follows the slider"] if entry.tracks else []
+    return {
+        "name": f"{entry.method}~{place}", "method": f"{entry.method}~{place}", "title": method.title,
+        "badge": ", ".join([*badge, *([entry.said] if entry.said else [])]), "settings": entry.said,
+        "note": method.note, "citation": method.citation, "mean": "",
+    }  # fmt: skip

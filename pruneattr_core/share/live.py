@@ -1,0 +1,122 @@
+"""What is shown outside the app: live in a notebook, whole in one file, a picture where no script runs."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.share.component import Component
+from pruneattr_core.share.html import one_file
+from pruneattr_core.share.widget import installed, widget
+from pruneattr_core.store import refuse_unwritable, write_atomically
+
+#: What `Live.save` writes, by the end of the file's name.
+KINDS = (".html", ".png", ".npz", ".json")
+
+
+class Live(ABC):
+    """A component of the app with what it draws.
+
+    Attributes:
+        component: what draws.
+        height: of its frame in a notebook, in pixels.
+        title: a few words.
+        settings: what made it; JSON values.
+    """
+
+    component: ClassVar[Component]
+    height: ClassVar[int]
+    title: str
+    settings: Mapping[str, Any]
+
+    @abstractmethod
+    def payload(self) -> bytes:
+        """What the component draws."""
+
+    @abstractmethod
+    def png(self) -> bytes:
+        """A picture of it, with the settings inside the file."""
+
+    @abstractmethod
+    def npz(self) -> bytes:
+        """All arrays; opens with `numpy.load(..., allow_pickle=False)`."""
+
+    @abstractmethod
+    def numbers(self) -> dict[str, Any]:
+        """What was measured; JSON values."""
+
+    def html(self) -> str:
+        """The view in one page that asks nothing of anybody."""
+        return one_file(self.component, self.payload(), self.title, self.settings)
+
+    def widget(self) -> Any:
+        """The view as an `anywidget`; its trait `chosen` holds where the hand let go.
+
+        Raises:
+            PruneAttrError: anywidget is not installed.
+        """
+        return widget(self.component, self.payload(), self.bundle())
+
+    def show(self) -> Any:
+        """For the last line of a notebook's cell: the widget, or this view where anywidget is missing."""
+        return self.widget() if installed() else self
+
+    def save(self, file: str | Path) -> Path:
+        """Write the view as .html, .png, .npz or .json, whole or not at all.
+
+        Raises:
+            InputError: another ending.
+            StoreError: the file cannot be written.
+        """
+        path = Path(file)
+        check_kind(path)
+        made = {
+            ".html": lambda: self.html().encode(),
+            ".png": self.png,
+            ".npz": self.npz,
+            ".json": lambda: json.dumps({**self.settings, **self.numbers()}, indent=1).encode(),
+        }[path.suffix.lower()]()
+        write_atomically(path, made)
+        return path
+
+    def bundle(self) -> dict[str, str]:
+        """What a notebook shows without a kernel, too: a live frame; a picture where scripts do not run."""
+        page = html.escape(self.html(), quote=True)
+        style = f"width:100%;height:{self.height}px;border:0"
+        return {
+            "text/plain": f"{type(self).__name__}({self.title})",
+            "image/png": base64.b64encode(self.png()).decode(),
+            "text/html": f'<iframe srcdoc="{page}" sandbox="allow-scripts" style="{style}"></iframe>',
+        }
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return self.bundle()
+
+
+def check_kind(file: Path) -> None:
+    """Refuse an ending that is none of `KINDS`.
+
+    Raises:
+        InputError: it is none.
+    """
+    if file.suffix.lower() not in KINDS:
+        raise InputError(f"Expected a file ending in {', '.join(KINDS)}, got {file.name!r}.")
+
+
+def check_out(file: Path) -> None:
+    """Refuse what `Live.save` could not write, before anything is computed.
+
+    Raises:
+        InputError: an ending that is none of `KINDS`.
+        StoreError: the place cannot be written.
+    """
+    check_kind(file)
+    if file.is_dir():
+        raise StoreError(f"{file} is a folder. Give a file.")
+    refuse_unwritable(file)
