@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from pruneattr_core.ui.compare.plan import Plan, mask_seen
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
-from tests.app.conftest import Start, drawn
+from tests.app.conftest import Start, drawn, healthy, until
 
 QUICK = "saliency,input_x_gradient,edges"
 
@@ -34,16 +33,11 @@ def header(app: AppTest) -> dict[str, Any]:
     return found
 
 
-def finished(app: AppTest, seconds: float = 600) -> dict[str, Any]:
-    """The grid when nothing more comes; the clock of the page does not run here."""
-    end = time.monotonic() + seconds
-    while not (found := header(app))["complete"]:
-        assert time.monotonic() < end, "the grid does not become complete"
-        time.sleep(0.1)
-        app.run()
-    assert not app.exception
-    assert not app.error, [error.value for error in app.error]
-    return found
+def finished(app: AppTest) -> dict[str, Any]:
+    """The grid when nothing more comes."""
+    until(app, lambda app: header(app)["complete"])
+    healthy(app)
+    return header(app)
 
 
 def names(found: dict[str, Any]) -> list[str]:

@@ -53,7 +53,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     st.cache_resource.clear()
     offline = ModelCard.available_offline
     monkeypatch.setattr(cache, "load_model", small_network)
-    monkeypatch.setattr(explore, "FIRST_LOOK", 60.0)  # no browser, no clock: the page waits for every level
+    monkeypatch.setattr(explore, "FIRST_LOOK", 600.0)  # no browser, no clock: the page waits for every level
     monkeypatch.setattr(models, "load_model", small_network)
     monkeypatch.setattr(shell, "list_models", lambda: ("scenes-net", "torchvision/resnet18"))
     monkeypatch.setattr(
@@ -104,8 +104,8 @@ def healthy(app: AppTest) -> None:
     assert not app.error, [error.value for error in app.error]
 
 
-def until(app: AppTest, ready: Callable[[AppTest], bool], seconds: float = 600) -> None:
-    """Run again and again, as the page's clock would."""
+def until(app: AppTest, ready: Callable[[AppTest], object], seconds: float = 600) -> None:
+    """Run again and again, as the page's clock would, until all is there that the test then asserts."""
     end = time.monotonic() + seconds
     while not ready(app):
         assert time.monotonic() < end, "waited too long"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,7 @@ from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run, zip_run
 from pruneattr_core.runs import stored
 from pruneattr_core.ui import cache
+from pruneattr_core.ui.benchmarks import point as bench_point
 from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.benchmarks.page import GROUPS
 from pruneattr_core.ui.benchmarks.picker import ALL
@@ -155,6 +157,23 @@ def test_pages_of_their_own_networks_do_not_wait_for_the_sidebar(start, opened, 
     app = start(model="torchvision/vit_b_16", target="3").switch_page("pages/5_benchmarks.py").run()
     healthy(app)
     assert app.get("plotly_chart")
+
+
+def test_a_check_that_runs_can_be_stopped_and_started_again(opened, monkeypatch) -> None:
+    def endless(engine, run, label, task) -> None:
+        while True:
+            task.tick(1, 16)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(bench_point, "computed_again", endless)
+    app, again = opened(), f"bench_check_{a_run().id}"
+    app.button(key=again).click().run()
+    (task,) = cache.engine().jobs.jobs.values()
+    app.button(key="cancel_check").click().run()
+    assert task.finished.wait(600)
+    until(app, lambda app: any(button.key == again for button in app.button))
+    healthy(app)
+    assert not any(button.key == "cancel_check" for button in app.button)
 
 
 def test_a_run_of_other_weights_says_so_instead_of_computing(opened) -> None:

@@ -113,7 +113,7 @@ def test_a_class_follows_its_teacher_and_its_answers_are_counted(start: Start, m
     teacher.button(key="class_open").click().run()
     healthy(teacher)
     code = teacher.session_state["class"]
-    pupil = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page(PAGE)
+    pupil = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600).run().switch_page(PAGE)
     pupil.query_params["class"] = code
     pupil.run()
     healthy(pupil)

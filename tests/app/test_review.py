@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from pruneattr_core.ui.review import state as review_state
 from pruneattr_core.ui.review.board import Board
 from pruneattr_core.ui.review.lineup import Contender, Lineup, first_students
 from pruneattr_core.ui.review.pictures import Scenes
-from tests.app.conftest import drawn
+from tests.app.conftest import drawn, healthy, until
 
 Start = Callable[..., AppTest]
 
@@ -90,15 +89,10 @@ def header(app: AppTest) -> dict[str, Any]:
 def finished(
     app: AppTest, done: Callable[[dict[str, Any]], bool] = lambda found: found["complete"]
 ) -> dict[str, Any]:
-    """The desk when nothing more comes; the clock of the page does not run here."""
-    end = time.monotonic() + 60
-    while not done(found := header(app)):
-        assert time.monotonic() < end, "the desk does not become complete"
-        time.sleep(0.05)
-        app.run()
-    assert not app.exception
-    assert not app.error, [error.value for error in app.error]
-    return found
+    """The desk when nothing more comes."""
+    until(app, lambda app: done(header(app)))
+    healthy(app)
+    return header(app)
 
 
 def say(app: AppTest, said: Mapping[str, tuple[str, str]], level: int = START_LEVEL) -> None:
@@ -220,17 +214,13 @@ def test_a_damaged_review_is_named_and_left(start: Start) -> None:
 
 def test_the_most_deformed_come_first(start: Start) -> None:
     app = opened(start, desk_order="cosine", judged="thinned")
-    end = time.monotonic() + 60
-    while not any("are right in both networks" in text.value for text in app.caption):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-        app.run()
+    until(app, lambda app: any("are right in both networks" in text.value for text in app.caption))
     key = app.session_state["_triage"]
     numbers = review_board.board().background.results.get(key)
     assert len(numbers) == 24
     wanted = numbers.order("cosine")[:6]
-    titles = [row["title"] for row in finished(app)["rows"]]
-    assert [int(title.split()[0]) for title in titles] == wanted
+    rows = finished(app)["rows"]
+    assert [int(row["title"].split()[0]) for row in rows] == wanted
     assert numbers.nbytes < 5000  # numbers, no maps
     app.selectbox(key="desk_show").set_value("left").run()
     expected = len(numbers.order("cosine", "left"))

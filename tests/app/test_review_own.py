@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import board as review_board
 from pruneattr_core.ui.review import own as review_own
 from pruneattr_core.ui.review.pictures import Folder
-from tests.app.conftest import drawn
+from tests.app.conftest import drawn, until
 
 Start = Callable[..., AppTest]
 NET = "cifar-resnet20"
@@ -78,15 +77,15 @@ def opened(start: Start, **query: str) -> AppTest:
 
 
 def finished(app: AppTest) -> dict[str, Any]:
-    end = time.monotonic() + 60
-    while True:
+    """The desk when nothing more comes."""
+
+    def desk(app: AppTest) -> dict[str, Any]:
         (found,) = [header_of(part.proto.bytes) for part in drawn(app)]
-        if found["complete"]:
-            assert not app.exception
-            return dict(found)
-        assert time.monotonic() < end, "the desk does not become complete"
-        time.sleep(0.05)
-        app.run()
+        return dict(found)
+
+    until(app, lambda app: desk(app)["complete"])
+    assert not app.exception
+    return desk(app)
 
 
 def test_two_checkpoints_and_a_folder(start: Start, own: dict[str, str]) -> None:
@@ -121,17 +120,17 @@ def test_what_is_typed_stays_and_the_form_says_what_is_missing(start: Start) -> 
 def failure(start: Start, own: dict[str, str]) -> str:
     """The sentence in the cells, or above them."""
     app = opened(start, **own)
-    end = time.monotonic() + 30
-    while not app.error and time.monotonic() < end:
+
+    def said(app: AppTest) -> list[str]:
         parts = [header_of(part.proto.bytes) for part in drawn(app)]
         cells = [cell for part in parts for row in part["rows"] for cell in row["cells"]]
-        texts = {cell["text"] for cell in cells if cell["state"] == "failed"}
-        if texts:
-            return str(texts.pop())
-        time.sleep(0.05)
-        app.run()
+        return [error.value for error in app.error] + [
+            cell["text"] for cell in cells if cell["state"] == "failed"
+        ]
+
+    until(app, said)
     assert not app.exception
-    return str(app.error[0].value)
+    return said(app)[0]
 
 
 def test_a_pickle_is_refused_unread(start: Start, own: dict[str, str], tmp_path: Path) -> None:

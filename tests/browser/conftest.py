@@ -9,24 +9,23 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.browser.serving import CHROMIUM_FLAGS, ROOT, Served, serving
+from tests.browser.waiting import PATIENCE
 
 ARTEFACTS = ROOT / "tests" / "artefacts"
-#: Milliseconds for a result. A machine with load is slow, so this only ends what stands still.
-PATIENCE = 300_000
 expect.set_options(timeout=PATIENCE)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
-    page = getattr(item, "funcargs", {}).get("page")
-    if report.when == "call" and report.failed and page is not None:
+    opened = getattr(getattr(item, "funcargs", {}).get("window"), "pages", [])
+    if report.when == "call" and report.failed and opened:
         ARTEFACTS.mkdir(exist_ok=True)
         with suppress(Error):  # a browser that stands still must not hide why the test failed
-            page.screenshot(path=ARTEFACTS / f"failed-{item.name}.png")
+            opened[-1].screenshot(path=ARTEFACTS / f"failed-{item.name}.png")
     return report
 
 
@@ -63,18 +62,37 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of its own profile; an error in the page's JavaScript fails the test."""
-    context = browser.new_context(
-        viewport={"width": 1360, "height": 900}, device_scale_factor=1, reduced_motion="reduce"
-    )
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+def window(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages of a size, each of its own profile; an error in their JavaScript fails the test."""
+    contexts: list[BrowserContext] = []
     thrown: list[str] = []
-    page.on("pageerror", lambda error: thrown.append(str(error)))
-    yield page
-    context.close()
+
+    def made(width: int = 1360, height: int = 900, scheme: str = "light", **options: object) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+            device_scale_factor=1,
+            reduced_motion="reduce",
+            **options,  # type: ignore[arg-type]
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda error: thrown.append(str(error)))
+        made.pages.append(page)  # type: ignore[attr-defined]
+        return page
+
+    made.pages = []  # type: ignore[attr-defined]  (the last one's picture is taken when a test fails)
+    yield made
+    for context in contexts:
+        context.close()
     assert thrown == []
+
+
+@pytest.fixture
+def page(window: Callable[..., Page]) -> Page:
+    """A page as on a laptop."""
+    return window()
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
         server.wait(60)
 
 
-def _wait_until_healthy(served: Served, server: subprocess.Popen[bytes], seconds: float = 90) -> None:
+def _wait_until_healthy(served: Served, server: subprocess.Popen[bytes], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and server.poll() is None:
         try:

@@ -18,18 +18,14 @@ RUNS = Path(__file__).resolve().parents[2] / "assets" / "runs" / "bench"
 CURVES = ".js-plotly-plot .main-svg"
 
 
-def test_a_shipped_curve_is_computed_again_and_can_be_stopped(page: Page, app_url: str) -> None:
+def test_a_shipped_curve_is_computed_again(page: Page, app_url: str) -> None:
     run = read_run(RUNS / "scenes-pixels")
     count, points = min(16, run.plan.n), len(run.plan.x) * len(run.plan.measures)
     mean = run.of("PruneGrad", "lerf")[-1, :count].mean()  # the last point, 0.1, is shown
     page.goto(f"{app_url}/benchmarks?bench_run=scenes-pixels")
-    again = page.get_by_role("button", name=f"Compute PruneGrad again on {count} pictures")
-    again.click(timeout=300_000)
-    expect(page.get_by_text(re.compile(rf"again · (starting|\d+ of {count} pictures)"))).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
-    again.click()
+    page.get_by_role("button", name=f"Compute PruneGrad again on {count} pictures").click()
     expect(page.get_by_test_id("stAlertContentSuccess")).to_contain_text(
-        f"PruneGrad, at 0.1, LeRF, mean of these {count} pictures: stored {mean:.6f}", timeout=300_000
+        f"PruneGrad, at 0.1, LeRF, mean of these {count} pictures: stored {mean:.6f}"
     )
     expect(
         page.get_by_text(re.compile(rf"All {points * count:,} numbers (are the stored ones|agree within)"))
@@ -38,7 +34,7 @@ def test_a_shipped_curve_is_computed_again_and_can_be_stopped(page: Page, app_ur
 
 def test_runs_of_two_protocols_are_not_drawn_together(page: Page, app_url: str, settled) -> None:
     page.goto(f"{app_url}/benchmarks?bench_run=resnet8-pixels-value,resnet8-pixels-magnitude")
-    expect(page.locator(CURVES).first).to_be_visible(timeout=300_000)
+    expect(page.locator(CURVES).first).to_be_visible()
     settled(page)
     warning = page.get_by_test_id("stAlertContentWarning")
     expect(warning).to_contain_text("is not drawn: its protocol is not that of")
@@ -52,16 +48,14 @@ def test_two_networks_of_one_protocol_are_drawn_together(
     page: Page, app_url: str, settled: Callable[[Page], None], artefacts: Path
 ) -> None:
     page.goto(f"{app_url}/benchmarks?bench_run=scenes-pixels,resnet8-pixels-value")
-    expect(page.locator(CURVES).first).to_be_visible(timeout=300_000)
+    expect(page.locator(CURVES).first).to_be_visible()
     settled(page)
     expect(page.get_by_test_id("stAlertContentWarning")).to_have_count(0)
     expect(page.locator(".behind[data-ready]")).to_be_visible()
-    options = page.locator(".behind select option").all_inner_texts()
-    assert "PruneGrad · SceneNet on shape scenes" in options
-    assert "PruneGrad · ResNet-8 on CIFAR-10" in options
-    legend = " ".join(page.locator(".legendtext").all_text_contents())
-    assert "SceneNet on shape scenes" in legend
-    assert "ResNet-8 on CIFAR-10" in legend
+    for network in ("SceneNet on shape scenes", "ResNet-8 on CIFAR-10"):
+        option = page.locator(".behind select option")
+        expect(option.filter(has_text=re.compile(f"^PruneGrad · {network}$"))).to_have_count(1)
+        expect(page.locator(".legendtext", has_text=network).first).to_be_attached()
     page.screenshot(path=artefacts / "benchmarks-two-networks.png", full_page=True)
 
 
@@ -95,7 +89,7 @@ def of_schema(schema: str) -> Callable[[dict[str, bytes]], None]:
 
 def test_runs_from_elsewhere_are_refused_in_a_sentence_or_shown(page: Page, app_url: str, settled) -> None:
     page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
-    page.get_by_role("button", name="Import a run").click(timeout=300_000)
+    page.get_by_role("button", name="Import a run").click()
     box = page.locator("[data-testid=stPopoverBody] input[type=file]")
     for data, sentence in (
         (packed(tampered), "was changed after it was made: values.npy does not have the hash"),

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.browser.waiting import until
+
 Settled = Callable[[Page], None]
 
 
@@ -31,10 +33,14 @@ def drawn_anew(page: Page, act: Callable[[], object], settled: Settled) -> str:
     """Do something and wait for another payload, with all its levels; see `agreed`."""
     before = page.locator("[data-ready]").get_attribute("data-ready")
     act()
-    expect(page.locator(f"[data-complete=true]:not([data-ready='{before}'])")).to_have_count(
-        1, timeout=300_000
-    )
+    expect(page.locator(f"[data-complete=true]:not([data-ready='{before}'])")).to_have_count(1)
     return agreed(page, settled)
+
+
+def asked(page: Page) -> dict[str, list[str]]:
+    """What the address says beside model and source."""
+    found = parse_qs(urlsplit(page.url).query)
+    return {name: found[name] for name in found if name not in ("model", "source")}
 
 
 def choose(page: Page, box: str, option: str) -> None:
@@ -48,7 +54,7 @@ def choose(page: Page, box: str, option: str) -> None:
 
 def test_one_choice_after_the_other(page: Page, app_url: str, settled: Settled, artefacts: Path) -> None:
     page.goto(f"{app_url}/?model=scenes-net&source=scenes")
-    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=300_000)
+    expect(page.get_by_test_id("stMetric").first).to_be_visible()
     agreed(page, settled)
     more = page.get_by_role("button", name="Increment")  # beside the number of the picture
     drawn_anew(page, more.click, settled)
@@ -66,14 +72,14 @@ def test_one_choice_after_the_other(page: Page, app_url: str, settled: Settled, 
 
 def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: Settled) -> None:
     page.goto(f"{app_url}/?model=scenes-net&source=scenes")
-    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=300_000)
+    expect(page.get_by_test_id("stMetric").first).to_be_visible()
     agreed(page, settled)
     start = page.evaluate("history.length")
     more = page.get_by_role("button", name="Increment")
     drawn_anew(page, more.click, settled)
     drawn_anew(page, page.get_by_text("Freeze", exact=True).click, settled)
     drawn_anew(page, lambda: choose(page, "Model", "ResNet-8"), settled)
-    assert page.evaluate("history.length") == start + 3
+    until(page, lambda: page.evaluate("history.length") == start + 3)
     for step, said in (
         (page.go_back, {"picture": ["1"], "mode": ["freeze"]}),
         (page.go_back, {"picture": ["1"]}),
@@ -81,8 +87,7 @@ def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: 
         (page.go_forward, {"picture": ["1"]}),
     ):
         drawn_anew(page, step, settled)
-        found = parse_qs(urlsplit(page.url).query)
-        assert {name: found[name] for name in found if name not in ("model", "source")} == said
+        until(page, lambda: asked(page) == said)  # noqa: B023  (waited for within the round)
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
     page.wait_for_url("**/compare?*picture=1*")
@@ -90,14 +95,14 @@ def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: 
     page.go_back()
     page.wait_for_url(re.compile(r"/\?"))
     agreed(page, settled)
-    assert parse_qs(urlsplit(page.url).query)["picture"] == ["1"]
+    until(page, lambda: asked(page) == {"picture": ["1"]})
 
 
 def test_a_reload_keeps_an_upload(page: Page, app_url: str, settled: Settled, tmp_path: Path) -> None:
     file = tmp_path / "mine.png"
     Image.new("RGB", (140, 130), (30, 160, 90)).save(file)
     page.goto(f"{app_url}/?model=scenes-net&source=scenes")
-    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=300_000)
+    expect(page.get_by_test_id("stMetric").first).to_be_visible()
     agreed(page, settled)
     upload = page.get_by_test_id("stFileUploaderDropzoneInput").last
     drawn_anew(page, lambda: upload.set_input_files(file), settled)
@@ -106,5 +111,5 @@ def test_a_reload_keeps_an_upload(page: Page, app_url: str, settled: Settled, tm
     photo = page.locator("[data-panel=photo]")
     expect(photo).to_have_attribute("aria-label", "mine.png")
     page.reload()
-    expect(photo).to_have_attribute("aria-label", "mine.png", timeout=300_000)
+    expect(photo).to_have_attribute("aria-label", "mine.png")
     agreed(page, settled)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.waiting import fits_sideways, painted, until
 
 Settled = Callable[[Page], None]
 METHODS = "prunegrad,saliency,input_x_gradient,guided_backprop,gradcam,edges"
@@ -18,7 +19,7 @@ def opened(page: Page, url: str, settled: Settled, query: str = f"methods={METHO
     """The complete grid."""
     page.goto(f"{url}/compare?{query}")
     grid = page.locator(".compare[data-complete=true]")
-    grid.wait_for(timeout=300_000)
+    grid.wait_for()
     settled(page)
     return grid
 
@@ -38,7 +39,7 @@ def test_hovering_reads_the_same_pixel_in_all_maps_without_the_server(
     expect(grid.locator(".cross:visible")).to_have_count(7)
     first = values.all_inner_texts()
     frames.nth(4).hover(position={"x": 90, "y": 40})
-    assert values.all_inner_texts() != first
+    until(page, lambda: values.all_inner_texts() != first)
     assert sent == []
 
 
@@ -62,26 +63,22 @@ def test_the_link_survives_a_reload(page: Page, app_url: str, settled: Settled) 
     opened(page, app_url, settled, "methods=saliency,edges&more=1,2&order=seconds&grid_scale=shared")
     page.reload()
     grid = page.locator(".compare[data-complete=true]")
-    grid.wait_for(timeout=300_000)
+    grid.wait_for()
     expect(grid).to_have_attribute("data-cells", "6")
     expect(grid.locator(".scales")).to_have_text("one scale for all")
     expect(grid.locator(".method-head")).to_have_count(2)
 
 
-def test_pictures_for_a_person(browser: Browser, app_url: str, settled: Settled, artefacts: Path) -> None:
+def test_pictures_for_a_person(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
+) -> None:
     for scheme in ("light", "dark"):
         for width, query in ((1400, f"methods={METHODS}"), (420, f"methods={METHODS}&more=1")):
-            context = browser.new_context(
-                viewport={"width": width, "height": 1000}, color_scheme=scheme, reduced_motion="reduce"
-            )
-            page = context.new_page()
+            page = window(width, 1000, scheme)
             opened(page, app_url, settled, query)
             page.screenshot(path=artefacts / f"compare-{width}-{scheme}.png")
-            inside = page.evaluate(
-                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-            )
-            assert inside, f"the page scrolls sideways at {width} pixels"
-            context.close()
+            fits_sideways(page)
+            page.close()
 
 
 #: A number for each map on screen that changes with its pixels.
@@ -91,7 +88,6 @@ _PICTURES = """section => [...section.querySelectorAll('button.frame canvas')].m
 })"""
 
 
-@pytest.mark.timeout(600)
 def test_the_slider_moves_pruned_maps_only_and_asks_nobody(
     page: Page, app_url: str, settled: Settled, artefacts: Path
 ) -> None:
@@ -100,15 +96,8 @@ def test_the_slider_moves_pruned_maps_only_and_asks_nobody(
     entries = "prunegrad,prunegrad~sparsity=0.5,prunegrad~mode=freeze,saliency,gradcam,edges"
     grid = opened(page, app_url, settled, f"model=scenes-net&source=scenes&methods={entries}")
     page.mouse.move(0, 0)
-    names = grid.locator(".cell:not(.picture) h3").all_inner_texts()
-    assert names == [
-        "PruneGrad",
-        "PruneGrad",
-        "PruneGrad",
-        "Gradient (saliency)",
-        "Grad-CAM",
-        "Edge detector",
-    ]
+    names = ["PruneGrad", "PruneGrad", "PruneGrad", "Gradient (saliency)", "Grad-CAM", "Edge detector"]
+    expect(grid.locator(".cell:not(.picture) h3")).to_have_text(names)
     before, count = grid.evaluate(_PICTURES), len(sent)
     box = grid.locator(".live .slider").bounding_box()
     assert box is not None
@@ -117,22 +106,26 @@ def test_the_slider_moves_pruned_maps_only_and_asks_nobody(
     page.mouse.down()
     for step in range(20):
         page.mouse.move(box["x"] + (0.55 + 0.018 * step) * box["width"], middle)
-    page.wait_for_timeout(100)
-    dragged = grid.evaluate(_PICTURES)
+
+    def changed() -> list[bool]:
+        now = page.locator(".compare").evaluate(_PICTURES)
+        return [a != b for a, b in zip(before, now, strict=True)]
+
+    until(page, lambda: changed()[0] and changed()[2])
+    painted(page)
     assert len(sent) == count
-    assert [a != b for a, b in zip(before, dragged, strict=True)] == [True, False, True, False, False, False]
+    assert changed() == [True, False, True, False, False, False]
     page.screenshot(path=artefacts / "compare-live.png")
     page.mouse.up()
     page.wait_for_url("**prune=0.9*")
-    expect(grid.locator(".live .reading")).not_to_contain_text("let go", timeout=60_000)
+    expect(grid.locator(".live .reading")).not_to_contain_text("let go")
     settled(page)
-    after = page.locator(".compare[data-complete=true]")
-    after.wait_for(timeout=60_000)
-    assert [a != b for a, b in zip(before, after.evaluate(_PICTURES), strict=True)][1::2] == [False] * 3
+    page.locator(".compare[data-complete=true]").wait_for()
+    until(page, lambda: changed()[1::2] == [False] * 3)
     for _ in range(2):  # the second picture once broke pages
         identity = page.locator(".compare").get_attribute("data-ready")
         page.get_by_role("button", name="Increment").first.click()
-        page.locator(f".compare[data-complete=true]:not([data-ready='{identity}'])").wait_for(timeout=90_000)
+        page.locator(f".compare[data-complete=true]:not([data-ready='{identity}'])").wait_for()
         settled(page)
-    assert "prune=0.9" in page.url  # the dial stays where the hand left it
     page.wait_for_url("**picture=2**")
+    assert "prune=0.9" in page.url  # the dial stays where the hand left it

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.waiting import fits_sideways, painted, until
 
 Settled = Callable[[Page], None]
 COMPLETE = "[data-ready][data-complete=true]"
@@ -21,10 +23,14 @@ def opened(page: Page, url: str, settled: Settled) -> Locator:
     """The scrubber, drawn."""
     page.goto(url)
     scrubber = page.locator(COMPLETE)
-    scrubber.wait_for(timeout=300_000)  # before that, levels are still to come between those that are there
-    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=300_000)
+    scrubber.wait_for()  # before that, levels are still to come between those that are there
+    expect(page.get_by_test_id("stMetric").first).to_be_visible()
     settled(page)
     return scrubber
+
+
+def level_of(scrubber: Locator) -> int:
+    return int(scrubber.get_attribute("data-level") or 0)
 
 
 def slider_of(page: Page) -> Locator:
@@ -38,7 +44,7 @@ def test_dragging_repaints_without_the_server(page: Page, app_url: str, settled:
     opened(page, app_url, settled)
     slider, canvas = slider_of(page), page.locator("[data-panel=map]")
     slider.press("Home")
-    page.wait_for_timeout(600)  # the release is sent after a pause on purpose
+    page.wait_for_url(re.compile(r"[?&]at=0(&|$)"))  # what was let go has come back from the server
     settled(page)
     box = slider.bounding_box()
     assert box is not None
@@ -48,7 +54,7 @@ def test_dragging_repaints_without_the_server(page: Page, app_url: str, settled:
     before, seen = len(sent), set()
     for step in range(1, 21):
         page.mouse.move(box["x"] + 13 + (box["width"] - 26) * step / 20, y)
-        page.wait_for_timeout(30)
+        painted(page)
         seen.add(canvas.evaluate(PIXELS))
     assert len(sent) == before, sent[before:]
     assert len(seen) >= 12
@@ -61,17 +67,17 @@ def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str
     slider = slider_of(page)
     slider.press("Home")
     expect(scrubber).to_have_attribute("data-level", "0")
-    assert "All neurons kept" in (slider.get_attribute("aria-valuetext") or "")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("All neurons kept"))
     slider.press("ArrowRight")
     slider.press("ArrowRight")
     expect(scrubber).to_have_attribute("data-level", "2")
-    assert "neurons removed" in (slider.get_attribute("aria-valuetext") or "")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("neurons removed"))
     slider.press("End")
-    last = int(scrubber.get_attribute("data-level") or 0)
-    assert last >= 21
+    until(page, lambda: level_of(scrubber) >= 21)
+    last = level_of(scrubber)
     slider.press("PageDown")
-    assert 2 < int(scrubber.get_attribute("data-level") or 0) < last
-    assert page.locator(".interpolated").is_hidden()
+    until(page, lambda: 2 < level_of(scrubber) < last)
+    expect(page.locator(".interpolated")).to_be_hidden()
 
 
 def test_reload_keeps_the_view(page: Page, app_url: str, settled: Settled) -> None:
@@ -82,14 +88,14 @@ def test_reload_keeps_the_view(page: Page, app_url: str, settled: Settled) -> No
     page.get_by_role("radio", name="One for all levels").click()
     page.wait_for_url("**scale=shared**")
     page.keyboard.press("Escape")
-    level, ready = scrubber.get_attribute("data-level"), scrubber.get_attribute("data-ready")
     expect(page.get_by_text("one scale for all levels")).to_be_visible()
+    settled(page)
+    level = scrubber.get_attribute("data-level")
     page.reload()
     page.locator(COMPLETE).wait_for()
     settled(page)
     expect(scrubber).to_have_attribute("data-level", str(level))
     expect(page.get_by_text("one scale for all levels")).to_be_visible()
-    assert ready
     assert "picture=3" in page.url
 
 
@@ -98,9 +104,12 @@ def test_output_change_axis_and_strip(page: Page, app_url: str, settled: Settled
     page.get_by_role("radio", name="Output change").click()
     slider = page.get_by_role("slider", name="Allowed output change")
     slider.press("Home")
-    low = int(scrubber.get_attribute("data-level") or 0)
+    expect(slider).to_have_value("0")
+    painted(page)
+    low = level_of(scrubber)
     slider.press("End")
-    assert int(scrubber.get_attribute("data-level") or 0) >= low
+    expect(slider).to_have_value("100")
+    until(page, lambda: level_of(scrubber) >= low)
     page.locator(".strip button").last.click()
     expect(page.get_by_role("radio", name="Contributing")).to_have_attribute("aria-checked", "true")
     expect(page.locator(".strip button").last).to_have_attribute("aria-current", "true")
@@ -113,7 +122,7 @@ def test_zoom_and_the_value_under_the_pointer(page: Page, app_url: str, settled:
     expect(page.locator(".readout", has_text=" at ")).to_have_count(1)
     page.get_by_role("button", name="Zoom in").click()
     expect(page.locator("[data-zoom=reset]")).to_have_text(re.compile("^1.5"))
-    assert "scale(1.5)" in (canvas.get_attribute("style") or "")
+    expect(canvas).to_have_attribute("style", re.compile(r"scale\(1\.5\)"))
 
 
 def test_new_mode_keeps_the_place(page: Page, app_url: str, settled: Settled) -> None:
@@ -132,7 +141,7 @@ def test_new_mode_keeps_the_place(page: Page, app_url: str, settled: Settled) ->
     [("wide", 1366, 768, "light"), ("phone", 390, 844, "light"), ("dark", 1280, 720, "dark")],
 )
 def test_screenshots(
-    browser: Browser,
+    window: Callable[..., Page],
     app_url: str,
     settled: Settled,
     artefacts: Path,
@@ -141,17 +150,10 @@ def test_screenshots(
     height: int,
     scheme: str,
 ) -> None:
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if scheme == "dark" else "light",
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
+    page = window(width, height, scheme)
     opened(page, app_url, settled)
-    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert overflow <= 0
+    fits_sideways(page)
     box = slider_of(page).bounding_box()
     assert box is not None
     assert box["y"] + box["height"] <= height, "the slider is below the first screen"
     page.screenshot(path=artefacts / f"explore-{name}.png")
-    context.close()

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.html import one_file
 from pruneattr_core.ui.opening import stored
+from tests.browser.waiting import painted
 
 
 def test_a_file_scrubs_without_a_server(page: Page, tmp_path: Path, artefacts: Path) -> None:
@@ -30,6 +31,7 @@ def test_a_file_scrubs_without_a_server(page: Page, tmp_path: Path, artefacts: P
     page.get_by_role("slider", name="Sparsity").focus()
     page.keyboard.press("End")
     expect(page.locator(".reading")).to_contain_text("removed")
+    painted(page)
     before = page.locator(".reading").text_content()
     page.keyboard.press("Home")
     expect(page.locator(".reading")).not_to_have_text(before or "")

@@ -17,7 +17,7 @@ PAINTED = f"([canvas, grey, share]) => Math.abs(({GREY})([canvas, grey]) - share
 @pytest.fixture
 def stage(page: Page, app_url: str) -> Page:
     page.goto(f"{app_url}/removal?gone_methods=saliency")  # few cards: quick on a busy machine
-    expect(page.locator(".stage")).to_have_attribute("data-complete", "true", timeout=300_000)
+    expect(page.locator(".stage")).to_have_attribute("data-complete", "true")
     return page
 
 
@@ -55,14 +55,14 @@ def test_keys_go_from_point_to_point_and_the_link_remembers(stage: Page, app_url
     expect(stage).to_have_url(re.compile("gone=0.03.*gone_range=tenth"))
     expect(stage).to_have_url(re.compile("gone_curve=probability"))
     stage.goto(stage.url)
-    expect(stage.locator(".stage")).to_have_attribute("data-at", "0.03", timeout=300_000)
+    expect(stage.locator(".stage")).to_have_attribute("data-at", "0.03")
     expect(stage.get_by_role("radio", name="Probability")).to_have_attribute("aria-checked", "true")
 
 
 def test_play_walks_the_computed_points_where_motion_is_unwanted(stage: Page) -> None:
     drag(stage, 0.8)
     stage.get_by_role("button", name="Play").click()
-    expect(stage.locator(".stage")).to_have_attribute("data-at", "1", timeout=300_000)
+    expect(stage.locator(".stage")).to_have_attribute("data-at", "1")
     expect(stage.get_by_role("button", name="Play")).to_have_attribute("aria-pressed", "false")
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.compression import family
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
+from tests.browser.waiting import fits_sideways, have, until
 
 Settled = Callable[[Page], None]
 
@@ -37,7 +38,7 @@ def opened(page: Page, url: str, settled: Settled, query: str) -> Locator:
     """The complete desk."""
     page.goto(f"{url}/review?{query}")
     desk = page.locator(".review[data-complete=true]")
-    desk.wait_for(timeout=300_000)
+    desk.wait_for()
     settled(page)
     return desk
 
@@ -59,37 +60,33 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
     page.keyboard.press("Enter")
     expect(rows.nth(3)).to_be_focused()
     expect(page.get_by_text("3 of 24")).to_be_visible()
-    for _ in range(100):  # verdicts count at once, the note comes with a later run
-        said = [(one.verdict, one.note) for one in load_review(review).values()]
-        if len(said) == 4:
-            break
-        page.wait_for_timeout(100)
+    until(page, lambda: len(load_review(review)) == 4)  # the note comes with a later run
+    said = [(one.verdict, one.note) for one in load_review(review).values()]
     assert said == [("ok", ""), ("broken", ""), ("suspicious", ""), ("", "looks at the corner")]
     page.reload()
-    desk.wait_for(timeout=300_000)
+    desk.wait_for()
     settled(page)
     verdicts = ["ok", "broken", "suspicious", "", "", ""]
-    assert [row.get_attribute("data-verdict") for row in rows.all()] == verdicts
+    have(rows, "data-verdict", verdicts)
     expect(rows.nth(3).locator(".note")).to_have_value("looks at the corner")
     page.get_by_role("link", name="Benchmarks").click()
-    expect(page.get_by_role("heading", name="Benchmarks")).to_be_visible(timeout=300_000)
+    expect(page.get_by_role("heading", name="Benchmarks")).to_be_visible()
     page.get_by_role("link", name="Compression review").click()
-    desk.wait_for(timeout=300_000)
+    desk.wait_for()
     settled(page)
-    assert [row.get_attribute("data-verdict") for row in rows.all()] == verdicts
+    have(rows, "data-verdict", verdicts)
     rows.nth(5).focus()
     page.keyboard.press("1")  # the last row of a page turns it
     desk = page.locator(".review[data-page='2'][data-complete=true]")
-    desk.wait_for(timeout=300_000)
+    desk.wait_for()
     expect(desk.locator(".row").first).to_be_focused()
-    assert "desk_page=2" in page.url
+    page.wait_for_url("**desk_page=2**")
 
 
 def test_focus_and_view_are_never_apart(
-    browser: Browser, app_url: str, settled: Settled, review: str
+    window: Callable[..., Page], app_url: str, settled: Settled, review: str
 ) -> None:
-    context = browser.new_context(viewport={"width": 1366, "height": 768}, reduced_motion="reduce")
-    page = context.new_page()
+    page = window(1366, 768)
     desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
     page.keyboard.press("Tab")
     expect(page.locator(".pruneattr-skip")).to_be_focused()  # the first of all
@@ -102,14 +99,13 @@ def test_focus_and_view_are_never_apart(
     expect(desk.locator(".row").first).to_have_attribute("data-verdict", "")
     page.keyboard.press("j")
     page.keyboard.press("j")
-    boxes = [row.bounding_box() for row in desk.locator(".row").all()]
-    assert sum(bool(one) for one in desk.locator(".row").evaluate_all(IN_SIGHT)) >= 3, boxes
+    until(page, lambda: sum(desk.locator(".row").evaluate_all(IN_SIGHT)) >= 3)
     page.keyboard.press("PageDown")
     second = page.locator(".review[data-page='2'][data-complete=true]")
-    second.wait_for(timeout=300_000)
+    second.wait_for()
     rows = second.locator(".row")
     expect(rows.first).to_be_focused()
-    assert rows.evaluate_all(IN_SIGHT)[0]
+    until(page, lambda: rows.evaluate_all(IN_SIGHT)[0])
     page.keyboard.press("3")
     expect(rows.first).to_have_attribute("data-verdict", "broken")
     expect(page.get_by_text("1 of 24")).to_be_visible()
@@ -122,16 +118,16 @@ def test_focus_and_view_are_never_apart(
     )
     page.goto(f"{app_url}/review?desk_count=24")  # no name: a new review, and the offer to go on
     page.get_by_role("button", name=f"Go on with {review} (1 of 24)").click()
-    expect(page.get_by_text("1 of 24").first).to_be_visible(timeout=300_000)
-    context.close()
+    expect(page.get_by_text("1 of 24").first).to_be_visible()
 
 
-def test_a_phone_shows_one_picture(browser: Browser, app_url: str, settled: Settled, review: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    page = context.new_page()
+def test_a_phone_shows_one_picture(
+    window: Callable[..., Page], app_url: str, settled: Settled, review: str
+) -> None:
+    page = window(390, 844, has_touch=True)
     desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
     rows = desk.locator(".row")
-    assert [row.is_visible() for row in rows.all()] == [True] + 5 * [False]
+    until(page, lambda: [row.is_visible() for row in rows.all()] == [True] + 5 * [False])
     desk.get_by_role("button", name="Next ▶").click()
     expect(rows.nth(1)).to_be_visible()
     box = rows.nth(1).bounding_box()
@@ -140,7 +136,6 @@ def test_a_phone_shows_one_picture(browser: Browser, app_url: str, settled: Sett
     rows.nth(1).get_by_role("button", name="OK", exact=True).click()
     expect(rows.nth(2)).to_be_visible()
     expect(rows.nth(1)).to_be_hidden()
-    context.close()
 
 
 def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: str, settled: Settled) -> None:
@@ -153,8 +148,7 @@ def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: st
     page.keyboard.press("ArrowRight")
     expect(desk).to_have_attribute("data-level", "9")
     expect(slider).to_have_attribute("aria-valuetext", "95 % of the neurons removed")
-    after = sums(desk)
-    assert all(one != other for one, other in zip(before, after, strict=True))
+    until(page, lambda: all(one != other for one, other in zip(before, sums(desk), strict=True)))
     assert sent == []
     page.wait_for_function("location.search.includes('desk_level=9')")
 
@@ -168,22 +162,22 @@ def test_swipe_and_flicker_by_keyboard(page: Page, app_url: str, settled: Settle
     wipe.focus()
     page.keyboard.press("End")
     expect(desk.locator(".frame.wiped").first).to_be_visible()
-    page.wait_for_timeout(100)  # one frame of drawing
-    assert sums(desk)[:2] == [teacher, teacher]  # the whole width shows the teacher's map
+    until(page, lambda: sums(desk)[:2] == [teacher, teacher])  # the whole width shows the teacher's map
     desk.locator(".row").first.focus()
     page.keyboard.press("f")
     expect(desk.locator(".whose").nth(2)).to_have_text("Teacher")
-    assert sums(desk)[:2] == [teacher, teacher]
+    until(page, lambda: sums(desk)[:2] == [teacher, teacher])
     expect(desk.locator(".play")).to_have_attribute("aria-pressed", "false")  # motion is reduced here
     page.keyboard.press("f")
-    assert sums(desk)[:2] == [teacher, student]
+    until(page, lambda: sums(desk)[:2] == [teacher, student])
 
 
 def test_order_by_deformation_filters_and_report(
     page: Page, app_url: str, settled: Settled, review: str
 ) -> None:
     desk = opened(page, app_url, settled, f"desk_count=24&desk_order=cosine&review={review}")
-    expect(page.get_by_text("are right in both networks")).to_be_visible(timeout=300_000)
+    expect(page.get_by_text("are right in both networks")).to_be_visible()
+    settled(page)  # the order by these numbers has come, too
     desk.wait_for()
     desk.locator(".row").first.focus()
     page.keyboard.press("3")
@@ -200,25 +194,21 @@ def test_order_by_deformation_filters_and_report(
 
 def test_paths_and_tables_open(page: Page, app_url: str, settled: Settled) -> None:
     page.goto(f"{app_url}/review?desk=paths")
-    expect(page.get_by_text("Overlap of critical paths")).to_be_visible(timeout=300_000)
-    expect(page.get_by_text("Dead neurons against")).to_be_visible(timeout=300_000)
+    expect(page.get_by_text("Overlap of critical paths")).to_be_visible()
+    expect(page.get_by_text("Dead neurons against")).to_be_visible()
     page.goto(f"{app_url}/review?desk=tables")
     expect(
         page.get_by_text("in the form of AP's").or_(page.get_by_text("No compression run")).first
     ).to_be_visible()
 
 
-def test_pictures_for_a_person(browser: Browser, app_url: str, settled: Settled, artefacts: Path) -> None:
+def test_pictures_for_a_person(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
+) -> None:
     for scheme in ("light", "dark"):
         for width in (1400, 420):
-            context = browser.new_context(
-                viewport={"width": width, "height": 1000}, color_scheme=scheme, reduced_motion="reduce"
-            )
-            page = context.new_page()
+            page = window(width, 1000, scheme)
             opened(page, app_url, settled, "desk_method=prunegrad&desk_count=24")
             page.screenshot(path=artefacts / f"review-{width}-{scheme}.png")
-            inside = page.evaluate(
-                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-            )
-            assert inside
-            context.close()
+            fits_sideways(page)
+            page.close()

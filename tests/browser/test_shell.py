@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 
 def test_server_is_healthy(app_url: str) -> None:
-    with urllib.request.urlopen(f"{app_url}/_stcore/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"{app_url}/_stcore/health", timeout=60) as answer:
         assert (answer.status, answer.read()) == (200, b"ok")
 
 

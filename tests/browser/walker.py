@@ -21,7 +21,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, WebSocket, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
 
@@ -29,9 +31,9 @@ from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
 QUICK = ("SceneNet on shape scenes", "ResNet-8 on CIFAR-10", "Network A on marked scenes")
 SLOW = ("EfficientNet-Lite0 on ImageNet",)
 #: Milliseconds for one press: what a run has just replaced may be gone, then nothing was pressed.
-PRESS = 10_000
+PRESS = 30_000
 #: Seconds for a result. A machine with load is slow, so this only ends a walk that stands still.
-PATIENCE = 300.0
+PATIENCE = 800.0
 #: What the explorer says of where it stands: of the scrubber, and of the cards below it.
 SAYS = """() => {
   const roots = [document];  // components stand in shadow roots
@@ -75,6 +77,7 @@ class Walker:
             viewport={"width": 1366, "height": 768}, reduced_motion="reduce", accept_downloads=False
         )
         self._logged = len(served.said())
+        self._asked = False
         self._open(served.url)
 
     def close(self) -> None:
@@ -115,8 +118,27 @@ class Walker:
     def _open(self, url: str) -> None:
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(PRESS)
+        self.page.on("websocket", self._listen)
         self._wrong = complaints(self.page, self.served.url)
         self.page.goto(url, timeout=1000 * PATIENCE)
+
+    def _listen(self, line: WebSocket) -> None:
+        """Note whether the page has asked for a run that has not ended: its state says so only later."""
+
+        def sent(frame: str | bytes) -> None:
+            if isinstance(frame, bytes) and BackMsg.FromString(frame).WhichOneof("type") == "rerun_script":
+                self._asked = True
+
+        def received(frame: str | bytes) -> None:
+            if (
+                isinstance(frame, bytes)
+                and ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished"
+            ):
+                self._asked = False
+
+        line.on("framesent", sent)
+        line.on("framereceived", received)
+        line.on("close", lambda _: setattr(self, "_asked", False))
 
     def _look(self, done: str, patient: bool = True) -> str:
         """Check what is on the screen; patient: when it is all there. What the explorer then says."""
@@ -133,6 +155,7 @@ class Walker:
                 raise self._fault(f"{done}: {now['errors']} {now['body']} {self._wrong}\n{said}")
             if not patient:
                 return ""
+            now["quiet"] = now["quiet"] and not self._asked
             found = disagreement(now) if self._on_explorer() else ""
             if now["quiet"] and not found and self.page.get_by_role("heading").count():
                 says = f"{now['sentence']} | {now['reading']}"
@@ -243,7 +266,8 @@ class Walker:
 
     def _same(self, name: str, act: Callable[[], object]) -> str:
         """Do what must not change what is on the screen."""
-        self.page.wait_for_timeout(300)  # the hand has let go of the slider; then the address says so
+        # When the hand has let go of a slider its timer runs for 150 ms, then the address says where it is.
+        self.page.evaluate("() => new Promise(done => setTimeout(done, 200))")
         before = self._look(f"before {name}")
         act()
         after = self._look(name)

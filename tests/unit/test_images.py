@@ -240,9 +240,9 @@ def test_flipped_bytes_never_escape_as_other_errors():
 )
 def test_huge_pictures_are_refused_before_decoding(width, height, says):
     data = hollow_png(width, height)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     assert says in refusal(data)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
 
 

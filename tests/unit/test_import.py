@@ -23,7 +23,7 @@ HEAVY = {
 
 def run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=800, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

@@ -39,11 +39,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     quiet = ["--no-deps", "--no-build-isolation", "--no-cache-dir"]
-    subprocess.run([*pip, "wheel", *quiet, "-w", str(folder), str(ROOT)], check=True, timeout=120)
+    subprocess.run([*pip, "wheel", *quiet, "-w", str(folder), str(ROOT)], check=True, timeout=800)
     (wheel,) = folder.glob("*.whl")
     target = folder / "site"
     subprocess.run(
-        [*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True, timeout=120
+        [*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True, timeout=800
     )
     return target
 
@@ -55,7 +55,7 @@ def outside(installed: Path, code: str) -> str:
         cwd=installed.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stderr

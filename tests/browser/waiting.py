@@ -1,0 +1,46 @@
+"""Waiting for what a test then asserts: nothing is read while it may still be on its way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+#: Milliseconds for a result. A machine with load is slow, so this only ends what stands still.
+PATIENCE = 800_000
+
+
+def painted(page: Page, milliseconds: int = 0) -> None:
+    """Wait for the page's own timers of so many milliseconds, then until what was asked for is drawn.
+
+    Handlers run before a press returns, drawing waits for a screen frame at most. What the server is to do
+    is not waited for.
+    """
+    page.evaluate(
+        """wait => new Promise(done => setTimeout(() =>
+        requestAnimationFrame(() => requestAnimationFrame(done)), wait))""",
+        milliseconds,
+    )
+
+
+def until(page: Page, holds: Callable[[], object]) -> None:
+    """Look again and again until `holds` does; for what `expect` cannot say."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not holds():
+        assert time.monotonic() < end, "waited too long"
+        page.wait_for_timeout(100)  # also lets the browser's events in
+
+
+def fits_sideways(page: Page) -> None:
+    """Nothing is wider than the window."""
+    page.wait_for_function(
+        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+
+
+def have(rows: Locator, attribute: str, values: list[str]) -> None:
+    """The elements are so many, and each has its value of an attribute."""
+    expect(rows).to_have_count(len(values))
+    for place, value in enumerate(values):
+        expect(rows.nth(place)).to_have_attribute(attribute, value)
