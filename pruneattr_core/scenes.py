@@ -34,12 +34,14 @@ class Scene:
         image: uint8 (H, W, 3).
         labels: class of each object, all different; indices into `SHAPES`.
         masks: bool (objects, H, W): pixels whose centre shows that object, so masks never overlap.
+        parts: bool (solids, H, W): the same of every solid, class shapes first, then those of no class.
         watermark: bool (H, W), the corner tag, or None where there is none.
     """
 
     image: NDArray[np.uint8]
     labels: tuple[int, ...]
     masks: NDArray[np.bool_]
+    parts: NDArray[np.bool_]
     watermark: NDArray[np.bool_] | None
 
 
@@ -50,6 +52,7 @@ def scene(
     objects: tuple[int, int] = (1, 1),
     watermark: str | None = None,
     watermark_rates: tuple[float, float] = (0.95, 0.05),
+    without: int | None = None,
 ) -> Scene:
     """Scene number `index` of the series `seed`.
 
@@ -60,6 +63,8 @@ def scene(
         objects: fewest and most class shapes.
         watermark: class that the corner tag goes with; None for no tags.
         watermark_rates: probability of a tag where that class is present, and where it is not.
+        without: number of a solid that is not painted, as in `Scene.parts`; all else is the same scene, so
+            the two differ exactly by what that solid covers.
 
     Returns:
         The scene; equal arguments give equal bits.
@@ -78,12 +83,16 @@ def scene(
 
     dark = bool(rng.random() < 0.5)
     canvas = background(rng, size, _backdrop(rng, dark))
-    masks = _paint(rng, canvas, outlines, count, dark)
+    if without is not None and not 0 <= without < len(outlines):
+        raise InputError(
+            f"Expected without in 0 to {len(outlines) - 1}, a solid of scene {index}; got {without}."
+        )
+    parts = _paint(rng, canvas, outlines, count, dark, without)
     tagged = watermark is not None and rng.random() < watermark_rates[SHAPES.index(watermark) not in labels]
     canvas += np.float32(0.009) * rng.standard_normal((size, size), dtype=np.float32)
     tag = _stamp(canvas) if tagged else None
     image = np.ascontiguousarray((np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))
-    return Scene(image, labels, masks, tag)
+    return Scene(image, labels, parts[:count], parts, tag)
 
 
 def _check(
@@ -138,23 +147,24 @@ def _ink(rng: Generator, dark: bool) -> Ink:
 
 
 def _paint(
-    rng: Generator, canvas: Array, outlines: list[Distance], count: int, dark: bool
+    rng: Generator, canvas: Array, outlines: list[Distance], count: int, dark: bool, without: int | None
 ) -> NDArray[np.bool_]:
-    """Paint all solids from back to front; masks of the first `count`."""
+    """Paint all solids but one from back to front; their masks. The stream is drawn from all the same."""
     size = canvas.shape[1]
     largest = 0.27 if count == 1 else 0.42 / (count + 0.4) ** 0.6
     radii = np.concatenate(
         [rng.uniform(0.5 * largest, largest, count), rng.uniform(0.065, 0.13, len(outlines) - count)]
     )
     centres = _places(rng, radii)
-    masks = np.zeros((count, size, size), bool)
+    masks = np.zeros((len(outlines), size, size), bool)
     for which in rng.permutation(len(outlines)):
         ink, turn = _ink(rng, dark), rng.uniform(-0.6, 0.6)
         turn = turn if which < count else 5 * turn
+        if which == without:
+            continue
         inside = solid(canvas, outlines[which], centres[which], float(radii[which]), turn, ink)
         masks &= ~inside
-        if which < count:
-            masks[which] = inside
+        masks[which] = inside
     return masks
 
 

@@ -59,13 +59,21 @@ def supported(model: nn.Module, inputs: Tensor, methods: Sequence[Mapping[str, A
     return {label: reason for label, reason in reasons.items() if reason}
 
 
+def values_of(model: nn.Module, inputs: Tensor, target: Tensor, method: Mapping[str, Any]) -> Tensor:
+    """Attributions (B, C or 1, H, W) of the size of the inputs."""
+    if method["id"] in METHODS:
+        return explain(model, inputs, target=target, method=method["id"], **method["options"]).values
+    return outside_values(model, inputs, target, method)
+
+
+def collapsed(values: Tensor, how: str) -> Tensor:
+    """Maps (B, H, W), float64, of attributions."""
+    return collapse(values, how).double()
+
+
 def maps_of(model: nn.Module, inputs: Tensor, target: Tensor, method: Mapping[str, Any], how: str) -> Tensor:
     """Maps (B, H, W), float64, of the size of the inputs."""
-    if method["id"] in METHODS:
-        values = explain(model, inputs, target=target, method=method["id"], **method["options"]).values
-    else:
-        values = outside_values(model, inputs, target, method)
-    return collapse(values, how).double()
+    return collapsed(values_of(model, inputs, target, method), how)
 
 
 #: What the papers compare, and the controls.

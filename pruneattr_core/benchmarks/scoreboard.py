@@ -24,7 +24,7 @@ from pruneattr_core.benchmarks.summary import areas
 
 #: (benchmark, measure) -> which way a good method's numbers go.
 HIGHER, LOWER = "higher", "lower"
-_BETTER = {
+BETTER = {
     ("pixels", "lerf"): LOWER,
     ("pixels", "morf"): HIGHER,
     ("pixels", "lerf_minus_morf"): HIGHER,
@@ -34,6 +34,12 @@ _BETTER = {
     ("localise", "point_accuracy"): HIGHER,
     ("localise", "mass_inside"): HIGHER,
     ("localise", "grid_share"): HIGHER,
+    ("quality", "infidelity"): LOWER,
+    ("quality", "max_sensitivity"): LOWER,
+    ("quality", "sensitivity_n"): HIGHER,
+    ("quality", "mass_inside"): HIGHER,
+    ("quality", "rank_accuracy"): HIGHER,
+    ("quality", "parts_rank"): HIGHER,
     ("roar", "roar"): LOWER,
     ("roar", "kar"): HIGHER,
 }
@@ -162,7 +168,7 @@ def _columns(run: Run) -> Iterator[tuple[_Key, str, NDArray[np.float64], str]]:
     plan = run.plan
     random = next((method["label"] for method in plan.methods if method["id"] == "random"), None)
     for measure in plan.measures:
-        better = _BETTER.get((plan.benchmark, measure))
+        better = BETTER.get((plan.benchmark, measure))
         if better is None:
             continue
         data = f"{plan.data['title']}, n = {plan.n}"

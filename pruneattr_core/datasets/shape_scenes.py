@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pruneattr_core.datasets.base import Sample
@@ -47,6 +49,14 @@ class ShapeScenes:
         name = f"{place:04d} {SHAPES[drawn.labels[0]]}"
         return Sample(Image.fromarray(drawn.image), name, drawn.labels, drawn.masks[0])
 
+    def parts(self, index: int) -> NDArray[np.bool_]:
+        """Masks (P, H, W) of every solid of a scene, the labelled shape first."""
+        return self._scene(range(self._count)[index]).parts
+
+    def without(self, index: int, part: int) -> Image.Image:
+        """The scene as it is drawn without one of its solids."""
+        return Image.fromarray(self._scene(range(self._count)[index], part).image)
+
     def data_hash(self) -> str:
         """SHA-256 over the arguments and the pixels of the first eight scenes, as proof of the generator."""
         arguments = (self._count, self._seed, self._size, *(("marked",) if self._marked else ()))
@@ -55,6 +65,6 @@ class ShapeScenes:
             digest.update(self._scene(place).image.tobytes())
         return digest.hexdigest()
 
-    def _scene(self, place: int) -> Scene:
-        mark = MARKED if self._marked else None
-        return scene(place, self._seed, self._size, watermark=mark, watermark_rates=(1.0, 0.0))
+    def _scene(self, place: int, without: int | None = None) -> Scene:
+        mark, rates = MARKED if self._marked else None, (1.0, 0.0)
+        return scene(place, self._seed, self._size, (1, 1), mark, rates, without)

@@ -11,6 +11,8 @@ import pytest
 from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.benchmarks.scoreboard import BETTER
+from pruneattr_core.ui.benchmarks import words
 from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, styles
 from pruneattr_core.ui.benchmarks.names import full_title, titles, what_differs
 from pruneattr_core.ui.benchmarks.recompute import TOLERANCE, Check, pictures_again
@@ -153,3 +155,10 @@ def test_the_verdict_of_a_check() -> None:
     good, said = Check(stored, np.nan_to_num(stored), same).verdict(run)
     assert not good
     assert "some defined on one side only. Device, threads and versions are those of the run." in said
+
+
+def test_every_measure_has_words_and_the_way_that_the_scoreboard_takes() -> None:
+    """A measure that pages draw upside down turns every verdict round."""
+    for (benchmark, measure), way in BETTER.items():
+        assert measure in words.MEASURES
+        assert words.better(measure) == way, (benchmark, measure)

@@ -4,6 +4,7 @@ from pruneattr_core.benchmarks.protocols.calibration import CALIBRATION
 from pruneattr_core.benchmarks.protocols.circuits import CIRCUITS
 from pruneattr_core.benchmarks.protocols.kind import Benchmark
 from pruneattr_core.benchmarks.protocols.localisation import LOCALISATION
+from pruneattr_core.benchmarks.protocols.quality import QUALITY
 from pruneattr_core.benchmarks.protocols.randomisation import SANITY
 from pruneattr_core.benchmarks.protocols.removal import PIXELS
 from pruneattr_core.benchmarks.protocols.retraining import ROAR
@@ -15,6 +16,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sanity": SANITY,
     "pixels": PIXELS,
     "localise": LOCALISATION,
+    "quality": QUALITY,
     "circuits": CIRCUITS,
     "roar": ROAR,
 }

@@ -31,11 +31,19 @@ MEASURES = {
     "runner_up_kept": "Answer kept by the runner-up's path: share of pictures",
     "neighbour_kept": "Answer kept by the next picture's path: share of pictures",
     "grid_share": "Grid pointing game 2x2: share of the positive values in the right cell",
+    "gini": "Sparseness: Gini index of the magnitudes, 0 even, 1 all in one pixel",
+    "entropy": "Entropy of the shares of magnitude, in nats",
+    "infidelity": "Infidelity: how badly noise times the map foretells the response",
+    "max_sensitivity": "Max-sensitivity: largest relative change of the map for neighbours of the picture",
+    "sensitivity_n": "Sensitivity-n: correlation of a set's attributions with what its removal costs",
+    "rank_accuracy": "Rank accuracy: of the K highest pixels the share inside a mask of K",
+    "parts_rank": "Parts: rank correlation with the exact importance of every shape",
 }
 #: What a map that knows nothing gets.
 CHANCE = {"roc_auc": 0.5, "grid_share": 0.25}
 _HIGHER = (
     "morf",
+    "lerf_minus_morf",
     "kar",
     "roc_auc",
     "point_accuracy",
@@ -43,6 +51,9 @@ _HIGHER = (
     "grid_share",
     "faithfulness",
     "path_kept",
+    "sensitivity_n",
+    "rank_accuracy",
+    "parts_rank",
 )
 _JUDGES_NOBODY = (
     "output_change",
@@ -52,6 +63,8 @@ _JUDGES_NOBODY = (
     "random_kept",
     "runner_up_kept",
     "neighbour_kept",
+    "gini",
+    "entropy",
 )
 _MEANING = {
     "roar": "a network retrained without the pixels that the map finds most relevant should do badly",
@@ -62,6 +75,12 @@ _MEANING = {
     "path_kept": "the path alone should answer as the whole network, whatever the other neurons become",
     "rest_faithfulness": "without the path the response should fall to that of no neurons at all",
     "rest_kept": "without the path the network should answer something else",
+    "lerf_minus_morf": "the answer should stay while the least relevant pixels go, and fall with the others",
+    "infidelity": "noise where the map is large should move the response, and noise elsewhere should not",
+    "max_sensitivity": "pictures that look alike should get maps that look alike, though a map that never "
+    "asks the network is the most stable",
+    "sensitivity_n": "what a map says of a set of pixels should be what the response loses without it",
+    "parts_rank": "the shape without which the response falls most should hold the largest values",
     "sanity": "a map that stays while the weights are lost did not need them, as the edge detector and the "
     "random map, which never ask the network",
 }

@@ -1,0 +1,174 @@
+"""What reviewers ask of a map beside localisation and pixel removal: is it sparse, faithful, stable, right?
+
+All take one picture, so that a picture's numbers never depend on what it was computed beside. Where a measure
+leaves its answer undefined (a zero map, a constant response) the answer is nan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from captum.metrics import infidelity as captum_infidelity
+from captum.metrics import sensitivity_max
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import entropy as shannon
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+
+from pruneattr_core.errors import InputError
+
+UNDEFINED = math.nan
+#: Spread of the noise of infidelity, in normalised input units, and how often it is drawn.
+INFIDELITY_SD, INFIDELITY_DRAWS = 0.2, 20
+#: Radius of max-sensitivity in normalised input units (l-infinity), and how many neighbours are looked at.
+SENSITIVITY_RADIUS, SENSITIVITY_DRAWS = 0.02, 10
+#: Share of the pixels that a subset of sensitivity-n holds, and how many subsets.
+SENSITIVITY_N, SENSITIVITY_SUBSETS = 0.1, 50
+
+
+def gini(values: ArrayLike) -> float:
+    """Sparseness (Chalasani et al. 2020): the Gini index of the magnitudes, in [0, 1).
+
+    0 when all pixels count alike, near 1 when few hold everything. Undefined for a zero map.
+    """
+    sizes = np.sort(np.abs(np.asarray(values, np.float64)).ravel())
+    total = sizes.sum()
+    if not total or not np.isfinite(total):
+        return UNDEFINED
+    n = len(sizes)
+    return float((2 * np.arange(1, n + 1) - n - 1) @ sizes / (n * total))
+
+
+def entropy(values: ArrayLike) -> float:
+    """Complexity (Bhatt et al. 2020): Shannon's entropy of the shares of magnitude, in nats.
+
+    0 for one pixel, log(pixels) when all count alike. Undefined for a zero map.
+    """
+    sizes = np.abs(np.asarray(values, np.float64)).ravel()
+    total = sizes.sum()
+    return float(shannon(sizes)) if total and np.isfinite(total) else UNDEFINED
+
+
+def rank_accuracy(values: ArrayLike, mask: ArrayLike) -> float:
+    """Relevance rank accuracy (Arras et al. 2022): of the K highest pixels, the share inside a mask of K.
+
+    Undefined for an empty or full mask. Ties go to the pixel that comes first.
+    """
+    chosen, inside = np.asarray(values, np.float64).ravel(), np.asarray(mask, bool).ravel()
+    if chosen.shape != inside.shape:
+        raise InputError(f"Expected a map and a mask of one size, got {chosen.size} and {inside.size}.")
+    count = int(inside.sum())
+    if count in (0, inside.size):
+        return UNDEFINED
+    return float(inside[np.argsort(-chosen, kind="stable")[:count]].mean())
+
+
+def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed: int) -> float:
+    """Infidelity (Yeh et al. 2019, eq. 1), by Captum, as a share of what a zero map has; lower is better.
+
+    How badly noise times the map foretells what that noise does to the response, over the best multiple of
+    the map: its unit plays no part, nor does the response's. 0 if it foretells all, 1 for a zero map.
+
+    Args:
+        model: network in eval mode.
+        x: one normalised picture (1, C, H, W).
+        target: (1,) int64.
+        values: (1, C, H, W), or (1, 1, H, W), which counts for every channel.
+        seed: of the noise.
+    """
+
+    def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
+        noise = INFIDELITY_SD * torch.randn_like(inputs)
+        return noise, inputs - noise
+
+    def of(map_: Tensor, normalise: bool) -> float:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            found = captum_infidelity(
+                model, perturb, x, map_, target=target, n_perturb_samples=INFIDELITY_DRAWS,
+                max_examples_per_batch=INFIDELITY_DRAWS, normalize=normalise,
+            )  # fmt: skip
+        return float(found[0])
+
+    whole = of(torch.zeros_like(x), False)
+    share = of(values.expand_as(x), True) / whole if whole else UNDEFINED
+    return share if math.isfinite(share) else UNDEFINED
+
+
+def max_sensitivity(explain_one: Callable[[Tensor], Tensor], x: Tensor, seed: int) -> float:
+    """Max-sensitivity (Yeh et al. 2019, eq. 2), by Captum: the largest relative change of the map nearby.
+
+    Lower is more stable, and a map that never looks at the network is most stable of all.
+
+    Args:
+        explain_one: (B, C, H, W) -> maps, for the class of x.
+        x: one normalised picture (1, C, H, W).
+        seed: of the neighbours.
+    """
+
+    def of_one(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # Captum hands over tuples and wants one
+        return (explain_one(inputs[0]).contiguous(),)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        found = sensitivity_max(
+            of_one, x, perturb_radius=SENSITIVITY_RADIUS, n_perturb_samples=SENSITIVITY_DRAWS
+        )
+    return float(found[0]) if bool(torch.isfinite(found[0])) else UNDEFINED
+
+
+def sensitivity_n(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed: int) -> float:
+    """Sensitivity-n (Ancona et al. 2018, eq. 2): Pearson's correlation, over random sets of pixels.
+
+    Of the sum of a set's attributions, and what the response loses when the set becomes the mean colour.
+
+    Args:
+        model: network in eval mode.
+        x: one normalised picture (1, C, H, W); 0 is the mean colour.
+        target: (1,) int64.
+        values: the map, (H, W).
+        seed: of the sets.
+    """
+    pixels = values.numel()
+    count = max(1, int(SENSITIVITY_N * pixels))
+    rng = np.random.default_rng(seed)
+    gone = torch.zeros(SENSITIVITY_SUBSETS, pixels, dtype=torch.bool)
+    for row in gone:
+        row[torch.from_numpy(rng.choice(pixels, count, replace=False))] = True
+    keep = (~gone).view(SENSITIVITY_SUBSETS, 1, *x.shape[2:]).to(x)
+    with torch.no_grad():
+        whole = model(x)[0, target[0]]
+        lost = torch.cat([whole - model(x * part)[:, target[0]] for part in keep.split(10)])
+    sums = (gone.to(values) @ values.reshape(-1)).cpu().numpy()
+    return _pearson(sums, lost.cpu().double().numpy())
+
+
+def _pearson(a: NDArray[Any], b: NDArray[Any]) -> float:
+    if np.ptp(a) == 0 or np.ptp(b) == 0 or not np.isfinite([a.sum(), b.sum()]).all():
+        return UNDEFINED
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def parts_rank(values: ArrayLike, parts: ArrayLike, importance: ArrayLike) -> float:
+    """Does a map order the shapes of a scene as they matter? Spearman over the shapes, in [-1, 1].
+
+    Args:
+        values: map (H, W).
+        parts: bool (P, H, W), the pixels of every shape.
+        importance: (P,) what the response loses when the scene is drawn without that shape: exact.
+
+    Returns:
+        Spearman's correlation of the mean magnitude on every shape with |importance|; undefined for fewer
+        than three shapes that can be seen, or when all are alike.
+    """
+    sizes, inside = np.abs(np.asarray(values, np.float64)), np.asarray(parts, bool)
+    seen = [k for k in range(len(inside)) if inside[k].any()]
+    means = np.array([sizes[inside[k]].mean() for k in seen])
+    exact = np.abs(np.asarray(importance, np.float64))[seen]
+    if len(seen) < 3 or np.ptp(means) == 0 or np.ptp(exact) == 0:
+        return UNDEFINED
+    return float(spearmanr(means, exact).statistic)
