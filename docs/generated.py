@@ -7,6 +7,8 @@ from typing import Any
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import read_run, statistics
+from pruneattr_core.benchmarks.scoreboard import markdown as markdown_board
+from pruneattr_core.benchmarks.scoreboard import rankings
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.reproduction.page import all_claims, markdown
 
@@ -15,6 +17,7 @@ _TABLES = {
     "<!-- reproduction -->": "reproduction",
     "<!-- circuits -->": "circuits",
     "<!-- localisation -->": "localisation",
+    "<!-- scoreboard -->": "scoreboard",
 }
 
 
@@ -67,6 +70,14 @@ def localisation() -> str:
             lines.append(f"| {row['method']} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def scoreboard() -> str:
+    """Rankings of the shipped runs at nearly all pixels, on objects, and by what reviewers ask."""
+    folder = ASSETS / "runs" / "bench"
+    runs = {file.parent.name: read_run(file.parent) for file in sorted(folder.glob("*/header.json"))}
+    fair = {name: run for name, run in runs.items() if run.plan.protocol.get("order_by") != "value"}
+    return markdown_board(rankings(fair))
 
 
 def on_page_markdown(text: str, **_: Any) -> str:
