@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -25,11 +25,11 @@ from pruneattr_core.ui.jobs import Cache, Job, Jobs
 from pruneattr_core.ui.levels import first_levels, spaced
 from pruneattr_core.ui.payload import payload_of
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.subject import Scored, ScoresKey
 from pruneattr_core.ui.sweeps import (
     Answer,
     Explained,
     Question,
-    Scored,
     answer,
     explain_levels,
     merged,
@@ -39,7 +39,10 @@ from pruneattr_core.ui.sweeps import (
 
 #: Bytes of results kept for all sessions together.
 RESULT_BYTES = 448 << 20
-MODELS_KEPT = 3
+#: Bytes of networks kept, each counted once; a larger one stays alone.
+MODEL_BYTES = 600 << 20
+#: A quick integral ranks the neurons of a first look; the whole one follows.
+_PREVIEW = {"intgrad": "intgrad_preview"}
 Show = Callable[[Job, int], None]
 
 
@@ -71,34 +74,46 @@ class Engine:
         close()
         self.device = device_for(os.environ.get("PRUNEATTR_DEVICE", "auto"))
         self.jobs = Jobs(Cache(RESULT_BYTES, lambda value: int(value.nbytes)))
-        self.models = Cache(MODELS_KEPT)
+        self.models = Cache(MODEL_BYTES, lambda kept: min(MODEL_BYTES, _bytes_of(kept[0])))
         self._loading = threading.Lock()
         self.brought: WeakValueDictionary[str, Brought] = WeakValueDictionary()
 
-    def model(self, name: str, job: Job) -> tuple[nn.Module, str]:
-        """A frozen network and the hash of its weights, from the cache or loaded, once."""
+    def model(self, name: str, job: Job, checkpoint: tuple[str, str] | None = None) -> tuple[nn.Module, str]:
+        """A frozen network and the hash of its weights, from the cache or loaded, once.
+
+        Args:
+            name: identifier of a card.
+            job: told what is loaded, and how much of it is there.
+            checkpoint: a file of weights instead of the card's, and its SHA-256.
+        """
         own = self.brought.get(name)
-        if own is not None:
+        if own is not None and checkpoint is None:
             return own.network, own.weights
+        key: Hashable = name if checkpoint is None else (name, checkpoint[1])
         with self._loading:
-            kept: tuple[nn.Module, str] | None = self.models.get(name)
+            kept: tuple[nn.Module, str] | None = self.models.get(key)
             if kept is None:
                 job.note = f"Loading {model_card(name).title}"
-                network = load_model(name, device=str(self.device), progress=job.tick)
+                file = None if checkpoint is None else checkpoint[0]
+                network = load_model(name, device=str(self.device), weights=file, progress=job.tick)
                 kept = network, weights_hash(network)
-                self.models.put(name, kept)
+                self.models.put(key, kept)
         job.note, job.done, job.total = "", 0, 1
         return kept
 
+    def inputs(self, model: str, picture: Picture) -> Tensor:
+        """The picture as a network takes it: (1, C, H, W) on the device."""
+        inputs: Tensor = model_card(model).preprocess(picture.image).to(self.device)
+        return inputs
+
     def answer(self, model: str, picture: Picture, show: Show) -> Answer:
         """What the original network says about a picture; never waits behind a map."""
-        card = model_card(model)
 
         def work(job: Job) -> Answer:
             network, weights = self.model(model, job)
-            return answer(network, card.preprocess(picture.image).to(self.device), weights)
+            return answer(network, self.inputs(model, picture), weights)
 
-        key = ("answer", model, card.weights_sha256, picture.sha256, self.device.type)
+        key = ("answer", model, model_card(model).weights_sha256, picture.sha256, self.device.type)
         there = model in self.brought or self.models.get(model) is not None
         found: Answer = self.jobs.run(key, work, show, "quick" if there else "page")  # loading takes long
         return found
@@ -107,9 +122,11 @@ class Engine:
         """Maps and curve at a few levels, to be looked at while `start_sweep` goes on."""
 
         def work(job: Job) -> Explained:
-            network, inputs = self._of(question, picture, job)
+            network, _ = self.model(question.subject.model, job)
+            inputs = self.inputs(question.subject.model, picture)
             job.note = "Scoring neurons"
-            scored = self._scored(network, inputs, question)
+            quick = _PREVIEW.get(question.contribution, question.contribution)
+            scored = self._scored(network, inputs, replace(question, contribution=quick), job)
             levels = first_levels(spaced(scored.quiet, question.calibrated), scored.quiet)
             return explain_levels(network, inputs, question, scored, levels, job.tick)
 
@@ -120,12 +137,17 @@ class Engine:
         """Let maps and curve at all levels be computed; what is there so far is the job's `partial`."""
 
         def work(job: Job) -> Explained:
-            network, inputs = self._of(question, picture, job)
+            network, _ = self.model(question.subject.model, job)
+            inputs = self.inputs(question.subject.model, picture)
             job.note = "Pruning level by level"
-            scored = self._scored(network, inputs, question)
+            scored = self._scored(network, inputs, question, job)
             levels = spaced(scored.quiet, question.calibrated)
-            found: Explained | None = self.jobs.results.get(("first look", question))
-            for part in rounds(levels, found.requested if found is not None else ()):
+            found: Explained | None = None
+            if question.contribution not in _PREVIEW:
+                found = self.jobs.results.get(("first look", question))
+            first = first_levels(levels, scored.quiet) if found is None else found.requested
+            parts = rounds(levels, first)
+            for part in parts if found is not None else [first, *parts]:
                 done = len(found.requested) if found is not None else 0
                 more = explain_levels(
                     network, inputs, question, scored, part, partial(_tick, job, done, len(part), len(levels))
@@ -141,18 +163,16 @@ class Engine:
         found: Explained | None = self.jobs.results.get(question)
         return found
 
-    def _of(self, question: Question, picture: Picture, job: Job) -> tuple[nn.Module, Tensor]:
-        network, _ = self.model(question.subject.model, job)
-        card = model_card(question.subject.model)
-        return network, card.preprocess(picture.image).to(self.device)
-
-    def _scored(self, network: nn.Module, inputs: Tensor, question: Question) -> Scored:
-        key = ("scores", question.subject, question.contribution)
-        found: Scored | None = self.jobs.results.get(key)
-        if found is None:
-            found = score(network, inputs, question)
-            self.jobs.results.put(key, found)
+    def _scored(self, network: nn.Module, inputs: Tensor, question: Question, job: Job) -> Scored:
+        key = ScoresKey(question.subject, question.contribution)
+        found: Scored = self.jobs.results.once(
+            key, lambda: score(network, inputs, question), lambda: job.tick(job.done, job.total)
+        )
         return found
+
+
+def _bytes_of(network: nn.Module) -> int:
+    return sum(one.numel() * one.element_size() for one in network.state_dict().values())
 
 
 def _tick(job: Job, before: int, size: int, total: int, now: int, all_: int) -> None:

@@ -29,6 +29,14 @@ PATIENCE = 150.0
 _FAILURES_KEPT = 32
 
 
+@dataclass(frozen=True)
+class Failed:
+    """What is kept in place of a result that there is none of: why, one sentence for the user."""
+
+    text: str
+    nbytes: int = 200
+
+
 class Cache:
     """Results by key, the least recently used going first once `limit` is exceeded.
 
@@ -42,6 +50,7 @@ class Cache:
         self.limit, self.size = limit, size
         self._items: LRUCache[Hashable, Any] = LRUCache(limit, getsizeof=size)
         self._lock = threading.Lock()
+        self._busy: dict[Hashable, threading.Event] = {}
 
     def get(self, key: Hashable) -> Any:
         """The result, or None."""
@@ -55,6 +64,40 @@ class Cache:
                 self._items[key] = value
             except ValueError:  # what cachetools says of it
                 self._items.pop(key, None)
+
+    def once(self, key: Hashable, compute: Callable[[], Any], wait: Callable[[], object]) -> Any:
+        """The result for `key`, computed by who asks first while the others wait; a failure is tried again.
+
+        A computation may ask for what it rests on, never for what rests on it.
+
+        Args:
+            key: explicit values that name the result.
+            compute: makes it; what it raises is the matter of this caller, and the next one computes.
+            wait: called every few moments while another one computes; may raise to stop waiting.
+        """
+        while True:
+            with self._lock:
+                kept, busy = self._items.get(key), self._busy.get(key)
+                if kept is not None and not isinstance(kept, Failed):
+                    return kept
+                if busy is None:
+                    mine = self._busy[key] = threading.Event()
+                    break
+            while not busy.wait(0.02):
+                wait()
+        try:
+            value = compute()
+            self.put(key, value)
+            return value
+        finally:
+            with self._lock:
+                del self._busy[key]
+            mine.set()
+
+    def drop(self, key: Hashable) -> None:
+        """Forget one result, if it is there."""
+        with self._lock:
+            self._items.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -17,7 +17,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.scoring import contributions
-from pruneattr_core.ui.subject import Subject
+from pruneattr_core.ui.subject import Scored, Subject
 from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]
@@ -100,26 +100,11 @@ class Explained:
         return int(self.maps.nbytes)
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Contributions of one input, kept between a first look and the whole sweep."""
-
-    scores: Contributions
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of scores and dead masks."""
-        return sum(layer.nbytes for layer in (*self.scores.layers, *self.scores.dead))
-
-    @property
-    def quiet(self) -> float:
-        """Share of neurons that contribute nothing."""
-        return sum(int((layer == 0).sum()) for layer in self.scores.layers) / self.scores.neurons
-
-
 def score(model: nn.Module, inputs: Tensor, question: Question) -> Scored:
     """Rank the neurons of one input (1, C, H, W); raises as `contributions`."""
-    return Scored(contributions(model, inputs, question.subject.target, question.contribution))
+    start = time.perf_counter()
+    found = contributions(model, inputs, question.subject.target, question.contribution)
+    return Scored(found, time.perf_counter() - start)
 
 
 def explain_levels(

@@ -14,10 +14,11 @@ from pruneattr_core.models import model_card
 from pruneattr_core.render.look import Look
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.cells import Place
-from pruneattr_core.ui.compare.plan import Plan, mask_seen
+from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
+from pruneattr_core.ui.pictures import mask_seen
 from tests.app.conftest import Start, drawn, healthy, until
 
 QUICK = "saliency,input_x_gradient,edges"

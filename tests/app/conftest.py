@@ -47,13 +47,14 @@ def small_network(*_: object, **__: object) -> nn.Module:
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Opens the app at an address given as keywords; it has run once."""
-    from pruneattr_core.ui import cache, shell
+    from pruneattr_core.ui import cache, method_cards, shell
     from pruneattr_core.ui.explore import page as explore
 
     st.cache_resource.clear()
     offline = ModelCard.available_offline
     monkeypatch.setattr(cache, "load_model", small_network)
     monkeypatch.setattr(explore, "FIRST_LOOK", 600.0)  # no browser, no clock: the page waits for every level
+    monkeypatch.setattr(method_cards, "FIRST_LOOK", 600.0)  # and for every card
     monkeypatch.setattr(models, "load_model", small_network)
     monkeypatch.setattr(shell, "list_models", lambda: ("scenes-net", "torchvision/resnet18"))
     monkeypatch.setattr(

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.similarity import MEASURES
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.sanity.cascade import Climb, Ladder
+from pruneattr_core.ui.sanity.ladder import Ladder, LadderKey, climbed
 from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
@@ -31,7 +31,7 @@ def ladders() -> dict[str, Ladder]:
     from pruneattr_core.ui.cache import engine
 
     results = engine().jobs.results
-    return {key.method: results.get(key) for key in results.names() if isinstance(key, Climb)}
+    return {key.map.method: results.get(key) for key in results.names() if isinstance(key, LadderKey)}
 
 
 def test_every_step_of_every_method_is_sent_at_once(start: Start) -> None:
@@ -85,17 +85,14 @@ def test_a_link_restores_step_and_measure(start: Start) -> None:
 
 def test_a_method_that_fails_leaves_the_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from pruneattr_core.errors import ModelError
-    from pruneattr_core.ui.sanity import cascade as bench_cascade
     from pruneattr_core.ui.sanity import page as bench_sanity
 
-    real = bench_cascade.ladder
-
-    def broken(engine: Any, climb: Climb, picture: Any, show: Any) -> Ladder:
-        if climb.method == "saliency":
+    def broken(network: Any, inputs: Any, mapped: Any, key: LadderKey, *more: Any) -> Ladder:
+        if key.map.method == "saliency":
             raise ModelError("This network has no such layer.")
-        return real(engine, climb, picture, show)
+        return climbed(network, inputs, mapped, key, *more)
 
-    monkeypatch.setattr(bench_sanity, "ladder", broken)
+    monkeypatch.setattr(bench_sanity, "climbed", broken)
     app = opened(start, sane_methods="saliency,edges")
     assert not app.exception
     states = {card["title"]: card["state"] for card in header_of(sent(app))["cards"]}

@@ -11,11 +11,12 @@ import pytest
 from pruneattr_core import models
 from pruneattr_core.attribution import explain
 from pruneattr_core.ui.compare import assembly as compare_assembly
-from pruneattr_core.ui.compare.cells import SHARES, Mapped
+from pruneattr_core.ui.compare.cells import SHARES
 from pruneattr_core.ui.compare.coding import coded, decoded
 from pruneattr_core.ui.compare.entries import follows, options_of, parse_entries
 from pruneattr_core.ui.compare.payload import grid_payload
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.results import Mapped
 from tests.app.compare_grids import computed, names, opened, plan_of
 from tests.app.conftest import Start
 
@@ -108,7 +109,7 @@ def test_entries_of_one_method_have_results_of_their_own() -> None:
     options = {"prunegrad~sparsity=0": (("sparsity", 0.0),), "prunegrad~sparsity=0.95": (("sparsity", 0.95),)}
     plan = replace(plan_of(("saliency",)), options=options)
     shelf = computed(plan)
-    first, second = (shelf.get(plan.ask(plan.pictures[0], entry)) for entry in options)
+    first, second = (shelf.get(plan.map_key(plan.pictures[0], entry)) for entry in options)
     assert isinstance(first, Mapped)
     assert isinstance(second, Mapped)
     assert not np.array_equal(first.attribution, second.attribution)

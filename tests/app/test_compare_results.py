@@ -24,14 +24,15 @@ from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare import page as compare
-from pruneattr_core.ui.compare.cells import Failed, Game, Mapped
+from pruneattr_core.ui.compare.cells import Game
 from pruneattr_core.ui.compare.coding import coded, decoded
 from pruneattr_core.ui.compare.numbers import Numbers, ordered, seconds_text
 from pruneattr_core.ui.compare.payload import grid_payload
-from pruneattr_core.ui.compare.plan import mask_seen
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.jobs import Cache, Job
+from pruneattr_core.ui.jobs import Cache, Failed, Job
+from pruneattr_core.ui.pictures import mask_seen
+from pruneattr_core.ui.results import Mapped
 from tests.app.compare_grids import computed, header, opened, plan_of
 from tests.app.conftest import Start
 
@@ -72,7 +73,7 @@ def test_the_grid_game_is_the_share_in_the_picture_s_own_quarter(monkeypatch: py
     monkeypatch.setattr(models, "load_model", lambda name: Told().eval())
     plan = plan_of(("input_x_gradient",), rivals=(tuple(("scenes", place) for place in range(1, 6)),))
     shelf = computed(plan)
-    key = plan.game_ask(plan.pictures[0], "input_x_gradient")
+    key = plan.game_key(plan.pictures[0], "input_x_gradient")
     found = shelf.get(key)
     assert isinstance(found, Game)
     assert found.rivals == (("scenes", 2), ("scenes", 4), ("scenes", 5))  # 1 has the same class, 3 that of 2

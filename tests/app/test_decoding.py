@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.decoding import page as decoding_page
-from pruneattr_core.ui.decoding import tasks as decoding_tasks
-from pruneattr_core.ui.decoding.page import COLOURS, MOVE_TITLES, PARAMETRISATIONS, STEPS
+from pruneattr_core.ui.paths import decoding as decoding_tasks
+from pruneattr_core.ui.paths import decoding_page as decoding_page
+from pruneattr_core.ui.paths.decoding_page import COLOURS, MOVE_TITLES, PARAMETRISATIONS, STEPS
 from tests.app.conftest import Start, healthy, until
 
 

@@ -15,8 +15,8 @@ from pruneattr_core.ui import state
 from pruneattr_core.ui.benchmarks import page as benchmarks
 from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.compare import state as compare
-from pruneattr_core.ui.decoding import page as decoding
 from pruneattr_core.ui.explore import page as explore
+from pruneattr_core.ui.paths import decoding_page as decoding
 from pruneattr_core.ui.paths import state as paths
 from pruneattr_core.ui.removal import page as removal
 from pruneattr_core.ui.sanity import page as sanity

@@ -20,11 +20,12 @@ from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
 from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
-from pruneattr_core.ui.cards import Card
 from pruneattr_core.ui.framing import framed, header_of
-from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.jobs import Cache, Job
+from pruneattr_core.ui.method_cards import Card
+from pruneattr_core.ui.removal.curve import FRACTIONS, Removal, RemovalKey, gone, removed
 from pruneattr_core.ui.removal.payload import payload_of
-from pruneattr_core.ui.removal.tasks import FRACTIONS, Asked, Removal, gone, removed
+from pruneattr_core.ui.results import map_key, mapped
 from pruneattr_core.ui.subject import Subject
 from tests.app.conftest import drawn, small_network
 
@@ -40,9 +41,11 @@ def inputs() -> torch.Tensor:
 
 
 def compute(inputs: torch.Tensor, **changed: Any) -> Removal:
-    how = {"method": "saliency", "rule": "signed_max", "order": "lerf", "fill": "mean"} | changed
-    asked = Asked(Subject("m", "w", "i", None, "cpu"), **how)
-    return removed(small_network(), CARD, inputs, asked, Job("key", lambda job: None))
+    how = {"rule": "signed_max", "order": "lerf", "fill": "mean"} | changed
+    key = RemovalKey(map_key(Subject("m", "w", "i", None, "cpu"), "saliency", {}), **how)
+    network, cache = small_network(), Cache(1 << 20)
+    found = mapped(cache, network, inputs, key.map, lambda share: None)
+    return removed(network, CARD, inputs, found, key, Job("key", lambda job: None))
 
 
 def maps(inputs: torch.Tensor, target: int) -> torch.Tensor:
@@ -174,10 +177,10 @@ def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
     from pruneattr_core.ui.removal.table import curves_csv
 
     results = engine().jobs.results
-    kept = {key: results.get(key) for key in results.names() if isinstance(key, Asked)}
+    kept = {key: results.get(key) for key in results.names() if isinstance(key, RemovalKey)}
     text = curves_csv(
-        {key.method: key for key in kept},
-        {key.method: Card(key.method, "ready", result=value) for key, value in kept.items()},
+        {key.map.method: key for key in kept},
+        {key.map.method: Card(key.map.method, "ready", result=value) for key, value in kept.items()},
     )
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 4 * len(FRACTIONS)
@@ -189,16 +192,13 @@ def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
 def test_a_method_that_fails_says_so_on_its_card(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from pruneattr_core.errors import InputError
     from pruneattr_core.ui.removal import page as removal_page
-    from pruneattr_core.ui.removal import tasks as removal_tasks
 
-    real = removal_tasks.removal
-
-    def broken(engine: Any, asked: Asked, picture: Any, show: Any) -> Removal:
-        if asked.method == "saliency":
+    def broken(network: Any, card: Any, inputs: Any, mapped: Any, key: RemovalKey, job: Job) -> Removal:
+        if key.map.method == "saliency":
             raise InputError("This map has no order: choose another method.")
-        return real(engine, asked, picture, show)
+        return removed(network, card, inputs, mapped, key, job)
 
-    monkeypatch.setattr(removal_page, "removal", broken)
+    monkeypatch.setattr(removal_page, "removed", broken)
     app = opened(start)
     assert not app.exception
     cards = {card["title"]: card for card in header(app)["cards"]}

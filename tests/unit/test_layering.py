@@ -104,6 +104,31 @@ def test_imports_run_one_way(path: Path) -> None:
     assert wrong == []
 
 
+def page_folders() -> set[str]:
+    """Folders of ui that belong to one page, or to pages on one subject."""
+    return {path.name for path in (ROOT / CORE / "ui").iterdir() if (path / "__init__.py").is_file()}
+
+
+def of_another_page(own: str, name: str) -> bool:
+    """Whether an import within ui leads from one page's folder into another's."""
+    there = name.removeprefix(f"{CORE}.ui.").partition(".")[0] if name.startswith(f"{CORE}.ui.") else ""
+    return own in page_folders() and there in page_folders() and there != own
+
+
+def test_no_page_imports_another_page() -> None:
+    """What two pages need stands in a file of ui that is called by its subject."""
+    assert {"compare", "removal", "review", "sanity", "explore", "paths"} <= page_folders()
+    assert of_another_page("removal", f"{CORE}.ui.sanity.ladder.Ladder")
+    assert not of_another_page("removal", f"{CORE}.ui.results.map_key")
+    wrong = [
+        (str(path.relative_to(ROOT)), line, name)
+        for path in files((f"{CORE}/ui/*/*.py",))
+        for line, name in imports(path)
+        if of_another_page(path.parent.name, name)
+    ]
+    assert wrong == []
+
+
 def test_the_rule_itself() -> None:
     assert wrong_arrow("tape", "pruneattr_core.scoring.taylor")
     assert wrong_arrow("tape", "pruneattr_core.PruneGrad")

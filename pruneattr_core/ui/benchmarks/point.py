@@ -6,7 +6,7 @@ import streamlit as st
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, statistics
-from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.ui import watching
 from pruneattr_core.ui.benchmarks.behind import behind
 from pruneattr_core.ui.benchmarks.recompute import (
     Check,
@@ -17,13 +17,11 @@ from pruneattr_core.ui.benchmarks.recompute import (
 )
 from pruneattr_core.ui.benchmarks.words import short, where
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.errors import APOLOGY, complain, logger
+from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.paths.tasks import LOOK, progress
-from pruneattr_core.ui.state import viewer
+from pruneattr_core.ui.watching import LOOK, progress
 
-#: Key of the check that this session asked for last, and why it failed.
-_ASKED, _FAILED = "_bench_asked", "_bench_failed"
+_PLACE = "_bench_check"
 
 
 def point(runs: dict[str, Run], measure: str, chart: str) -> None:
@@ -32,17 +30,18 @@ def point(runs: dict[str, Run], measure: str, chart: str) -> None:
     run = runs[title]
     if BENCHMARKS[run.plan.benchmark].unit != "pictures":
         return  # computing again would train networks
-    running = engine().jobs.watch(check_key(run, label), viewer()) is not None
+    running = _running(run, label) is not None
     st.fragment(_check, run_every=LOOK if running else None)(run, label, measure, place, running)
+
+
+def _running(run: Run, label: str) -> Job | None:
+    """The check of this very curve, if it runs."""
+    return watching.running(_PLACE) if watching.asked_for(_PLACE) == check_key(run, label) else None
 
 
 def _check(run: Run, label: str, measure: str, place: int, was_running: bool) -> None:
     """The button, then progress, then the verdict; looks again by itself while it computes."""
-    key = check_key(run, label)
-    task = engine().jobs.watch(key, viewer())
-    if task is not None and task.finished.is_set():
-        _remember_failure(task)
-        task = None
+    key, task = check_key(run, label), _running(run, label)
     if was_running != (task is not None):
         st.rerun()  # start or stop the clock
     if task is not None:
@@ -61,31 +60,19 @@ def _check(run: Run, label: str, measure: str, place: int, was_running: bool) ->
     )
     if reason:
         st.caption(f"Cannot be computed again here. {reason}")
-    if st.session_state.get(_ASKED) == key:
+    if watching.asked_for(_PLACE) == key:
         found: Check | None = engine().jobs.results.get(key)
         if found is not None:
             _verdict(run, label, measure, place, found)
-        elif st.session_state.get(_FAILED):
-            complain(st.session_state[_FAILED])
+        elif failure := watching.failure(_PLACE):
+            complain(failure)
 
 
 def _start(run: Run, label: str) -> None:
-    key = check_key(run, label)
-    st.session_state[_ASKED], st.session_state[_FAILED] = key, ""
     ours = engine()
-    try:
-        engine().jobs.start(key, lambda task: computed_again(ours, run, label, task), viewer())
-    except PruneAttrError as error:
-        st.session_state[_FAILED] = str(error)
-
-
-def _remember_failure(task: Job) -> None:
-    engine().jobs.leave(task.key, viewer())
-    if isinstance(task.error, PruneAttrError) and not isinstance(task.error, Cancelled):
-        st.session_state[_FAILED] = str(task.error)
-    elif task.error is not None and not isinstance(task.error, Cancelled):
-        logger.error("unexpected error in a check of a run", exc_info=task.error)
-        st.session_state[_FAILED] = APOLOGY
+    watching.begin(
+        _PLACE, check_key(run, label), lambda task: computed_again(ours, run, label, task), again=True
+    )
 
 
 def _verdict(run: Run, label: str, measure: str, place: int, found: Check) -> None:

@@ -18,9 +18,7 @@ from pruneattr_core.ui.compare.cells import (
     LIVE,
     PATIENT,
     Curve,
-    Failed,
     Game,
-    Mapped,
     drawn,
     pace_key,
     passes_of,
@@ -38,8 +36,9 @@ from pruneattr_core.ui.compare.numbers import (
 )
 from pruneattr_core.ui.compare.payload import Cell, Grid
 from pruneattr_core.ui.compare.plan import Plan, standing
-from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.results import Mapped
 
 Array = NDArray[Any]
 
@@ -70,8 +69,8 @@ def assemble(
         for j, picture in enumerate(plan.pictures):
             found, shown, curve = plan.find(shelf, picture, method)
             row.append((found, shown, curve))
-            passes, ask = passes_of(plan.ask(picture, method)), plan.game_ask(picture, method)
-            game = None if ask is None else shelf.get(ask)
+            passes, asked = passes_of(plan.map_key(picture, method)), plan.game_key(picture, method)
+            game = None if asked is None else shelf.get(asked)
             number = Numbers(passes=passes)
             if isinstance(found, Mapped) and shown is not None:
                 number = numbers_of(
@@ -80,7 +79,7 @@ def assemble(
                     shown,
                     curve if isinstance(curve, Curve) else None,
                     _reference(plan, shelf, picture),
-                    (plan.ask(picture, method), plan.look.collapse, plan.look.sign),
+                    (plan.map_key(picture, method), plan.look.collapse, plan.look.sign),
                     plan.masks[j],
                     game if isinstance(game, Game) else None,
                 )
@@ -126,11 +125,11 @@ def _reference(plan: Plan, shelf: Cache, picture: Picture) -> tuple[Any, Array] 
     entry = plan.reference_entry
     if entry is None:
         return None
-    ask = plan.ask(picture, entry)
-    found = shelf.get(ask)
+    reference = plan.map_key(picture, entry)
+    found = shelf.get(reference)
     if not isinstance(found, Mapped):
         return None
-    key = (ask, plan.look.collapse, plan.look.sign)
+    key = (reference, plan.look.collapse, plan.look.sign)
     return key, drawn(found.attribution, plan.look.collapse, plan.look.sign)
 
 
@@ -169,7 +168,7 @@ def _cell(
 
 def _track(plan: Plan, shelf: Cache, j: int, entry: str) -> Track | None:
     """The levels of an entry as the browser draws them, coded once a look."""
-    key = plan.levels_ask(plan.pictures[j], entry)
+    key = plan.levels_key(plan.pictures[j], entry)
     found = None if key is None else shelf.get(key)
     if not isinstance(found, Levels):
         return None
@@ -187,7 +186,7 @@ def _is_plain(plan: Plan, shelf: Cache, j: int, entry: str, found: Mapped) -> bo
         return False
     picture = plan.pictures[j]
     for other in plan.following:
-        key = plan.levels_ask(picture, other)
+        key = plan.levels_key(picture, other)
         levels = None if key is None else shelf.get(key)
         if isinstance(levels, Levels) and levels.maps[0].shape == found.attribution.shape:
             whole = levels.maps[0]
@@ -234,8 +233,8 @@ def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]
 def _image_head(plan: Plan, shelf: Cache, j: int) -> dict[str, Any]:
     picture, mask = plan.pictures[j], plan.masks[j]
     target = plan.target
-    for ask in plan.asks[j]:
-        found = shelf.get(ask)
+    for key in plan.map_keys[j]:
+        found = shelf.get(key)
         if isinstance(found, Mapped):
             target = found.target
             break
@@ -251,8 +250,8 @@ def _image_head(plan: Plan, shelf: Cache, j: int) -> dict[str, Any]:
 
 def _game_note(plan: Plan, shelf: Cache, picture: Picture) -> str:
     """Who stands beside the picture in the grid pointing game, or why it cannot be played."""
-    asks = [plan.game_ask(picture, method) for method in plan.options if method not in plan.blocked]
-    found = [game for ask in asks if ask is not None and (game := shelf.get(ask)) is not None]
+    asked = [plan.game_key(picture, method) for method in plan.options if method not in plan.blocked]
+    found = [game for key in asked if key is not None and (game := shelf.get(key)) is not None]
     for game in found:
         if isinstance(game, Game):
             data = pictures.dataset(game.rivals[0][0]).title

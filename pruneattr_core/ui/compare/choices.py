@@ -20,7 +20,7 @@ from pruneattr_core.ui.compare.cells import CURVES, Place
 from pruneattr_core.ui.compare.copies import choose_copies
 from pruneattr_core.ui.compare.entries import follows, in_order, method_of, options_of
 from pruneattr_core.ui.compare.game import CANDIDATES
-from pruneattr_core.ui.compare.plan import Plan, mask_seen
+from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.compare.state import (
     FRONT,
     GROUPS,
@@ -33,11 +33,11 @@ from pruneattr_core.ui.compare.state import (
     SMOOTHED,
     Preset,
     by_layer,
-    dial_of,
     group_of,
 )
+from pruneattr_core.ui.dial import dial_of, on_the_dial
 from pruneattr_core.ui.look import choose_look
-from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.pictures import Picture, mask_seen
 from pruneattr_core.ui.state import refuse
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}
@@ -251,10 +251,7 @@ def _no_layer(entry: str, layers: Layers) -> str:
 
 def _options(entry: str, layers: Layers, dial: tuple[str, float]) -> tuple[tuple[str, Any], ...]:
     method, own = method_of(entry), options_of(entry)
-    found: dict[str, Any] = {}
-    if follows(entry):
-        scale, place = dial
-        found = {"output_change": place} if scale == "change" else {"sparsity": place, "of": scale}
+    found = on_the_dial(method, dial) if follows(entry) else {}
     if method == "noise_tunnel":
         found["of"] = st.session_state["smooth"]
     layer = st.session_state["layer"]

@@ -15,13 +15,14 @@ from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
-from pruneattr_core.ui.compare.cells import CURVES, Curve, Game, Mapped
+from pruneattr_core.ui.compare.cells import CURVES, Curve, Game
 from pruneattr_core.ui.compare.entries import method_of
 from pruneattr_core.ui.compare.payload import Grid, scales_for
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.exports import FORMAT
 from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.own_weights import loading_code
+from pruneattr_core.ui.results import Mapped
 
 #: Pixels of a map's longer side in the exported picture, at least.
 _TILE = 224
@@ -34,11 +35,11 @@ def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dic
     results = []
     for picture in plan.pictures:
         for method in plan.options:
-            found = None if method in plan.blocked else shelf.get(plan.ask(picture, method))
+            found = None if method in plan.blocked else shelf.get(plan.map_key(picture, method))
             if not isinstance(found, Mapped):
                 continue
-            curve = shelf.get(plan.curve_ask(plan.ask(picture, method)))
-            asked = plan.game_ask(picture, method)
+            curve = shelf.get(plan.curve_key(plan.map_key(picture, method)))
+            asked = plan.game_key(picture, method)
             game = None if asked is None else shelf.get(asked)
             results.append(
                 {

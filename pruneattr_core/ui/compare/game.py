@@ -17,7 +17,7 @@ from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.watch import Progress
 from pruneattr_core.benchmarks.localisation import compose_grid, grid_share
 from pruneattr_core.errors import InputError
-from pruneattr_core.ui.compare.cells import GAME_SIDE, Game, GameAsk, Place, drawn
+from pruneattr_core.ui.compare.cells import GAME_SIDE, Game, GameKey, Place, drawn
 
 #: Pictures that are asked for their class before the game is given up.
 CANDIDATES = 40
@@ -64,13 +64,13 @@ def find_rivals(
     )
 
 
-def own_cell(key: GameAsk) -> int:
+def own_cell(key: GameKey) -> int:
     """The cell of the picture itself: fixed by its content, so that no cell is favoured over pictures."""
-    return int(key.ask.subject.image[:8], 16) % GAME_SIDE**2
+    return int(key.map.subject.image[:8], 16) % GAME_SIDE**2
 
 
 def play(
-    network: nn.Module, x: Tensor, target: int, key: GameAsk, rivals: Rivals, tell: Progress | None = None
+    network: nn.Module, x: Tensor, target: int, key: GameKey, rivals: Rivals, tell: Progress | None = None
 ) -> Game:
     """Explain `target` on the grid and see where the mass lies.
 
@@ -91,6 +91,6 @@ def play(
         raise InputError(
             f"No grid pointing game: this network takes pictures of {side} only, not a grid of them."
         ) from None
-    found = explain(network, grid, target, key.ask.method, progress=tell, **dict(key.ask.options))
+    found = explain(network, grid, target, key.map.method, progress=tell, **dict(key.map.options))
     values = drawn(found.values[0].detach().float().cpu().numpy(), key.collapse, key.sign)
     return Game(grid_share(values, GAME_SIDE, GAME_SIDE, cell), rivals.places)

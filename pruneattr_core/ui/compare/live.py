@@ -19,18 +19,14 @@ from pruneattr_core.attribution.watch import Progress
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.render import Scale, scale_map, scale_of
 from pruneattr_core.render.look import Look
-from pruneattr_core.scoring import contributions
-from pruneattr_core.ui.compare.cells import SHARES, LevelsAsk, drawn
+from pruneattr_core.ui.compare.cells import SHARES, LevelsKey, drawn
 from pruneattr_core.ui.compare.coding import coded, decoded
 from pruneattr_core.ui.framing import level_deltas
+from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.results import scored
+from pruneattr_core.ui.subject import ScoresKey
 
 Array = NDArray[Any]
-#: What the slider counts -> its stops, equally far from each other on the track.
-STOPS: Mapping[str, tuple[float, ...]] = {
-    "contributing": SHARES,
-    "all": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99),
-    "change": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -57,24 +53,31 @@ class Levels:
         return int(self.maps.nbytes)
 
 
-def levels_of(network: nn.Module, x: Tensor, key: LevelsAsk, tell: Progress | None = None) -> Levels:
-    """All levels of one method and picture (1, C, H, W); raises as `explain`."""
-    start = time.perf_counter()
-    ask, options = key.ask, dict(key.ask.options)
-    contribution = "intgrad" if ask.method == "neuron_intgrad" else options.get("contribution", "taylor")
+def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, cache: Cache, tell: Progress) -> Levels:
+    """All levels of one method and picture (1, C, H, W); raises as `explain`.
+
+    Args:
+        network: in eval mode.
+        x: the picture.
+        key: what is asked.
+        cache: where the scores are taken from, or go to.
+        tell: told the share that is done; may raise to stop.
+    """
+    options = dict(key.options)
+    contribution = "intgrad" if key.method == "neuron_intgrad" else options.get("contribution", "taylor")
     ties, class_scores = options.get("ties", "drop"), options.get("class_scores", False)
-    scores = contributions(network, x, ask.subject.target, contribution, class_scores=class_scores)
+    known = scored(cache, network, x, ScoresKey(key.subject, contribution, class_scores), tell)
+    start, scores = time.perf_counter() - known.seconds, known.scores
 
     def step(done: int, total: int) -> None:
-        if tell is not None:
-            tell(done / total)
+        tell(done / total)
 
-    if ask.method == "prunegrad_mid":
+    if key.method == "prunegrad_mid":
         maps = []
         for k, share in enumerate(SHARES):
             step(k, len(SHARES))
             place = {"sparsity": share, "of": "contributing", **options}
-            maps.append(explain(network, x, ask.subject.target, ask.method, **place).values[0].cpu().numpy())
+            maps.append(explain(network, x, key.subject.target, key.method, **place).values[0].cpu().numpy())
         stacked = np.stack(maps)
     else:
         sweep = PruneGrad(network).sweep(
@@ -84,12 +87,11 @@ def levels_of(network: nn.Module, x: Tensor, key: LevelsAsk, tell: Progress | No
         stacked = sweep.maps[:, 0].cpu().contiguous().numpy()
     curve = output_curve(network, x, scores, SHARES, ties, of="contributing")
     stacked.setflags(write=False)
-    silent = sum(int((layer == 0).sum()) for layer in scores.layers) / scores.neurons
     return Levels(
         stacked,
         curve.sparsity[:, 0].cpu().numpy(),
         curve.output_change[:, 0].float().cpu().numpy(),
-        silent,
+        known.quiet,
         time.perf_counter() - start,
     )
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 from torch import Tensor
 
-from pruneattr_core.attribution import METHODS, theory_note
-from pruneattr_core.attribution.support import layers_on_the_picture
-from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.share.component import GRID
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine
@@ -24,34 +20,21 @@ from pruneattr_core.ui.compare.grid import show_grid
 from pruneattr_core.ui.compare.numbers import seconds_text
 from pruneattr_core.ui.compare.payload import Grid, grid_payload
 from pruneattr_core.ui.compare.plan import Plan, Standing, standing
-from pruneattr_core.ui.compare.state import FIELDS, dial_of
+from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute
-from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
+from pruneattr_core.ui.dial import dial_of
+from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.one_file import one_file_button
-from pruneattr_core.ui.state import accept, publish, report, view, viewer
+from pruneattr_core.ui.results import fits
+from pruneattr_core.ui.state import accept, publish, report, view
+from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
 
-#: Seconds between two looks at a running grid, and how long the first look waits for a first map.
-LOOK, FIRST_LOOK = 0.4, 0.35
-_START = "_compare_start"
-
-
-@dataclass(frozen=True)
-class Fits:
-    """What a network allows.
-
-    Attributes:
-        reasons: method -> why it does not fit, "" where it does.
-        theory: what the theory does not cover.
-        layers: method with an option `layer` -> what it may be.
-    """
-
-    reasons: Mapping[str, str]
-    theory: str
-    layers: Mapping[str, tuple[str, ...]]
-    nbytes: int = 2000
+#: Seconds for which the first look at a grid waits for a first map.
+FIRST_LOOK = 0.35
+_START, _PLACE = "_compare_start", "_grid"
 
 
 def draw(chosen: shell.Selection) -> None:
@@ -60,34 +43,20 @@ def draw(chosen: shell.Selection) -> None:
     st.markdown("## Compare")
     with guarded():
         waiting = Waiting()
-        fits = _fits(chosen, waiting)
+        found = fits(chosen.card.id, chosen.answer.weights, chosen.picture, waiting)
         waiting.clear()
-        look = choose(chosen, fits.reasons, fits.layers)
-        plan = make_plan(chosen, look, fits.reasons, fits.layers)
+        look = choose(chosen, found.reasons, found.layers)
+        plan = make_plan(chosen, look, found.reasons, found.layers)
         publish(FIELDS)
         if not plan.options:
             st.info("Choose a method, or one of the presets.", icon=":material/touch_app:")
             return
-        if fits.theory:
-            st.caption(f":material/warning: {fits.theory}")
+        if found.theory:
+            st.caption(f":material/warning: {found.theory}")
         _start(plan)
-        running = engine().jobs.watch(_key(plan), viewer()) is not None
+        going = running(_PLACE) is not None
         # The frame is drawn again by the clock only while something is computed.
-        st.fragment(_frame, run_every=LOOK if running else None)(plan, running)
-
-
-def _fits(chosen: shell.Selection, show: Waiting) -> Fits:
-    def work(job: Job) -> Fits:
-        network, _ = engine().model(chosen.card.id, job)
-        inputs = chosen.card.preprocess(chosen.picture.image).to(engine().device)
-        return Fits(
-            {name: method.supports(network, inputs) or "" for name, method in METHODS.items()},
-            theory_note(network, inputs) or "",
-            layers_on_the_picture(network, inputs),
-        )
-
-    found: Fits = engine().jobs.run(("fits", chosen.card.id, chosen.answer.weights), work, show, "coarse")
-    return found
+        st.fragment(_frame, run_every=LOOK if going else None)(plan, going)
 
 
 def _key(plan: Plan) -> tuple[object, ...]:
@@ -101,29 +70,25 @@ def _dear(plan: Plan) -> bool:
 
 def _start(plan: Plan, again: bool = False) -> None:
     """Let the missing cells be computed, unless this grid was stopped by hand; a former grid is left."""
-    key, former = _key(plan), st.session_state.get("_grid")
-    if former is not None and former != key:
-        engine().jobs.leave(former, viewer())
-    if former == key and not again and engine().jobs.watch(key, viewer()) is None:
-        return  # finished or stopped before
-    st.session_state["_grid"], st.session_state["_grid_failure"] = key, ""
-    if standing(plan, engine().jobs.results, _dear(plan)).open == 0:
-        return
     shelf, steps, dear = engine().jobs.results, plan.steps(), _dear(plan)
+    before = standing(plan, shelf, dear)
 
     def work(task: Job) -> None:
         network, _ = engine().model(plan.card.id, task)
-        inputs = [plan.card.preprocess(picture.image).to(engine().device) for picture in plan.pictures]
+        inputs = [engine().inputs(plan.card.id, picture) for picture in plan.pictures]
 
         def see(place: Place) -> Tensor:
-            return plan.card.preprocess(pictures.from_dataset(*place).image).to(engine().device)
+            return engine().inputs(plan.card.id, pictures.from_dataset(*place))
 
         compute(task, steps, network, inputs, shelf, dear, see)
 
-    before = standing(plan, shelf, dear).ready
-    engine().jobs.start(key, work, viewer())
+    if before.open == 0:
+        keep_only(_PLACE, _key(plan))
+        return
+    if not begin(_PLACE, _key(plan), work, again):
+        return
     end = time.monotonic() + FIRST_LOOK
-    while time.monotonic() < end and standing(plan, shelf, dear).ready == before:
+    while time.monotonic() < end and standing(plan, shelf, dear).ready == before.ready:
         time.sleep(0.01)
 
 
@@ -132,21 +97,13 @@ def _start_all(plan: Plan) -> None:
     _start(plan)
 
 
-def _stop(plan: Plan) -> None:
-    engine().jobs.leave(_key(plan), viewer())
-
-
 def _frame(plan: Plan, was_running: bool) -> None:
     """The grid with its state line and downloads; runs again by itself while cells arrive."""
-    key, dear = _key(plan), _dear(plan)
-    task = engine().jobs.watch(key, viewer())
-    if task is not None and task.finished.is_set():
-        _remember_failure(task)
-        task = None
+    task, dear = running(_PLACE), _dear(plan)
     if was_running != (task is not None):
         st.rerun()  # start or stop the clock
-    if st.session_state.get("_grid_failure"):
-        complain(st.session_state["_grid_failure"])
+    if failure(_PLACE):
+        complain(failure(_PLACE))
     now = standing(plan, engine().jobs.results, dear)
     _state_line(plan, task, now)
     start = start_of(_START, plan.name, _position())
@@ -167,16 +124,6 @@ def _position() -> dict[str, Any]:
     return {"dial": dial, "share": share}
 
 
-def _remember_failure(task: Job) -> None:
-    """A grid whose cells could not even be tried, say because the model does not load."""
-    engine().jobs.leave(task.key, viewer())
-    if isinstance(task.error, PruneAttrError) and not isinstance(task.error, Cancelled):
-        st.session_state["_grid_failure"] = str(task.error)
-    elif task.error is not None and not isinstance(task.error, Cancelled):
-        logger.error("unexpected error in a grid", exc_info=task.error)
-        st.session_state["_grid_failure"] = APOLOGY
-
-
 def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
     with st.container(horizontal=True, vertical_alignment="center", height=64, border=False):
         if task is not None:
@@ -185,7 +132,7 @@ def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
                 f"Waiting: {place} before you" if place else f"{now.ready} of {now.wanted} maps · {task.note}"
             )
             st.progress(min(1.0, task.done / max(1, task.total)), text=text)
-            st.button("Cancel", key="cancel_grid", icon=":material/close:", on_click=lambda: _stop(plan))
+            st.button("Cancel", key="cancel_grid", icon=":material/close:", on_click=stop, args=(_PLACE,))
             return
         if now.open:
             st.markdown(f"Stopped at {now.ready} of {now.wanted} maps.")

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.look import Look
 from pruneattr_core.ui.compare.coding import coded, decoded
-from pruneattr_core.ui.compare.live import STOPS, Track, track_header
+from pruneattr_core.ui.compare.live import Track, track_header
+from pruneattr_core.ui.dial import STOPS
 from pruneattr_core.ui.framing import framed
 
 Array = NDArray[Any]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render.look import Look
@@ -17,11 +16,9 @@ from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
     LIVE,
     PATIENT,
-    Ask,
-    CurveAsk,
-    GameAsk,
-    LevelsAsk,
-    Mapped,
+    CurveKey,
+    GameKey,
+    LevelsKey,
     Place,
     Step,
     drawn,
@@ -35,6 +32,7 @@ from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.levels import DIALS, START
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.results import DIAL, MapKey, Mapped, map_key
 from pruneattr_core.ui.subject import Subject
 
 
@@ -80,21 +78,17 @@ class Plan:
     dial: tuple[str, float] = (DIALS[0], START)
 
     @property
-    def asks(self) -> list[list[Ask]]:
+    def map_keys(self) -> list[list[MapKey]]:
         """Per picture, the attributions that can be computed."""
         return [
-            [self.ask(picture, entry) for entry in self.options if entry not in self.blocked]
+            [self.map_key(picture, entry) for entry in self.options if entry not in self.blocked]
             for picture in self.pictures
         ]
 
-    def ask(self, picture: Picture, entry: str) -> Ask:
+    def map_key(self, picture: Picture, entry: str) -> MapKey:
         """Names one attribution."""
-        return self._ask(picture, entry, self.options[entry])
-
-    def _ask(self, picture: Picture, entry: str, options: tuple[tuple[str, Any], ...]) -> Ask:
-        side = max(self.card.size)
         subject = Subject(self.card.id, self.weights, picture.sha256, self.target, self.device)
-        return Ask(subject, method_of(entry), options, side)
+        return map_key(subject, method_of(entry), dict(self.options[entry]))
 
     @property
     def following(self) -> tuple[str, ...]:
@@ -113,43 +107,41 @@ class Plan:
         pictures = [picture.sha256 for picture in self.pictures]
         return name_of(self.card.id, self.weights, pictures, self.target, tuple(self.options), self.device)
 
-    def levels_ask(self, picture: Picture, entry: str) -> LevelsAsk | None:
+    def levels_key(self, picture: Picture, entry: str) -> LevelsKey | None:
         """Names the levels that the slider moves, if it moves this entry while it is dragged."""
         if entry not in self.following or method_of(entry) not in LIVE:
             return None
-        kept = tuple(
-            pair for pair in self.options[entry] if pair[0] not in ("sparsity", "of", "output_change")
-        )
-        return LevelsAsk(self._ask(picture, entry, kept))
+        key = self.map_key(picture, entry)
+        return LevelsKey(key.subject, key.method, tuple(pair for pair in key.options if pair[0] not in DIAL))
 
-    def curve_ask(self, ask: Ask) -> CurveAsk:
+    def curve_key(self, key: MapKey) -> CurveKey:
         """Names its removal curve."""
-        return CurveAsk(ask, self.look.collapse, self.look.sign, self.curve, self.fill)
+        return CurveKey(key, self.look.collapse, self.look.sign, self.curve, self.fill)
 
-    def game_ask(self, picture: Picture, method: str) -> GameAsk | None:
+    def game_key(self, picture: Picture, method: str) -> GameKey | None:
         """Names its grid pointing game, if there is one."""
         if self.rivals is None:
             return None
         rivals = self.rivals[self.pictures.index(picture)]
-        return GameAsk(self.ask(picture, method), self.look.collapse, self.look.sign, rivals)
+        return GameKey(self.map_key(picture, method), self.look.collapse, self.look.sign, rivals)
 
     def find(self, shelf: Cache, picture: Picture, method: str) -> tuple[Any, NDArray[Any] | None, Any]:
         """The attribution (or why not), its map as drawn, its curve; None for what is missing."""
         if method in self.blocked:
             return None, None, None
-        ask = self.ask(picture, method)
-        found = shelf.get(ask)
+        key = self.map_key(picture, method)
+        found = shelf.get(key)
         if not isinstance(found, Mapped):
             return found, None, None
         shown = drawn(found.attribution, self.look.collapse, self.look.sign)
-        return found, shown, shelf.get(self.curve_ask(ask))
+        return found, shown, shelf.get(self.curve_key(key))
 
     def steps(self) -> list[Step]:
         """See `steps_of`."""
         look = self.look
-        steps = steps_of(self.asks, look.collapse, look.sign, self.curve, self.fill, self.rivals)
+        steps = steps_of(self.map_keys, look.collapse, look.sign, self.curve, self.fill, self.rivals)
         for j, picture in enumerate(self.pictures):
-            keys = (self.levels_ask(picture, entry) for entry in self.options)
+            keys = (self.levels_key(picture, entry) for entry in self.options)
             steps += [levels_step(key, j) for key in dict.fromkeys(keys) if key is not None]
         return sorted(steps, key=lambda step: step.cost)
 
@@ -173,21 +165,13 @@ class Standing:
     open: int
 
 
-def mask_seen(card: ModelCard, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-    """The mask (H, W) through the same resizing and cropping as the picture."""
-    if mask is None:
-        return None
-    grey = Image.fromarray(np.repeat(255 * mask[:, :, None].astype(np.uint8), 3, 2))
-    return np.asarray(card.display(grey))[:, :, 0] > 127
-
-
 def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     """Count what is there; `dear` says that everything is wanted."""
     pace = shelf.get(pace_key(plan.card.id, plan.device))
     ready = waiting = costly = 0
     seconds = 0.0
 
-    def missing(key: Ask | GameAsk) -> None:
+    def missing(key: MapKey | GameKey) -> None:
         nonlocal waiting, costly, seconds
         predicted = math.nan if pace is None else float(pace) * passes_of(key)
         if not dear and passes_of(key) > CHEAP_PASSES and predicted > PATIENT:
@@ -199,18 +183,17 @@ def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
         for method in plan.options:
             if method in plan.blocked:
                 continue
-            ask, game, levels = (
-                plan.ask(picture, method), plan.game_ask(picture, method), plan.levels_ask(picture, method)
-            )  # fmt: skip
-            found = shelf.get(ask)
+            key, game = plan.map_key(picture, method), plan.game_key(picture, method)
+            levels = plan.levels_key(picture, method)
+            found = shelf.get(key)
             if levels is not None and shelf.get(levels) is None and isinstance(found, Mapped):
                 waiting += 1
             if found is None:
-                missing(ask)
+                missing(key)
                 continue
             ready += 1
             if isinstance(found, Mapped):
-                waiting += shelf.get(plan.curve_ask(ask)) is None
+                waiting += shelf.get(plan.curve_key(key)) is None
                 if game is not None and shelf.get(game) is None:
                     missing(game)
-    return Standing(ready, sum(map(len, plan.asks)), costly, seconds, waiting)
+    return Standing(ready, sum(map(len, plan.map_keys)), costly, seconds, waiting)

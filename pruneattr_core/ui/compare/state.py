@@ -11,9 +11,9 @@ from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, COLLAPSES, SIGNS
 from pruneattr_core.ui.compare.cells import CHEAP_PASSES, CURVES
 from pruneattr_core.ui.compare.entries import entry_of, in_order, parse_entries
-from pruneattr_core.ui.compare.live import STOPS
 from pruneattr_core.ui.compare.numbers import KINDS
-from pruneattr_core.ui.levels import DIALS, START
+from pruneattr_core.ui.dial import STOPS
+from pruneattr_core.ui.levels import START
 from pruneattr_core.ui.state import Field, number, one_of
 
 SCALES = {"own": "Each its own", "shared": "One for all"}
@@ -156,8 +156,3 @@ FIELDS = (
     Field("grid_scale", "own", one_of(SCALES), "the scale"),
     Field("grid_colours", "", one_of(COLOUR_MAPS), "the colour map"),
 )
-
-
-def dial_of(scale: str, place: float) -> tuple[str, float]:
-    """The dial as (scale, place on it); links from before there were scales count all neurons."""
-    return scale or (DIALS[0] if place == START else "all"), place

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,21 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.attribution import METHODS, completeness_gap, explain
-from pruneattr_core.attribution.watch import Progress, watched
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.attribution.watch import watched
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, insertion_curve, removal_curve
-from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
     CURVES,
     PATIENT,
-    Ask,
     Curve,
-    CurveAsk,
-    Failed,
-    GameAsk,
-    LevelsAsk,
-    Mapped,
+    CurveKey,
+    GameKey,
+    LevelsKey,
     Place,
     Step,
     drawn,
@@ -35,10 +30,8 @@ from pruneattr_core.ui.compare.cells import (
 )
 from pruneattr_core.ui.compare.game import find_rivals, play
 from pruneattr_core.ui.compare.live import levels_of
-from pruneattr_core.ui.errors import APOLOGY
-from pruneattr_core.ui.jobs import Cache, Job
-
-logger = logging.getLogger("pruneattr")
+from pruneattr_core.ui.jobs import Cache, Failed, Job
+from pruneattr_core.ui.results import MapKey, Mapped, attempt, mapped, telling
 
 
 def compute(
@@ -61,58 +54,50 @@ def compute(
         dear: whether to compute maps predicted to take longer than `PATIENT`.
         see: gives rivals of games as the network sees them, (1, C, H, W); needed where there are games.
     """
+
+    def once(key: Hashable, work: Callable[[], Any]) -> Callable[[], Any]:
+        return lambda: shelf.once(key, work, lambda: job.tick(job.done, job.total))
+
     missing = [step for step in steps if shelf.get(step.key) is None]
     for done, step in enumerate(missing):
         job.tick(done, len(missing))
         key, x = step.key, inputs[step.picture]
-        if not isinstance(key, CurveAsk) and not dear and is_dear(key, network, x, shelf):
+        if not isinstance(key, CurveKey) and not dear and is_dear(key, network, x, shelf):
             continue
-        if isinstance(key, Ask):
-            title = METHODS[key.method].title
-            job.note = title
-            tell = telling(job, title) if passes_of(key) > CHEAP_PASSES else telling(job)
-            shelf.put(key, attempt(partial(attribute, network, x, key, tell)))
-            continue
-        if isinstance(key, LevelsAsk):
-            title = f"Levels of {METHODS[key.ask.method].title}"
-            job.note = title
-            shelf.put(key, attempt(partial(levels_of, network, x, key, telling(job, title))))
-            continue
-        mapped = shelf.get(key.ask)
-        if not isinstance(mapped, Mapped):
-            continue
-        title = METHODS[key.ask.method].title
-        if isinstance(key, CurveAsk):
-            job.note = f"{CURVES[key.kind].short} of {title}"
-            shelf.put(key, attempt(partial(removal, network, x, mapped, key, job)))
+        if isinstance(key, MapKey):
+            job.note = METHODS[key.method].title
+            tell = telling(job, job.note if passes_of(key) > CHEAP_PASSES else "")
+            work: Callable[[], Any] = partial(mapped, shelf, network, x, key, tell)
+        elif isinstance(key, LevelsKey):
+            job.note = f"Levels of {METHODS[key.method].title}"
+            work = once(key, partial(levels_of, network, x, key, shelf, telling(job, job.note)))
         else:
-            assert see is not None  # games come with eyes
-            job.note = f"Grid game of {title}"
-            shelf.put(key, attempt(partial(game, network, x, mapped, key, shelf, see, job)))
+            found = shelf.get(key.map)
+            if not isinstance(found, Mapped):
+                continue
+            title = METHODS[key.map.method].title
+            if isinstance(key, CurveKey):
+                job.note = f"{CURVES[key.kind].short} of {title}"
+                work = once(key, partial(removal, network, x, found, key, job))
+            else:
+                assert see is not None  # games come with eyes
+                job.note = f"Grid game of {title}"
+                work = once(key, partial(game, network, x, found, key, shelf, see, job))
+        failed = attempt(work)
+        if isinstance(failed, Failed):
+            shelf.put(key, failed)
     job.tick(len(missing), max(1, len(missing)))
 
 
-def telling(job: Job, title: str = "") -> Progress:
-    """What a computation calls on the way: shows its share behind `title`, and stops it when cancelled."""
-
-    def tell(share: float) -> None:
-        if title:
-            job.note = f"{title} · {share:.0%}"
-        job.tick(job.done, job.total)
-
-    return tell
-
-
-def is_dear(key: Ask | GameAsk | LevelsAsk, network: nn.Module, x: Tensor, shelf: Cache) -> bool:
+def is_dear(key: MapKey | GameKey | LevelsKey, network: nn.Module, x: Tensor, shelf: Cache) -> bool:
     """Whether a map is predicted to take longer than `PATIENT`; measures the pace when it matters.
 
     Levels come by themselves wherever one map does.
     """
-    key = key.ask if isinstance(key, LevelsAsk) else key
     if passes_of(key) <= CHEAP_PASSES:
         return False
-    ask = key if isinstance(key, Ask) else key.ask
-    place = pace_key(ask.subject.model, ask.subject.device)
+    subject = key.map.subject if isinstance(key, GameKey) else key.subject
+    place = pace_key(subject.model, subject.device)
     pace = shelf.get(place)
     if pace is None:
         pace = np.asarray(seconds_of_a_pass(network, x))
@@ -134,33 +119,7 @@ def seconds_of_a_pass(network: nn.Module, x: Tensor) -> float:
     return seconds
 
 
-def attempt(work: Callable[[], Any]) -> Any:
-    """The result of `work`, or a `Failed` with the sentence for the user; being cancelled passes through."""
-    try:
-        return work()
-    except Cancelled:
-        raise
-    except PruneAttrError as error:
-        return Failed(str(error))
-    except torch.OutOfMemoryError:
-        return Failed("This method needs more memory here than the device has.")
-    except Exception:
-        logger.exception("a cell of the grid failed")
-        return Failed(APOLOGY)
-
-
-def attribute(network: nn.Module, x: Tensor, ask: Ask, tell: Progress | None = None) -> Mapped:
-    """One map, timed."""
-    start = time.perf_counter()
-    found = explain(network, x, ask.subject.target, ask.method, progress=tell, **dict(ask.options))
-    values = found.values[0].detach().float().cpu().contiguous().numpy()
-    seconds = time.perf_counter() - start
-    values.setflags(write=False)
-    gap = completeness_gap(network, x, found)
-    return Mapped(values, int(found.target[0]), seconds, None if gap is None else abs(float(gap[0])))
-
-
-def removal(network: nn.Module, x: Tensor, mapped: Mapped, key: CurveAsk, job: Job) -> Curve:
+def removal(network: nn.Module, x: Tensor, mapped: Mapped, key: CurveKey, job: Job) -> Curve:
     """The removal curve of one map."""
     ranked = torch.from_numpy(drawn(mapped.attribution, key.collapse, key.sign).copy())[None].to(x.device)
     with watched(telling(job), 1):
@@ -181,14 +140,14 @@ def game(
     network: nn.Module,
     x: Tensor,
     mapped: Mapped,
-    key: GameAsk,
+    key: GameKey,
     shelf: Cache,
     see: Callable[[Place], Tensor],
     job: Job,
 ) -> Any:
     """The grid pointing game of one map; who plays is found once per picture."""
     tell = telling(job, job.note)
-    subject = key.ask.subject
+    subject = key.map.subject
     place = ("rivals", subject.model, subject.weights, subject.image, mapped.target, key.rivals)
     found = shelf.get(place)
     if found is None:

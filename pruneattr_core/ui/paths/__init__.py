@@ -1,1 +1,1 @@
-"""The page Critical paths: one answer, several paths, and what they share."""
+"""The pages Critical paths and Path decoding: one answer, several paths, and what each would like to see."""

@@ -7,11 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.table import METHODS, Found
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.errors import APOLOGY, complain, logger
-from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.paths.methods import (
     AT_ONCE,
     Timed,
@@ -23,9 +22,7 @@ from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import viewer
 from pruneattr_core.ui.subject import Subject
-
-#: Seconds between two looks at running tasks.
-LOOK = 0.7
+from pruneattr_core.ui.watching import LOOK, duration, progress, report_failure
 
 
 def collect(
@@ -108,38 +105,3 @@ def _offer(method: str, key: Hashable, seconds: float, work: Any) -> None:
                 st.rerun()
             except PruneAttrError as error:
                 complain(error)
-
-
-def report_failure(key: Hashable, task: Job) -> None:
-    """Show why a task failed, once: our own sentence, or an apology for anything else."""
-    if isinstance(task.error, PruneAttrError):
-        if not isinstance(task.error, Cancelled):
-            complain(task.error)
-    else:
-        logger.error("unexpected error in a long computation", exc_info=task.error)
-        complain(APOLOGY)
-    engine().jobs.leave(key, viewer())
-
-
-def progress(task: Job, title: str, steps: str, key: str) -> None:
-    """A running task's bar with the time that remains, and its cancel button."""
-    place = engine().jobs.place(task)
-    if place:
-        text = f"{title} waits: {place} before it"
-    elif task.remaining is None:
-        text = f"{title} · starting"
-    else:
-        text = f"{title} · {task.done} of {task.total} {steps} · {duration(task.remaining)} left"
-    st.progress(min(1.0, task.done / max(1, task.total)), text=text)
-    if st.button("Cancel", key=key, icon=":material/close:"):
-        engine().jobs.leave(task.key, viewer())
-        st.rerun()
-
-
-def duration(seconds: float) -> str:
-    """A rough time in words."""
-    if seconds < 1.5:
-        return "1 s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

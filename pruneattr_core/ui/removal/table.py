@@ -9,10 +9,11 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render.plain import markdown_text
-from pruneattr_core.ui.cards import Card
-from pruneattr_core.ui.removal.tasks import FRACTIONS, ORDERS, RULES, Asked, Removal
+from pruneattr_core.ui.method_cards import Card
+from pruneattr_core.ui.removal.curve import FRACTIONS, ORDERS, RULES, Removal, RemovalKey
 from pruneattr_core.ui.shell import Selection
 
 _COLUMNS = {
@@ -23,7 +24,7 @@ _COLUMNS = {
 }
 
 
-def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Card[Removal]]) -> None:
+def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str, Card[Removal]]) -> None:
     """Areas per method; below it the curves as CSV and what was asked."""
     order = next(iter(asked.values())).order
     rows: list[dict[str, Any]] = []
@@ -50,28 +51,36 @@ def table(chosen: Selection, asked: Mapping[str, Asked], cards: Mapping[str, Car
         )  # fmt: skip
         st.caption(
             f"One picture ({markdown_text(chosen.picture.title)}), {chosen.card.title} "
-            f"(weights {one.subject.weights[:8]}), {one.subject.device}; {ORDERS[one.order]}, "
+            f"(weights {one.map.subject.weights[:8]}), {one.map.subject.device}; {ORDERS[one.order]}, "
             f"fill: {FILLS[one.fill].lower()}, {RULES[one.rule].title.lower()}; "
             "equal pixels go row by row. A click on a column's head sorts. Many pictures: page Benchmarks."
         )
 
 
-def curves_csv(asked: Mapping[str, Asked], cards: Mapping[str, Card[Removal]]) -> str:
+def curves_csv(asked: Mapping[str, RemovalKey], cards: Mapping[str, Card[Removal]]) -> str:
     """One line per method and fraction, with every choice that made it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["method", "order", "fill", "relevance", "model", "weights", "image", "target", "fraction",
+        ["method", "options", "order", "fill", "relevance", "model", "weights", "image", "target", "fraction",
          "probability", "change", "answer"]
     )  # fmt: skip
     for name, one in asked.items():
-        found, subject = cards[name].result, one.subject
+        found, subject = cards[name].result, one.map.subject
         if found is None:
             continue
         for k, fraction in enumerate(FRACTIONS):
             writer.writerow(
-                [one.method, one.order, one.fill, one.rule, subject.model, subject.weights, subject.image,
+                [one.map.method, _options(one), one.order, one.fill, one.rule, subject.model, subject.weights,
+                 subject.image,
                  found.target, fraction, float(found.probability[k]), float(found.change[k]),
                  int(found.answer[k])]
             )  # fmt: skip
     return out.getvalue()
+
+
+def _options(one: RemovalKey) -> str:
+    """What is not as the method has it by itself, or is a place of the dial."""
+    table = METHODS[one.map.method].options
+    shown = [f"{name}={value}" for name, value in one.map.options if value != table[name].default]
+    return " ".join(shown)

@@ -26,9 +26,8 @@ from pruneattr_core.compression.review_triage import Triage, empty_triage
 from pruneattr_core.errors import Cancelled, ImageError, PruneAttrError
 from pruneattr_core.models import load_model
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.compare.cells import Failed
-from pruneattr_core.ui.compare.plan import mask_seen
-from pruneattr_core.ui.jobs import Cache, Job, Jobs
+from pruneattr_core.ui.jobs import Cache, Failed, Job, Jobs
+from pruneattr_core.ui.pictures import mask_seen
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures, Shown
 

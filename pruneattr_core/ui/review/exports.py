@@ -15,8 +15,8 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.render import colour_table, colourise
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.compare.plan import mask_seen
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.pictures import mask_seen
 from pruneattr_core.ui.review.board import Sheet, board, inputs_of
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import COLOURS, coded

@@ -18,10 +18,9 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.scale import Scale
-from pruneattr_core.ui.compare.cells import Failed
-from pruneattr_core.ui.compare.plan import mask_seen
-from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.payload import pack
+from pruneattr_core.ui.pictures import mask_seen
 from pruneattr_core.ui.review.board import Sheet, Target
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown

@@ -10,42 +10,24 @@ import streamlit as st
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.sanity import TITLES, VARIANTS
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.cards import Card, cards_of, go_on
+from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_words, on_the_dial
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
-from pruneattr_core.ui.sanity.cascade import LIKENESS, UNFIT, Climb, Ladder, fitting_methods, known, ladder
+from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
+from pruneattr_core.ui.results import fits, map_beside, map_key
+from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder, LadderKey, climbed
 from pruneattr_core.ui.sanity.payload import payload_of
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.stage import component
-from pruneattr_core.ui.state import Field, accept, one_of, publish, refuse, report, several_of, whole
+from pruneattr_core.ui.state import Field, accept, one_of, publish, refuse, report, whole
 
-#: Methods offered: one map costs a few passes at most, and every step needs one.
-OFFERED = (
-    "prunegrad",
-    "saliency",
-    "input_x_gradient",
-    "guided_backprop",
-    "deconvolution",
-    "gradcam",
-    "guided_gradcam",
-    "rectgrad",
-    "input_mct",
-    "lrp_alpha1_beta0",
-    "excitation_backprop",
-    "edges",
-    "random",
-)
-_FIRST = "prunegrad,saliency,guided_backprop,edges"
-_START, _FAILED = "_sane_start", "_sane_failed"
+_START = "_sane_start"
 _mount = component("pruneattr_sanity", "sanity")
 
-
-def _methods(text: str) -> str:
-    return ",".join(several_of(text, OFFERED))
-
-
 FIELDS = (
-    Field("sane_methods", _FIRST, _methods, "the methods"),
+    methods_field("sane", "prunegrad,saliency,guided_backprop,edges", tuple(METHODS)),
+    *dial_fields("sane"),
     Field("sane_variant", "released", one_of(VARIANTS), "the new weights"),
     Field("sane_measure", "spearman_abs", one_of(LIKENESS), "the likeness"),
     Field("sane_step", 0, whole(0, 1000), "the step"),
@@ -61,6 +43,8 @@ def draw(chosen: Selection) -> None:
             "New weights and biases", list(VARIANTS), key="sane_variant", required=True,
             format_func=TITLES.__getitem__, persist_state="session",
         )  # fmt: skip
+        with st.popover("Sparsity", icon=":material/tune:"):
+            dial = choose_dial("sane")
         place = st.container(width="content")
     st.caption(
         "The slider gives the network's layers new random weights, from the last to the first. A map that "
@@ -68,53 +52,45 @@ def draw(chosen: Selection) -> None:
     )
     with guarded():
         waiting = Waiting(height=420)
-        fits = fitting_methods(engine(), chosen.card.id, OFFERED, waiting)
+        found = fits(chosen.card.id, chosen.answer.weights, chosen.picture, waiting)
         waiting.clear()
-        st.caption(f"{fits.steps - 1} steps: a residual block is one, a normalisation goes with its layer.")
-        beyond = st.session_state["sane_step"] >= fits.steps
+        st.caption(
+            f"{found.steps - 1} steps: a residual block is one, a normalisation goes with its layer. Methods "
+            f"that prune: {dial_words(dial)}, at every step anew."
+        )
+        beyond = st.session_state["sane_step"] >= found.steps
         if beyond and refuse("sane_step", instead="the trained network is shown"):
             st.session_state["sane_step"] = 0
-        with place:
-            names = _choose(fits.reasons)
+        names = choose_methods("sane", tuple(METHODS), found.reasons, place)
         publish(FIELDS)
         if names:
-            _stage(chosen, names)
+            _stage(chosen, names, dial)
         else:
             st.info("Choose at least one method above.", icon=":material/checklist:")
 
 
-def _choose(fits: dict[str, str]) -> list[str]:
-    fitting = [name for name in OFFERED if not fits[name]]
-    if (
-        "sane_box" not in st.session_state
-        or st.session_state["_sane_seen"] != st.session_state["sane_methods"]
-    ):
-        st.session_state["sane_box"] = st.session_state["sane_methods"].split(",")  # a link says so
-    unfit = [name for name in st.session_state["sane_box"] if name not in fitting]
-    if unfit:
-        refuse("sane_methods", ",".join(unfit), UNFIT)
-        st.session_state["sane_box"] = [name for name in st.session_state["sane_box"] if name in fitting]
-    with st.popover(f"Methods ({len(st.session_state['sane_box'])})", icon=":material/checklist:"):
-        names = st.pills(
-            "Methods", fitting, selection_mode="multi", key="sane_box",
-            format_func=lambda name: METHODS[name].title, persist_state="session",
+def _stage(chosen: Selection, names: list[str], dial: tuple[str, float]) -> None:
+    variant = st.session_state["sane_variant"]
+    asked = {
+        name: LadderKey(map_key(chosen.subject, name, on_the_dial(name, dial)), variant) for name in names
+    }
+
+    def compute(job: Job, key: LadderKey) -> Ladder:
+        network, inputs, mapped = map_beside(job, key.map, chosen.picture)
+
+        def seen(so_far: Ladder) -> None:
+            job.partial = {key: so_far}
+
+        found: Ladder = engine().jobs.results.once(
+            key, lambda: climbed(network, inputs, mapped, key, job, seen),
+            lambda: job.tick(job.done, job.total),
         )  # fmt: skip
-        left_out = [METHODS[name].title for name in OFFERED if fits[name]]
-        if left_out:
-            st.caption(f"Do not fit this network: {', '.join(left_out)}.")
-    st.session_state["sane_methods"] = st.session_state["_sane_seen"] = ",".join(names) or _FIRST
-    return list(names)
+        return found
 
+    def draw_cards(cards: dict[str, Card[Ladder]]) -> None:
+        _mounted(chosen, name_of(*asked.values()), list(cards.values()))
 
-@st.fragment
-def _stage(chosen: Selection, names: list[str]) -> None:
-    """Draw what is known, compute the next method, and start again until all are there."""
-    failed: dict[Climb, str] = st.session_state.setdefault(_FAILED, {})
-    climbs = {name: Climb(chosen.subject, name, st.session_state["sane_variant"]) for name in names}
-    cards = cards_of(climbs, lambda climb: known(engine(), climb), failed)
-    waiting = Waiting()
-    _mounted(chosen, name_of(*climbs.values()), list(cards.values()))
-    go_on(climbs, cards, failed, lambda climb: ladder(engine(), climb, chosen.picture, waiting))
+    show_cards("sanity", asked, compute, lambda key: key.map.passes(), draw_cards)
 
 
 def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.render import colour_table
-from pruneattr_core.ui.cards import Card, head_of, scene_of
-from pruneattr_core.ui.sanity.cascade import LIKENESS, Ladder
+from pruneattr_core.ui.method_cards import Card, head_of, scene_of
+from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder
 from pruneattr_core.ui.stage import Blocks, numbers
 
 _MEASURES = {
@@ -46,7 +46,8 @@ def payload_of(
         start: see `hand.start_of`.
     """
     blocks = Blocks()
-    first = next((card.result for card in cards if card.result is not None), None)
+    ladders = [card.result for card in cards if card.result is not None]
+    first = max(ladders, key=lambda one: one.known, default=None)
     # While no step is known, room for the one that a link asks for, or the slider would forget it.
     count = len(steps) if first is not None else max(2, min(int(start["at"]), _ROOM) + 1)
     header = {

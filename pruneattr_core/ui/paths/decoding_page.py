@@ -15,7 +15,11 @@ from pruneattr_core.render.series import Series, series
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.decoding.tasks import (
+from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.choices import choose_paths
+from pruneattr_core.ui.paths.decoding import (
     MOVES,
     Drawn,
     Place,
@@ -28,17 +32,14 @@ from pruneattr_core.ui.decoding.tasks import (
     recipe,
     source,
 )
-from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.inline import inline
-from pruneattr_core.ui.paths import charts as path_charts
-from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.methods import AT_ONCE, find_ground, key_of
 from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
 from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT
-from pruneattr_core.ui.paths.tasks import LOOK, collect, duration, report_failure
+from pruneattr_core.ui.paths.tasks import collect
 from pruneattr_core.ui.state import Field, one_of, publish, report, viewer, whole
 from pruneattr_core.ui.subject import Subject
+from pruneattr_core.ui.watching import LOOK, duration, report_failure
 
 ORIGINAL, ACTIVE = "Original network", "Active subnet"
 STEPS = (32, 64, 128, 256, 512)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks.fills import fill_removed
-from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, area, removal_masks
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import head_of, probabilities
-from pruneattr_core.models import ModelCard, model_card
+from pruneattr_core.models import ModelCard
 from pruneattr_core.runtime import chunks
-from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.subject import Subject
+from pruneattr_core.ui.results import MapKey, Mapped
 
 #: 0 to 100 % in tenths, and the paper's 1 to 10 %.
 FRACTIONS = tuple(sorted({*FULL_FRACTIONS, *LERF_FRACTIONS}))
@@ -62,19 +61,17 @@ _STEP = 5
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What one curve depends on; the key under which it is kept.
+class RemovalKey:
+    """Names one curve.
 
     Attributes:
-        subject: network, picture and class.
-        method: as `method_from` reads it.
+        map: whose pixels are ranked.
         rule: key of `RULES`.
         order: key of `ORDERS`.
         fill: key of `benchmarks.fills.FILLS`.
     """
 
-    subject: Subject
-    method: str
+    map: MapKey
     rule: str
     order: str
     fill: str
@@ -127,74 +124,54 @@ def gone(order: str) -> tuple[float, ...]:
     return tuple(1 - f for f in FRACTIONS) if order == "insertion" else FRACTIONS
 
 
-def removal(engine: Engine, asked: Asked, picture: Picture, show: Callable[[Job, int], None]) -> Removal:
-    """Compute it on the engine's worker, or take it from its shelf.
-
-    Raises:
-        PruneAttrError: the method does not fit, its map has no order, memory or the queue is full.
-    """
-    card = model_card(asked.subject.model)
-
-    def work(job: Job) -> Removal:
-        network, _ = engine.model(asked.subject.model, job)
-        job.note = f"{method_from(asked.method)['label']}: map"
-        inputs = card.preprocess(picture.image).to(engine.device)
-        return removed(network, card, inputs, asked, job)
-
-    found: Removal = engine.jobs.run(asked, work, show)
-    return found
-
-
-def known(engine: Engine, asked: Asked) -> Removal | None:
-    """The result if it is on the shelf."""
-    found: Removal | None = engine.jobs.results.get(asked)
-    return found
-
-
-def removed(network: torch.nn.Module, card: ModelCard, inputs: Tensor, asked: Asked, job: Job) -> Removal:
-    """Ranks, curve and fills of one method.
+def removed(
+    network: nn.Module, card: ModelCard, inputs: Tensor, mapped: Mapped, key: RemovalKey, job: Job
+) -> Removal:
+    """Ranks, curve and fills of one map.
 
     Args:
         network: in eval mode on the device of `inputs`.
         card: its card, for the way back from normalised values to pixels.
         inputs: (1, C, H, W).
-        asked: what is asked; of its subject only the target is read.
+        mapped: the map that `key` names.
+        key: what is asked.
         job: told of progress; may stop the work.
+
+    Raises:
+        InputError: the map has no order.
     """
     with torch.no_grad():
         first = network(inputs)
-    target = int(first.argmax()) if asked.subject.target is None else asked.subject.target
-    wanted = torch.tensor([target], device=inputs.device)
-    label, head = method_from(asked.method)["label"], head_of(network, first)
-    rule = RULES[asked.rule]
-    values = maps_of(network, inputs, wanted, method_from(asked.method), rule.collapse).cpu()
+    label, head, target = METHODS[key.map.method].title, head_of(network, first), mapped.target
+    rule = RULES[key.rule]
+    values = collapse(torch.from_numpy(mapped.attribution[None].copy()), rule.collapse).double()
     values = values.abs() if rule.magnitude else values
     if not bool(torch.isfinite(values).all()):
         raise InputError(f"{label}: the map holds values that are not finite, so its pixels have no order.")
-    fractions = gone(asked.order)
-    masks = removal_masks(values, fractions, "morf" if asked.order == "morf" else "lerf")[:, 0]
-    job.note = f"{label}: answers"
+    fractions = gone(key.order)
+    masks = removal_masks(values, fractions, "morf" if key.order == "morf" else "lerf")[:, 0]
+    job.note = f"{label} · answers"
     rows, pictures = [], []
     for part in _parts(len(fractions), inputs):
-        job.tick(part.start, len(fractions))
-        filled = fill_removed(inputs[0], masks[part], asked.fill, _SEED)
+        job.tick(job.done, job.total)
+        filled = fill_removed(inputs[0], masks[part], key.fill, _SEED)
         with torch.no_grad():
             rows.append(
                 probabilities(
                     network(filled.contiguous(memory_format=torch.channels_last)).double(), head
                 ).cpu()
             )
-        if asked.fill not in STEADY:
+        if key.fill not in STEADY:
             pictures.append(card.denormalise(filled.cpu()))
-    if asked.fill in STEADY:
+    if key.fill in STEADY:
         everything = torch.ones(1, *inputs.shape[2:], dtype=torch.bool)
-        pictures.append(card.denormalise(fill_removed(inputs[0], everything, asked.fill).cpu()))
+        pictures.append(card.denormalise(fill_removed(inputs[0], everything, key.fill).cpu()))
     answers = torch.cat(rows)
     original = float(probabilities(first.double(), head)[0, target])
     # Pictures answered in a batch may differ in the last bits; nothing gone means nothing changed.
     answers[[k for k, share in enumerate(fractions) if share == 0], target] = original
     return Removal(
-        rank=_ranks(values[0], asked.order),
+        rank=_ranks(values[0], key.order),
         fills=np.concatenate([np.asarray(one, np.uint8) for one in pictures]),
         probability=answers[:, target].numpy(),
         answer=answers.argmax(1).numpy(),

@@ -1,1 +1,0 @@
-"""The page Path decoding: pictures that excite the neurons of a path."""

@@ -1,0 +1,128 @@
+"""What one page has computed is there for all others: every page asks for its results by name."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.errors import InputError
+from pruneattr_core.ui import results
+from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.jobs import Cache, Failed
+from tests.app.conftest import Start, drawn, healthy, until
+
+METHODS = "prunegrad,saliency,gradcam"
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often a map of the trained network was made, by method, whoever made it."""
+    from pruneattr_core.attribution import protocol
+    from pruneattr_core.attribution.answering import answered
+
+    counted: Counter[str] = Counter()
+
+    def counting(entry: Any, model: Any, *more: Any) -> Any:
+        if not getattr(model, "randomised", False):
+            counted[entry.title] += 1
+        return answered(entry, model, *more)
+
+    monkeypatch.setattr(protocol, "answered", counting)
+    return counted
+
+
+@pytest.fixture(autouse=True)
+def mark_randomised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks of the sanity check are others, from the first randomised layer on."""
+    from pruneattr_core.benchmarks import sanity as core
+    from pruneattr_core.ui.sanity import ladder
+
+    def marked(*arguments: Any) -> Any:
+        for step, (name, network) in enumerate(core.cascade(*arguments)):
+            network.randomised = step > 0
+            yield name, network
+
+    monkeypatch.setattr(ladder, "cascade", marked)
+
+
+def complete(app: AppTest) -> bool:
+    parts = drawn(app)
+    return bool(parts) and bool(header_of(parts[-1].proto.bytes)["complete"])
+
+
+def test_a_map_asked_on_four_pages_is_computed_once(start: Start, computed: Counter[str]) -> None:
+    app = start(methods=METHODS, gone_methods=METHODS, sane_methods=METHODS)
+    computed.clear()
+    for page in ("2_compare", "7_removal", "6_sanity"):
+        app.switch_page(f"pages/{page}.py").run()
+        until(app, complete)
+        healthy(app)
+        assert computed["PruneGrad"] == computed["Gradient (saliency)"] == computed["Grad-CAM"] == 1, page
+    app.switch_page("pages/7_removal.py").run()
+    for key, value in (("gone_order", "morf"), ("gone_fill", "blur"), ("gone_rule", "abs_sum")):
+        app.session_state[key] = value
+        app.run()
+        until(app, complete)
+    healthy(app)
+    assert set(computed.values()) == {1}, computed  # edges and random, too
+
+
+def test_another_place_of_the_dial_is_another_map_of_what_prunes_alone(
+    start: Start, computed: Counter[str]
+) -> None:
+    app = start(gone_methods=METHODS).switch_page("pages/7_removal.py").run()
+    until(app, complete)
+    app.session_state["gone_dial"], app.session_state["gone_sparsity"] = "all", 0.9
+    app.run()
+    until(app, complete)
+    healthy(app)
+    assert (computed["PruneGrad"], computed["Grad-CAM"]) == (2, 1)
+    assert app.query_params["gone_dial"] in ("all", ["all"])
+
+
+def test_equal_maps_have_equal_names() -> None:
+    subject = results.Subject("scenes-net", "w", "i", None, "cpu")
+    short = results.map_key(subject, "prunegrad", {})
+    assert short == results.map_key(
+        subject, "prunegrad", {"of": "contributing", "sparsity": 0.8, "mode": "zero"}
+    )
+    assert short != results.map_key(subject, "prunegrad", {"of": "all", "sparsity": 0.8})
+    with pytest.raises(InputError, match="no option"):
+        results.map_key(subject, "saliency", {"sparsity": 0.8})
+
+
+def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:
+    cache, calls, release = Cache(10), [], threading.Event()
+    waited = threading.Event()
+
+    def compute() -> str:
+        calls.append(1)
+        release.wait(60)
+        return "map"
+
+    found: list[str] = []
+    first = threading.Thread(target=lambda: found.append(cache.once("key", compute, lambda: None)))
+    first.start()
+    while not calls:
+        time.sleep(0.001)
+    second = threading.Thread(target=lambda: found.append(cache.once("key", compute, waited.set)))
+    second.start()
+    assert waited.wait(60)
+    release.set()
+    first.join(60)
+    second.join(60)
+    assert (found, calls) == (["map"] * 2, [1])
+    cache.put("other", Failed("no memory"))
+    assert cache.once("other", lambda: "now", lambda: None) == "now"
+
+    def fails() -> None:
+        raise InputError("does not fit")
+
+    with pytest.raises(InputError):
+        cache.once("third", fails, lambda: None)
+    assert cache.once("third", lambda: "later", lambda: None) == "later"
