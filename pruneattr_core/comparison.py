@@ -30,12 +30,13 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.share.component import GRID, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
-from pruneattr_core.ui.compare.cells import CURVES, LIVE, Ask, LevelsAsk, drawn
+from pruneattr_core.ui.compare.cells import CURVES, LIVE, LevelsKey, drawn
 from pruneattr_core.ui.compare.live import Track, levels_of, track_of
 from pruneattr_core.ui.compare.numbers import KINDS, Numbers, written
 from pruneattr_core.ui.compare.payload import Cell, Grid, grid_payload, scales_for
+from pruneattr_core.ui.keys import DIAL, Subject
 from pruneattr_core.ui.levels import DIALS, START
-from pruneattr_core.ui.subject import Subject
+from pruneattr_core.ui.sweeps import score
 from pruneattr_core.values import Attribution
 
 Progress = Callable[[int, int, str], None]
@@ -325,9 +326,7 @@ def _entry(
     fixed = {part.partition("=")[0].strip() for part in said.split(",")}
     tracks: tuple[Track, ...] = ()
     if method in LIVE and not fixed & {"sparsity", "output_change"}:
-        kept = {
-            key: value for key, value in options.items() if key not in ("sparsity", "of", "output_change")
-        }
+        kept = {key: value for key, value in options.items() if key not in DIAL}
         each = zip(inputs.split(1), found.target.tolist(), strict=True)
         tracks = tuple(_track(model, x, one, method, kept) for x, one in each)
     shown = () if removed is None else tuple(map(tuple, removed.change.T.tolist()))
@@ -336,8 +335,9 @@ def _entry(
 
 
 def _track(model: nn.Module, x: Tensor, target: int, method: str, options: Mapping[str, Any]) -> Track:
-    ask = Ask(Subject("", "", "", target, x.device.type), method, tuple(options.items()), max(x.shape[2:]))
-    return track_of(levels_of(model, x, LevelsAsk(ask)), _LOOK)
+    key = LevelsKey(Subject("", "", "", target, x.device.type), method, tuple(options.items()))
+    known = score(model, x, key.scores)
+    return track_of(levels_of(model, x, key, known, lambda share: None), _LOOK)
 
 
 def _drawn(found: Attribution, j: int) -> NDArray[Any]:

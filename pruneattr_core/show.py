@@ -28,9 +28,9 @@ from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import START, nearest, spaced
 from pruneattr_core.ui.payload import payload_of, planes_of, scales_of
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Explained, Question, explain_levels, score
 from pruneattr_core.values import Sweep
 
@@ -198,7 +198,7 @@ def explain_view(
     inputs, weights = card.preprocess(image).to(device), weights_hash(network)
     calibrated = calibrated_sparsity(weights)
     question = Question(Subject(model, weights, "", target, device), mode, contribution, calibrated)
-    scored = score(network, inputs, question)
+    scored = score(network, inputs, question.scores)
     levels = spaced(scored.quiet, calibrated)
     sweep = explain_levels(network, inputs, question, scored, levels, progress or (lambda done, total: None))
     wanted = scored.quiet + sparsity * (1 - scored.quiet) if of == "contributing" else sparsity

@@ -22,10 +22,10 @@ from pruneattr_core.runtime import device_for
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
+from pruneattr_core.ui.keys import Scored
 from pruneattr_core.ui.levels import first_levels, spaced
 from pruneattr_core.ui.payload import payload_of
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.subject import Scored, ScoresKey
 from pruneattr_core.ui.sweeps import (
     Answer,
     Explained,
@@ -164,9 +164,9 @@ class Engine:
         return found
 
     def _scored(self, network: nn.Module, inputs: Tensor, question: Question, job: Job) -> Scored:
-        key = ScoresKey(question.subject, question.contribution)
+        key = question.scores
         found: Scored = self.jobs.results.once(
-            key, lambda: score(network, inputs, question), lambda: job.tick(job.done, job.total)
+            key, lambda: score(network, inputs, key), lambda: job.tick(job.done, job.total)
         )
         return found
 

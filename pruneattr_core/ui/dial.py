@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from pruneattr_core.attribution import METHODS
-from pruneattr_core.ui.levels import DIALS, START
+from pruneattr_core.ui.levels import DIALS, START, STOPS
 from pruneattr_core.ui.state import Field, number, one_of
 
-#: What the dial counts -> its stops, equally far from each other on the track.
-STOPS: Mapping[str, tuple[float, ...]] = {
-    "contributing": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, START, 0.85, 0.9, 0.95, 0.98, 0.99),
-    "all": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99),
-    "change": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0),
-}
 TITLES = {"contributing": "Of the contributing", "all": "Of all neurons", "change": "By output change"}
 #: Where the dial stands first on a scale: the default, the papers' 70 % of ResNet-50, their 15 %.
 _FIRST = {"contributing": START, "all": 0.7, "change": 0.15}

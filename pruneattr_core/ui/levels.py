@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pruneattr_core.paths.dial import DEFAULT
@@ -18,6 +18,12 @@ DIALS = ("contributing", "all", "change")
 TOP = 0.999
 #: Share of the contributing neurons that is gone before anybody moves the slider: the dial's default.
 START = DEFAULT
+#: What a dial counts -> its stops on pages that compute at one place of it, equally far from each other.
+STOPS: Mapping[str, tuple[float, ...]] = {
+    "contributing": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, START, 0.85, 0.9, 0.95, 0.98, 0.99),
+    "all": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99),
+    "change": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0),
+}
 #: Share of the track given to the sparsities below which no map changes.
 QUIET_TRACK = 0.12
 

@@ -17,77 +17,19 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution import METHODS, completeness_gap, explain, theory_note
 from pruneattr_core.attribution.calls import calls_of
-from pruneattr_core.attribution.options import checked
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
 from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
-from pruneattr_core.models import model_card
-from pruneattr_core.scoring import contributions
 from pruneattr_core.ui.cache import Show, engine
 from pruneattr_core.ui.errors import APOLOGY, logger
 from pruneattr_core.ui.jobs import Cache, Failed, Job
+from pruneattr_core.ui.keys import SHORT, MapKey, Mapped, Scored, ScoresKey
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.subject import Scored, ScoresKey, Subject
+from pruneattr_core.ui.sweeps import score
 
 Array = NDArray[Any]
-#: Passes below which nobody needs to know how far a map is.
-SHORT = 20
-#: Options that are a place of the dial.
-DIAL = ("sparsity", "of", "output_change")
-
-
-@dataclass(frozen=True)
-class MapKey:
-    """Names one attribution; made by `map_key`, so that equal maps have equal names.
-
-    Attributes:
-        subject: network, picture and class.
-        method: key of `METHODS`.
-        options: every option of the method with its value, in the order of its table.
-    """
-
-    subject: Subject
-    method: str
-    options: tuple[tuple[str, Any], ...]
-
-    def passes(self, scale: int = 1) -> float:
-        """Forward-and-backward passes it takes on a picture of `scale` times the network's usual side."""
-        side = scale * max(model_card(self.subject.model).size)
-        return METHODS[self.method].cost(side, **dict(self.options))
-
-
-def map_key(subject: Subject, method: str, options: Mapping[str, Any]) -> MapKey:
-    """The name of a map, every option that is not given filled in.
-
-    Raises:
-        InputError: an option that the method does not have, or a value out of range.
-    """
-    entry = METHODS[method]
-    return MapKey(subject, method, tuple(checked(entry.title, entry.options, options).items()))
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """One attribution.
-
-    Attributes:
-        attribution: float32 (C, H, W), or (1, H, W) from a method without channels.
-        target: class explained.
-        seconds: wall time, with that of the scores it rests on.
-        gap: |sum of the map - what it should be| in logit units, where the method promises a sum.
-    """
-
-    attribution: Array
-    target: int
-    seconds: float
-    gap: float | None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes kept."""
-        return int(self.attribution.nbytes)
 
 
 def mapped(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, tell: Progress) -> Mapped:
@@ -111,13 +53,9 @@ def scored(cache: Cache, network: nn.Module, inputs: Tensor, key: ScoresKey, tel
     """The contributions of `key`, computed once; arguments as of `mapped`."""
 
     def compute() -> Scored:
-        start = time.perf_counter()
         passes = METHODS["neuron_intgrad"].cost() if key.contribution == "intgrad" else 1
         with watched(tell, passes * sum(call.activation for call in calls_of(network, inputs))):
-            found = contributions(
-                network, inputs, key.subject.target, key.contribution, class_scores=key.class_scores
-            )
-        return Scored(found, time.perf_counter() - start)
+            return score(network, inputs, key)
 
     found: Scored = cache.once(key, compute, lambda: tell(0))
     return found

@@ -15,11 +15,11 @@ from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, whole
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Answer
 from pruneattr_core.ui.uploader import refused, turn, uploader
 

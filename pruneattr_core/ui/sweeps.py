@@ -17,7 +17,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.scoring import contributions
-from pruneattr_core.ui.subject import Scored, Subject
+from pruneattr_core.ui.keys import Scored, ScoresKey, Subject
 from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]
@@ -39,6 +39,11 @@ class Question:
     mode: str
     contribution: str
     calibrated: float | None
+
+    @property
+    def scores(self) -> ScoresKey:
+        """Names the scores that it rests on."""
+        return ScoresKey(self.subject, self.contribution)
 
 
 #: The answer of a network of several answers that the explained class is none of them.
@@ -100,10 +105,10 @@ class Explained:
         return int(self.maps.nbytes)
 
 
-def score(model: nn.Module, inputs: Tensor, question: Question) -> Scored:
+def score(model: nn.Module, inputs: Tensor, key: ScoresKey) -> Scored:
     """Rank the neurons of one input (1, C, H, W); raises as `contributions`."""
     start = time.perf_counter()
-    found = contributions(model, inputs, question.subject.target, question.contribution)
+    found = contributions(model, inputs, key.subject.target, key.contribution, class_scores=key.class_scores)
     return Scored(found, time.perf_counter() - start)
 
 

@@ -16,7 +16,7 @@ from pruneattr_core.ui.compare.coding import coded, decoded
 from pruneattr_core.ui.compare.entries import follows, options_of, parse_entries
 from pruneattr_core.ui.compare.payload import grid_payload
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.results import Mapped
+from pruneattr_core.ui.keys import Mapped
 from tests.app.compare_grids import computed, names, opened, plan_of
 from tests.app.conftest import Start
 

@@ -31,8 +31,8 @@ from pruneattr_core.ui.compare.payload import grid_payload
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Failed, Job
+from pruneattr_core.ui.keys import Mapped
 from pruneattr_core.ui.pictures import mask_seen
-from pruneattr_core.ui.results import Mapped
 from tests.app.compare_grids import computed, header, opened, plan_of
 from tests.app.conftest import Start
 

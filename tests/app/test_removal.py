@@ -22,11 +22,11 @@ from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
 from pruneattr_core.ui.framing import framed, header_of
 from pruneattr_core.ui.jobs import Cache, Job
+from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, Removal, RemovalKey, gone, removed
 from pruneattr_core.ui.removal.payload import payload_of
-from pruneattr_core.ui.results import map_key, mapped
-from pruneattr_core.ui.subject import Subject
+from pruneattr_core.ui.results import mapped
 from tests.app.conftest import drawn, small_network
 
 Start = Callable[..., AppTest]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import first_levels, nearest, spaced
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Question, explain_levels, merged, rounds, score
 from tests.app.conftest import small_network
 
@@ -18,7 +18,7 @@ def test_rounds_end_where_one_sweep_ends(mode: str) -> None:
     network = small_network().double()
     inputs = torch.randn(1, 3, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     question = Question(Subject("net", "", "picture", 4, "cpu"), mode, "taylor", 0.83)
-    scored = score(network, inputs, question)
+    scored = score(network, inputs, question.scores)
     levels = spaced(scored.quiet, question.calibrated)
     found = explain_levels(
         network, inputs, question, scored, first_levels(levels, scored.quiet), lambda *_: None

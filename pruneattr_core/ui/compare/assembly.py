@@ -37,8 +37,8 @@ from pruneattr_core.ui.compare.numbers import (
 from pruneattr_core.ui.compare.payload import Cell, Grid
 from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.jobs import Cache, Failed
+from pruneattr_core.ui.keys import Mapped
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.results import Mapped
 
 Array = NDArray[Any]
 

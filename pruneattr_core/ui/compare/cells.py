@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.ui.dial import STOPS
-from pruneattr_core.ui.results import SHORT, MapKey
-from pruneattr_core.ui.subject import Subject
+from pruneattr_core.ui.keys import SHORT, MapKey, ScoresKey, Subject
+from pruneattr_core.ui.levels import STOPS
 
 Array = NDArray[Any]
 #: A picture of a data set: its name and the place in it.
@@ -81,6 +80,13 @@ class LevelsKey:
     subject: Subject
     method: str
     options: tuple[tuple[str, Any], ...]
+
+    @property
+    def scores(self) -> ScoresKey:
+        """Names the scores that all levels rest on."""
+        options = dict(self.options)
+        contribution = "intgrad" if self.method == "neuron_intgrad" else options.get("contribution", "taylor")
+        return ScoresKey(self.subject, contribution, options.get("class_scores", False))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from pruneattr_core.ui.compare.payload import Grid, scales_for
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.exports import FORMAT
 from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.keys import Mapped
 from pruneattr_core.ui.own_weights import loading_code
-from pruneattr_core.ui.results import Mapped
 
 #: Pixels of a map's longer side in the exported picture, at least.
 _TILE = 224

@@ -22,9 +22,7 @@ from pruneattr_core.render.look import Look
 from pruneattr_core.ui.compare.cells import SHARES, LevelsKey, drawn
 from pruneattr_core.ui.compare.coding import coded, decoded
 from pruneattr_core.ui.framing import level_deltas
-from pruneattr_core.ui.jobs import Cache
-from pruneattr_core.ui.results import scored
-from pruneattr_core.ui.subject import ScoresKey
+from pruneattr_core.ui.keys import Scored
 
 Array = NDArray[Any]
 
@@ -53,20 +51,18 @@ class Levels:
         return int(self.maps.nbytes)
 
 
-def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, cache: Cache, tell: Progress) -> Levels:
+def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, known: Scored, tell: Progress) -> Levels:
     """All levels of one method and picture (1, C, H, W); raises as `explain`.
 
     Args:
         network: in eval mode.
         x: the picture.
         key: what is asked.
-        cache: where the scores are taken from, or go to.
+        known: the scores that `key.scores` names.
         tell: told the share that is done; may raise to stop.
     """
     options = dict(key.options)
-    contribution = "intgrad" if key.method == "neuron_intgrad" else options.get("contribution", "taylor")
-    ties, class_scores = options.get("ties", "drop"), options.get("class_scores", False)
-    known = scored(cache, network, x, ScoresKey(key.subject, contribution, class_scores), tell)
+    ties = options.get("ties", "drop")
     start, scores = time.perf_counter() - known.seconds, known.scores
 
     def step(done: int, total: int) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.ui.compare.cells import Curve, Game
-from pruneattr_core.ui.results import Mapped
+from pruneattr_core.ui.keys import Mapped
 
 if TYPE_CHECKING:
     from pruneattr_core.ui.jobs import Cache

@@ -17,8 +17,8 @@ from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, 
 from pruneattr_core.render.look import Look
 from pruneattr_core.ui.compare.coding import coded, decoded
 from pruneattr_core.ui.compare.live import Track, track_header
-from pruneattr_core.ui.dial import STOPS
 from pruneattr_core.ui.framing import framed
+from pruneattr_core.ui.levels import STOPS
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]

@@ -30,10 +30,9 @@ from pruneattr_core.ui.compare.cells import (
 from pruneattr_core.ui.compare.entries import follows, method_of
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.keys import DIAL, MapKey, Mapped, Subject, map_key
 from pruneattr_core.ui.levels import DIALS, START
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.results import DIAL, MapKey, Mapped, map_key
-from pruneattr_core.ui.subject import Subject
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.attribution import METHODS
-from pruneattr_core.attribution.watch import watched
+from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, insertion_curve, removal_curve
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
@@ -29,9 +29,10 @@ from pruneattr_core.ui.compare.cells import (
     passes_of,
 )
 from pruneattr_core.ui.compare.game import find_rivals, play
-from pruneattr_core.ui.compare.live import levels_of
+from pruneattr_core.ui.compare.live import Levels, levels_of
 from pruneattr_core.ui.jobs import Cache, Failed, Job
-from pruneattr_core.ui.results import MapKey, Mapped, attempt, mapped, telling
+from pruneattr_core.ui.keys import MapKey, Mapped
+from pruneattr_core.ui.results import attempt, mapped, scored, telling
 
 
 def compute(
@@ -58,6 +59,9 @@ def compute(
     def once(key: Hashable, work: Callable[[], Any]) -> Callable[[], Any]:
         return lambda: shelf.once(key, work, lambda: job.tick(job.done, job.total))
 
+    def levels(key: LevelsKey, x: Tensor, tell: Progress) -> Levels:
+        return levels_of(network, x, key, scored(shelf, network, x, key.scores, tell), tell)
+
     missing = [step for step in steps if shelf.get(step.key) is None]
     for done, step in enumerate(missing):
         job.tick(done, len(missing))
@@ -70,7 +74,7 @@ def compute(
             work: Callable[[], Any] = partial(mapped, shelf, network, x, key, tell)
         elif isinstance(key, LevelsKey):
             job.note = f"Levels of {METHODS[key.method].title}"
-            work = once(key, partial(levels_of, network, x, key, shelf, telling(job, job.note)))
+            work = once(key, partial(levels, key, x, telling(job, job.note)))
         else:
             found = shelf.get(key.map)
             if not isinstance(found, Mapped):

@@ -20,13 +20,13 @@ from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.explore.scrubber import scrubber
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, START, nearest
 from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.payload import COLLAPSES
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.sweeps import Explained, Question
 
 MODES = {"zero": "Zero", "freeze": "Freeze"}

@@ -17,6 +17,7 @@ from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.decoding import (
@@ -38,7 +39,6 @@ from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
 from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT
 from pruneattr_core.ui.paths.tasks import collect
 from pruneattr_core.ui.state import Field, one_of, publish, report, viewer, whole
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.watching import LOOK, duration, report_failure
 
 ORIGINAL, ACTIVE = "Original network", "Active subnet"

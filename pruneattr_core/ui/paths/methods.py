@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pruneattr_core.paths.table import METHODS, Found, Search
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.paths.results import Ground, ground_of, on_cpu
 from pruneattr_core.ui.shell import Selection
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.values import Contributions, Path
 
 #: The papers' sparsities, which one computation of a method without a ranking serves.

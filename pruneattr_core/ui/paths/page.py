@@ -14,6 +14,7 @@ from pruneattr_core.render.series import Series, series
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.paths import runs as path_runs
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths import views as path_views
@@ -31,7 +32,6 @@ from pruneattr_core.ui.paths.state import (
     own_path,
 )
 from pruneattr_core.ui.state import publish, report
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.values import Path
 
 

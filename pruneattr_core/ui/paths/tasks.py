@@ -11,6 +11,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.table import METHODS, Found
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.paths.methods import (
     AT_ONCE,
     Timed,
@@ -21,7 +22,6 @@ from pruneattr_core.ui.paths.methods import (
 from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import viewer
-from pruneattr_core.ui.subject import Subject
 from pruneattr_core.ui.watching import LOOK, duration, progress, report_failure
 
 

@@ -14,11 +14,12 @@ from pruneattr_core.ui.dial import choose_dial, dial_fields, on_the_dial
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
 from pruneattr_core.ui.removal.curve import ORDERS, RULES, SIGNED, Removal, RemovalKey, removed
 from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
-from pruneattr_core.ui.results import fits, map_beside, map_key
+from pruneattr_core.ui.results import fits, map_beside
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.stage import component
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report

@@ -14,8 +14,9 @@ from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_words, on_the_
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
-from pruneattr_core.ui.results import fits, map_beside, map_key
+from pruneattr_core.ui.results import fits, map_beside
 from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder, LadderKey, climbed
 from pruneattr_core.ui.sanity.payload import payload_of
 from pruneattr_core.ui.shell import Selection

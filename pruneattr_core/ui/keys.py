@@ -1,0 +1,124 @@
+"""What results are named by: frozen values that say all a result depends on, and the results pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pruneattr_core import attribution
+from pruneattr_core.attribution.options import checked
+from pruneattr_core.models import model_card
+from pruneattr_core.values import Contributions
+
+Array = NDArray[Any]
+#: Passes below which nobody needs to know how far a map is.
+SHORT = 20
+#: Options that are a place of the dial.
+DIAL = ("sparsity", "of", "output_change")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Explicit values that name one input of one network on one device: the first part of every key.
+
+    Attributes:
+        model: identifier of the card.
+        weights: SHA-256 over the state dict, or the model's name where that is not known yet.
+        image: SHA-256 of the picture.
+        target: class index, None for the predicted one.
+        device: device type.
+    """
+
+    model: str
+    weights: str
+    image: str
+    target: int | None
+    device: str
+
+
+@dataclass(frozen=True)
+class ScoresKey:
+    """Names the contributions of all neurons.
+
+    Attributes:
+        subject: network, picture and class.
+        contribution: "taylor" or "intgrad".
+        class_scores: whether class scores count as neurons.
+    """
+
+    subject: Subject
+    contribution: str
+    class_scores: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Contributions of one input (1, C, H, W), and the wall time they took."""
+
+    scores: Contributions
+    seconds: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of scores and dead masks."""
+        return sum(layer.nbytes for layer in (*self.scores.layers, *self.scores.dead))
+
+    @property
+    def quiet(self) -> float:
+        """Share of neurons that contribute nothing."""
+        return sum(int((layer == 0).sum()) for layer in self.scores.layers) / self.scores.neurons
+
+
+@dataclass(frozen=True)
+class MapKey:
+    """Names one attribution; made by `map_key`, so that equal maps have equal names.
+
+    Attributes:
+        subject: network, picture and class.
+        method: key of `METHODS`.
+        options: every option of the method with its value, in the order of its table.
+    """
+
+    subject: Subject
+    method: str
+    options: tuple[tuple[str, Any], ...]
+
+    def passes(self, scale: int = 1) -> float:
+        """Forward-and-backward passes it takes on a picture of `scale` times the network's usual side."""
+        side = scale * max(model_card(self.subject.model).size)
+        return attribution.METHODS[self.method].cost(side, **dict(self.options))
+
+
+def map_key(subject: Subject, method: str, options: Mapping[str, Any]) -> MapKey:
+    """The name of a map, every option that is not given filled in.
+
+    Raises:
+        InputError: an option that the method does not have, or a value out of range.
+    """
+    entry = attribution.METHODS[method]
+    return MapKey(subject, method, tuple(checked(entry.title, entry.options, options).items()))
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """One attribution.
+
+    Attributes:
+        attribution: float32 (C, H, W), or (1, H, W) from a method without channels.
+        target: class explained.
+        seconds: wall time, with that of the scores it rests on.
+        gap: |sum of the map - what it should be| in logit units, where the method promises a sum.
+    """
+
+    attribution: Array
+    target: int
+    seconds: float
+    gap: float | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes kept."""
+        return int(self.attribution.nbytes)
