@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.ui import results
+from pruneattr_core.ui import keys
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Failed
 from tests.app.conftest import Start, drawn, healthy, until
@@ -86,14 +86,14 @@ def test_another_place_of_the_dial_is_another_map_of_what_prunes_alone(
 
 
 def test_equal_maps_have_equal_names() -> None:
-    subject = results.Subject("scenes-net", "w", "i", None, "cpu")
-    short = results.map_key(subject, "prunegrad", {})
-    assert short == results.map_key(
+    subject = keys.Subject("scenes-net", "w", "i", None, "cpu")
+    short = keys.map_key(subject, "prunegrad", {})
+    assert short == keys.map_key(
         subject, "prunegrad", {"of": "contributing", "sparsity": 0.8, "mode": "zero"}
     )
-    assert short != results.map_key(subject, "prunegrad", {"of": "all", "sparsity": 0.8})
+    assert short != keys.map_key(subject, "prunegrad", {"of": "all", "sparsity": 0.8})
     with pytest.raises(InputError, match="no option"):
-        results.map_key(subject, "saliency", {"sparsity": 0.8})
+        keys.map_key(subject, "saliency", {"sparsity": 0.8})
 
 
 def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:
