@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,11 +67,16 @@ class Census:
         counts = Counter(call.role for call in self.calls)
         lines = [f"{counts['neuron']} activation calls with {self.neurons:,} neurons."]
         lines += [f"{counts[role]} more {text}." for role, text in _ROLES.items() if counts[role]]
-        if self.unseen:
-            places = [f"{one.what} in {one.where or 'the network itself'}" for one in self.unseen[:4]]
-            more = f" and {len(self.unseen) - 4} more" if len(self.unseen) > 4 else ""
-            lines.append(f"Not seen as neurons: {', '.join(places)}{more}.")
-        return lines
+        return [*lines, unseen_words(self.unseen)] if self.unseen else lines
+
+
+def unseen_words(unseen: Sequence[Unseen]) -> str:
+    """A sentence about nonlinearities that are no neurons, "" without any."""
+    if not unseen:
+        return ""
+    places = [f"{one.what} in {one.where or 'the network itself'}" for one in unseen[:4]]
+    more = f" and {len(unseen) - 4} more" if len(unseen) > 4 else ""
+    return f"Not seen as neurons: {', '.join(places)}{more}."
 
 
 @own_modes()

@@ -61,6 +61,42 @@ class WrongClass:
         fresh = ~self.already.unsqueeze(1)
         return (self.becomes & fresh).double().sum(2) / fresh.sum(2).clamp(min=1)
 
+    @staticmethod
+    def place(rank: int, count: int) -> str:
+        """A rank among `count` classes in words."""
+        if rank == 2:
+            return "the runner-up"
+        return f"the last of {count}" if rank >= count else f"number {rank} in its order"
+
+    def words(self, classes: Sequence[str], image: int = 0) -> list[str]:
+        """Sentences for people about one input: when each class becomes the answer, and what that means."""
+        lines, every, kind = [], False, "its contributing" if self.of == "contributing" else "all"
+        for row, rank in enumerate(self.ranks):
+            name = f"{classes[int(self.target[row, image])]} ({self.place(rank, len(classes))})"
+            if bool(self.already[row, image]):
+                lines.append(f"{name} is among the answers anyway.")
+                continue
+            shares = [
+                f"{share:.0%}"
+                for share, yes in zip(self.requested, self.becomes[row, :, image].tolist(), strict=True)
+                if yes
+            ]
+            every |= bool(shares)
+            lines.append(
+                f"Pruned for {name}, the network answers that with {_listed(shares)} of {kind} neurons gone."
+                if shares
+                else f"Pruned for {name}, the network answers that at no level."
+            )
+        if every:
+            lines.append(
+                "There, that the answer stays when its own neurons are kept is no evidence for them."
+            )
+        return lines
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
 
 @own_modes()
 def wrong_class_control(

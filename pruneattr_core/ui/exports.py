@@ -75,6 +75,7 @@ def record(
             "index": sweep.target,
             "name": card.classes[sweep.target],
             "chosen": question.subject.target is not None,
+            **({} if sweep.against is None else {"instead_of": card.classes[sweep.against]}),
         },
         "method": {
             "name": "PruneGrad",
@@ -186,7 +187,10 @@ def python_code(question: Question, sweep: Explained, look: Look, picture: Pictu
     )
     drawn = "attribution[0]" if look.collapse == "channels" else f"collapse(attribution, {look.collapse!r})"
     absolute = ".abs()" if look.sign == "absolute" else ""
-    return f"""from pruneattr_core import PruneGrad, load_model, model_card
+    more, target = "", str(sweep.target)
+    if sweep.against is not None:
+        more, target = "difference, ", f"difference({sweep.target}, {sweep.against})"
+    return f"""from pruneattr_core import PruneGrad, {more}load_model, model_card
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.{source}
 
@@ -195,7 +199,7 @@ image = {picture.code}
 inputs = model_card({question.subject.model!r}).preprocess(image){moved}
 levels = {list(sweep.requested)}
 sweep = PruneGrad(model).sweep(
-    inputs, {sweep.target}, levels, mode={question.mode!r}, contribution={question.contribution!r}
+    inputs, {target}, levels, mode={question.mode!r}, contribution={question.contribution!r}
 )
 attribution = sweep.maps[{level}]  # {sweep.sparsity[level]:.4f} of all neurons removed
 values = {drawn}{absolute}.cpu().numpy()  # {_shape(sweep, look)}

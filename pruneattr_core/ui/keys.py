@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from pruneattr_core import attribution
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.models import model_card
+from pruneattr_core.response import Target, difference
 from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]
+#: What a class may be set against: the strongest other one.
+RUNNER_UP = "runner-up"
 #: Passes below which nobody needs to know how far a map is.
 SHORT = 20
 #: Options that are a place of the dial.
@@ -30,6 +33,7 @@ class Subject:
         image: SHA-256 of the picture.
         target: class index, None for the predicted one.
         device: device type.
+        against: `RUNNER_UP` where the class instead of that is explained, else "".
     """
 
     model: str
@@ -37,6 +41,12 @@ class Subject:
     image: str
     target: int | None
     device: str
+    against: str = ""
+
+    @property
+    def response(self) -> Target:
+        """What is explained, as the library takes it."""
+        return difference(self.target) if self.against else self.target
 
 
 @dataclass(frozen=True)

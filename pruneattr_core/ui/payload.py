@@ -23,7 +23,7 @@ from pruneattr_core.ui.sweeps import Explained
 
 #: The explorer also draws one panel a channel.
 COLLAPSES = {**RULES, "channels": "One map a channel"}
-UNIT = "logit per unit of normalised input"
+UNIT, LEAD = "logit per unit of normalised input", "difference of two logits per unit of normalised input"
 
 
 def planes_of(maps: NDArray[Any], how: str, sign: str) -> NDArray[Any]:
@@ -114,8 +114,8 @@ def payload_of(
         "mode": mode,
         "neurons": sweep.neurons,
         "picture": picture,
-        "unit": UNIT,
-        "note": _note(sweep, mode, scales),
+        "unit": UNIT if sweep.against is None else LEAD,
+        "note": _note(sweep, mode, scales, classes),
     }
     identity = hashlib.sha256(json.dumps(header).encode())
     identity.update(codes.tobytes())
@@ -127,8 +127,10 @@ def _channel_names(count: int) -> list[str]:
     return ["Red", "Green", "Blue"] if count == 3 else [f"Channel {i}" for i in range(count)]
 
 
-def _note(sweep: Explained, mode: str, scales: Sequence[Scale]) -> str:
+def _note(sweep: Explained, mode: str, scales: Sequence[Scale], classes: Sequence[str]) -> str:
     parts = []
+    if sweep.against is not None:
+        parts.append(f"Explained is {sweep.what(classes)}: the difference of the two logits.")
     if sweep.quiet > 0.02:
         parts.append(
             f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute "

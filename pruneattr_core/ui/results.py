@@ -78,7 +78,7 @@ def _attributed(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, t
             raise InputError(sweep.problems[0])
         values, target, gap = sweep.maps[0], sweep.target, None
     else:
-        found = explain(network, inputs, key.subject.target, key.method, progress=tell, **options)
+        found = explain(network, inputs, key.subject.response, key.method, progress=tell, **options)
         values, target, gap = found.values, found.target, completeness_gap(network, inputs, found)
     attribution = values[0].detach().float().cpu().contiguous().numpy()
     seconds = time.perf_counter() - start

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.models import ModelCard, list_models, model_card
 from pruneattr_core.ui import pictures
@@ -15,7 +16,7 @@ from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.keys import Subject
+from pruneattr_core.ui.keys import RUNNER_UP, Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
@@ -33,6 +34,8 @@ ALONE = {
     "review": _OWN,
     "lessons": "A lesson sets network and picture. The other pages go on from there.",
 }
+#: Addresses of the pages that can explain a class instead of the runner-up; the first page has none.
+CONTRASTS = ("",)
 #: Answers of the network that are one click away.
 MOST_LIKELY = 4
 
@@ -53,19 +56,26 @@ class Selection:
         picture: the picture.
         target: class index, None for the predicted one.
         answer: of the original network, with the hash of its weights.
+        against: what the class is set against where a page explains that, see `Subject`.
     """
 
     card: ModelCard
     picture: Picture
     target: int | None
     answer: Answer
+    against: str = ""
 
     @property
     def subject(self) -> Subject:
-        """What names it in keys."""
+        """What names it in keys, where a class is explained by itself."""
         return Subject(
             self.card.id, self.answer.weights, self.picture.sha256, self.target, engine().device.type
         )
+
+    @property
+    def contrast(self) -> Subject:
+        """The same where the class may be set against another."""
+        return replace(self.subject, against=self.against)
 
 
 def _model(text: str) -> str:
@@ -94,6 +104,7 @@ FIELDS = (
     Field("upload", "", lambda text: one_of([text] if _is_hash(text) else [])(text), "the upload"),
     CROP,
     Field("target", PREDICTED, _target, "target class"),
+    Field("against", "", one_of([RUNNER_UP]), "the class it is set against"),
 )
 
 
@@ -151,7 +162,7 @@ def main() -> None:
             if page.url_path in ALONE:
                 _aside(ALONE[page.url_path])
             else:
-                st.session_state[_CHOSEN] = _sidebar()
+                st.session_state[_CHOSEN] = _sidebar(contrasts=page.url_path in CONTRASTS)
         publish(FIELDS)
         refused(FIELDS)  # also where the reader looks: the box may lie below the first screen
         page.run()
@@ -177,31 +188,34 @@ def chosen_model() -> str:
     return str(st.session_state["model"] or default_model())
 
 
-def _sidebar() -> Selection | None:
+def _sidebar(contrasts: bool) -> Selection | None:
     with st.sidebar:
-        card = _choose_model()
+        card, about = _choose_model()
         picture = _choose_picture()
         picture = None if picture is None else choose_crop(picture, card)
         chosen = _choose_target(card)
+        against = _choose_against(card, contrasts)
         answers = st.container(horizontal=True, gap="xxsmall")
         uploader(FIELDS)
     if picture is None:
         return None
-    found = selected(card, picture, None if chosen == PREDICTED else chosen)
+    found = selected(card, picture, None if chosen == PREDICTED else chosen, against)
     if found is not None:
         with answers:
             _likely(card, found.answer)
+        if found.answer.unseen:
+            about.caption(f"{found.answer.unseen} What is not seen is never pruned.")
     return found
 
 
-def selected(card: ModelCard, picture: Picture, target: int | None) -> Selection | None:
+def selected(card: ModelCard, picture: Picture, target: int | None, against: str = "") -> Selection | None:
     """Ask the network about the picture; None while its weights are not here, which is said on the page."""
     if not _ready(card):
         return None
     waiting = Waiting(height=460)
     answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
-    return Selection(card, picture, target, answer)
+    return Selection(card, picture, target, answer, against)
 
 
 def _aside(text: str) -> None:
@@ -210,7 +224,9 @@ def _aside(text: str) -> None:
         st.caption(text)
 
 
-def _choose_model() -> ModelCard:
+def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
+    """The model, and where what is known of it once it has answered is said."""
+
     def changed() -> None:
         st.session_state["target"] = PREDICTED
         if st.session_state["source"] != pictures.UPLOAD:
@@ -237,8 +253,9 @@ def _choose_model() -> ModelCard:
             f"weights {card.weights} ({card.weights_sha256[:12] or 'no hash'}) · {card.licence} · "
             f"{card.paper}"
         )
+        about = st.empty()
     own_weights(chosen)
-    return card
+    return card, about
 
 
 def _choose_picture() -> Picture | None:
@@ -324,6 +341,31 @@ def _choose_target(card: ModelCard) -> int:
         lambda index: "The predicted class" if index == PREDICTED else card.classes[index],
         help="Type to search all classes.",
     )
+
+
+def _choose_against(card: ModelCard, served: bool) -> str:
+    """Whether the class is explained by itself or instead of the strongest other one.
+
+    Args:
+        card: of the network.
+        served: whether this page does so.
+    """
+
+    def turned() -> None:
+        st.session_state["against"] = RUNNER_UP if st.session_state["_against"] else ""
+
+    if len(card.classes) < 2:
+        st.session_state["against"] = ""
+        return ""
+    st.session_state["_against"] = st.session_state["against"] == RUNNER_UP
+    st.checkbox(
+        "instead of the runner-up", key="_against", on_change=turned,
+        help="Explains the difference of the two: what speaks for this class and not for the strongest other "
+        "one. What speaks for both drops out.",
+    )  # fmt: skip
+    if st.session_state["against"] and not served:
+        st.caption("This page explains the class by itself; the threshold explorer sets it against another.")
+    return str(st.session_state["against"])
 
 
 def _likely(card: ModelCard, answer: Answer) -> None:

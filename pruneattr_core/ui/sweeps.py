@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.analysis.census import unseen_words
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.scoring import contributions
+from pruneattr_core.tape import roles_of
 from pruneattr_core.ui.keys import Scored, ScoresKey, Subject
 from pruneattr_core.values import Contributions
 
@@ -60,7 +62,7 @@ class Explained:
         sparsity: (K,) sparsities reached.
         change: (K,) output change of the zero-mode network.
         probability: (K,) its target probability.
-        logit: (K,) its target logit.
+        logit: (K,) its response: the target's logit, or by how much that is above another's.
         prediction: (K,) its answer: the class; where classes are answered each by itself, the explained
             one if it is among the answers and `NOT_IT` if it is not.
         target: the class explained.
@@ -69,6 +71,7 @@ class Explained:
         neurons: number of neurons.
         seconds: time the computation took, without waiting.
         problems: what of some level is not finite; its map is drawn as 0.
+        against: the class instead of which the target is explained, None where it is explained by itself.
     """
 
     maps: Array
@@ -84,6 +87,12 @@ class Explained:
     neurons: int
     seconds: float
     problems: tuple[str, ...] = ()
+    against: int | None = None
+
+    def what(self, classes: Sequence[str]) -> str:
+        """What is explained, in words."""
+        instead = "" if self.against is None else f" instead of {classes[self.against]}"
+        return f"{classes[self.target]}{instead}"
 
     def named(self, classes: Sequence[str], answer: int) -> str:
         """An answer in words."""
@@ -108,7 +117,9 @@ class Explained:
 def score(model: nn.Module, inputs: Tensor, key: ScoresKey) -> Scored:
     """Rank the neurons of one input (1, C, H, W); raises as `contributions`."""
     start = time.perf_counter()
-    found = contributions(model, inputs, key.subject.target, key.contribution, class_scores=key.class_scores)
+    found = contributions(
+        model, inputs, key.subject.response, key.contribution, class_scores=key.class_scores
+    )
     return Scored(found, time.perf_counter() - start)
 
 
@@ -175,6 +186,7 @@ def explain_levels(
         neurons=scores.neurons,
         seconds=time.perf_counter() - start,
         problems=problems,
+        against=None if scores.question.against is None else int(scores.question.against[0]),
     )
 
 
@@ -247,12 +259,14 @@ class Answer:
         head: how they are read.
         several: whether each class is answered by itself, so that several may be right.
         weights: SHA-256 over the state dict of the network that said it.
+        unseen: a sentence about nonlinearities that cannot be pruned, "" where there are none.
     """
 
     probabilities: Array
     weights: str
     head: Head = "softmax"
     several: bool = False
+    unseen: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -266,4 +280,12 @@ def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:
         logits = outputs_in(model(inputs), len(inputs))
     head = head_of(model, logits)
     read = probabilities(logits, head)[0].double().cpu().numpy()
-    return Answer(read, weights, head, head != "values" and not exclusive(logits, head))
+    several = head != "values" and not exclusive(logits, head)
+    return Answer(read, weights, head, several, _unseen(model, inputs))
+
+
+def _unseen(model: nn.Module, inputs: Tensor) -> str:
+    try:
+        return unseen_words(roles_of(model, inputs)[0].unseen)  # every explanation asks this first, too
+    except PruneAttrError:
+        return ""  # whoever explains the network says why it cannot

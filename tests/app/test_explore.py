@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core import PruneGrad, difference, wrong_class_control
+from pruneattr_core.datasets import load_dataset
+from pruneattr_core.models import model_card
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.html import one_file
 from pruneattr_core.ui.explore.page import CONTRIBUTIONS, MODES
+from pruneattr_core.ui.explore.wrong import LEVELS
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS
 from pruneattr_core.ui.payload import COLLAPSES
-from tests.app.conftest import drawn
+from tests.app.conftest import drawn, small_network, until
 
 Start = Callable[..., AppTest]
 
@@ -142,6 +147,31 @@ def test_address_restores_the_view(start: Start) -> None:
     assert app.query_params["picture"] == "7"
 
 
+def test_a_class_can_be_explained_instead_of_the_runner_up(start: Start) -> None:
+    app = start(picture="3", target="2")
+    alone = header(app)
+    app.checkbox(key="_against").check().run()
+    healthy(app)
+    found, card = header(app), model_card("scenes-net")
+    with torch.no_grad():
+        logits = small_network()(card.preprocess(load_dataset("scenes")[3].image))[0]
+    other = int(torch.cat([logits[:2], torch.tensor([-torch.inf]), logits[3:]]).argmax())
+    lead = next(one for one in app.metric if one.label == f"Lead over {card.classes[other]}")
+    level = nearest([one["contributing"] for one in found["levels"]], 0.8)
+    kept = PruneGrad(small_network()).sweep(
+        card.preprocess(load_dataset("scenes")[3].image),
+        difference(2, other),
+        [found["levels"][level]["sparsity"]],
+    )
+    assert float(lead.value) == pytest.approx(float(kept.logit), abs=0.006)
+    assert found["unit"].startswith("difference of two logits")
+    assert f"{card.classes[2]} instead of {card.classes[other]}" in found["note"]
+    assert found["id"] != alone["id"]
+    assert app.query_params["against"] == "runner-up"
+    app.switch_page("pages/7_removal.py").run()
+    assert any("explains the class by itself" in caption.value for caption in app.caption)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -154,6 +184,7 @@ def test_address_restores_the_view(start: Start) -> None:
         ("picture", "nan"),
         ("target", "123456"),
         ("target", "-7"),
+        ("against", "me"),
         ("target", "cat"),
         ("mode", "one"),
         ("contribution", "' OR 1=1"),
@@ -274,6 +305,7 @@ def settings(app: AppTest) -> str:
         {},
         {"mode": "freeze", "collapse": "channels", "at": "0.97"},
         {"collapse": "abs_sum", "sign": "absolute", "target": "1", "picture": "5"},
+        {"target": "3", "against": "runner-up"},
     ],
 )
 def test_python_for_this_view_gives_the_identical_array(start: Start, query: dict[str, str]) -> None:
@@ -320,3 +352,25 @@ def test_unknown_failure_is_an_apology(start: Start, monkeypatch: pytest.MonkeyP
     assert not app.exception
     assert "Sorry" in app.error[0].value
     assert "secret" not in app.error[0].value
+
+
+def test_the_wrong_class_control_is_off_until_asked_and_says_what_the_library_says(start: Start) -> None:
+    app = start(picture="3")
+    assert not app.get("plotly_chart")
+    app.toggle(key="_wrong").set_value(True).run()
+    until(app, lambda app: bool(app.get("plotly_chart")))
+    healthy(app)
+    assert app.query_params["wrong"] == "yes"
+    card = model_card("scenes-net")
+    inputs = card.preprocess(load_dataset("scenes")[3].image)
+    count = len(card.classes)
+    found = wrong_class_control(small_network(), inputs, (2, count), LEVELS)
+    assert " ".join(found.words(card.classes)) in [caption.value for caption in app.caption]
+    lines = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    assert [line["name"].partition(", ")[2] for line in lines] == [
+        "explained",
+        "the runner-up",
+        f"the last of {count}",
+    ]
+    app.toggle(key="_wrong").set_value(False).run()
+    assert not app.get("plotly_chart")

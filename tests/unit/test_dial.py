@@ -149,6 +149,13 @@ def test_a_wrong_class_is_kept_and_asked_for() -> None:
     assert not found.becomes[:, 0].any()  # nothing removed: the network's own answer
     assert torch.equal(found.share, found.becomes.double().mean(2))
     assert seen[-1] == 6
+    for image in range(3):
+        words = " ".join(found.words("abcde", image))
+        for row, place in enumerate(("the runner-up", "the last of 5")):
+            name = f"{'abcde'[int(found.target[row, image])]} ({place}), the network"
+            answered = bool(found.becomes[row, 1, image])
+            assert f"{name} answers that {'with 90%' if answered else 'at no level'}" in words
+        assert ("no evidence" in words) == bool(found.becomes[:, :, image].any())
     with pytest.raises(InputError, match="ranks"):
         wrong_class_control(net, x, (1,))
 

@@ -73,7 +73,9 @@ def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, known: Scored, tell
         for k, share in enumerate(SHARES):
             step(k, len(SHARES))
             place = {"sparsity": share, "of": "contributing", **options}
-            maps.append(explain(network, x, key.subject.target, key.method, **place).values[0].cpu().numpy())
+            maps.append(
+                explain(network, x, key.subject.response, key.method, **place).values[0].cpu().numpy()
+            )
         stacked = np.stack(maps)
     else:
         sweep = PruneGrad(network).sweep(

@@ -18,6 +18,8 @@ from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.explore.scrubber import scrubber
+from pruneattr_core.ui.explore.wrong import FIELD as WRONG
+from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.keys import Subject
@@ -48,6 +50,7 @@ FIELDS = (
     Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
     Field("dial", "", one_of(DIALS), "the dial"),
     Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.4g}"),
+    WRONG,
 )
 
 
@@ -58,7 +61,7 @@ def draw(chosen: shell.Selection) -> None:
     publish(FIELDS)
     with guarded():
         question = Question(
-            chosen.subject,
+            chosen.contrast,
             mode=st.session_state["mode"],
             contribution=st.session_state["contribution"],
             calibrated=calibrated_sparsity(chosen.answer.weights),
@@ -66,6 +69,7 @@ def draw(chosen: shell.Selection) -> None:
         running = _begin(chosen, question)
         # The frame is drawn again by the clock only while levels arrive.
         st.fragment(_scrub, run_every=LOOK if running else None)(chosen, question, look, running)
+        wrong_class(chosen, question.contribution, engine().sweep(question))
 
 
 def _begin(chosen: shell.Selection, question: Question) -> bool:
@@ -229,8 +233,9 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
             f"{probability - first:+.3f}",
             border=True,
         )
+        against = "Target logit" if sweep.against is None else f"Lead over {classes[sweep.against]}"
         st.metric(
-            f"Target logit{where}",
+            f"{against}{where}",
             f"{sweep.logit[level]:.2f}",
             f"{sweep.logit[level] - sweep.logit[0]:+.2f}",
             border=True,
@@ -294,7 +299,7 @@ def _take_away(
         one_file_button(
             SCRUBBER,
             lambda: payload(question, look, (0, dial, at), len(sweep.requested), True, sweep, chosen.picture),
-            f"{chosen.card.title}: {chosen.card.classes[sweep.target]}",
+            f"{chosen.card.title}: {sweep.what(chosen.card.classes)}",
             settings,
             stem,
             "one_file",
