@@ -66,6 +66,10 @@ def difference(
     Args:
         target: the class, or one per input; None for the predicted one.
         against: what it is compared with; None for the runner-up, the strongest other class.
+
+    Example:
+        >>> pruneattr_core.difference(3, 1).setting()  # explain(model, inputs, difference(3, 1))
+        {'response': 'difference', 'target': [3], 'against': [1]}
     """
     return Response("difference", _classes("target", target), _classes("against", against))
 
@@ -75,6 +79,10 @@ def group(classes: Sequence[int]) -> Response:
 
     Raises:
         InputError: no class is named.
+
+    Example:
+        >>> pruneattr_core.group([0, 3]).setting()  # explain(model, inputs, group([0, 3]))
+        {'response': 'group', 'target': [0, 3]}
     """
     found = _classes("classes", classes)
     if not found:
@@ -91,6 +99,10 @@ def region(mask: Tensor, target: int | Sequence[int] | None = None) -> Response:
 
     Raises:
         InputError: the mask is not boolean, has another number of dimensions, or is empty.
+
+    Example:
+        >>> pruneattr_core.region(torch.ones(4, 4, dtype=torch.bool), 1).kind
+        'region'
     """
     if mask.dtype != torch.bool or mask.ndim not in (2, 3) or not bool(mask.flatten(-2).any(-1).all()):
         raise InputError(

@@ -188,6 +188,13 @@ def explain_view(
     Raises:
         InputError: an argument out of range.
         ModelError: the network is not here, or cannot be explained.
+
+    Example:
+        >>> from pruneattr_core import explain_view
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> view = explain_view("resnet8-cifar10", load_dataset("scenes")[3].image, sparsity=0.9)
+        >>> view.save("/tmp/scene.html").name
+        'scene.html'
     """
     if not 0 <= sparsity <= 1 or of not in ("contributing", "all"):
         raise InputError(

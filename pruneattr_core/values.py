@@ -37,6 +37,11 @@ class Path:
         names: one name per activation call.
         layers: bool (B, *shape) per call, True = kept.
         meta: how it was made (method, requested sparsity, ties, ...); JSON values only.
+
+    Example:
+        >>> one = pruneattr_core.CriticalPath(("relu",), (torch.tensor([[True, False]]),))
+        >>> (one & one).sparsity.tolist()
+        [0.5]
     """
 
     names: tuple[str, ...]
@@ -313,11 +318,7 @@ class Attribution:
     inputs: Tensor | None = field(default=None, repr=False)
 
     def show(self, card: Any = None) -> Any:
-        """The maps as Compare draws them, for the last line of a notebook's cell; see `comparison`.
-
-        Args:
-            card: `model_card` of the network: names of the classes, and the pictures before normalisation.
-        """
+        """The maps as Compare draws them, for a notebook; see `comparison.attribution_view`."""
         return pruneattr_core.attribution_view(self, card).show()
 
 

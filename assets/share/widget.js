@@ -5,7 +5,7 @@ export default {
   render({model, el}) {
     el.classList.add('pruneattr');
     const root = el.attachShadow({mode: 'open'}), style = document.createElement('style');
-    style.textContent = model.get('style');
+    style.textContent = model.get('sheet');
     const page = document.createElement('template');
     page.innerHTML = model.get('page');
     root.append(style, page.content);

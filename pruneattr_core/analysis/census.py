@@ -92,6 +92,17 @@ def census(model: nn.Module, inputs: Tensor, target: Target = None, contribution
     Raises:
         InputError: inputs that the model cannot take.
         ModelError: training mode.
+
+    Example:
+        >>> from pruneattr_core import census, load_model, model_card
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> model, card = load_model("scenes-net"), model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[3].image)
+        >>> found = census(model, inputs)
+        >>> found.words()
+        ['9 activation calls with 577,536 neurons.']
+        >>> int(found.contributing) < found.neurons
+        True
     """
     inputs = check_inputs(model, inputs)
     roles = tape.roles_of(model, inputs)[0]

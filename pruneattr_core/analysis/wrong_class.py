@@ -127,6 +127,15 @@ def wrong_class_control(
 
     Raises:
         InputError: no ranks, a rank below 2, one output only, or what `contributions` raises.
+
+    Example:
+        >>> from pruneattr_core import load_model, model_card, wrong_class_control
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> model, card = load_model("scenes-net"), model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[3].image)
+        >>> found = wrong_class_control(model, inputs, ranks=[2], sparsities=[0.9])
+        >>> type(found).__name__
+        'WrongClass'
     """
     inputs = check_inputs(model, inputs)
     if not ranks or any(isinstance(rank, bool) or rank < 2 for rank in ranks):

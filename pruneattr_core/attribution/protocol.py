@@ -63,7 +63,13 @@ def explain(
         Cancelled: `progress` raised it.
 
     Example:
-        >>> values = explain(model, inputs, method="integrated_gradients", steps=20).values  # doctest: +SKIP
+        >>> from pruneattr_core import explain, load_model, model_card
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> model, card = load_model("scenes-net"), model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[3].image)
+        >>> found = explain(model, inputs, method="integrated_gradients", steps=20)
+        >>> found.values.shape, card.classes[int(found.target)]
+        (torch.Size([1, 3, 128, 128]), 'star')
     """
     if method not in METHODS:
         raise InputError(f"Expected method in {', '.join(METHODS)}; got {method!r}.")

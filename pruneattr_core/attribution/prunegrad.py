@@ -35,6 +35,17 @@ class PruneGrad(CaptumShaped):
     `captum.metrics`. The model is shared safely: no hooks, no edits, any number of threads.
 
     The authors' released code offers mode zero with ties "drop" only; both agree with it exactly.
+
+    Example:
+        >>> from pruneattr_core import PruneGrad, load_model, model_card
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> model, card = load_model("scenes-net"), model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[3].image)
+        >>> PruneGrad(model).attribute(inputs).shape
+        torch.Size([1, 3, 128, 128])
+        >>> sweep = PruneGrad(model).sweep(inputs, sparsities=[0, 0.9], of="contributing")
+        >>> [card.classes[int(answer)] for answer in sweep.prediction[:, 0]]
+        ['star', 'star']
     """
 
     def __init__(self, model: nn.Module, head: Head | None = None) -> None:

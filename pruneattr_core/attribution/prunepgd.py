@@ -27,6 +27,15 @@ class PrunePGD(CaptumShaped):
     The path is fixed at x. Each step moves by `step_size` along the normalised gradient and projects delta
     back onto the ball. PG2 ascends on the network of mode zero; in mode freeze the pruned neurons stay what
     they are at x + delta, and no gradient passes them.
+
+    Example:
+        >>> from pruneattr_core import PrunePGD, load_model, model_card
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> model, card = load_model("scenes-net"), model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[3].image)
+        >>> delta = PrunePGD(model).attribute(inputs, steps=5, l2_bound=0.1)
+        >>> bool(delta.norm() <= 0.1001)
+        True
     """
 
     def __init__(self, model: nn.Module) -> None:

@@ -45,6 +45,11 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
 
     Raises:
         InputError: there is no such kind.
+
+    Example:
+        >>> from pruneattr_core import list_models
+        >>> "scenes-net" in list_models("bundled")
+        True
     """
     if kind not in (None, *get_args(Kind)):
         raise InputError(f"Expected a kind out of {', '.join(get_args(Kind))}, got {kind!r}.")
@@ -70,6 +75,11 @@ def model_card(name: str) -> ModelCard:
 
     Raises:
         ModelError: there is no such model; near names are suggested.
+
+    Example:
+        >>> from pruneattr_core import model_card
+        >>> model_card("torchvision/resnet50").size
+        (224, 224)
     """
     base, own, sha256 = str(name).partition(OWN)
     if own:
@@ -107,6 +117,11 @@ def load_model(
         ModelError: unknown model, or its weights can be neither found nor downloaded.
         WeightsError: the file is missing, unsafe, damaged or does not fit.
         InputError: the device is not there.
+
+    Example:
+        >>> from pruneattr_core import load_model
+        >>> load_model("scenes-net").training
+        False
     """
     return open_model(name, device, weights, progress)[0]
 

@@ -190,6 +190,15 @@ def calibrate(
 
     Raises:
         InputError: no inputs, or a grid that does not increase.
+
+    Example:
+        >>> from pruneattr_core import calibrate, load_model, model_card
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> model, card = load_model("scenes-net"), model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[3].image)
+        >>> found = calibrate(model, [inputs], changes=[0.15], sparsities=[0, 0.9, 0.99, 0.999])
+        >>> 0.9 < found.points[0.15] < 0.999
+        True
     """
     check_change(None, change_of)
     return calibrations(model, batches, target, changes, method, sparsities, progress)[change_of]

@@ -53,6 +53,17 @@ def contributions(
         InputError: unknown method, or inputs the model cannot take.
         TargetError: a target out of range.
         ModelError: a network without activations, or in training mode.
+
+    Example:
+        >>> from pruneattr_core import contributions, load_model, model_card
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> model, card = load_model("scenes-net"), model_card("scenes-net")
+        >>> inputs = card.preprocess(load_dataset("scenes")[3].image)
+        >>> scores = contributions(model, inputs)
+        >>> scores
+        Contributions(taylor, target=[3], neurons=577536, layers=9)
+        >>> scores.path(0.9)
+        CriticalPath(inputs=1, layers=9, sparsity=[0.9000])
     """
     if method not in METHODS:
         raise InputError(f"Expected method in {sorted(METHODS)}, got {method!r}.")

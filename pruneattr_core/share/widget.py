@@ -50,7 +50,7 @@ def _class_of(component: Component) -> Any:
         _esm = component.js_as("mount") + adapter.with_suffix(".js").read_text("utf-8")
         _css = adapter.with_suffix(".css").read_text("utf-8")
         page = traitlets.Unicode(component.html).tag(sync=True)
-        style = traitlets.Unicode(component.css).tag(sync=True)
+        sheet = traitlets.Unicode(component.css).tag(sync=True)  # `style` is a widget's own, of Jupyter
         payload = traitlets.Bytes().tag(sync=True)
         chosen = traitlets.Dict().tag(sync=True)
 
@@ -61,6 +61,6 @@ def _class_of(component: Component) -> Any:
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:
             found = super()._repr_mimebundle_(**kwargs)
             live, meta = found if isinstance(found, tuple) else (found or {}, {})
-            return {**self._instead, **live}, meta
+            return {**live, **self._instead}, meta
 
     return View

@@ -46,6 +46,13 @@ class Served:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
     """Serve the app on a free port until the block ends.
@@ -57,9 +64,7 @@ def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
     Raises:
         RuntimeError: it does not come up.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = {"server.port": port, "server.address": "127.0.0.1", "server.headless": "true"}
     flags = [f"--{name}={value}" for name, value in settings.items()]
     with log.open("wb") as out:

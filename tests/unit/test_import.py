@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
+
+import pytest
+import torch
 
 import pruneattr_core
 
@@ -39,6 +43,16 @@ def test_every_public_name_is_there() -> None:
     assert {name: hasattr(pruneattr_core, name) for name in pruneattr_core.__all__} == dict.fromkeys(
         pruneattr_core.__all__, True
     )
+
+
+@pytest.mark.parametrize("name", pruneattr_core.__all__)
+def test_every_public_name_has_an_example_that_runs(name: str) -> None:
+    """With no more imported than torch and the package."""
+    names = {"pruneattr_core": pruneattr_core, "torch": torch}
+    examples = doctest.DocTestFinder(recurse=False).find(getattr(pruneattr_core, name), name, globs=names)
+    assert examples
+    assert examples[0].examples
+    assert doctest.DocTestRunner().run(examples[0]).failed == 0
 
 
 def test_importing_the_engine_loads_no_streamlit() -> None:
