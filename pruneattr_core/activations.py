@@ -9,6 +9,19 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+
+def head_outputs(heads: Tensor) -> Tensor:
+    """The tensor itself, (B, heads, ...): a call by which a view of a network shows outputs of its attention.
+
+    See `attention.with_heads`.
+    """
+    if has_torch_function_unary(heads):
+        shown: Tensor = handle_torch_function(head_outputs, (heads,), heads)
+        return shown
+    return heads
+
 
 # Rectifiers and their smooth relatives; every one keeps 0 at 0, so "dead" means the same everywhere.
 ACTIVATIONS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
@@ -40,6 +53,7 @@ ACTIVATIONS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
     F.silu: F.silu,
     F.mish: F.mish,
     F.hardswish: F.hardswish,
+    head_outputs: head_outputs,
 }
 # How many positional arguments stand before the `inplace` flag, so that F.relu(x, True) is served too.
 _BEFORE_INPLACE: dict[Any, int] = {

@@ -33,6 +33,14 @@ def declare(model: nn.Module, head: Head) -> None:
     _declared[model] = check_head(head)
 
 
+def declared(model: nn.Module) -> Head | None:
+    """What was said about this model object, also where it is wrapped; None if nothing."""
+    for one in (model, getattr(model, "_orig_mod", None), getattr(model, "module", None)):
+        if isinstance(one, nn.Module) and one in _declared:
+            return _declared[one]
+    return None
+
+
 def check_head(head: str) -> Head:
     """`head`, if it is one.
 
@@ -62,9 +70,8 @@ def head_of(model: nn.Module, logits: Tensor, given: str | None = None, normalis
     """
     if given is not None:
         return check_head(given)
-    for one in (model, getattr(model, "_orig_mod", None), getattr(model, "module", None)):
-        if isinstance(one, nn.Module) and one in _declared:
-            return _declared[one]
+    if (known := declared(model)) is not None:
+        return known
     if normalised:
         return "probabilities"
     if logits.shape[1] == 1:

@@ -267,6 +267,10 @@ class Contributions:
             self.class_scores,
         )
 
+    def spread(self, masks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Masks of neurons, from masks of what is ranked: here the same (see `circuits.units`)."""
+        return masks
+
     def path(self, sparsity: float, ties: Ties = "drop", of: Of = "all") -> Path:
         """Keep the neurons that contribute most, ranked network-wide.
 

@@ -256,7 +256,7 @@ def _sweep(
         removed.append(removed_count(masks))
         keys.append(tuple(removed[-1].tolist()))  # paths nest, so equal numbers mean equal masks
         if keys[-1] not in maps and keys[-1] not in waiting:
-            waiting[keys[-1]] = masks
+            waiting[keys[-1]] = masks if known is None else known.spread(masks)
         if len(waiting) == size:
             flush(done)
     flush(len(sparsities))

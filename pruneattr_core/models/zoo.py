@@ -96,6 +96,13 @@ def zoo_card(name: str) -> ModelCard:
     )
 
 
+def facts(architecture: str) -> tuple[str, int, float]:
+    """Family, number of parameters and published top-1 on ImageNet-1k (percent), of the default weights."""
+    meta = _enum(architecture).DEFAULT.meta
+    family = torchvision_models.get_model_builder(architecture).__module__.rpartition(".")[2]
+    return family, int(meta["num_params"]), float(meta["_metrics"]["ImageNet-1K"]["acc@1"])
+
+
 def zoo_builder(card: ModelCard) -> Callable[[], nn.Module]:
     """What makes the network of `card`, without the heads of its published file that only training uses."""
     weights = _weights(card.architecture, card.weights)

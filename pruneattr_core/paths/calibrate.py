@@ -74,7 +74,7 @@ def output_curve(
         key = tuple(removed[-1].tolist())  # paths nest, so equal numbers mean equal masks
         keys.append(key)
         if key not in known and key not in dict(waiting):
-            waiting.append((key, masks))
+            waiting.append((key, scores.spread(masks)))
         if len(waiting) == size:
             flush()
             if progress is not None:

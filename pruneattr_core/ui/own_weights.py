@@ -20,7 +20,7 @@ from pruneattr_core.ui.state import Unknown
 #: Networks of its own that a session keeps; the oldest goes first.
 KEPT = 2
 _BROUGHT, _REFUSED = "_own_weights", "_own_weights_refused"
-_ARCHITECTURE, _PATH, _FILE, _NAME = "own_architecture", "own_path", "own_file", "own_name"
+_ARCHITECTURE, _PATH, _FILE = "own_architecture", "own_path", "own_file"
 
 
 def architectures() -> list[str]:
@@ -114,15 +114,6 @@ def own_weights(chosen: Callable[[str], None]) -> None:
             return
         chosen(name)
 
-    def named() -> None:
-        st.session_state[_REFUSED] = ""
-        try:
-            card = model_card(st.session_state[_NAME].strip())
-        except PruneAttrError as error:
-            st.session_state[_REFUSED] = str(error)
-            return
-        chosen(card.id)
-
     choices, current = architectures(), st.session_state["model"].partition(OWN)[0]
     st.session_state.setdefault(_ARCHITECTURE, current if current in choices else choices[0])
     with st.expander("Your own weights", icon=":material/upload_file:"):
@@ -142,13 +133,6 @@ def own_weights(chosen: Callable[[str], None]) -> None:
         )  # fmt: skip
         given = st.session_state[_FILE] is not None or bool(here and st.session_state[_PATH].strip())
         st.button("Use these weights", key="own_open", on_click=opened, disabled=not given, width="stretch")
-        st.text_input(
-            "or any network by its name", key=_NAME, placeholder="timm/resnet18.a1_in1k",
-            help="timm/NAME, hf-hub:OWNER/NAME or torchvision/NAME. Those of the hub need the packages timm "
-            "or transformers; their weights are fetched once, as safetensors.",
-        )  # fmt: skip
-        wanted = bool(st.session_state[_NAME].strip())
-        st.button("Use this network", key="own_named", on_click=named, disabled=not wanted, width="stretch")
         if st.session_state.get(_REFUSED):
             complain(st.session_state[_REFUSED])
         st.caption("They stay in this session: nobody else sees them, and a reload forgets them.")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
 from pruneattr_core.errors import ImageError
@@ -23,6 +25,8 @@ UPLOADS_KEPT = 4
 _UPLOADS = "_uploads"
 #: Bytes of decoded pictures kept for all sessions together.
 DECODED_BYTES = 256 << 20
+#: Pixels of a thumbnail's side, and bytes of thumbnails kept for all sessions together.
+THUMBNAIL, THUMBNAIL_BYTES = 88, 16 << 20
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,29 @@ class Picture:
 def _decoded() -> Cache:
     """Pictures of all sessions, decoded: what names them -> `Picture`."""
     return Cache(DECODED_BYTES, lambda one: 3 * one.image.width * one.image.height)
+
+
+@st.cache_resource(show_spinner=False)
+def _thumbnails() -> Cache:
+    """(id of the data set, index) -> (address of a small JPEG that holds itself, title)."""
+    return Cache(THUMBNAIL_BYTES, lambda one: len(one[0]) + len(one[1]))
+
+
+def thumbnail(name: str, index: int) -> tuple[str, str]:
+    """A small square picture, as an address that holds it, and its title.
+
+    Raises:
+        ImageError: the picture is damaged.
+    """
+    key = id(dataset(name)), index
+    kept: tuple[str, str] | None = _thumbnails().get(key)
+    if kept is not None:
+        return kept
+    picture, data = from_dataset(name, index), io.BytesIO()
+    ImageOps.fit(picture.image, (THUMBNAIL, THUMBNAIL)).save(data, "JPEG", quality=80)
+    kept = "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii"), picture.title
+    _thumbnails().put(key, kept)
+    return kept
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -18,9 +18,11 @@ from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.keys import RUNNER_UP, Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
+from pruneattr_core.ui.networks import network_catalogue
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, whole
+from pruneattr_core.ui.strip import choose_from_strip
 from pruneattr_core.ui.sweeps import Answer
 from pruneattr_core.ui.uploader import refused, turn, uploader
 
@@ -109,17 +111,13 @@ FIELDS = (
 
 
 def models() -> list[str]:
-    """All models that can be chosen: those on this machine first, then well-known ones, then the rest.
+    """The models of the short list: those on this machine, then well-known ones; see `network_catalogue`.
 
     The students of the compression study come last of those on this machine.
     """
-
-    def rank(name: str) -> tuple[bool, bool, bool, int]:
-        known = WELL_KNOWN.index(name) if name in WELL_KNOWN else len(WELL_KNOWN)
-        here = model_card(name).available_offline()
-        return not here, name != FIRST_MODEL, name.startswith("scenes-vgg-"), known
-
-    return sorted(list_models(), key=rank)
+    here = [name for name in list_models() if model_card(name).available_offline()]
+    here.sort(key=lambda name: (name != FIRST_MODEL, name.startswith("scenes-vgg-")))
+    return list(dict.fromkeys((*here, *WELL_KNOWN)))
 
 
 def default_model() -> str:
@@ -254,6 +252,7 @@ def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
             f"{card.paper}"
         )
         about = st.empty()
+    network_catalogue(chosen)
     own_weights(chosen)
     return card, about
 
@@ -261,6 +260,9 @@ def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
 def _choose_picture() -> Picture | None:
     def changed() -> None:
         st.session_state["picture"], st.session_state["target"] = 0, PREDICTED
+
+    def picked(index: int) -> None:
+        st.session_state["picture"] = index
 
     st.session_state["source"] = st.session_state["source"] or default_source(st.session_state["model"])
     source = select(
@@ -276,21 +278,8 @@ def _choose_picture() -> Picture | None:
     if not 0 <= st.session_state["picture"] < len(data):
         refuse("picture")
         st.session_state["picture"] = 0
-    if len(data) <= 100:
-        select("Picture", range(len(data)), "picture", lambda i: data[i].name)
-    else:
-        _number(len(data))
+    choose_from_strip(source, len(data), st.session_state["picture"], picked)
     return pictures.from_dataset(source, st.session_state["picture"])
-
-
-def _number(count: int) -> None:
-    """One of too many pictures for a list."""
-
-    def picked() -> None:
-        st.session_state["picture"] = int(st.session_state["_number"])
-
-    st.session_state["_number"] = st.session_state["picture"]
-    st.number_input(f"Picture, 0 to {count - 1}", 0, count - 1, key="_number", on_change=picked)
 
 
 def _choose_upload() -> Picture | None:

@@ -125,10 +125,9 @@ def test_numbers_are_those_of_the_picture_on_screen(start: Start) -> None:
     app = start()
     last = header(app)["levels"][-3]["contributing"]
     let_go(app, header(app)["of"], last)
-    picture = app.number_input(key="_number")
-    target = next(box for box in app.selectbox if box.label == "Class to explain")
-    for box, choice in ((picture, 3), (target, 2), (picture, 5)):
-        box.set_value(choice).run()
+    for name, choice in (("picture", 3), ("target", 2), ("picture", 5)):
+        app.session_state[name] = choice
+        app.run()
         healthy(app)
         shown = header(app)
         assert shown["start"]["share"] == pytest.approx(last, abs=1e-5)

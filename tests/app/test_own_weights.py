@@ -184,18 +184,3 @@ def test_a_network_leaves_with_its_last_session() -> None:
     del held
     gc.collect()
     assert name not in one.brought
-
-
-def test_any_network_is_chosen_by_its_name() -> None:
-    app = opened()
-    app.text_input(key="own_name").set_value("torchvision/resnet5000").run()
-    app.button(key="own_named").click().run()
-    assert "no image classifier 'resnet5000'" in refusal(app)
-    app.text_input(key="own_name").set_value(f"{__file__}:opened").run()
-    app.button(key="own_named").click().run()
-    assert "runs only if it was named when it started" in refusal(app)
-    app.text_input(key="own_name").set_value(" torchvision/resnet18@IMAGENET1K_V1 ").run()
-    app.button(key="own_named").click().run()
-    assert not app.error
-    assert app.session_state["model"] == "torchvision/resnet18@IMAGENET1K_V1"
-    assert "Download" in app.button(key="fetch").label

@@ -56,7 +56,7 @@ def test_one_choice_after_the_other(page: Page, app_url: str, settled: Settled, 
     page.goto(f"{app_url}/?model=scenes-net&source=scenes")
     expect(page.get_by_test_id("stMetric").first).to_be_visible()
     agreed(page, settled)
-    more = page.get_by_role("button", name="Increment")  # beside the number of the picture
+    more = page.get_by_role("button", name="Next picture")
     drawn_anew(page, more.click, settled)
     drawn_anew(page, more.click, settled)  # the second one broke the page
     page.wait_for_url("**picture=2**")
@@ -75,7 +75,7 @@ def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: 
     expect(page.get_by_test_id("stMetric").first).to_be_visible()
     agreed(page, settled)
     start = page.evaluate("history.length")
-    more = page.get_by_role("button", name="Increment")
+    more = page.get_by_role("button", name="Next picture")
     drawn_anew(page, more.click, settled)
     drawn_anew(page, page.get_by_text("Freeze", exact=True).click, settled)
     drawn_anew(page, lambda: choose(page, "Model", "ResNet-8"), settled)

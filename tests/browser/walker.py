@@ -191,9 +191,9 @@ class Walker:
 
     def _option(self, label: str) -> Callable[[], str]:
         def act() -> str:
-            number = self.page.get_by_role("button", name="Increment")
-            if label == "Picture" and number.count():
-                number.first.click()
+            strip = self.page.get_by_role("button", name="Next picture")
+            if label == "Picture" and strip.count():
+                strip.first.click()
                 return "next picture"
             box = self.page.get_by_role("combobox", name=re.compile(rf"(^|\W){label}$"))
             box.click()

@@ -31,7 +31,7 @@ ORDER = (
         "response",
         "values",
     ),
-    ("activations", "opening", "flow", "tape", "runtime", "checks", "graph", "runs"),
+    ("activations", "opening", "flow", "tape", "attention", "runtime", "checks", "graph", "runs"),
     ("images", "render", "shapes", "painting", "scenes", "datasets", "models"),
     ("muon", "descent", "training", "recipes"),
     ("scoring", "pruning"),

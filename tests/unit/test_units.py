@@ -10,7 +10,7 @@ import networks
 from pruneattr_core import contributions
 from pruneattr_core.circuits.replacement import mean_of, replaced_logits, zero
 from pruneattr_core.circuits.scores import patching
-from pruneattr_core.circuits.units import channel_contributions, channel_sums
+from pruneattr_core.circuits.units import channel_sums, unit_contributions
 from pruneattr_core.errors import InputError
 from pruneattr_core.scoring.intgrad import intgrad_signed
 
@@ -35,7 +35,7 @@ def test_a_path_over_channels_is_its_definition(name: str) -> None:
     model, inputs = networks.network(name), networks.inputs(3)
     signed = list(patching(model, inputs, None, mean_of(model, [torch.zeros_like(inputs)])))
     base = mean_of(model, [torch.zeros_like(inputs)])
-    found = channel_contributions(model, inputs, method="patching", replacement=base)
+    found = unit_contributions(model, inputs, method="patching", replacement=base)
     assert found.neurons == sum(layer.shape[1] for layer in signed)
     for sparsity in (0.0, 0.3, 0.75):
         path = found.path(sparsity, "exact")
@@ -60,7 +60,7 @@ def test_channels_of_a_layer_stay_complete_and_below_their_neurons() -> None:
         change = (answer - replaced_logits(model, inputs, masks, zero(model, inputs))).gather(1, target)[:, 0]
         torch.testing.assert_close(sums.flatten(1).sum(1), change, rtol=0.02, atol=1e-3)
     neurons = contributions(model, inputs).layers
-    for channel, own in zip(channel_contributions(model, inputs).layers, neurons, strict=True):
+    for channel, own in zip(unit_contributions(model, inputs).layers, neurons, strict=True):
         assert bool((channel <= own.sum((2, 3), keepdim=True) + 1e-12).all())
 
 
@@ -77,7 +77,7 @@ def test_features_are_the_channels_of_tokens() -> None:
 
     torch.manual_seed(0)
     model, inputs = Tokens().double().eval(), networks.inputs(2)
-    found = channel_contributions(model, inputs)
+    found = unit_contributions(model, inputs)
     assert found.layers[0].shape == (2, 1, 7)
     mask = found.path(0.5, "exact").layers[0]
     assert mask.shape == (2, 10, 7)
@@ -88,6 +88,6 @@ def test_features_are_the_channels_of_tokens() -> None:
 def test_a_replacement_goes_with_patching_alone() -> None:
     model, inputs = networks.network("plain"), networks.inputs(1)
     with pytest.raises(InputError, match="with no other"):
-        channel_contributions(model, inputs, replacement=mean_of(model, [inputs]))
+        unit_contributions(model, inputs, replacement=mean_of(model, [inputs]))
     with pytest.raises(InputError, match="with no other"):
-        channel_contributions(model, inputs, method="patching")
+        unit_contributions(model, inputs, method="patching")

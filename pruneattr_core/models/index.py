@@ -1,0 +1,130 @@
+"""Every network that can be named, as lines to search: those on this machine first.
+
+Nothing heavy is asked for it: torchvision says sizes and accuracies itself, and timm's names and sizes stand
+in assets/networks.json, which `python -m pruneattr_core.models.index` makes from the timm that is installed
+(networks are built without values, on PyTorch's meta device). timm carries no accuracies, so none are told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from pruneattr_core.assets import ASSETS
+from pruneattr_core.models.hub import HUB, TIMM
+from pruneattr_core.models.loading import list_models, model_card
+from pruneattr_core.models.zoo import PREFIX, architectures, facts
+
+FILE = ASSETS / "networks.json"
+#: Image classifiers of transformers that its own documentation takes for examples.
+_TRANSFORMERS = (
+    *("facebook/convnext-tiny-224", "facebook/convnextv2-tiny-1k-224", "facebook/levit-128S"),
+    *("facebook/regnet-y-040", "google/bit-50", "google/efficientnet-b7", "google/mobilenet_v2_1.0_224"),
+    *("google/vit-base-patch16-224", "microsoft/beit-base-patch16-224", "microsoft/cvt-13"),
+    *("microsoft/focalnet-tiny", "microsoft/resnet-50", "microsoft/swin-tiny-patch4-window7-224"),
+    *("microsoft/swinv2-tiny-patch4-window8-256", "sail/poolformer_s12", "MBZUAI/swiftformer-xs"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network by name.
+
+    Attributes:
+        id: what `load_model` takes.
+        family: of architectures.
+        parameters: number of weights; None where nobody has counted.
+        side: of the pictures it takes, in pixels; None where only its configuration says.
+        top1: accuracy on ImageNet-1k as published, in percent; None where the library carries none.
+        here: whether it opens without a network.
+    """
+
+    id: str
+    family: str
+    parameters: int | None = None
+    side: int | None = None
+    top1: float | None = None
+    here: bool = False
+
+    @property
+    def line(self) -> str:
+        """All of it in one line, beginning with the id."""
+        count = self.parameters
+        parts = (
+            self.id,
+            "on this machine" if self.here else "",
+            self.family.replace("_", " "),
+            "" if count is None else f"{count / 1e6:.3g} M" if count >= 1e5 else f"{count / 1e3:.3g} k",
+            "" if self.side is None else f"{self.side} px",
+            "" if self.top1 is None else f"top-1 {self.top1:.1f} %",
+        )
+        return " · ".join(filter(None, parts))
+
+
+def all_networks() -> tuple[Entry, ...]:
+    """Every network whose name is known: on this machine first, then torchvision's, timm's, transformers'."""
+    known = {entry.id: entry for entry in _elsewhere()}
+    found = [name for name in list_models() if model_card(name).available_offline()]
+    here = [replace(known.get(name) or _own(name), here=True) for name in found]
+    twins = {name.replace(HUB + TIMM, TIMM) for name in found} | set(found)
+    return (*here, *(entry for name, entry in known.items() if name not in twins))
+
+
+@lru_cache(maxsize=1)
+def _elsewhere() -> tuple[Entry, ...]:
+    transformers = (Entry(HUB + name, name.partition("/")[2].partition("-")[0]) for name in _TRANSFORMERS)
+    return (*_torchvision(), *_timm(), *transformers)
+
+
+def _torchvision() -> Iterator[Entry]:
+    for name in architectures():
+        family, parameters, top1 = facts(name)
+        yield Entry(PREFIX + name, family, parameters, model_card(PREFIX + name).size[0], top1)
+
+
+def _timm() -> Iterator[Entry]:
+    if not FILE.is_file():
+        return
+    for architecture, record in json.loads(FILE.read_text("utf-8"))["timm"].items():
+        for tag, side in record["tags"].items():
+            name = f"{architecture}.{tag}" if tag else architecture
+            yield Entry(TIMM + name, record["family"], record["parameters"], side)
+
+
+def _own(name: str) -> Entry:
+    card = model_card(name)
+    return Entry(name, "own" if card.kind == "code" else card.architecture, side=card.size[0])
+
+
+def write() -> None:
+    """Make assets/networks.json from the timm that is installed; some minutes."""
+    import timm
+    import torch
+
+    from pruneattr_core.store import write_atomically
+
+    found: dict[str, dict[str, object]] = {}
+    for name in timm.list_pretrained():
+        architecture, _, tag = name.partition(".")
+        settings = timm.models.get_pretrained_cfg(name)
+        if settings is None or not settings.hf_hub_id or not settings.num_classes:
+            continue  # nothing to open, or no classifier
+        if architecture not in found:
+            with torch.device("meta"):
+                network = timm.create_model(architecture, pretrained=False)
+            family = timm.models.model_entrypoint(architecture).__module__.rpartition(".")[2]
+            count = sum(parameter.numel() for parameter in network.parameters())
+            found[architecture] = {"family": family, "parameters": count, "tags": {}}
+        tags = found[architecture]["tags"]
+        assert isinstance(tags, dict)
+        tags[tag] = settings.input_size[-1]
+    about = f"timm {timm.__version__}, torch {torch.__version__}: names with weights, parameters, input side"
+    text = json.dumps({"about": about, "timm": found}, separators=(",", ":"))
+    write_atomically(FILE, (text.replace('},"', '},\n"') + "\n").encode())
+    print(f"{FILE.name}: {len(found)} architectures, {sum(len(r['tags']) for r in found.values())} names")  # type: ignore[arg-type, misc]
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,78 @@
+"""The catalogue of networks in the sidebar: searched by words, opened by a click, silent until asked."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.ui import networks
+from tests.app.conftest import Start, healthy
+
+
+def catalogue(app: AppTest) -> AppTest:
+    app.session_state["networks"] = True  # as a click on its button says
+    return app.run()
+
+
+def search(app: AppTest, text: str = "") -> Any:
+    app.text_input(key="network_search").set_value(text).run()
+    return next(box for box in app.selectbox if box.label.endswith(" found"))
+
+
+def refusal(app: AppTest) -> str:
+    assert not app.exception
+    (error,) = app.error
+    assert app.session_state["model"] == "scenes-net"  # what was there stays
+    return str(error.value)
+
+
+def test_a_network_is_found_by_words_and_used(start: Start) -> None:
+    app = catalogue(start())
+    healthy(app)
+    found = search(app)
+    assert len(found.options) > 1000
+    assert found.options[0].startswith("scenes-net · on this machine")
+    (line,) = search(app, "TORCHVISION wide_resnet50").options
+    assert line == "torchvision/wide_resnet50_2 · resnet · 68.9 M · 224 px · top-1 81.6 %"
+    assert any("timm/deit_tiny_patch16_224.fb_in1k" in line for line in search(app, "deit tiny").options)
+    search(app, "torchvision/resnet18")
+    assert any("11,689,512 parameters" in caption.value for caption in app.caption)
+    app.button(key="network_use").click().run()
+    assert not app.error
+    assert app.session_state["model"] == "torchvision/resnet18"
+    assert app.button(key="fetch").label.startswith("Download")
+    assert not any(box.label.endswith(" found") for box in app.selectbox)  # it closes
+
+
+def test_the_order_is_the_readers(start: Start) -> None:
+    app = catalogue(start())
+    app.segmented_control(key="network_order").set_value("Most accurate").run()
+    shares = [float(line.rsplit("top-1 ", 1)[1].split()[0]) for line in search(app).options[:20]]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_a_name_that_is_not_listed_opens_or_says_why_not(start: Start) -> None:
+    app = catalogue(start())
+
+    def typed(name: str) -> AppTest:
+        app.text_input(key="network_search").set_value(name).run()
+        return app.button(key="network_use").click().run()
+
+    assert "no image classifier 'resnet5000'" in refusal(typed("torchvision/resnet5000"))
+    assert "runs only if it was named when it started" in refusal(typed(f"{__file__}:catalogue"))
+    assert "OWNER/NAME, got" in refusal(typed("hf-hub:../../etc"))
+    typed(" torchvision/resnet18@IMAGENET1K_V1 ")
+    assert not app.error
+    assert app.session_state["model"] == "torchvision/resnet18@IMAGENET1K_V1"
+
+
+def test_nothing_is_looked_up_before_it_is_opened(start: Start, monkeypatch: Any) -> None:
+    def asked() -> None:
+        raise AssertionError("the catalogue was read")
+
+    monkeypatch.setattr(networks, "all_networks", asked)
+    monkeypatch.setitem(sys.modules, "timm", None)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    healthy(start())
