@@ -137,6 +137,14 @@ def with_heads(model: nn.Module, inputs: Tensor) -> WithHeads:
     return view
 
 
+def heads_shown(model: nn.Module, inputs: Tensor) -> nn.Module:
+    """`with_heads` where a network has heads that can be units; else the network itself."""
+    try:
+        return with_heads(model, inputs)
+    except ModelError:
+        return model
+
+
 def is_heads(name: str) -> bool:
     """Whether an activation call is the output of attention heads, by its name."""
     return name.partition("#")[0].rpartition(".")[2] == SUFFIX

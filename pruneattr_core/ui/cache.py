@@ -35,6 +35,7 @@ from pruneattr_core.ui.sweeps import (
     merged,
     rounds,
     score,
+    seen,
 )
 
 #: Bytes of results kept for all sessions together.
@@ -124,6 +125,7 @@ class Engine:
         def work(job: Job) -> Explained:
             network, _ = self.model(question.subject.model, job)
             inputs = self.inputs(question.subject.model, picture)
+            network = seen(network, inputs, question.unit)
             job.note = "Scoring neurons"
             quick = _PREVIEW.get(question.contribution, question.contribution)
             scored = self._scored(network, inputs, replace(question, contribution=quick), job)
@@ -139,6 +141,7 @@ class Engine:
         def work(job: Job) -> Explained:
             network, _ = self.model(question.subject.model, job)
             inputs = self.inputs(question.subject.model, picture)
+            network = seen(network, inputs, question.unit)
             job.note = "Pruning level by level"
             scored = self._scored(network, inputs, question, job)
             levels = spaced(scored.quiet, question.calibrated)

@@ -19,7 +19,7 @@ from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.ui.own_weights import loading_code
-from pruneattr_core.ui.payload import planes_of, scales_of
+from pruneattr_core.ui.payload import THINGS, planes_of, scales_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import Explained, Question
 
@@ -81,6 +81,7 @@ def record(
             "name": "PruneGrad",
             "mode": question.mode,
             "contribution": question.contribution,
+            "unit": question.unit,
             "ties": "drop",
         },
         "look": {
@@ -180,7 +181,7 @@ def arrays_npz(
 
 
 def python_code(question: Question, sweep: Explained, look: Look, picture: Picture, level: int) -> str:
-    """At most 15 lines of Python for what is on screen: `attribution`, and the map drawn as `values`."""
+    """A few lines of Python for what is on screen: `attribution`, and the map drawn as `values`."""
     moved = "" if question.subject.device == "cpu" else f".to({question.subject.device!r})"
     source = (
         "datasets import load_dataset" if "load_dataset" in picture.code else "images import decode_image"
@@ -190,18 +191,27 @@ def python_code(question: Question, sweep: Explained, look: Look, picture: Pictu
     more, target = "", str(sweep.target)
     if sweep.against is not None:
         more, target = "difference, ", f"difference({sweep.target}, {sweep.against})"
+    imports, scoring, scores = "", "", f"contribution={question.contribution!r}"
+    counted = "of all neurons removed"
+    if question.unit != "neuron":
+        imports = "from pruneattr_core.attention import heads_shown\n"
+        imports += "from pruneattr_core.circuits.units import unit_contributions\n"
+        scoring = "model = heads_shown(model, inputs)\n"
+        scoring += f"units = unit_contributions(model, inputs, {target}, {question.unit!r}, "
+        scoring += f"{question.contribution!r})\n"
+        scores, counted = "scores=units", f"of all {THINGS[question.unit]} removed"
     return f"""from pruneattr_core import PruneGrad, {more}load_model, model_card
-from pruneattr_core.attribution.collapse import collapse
+{imports}from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.{source}
 
 model = {loading_code(question.subject.model, question.subject.device)}
 image = {picture.code}
 inputs = model_card({question.subject.model!r}).preprocess(image){moved}
-levels = {list(sweep.requested)}
+{scoring}levels = {list(sweep.requested)}
 sweep = PruneGrad(model).sweep(
-    inputs, {target}, levels, mode={question.mode!r}, contribution={question.contribution!r}
+    inputs, {target}, levels, mode={question.mode!r}, {scores}
 )
-attribution = sweep.maps[{level}]  # {sweep.sparsity[level]:.4f} of all neurons removed
+attribution = sweep.maps[{level}]  # {sweep.sparsity[level]:.4f} {counted}
 values = {drawn}{absolute}.cpu().numpy()  # {_shape(sweep, look)}
 """
 

@@ -51,17 +51,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class ScoresKey:
-    """Names the contributions of all neurons.
+    """Names the contributions of all units.
 
     Attributes:
         subject: network, picture and class.
         contribution: "taylor" or "intgrad".
         class_scores: whether class scores count as neurons.
+        unit: what is ranked as one, see `sweeps.Question`.
     """
 
     subject: Subject
     contribution: str
     class_scores: bool = False
+    unit: str = "neuron"
 
 
 @dataclass(frozen=True, eq=False)

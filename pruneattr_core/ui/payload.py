@@ -24,6 +24,8 @@ from pruneattr_core.ui.sweeps import Explained
 #: The explorer also draws one panel a channel.
 COLLAPSES = {**RULES, "channels": "One map a channel"}
 UNIT, LEAD = "logit per unit of normalised input", "difference of two logits per unit of normalised input"
+#: What is counted, in the plural, by the unit of a question.
+THINGS = {"neuron": "neurons", "channel": "channels and heads"}
 
 
 def planes_of(maps: NDArray[Any], how: str, sign: str) -> NDArray[Any]:
@@ -113,6 +115,7 @@ def payload_of(
         "target": sweep.target,
         "mode": mode,
         "neurons": sweep.neurons,
+        **({} if sweep.unit == "neuron" else {"things": THINGS[sweep.unit]}),
         "picture": picture,
         "unit": UNIT if sweep.against is None else LEAD,
         "note": _note(sweep, mode, scales, classes),
@@ -133,8 +136,8 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale], classes: Sequenc
         parts.append(f"Explained is {sweep.what(classes)}: the difference of the two logits.")
     if sweep.quiet > 0.02:
         parts.append(
-            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} neurons are dead or contribute "
-            "nothing to this answer. They go all at once, so no map changes inside the shade."
+            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} {THINGS[sweep.unit]} are dead or "
+            "contribute nothing to this answer. They go all at once, so no map changes inside the shade."
         )
     parts.extend(sweep.problems)
     if mode == "freeze":

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pruneattr_core.analysis.census import unseen_words
+from pruneattr_core.analysis.theory import not_piecewise_linear
+from pruneattr_core.attention import heads_shown
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
@@ -35,17 +37,20 @@ class Question:
         mode: "zero" or "freeze".
         contribution: "taylor" or "intgrad".
         calibrated: sparsity of 15 % mean output change, which becomes a level.
+        unit: what is ranked and removed as one: "neuron", or "channel" for channels, features of tokens and
+            attention heads.
     """
 
     subject: Subject
     mode: str
     contribution: str
     calibrated: float | None
+    unit: str = "neuron"
 
     @property
     def scores(self) -> ScoresKey:
         """Names the scores that it rests on."""
-        return ScoresKey(self.subject, self.contribution)
+        return ScoresKey(self.subject, self.contribution, unit=self.unit)
 
 
 #: The answer of a network of several answers that the explained class is none of them.
@@ -72,6 +77,8 @@ class Explained:
         seconds: time the computation took, without waiting.
         problems: what of some level is not finite; its map is drawn as 0.
         against: the class instead of which the target is explained, None where it is explained by itself.
+        unit: what `neurons` counts, see `Question`.
+        smooth: what keeps the network from being piecewise linear, see `analysis.theory`.
     """
 
     maps: Array
@@ -88,6 +95,8 @@ class Explained:
     seconds: float
     problems: tuple[str, ...] = ()
     against: int | None = None
+    unit: str = "neuron"
+    smooth: tuple[str, ...] = ()
 
     def what(self, classes: Sequence[str]) -> str:
         """What is explained, in words."""
@@ -115,12 +124,25 @@ class Explained:
 
 
 def score(model: nn.Module, inputs: Tensor, key: ScoresKey) -> Scored:
-    """Rank the neurons of one input (1, C, H, W); raises as `contributions`."""
-    start = time.perf_counter()
-    found = contributions(
-        model, inputs, key.subject.response, key.contribution, class_scores=key.class_scores
-    )
+    """Rank the units of one input (1, C, H, W); raises as `contributions`.
+
+    Args:
+        model: as `seen` gives it.
+        inputs: of the network.
+        key: what is ranked.
+    """
+    start, asked = time.perf_counter(), key.subject.response
+    if key.unit == "neuron":
+        found = contributions(model, inputs, asked, key.contribution, class_scores=key.class_scores)
+    else:
+        method = "taylor" if key.contribution == "taylor" else "intgrad"
+        found = unit_contributions(model, inputs, asked, "channel", method, class_scores=key.class_scores)
     return Scored(found, time.perf_counter() - start)
+
+
+def seen(model: nn.Module, inputs: Tensor, unit: str) -> nn.Module:
+    """The network as its units are: with its attention heads, if it has some and neurons go together."""
+    return model if unit == "neuron" else heads_shown(model, inputs)
 
 
 def explain_levels(
@@ -131,7 +153,7 @@ def explain_levels(
     Args:
         model: network in eval mode on the device of `inputs`.
         inputs: (1, C, H, W).
-        question: what is asked; only its mode is read.
+        question: what is asked; only its mode and unit are read.
         scored: contributions of the input.
         levels: increasing sparsities, of all neurons.
         tick: called with (steps done, steps in all); may raise to stop.
@@ -187,6 +209,8 @@ def explain_levels(
         seconds=time.perf_counter() - start,
         problems=problems,
         against=None if scores.question.against is None else int(scores.question.against[0]),
+        unit=question.unit,
+        smooth=not_piecewise_linear(model, inputs),
     )
 
 

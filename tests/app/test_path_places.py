@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pruneattr_core.ui.paths.places import channel_shares, enlarge, grid_of, positions, shown_places
+from pruneattr_core.ui.paths.places import (
+    channel_shares,
+    enlarge,
+    grid_of,
+    positions,
+    shown_places,
+    shown_shares,
+    token_names,
+    token_shares,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +27,9 @@ from pruneattr_core.ui.paths.places import channel_shares, enlarge, grid_of, pos
         ((16, 8), 8, (4, 4), 0),
         ((9,), 9, (0, 0), 0),
         ((7, 3), 3, (0, 0), 6),
+        ((201, 8), 8, (14, 14), 5),  # DINOv2 with a class token and four registers
+        ((200, 8), 8, (14, 14), 4),
+        ((512, 8), 8, (0, 0), 511),  # latents on no grid
     ],
 )
 def test_grid(shape, channels, size, extra):
@@ -37,6 +49,19 @@ def test_a_neuron_is_found_at_its_place(shape, at):
     assert place[1, 3]
     assert channel_shares(mask).argmax() == 2
     assert not positions(mask, 1).any()
+
+
+def test_shares_of_tokens_are_theirs():
+    mask = np.zeros((21, 10), bool)
+    mask[0, :5] = mask[2, :1] = mask[5 + 4 + 3, :8] = True
+    beside, patches = token_shares(mask)
+    assert beside.tolist() == [0.5, 0, 0.1, 0, 0]
+    assert token_names(5) == ["class token", "register 1", "register 2", "register 3", "register 4"]
+    assert patches[1, 3] == patches.sum() == 0.8
+    assert token_shares(np.ones((6, 4, 4), bool)) is None
+    drawn = shown_shares(np.full((32, 32, 3), 100, np.uint8), patches, "#ff0000")
+    assert drawn.shape == (448, 448, 3)
+    assert drawn[112 + 56, 336 + 56, 0] > 200 > 100 > drawn[0, 0, 0]
 
 
 def test_single_neurons_have_no_place():

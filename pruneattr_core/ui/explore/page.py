@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pruneattr_core.analysis.theory import caution
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
@@ -27,12 +28,13 @@ from pruneattr_core.ui.levels import DIALS, START, nearest
 from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.one_file import one_file_button
-from pruneattr_core.ui.payload import COLLAPSES
+from pruneattr_core.ui.payload import COLLAPSES, THINGS
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
 from pruneattr_core.ui.sweeps import Explained, Question
 
 MODES = {"zero": "Zero", "freeze": "Freeze"}
 CONTRIBUTIONS = {"taylor": "Taylor", "intgrad": "Integrated"}
+UNITS = {"neuron": "Neurons", "channel": "Channels, heads"}
 _SCALES = {"shared": "One for all levels", "own": "One per level"}
 _START, _RUNNING, _FAILED = "_explore_start", "_explore_running", "_explore_failed"
 #: Seconds between two looks at a sweep that is being computed, and how long the page waits for all of it.
@@ -41,6 +43,7 @@ LOOK, FIRST_LOOK = 0.5, 0.3
 FIELDS = (
     Field("mode", "zero", one_of(MODES), "the mode"),
     Field("contribution", "taylor", one_of(CONTRIBUTIONS), "the contribution"),
+    Field("unit", "neuron", one_of(UNITS), "the unit"),
     Field("collapse", "signed_max", one_of(COLLAPSES), "the collapse"),
     Field("sign", "signed", one_of(SIGNS), "the sign"),
     Field(
@@ -60,11 +63,13 @@ def draw(chosen: shell.Selection) -> None:
     look = _choices()
     publish(FIELDS)
     with guarded():
+        unit = st.session_state["unit"]
         question = Question(
             chosen.contrast,
             mode=st.session_state["mode"],
             contribution=st.session_state["contribution"],
-            calibrated=calibrated_sparsity(chosen.answer.weights),
+            calibrated=calibrated_sparsity(chosen.answer.weights) if unit == "neuron" else None,
+            unit=unit,
         )
         running = _begin(chosen, question)
         # The frame is drawn again by the clock only while levels arrive.
@@ -134,6 +139,16 @@ def _choices() -> Look:
             "the gradient averaged while the layer is scaled from 0, slower.",
             persist_state="session",
         )
+        st.segmented_control(
+            "Removed as one",
+            list(UNITS),
+            key="unit",
+            required=True,
+            format_func=UNITS.__getitem__,
+            help="Neurons: every activation at every place by itself, as in the papers. Channels, heads: all "
+            "places of a channel, all tokens of a feature, the whole output of an attention head.",
+            persist_state="session",
+        )
         with st.popover("How the map is drawn", icon=":material/palette:"):
             return choose_look("", COLLAPSES, _SCALES)
 
@@ -196,6 +211,8 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
     _numbers(chosen, question, sweep, level)
     _explain_early_change(sweep)
+    if sweep.smooth:
+        st.caption(caution(sweep.smooth))
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     _take_away(chosen, question, sweep, look, photo, level)
 
@@ -217,7 +234,7 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
     where = " (mode zero)" if question.mode == "freeze" else ""
     with st.container(horizontal=True, gap="small"):
         st.metric(
-            "Neurons left",
+            f"{THINGS[sweep.unit].capitalize()} left",
             f"{left:,}",
             f"of {sweep.neurons:,}",
             delta_color="off",
@@ -248,8 +265,8 @@ def _explain_early_change(sweep: Explained) -> None:
     change = float(sweep.change[nearest(sweep.sparsity.tolist(), sweep.quiet)])
     if change > 0.01:
         st.caption(
-            f"Removing the {sweep.quiet:.0%} of neurons that contribute nothing to this class already "
-            f"changes its probability by {change:.0%}: some of them carry the scores of other classes."
+            f"Removing the {sweep.quiet:.0%} of {THINGS[sweep.unit]} that contribute nothing to this class "
+            f"already changes its probability by {change:.0%}: some carry the scores of other classes."
         )
 
 

@@ -10,7 +10,15 @@ import streamlit as st
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
-from pruneattr_core.ui.paths.places import channel_shares, grid_of, positions, shown_places
+from pruneattr_core.ui.paths.places import (
+    channel_shares,
+    grid_of,
+    positions,
+    shown_places,
+    shown_shares,
+    token_names,
+    token_shares,
+)
 from pruneattr_core.ui.paths.state import choose_from
 from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
 from pruneattr_core.ui.state import refuse
@@ -105,8 +113,9 @@ def _channels(board: Board, method: str, call: int) -> None:
         _number(order, channel)
         st.caption(
             f"{int(mask.sum()):,} of {mask.size:,} neurons kept, in {int((shares > 0).sum()):,} of "
-            f"{grid.channels:,} channels" + (f"; {grid.extra} token without a place." if grid.extra else ".")
+            f"{grid.channels:,} channels" + (f"; {grid.extra} tokens without a place." if grid.extra else ".")
         )
+        _tokens(board, mask, name, style.colour)
     with right:
         st.markdown(f"### Channel {channel} on the picture")
         kept = positions(mask, channel)
@@ -127,6 +136,31 @@ def _channels(board: Board, method: str, call: int) -> None:
             f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
             "Blocks show the neuron's own position; its receptive field is larger."
         )
+
+
+def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
+    """Of a network of tokens: where the features that are kept belong, patch by patch and beside them."""
+    found = token_shares(mask)
+    if found is None:
+        return
+    beside, patches = found
+    st.markdown(f"### All features of {name}, token by token")
+    photo = board.chosen.card.display(board.chosen.picture.image)
+    place = np.unravel_index(int(patches.argmax()), patches.shape)
+    st.image(
+        inline(shown_shares(photo, patches, colour)),
+        width=320,
+        alt=f"Share of {name} kept at each patch: from {patches.min():.1%} to {patches.max():.1%}, most in "
+        f"row {place[0] + 1}, column {place[1] + 1}",
+    )
+    said = [f"patches {patches.mean():.1%} on average, {patches.min():.1%} to {patches.max():.1%}"]
+    said += [f"{one} {share:.1%}" for one, share in zip(token_names(len(beside)), beside, strict=True)]
+    st.caption(
+        "Share of features kept: "
+        + "; ".join(said)
+        + ". The strongest colour is the patch that keeps most. Tokens exchange what they hold at every "
+        "attention: a patch of a late layer speaks of more than its own place."
+    )
 
 
 def _choose_channel(order: np.ndarray, shares: np.ndarray, name: str) -> int:
