@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.analysis.census import unseen_words
 from pruneattr_core.analysis.theory import not_piecewise_linear
 from pruneattr_core.attention import heads_shown
 from pruneattr_core.attribution.prunegrad import PruneGrad
