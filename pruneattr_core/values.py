@@ -290,8 +290,7 @@ class Contributions:
 
     def paths(self, sparsities: Sequence[float], ties: Ties = "drop", of: Of = "all") -> list[Path]:
         """One path per sparsity, with all thresholds found in one pass."""
-        made: dict[str, Any] = {"method": self.method, "ties": ties}
-        made |= {"of": of} if of != "all" else {}
+        made: dict[str, Any] = {"method": self.method, "ties": ties, **({"of": of} if of != "all" else {})}
         made |= {"class_scores": True} if self.class_scores else {}
         return [
             Path(self.names, masks, {**made, "sparsity": float(s)})
