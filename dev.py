@@ -6,6 +6,7 @@ only when a requirements file or the Python version changed. Further arguments r
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,6 +39,18 @@ CHECKS = (
 # Two workers, each with a server and a browser of its own. Not loadgroup: with it runs stood still at their
 # end, both workers waiting for tests that were never sent.
 PYTEST = ("pytest", "-n", "2", "--dist", "load")
+# Known weaknesses of the versions that requirements.lock names, asked of the package registry.
+AUDIT = (
+    "pip_audit",
+    "-r",
+    "requirements.lock",
+    "--no-deps",
+    "--disable-pip",
+    "--format=json",
+    "--timeout=10",
+)
+#: Seconds after which the registry counts as not answering.
+AUDIT_PATIENCE = 300
 
 
 def call(*arguments: str) -> int:
@@ -79,11 +92,45 @@ def group(arguments: list[str]) -> int:
     return call("streamlit", "run", "app.py", "--server.address=0.0.0.0", *named, *arguments[len(hosts) :])
 
 
+def weaknesses(told: str) -> tuple[list[str], str]:
+    """What pip-audit found in packages that have a mended version, and a sentence on how much it could ask.
+
+    Args:
+        told: what it printed; anything but its JSON means that the registry did not answer.
+    """
+    try:
+        packages = json.loads(told)["dependencies"]
+        asked = [one for one in packages if "vulns" in one]
+        found = [
+            f"{one['name']} {one['version']}: {known['id']}, mended in {', '.join(known['fix_versions'])}"
+            for one in asked
+            for known in one["vulns"]
+            if known["fix_versions"]
+        ]
+    except (ValueError, LookupError, TypeError):
+        return [], "pip-audit: skipped, the package registry does not answer from here."
+    if not asked:
+        return [], "pip-audit: skipped, the package registry knows no advisories of these packages from here."
+    return found, f"pip-audit: {len(asked)} of {len(packages)} packages audited, {len(found)} to be updated."
+
+
 def test(arguments: list[str]) -> int:
-    """Lint, types, then unit, app and browser tests; all of them, whatever fails."""
+    """Lint, types, then unit, app and browser tests; all of them, whatever fails. Beside them, the audit."""
+    audit = subprocess.Popen(
+        [str(PYTHON), "-m", *AUDIT], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     failed = [" ".join(check) for check in CHECKS if call(*check)]
     if call(*PYTEST, *arguments):
         failed.append("pytest")
+    try:
+        told, _ = audit.communicate(timeout=AUDIT_PATIENCE)
+    except subprocess.TimeoutExpired:
+        audit.kill()
+        told = ""
+    found, said = weaknesses(told)
+    print("\n".join([said, *found]), flush=True)
+    if found:
+        failed.append("pip-audit: make requirements.lock again, see CONTRIBUTING.md")
     if failed:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)

@@ -2,35 +2,42 @@
 
     python -m perf.mutants known                 the mutants of perf/mutants_known.py, each with its tests
     python -m perf.mutants sample --n 200        a seeded sample of all places where an operator applies
+    python -m perf.mutants sample --n 200 --out perf/mutants_sample.json    ... whose results are kept
     python -m perf.mutants sample --n 20 --only pruneattr_core/scoring --list
 
 Operators: comparison, arithmetic and boolean operators exchanged, a `not` taken away, constants changed,
 min and max exchanged, a call that stands alone left out. Each mutant is made in a scratch copy of the
 repository and meets the test files that belong to it (`TESTS`), in a process forked from one that has torch
 loaded. Prints survivors, with the reason where perf/mutants_known.py gives one; exit status 1 where one
-survives without. POSIX only.
+survives without. With --out every result is written at once, and a later call goes on where that file ends.
+POSIX only.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
+import platform
 import random
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from perf.mutants_known import KNOWN, REASONS
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Seconds after which a mutant that hangs is taken for noticed.
-LIMIT = 240
+#: Seconds of computing after which a mutant is taken for noticed, and of waiting, on a machine of any load.
+LIMIT, PATIENCE = 300, 3600
 #: Prefix of a file -> test files (patterns in tests/) that speak about it; the first prefix that fits counts.
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/scoring/intgrad", ("unit/test_intgrad.py", "unit/test_reference.py")),
@@ -94,7 +101,8 @@ class Mutant:
         old: that text.
         new: what stands there instead.
         where: function it is in, for people and for reasons.
-        tests: patterns of test files in tests/.
+        tests: patterns of test files in tests/, those that notice most first.
+        number: how many like it the function holds up to here.
     """
 
     file: str
@@ -103,12 +111,14 @@ class Mutant:
     new: str
     where: str
     tests: tuple[str, ...]
+    number: int = 1
 
     @property
     def key(self) -> str:
         """Names it, as long as the code around it is as it is."""
         old, new = (" ".join(text.split()) for text in (self.old, self.new))
-        return f"{self.file}::{self.where}: {old} -> {new or 'nothing'}"
+        number = f" ({self.number})" if self.number > 1 else ""
+        return f"{self.file}::{self.where}: {old} -> {new or 'nothing'}{number}"
 
 
 def known() -> list[Mutant]:
@@ -133,7 +143,7 @@ def generated(file: str) -> Iterator[Mutant]:
     starts = [0]
     for line in text.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    data = text.encode()
+    data, seen = text.encode(), Counter[tuple[str, str, str]]()
 
     def span(node: ast.AST) -> tuple[int, int]:
         return (
@@ -150,8 +160,9 @@ def generated(file: str) -> Iterator[Mutant]:
                 yield made(begin + place, begin + place + len(old), new, where)
 
     def made(begin: int, end: int, new: str, where: str) -> Mutant:
-        start = len(data[:begin].decode())
-        return Mutant(file, start, data[begin:end].decode(), new, where, tests)
+        start, old = len(data[:begin].decode()), data[begin:end].decode()
+        seen[where, old, new] += 1
+        return Mutant(file, start, old, new, where, tests, seen[where, old, new])
 
     def visit(node: ast.AST, where: str) -> Iterator[Mutant]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -218,15 +229,14 @@ class Scratch:
             file.write_text(text, "utf-8")
 
     def status(self, tests: Sequence[str]) -> int:
-        """Exit status of pytest, -1 after `LIMIT` seconds."""
-        files = sorted(
-            {str(path) for one in tests for path in (self.root / "tests").glob(one.partition("::")[0])}
-        )
+        """Exit status of pytest; negative after `LIMIT` seconds of computing or `PATIENCE` of anything."""
+        found = (sorted((self.root / "tests").glob(one.partition("::")[0])) for one in tests)
+        files = list(dict.fromkeys(str(path) for some in found for path in some))
         names = [f"{file}::{one.partition('::')[2]}" for one in tests for file in files if "::" in one]
         process = os.fork()
         if process == 0:
             self._child(names or files)
-        ends = time.monotonic() + LIMIT
+        ends = time.monotonic() + PATIENCE
         while time.monotonic() < ends:
             done, status = os.waitpid(process, os.WNOHANG)
             if done:
@@ -244,14 +254,48 @@ class Scratch:
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
+            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+            os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
             os.chdir(self.root)
             sys.path[:] = [str(self.root), *(path for path in sys.path if path not in ("", str(ROOT)))]
             sys.dont_write_bytecode = True
             for name in [one for one in sys.modules if one.partition(".")[0] in ("pruneattr_core", "perf")]:
                 del sys.modules[name]
-            status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *names]))
+            plugins = ("-p", "no:cacheprovider", "-p", "pytest_timeout")
+            status = int(pytest.main(["-x", "-q", *plugins, *names]))
         finally:
             os._exit(status)
+
+
+class Kept:
+    """Results by the mutant's key, and the file that holds them."""
+
+    def __init__(self, file: Path | None, asked: dict[str, object]) -> None:
+        """Read what an earlier call with the same arguments has written.
+
+        Raises:
+            SystemExit: the file answers other arguments.
+        """
+        self.file, self.asked, self.noticed = file, asked, dict[str, bool]()
+        if file is not None and file.exists():
+            found = json.loads(file.read_text("utf-8"))
+            if {name: found[name] for name in asked} != asked:
+                sys.exit(f"{file} holds another sample: remove it or name another file.")
+            self.noticed = {one["mutant"]: one["killed"] for one in found["mutants"]}
+
+    def put(self, key: str, noticed: bool) -> None:
+        """Add one result."""
+        self.noticed[key] = noticed
+        if self.file is None:
+            return
+        rows = [
+            {"mutant": one, "killed": killed, **({} if killed else {"why": REASONS.get(one, "")})}
+            for one, killed in self.noticed.items()
+        ]
+        killed = sum(self.noticed.values())
+        made_with = {"python": platform.python_version(), "torch": version("torch")}
+        figures = {**self.asked, "tried": len(rows), "killed": killed, "made with": made_with}
+        self.file.write_text(json.dumps({**figures, "mutants": rows}, indent=1) + "\n", "utf-8")
 
 
 def main() -> int:
@@ -263,6 +307,7 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=200, help="sample: how many (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
     parser.add_argument("--only", default="pruneattr_core/", help="files whose path begins so")
+    parser.add_argument("--out", type=Path, help="sample: results so far and from now on (JSON)")
     parser.add_argument("--list", action="store_true", help="show the mutants, try none")
     options = parser.parse_args()
     if options.which == "known":
@@ -277,22 +322,24 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
-    killed, alive = 0, []
+    kept = Kept(options.out, {"n": options.n, "seed": options.seed, "only": options.only})
+    sound: set[tuple[str, ...]] = set()
     with tempfile.TemporaryDirectory() as place:
         scratch = Scratch(Path(place))
-        for tests in sorted({one.tests for one in mutants}):
-            if scratch.status(tests):
-                sys.exit(f"{' '.join(tests)} fails without any mutant, or is not there: nothing can be told.")
         for number, one in enumerate(mutants, 1):
-            noticed = scratch.noticed(one)
-            killed += noticed
-            print(f"{number} of {len(mutants)} {'killed  ' if noticed else 'SURVIVED'} {one.key}", flush=True)
-            if not noticed:
-                alive.append(one)
-    print(f"{killed} of {len(mutants)} killed")
-    for one in alive:
-        print(f"survivor: {one.key}: {REASONS.get(one.key, 'no reason is known')}")
-    return int(any(one.key not in REASONS for one in alive))
+            if one.key in kept.noticed:
+                continue
+            if one.tests not in sound and scratch.status(one.tests):
+                sys.exit(f"{' '.join(one.tests)} fails without any mutant: nothing can be told.")
+            sound.add(one.tests)
+            kept.put(one.key, scratch.noticed(one))
+            said = "killed  " if kept.noticed[one.key] else "SURVIVED"
+            print(f"{number} of {len(mutants)} {said} {one.key}", flush=True)
+    alive = [key for key, noticed in kept.noticed.items() if not noticed]
+    print(f"{len(kept.noticed) - len(alive)} of {len(kept.noticed)} killed")
+    for key in alive:
+        print(f"survivor: {key}: {REASONS.get(key, 'no reason is known')}")
+    return int(any(key not in REASONS for key in alive))
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("pruneattr_core/compression/teacher.py", "self.weights[side, chosen]", "self.weights[0, chosen]", _COMPRESSION),
     # Batches: every picture has its own target, and several stems are scored.
     ("pruneattr_core/response.py", "values.repeat(times, *[1] * (values.ndim - 1))", "values.repeat_interleave(times, 0)", ("unit/test_prunegrad.py",)),
-    ("pruneattr_core/scoring/__init__.py", "torch.cat([p.target for p in parts])", "torch.cat([p.target for p in parts[::-1]])", ("unit/test_paths.py", "unit/test_prunegrad.py", "unit/test_intgrad.py")),
-    ("pruneattr_core/scoring/__init__.py", "torch.cat([p.logits for p in parts])", "torch.cat([p.logits for p in parts[::-1]])", ("unit/test_paths.py", "unit/test_prunegrad.py", "unit/test_intgrad.py")),
-    ("pruneattr_core/graph.py", "if index == 0 or not activation.requires_grad:", "if index == 0:", ("unit/test_prunegrad.py", "unit/test_paths.py", "unit/test_intgrad.py")),
+    ("pruneattr_core/scoring/__init__.py", "torch.cat([p.target for p in parts])", "torch.cat([p.target for p in parts[::-1]])", ("unit/test_neurons.py",)),
+    ("pruneattr_core/scoring/__init__.py", "torch.cat([p.logits for p in parts])", "torch.cat([p.logits for p in parts[::-1]])", ("unit/test_neurons.py",)),
+    ("pruneattr_core/graph.py", "if index == 0 or not activation.requires_grad:", "if index == 0:", ("unit/test_neurons.py",)),
     # Distillation guided routing, randomisation, noise.
-    ("pruneattr_core/paths/dgr.py", "(logits.argmax(1) == label) & (loss < smallest)", "loss < smallest", ("unit/test_dgr.py",)),
+    ("pruneattr_core/paths/dgr.py", "same_answer(logits, original, own) & (loss < smallest)", "loss < smallest", ("unit/test_dgr.py",)),
     ("pruneattr_core/benchmarks/sanity.py", "1_000_003 * seed + place", "1_000_003 * seed", ("unit/test_sanity.py",)),
     ("pruneattr_core/attribution/controls.py", "sha256(content + str(seed).encode())", "sha256(str(seed).encode())", ("unit/test_methods_rules.py", "unit/test_conformance.py")),
     # Files.

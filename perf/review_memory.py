@@ -19,19 +19,13 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
-from serving import chromium, served
+from serving import chromium, resident, served
 
 from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.review.lineup import first_students, zoo
 
 ROWS, BAR, NAME = 6, 1.3, "memory"
-
-
-def resident(pid: int) -> float:
-    """MB of memory that a process really holds."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def judge_page(page: Page, number: int, rows: int) -> float:

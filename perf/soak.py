@@ -1,0 +1,326 @@
+"""Many visitors at once, over Streamlit's own websocket: no error, no wrong answer, no memory kept.
+
+    python -m perf.soak --clients 50 --minutes 10 --out soak.json
+
+First one visitor alone opens every view of a list on a server of its own: these answers are the right ones.
+Then, on a fresh server, every client walks through the list in an order of its own, four views a session, and
+leaves some views before they are done. An answer is what components and charts of the page are sent, without
+times and tokens; it must be the single visitor's to the last byte. All go, the server's memory is read; the
+same crowd comes once more, and it is read again.
+
+Exit status 1 where an answer is wrong or does not come, a page shows an error, the server writes a traceback,
+or its memory has grown to more than 1.1 times by the second crowd.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets import ConnectionClosed
+from websockets.asyncio.client import ClientConnection, connect
+
+from perf.serving import resident, served
+from pruneattr_core.runtime import provenance
+
+#: Seconds for an answer; a page that needs longer counts as an error.
+PATIENCE = 600.0
+#: Bar: memory afterwards, as a share of that before.
+GROWTH = 1.1
+#: Times to answer that are reported.
+SHARES = {"median": 0.5, "95 %": 0.95, "longest": 1.0}
+#: Fields of a payload's header that differ between two visits to one view.
+PASSING = {"token", "seconds"}
+Answer = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """An address of the app.
+
+    Attributes:
+        page: its path, "" for the first one.
+        query: what follows the question mark.
+    """
+
+    page: str
+    query: str
+
+    def __str__(self) -> str:
+        return f"/{self.page}?{self.query}"
+
+
+def views(pictures: int) -> list[View]:
+    """All pages, two models, so many pictures; what computes within seconds on a quiet core."""
+    found = []
+    for model, source in (("scenes-net", "scenes"), ("resnet8-cifar10", "cifar10")):
+        for picture in range(pictures):
+            base = f"model={model}&source={source}&picture={picture}"
+            found += [
+                View("", base),
+                View("", f"{base}&mode=freeze&at=0.9"),
+                View("compare", f"{base}&methods=prunegrad,saliency,gradcam,edges"),
+                View("paths", f"{base}&paths=taylor,random"),
+                View("sanity", f"{base}&sane_methods=saliency,edges"),
+                View("removal", f"{base}&gone_methods=saliency"),
+            ]
+    found += [View("decoding", "model=scenes-net&source=scenes&steps=32&paths=taylor")]
+    found += [View("benchmarks", "bench_run=scenes-pixels"), View("benchmarks", "bench=calibrate")]
+    return [*found, View("review", "desk_count=24"), View("reproduction", ""), View("lessons", "")]
+
+
+def essence(value: Any) -> Any:
+    """A header without what differs between two visits to one view."""
+    if isinstance(value, dict):
+        if value.get("label") == "Time":
+            return None
+        return {key: essence(one) for key, one in value.items() if key not in PASSING}
+    return [essence(one) for one in value] if isinstance(value, list) else value
+
+
+@dataclass
+class Visit:
+    """A session of one visitor on one connection.
+
+    Attributes:
+        line: the websocket.
+        elements: what stands on the page, by its place: (run that drew it, fragment, element).
+        clocks: fragment -> seconds after which the browser runs it again.
+        script: hash of the page that is open.
+        run: the one whose elements are coming.
+    """
+
+    line: ClientConnection
+    elements: dict[tuple[int, ...], tuple[str, str, Any]] = field(default_factory=dict)
+    clocks: dict[str, float] = field(default_factory=dict)
+    script: str = ""
+    run: str = ""
+
+    async def open(self, view: View) -> Answer:
+        """The answer, when nothing on the page is still to come.
+
+        Raises:
+            TimeoutError: it does not come.
+            ValueError: an error stands on the page.
+        """
+        ends = time.monotonic() + PATIENCE
+        await self._ask(view)
+        while True:
+            await asyncio.wait_for(self._run(), ends - time.monotonic())
+            self._complain()
+            if not self.clocks:
+                return self._answer()
+            fragment, seconds = next(iter(self.clocks.items()))
+            await asyncio.sleep(seconds)
+            await self._ask(view, fragment)
+
+    async def _ask(self, view: View, fragment: str = "") -> None:
+        said = BackMsg()
+        said.rerun_script.query_string = view.query
+        if fragment:
+            said.rerun_script.page_script_hash = self.script
+            said.rerun_script.fragment_id, said.rerun_script.is_auto_rerun = fragment, True
+        else:
+            said.rerun_script.page_name = view.page
+        await self.line.send(said.SerializeToString())
+
+    async def _run(self) -> None:
+        """Take in messages until a run has ended that is not followed by another one at once."""
+        while True:
+            message = ForwardMsg.FromString(await self.line.recv())  # type: ignore[arg-type]
+            kind, run = message.WhichOneof("type"), message.metadata.run
+            if kind == "new_session":
+                self.run = run.script_run_id
+                if not run.fragment_ids:
+                    self.clocks.clear()
+            elif kind == "navigation":
+                self.script = message.navigation.page_script_hash
+            elif kind == "auto_rerun":
+                self.clocks[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+            elif kind == "stop_auto_rerun":
+                for one in message.stop_auto_rerun.fragment_ids:
+                    self.clocks.pop(one, None)
+            elif kind == "delta":
+                place, delta = tuple(message.metadata.delta_path), message.delta
+                self.elements.pop(place, None)
+                if delta.WhichOneof("type") == "new_element":
+                    self.elements[place] = self.run, delta.fragment_id, delta.new_element
+            elif kind == "script_finished":
+                if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+                    raise ValueError("the script does not compile")
+                if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                    self._tidy(set(run.fragment_ids))
+                    return
+
+    def _tidy(self, fragments: set[str]) -> None:
+        """Take away what a finished run has not drawn again."""
+        self.elements = {
+            place: (drawn, fragment, element)
+            for place, (drawn, fragment, element) in self.elements.items()
+            if drawn == self.run or (fragments and fragment not in fragments)
+        }
+
+    def _complain(self) -> None:
+        for _, _, element in self.elements.values():
+            kind = element.WhichOneof("type")
+            if kind == "exception":
+                raise ValueError(f"{element.exception.type}: {element.exception.message}")
+            if kind == "alert" and element.alert.format == element.alert.ERROR:
+                raise ValueError(element.alert.body)
+
+    def _answer(self) -> Answer:
+        found = []
+        for _, _, element in self.elements.values():
+            kind = element.WhichOneof("type")
+            if kind == "plotly_chart":
+                found.append(("chart", element.plotly_chart.spec.encode()))
+            elif kind == "bidi_component" and element.bidi_component.WhichOneof("data") == "bytes":
+                payload = element.bidi_component.bytes
+                size = 4 + int.from_bytes(payload[:4], "little")
+                header = essence(json.loads(payload[4:size]))
+                header.pop("id", None)  # of the whole, times included
+                found.append(
+                    (element.bidi_component.component_name, json.dumps(header).encode() + payload[size:])
+                )
+        return tuple(sorted((name, sha256(data).hexdigest()) for name, data in found))
+
+
+@dataclass
+class Tally:
+    """What the visitors met.
+
+    Attributes:
+        seconds: of every answer.
+        left: views left before they were done.
+        wrong: views whose answer was not the single visitor's.
+        errors: sentences.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    left: int = 0
+    wrong: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def visitor(url: str) -> connect:
+    """A connection as a browser makes it."""
+    address = url.replace("http", "ws", 1) + "/_stcore/stream"
+    return connect(address, subprotocols=["streamlit"], max_size=None, ping_interval=None)  # type: ignore[list-item]
+
+
+async def alone(url: str, wanted: Sequence[View]) -> dict[View, Answer]:
+    """The answers that one visitor gets, a session a view."""
+    found = {}
+    for view in wanted:
+        async with visitor(url) as line:
+            found[view] = await Visit(line).open(view)
+    return found
+
+
+async def crowd(url: str, right: dict[View, Answer], clients: int, seconds: float, seed: int) -> Tally:
+    """So many visitors for so long; each opens at least one view."""
+    tally, ends = Tally(), time.monotonic() + seconds
+
+    async def walk(number: int) -> None:
+        chance = random.Random(f"{seed} {number}")
+        while True:
+            try:
+                async with visitor(url) as line:
+                    visit = Visit(line)
+                    for view in chance.sample(sorted(right, key=str), min(len(right), 4)):
+                        await step(visit, view, chance)
+                        if time.monotonic() >= ends:
+                            return
+            except (TimeoutError, ValueError, ConnectionClosed, OSError) as error:
+                tally.errors.append(f"{type(error).__name__}: {error}")
+                if time.monotonic() >= ends:
+                    return
+
+    async def step(visit: Visit, view: View, chance: random.Random) -> None:
+        start = time.monotonic()
+        if chance.random() < 0.1:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(visit.open(view), 0.3)
+            tally.left += 1
+            return
+        try:
+            answer = await visit.open(view)
+        except (TimeoutError, ValueError) as error:
+            raise type(error)(f"{view}: {error}") from error
+        tally.seconds.append(time.monotonic() - start)
+        if answer != right[view]:
+            names = sorted({name for name, _ in set(answer) ^ set(right[view])})
+            tally.wrong.append(f"{view}: {', '.join(names) or 'another number of components'}")
+
+    await asyncio.gather(*(walk(number) for number in range(clients)))
+    return tally
+
+
+def settled(pid: int) -> float:
+    """MB that a server holds when its sessions are gone."""
+    lowest = resident(pid)
+    for _ in range(10):
+        time.sleep(1)
+        lowest = min(lowest, resident(pid))
+    return lowest
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--pictures", type=int, default=4, help="of each model (default 4)")
+    parser.add_argument("--seed", type=int, default=0, help="of the visitors' ways (default 0)")
+    parser.add_argument("--out", type=Path, help="write the figures here, too (JSON)")
+    options = parser.parse_args()
+    wanted = views(options.pictures)
+    with tempfile.TemporaryDirectory() as folder:
+        with served() as (_, url):
+            right = asyncio.run(alone(url, wanted))
+        print(f"{len(right)} views, each answered to one visitor alone", flush=True)
+        log = Path(folder, "log.txt")
+        with served(log) as (server, url):
+            fresh, half = resident(server.pid), 30 * options.minutes
+            tally = asyncio.run(crowd(url, right, options.clients, half, options.seed))
+            before = settled(server.pid)
+            later = asyncio.run(crowd(url, right, options.clients, half, options.seed + 1))
+            after = settled(server.pid)
+            tally = Tally(
+                tally.seconds + later.seconds, tally.left + later.left,
+                tally.wrong + later.wrong, tally.errors + later.errors,
+            )  # fmt: skip
+        said = log.read_text("utf-8", "replace")
+    times = sorted(tally.seconds)
+    figures = {
+        "clients": options.clients, "minutes": options.minutes, "views": len(right), "seed": options.seed,
+        "answers": len(times), "left early": tally.left, "wrong": tally.wrong, "errors": tally.errors,
+        "tracebacks": said.count("Traceback"),
+        "seconds": {name: times[int(share * (len(times) - 1))] for name, share in SHARES.items()},
+        "memory in MB": {"fresh": fresh, "first": before, "second": after, "ratio": after / before},
+        "made with": provenance(),
+    }  # fmt: skip
+    print(json.dumps(figures, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    bad = tally.wrong or tally.errors or figures["tracebacks"] or after > GROWTH * before
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Bounds, the lock file and the audit: every version that may be installed is one that somebody has run."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ("requirements.txt", "requirements-dev.txt", "requirements-ray.txt")
+BOUND = re.compile(r"(?P<name>[\w.-]+)>=(?P<low>[\d.]+),<(?P<high>[\d.]+)(?:\s+#\s*(?P<why>\S.*))?$")
+LINES = [
+    pytest.param(line, file, id=f"{file}: {line.split('>')[0]}")
+    for file in FILES
+    for line in (ROOT / file).read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+
+
+def normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text.partition("+")[0])[:3])
+
+
+def locked() -> dict[str, str]:
+    text = (ROOT / "requirements.lock").read_text("utf-8")
+    assert text.count("--hash=sha256:") >= text.count("\n    # via")
+    return {normal(name): one for name, one in re.findall(r"^([\w.-]+)==([\w.]+)", text, re.M)}
+
+
+@pytest.mark.parametrize(("line", "file"), LINES)
+def test_a_requirement_has_two_bounds_a_reason_and_no_major_release_that_nobody_ran(
+    line: str, file: str
+) -> None:
+    """What is tried: the version of the lock file, for the tools the one that is installed."""
+    found = BOUND.match(line)
+    assert found, f"write {line!r} as name>=lowest,<highest  # reason"
+    low, high = numbers(found["low"]), numbers(found["high"])
+    assert found["why"]
+    tried = locked().get(normal(found["name"]), "") if file == "requirements.txt" else ""
+    if file != "requirements.txt":
+        try:
+            tried = version(found["name"])
+        except PackageNotFoundError:
+            pytest.skip(f"{found['name']} is not installed here")
+    assert tried, f"{found['name']}: make requirements.lock again, see CONTRIBUTING.md"
+    assert low <= numbers(tried) < high, f"{found['name']} {tried}: see CONTRIBUTING.md"
+    assert high[0] <= numbers(tried)[0] + 1, f"{found['name']}: nobody has run {numbers(tried)[0] + 1}.x"
+
+
+@pytest.fixture(scope="module")
+def dev() -> ModuleType:
+    spec = spec_from_file_location("dev", ROOT / "dev.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["", "ERROR:pip_audit: connection refused", "[]", '{"dependencies": 3}', '{"dependencies": []}', "null",
+     '{"dependencies": [{"name": "torch", "skip_reason": "Dependency not found on PyPI"}]}'],
+)  # fmt: skip
+def test_a_registry_that_does_not_answer_is_a_sentence_and_no_failure(dev: ModuleType, told: str) -> None:
+    found, said = dev.weaknesses(told)
+    assert found == []
+    assert said.startswith("pip-audit: skipped, the package registry ")
+
+
+def test_a_weakness_that_is_mended_elsewhere_is_named(dev: ModuleType) -> None:
+    known = [{"id": "A-1", "fix_versions": ["2.1"]}, {"id": "A-2", "fix_versions": []}]
+    packages = [
+        {"name": "one", "version": "2.0", "vulns": known},
+        {"name": "two", "version": "1.0", "vulns": []},
+        {"name": "three", "skip_reason": "Dependency not found on PyPI"},
+    ]
+    found, said = dev.weaknesses(json.dumps({"dependencies": packages, "fixes": []}))
+    assert found == ["one 2.0: A-1, mended in 2.1"]
+    assert said == "pip-audit: 2 of 3 packages audited, 1 to be updated."
