@@ -38,6 +38,12 @@ from perf.mutants_known import KNOWN, REASONS
 ROOT = Path(__file__).resolve().parents[1]
 #: Seconds of computing after which a mutant is taken for noticed, and of waiting, on a machine of any load.
 LIMIT, PATIENCE = 300, 3600
+#: Where mutants are made unless --only says otherwise: the method, compression, benchmarks, payloads.
+SCOPE = ",".join(
+    f"pruneattr_core/{name}"
+    for name in ("tape.py", "graph.py", "selection.py", "values.py", "scoring/", "pruning.py", "paths/",
+                 "attribution/", "compression/", "benchmarks/", "ui/payload.py", "ui/levels.py")
+)  # fmt: skip
 #: Prefix of a file -> test files (patterns in tests/) that speak about it; the first prefix that fits counts.
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/scoring/intgrad", ("unit/test_intgrad.py", "unit/test_reference.py")),
@@ -306,15 +312,17 @@ def main() -> int:
     parser.add_argument("which", choices=("known", "sample"))
     parser.add_argument("--n", type=int, default=200, help="sample: how many (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
-    parser.add_argument("--only", default="pruneattr_core/", help="files whose path begins so")
+    parser.add_argument("--only", help="files whose path begins so, or so (by commas)")
     parser.add_argument("--out", type=Path, help="sample: results so far and from now on (JSON)")
     parser.add_argument("--list", action="store_true", help="show the mutants, try none")
     options = parser.parse_args()
+    asked = options.only or (SCOPE if options.which == "sample" else "")
+    only = tuple(asked.split(","))
     if options.which == "known":
-        mutants = [one for one in known() if one.file.startswith(options.only)]
+        mutants = [one for one in known() if one.file.startswith(only)]
     else:
         files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pruneattr_core").rglob("*.py"))
-        mutants = [one for file in files if file.startswith(options.only) for one in generated(file)]
+        mutants = [one for file in files if file.startswith(only) for one in generated(file)]
         mutants = random.Random(options.seed).sample(mutants, min(options.n, len(mutants)))
     if options.list:
         print(*(f"{one.key}   [{' '.join(one.tests)}]" for one in mutants), sep="\n")
@@ -322,7 +330,7 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
-    kept = Kept(options.out, {"n": options.n, "seed": options.seed, "only": options.only})
+    kept = Kept(options.out, {"n": options.n, "seed": options.seed, "only": asked})
     sound: set[tuple[str, ...]] = set()
     with tempfile.TemporaryDirectory() as place:
         scratch = Scratch(Path(place))

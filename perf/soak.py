@@ -21,7 +21,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -79,7 +80,12 @@ def views(pictures: int) -> list[View]:
             ]
     found += [View("decoding", "model=scenes-net&source=scenes&steps=32&paths=taylor")]
     found += [View("benchmarks", "bench_run=scenes-pixels"), View("benchmarks", "bench=calibrate")]
-    return [*found, View("review", "desk_count=24"), View("reproduction", ""), View("lessons", "")]
+    return [
+        *found,
+        View("review", "review=soak&desk_count=24"),
+        View("reproduction", ""),
+        View("lessons", ""),
+    ]
 
 
 def essence(value: Any) -> Any:
@@ -203,16 +209,29 @@ class Tally:
     """What the visitors met.
 
     Attributes:
+        answers: what each view was answered, and how often.
         seconds: of every answer.
         left: views left before they were done.
-        wrong: views whose answer was not the single visitor's.
         errors: sentences.
     """
 
+    answers: dict[View, Counter[Answer]] = field(default_factory=lambda: defaultdict(Counter))
     seconds: list[float] = field(default_factory=list)
     left: int = 0
-    wrong: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+
+    def wrong(self, right: Mapping[View, Answer]) -> list[str]:
+        """A sentence for every answer that is not the right one."""
+
+        def parts(one: Answer, other: Answer) -> str:
+            return ", ".join(sorted({name for name, _ in set(one) ^ set(other)}))
+
+        return [
+            f"{view}, {count} times: {parts(answer, right[view])}"
+            for view, answers in self.answers.items()
+            for answer, count in answers.items()
+            if answer != right[view]
+        ]
 
 
 def visitor(url: str) -> connect:
@@ -230,43 +249,35 @@ async def alone(url: str, wanted: Sequence[View]) -> dict[View, Answer]:
     return found
 
 
-async def crowd(url: str, right: dict[View, Answer], clients: int, seconds: float, seed: int) -> Tally:
-    """So many visitors for so long; each opens at least one view."""
-    tally, ends = Tally(), time.monotonic() + seconds
+async def crowd(
+    url: str, wanted: Sequence[View], clients: int, seconds: float, seed: int, tally: Tally
+) -> None:
+    """So many visitors for so long, four views a session; each opens at least one. Adds to the tally."""
+    ends = time.monotonic() + seconds
 
     async def walk(number: int) -> None:
-        chance = random.Random(f"{seed} {number}")
-        while True:
+        chance, done = random.Random(f"{seed} {number}"), False
+        while not done:
+            view = View("", "")
             try:
                 async with visitor(url) as line:
                     visit = Visit(line)
-                    for view in chance.sample(sorted(right, key=str), min(len(right), 4)):
-                        await step(visit, view, chance)
-                        if time.monotonic() >= ends:
-                            return
+                    for view in chance.sample(wanted, min(len(wanted), 4)):
+                        if chance.random() < 0.1:
+                            tally.left += 1
+                            with suppress(TimeoutError):
+                                await asyncio.wait_for(visit.open(view), 0.3)
+                            break  # the tab is closed
+                        start = time.monotonic()
+                        tally.answers[view][await visit.open(view)] += 1
+                        tally.seconds.append(time.monotonic() - start)
+                        if done := time.monotonic() >= ends:
+                            break
             except (TimeoutError, ValueError, ConnectionClosed, OSError) as error:
-                tally.errors.append(f"{type(error).__name__}: {error}")
-                if time.monotonic() >= ends:
-                    return
-
-    async def step(visit: Visit, view: View, chance: random.Random) -> None:
-        start = time.monotonic()
-        if chance.random() < 0.1:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(visit.open(view), 0.3)
-            tally.left += 1
-            return
-        try:
-            answer = await visit.open(view)
-        except (TimeoutError, ValueError) as error:
-            raise type(error)(f"{view}: {error}") from error
-        tally.seconds.append(time.monotonic() - start)
-        if answer != right[view]:
-            names = sorted({name for name, _ in set(answer) ^ set(right[view])})
-            tally.wrong.append(f"{view}: {', '.join(names) or 'another number of components'}")
+                tally.errors.append(f"{view}: {type(error).__name__}: {error}")
+                done = time.monotonic() >= ends
 
     await asyncio.gather(*(walk(number) for number in range(clients)))
-    return tally
 
 
 def settled(pid: int) -> float:
@@ -296,20 +307,16 @@ def main() -> int:
         print(f"{len(right)} views, each answered to one visitor alone", flush=True)
         log = Path(folder, "log.txt")
         with served(log) as (server, url):
-            fresh, half = resident(server.pid), 30 * options.minutes
-            tally = asyncio.run(crowd(url, right, options.clients, half, options.seed))
-            before = settled(server.pid)
-            later = asyncio.run(crowd(url, right, options.clients, half, options.seed + 1))
-            after = settled(server.pid)
-            tally = Tally(
-                tally.seconds + later.seconds, tally.left + later.left,
-                tally.wrong + later.wrong, tally.errors + later.errors,
-            )  # fmt: skip
+            tally, fresh, half = Tally(), resident(server.pid), 30 * options.minutes
+            memory = []
+            for seed in (options.seed, options.seed + 1):
+                asyncio.run(crowd(url, wanted, options.clients, half, seed, tally))
+                memory.append(settled(server.pid))
         said = log.read_text("utf-8", "replace")
-    times = sorted(tally.seconds)
+    times, wrong, (before, after) = sorted(tally.seconds), tally.wrong(right), memory
     figures = {
         "clients": options.clients, "minutes": options.minutes, "views": len(right), "seed": options.seed,
-        "answers": len(times), "left early": tally.left, "wrong": tally.wrong, "errors": tally.errors,
+        "answers": len(times), "left early": tally.left, "wrong": wrong, "errors": tally.errors,
         "tracebacks": said.count("Traceback"),
         "seconds": {name: times[int(share * (len(times) - 1))] for name, share in SHARES.items()},
         "memory in MB": {"fresh": fresh, "first": before, "second": after, "ratio": after / before},
@@ -318,7 +325,7 @@ def main() -> int:
     print(json.dumps(figures, indent=1))
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    bad = tally.wrong or tally.errors or figures["tracebacks"] or after > GROWTH * before
+    bad = wrong or tally.errors or figures["tracebacks"] or after > GROWTH * before
     return int(bool(bad))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +32,7 @@ from pruneattr_core.commands.arguments import (
 )
 from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset, load_dataset
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.paths.dgr import GAMMA, ITERATIONS, LEARNING_RATE, MOMENTUM
 from pruneattr_core.paths.greedy import STEP
@@ -160,10 +163,25 @@ def run(arguments: argparse.Namespace) -> int:
         "seconds": round(sum(sum(found["seconds"].values()) for found in cells)),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
-    write_study(header, collect(cells, question.sparsities, REFERENCE), arguments.out, timing)
+    try:
+        write_study(header, collect(cells, question.sparsities, REFERENCE), arguments.out, timing)
+    except StoreError:
+        if not _answered(arguments.out, header):
+            raise
+        say(arguments, f"Another process has finished {arguments.out} meanwhile: its run is taken.")
     Cells(folder, question.key(), print).drop(cell_name(*job) for job in jobs)
     _show(read_study(arguments.out), arguments)
     return 0
+
+
+def _answered(out: Path, header: Mapping[str, Any]) -> bool:
+    """Whether a run of the same question is at `out`."""
+    try:
+        found = json.loads(json.dumps(read_study(out).header))
+    except StoreError:
+        return False
+    asked = json.loads(json.dumps(header))
+    return all(found.get(part) == asked[part] for part in ("config", "model", "data", "methods"))
 
 
 def _cache() -> Path:

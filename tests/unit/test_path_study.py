@@ -175,6 +175,27 @@ def test_the_command_writes_a_run(tiny: None, tmp_path: Folder, capsys: pytest.C
     assert "from 1 to 5" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("others", "status"), [("4", 0), ("3", 1)])
+def test_of_two_processes_at_one_place_the_second_tells_the_truth(
+    tiny: None, tmp_path: Folder, monkeypatch: pytest.MonkeyPatch, capsys, others: str, status: int
+) -> None:
+    """It takes the other's run where that answers the same question, and fails where it does not."""
+    real, words = command.write_study, ["--methods", "taylor", "random", "--out", str(tmp_path / "run")]
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(command, "write_study", real)
+        assert ask("--n", others, *words, "--cache", str(tmp_path / "other")) == 0
+        capsys.readouterr()
+        real(*arguments)
+
+    monkeypatch.setattr(command, "write_study", late)
+    assert ask("--n", "4", *words, "--cache", str(tmp_path / "cells")) == status
+    said = capsys.readouterr()
+    assert ("Another process has finished" in said.out + said.err) == (status == 0)
+    assert ("never overwritten" in said.err) == (status == 1)
+    assert read_study(tmp_path / "run").n == int(others)
+
+
 def test_questions_are_checked() -> None:
     with pytest.raises(InputError, match="sparsities"):
         Question("w", "d", ())
