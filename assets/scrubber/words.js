@@ -8,7 +8,7 @@ function sentence(header, level, dial) {
   const name = className(header, now.answer), target = className(header, header.target), p = chance(now.target_probability);
   const share = percent(shareOf(now, dial)), frozen = header.mode === 'freeze';
   const things = header.things ?? 'neurons', kind = dial === 'all' ? `all ${things}` : `the contributing ${things}`;
-  const pieces = now.sparsity === 0 ? [[`All ${things} kept, the answer is ', '']]
+  const pieces = now.sparsity === 0 ? [[`All ${things} kept, the answer is `, '']]
     : frozen ? [[`${share} of ${kind} frozen, the answer untouched; removed, it would ${broken ? 'become ' : 'still be '}`, '']]
       : [[`${share} of ${kind} removed, the answer ${broken ? 'is now ' : 'still '}`, '']];
   pieces.push([name, broken ? 'broken' : 'answer']);

@@ -26,6 +26,7 @@ _SMOOTH = {
     "tanh": "tanh", "erf": "GELU",
     "native_layer_norm": "layer normalisation", "native_group_norm": "group normalisation",
     "_fused_rms_norm": "RMS normalisation", "_softmax": "attention", "_safe_softmax": "attention",
+    "_native_multi_head_attention": "attention", "_transformer_encoder_layer_fwd": "attention",
 }  # fmt: skip
 _ATTENTION = "_scaled_dot_product"
 _known: weakref.WeakKeyDictionary[nn.Module, tuple[str, ...]] = weakref.WeakKeyDictionary()

@@ -202,8 +202,9 @@ def test_networks_without_heads_say_so() -> None:
         unit_contributions(model, x, unit="neurons")  # type: ignore[arg-type]
 
 
-def test_what_the_theory_asks_for_is_seen_in_a_pass() -> None:
-    model, x = network(Fused)
+@pytest.mark.parametrize("attention", [Spelled, Fused, Whole])
+def test_what_the_theory_asks_for_is_seen_in_a_pass(attention: type[nn.Module]) -> None:
+    model, x = network(attention)
     assert set(not_piecewise_linear(model, x)) == {"layer normalisation", "attention", "GELU"}
     assert not_piecewise_linear(with_heads(model, x), x) == not_piecewise_linear(model, x)
     assert "GELU" in caution(not_piecewise_linear(model, x))
