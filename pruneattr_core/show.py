@@ -24,14 +24,16 @@ from pruneattr_core.models import ModelCard, load_model, model_card, weights_has
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import colour_table, colourise, overlay, png_bytes, scale_map
 from pruneattr_core.render.look import Look
+from pruneattr_core.response import Target, asked_of
 from pruneattr_core.runtime import device_for, provenance
+from pruneattr_core.scoring import contributions
 from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
-from pruneattr_core.ui.keys import Subject
+from pruneattr_core.ui.keys import Scored, Subject
 from pruneattr_core.ui.levels import START, nearest, spaced
 from pruneattr_core.ui.payload import payload_of, planes_of, scales_of
-from pruneattr_core.ui.sweeps import Explained, Question, explain_levels, score
+from pruneattr_core.ui.sweeps import Explained, Question, beside, explain_levels
 from pruneattr_core.values import Sweep
 
 Progress = Callable[[int, int], None]
@@ -139,9 +141,11 @@ def sweep_view(sweep: Sweep, card: ModelCard | None = None, image: int = 0, pict
         sparsity=sparsity, change=of(sweep.output_change), probability=of(sweep.probability),
         logit=of(sweep.logit), prediction=predicted, target=target, quiet=quiet, dead=quiet,
         neurons=sweep.neurons, seconds=0.0, problems=tuple(filter(None, sweep.problems)),
+        **beside(sweep.asked, image),
     )  # fmt: skip
-    classes = class_names(card, max(target, *predicted.tolist()))
-    asked = classes[target] if sweep.asked.plain else str(sweep.asked.response.setting())
+    named = (target, explained.against or 0, *explained.members, *predicted.tolist())
+    classes = class_names(card, max(named))
+    asked = explained.what(classes) if sweep.asked.linear else str(sweep.asked.response.setting())
     settings = {
         "picture": picture or f"input {image}",
         "model": "a network" if card is None else card.id,
@@ -161,7 +165,7 @@ def sweep_view(sweep: Sweep, card: ModelCard | None = None, image: int = 0, pict
 def explain_view(
     model: str,
     image: Image.Image,
-    target: int | None = None,
+    target: Target = None,
     *,
     sparsity: float = START,
     of: str = "contributing",
@@ -176,7 +180,7 @@ def explain_view(
     Args:
         model: a name of `list_models`, or path/to/file.py:build.
         image: as `PIL.Image.open` or `decode_image` give it.
-        target: class index; None for the predicted one.
+        target: class index; None for the predicted one; a difference of two classes or a group.
         sparsity: level shown first.
         of: what it is a share of: "contributing" or "all" neurons.
         mode: "zero" or "freeze".
@@ -204,8 +208,11 @@ def explain_view(
     network, card = load_model(model, device), model_card(model)
     inputs, weights = card.preprocess(image).to(device), weights_hash(network)
     calibrated = calibrated_sparsity(weights)
-    question = Question(Subject(model, weights, "", target, device), mode, contribution, calibrated)
-    scored = score(network, inputs, question.scores)
+    asked = asked_of(target, 1)
+    if not asked.linear:
+        raise InputError("Expected a class, a difference of two or a group; sweep takes any function.")
+    question = Question(Subject(model, weights, "", None, device), mode, contribution, calibrated)
+    scored = Scored(contributions(network, inputs, asked, contribution), 0.0)
     levels = spaced(scored.quiet, calibrated)
     sweep = explain_levels(network, inputs, question, scored, levels, progress or (lambda done, total: None))
     wanted = scored.quiet + sparsity * (1 - scored.quiet) if of == "contributing" else sparsity
@@ -214,7 +221,8 @@ def explain_view(
         "model": card.id,
         "weights_sha256": weights,
         "target": sweep.target,
-        "target_name": card.classes[sweep.target],
+        "target_name": sweep.what(card.classes),
+        **({} if asked.plain else {"response": scored.scores.question.response.setting()}),
         "mode": mode,
         "contribution": contribution,
         "calibrated": calibrated,
@@ -223,5 +231,5 @@ def explain_view(
         "versions": provenance(device),
     }
     level = 0 if sparsity == 0 else nearest(sweep.sparsity.tolist(), wanted)
-    title = f"{card.title}: {card.classes[sweep.target]}"
+    title = f"{card.title}: {sweep.what(card.classes)}"
     return View(sweep, np.asarray(card.display(image)), title, card.classes, settings, level)

@@ -170,11 +170,11 @@ def gaps(first: Plan, second: Plan) -> list[tuple[str, Any, Any]]:
     """What keeps two runs out of one plot: (entry, its value there, its value here).
 
     Model, pictures and methods may differ: a plot names them. So may the measures while they share one, and
-    with them the protocol's entry "measure", which only says what is computed.
+    with them the protocol's entries "measure" and "control", which only say what is computed.
     """
     if first.benchmark != second.benchmark:
         return [("benchmark", first.benchmark, second.benchmark)]
-    entries = sorted({*first.protocol, *second.protocol} - {"measure"})
+    entries = sorted({*first.protocol, *second.protocol} - {"measure", "control"})
     found = [(name, first.protocol.get(name, UNSAID), second.protocol.get(name, UNSAID)) for name in entries]
     if not set(first.measures) & set(second.measures):
         found.append(("measures", first.measures, second.measures))

@@ -50,6 +50,7 @@ _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "collapse": (str, "from channels to one map"),
     "frames": (str, "which pictures of a clip are taken (default all)"),
     "game": (str, "the grid pointing game beside the masks, or none (default grid)"),
+    "control": (str, "wrong_class asks whether other classes become the answer too (default none)"),
     "reference": (count, "pictures that the means are over (default 64)"),
     "setting": (str, "paper (default on a GPU) or reduced (default on the CPU); what is left out is its own"),
     "measure": (str, "roar (most relevant pixels go), kar (least relevant go) or both (default roar)"),

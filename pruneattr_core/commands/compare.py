@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from pruneattr_core.commands.arguments import show, use_threads
-from pruneattr_core.commands.looking import add_looking, add_out, read_photo
+from pruneattr_core.commands.looking import add_looking, add_out, asked_for, read_photo
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.comparison import DEFAULT, compare
 from pruneattr_core.models import load_model, model_card
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         load_model(arguments.model, str(device)),
         torch.cat([card.preprocess(image) for image in images]).to(device),
         arguments.methods,
-        arguments.target,
+        asked_for(arguments),
         card=card,
         titles=[file.name for file in arguments.photos],
         curves=not arguments.no_curves,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pruneattr_core.commands.arguments import number, show, use_threads
-from pruneattr_core.commands.looking import add_looking, add_out, add_pruning, read_photo
+from pruneattr_core.commands.looking import add_looking, add_out, add_pruning, asked_for, read_photo
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.share.live import check_out
 from pruneattr_core.show import explain_view
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     view = explain_view(
         arguments.model,
         read_photo(arguments.photo),
-        arguments.target,
+        asked_for(arguments),
         sparsity=arguments.sparsity,
         of=arguments.of,
         mode=arguments.mode,

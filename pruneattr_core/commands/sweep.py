@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pruneattr_core import PruneGrad
 from pruneattr_core.commands.arguments import share, show, use_threads
-from pruneattr_core.commands.looking import add_looking, add_out, add_pruning, read_photo
+from pruneattr_core.commands.looking import add_looking, add_out, add_pruning, asked_for, read_photo
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.models import load_model, model_card
 from pruneattr_core.runtime import device_for
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     image, device = read_photo(arguments.photo), device_for(arguments.device)
     card = model_card(arguments.model)
     found = PruneGrad(load_model(arguments.model, str(device))).sweep(
-        card.preprocess(image).to(device), arguments.target, arguments.levels, arguments.mode,
+        card.preprocess(image).to(device), asked_for(arguments), arguments.levels, arguments.mode,
         arguments.contribution, of=arguments.of, progress=Progress("maps"),
     )  # fmt: skip
     view = sweep_view(found, card, picture=arguments.photo.name)

@@ -132,8 +132,9 @@ def _channel_names(count: int) -> list[str]:
 
 def _note(sweep: Explained, mode: str, scales: Sequence[Scale], classes: Sequence[str]) -> str:
     parts = []
-    if sweep.against is not None:
-        parts.append(f"Explained is {sweep.what(classes)}: the difference of the two logits.")
+    if sweep.against is not None or sweep.members:
+        kind = "the mean of their logits" if sweep.members else "the difference of the two logits"
+        parts.append(f"Explained is {sweep.what(classes)}: {kind}.")
     if sweep.quiet > 0.02:
         parts.append(
             f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} {THINGS[sweep.unit]} are dead or "

@@ -20,6 +20,7 @@ from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
+from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.tape import roles_of
 from pruneattr_core.ui.keys import Scored, ScoresKey, Subject
@@ -80,6 +81,7 @@ class Explained:
         against: the class instead of which the target is explained, None where it is explained by itself.
         unit: what `neurons` counts, see `Question`.
         smooth: what keeps the network from being piecewise linear, see `analysis.theory`.
+        members: classes whose mean is explained, () where it is no group.
     """
 
     maps: Array
@@ -98,9 +100,12 @@ class Explained:
     against: int | None = None
     unit: str = "neuron"
     smooth: tuple[str, ...] = ()
+    members: tuple[int, ...] = ()
 
     def what(self, classes: Sequence[str]) -> str:
         """What is explained, in words."""
+        if self.members:
+            return f"the mean of {', '.join(classes[member] for member in self.members)}"
         instead = "" if self.against is None else f" instead of {classes[self.against]}"
         return f"{classes[self.target]}{instead}"
 
@@ -209,10 +214,19 @@ def explain_levels(
         neurons=scores.neurons,
         seconds=time.perf_counter() - start,
         problems=problems,
-        against=None if scores.question.against is None else int(scores.question.against[0]),
         unit=question.unit,
         smooth=not_piecewise_linear(model, inputs),
+        **beside(scores.question, 0),
     )
+
+
+def beside(asked: Asked, image: int) -> dict[str, Any]:
+    """The fields `against` and `members` of what is explained of one input."""
+    group = asked.response.kind == "group"
+    return {
+        "against": None if asked.against is None else int(asked.against[image]),
+        "members": (asked.response.target or ()) if group else (),
+    }
 
 
 #: Fields of `Explained` with one entry a level.

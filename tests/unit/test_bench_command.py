@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pruneattr_core import contributions
+from pruneattr_core import PruneGrad, contributions, wrong_class_control
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks import localisation, similarity
@@ -21,7 +21,7 @@ from pruneattr_core.benchmarks.pixels import removal_curve
 from pruneattr_core.benchmarks.plan import gaps
 from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.sanity import cascade
-from pruneattr_core.benchmarks.sources import Source, open_source
+from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.cli import main
 from pruneattr_core.commands import bench
@@ -202,6 +202,25 @@ def test_localisation_counts_right_pictures_only_and_crops_masks_like_pictures(s
         else:
             assert np.isnan(values).all()
     assert plan.measures == ("roc_auc", "point_accuracy", "mass_inside", "grid_share")
+
+
+def test_a_row_says_whether_other_classes_become_the_answer_too(small, monkeypatch):
+    monkeypatch.setattr(Opened, "labels", lambda self, index: ())
+    rows = ["prunegrad", "prunegrad:sparsity=0.5", "saliency", "prunepgd:output_change=0.1"]
+    choices = {"game": "none", "control": "wrong_class"}
+    plan = plan_run("localise", small, rows, n=3, chunk=3, choices=choices)
+    assert plan.measures[-3:] == ("answer_kept", "runner_up_becomes", "rank_50_becomes")
+    assert "control" not in plan_run("localise", small, rows, n=3).protocol  # runs from before go on
+    opened = open_source(small)
+    inputs = opened.inputs(plan.data["indices"])
+    for row, (sparsity, of) in enumerate(((0.8, "contributing"), (0.5, "all"))):
+        found = compute_cell(small, plan, row)[-3:, 0]
+        kept = PruneGrad(opened.model).sweep(inputs, None, [sparsity], of=of)
+        wrong = wrong_class_control(opened.model, inputs, (2, 50), (sparsity,), of)
+        assert np.array_equal(found[0], (~kept.changed[0]).double())
+        assert np.array_equal(found[1:], wrong.becomes[:, 0].double())
+    for row in (2, 3):
+        assert np.isnan(compute_cell(small, plan, row)[-3:]).all()
 
 
 def test_the_grid_game_finds_its_picture_when_the_map_is_made_for_it(small, monkeypatch):

@@ -16,6 +16,7 @@ from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.render import read_provenance
+from pruneattr_core.response import Response, difference, group
 from pruneattr_core.share import live
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.ui.framing import header_of
@@ -59,6 +60,33 @@ def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.Ca
     assert json.loads((tmp_path / "v.json").read_text())["answer"] == told["answer"]
 
 
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        (["--target", "3", "--instead-of", "5"], difference(3, 5)),
+        (["--instead-of", "runner-up"], difference()),
+        (["--target", "3,5,7"], group([3, 5, 7])),
+    ],
+)
+def test_the_command_explains_a_difference_and_a_group(
+    said: list[str], asked: Response, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "v.npz"
+    assert main(["explain", str(photo), "--model", NAME, *said, "--json", "--out", str(out)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    card = model_card(NAME)
+    inputs = card.preprocess(Image.open(photo))
+    kept = PruneGrad(load_model(NAME)).sweep(inputs, asked, [told["sparsity"]])
+    assert told["probability"] == pytest.approx(float(kept.probability), abs=1e-5)
+    with np.load(out, allow_pickle=False) as arrays:
+        level = int(np.abs(arrays["sparsity"] - told["sparsity"]).argmin())
+        np.testing.assert_allclose(arrays["attribution"][level], kept.maps[0, 0].numpy(), atol=1e-6)
+        settings = json.loads(str(arrays["settings"]))
+    assert settings["response"]["response"] == asked.kind
+    words = "the mean of" if asked.kind == "group" else " instead of "
+    assert words in told["target"]
+
+
 def test_a_notebook_gets_a_frame_that_holds_everything(photo: Path) -> None:
     bundle = explain_view(NAME, Image.open(photo))._repr_mimebundle_()
     assert bundle["text/html"].startswith('<iframe srcdoc="&lt;!doctype html&gt;')
@@ -73,6 +101,8 @@ def test_a_notebook_gets_a_frame_that_holds_everything(photo: Path) -> None:
         (["--out", "x.html", "--model", "nothing"], "nothing"),
         (["--out", "x.html", "--target", "99"], "Target 99"),
         (["--out", "/proc/x.html"], "/proc"),
+        (["--out", "x.html", "--target", "3", "--instead-of", "3"], "class 3 twice"),
+        (["--out", "x.html", "--target", "3,4", "--instead-of", "runner-up"], "one class"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

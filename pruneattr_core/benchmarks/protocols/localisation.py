@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from pruneattr_core.benchmarks import localisation
+from pruneattr_core.benchmarks.control import MEASURES, control_of
 from pruneattr_core.benchmarks.maps import maps_of
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import (
@@ -35,8 +36,9 @@ GRID = 2
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
     masks = ("roc_auc", "point_accuracy", "mass_inside") if opened.mask(0) is not None else ()
     height, width = opened.card.size
-    if protocol.get("game") == "none" and masks:
-        return masks, ("all",)
+    more = MEASURES if protocol.get("control") == "wrong_class" else ()
+    if protocol.get("game") == "none" and (masks or more):
+        return (*masks, *more), ("all",)
     try:
         with torch.no_grad():
             opened.model(torch.zeros(1, 3, GRID * height, GRID * width, device=opened.device))
@@ -45,7 +47,7 @@ def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[s
         grid = ()
     if not masks and not grid:
         raise InputError(f"{opened.data.title} has no masks and {opened.card.title} takes one size only.")
-    return (*masks, *grid), ("all",)
+    return (*masks, *grid, *more), ("all",)
 
 
 def _subjects(opened: Opened, protocol: Choices, n: int, seed: int) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     known = [opened.labels(i) for i in indices]
     right = [not labels or int(target[k]) in labels for k, labels in enumerate(known)]
     how, chosen = plan.protocol["collapse"], plan.methods[method]
-    with_mask = [name for name in plan.measures if name != "grid_share"]
+    with_mask = [name for name in plan.measures if name not in ("grid_share", *MEASURES)]
     if with_mask:
         maps = maps_of(opened.model, inputs, target, chosen, how).cpu()
         for k, index in enumerate(indices):
@@ -78,7 +80,13 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     if "grid_share" in plan.measures:
         for k in range(len(indices)):
             if right[k]:
-                values[-1, 0, k] = _grid_share(opened, plan, chosen, part.start + k)
+                values[plan.measures.index("grid_share"), 0, k] = _grid_share(
+                    opened, plan, chosen, part.start + k
+                )
+    if MEASURES[0] in plan.measures:
+        values[-len(MEASURES) :, 0] = np.where(
+            right, control_of(opened.model, inputs, target, chosen), np.nan
+        )
     return values
 
 
@@ -109,11 +117,12 @@ LOCALISATION = Benchmark(
     source="AP section 4; grid pointing game: Böhle et al. 2021",
     x_title="",
     better="higher",
-    choices={"collapse": "abs_sum", "frames": "all", "game": "grid"},
+    choices={"collapse": "abs_sum", "frames": "all", "game": "grid", "control": "none"},
     allowed={
         "collapse": ("signed_max", "abs_sum", "sum"),
         "frames": ("all", "one"),
         "game": ("grid", "none"),
+        "control": ("none", "wrong_class"),
     },
     fixed={
         "target": PREDICTED,
@@ -124,5 +133,5 @@ LOCALISATION = Benchmark(
     layout=_layout,
     cell=_cell,
     subjects=_subjects,
-    settle=lambda choices, seed: without(choices, frames="all", game="grid"),
+    settle=lambda choices, seed: without(choices, frames="all", game="grid", control="none"),
 )
