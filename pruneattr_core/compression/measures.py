@@ -40,7 +40,12 @@ def map_of(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int], met
     if method not in METHODS_OF_REVIEW:
         raise InputError(f"Expected a method out of {', '.join(METHODS_OF_REVIEW)}, got {method!r}.")
     chosen = target if isinstance(target, Tensor) else list(target)
-    found = collapse(explain(model, inputs, chosen, method).values, METHODS_OF_REVIEW[method])
+    return collapsed(explain(model, inputs, chosen, method).values, method)
+
+
+def collapsed(values: Tensor, method: str) -> Tensor:
+    """Attributions (B, C, H, W) as AP draws them: (B, H, W); `method` is a key of `METHODS_OF_REVIEW`."""
+    found = collapse(values, METHODS_OF_REVIEW[method])
     return found.clamp(min=0) if method == "rap" else found
 
 

@@ -100,12 +100,16 @@ def from_dataset(name: str, index: int) -> Picture:
         return kept
     sample = data[index]
     image = sample.image
-    pixels = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
     label = None if sample.label is None else data.classes[sample.label]
     code = f"load_dataset({name!r})[{index}].image"
-    found = Picture(name, str(index), sample.name, image, pixels, label, code)
+    found = Picture(name, str(index), sample.name, image, pixels_hash(image), label, code)
     _decoded().put((id(data), index), found)
     return found
+
+
+def pixels_hash(image: Image.Image) -> str:
+    """What names a picture that came as no file: SHA-256 over its size and pixels."""
+    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
 
 
 def uploads() -> MutableMapping[str, tuple[str, bytes]]:

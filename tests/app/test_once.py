@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.compression.family import Member
 from pruneattr_core.errors import InputError
-from pruneattr_core.ui import keys
+from pruneattr_core.ui import keys, pictures
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Failed
+from pruneattr_core.ui.review import choices as review_choices
+from pruneattr_core.ui.review import state as review_state
+from pruneattr_core.ui.review.lineup import Contender
+from pruneattr_core.ui.review.pictures import Shown
 from tests.app.conftest import Start, drawn, healthy, until
 
 METHODS = "prunegrad,saliency,gradcam"
@@ -50,6 +55,33 @@ def mark_randomised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ladder, "cascade", marked)
 
 
+class OnePicture:
+    """The sidebar's first picture, on the review desk."""
+
+    title, id = "The same picture", "same"
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, place: int) -> Shown:
+        return Shown(pictures.from_dataset("scenes", place).image, (), {}, "the same")
+
+
+@pytest.fixture(autouse=True)
+def review_of_the_sidebar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teacher and student are the sidebar's network."""
+    members = [
+        Member(name, name, kind, "none", 0, 1, 1, 1, {}, {}, (), teacher)
+        for name, kind, teacher in (("tutor", "teacher", ""), ("small", "distil", "tutor"))
+    ]
+    for module in (review_choices, review_state):
+        monkeypatch.setattr(module, "zoo", lambda: {"tutor": (members[0], (members[1],))})
+    monkeypatch.setattr(
+        review_choices, "of_zoo", lambda one: Contender(one.id, one.title, "scenes-net", "", one.id)
+    )
+    monkeypatch.setattr(review_choices, "_scenes", lambda *_: OnePicture())
+
+
 def complete(app: AppTest) -> bool:
     parts = drawn(app)
     return bool(parts) and bool(header_of(parts[-1].proto.bytes)["complete"])
@@ -70,6 +102,11 @@ def test_a_map_asked_on_four_pages_is_computed_once(start: Start, computed: Coun
         until(app, complete)
     healthy(app)
     assert set(computed.values()) == {1}, computed  # edges and random, too
+    app.switch_page("pages/8_review.py").run()
+    until(app, complete)
+    healthy(app)
+    assert [row["title"] for row in header_of(drawn(app)[-1].proto.bytes)["rows"]] == ["the same"]
+    assert computed["Grad-CAM"] == 1, "the teacher's map is the one that was there, the student's is it, too"
 
 
 def test_another_place_of_the_dial_is_another_map_of_what_prunes_alone(

@@ -19,13 +19,11 @@ from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder, secret_name
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
+from pruneattr_core.ui import cache, results
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.jobs import Cache
-from pruneattr_core.ui.review import board as review_board
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import exports as review_exports
 from pruneattr_core.ui.review import state as review_state
-from pruneattr_core.ui.review.board import Board
 from pruneattr_core.ui.review.lineup import Contender, Lineup, first_students
 from pruneattr_core.ui.review.pictures import Scenes
 from tests.app.conftest import drawn, healthy, until
@@ -50,7 +48,7 @@ def contender(one: Member) -> Contender:
     return Contender(one.id, one.title, "scenes-net", one.id, one.id, one.kind)
 
 
-def network(name: str, device: str = "cpu", weights: str | None = None) -> nn.Module:
+def network(name: str, device: str = "cpu", weights: str | None = None, progress: Any = None) -> nn.Module:
     """One tiny network a name; "thinned" is the teacher with small weights set to 0."""
     torch.manual_seed({"small": 1, "matched": 2, "large": 3}.get(weights or "", 0))
     layers = [
@@ -70,7 +68,7 @@ def network(name: str, device: str = "cpu", weights: str | None = None) -> nn.Mo
 @pytest.fixture(autouse=True)
 def desk_of_stand_ins(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(review_board, "load_model", network)
+    monkeypatch.setattr(cache, "load_model", network)
     for module in (review_choices, review_state):
         monkeypatch.setattr(module, "zoo", lambda: {"tutor": (TEACHER, STUDENTS)})
     monkeypatch.setattr(review_choices, "of_zoo", contender)
@@ -215,8 +213,8 @@ def test_a_damaged_review_is_named_and_left(start: Start) -> None:
 def test_the_most_deformed_come_first(start: Start) -> None:
     app = opened(start, desk_order="cosine", judged="thinned")
     until(app, lambda app: any("are right in both networks" in text.value for text in app.caption))
-    key = app.session_state["_triage"]
-    numbers = review_board.board().background.results.get(key)
+    key = app.session_state["_triage"]["key"]
+    numbers = cache.engine().jobs.results.get(key)
     assert len(numbers) == 24
     wanted = numbers.order("cosine")[:6]
     rows = finished(app)["rows"]
@@ -292,10 +290,10 @@ def test_without_students_the_page_says_what_to_do(start: Start, monkeypatch: py
 
 
 def test_a_method_that_fails_fails_in_its_cell(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise InputError("This does not fit.")
 
-    monkeypatch.setattr(review_board, "look", fails)
+    monkeypatch.setattr(results, "explain", fails)
     cells = [cell for row in finished(opened(start))["rows"] for cell in row["cells"]]
     assert {(cell["state"], cell["text"]) for cell in cells} == {("failed", "This does not fit.")}
 
@@ -307,13 +305,13 @@ def test_paths_overlap_where_layers_correspond(start: Start) -> None:
     assert not app.exception
 
 
-def test_what_is_kept_is_bounded() -> None:
-    desk = Board()
-    assert desk.shelf.limit <= 64 << 20
-    assert desk.background.results.limit <= 16 << 20
-    small = Cache(1, desk.models.size)
-    small.put("one", network("scenes-net"))
-    assert small.get("one") is None  # a network larger than the cache is not kept
+def test_a_network_larger_than_the_room_for_networks_is_kept_alone() -> None:
+    models = cache.Engine().models
+    small, large = network("scenes-net"), nn.Linear(1, 1, bias=False)
+    large.weight = nn.Parameter(torch.empty(cache.MODEL_BYTES, dtype=torch.float32, device="meta"))
+    models.put("small", (small, "hash"))
+    models.put("large", (large, "hash"))
+    assert models.names() == ["large"]
 
 
 def test_the_report_draws_what_was_judged(start: Start) -> None:

@@ -18,10 +18,9 @@ from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.errors import ImageError
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.loading import load_model
-from pruneattr_core.ui import errors
+from pruneattr_core.ui import cache, errors
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.machine import loopback
-from pruneattr_core.ui.review import board as review_board
 from pruneattr_core.ui.review import own as review_own
 from pruneattr_core.ui.review.pictures import Folder
 from tests.app.conftest import drawn, until
@@ -40,7 +39,7 @@ def checkpoint(file: Path, seed: int, model: str = NET) -> Path:
 def browser_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_own, "browser_here", lambda: True)
     monkeypatch.setattr(errors, "browser_here", lambda: True)
-    monkeypatch.setattr(review_board, "load_model", load_model)  # the real one, whoever imported it first
+    monkeypatch.setattr(cache, "load_model", load_model)  # the real one, whoever imported it first
 
 
 @pytest.fixture

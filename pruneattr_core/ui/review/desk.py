@@ -10,11 +10,9 @@ import streamlit as st
 
 from pruneattr_core.compression.review_triage import Triage
 from pruneattr_core.compression.review_verdicts import Verdict
-from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.render.plain import markdown_text
-from pruneattr_core.ui.errors import APOLOGY, complain, logger
-from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.review.board import Sheet, board, fill_sheet, triage, triage_key
+from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.review.choices import Options
 from pruneattr_core.ui.review.exports import take_away
 from pruneattr_core.ui.review.grid import show_grid
@@ -30,11 +28,14 @@ from pruneattr_core.ui.review.judging import (
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import sheet_payload
 from pruneattr_core.ui.review.pictures import Pictures
+from pruneattr_core.ui.review.sheet import Sheet, fill_sheet, triage, triage_key
 from pruneattr_core.ui.review.state import FIELDS, ROWS
-from pruneattr_core.ui.state import publish, refuse, viewer
+from pruneattr_core.ui.state import publish, refuse
+from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
 
-#: Seconds between two looks at running work, and how long the first look waits for maps.
-LOOK, FIRST_LOOK = 0.6, 0.6
+#: Seconds for which the first look waits for maps.
+FIRST_LOOK = 0.6
+_SHEET, _TRIAGE = "_sheet", "_triage"
 SCALE_NOTE = (
     "Every map is divided by its l2 norm, as AP does before comparing; then one colour scale for the row."
 )
@@ -59,33 +60,20 @@ def desk(lineup: Lineup, pictures: Pictures, options: Options) -> None:
     st.session_state.pop("_desk_payload", None)  # the page may be entered anew: show what is on the disk
     _go_on(lineup, pictures, options)
     numbers = _numbers(lineup, pictures, options)
-    sheet_keys = (st.session_state.get("_sheet"), st.session_state.get("_triage"))
-    running = any(
-        key is not None and board().background.watch(key, viewer()) is not None for key in sheet_keys
-    )
-    st.fragment(_frame, run_every=LOOK if running else None)(lineup, pictures, options, numbers, running)
+    going = _running()
+    st.fragment(_frame, run_every=LOOK if going else None)(lineup, pictures, options, numbers, going)
 
 
 def _numbers(lineup: Lineup, pictures: Pictures, options: Options) -> Triage | None:
     """The numbers that the order needs, if they are there; else they are started."""
-    former = st.session_state.get("_triage")
     if not options.needs_numbers:
-        if former is not None:
-            board().background.leave(former, viewer())
-            st.session_state["_triage"] = None
+        keep_only(_TRIAGE, None)
         return None
     key = triage_key(lineup, pictures, options.method, options.count, options.wanted)
-    if former is not None and former != key:
-        board().background.leave(former, viewer())
-    found: Triage | None = board().background.results.get(key)
-    if found is None and former != key:
-        method, count, wanted, shared = options.method, options.count, options.wanted, board()
-
-        def work(task: Job) -> Triage:
-            return triage(task, lineup, pictures, method, count, wanted, shared)
-
-        board().background.start(key, work, viewer())
-    st.session_state["_triage"] = key
+    found: Triage | None = engine().jobs.results.get(key)
+    if found is None:
+        method, count, wanted = options.method, options.count, options.wanted
+        begin(_TRIAGE, key, lambda task: triage(task, lineup, pictures, method, count, wanted))
     return found
 
 
@@ -199,7 +187,7 @@ def _payload(
     sheet: Sheet, verdicts: Mapping[str, Verdict], words: Mapping[str, str], level: int, page: int, name: str
 ) -> bytes:
     """The bytes of a page, made once per state of it: verdicts given meanwhile live in the browser."""
-    shelf = board().shelf
+    shelf = engine().jobs.results
     key = (sheet.key, sheet.lineup.judged, sheet.missing(shelf), page, name)
     kept = st.session_state.get("_desk_payload")
     if kept is None or kept[0] != key:
@@ -211,46 +199,27 @@ def _payload(
 
 def _start(sheet: Sheet, again: bool = False) -> None:
     """Let the missing cells be computed; a former page is left, one stopped by hand stays stopped."""
-    desk, former = board(), st.session_state.get("_sheet")
-    if former is not None and former != sheet.key:
-        desk.background.leave(former, viewer())
-    if former == sheet.key and not again:
-        return
-    st.session_state["_sheet"], st.session_state["_desk_failure"] = sheet.key, ""
-    if sheet.missing(desk.shelf) == 0:
-        return
-    desk.background.start(sheet.key, lambda task: fill_sheet(task, sheet, desk), viewer())
-    end = time.monotonic() + FIRST_LOOK
-    while time.monotonic() < end and sheet.missing(desk.shelf):
-        time.sleep(0.01)
+    shelf = engine().jobs.results
+    if sheet.missing(shelf) == 0:
+        keep_only(_SHEET, sheet.key)
+    elif begin(_SHEET, sheet.key, lambda task: fill_sheet(task, sheet, shelf), again):
+        end = time.monotonic() + FIRST_LOOK
+        while time.monotonic() < end and sheet.missing(shelf):
+            time.sleep(0.01)
 
 
 def _running() -> bool:
-    """Whether this session waits for something; failures are remembered on the way."""
-    alive = False
-    for name in ("_sheet", "_triage"):
-        key = st.session_state.get(name)
-        task = None if key is None else board().background.watch(key, viewer())
-        if task is None:
-            continue
-        if not task.finished.is_set():
-            alive = True
-            continue
-        board().background.leave(key, viewer())
-        if task.error is not None and not isinstance(task.error, Cancelled):
-            known = isinstance(task.error, PruneAttrError)
-            if not known:
-                logger.error("unexpected error on the review desk", exc_info=task.error)
-            st.session_state["_desk_failure"] = str(task.error) if known else APOLOGY
-    return alive
+    """Whether this session waits for something."""
+    maps, numbers = running(_SHEET), running(_TRIAGE)
+    return maps is not None or numbers is not None
 
 
 def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
     """Where the work stands; returns the spot for the review's summary."""
-    if st.session_state.get("_desk_failure"):
-        complain(st.session_state["_desk_failure"])
-    key = st.session_state.get("_triage")
-    task = None if key is None else board().background.watch(key, viewer())
+    failed = failure(_SHEET) or failure(_TRIAGE)
+    if failed:
+        complain(failed)
+    task = running(_TRIAGE)
     if task is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             left = task.remaining
@@ -259,10 +228,8 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
             )
             st.progress(min(1.0, task.done / max(1, task.total)), text=f"{text}; as they come until then")
             st.button("Cancel", key="cancel_triage", icon=":material/close:", on_click=_stop_triage)
-    elif options.needs_numbers and numbers is None and not st.session_state.get("_desk_failure"):
-        st.session_state["_triage"] = (
-            None  # finished this moment, or given up: the next run takes or starts it
-        )
+    elif options.needs_numbers and numbers is None and not failed:
+        keep_only(_TRIAGE, None)  # finished this moment, or given up: the next run takes or starts it
         st.rerun()
     elif numbers is not None and options.needs_numbers:
         counts = numbers.counts()
@@ -272,15 +239,14 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
             f"of these the maximum left the mask; in {counts['changed']} the answer changed.{unread} "
             + ("PruneGrad at 90 % of the neurons removed." if sheet.method == "prunegrad" else "")
         )
-    missing, key = sheet.missing(board().shelf), st.session_state.get("_sheet")
-    task = None if key is None else board().background.watch(key, viewer())
+    missing, task = sheet.missing(engine().jobs.results), running(_SHEET)
     with st.container(horizontal=True, vertical_alignment="center"):
         if task is not None:
             wanted = len(sheet.places) * len(sheet.lineup.columns)
             st.progress(
                 (wanted - missing) / max(1, wanted), text=f"{wanted - missing} of {wanted} maps · {task.note}"
             )
-            st.button("Cancel", key="cancel_sheet", icon=":material/close:", on_click=lambda: _leave(key))
+            st.button("Cancel", key="cancel_sheet", icon=":material/close:", on_click=stop, args=(_SHEET,))
         elif missing:
             st.markdown(f"Stopped, {missing} maps are missing.")
             st.button(
@@ -292,13 +258,8 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
         return st.empty()
 
 
-def _leave(key: Any) -> None:
-    board().background.leave(key, viewer())
-
-
 def _stop_triage() -> None:
-    _leave(st.session_state.get("_triage"))
-    st.session_state["_triage"] = None
+    keep_only(_TRIAGE, None)
     st.session_state["desk_order"], st.session_state["desk_show"] = "series", "all"
     st.session_state["desk_class"] = -1
 

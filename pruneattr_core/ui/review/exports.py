@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pruneattr_core.compression.review_maps import START_LEVEL, Seen, levels_of, look
+from pruneattr_core.compression.review_maps import START_LEVEL, Seen, levels_of
 from pruneattr_core.compression.review_report import html_report
 from pruneattr_core.compression.review_verdicts import Verdict, load_review, review_csv
 from pruneattr_core.errors import InputError
@@ -17,10 +17,10 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.pictures import mask_seen
-from pruneattr_core.ui.review.board import Sheet, board, inputs_of
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import COLOURS, coded
 from pruneattr_core.ui.review.pictures import Pictures
+from pruneattr_core.ui.review.sheet import Sheet, seen
 
 #: Share of the picture that shines through a map in the report.
 UNDER = 0.35
@@ -46,7 +46,7 @@ def report(name: str, lineup: Lineup, pictures: Pictures) -> bytes:
     """The HTML report of a review; pictures are drawn for networks and pictures that are open now."""
     by_id = {one.id: one for one in lineup.students}
     classes = lineup.teacher.card.classes
-    job = Job("report", lambda _: None)
+    job, shelf = Job("report", lambda _: None), engine().jobs.results
 
     def draw(one: Verdict) -> Sequence[tuple[str, NDArray[np.uint8]]]:
         if one.teacher != lineup.teacher.id or one.student not in by_id or one.data != pictures.id:
@@ -55,16 +55,12 @@ def report(name: str, lineup: Lineup, pictures: Pictures) -> bytes:
         target = classes.index(one.target)
         sheet = Sheet(lineup, pictures, (one.picture,), one.method, None)
         columns = (lineup.teacher, by_id[one.student])
-        seen = []
+        cells = []
         for column in columns:
-            kept = board().shelf.get(sheet.cell_key(column, one.picture, target))
-            if not isinstance(kept, Seen):
-                network = board().model(column, job)
-                batch = inputs_of(column, [shown])
-                kept = look(network, batch, [target], one.method, lineup.multi_label)[0]
-            seen.append(kept)
+            kept = shelf.get(sheet.cell_key(column, one.picture, target))
+            cells.append(kept if isinstance(kept, Seen) else seen(job, sheet, column, shown, target, shelf))
         level = min(START_LEVEL, len(levels_of(one.method)) - 1)
-        codes = coded([cell.maps[level : level + 1] for cell in seen])
+        codes = coded([cell.maps[level : level + 1] for cell in cells])
         photo = np.asarray(lineup.teacher.card.display(shown.image))
         mask = mask_seen(lineup.teacher.card, shown.mask(target))
         plain = outlined(photo, mask)

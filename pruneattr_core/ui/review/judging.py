@@ -25,8 +25,8 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import serves_group
-from pruneattr_core.ui.review.board import Sheet
 from pruneattr_core.ui.review.payload import Row
+from pruneattr_core.ui.review.sheet import Sheet
 from pruneattr_core.ui.review.state import KEEP
 
 #: Names of the reviews this session has opened.

@@ -15,9 +15,9 @@ from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.render.series import QUIET, series
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.review.board import board, inputs_of
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures
+from pruneattr_core.ui.review.sheet import inputs_of, network_of
 from pruneattr_core.ui.review.state import KEEP
 
 #: Fractions of the neurons removed, pictures that the overlap is averaged over, and how many go at once.
@@ -58,7 +58,7 @@ def _overlap(lineup: Lineup, one: Contender, pictures: Pictures, show: Waiting) 
     count = min(PICTURES, len(pictures))
 
     def work(job: Job) -> Overlap:
-        teacher, student = board().model(lineup.teacher, job), board().model(one, job)
+        teacher, student = (network_of(column, job)[0] for column in (lineup.teacher, one))
         kept = kept_by_call(teacher, dict(one.kept))
         parts = []
         for start in range(0, count, BATCH):

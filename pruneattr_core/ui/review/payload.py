@@ -21,9 +21,9 @@ from pruneattr_core.render.scale import Scale
 from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.payload import pack
 from pruneattr_core.ui.pictures import mask_seen
-from pruneattr_core.ui.review.board import Sheet, Target
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown
+from pruneattr_core.ui.review.sheet import Sheet, Target
 
 Pixels = NDArray[np.uint8]
 #: Of the maps; unsigned, like the papers' heat maps, but even for readers who see colours differently.

@@ -1,17 +1,18 @@
-"""What the review desk computes: maps of one page, numbers of many pictures; all of it bounded."""
+"""What the review desk computes: maps of one page, numbers of many pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-import streamlit as st
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.compression.measures import collapsed, predicted
 from pruneattr_core.compression.review_maps import (
     LEVELS,
     PRUNING,
@@ -23,16 +24,15 @@ from pruneattr_core.compression.review_maps import (
     numbers_of,
 )
 from pruneattr_core.compression.review_triage import Triage, empty_triage
-from pruneattr_core.errors import Cancelled, ImageError, PruneAttrError
-from pruneattr_core.models import load_model
+from pruneattr_core.errors import ImageError, PruneAttrError
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.jobs import Cache, Failed, Job, Jobs
-from pruneattr_core.ui.pictures import mask_seen
+from pruneattr_core.ui.jobs import Cache, Failed, Job
+from pruneattr_core.ui.keys import Subject, map_key
+from pruneattr_core.ui.pictures import mask_seen, pixels_hash
+from pruneattr_core.ui.results import attempt, mapped, telling
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures, Shown
 
-#: Bytes of maps, of networks and of numbers kept for all sessions together.
-MAP_BYTES, MODEL_BYTES, NUMBER_BYTES = 48 << 20, 600 << 20, 8 << 20
 #: Pictures that triage reads at a time.
 CHUNK = 16
 
@@ -43,37 +43,6 @@ class Target:
 
     index: int
     nbytes: int = 100
-
-
-class Board:
-    """What all sessions' desks share."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.shelf = Cache(MAP_BYTES, lambda value: int(value.nbytes))
-        self.models = Cache(MODEL_BYTES, _model_bytes)
-        numbers = Cache(NUMBER_BYTES, lambda value: 1000 if value is None else int(value.nbytes))
-        self.background = Jobs(numbers)
-
-    def model(self, one: Contender, job: Job) -> nn.Module:
-        """A frozen network, from the shelf or loaded."""
-        key = (one.model, one.weights, one.sha256)
-        kept: nn.Module | None = self.models.get(key)
-        if kept is None:
-            job.note = f"Loading {one.title}"
-            kept = load_model(one.model, str(engine().device), one.weights or None)
-            self.models.put(key, kept)
-        return kept
-
-
-def _model_bytes(model: nn.Module) -> int:
-    return sum(one.numel() * one.element_size() for one in model.state_dict().values())
-
-
-@st.cache_resource(show_spinner=False)
-def board() -> Board:
-    """The board of this process."""
-    return Board()
 
 
 @dataclass(frozen=True)
@@ -148,46 +117,45 @@ def inputs_of(one: Contender, shown: Iterable[Shown]) -> Tensor:
     return torch.cat([card.preprocess(picture.image) for picture in shown]).to(engine().device)
 
 
-def fill_sheet(task: Job, sheet: Sheet, desk: Board) -> None:
-    """Compute every missing cell, the teacher's column first; failures become sentences in their cells."""
-    shelf, shown = desk.shelf, {}
-    task.tick(0, len(sheet.lineup.columns))
+def network_of(one: Contender, job: Job) -> tuple[nn.Module, str]:
+    """The network of a column and the hash of its weights, as the engine keeps it for all pages."""
+    return engine().model(one.model, job, (one.weights, one.sha256) if one.weights else None)
+
+
+def fill_sheet(task: Job, sheet: Sheet, shelf: Cache) -> None:
+    """Compute every missing cell, row by row; failures become sentences in their cells."""
+    columns, shown = sheet.lineup.columns, {}
+    task.tick(0, len(columns))
     for place in sheet.places:
         try:
             shown[place] = sheet.pictures[place]
         except PruneAttrError as error:
             shelf.put(sheet.target_key(place), Failed(str(error)))
-    teacher = desk.model(sheet.lineup.teacher, task)
+    teacher, _ = network_of(sheet.lineup.teacher, task)
     for place in [place for place in shown if shelf.get(sheet.target_key(place)) is None]:
         logits = answers(teacher, inputs_of(sheet.lineup.teacher, [shown[place]]))[0]
         shelf.put(sheet.target_key(place), Target(choose_target(logits, shown[place].labels, sheet.wanted)))
-    targets = {place: shelf.get(sheet.target_key(place)).index for place in shown}
-    # A sweep is much work: picture by picture, rows complete from the top and a cancelled page stops soon.
-    parts = [[place] for place in shown] if sheet.method == PRUNING else [list(shown)]
-    steps = [(one, part) for part in parts for one in sheet.lineup.columns]
-    for done, (one, part) in enumerate(steps):
+    steps = [(one, place) for place in shown for one in columns]
+    for done, (one, place) in enumerate(steps):
         task.tick(done, len(steps))
-        todo = [place for place in part if sheet.cell(shelf, one, place) is None]
-        if not todo:
-            continue
-        task.note = one.title
-        batch = [targets[place] for place in todo]
-        found = _attempt(task, desk, one, sheet, [shown[place] for place in todo], batch)
-        for place, cell in zip(todo, found, strict=True):
-            shelf.put(sheet.cell_key(one, place, targets[place]), cell)
+        if sheet.cell(shelf, one, place) is None:
+            task.note, target = one.title, shelf.get(sheet.target_key(place)).index
+            cell = attempt(partial(seen, task, sheet, one, shown[place], target, shelf))
+            shelf.put(sheet.cell_key(one, place, target), cell)
     task.tick(len(steps), len(steps))
 
 
-def _attempt(
-    task: Job, desk: Board, one: Contender, sheet: Sheet, shown: list[Shown], targets: list[int]
-) -> list[Seen] | list[Failed]:
-    try:
-        network = desk.model(one, task)
-        return look(network, inputs_of(one, shown), targets, sheet.method, sheet.lineup.multi_label)
-    except Cancelled:
-        raise
-    except PruneAttrError as error:
-        return [Failed(str(error))] * len(shown)
+def seen(task: Job, sheet: Sheet, one: Contender, shown: Shown, target: int, shelf: Cache) -> Seen:
+    """What a network makes of one picture; its map is the one that the other pages ask for."""
+    network, weights = network_of(one, task)
+    inputs, method, several = inputs_of(one, [shown]), sheet.method, sheet.lineup.multi_label
+    if method == PRUNING:
+        return look(network, inputs, [target], method, several)[0]
+    subject = Subject(one.model, weights, pixels_hash(shown.image), target, engine().device.type)
+    found = mapped(shelf, network, inputs, map_key(subject, method, {}), telling(task))
+    logits = answers(network, inputs)
+    maps = collapsed(torch.from_numpy(found.attribution[None].copy()), method).numpy()
+    return Seen(maps, np.asarray(predicted(logits, several)[0]), float(logits[0, target]))
 
 
 def triage_key(
@@ -199,11 +167,11 @@ def triage_key(
 
 
 def triage(
-    task: Job, lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None, desk: Board
+    task: Job, lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None
 ) -> Triage:
     """The numbers of the first `count` pictures; maps are forgotten chunk by chunk."""
     fields = empty_triage(count, len(lineup.teacher.card.classes))
-    teacher, student = desk.model(lineup.teacher, task), desk.model(lineup.student, task)
+    teacher, student = (network_of(one, task)[0] for one in (lineup.teacher, lineup.student))
     task.note = ""
     for start in range(0, count, CHUNK):
         task.tick(start, count)
