@@ -147,7 +147,7 @@ function probe(state, at) {
 
 function valueAt(state, cell, at) {
   const {codes, peak} = shownOf(state, cell);
-  return valueOf(peak, codes[at.y * state.header.width + at.x]);
+  return valueOfCode(peak, codes[at.y * state.header.width + at.x]);
 }
 
 const wordsOf = (method, cell) => [method.title, method.badge, cell.words].filter(Boolean).join('. ');

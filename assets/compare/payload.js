@@ -11,7 +11,7 @@ async function decodeGrid({header, blocks}, known) {
 }
 
 // Code 1..255 -> value: the square root of |value| / peak is what was rounded, so that small values keep their digits.
-function valueOf(peak, code) {
+function valueOfCode(peak, code) {
   const share = (code - 128) / 127;
   return Math.sign(share) * share * share * peak;
 }

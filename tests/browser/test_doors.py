@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.serving import complaints
 from tests.browser.waiting import until
+from tests.npm import fetched
 
 Settled = Callable[[Page], None]
 #: Address -> what is there when the page has come.
@@ -55,18 +53,8 @@ def watched(window: Callable[..., Page], app_url: str) -> Callable[..., tuple[Pa
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """axe-core in the version and with the hash of tests/browser/axe, from npm."""
-    if shutil.which("npm") is None:
-        message = "the accessibility tests need npm on the PATH (Debian: apt install npm)"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    folder = tmp_path_factory.mktemp("axe")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(Path(__file__).parent / "axe" / name, folder)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        message = f"npm could not fetch axe-core: {done.stderr[-400:]}"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+    modules = fetched(Path(__file__).parent / "axe", tmp_path_factory.mktemp("axe"))
+    return (modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {from} from './scripts.mjs';
+
+const level = (at, sparsity, contributing, change, answer = 0) => ({at, sparsity, contributing, change, answer, scale: 2, target_probability: .5, plain: contributing === 0});
+const LEVELS = [level(0, 0, 0, 0), level(.1, .5, 0, 0), level(.55, .9, .8, .1), level(1, .98, .96, .4, 1)];
+const {decodeValue, around, shareOf, nearestLevel, levelForChange, sentence} = from(
+  ['browser/numbers', 'scrubber/levels', 'scrubber/words'], ['decodeValue', 'around', 'shareOf', 'nearestLevel', 'levelForChange', 'sentence']);
+const {placeIn, atRest, sameOn} = from(['compare/live'], ['placeIn', 'atRest', 'sameOn']);
+const {valueOfCode} = from(['compare/payload'], ['valueOfCode']);
+const {valueAt, pointAt} = from(['stage/chart'], ['valueAt', 'pointAt']);
+const {brokenZones} = from(['scrubber/track'], ['brokenZones']);
+
+test('a code is a value on the level\'s scale', () => {
+  const signed = {signed: true, levels: LEVELS};
+  assert.equal(decodeValue(signed, 0, 128), 0);
+  assert.equal(decodeValue(signed, 0, 255), 2);
+  assert.equal(decodeValue(signed, 0, 1), -2);
+  assert.equal(decodeValue({...signed, signed: false}, 0, 255), 2);
+  assert.equal(valueOfCode(3, 128), 0);
+  assert.equal(valueOfCode(3, 255), 3);
+  assert.equal(valueOfCode(3, 1), -3);
+});
+
+test('between two levels the map is blended, but nothing lies inside the quiet share', () => {
+  assert.deepEqual(around(LEVELS, .55, .1), {low: 2, high: 3, share: 0, nearest: 2});
+  assert.ok(Math.abs(around(LEVELS, .325, .1).share - .5) < 1e-9);
+  assert.equal(around(LEVELS, .4, .1).nearest, 2);
+  assert.deepEqual(around(LEVELS, .02, .1), {low: 0, high: 1, share: 0, nearest: 0});
+  assert.deepEqual(around(LEVELS, .05, .1), {low: 0, high: 1, share: 1, nearest: 1});
+  assert.equal(around(LEVELS, .05, 0).share, .5);
+  assert.deepEqual(around(LEVELS, 2, .1), {low: 2, high: 3, share: 1, nearest: 3});
+});
+
+test('the nearest level is nearest by what is kept', () => {
+  assert.equal(shareOf(LEVELS[2], 'all'), .9);
+  assert.equal(shareOf(LEVELS[2], 'contributing'), .8);
+  assert.equal(nearestLevel(LEVELS, .93, 'all'), 2);   // ten and two of a hundred are kept; seven is nearer to ten
+  assert.equal(nearestLevel(LEVELS, .96, 'all'), 3);
+  assert.equal(nearestLevel(LEVELS, .5, 'contributing'), 0);
+});
+
+test('an allowed change is the first level beyond it, or the last', () => {
+  assert.equal(levelForChange(LEVELS, .05), 2);
+  assert.equal(levelForChange(LEVELS, .1), 3);
+  assert.equal(levelForChange(LEVELS, 9), 3);
+});
+
+test('the sentence says what was removed and what the answer became', () => {
+  const header = {levels: LEVELS, classes: {0: 'cat', 1: 'dog'}, target: 0, mode: 'zero'};
+  const said = (k, mode = 'zero') => sentence({...header, mode}, k, 'all').map(([text]) => text).join('');
+  assert.match(said(0), /^All neurons kept, the answer is cat at 0.50\.$/);
+  assert.match(said(1), /plain gradient/);
+  assert.match(said(3), /removed, the answer is now dog, cat at 0.50\.$/);
+  assert.match(said(3, 'freeze'), /frozen, the answer untouched; removed, it would become dog/);
+});
+
+test('levels with another answer are one zone, half-way to their neighbours', () => {
+  const zones = brokenZones(LEVELS);
+  assert.equal(zones.length, 1);
+  assert.equal(zones[0].to, 1);
+  assert.ok(Math.abs(zones[0].from - .775) < 1e-9);
+  assert.deepEqual([...zones[0].answers], [1]);
+});
+
+const TRACK = {quiet: .5, levels: [{share: 0, change: 0}, {share: .8, change: .1}, {share: .96, change: .4}]};
+
+test('a place of the grid\'s dial is a place between levels on each scale', () => {
+  assert.deepEqual(placeIn(TRACK, 'contributing', .8), {low: 1, high: 2, part: 0, nearest: 1});
+  assert.deepEqual(placeIn(TRACK, 'contributing', .4), {low: 0, high: 1, part: .5, nearest: 1});
+  assert.equal(placeIn(TRACK, 'all', .9).low, 1);      // .9 of all is .8 of the contributing half
+  assert.equal(placeIn(TRACK, 'all', .3).nearest, 0);  // only silent ones went
+  assert.deepEqual(placeIn(TRACK, 'change', .1), {low: 2, high: 2, part: 0, nearest: 2});
+  assert.equal(sameOn('all', {dial: 'contributing', share: .8}, TRACK), .9);
+  assert.equal(sameOn('contributing', {dial: 'all', share: .9}, TRACK), .8);
+});
+
+test('a map rests where it was computed', () => {
+  const state = {header: {rest: {dial: 'contributing', share: .8}}, dial: 'contributing', share: .8}, cell = {block: {}, track: TRACK};
+  assert.ok(atRest(state, cell));
+  assert.ok(!atRest({...state, share: .9}, cell));
+  assert.ok(!atRest({...state, dial: 'all'}, cell));
+  assert.ok(atRest({...state, share: .9}, {block: {}}));
+});
+
+test('a curve is straight between points, and undefined beside what is undefined', () => {
+  const header = {points: [0, .1, .5]}, card = {values: {change: [0, 1, null]}};
+  assert.equal(valueAt(header, card, 'change', .05), .5);
+  assert.equal(valueAt(header, card, 'change', .1), 1);
+  assert.equal(valueAt(header, card, 'change', .3), null);
+  assert.equal(pointAt(header, .49), 1);
+  assert.equal(pointAt(header, .5), 2);
+});

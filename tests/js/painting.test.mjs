@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {from} from './scripts.mjs';
+
+const {packed, packedAll} = from(['browser/pixels'], ['packed', 'packedAll']);
+const stage = painter => from(['browser/numbers', 'browser/pixels', `${painter}/paint`, 'stage/chart', 'stage/cards'], ['PAINTER']).PAINTER;
+const {outline} = from(['review/drawing'], ['outline']);
+const {overlayAlpha, pointIn} = from(['scrubber/panels'], ['overlayAlpha', 'pointIn']);
+
+test('a pixel is opaque and keeps its colours', () => {
+  assert.equal(packed([1, 2, 3], 0) >>> 0, 0xff030201);
+  assert.deepEqual([...packedAll([255, 0, 0, 0, 0, 255])], [0xff0000ff, 0xffff0000]);
+});
+
+test('a pixel is missing when its rank is below what has gone', () => {
+  const state = {header: {order: 'lerf', steady: true, points: [0, .5, 1]}, photo: packedAll([9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]), at: .5};
+  const card = {pixels: new Uint32Array(4), rank: Uint16Array.of(3, 0, 1, 2), fills: new Uint8Array(12)};
+  stage('removal').paint(state, card);
+  const seen = packed([9, 9, 9], 0) >>> 0, gone = packed([0, 0, 0], 0) >>> 0;
+  assert.deepEqual([...card.pixels], [seen, gone, gone, seen]);
+  state.header.order = 'insertion';
+  state.at = .25;                                  // three quarters are still missing
+  stage('removal').paint(state, card);
+  assert.deepEqual([...card.pixels], [seen, gone, gone, gone]);
+});
+
+test('the outline goes between inside and outside', () => {
+  const mask = [0, 255, 0, 0], photo = Uint8Array.from(mask.flatMap(inside => [0, 0, 0, inside]));
+  assert.equal(outline(photo, 2, 2), 'M1,0h1M1,0v1M2,0v1M1,1h1');
+});
+
+test('an overlay shows strong values and hides zero', () => {
+  const alpha = overlayAlpha({signed: true}, 1);
+  assert.equal(alpha[128], 0);
+  assert.equal(alpha[255], 256);
+  assert.equal(alpha[1], 256);
+  assert.equal(overlayAlpha({signed: false}, .5)[255], 128);
+});
+
+test('the point under the pointer is that of the zoomed picture', () => {
+  const panel = {frame: {getBoundingClientRect: () => ({left: 10, top: 20, width: 100, height: 50})}};
+  const {x, y} = pointIn({view: {x: .5, y: .5, zoom: 2}}, panel, {clientX: 110, clientY: 20});
+  assert.equal(x, .75);
+  assert.equal(y, .25);
+});

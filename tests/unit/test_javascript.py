@@ -1,0 +1,62 @@
+"""The browser's half: its pure parts by node's own test runner, and the linter over every component."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pruneattr_core.share.component import GRID, SCRUBBER, Component, stage
+from tests.npm import fetched, missing
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "tests" / "js"
+#: What the browser loads as one module each.
+COMPONENTS = {
+    "scrubber": SCRUBBER,
+    "compare": GRID,
+    "removal": stage("removal"),
+    "sanity": stage("sanity"),
+    "review": Component(
+        "review", tuple(f"review/{name}.js" for name in ("drawing", "verdicts", "rows", "walking", "review"))
+    ),
+    "behind": Component("behind", ("behind/behind.js",)),
+}
+
+
+def test_pure_parts() -> None:
+    if shutil.which("node") is None:
+        missing("this test needs node on the PATH (Debian: apt install nodejs)")
+    files = sorted(map(str, FOLDER.glob("*.test.mjs")))
+    assert files
+    done = subprocess.run(["node", "--test", *files], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert int(re.findall(r"pass (\d+)", done.stdout)[-1]) > 15
+
+
+def test_the_linter_finds_nothing(tmp_path: Path) -> None:
+    modules = fetched(FOLDER, tmp_path)
+    shutil.copy(FOLDER / "biome.json", tmp_path)
+    for name, component in COMPONENTS.items():
+        (tmp_path / f"{name}.js").write_text(component.js, "utf-8")
+    names = [f"{name}.js" for name in COMPONENTS]
+    command = [str(modules / ".bin" / "biome"), "lint", "--error-on-warnings", *names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
+def test_every_script_is_linted() -> None:
+    """A script that no component above holds would go unseen."""
+    seen = {script for component in COMPONENTS.values() for script in component.scripts}
+    alone = {"address/address.js", "uploads/uploads.js", "share/widget.js"}
+    assets = ROOT / "assets"
+    there = {str(path.relative_to(assets)) for path in assets.glob("*/*.js") if path.parent.name != "browser"}
+    assert there == seen | alone
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_has_one_way_in(name: str) -> None:
+    assert COMPONENTS[name].js.count("export default function") == 1
