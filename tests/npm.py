@@ -1,4 +1,4 @@
-"""Packages from npm for tests, in the versions and with the hashes of a lock file, in a folder of their own."""
+"""Packages from npm for tests: in the versions and with the hashes of a lock file, in a folder of its own."""
 
 from __future__ import annotations
 

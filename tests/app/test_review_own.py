@@ -23,7 +23,7 @@ from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import own as review_own
 from pruneattr_core.ui.review.pictures import Folder
-from tests.app.conftest import drawn, until
+from tests.app.conftest import drawn, small_network, until
 
 Start = Callable[..., AppTest]
 NET = "cifar-resnet20"
@@ -36,10 +36,14 @@ def checkpoint(file: Path, seed: int, model: str = NET) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def browser_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def browser_here(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_own, "browser_here", lambda: True)
     monkeypatch.setattr(errors, "browser_here", lambda: True)
-    monkeypatch.setattr(cache, "load_model", load_model)  # the real one, whoever imported it first
+
+    def load(name: str, weights: str | None = None, **more: Any) -> Any:
+        return small_network() if weights is None else load_model(name, weights=weights, **more)
+
+    monkeypatch.setattr(cache, "load_model", load)  # files are opened as ever
 
 
 @pytest.fixture
