@@ -29,11 +29,13 @@ class Place:
         lesson: its name.
         language: of the lesson.
         step: number from 1.
+        view: (name, value) pairs of the address: network, picture and class that its teacher looks at.
     """
 
     lesson: str
     language: str
     step: int
+    view: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass

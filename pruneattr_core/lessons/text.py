@@ -19,8 +19,10 @@ A file looks like this; ASSETS/lessons/en holds whole ones::
     The text shown after an answer, in Markdown.
 
 Every choice ends with its reason after two colons; `right` is a choice that is right. A step without a
-question has no choices; what follows `reveal:` may be left out where there is no question. `table:` names
-figures that are shown with the reveal, `lab` or `clever-hans`.
+question has no choices; what follows `reveal:` may be left out where there is no question. After it a line
+`notes:` begins what only the presenter's second window shows. `table:` names figures that are shown with the reveal, `lab` or
+`clever-hans`. A view is free to be changed, unless `locked: always` or, until an answer is given,
+`locked: answer` stands in the header.
 """
 
 from __future__ import annotations
@@ -48,13 +50,15 @@ PAGES = {
     "reproduction": "reproduction",
 }
 TABLES = ("lab", "clever-hans")
+#: When a view stays as the step sets it.
+LOCKS = ("always", "answer")
 #: Bytes of a lesson and steps in it, at most.
 LONGEST, MOST_STEPS = 200_000, 40
 _HEADER = re.compile(r"([a-z]+):[ \t]*(.*)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _LESSON_KEYS = ("title", "minutes", "know")
-_STEP_KEYS = ("page", "view", "question", "choice", "right", "table")
+_STEP_KEYS = ("page", "view", "question", "choice", "right", "table", "locked")
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class Step:
         choices: answers, one right at least, where there is a question.
         reveal: Markdown shown after an answer.
         table: one of `TABLES` shown with the reveal, or empty.
+        locked: one of `LOCKS`, empty for a view that is free.
+        notes: Markdown for whoever presents.
     """
 
     title: str
@@ -95,6 +101,12 @@ class Step:
     choices: tuple[Choice, ...] = ()
     reveal: str = ""
     table: str = ""
+    locked: str = ""
+    notes: str = ""
+
+    def holds(self, answered: bool) -> bool:
+        """Whether the view stays as it is set, for somebody who has answered or not."""
+        return self.locked == "always" or (self.locked == "answer" and not answered)
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,12 @@ class _Draft:
     choices: list[Choice] = field(default_factory=list)
     body: list[str] = field(default_factory=list)
     reveal: list[str] | None = None
+    notes: list[str] | None = None
+
+    @property
+    def part(self) -> list[str]:
+        """Where lines of text go now."""
+        return next(lines for lines in (self.notes, self.reveal, self.body) if lines is not None)
 
 
 def parse(text: str, name: str = "lesson", language: str = "en") -> Lesson:
@@ -215,10 +233,9 @@ def _sections(text: str, name: str) -> list[_Draft]:
         if not fenced and line.startswith("## "):
             drafts.append(_Draft(number, line[3:].strip()))
             headed = True
-        elif not fenced and len(drafts) > 1 and line.strip() == "reveal:":
-            if now.reveal is not None:
-                raise _wrong(name, number, "this step has a reveal already")
-            now.reveal, headed = [], False
+        elif not fenced and len(drafts) > 1 and line.strip() in ("reveal:", "notes:"):
+            _begin(now, line.strip()[:-1], name, number)
+            headed = False
         elif headed and (found := _HEADER.fullmatch(line.strip())):
             _take(now, found[1], found[2].strip(), len(drafts) == 1, name, number)
         elif headed and not line.strip():
@@ -229,8 +246,14 @@ def _sections(text: str, name: str) -> list[_Draft]:
             headed = False
             if (late := _HEADER.match(line)) and late[1] in _STEP_KEYS and not fenced:
                 raise _wrong(name, number, f"'{late[1]}:' belongs to the lines right under the step's title")
-            (now.body if now.reveal is None else now.reveal).append(line)
+            now.part.append(line)
     return drafts
+
+
+def _begin(draft: _Draft, part: str, name: str, number: int) -> None:
+    if draft.notes is not None or getattr(draft, part) is not None:
+        raise _wrong(name, number, f"this step has a text under '{part}:' or after it already")
+    setattr(draft, part, [])
 
 
 def _take(draft: _Draft, key: str, value: str, of_lesson: bool, name: str, number: int) -> None:
@@ -253,14 +276,19 @@ def _take(draft: _Draft, key: str, value: str, of_lesson: bool, name: str, numbe
 def _step(draft: _Draft, name: str) -> Step:
     page, question = draft.keys.get("page", ""), draft.keys.get("question", "")
     table, view = draft.keys.get("table", ""), draft.keys.get("view", "")
+    locked = draft.keys.get("locked", "")
     if not draft.title:
         raise _wrong(name, draft.line, "expected a title after '##'")
     if page and page not in PAGES:
         raise _wrong(name, draft.line, f"expected page to be one of {', '.join(PAGES)}, got {page[:40]!r}")
-    if view and not page:
-        raise _wrong(name, draft.line, "a step with a view needs a page")
+    if (view or locked) and not page:
+        raise _wrong(name, draft.line, "a step with a view, or a locked one, needs a page")
     if table and table not in TABLES:
         raise _wrong(name, draft.line, f"expected table to be one of {', '.join(TABLES)}, got {table[:40]!r}")
+    if locked and locked not in (LOCKS if question else LOCKS[:1]):
+        raise _wrong(
+            name, draft.line, f"expected locked to be always, or answer with a question, got {locked[:40]!r}"
+        )
     try:
         pairs = parse_qsl(view.removeprefix("?"), keep_blank_values=True, strict_parsing=bool(view))
     except ValueError:
@@ -272,8 +300,9 @@ def _step(draft: _Draft, name: str) -> Step:
     reveal = "\n".join(draft.reveal or ()).strip()
     if question and not reveal:
         raise _wrong(name, draft.line, "a question needs a text under 'reveal:'")
+    notes = "\n".join(draft.notes or ()).strip()
     step = Step(draft.title, "\n".join(draft.body).strip(), page, tuple(pairs), question)
-    return replace(step, choices=tuple(draft.choices), reveal=reveal, table=table)
+    return replace(step, choices=tuple(draft.choices), reveal=reveal, table=table, locked=locked, notes=notes)
 
 
 def _wrong(name: str, line: int, what: str) -> InputError:

@@ -107,16 +107,46 @@ def test_every_view_of_the_lessons_that_come_along_exists(language: str) -> None
     )
 
 
-def test_a_class_follows_its_teacher_and_its_answers_are_counted(start: Start, mine: None) -> None:
-    teacher = start().switch_page(PAGE).run()
-    teacher.button(key="begin_mine").click().run()
+def test_a_locked_view_is_set_back_until_the_answer_is_given(
+    start: Start, mine: None, tmp_path: Path
+) -> None:
+    (tmp_path / "en" / "mine.md").write_text(MINE.replace("view:", "locked: answer\nview:", 1), "utf-8")
+    app = start().switch_page(PAGE).run()
+    app.button(key="begin_mine").click().run()
+    app.session_state["mode"] = "zero"
+    app.run()
+    assert app.session_state["mode"] == "freeze"
+    assert any("once you have answered" in one.value for one in app.caption)
+    app.button(key="choice_0").click().run()
+    app.session_state["mode"] = "zero"
+    app.run()
+    healthy(app)
+    assert app.session_state["mode"] == "zero"
+
+
+def test_a_class_follows_its_teacher_and_its_answers_are_counted(
+    start: Start, mine: None, tmp_path: Path
+) -> None:
+    noted = MINE.replace("It is a star.", "It is a star.\n\nnotes:\nWait for them.")
+    (tmp_path / "en" / "mine.md").write_text(noted, "utf-8")
+    teacher = start(picture="8").switch_page(PAGE)  # a link's own picture
+    for name, value in {"lesson": "mine", "picture": "8"}.items():
+        teacher.query_params[name] = value
+    teacher.run()
     teacher.button(key="class_open").click().run()
     healthy(teacher)
     code = teacher.session_state["class"]
     pupil = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600).run().switch_page(PAGE)
-    pupil.query_params["class"] = code
+    pupil.query_params.update({"class": code, "picture": "1", "model": "resnet8-cifar10"})  # kept out
     pupil.run()
     healthy(pupil)
+    assert (pupil.session_state["picture"], pupil.session_state["model"]) == (8, "scenes-net")
+    window = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600).run().switch_page(PAGE)
+    window.query_params.update({"class": code, "notes": "1"})
+    window.run()
+    healthy(window)
+    assert {"Wait for them.", "✓ **A star** Five points."} <= {one.value for one in window.markdown}
+    assert not any("Wait for them." in one.value for one in (*teacher.markdown, *pupil.markdown))
     assert pupil.button(key="lesson_next").disabled
     pupil.button(key="choice_1").click().run()
     teacher.run()

@@ -68,13 +68,16 @@ def test_a_lesson_of_three_steps_from_one_text_file(tmp_path: Path) -> None:
         ("know: That one text file is a lesson.", "", "line 1: expected 'know: ...'"),
         ("title: Three", "titel: Three", "line 1: expected one of title, minutes, know"),
         ("page: sanity", "page: sanitary", "line 12: expected page to be one of explore"),
-        ("page: sanity\n", "", "line 12: a step with a view needs a page"),
+        ("page: sanity\n", "", "line 12: a step with a view, or a locked one, needs a page"),
         ("view: sane_step=2", "view: sane_step", "line 12: expected view to be name=value pairs"),
         ("choice: Nothing :: Look again.", "choice: Nothing", "line 16: expected 'answer :: reason'"),
         ("right: The", "choice: The", "line 12: a question needs two choices"),
         ("question: What changes?\n", "", "line 12: a question needs choices"),
         ("reveal:\n", "", "line 12: a question needs a text under 'reveal:'"),
-        ("Because it must.", "Because.\nreveal:\nAgain.", "line 25: this step has a reveal already"),
+        ("Because it must.", "Because.\nreveal:\nAgain.", "line 25: this step has a text under 'reveal:'"),
+        ("Because it must.", "Because.\nnotes:\nA\nreveal:", "line 27: this step has a text under 'reveal:'"),
+        ("page: sanity", "page: sanity\nlocked: yes", "line 12: expected locked to be always, or answer"),
+        ("page: explore", "page: explore\nlocked: answer", "line 5: expected locked to be always"),
         ("What do you see?", "page: explore", "line 9: 'page:' belongs to the lines right under"),
         ("page: explore", "page: explore\npage: sanity", "line 7: 'page' stands here for the second time"),
         ("## Look", "Look", "expected 'key: value' or a first step"),
@@ -103,19 +106,28 @@ def test_hostile_files_are_refused(tmp_path: Path) -> None:
         parse(WRITTEN + "\n## More\n" * 60)
 
 
+def test_notes_and_locks_of_a_step() -> None:
+    written = WRITTEN.replace("page: sanity", "page: sanity\nlocked: answer")
+    look, ask, _ = parse(written.replace("Because it must.", "Yes.\n\nnotes:\nWait.")).steps
+    assert (ask.reveal, ask.notes, look.notes) == ("Yes.", "Wait.", "")
+    assert [ask.holds(answered) for answered in (False, True)] == [True, False]
+    assert not look.holds(answered=False)
+
+
 @pytest.mark.parametrize("language", languages())
 def test_lessons_that_come_along(language: str) -> None:
     for name in names(language):
         lesson = read(name, language)
         assert 5 <= len(lesson.steps) <= 7
+        assert any(step.notes for step in lesson.steps)
         assert sum(bool(step.question) for step in lesson.steps) >= len(lesson.steps) - 1
         english = read(name)
         assert [step.view for step in lesson.steps] == [step.view for step in english.steps]
         assert [[c.right for c in s.choices] for s in lesson.steps] == [
             [c.right for c in s.choices] for s in english.steps
         ]
-    if language == "en":
-        assert len(names("en")) == 5
+        assert [step.locked for step in lesson.steps] == [step.locked for step in english.steps]
+    assert len(names(language)) == 5
 
 
 def test_one_file_holds_every_answer_and_nothing_of_a_text_becomes_markup() -> None:

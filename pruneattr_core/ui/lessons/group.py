@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from pruneattr_core.errors import InputError
@@ -34,34 +36,41 @@ def follows() -> bool:
     return bool(st.session_state["class"]) and not leads()
 
 
-def here() -> Place:
-    """Where this session is."""
+def _here(common: tuple[tuple[str, str], ...] = ()) -> Place:
     state = st.session_state
-    return Place(state["lesson"], state["lesson_language"], state["lesson_step"])
+    return Place(state["lesson"], state["lesson_language"], state["lesson_step"], common)
 
 
-def join() -> None:
-    """Go where the class is; first of all on the page. A class that is no more is left, with a word."""
+def join() -> Mapping[str, str] | None:
+    """Go where the class is; first of all on the page. A class that is no more is left, with a word.
+
+    Returns:
+        What those who follow have in common with their teacher; None for everybody else.
+    """
     if not follows():
-        return
+        return None
     place = classes().place(st.session_state["class"])
     if place is None:
         st.info(word("class_over"), icon=":material/group_off:")
-        st.session_state["class"] = ""
-        return
+        st.session_state.update({"class": "", "notes": False})
+        return None
     st.session_state.update(lesson=place.lesson, lesson_language=place.language, lesson_step=place.step)
+    _watch(st.session_state["class"], place)
+    return dict(place.view)
 
 
-def keep_up() -> None:
-    """Take the class along where this session leads it; else start again when the class has moved."""
+def lead(common: tuple[tuple[str, str], ...] = ()) -> None:
+    """Take the class along, where this session leads one.
+
+    Args:
+        common: (name, text) of network, picture and class to be seen by all.
+    """
     if leads():
         code, key = st.session_state[_LED]
         try:
-            classes().move(code, key, here())
+            classes().move(code, key, _here(common))
         except InputError:  # hours without a sign of life
             st.session_state["class"] = ""
-    elif follows():
-        _watch(st.session_state["class"], here())
 
 
 @st.fragment(run_every=LOOK)
@@ -79,24 +88,31 @@ def answer(lesson: str, step: int, choice: int) -> None:
 def controls() -> None:
     """Open a class, or its link for the others, or leave it."""
     if not st.session_state["class"]:
-        st.button(word("class_open"), key="class_open", icon=":material/group_add:", on_click=_open)
+        st.button(
+            word("class_open"), key="class_open", icon=":material/group_add:", on_click=_open,
+            help=word("class_help"),
+        )  # fmt: skip
         return
     if leads():
         address = (st.context.url or "").partition("?")[0]
         st.markdown(word("class_link"))
         st.code(f"{address}?class={st.session_state['class']}", language=None)
+        st.link_button(
+            word("notes_window"), f"?class={st.session_state['class']}&notes=1", key="notes_window",
+            icon=":material/speaker_notes:",
+        )  # fmt: skip
     else:
         st.markdown(word("class_follows"))
     st.button(word("class_leave"), key="class_leave", icon=":material/logout:", on_click=_leave)
 
 
 def _open() -> None:
-    st.session_state[_LED] = classes().open(here())
+    st.session_state[_LED] = classes().open(_here())
     st.session_state["class"] = st.session_state[_LED][0]
 
 
 def _leave() -> None:
-    st.session_state["class"] = ""
+    st.session_state.update({"class": "", "notes": False})
 
 
 @st.fragment(run_every=LOOK)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.text import Lesson, names, read
 from pruneattr_core.ui.errors import complain, guarded
-from pruneattr_core.ui.lessons import group, view
+from pruneattr_core.ui.lessons import group, notes, view
 from pruneattr_core.ui.lessons import step as steps
 from pruneattr_core.ui.lessons.state import FIELDS, choose_language, word
 from pruneattr_core.ui.state import publish, refuse, report
@@ -26,17 +28,20 @@ def draw() -> None:
     """The page."""
     report(FIELDS)
     with guarded():
-        group.join()
+        frozen = group.join()
         name = st.session_state["lesson"]
         if name and name not in names(st.session_state["lesson_language"]):
             refuse("lesson")
             st.info(word("not_translated"), icon=":material/translate:")
             st.session_state["lesson_language"] = "en"
-        group.keep_up()
-        if name:
-            _lesson(read(name, st.session_state["lesson_language"]))
-        else:
+        if not name:
+            group.lead()
             _cards()
+        elif st.session_state["notes"] and frozen is not None:
+            publish(FIELDS)
+            notes.draw(read(name, st.session_state["lesson_language"]), st.session_state["lesson_step"])
+        else:
+            _lesson(read(name, st.session_state["lesson_language"]), frozen)
 
 
 def _cards() -> None:
@@ -69,15 +74,17 @@ def _open(name: str) -> None:
     st.session_state.update(lesson=name, lesson_step=1)
 
 
-def _lesson(lesson: Lesson) -> None:
+def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     if st.session_state["lesson_step"] > len(lesson.steps):
         refuse("lesson_step", instead="the first step is shown")
         st.session_state["lesson_step"] = 1
     number = st.session_state["lesson_step"]
     step = lesson.steps[number - 1]
     wrong = view.complaint(step)
+    locked = step.holds(steps.given(lesson.name, number) is not None)
     if not wrong:
-        view.enter(lesson.name, number, step)
+        view.enter(lesson.name, number, step, locked, frozen)
+    group.lead(view.common(step))
     st.html(_STYLE)
     if st.session_state["presenter"]:
         st.html(_LARGE)
@@ -89,4 +96,4 @@ def _lesson(lesson: Lesson) -> None:
         raise InputError(f"Lesson {lesson.name}, step {number}: {wrong}")
     if picture is not None:
         with picture:
-            view.draw(step)
+            view.draw(step, locked)

@@ -34,6 +34,7 @@ FIELDS = (
     Field("lesson_step", 1, whole(1, 1000), "the step"),
     Field("lesson_language", "en", lambda text: one_of(languages())(text), "the language"),
     _switch("presenter", "the presenter view"),
+    _switch("notes", "the notes"),
     Field("class", "", _code, "the class"),
 )
 

@@ -26,12 +26,12 @@ def draw(lesson: Lesson, number: int) -> None:
     st.progress(number / len(lesson.steps), word("step_of", step=number, steps=len(lesson.steps)))
     st.markdown(f"### {step.title}")
     st.markdown(step.body)
-    given = st.session_state.setdefault(_GIVEN, {}).get((lesson.name, number))
+    answer = given(lesson.name, number)
     if step.question:
-        _ask(step, given, (lesson.name, number))
-        if group.leads() or (group.follows() and given is not None):
+        _ask(step, answer, (lesson.name, number))
+        if group.leads() or (group.follows() and answer is not None):
             group.counts(lesson.name, number, step)
-    if not step.question or given is not None:
+    if not step.question or answer is not None:
         if step.reveal:
             st.markdown(step.reveal)
         if step.table:
@@ -42,24 +42,30 @@ def draw(lesson: Lesson, number: int) -> None:
     _switches(lesson)
 
 
-def _ask(step: Step, given: int | None, place: tuple[str, int]) -> None:
+def given(lesson: str, number: int) -> int | None:
+    """Place of the answer that this session gave at a step, None before it has."""
+    answers: dict[tuple[str, int], int] = st.session_state.setdefault(_GIVEN, {})
+    return answers.get((lesson, number))
+
+
+def _ask(step: Step, answer: int | None, place: tuple[str, int]) -> None:
     st.markdown(f"**{step.question}**")
     with st.container(key="lesson_choices"):
         for number, choice in enumerate(step.choices):
             st.button(
                 choice.text, key=f"choice_{number}", shortcut=str(number + 1), wrap=True, width="stretch",
-                type="primary" if number == given else "secondary", on_click=_answer, args=(place, number),
+                type="primary" if number == answer else "secondary", on_click=_answer, args=(place, number),
             )  # fmt: skip
-    if given is None:
+    if answer is None:
         st.caption(word("answer_first"))
         return
-    chosen = step.choices[given]
+    chosen = step.choices[answer]
     (st.success if chosen.right else st.warning)(
         f"**{word('right' if chosen.right else 'not_quite')}** {chosen.reason}"
     )
     with st.expander(word("the_others")):
         for number, choice in enumerate(step.choices):
-            if number != given:
+            if number != answer:
                 mark = "✓" if choice.right else "✗"
                 st.markdown(f"{mark} **{choice.text}** {choice.reason}")
 

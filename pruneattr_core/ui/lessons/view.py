@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,9 @@ import streamlit as st
 from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.state import Field, Unknown, publish
+from pruneattr_core.ui.state import view as texts_of
 
 #: Page -> (module that draws it, module of its settings, whether it draws what was selected).
 _PAGES = {
@@ -24,8 +27,10 @@ _PAGES = {
     "benchmarks": ("benchmarks.page", "benchmarks.page", False),
     "reproduction": ("reproduction.page", "reproduction.page", False),
 }
-#: The step whose view the session holds: (lesson, step number).
+#: The step whose view the session holds: (lesson, step number, what a class has in common).
 _ENTERED = "_lesson_entered"
+#: What a hand changes all the same is set back by the next run.
+_LOCKED = "<style>.st-key-lesson_view_locked { pointer-events: none; }</style>"
 
 
 def _module(name: str) -> Any:
@@ -57,14 +62,24 @@ def complaint(step: Step) -> str:
     return ""
 
 
-def enter(lesson: str, number: int, step: Step) -> None:
-    """Set the step's view, once a step; what a link says about the first one stands."""
+def enter(lesson: str, number: int, step: Step, locked: bool, frozen: Mapping[str, str] | None) -> None:
+    """Set the step's view: once a step, or at every run where it is locked.
+
+    Args:
+        lesson: its name.
+        number: of the step.
+        step: the step.
+        locked: whether what somebody changed is set back.
+        frozen: network, picture and class that a class has in common, as texts; None outside of one. What a
+            link says about the first step stands only outside of one.
+    """
     former = st.session_state.get(_ENTERED)
-    if former == (lesson, number):
+    here = (lesson, number, tuple(sorted((frozen or {}).items())))
+    if former == here and not locked:
         return
-    st.session_state[_ENTERED] = lesson, number
-    linked = set(st.query_params) if former is None else set()
-    texts = dict(step.view)
+    st.session_state[_ENTERED] = here
+    linked = set(st.query_params) if former is None and frozen is None else set()
+    texts = {**dict(step.view), **(frozen or {})}
     for field in fields_of(step):
         if field.name not in linked:
             text = texts.get(field.name)
@@ -73,13 +88,29 @@ def enter(lesson: str, number: int, step: Step) -> None:
         publish(shell.FIELDS)
 
 
+def common(step: Step) -> tuple[tuple[str, str], ...]:
+    """Network, picture and class of this session's view, as a class is to have them in common."""
+    if not step.page or not _PAGES[step.page][2]:
+        return ()
+    own = ("upload", "crop")  # lies in this session alone
+    return tuple((name, text) for name, text in texts_of(shell.FIELDS).items() if name not in own)
+
+
 def leave() -> None:
     """Nothing is entered any more: the next step sets its view again."""
-    st.session_state[_ENTERED] = "", 0
+    st.session_state[_ENTERED] = "", 0, ()
 
 
-def draw(step: Step) -> None:
-    """The page itself, and a link to it in a window of its own."""
+def draw(step: Step, locked: bool) -> None:
+    """The page itself; where it is locked, hands off."""
+    if locked:
+        st.html(_LOCKED)
+        st.caption(word("locked" if step.locked == "always" else "locked_until"))
+    with st.container(key="lesson_view_locked" if locked else "lesson_view"):
+        _draw(step)
+
+
+def _draw(step: Step) -> None:
     drawing, _, needs = _PAGES[step.page]
     if not needs:
         _module(drawing).draw()
