@@ -20,9 +20,9 @@ A file looks like this; ASSETS/lessons/en holds whole ones::
 
 Every choice ends with its reason after two colons; `right` is a choice that is right. A step without a
 question has no choices; what follows `reveal:` may be left out where there is no question. After it a line
-`notes:` begins what only the presenter's second window shows. `table:` names figures that are shown with the reveal, `lab` or
-`clever-hans`. A view is free to be changed, unless `locked: always` or, until an answer is given,
-`locked: answer` stands in the header.
+`notes:` begins what only the presenter's second window shows. `table:` names figures that are shown with the
+reveal, `lab` or `clever-hans`. A view is free to be changed, unless `locked: always` or, until an answer is
+given, `locked: answer` stands in the header.
 """
 
 from __future__ import annotations
