@@ -174,8 +174,9 @@ def explain_view(
     picture: str = "a picture",
     device: str = "cpu",
     progress: Progress | None = None,
+    shares: Sequence[float] | None = None,
 ) -> View:
-    """Explain one picture at some thirty places of the dial.
+    """Explain one picture at some thirty places of the dial, or at a few of one's own.
 
     Args:
         model: a name of `list_models`, or path/to/file.py:build.
@@ -188,6 +189,7 @@ def explain_view(
         picture: what it is, for titles and text alternatives.
         device: cpu, cuda, mps or auto.
         progress: called with (maps done, maps in all).
+        shares: of the contributing neurons removed at each place; increasing, within [0, 1).
 
     Raises:
         InputError: an argument out of range.
@@ -213,7 +215,7 @@ def explain_view(
         raise InputError("Expected a class, a difference of two or a group; sweep takes any function.")
     question = Question(Subject(model, weights, "", None, device), mode, contribution, calibrated)
     scored = Scored(contributions(network, inputs, asked, contribution), 0.0)
-    levels = spaced(scored.quiet, calibrated)
+    levels = spaced(scored.quiet, calibrated) if shares is None else _levels(scored.quiet, shares)
     sweep = explain_levels(network, inputs, question, scored, levels, progress or (lambda done, total: None))
     wanted = scored.quiet + sparsity * (1 - scored.quiet) if of == "contributing" else sparsity
     settings = {
@@ -233,3 +235,8 @@ def explain_view(
     level = 0 if sparsity == 0 else nearest(sweep.sparsity.tolist(), wanted)
     title = f"{card.title}: {sweep.what(card.classes)}"
     return View(sweep, np.asarray(card.display(image)), title, card.classes, settings, level)
+
+
+def _levels(quiet: float, shares: Sequence[float]) -> tuple[float, ...]:
+    """Sparsities of all neurons; share 0 is the whole network."""
+    return tuple(quiet + share * (1 - quiet) if share > 0 else 0.0 for share in shares)

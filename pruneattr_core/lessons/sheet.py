@@ -1,55 +1,147 @@
-"""A lesson as one HTML file: to read without a server, and to print as a worksheet with an answer sheet."""
+"""A lesson as one HTML file: to read, with its views to move, without a server."""
 
 from __future__ import annotations
 
+import base64
+import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 
-from pruneattr_core.lessons.text import Lesson, Step, address, right_answers
+from PIL import Image
 
-_STYLE = """:root { color-scheme: light dark; }
-body { font: 1.05rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 46rem; padding: 1rem; }
+from pruneattr_core.lessons.figures import Figure, Frame
+from pruneattr_core.lessons.text import Lesson, Step, address
+from pruneattr_core.render.figure import Panel
+from pruneattr_core.share.component import SCRUBBER
+from pruneattr_core.share.html import live
+
+_STYLE = """:root { color-scheme: light dark; --st-text-color: #1b1f24; --st-background-color: #fff;
+  --st-secondary-background-color: #f3f5f7; --st-border-color: #d5dae0; --st-primary-color: #0072b2;
+  --st-base-radius: .5rem; --st-font: system-ui, sans-serif; }
+@media (prefers-color-scheme: dark) { :root { --st-text-color: #e8ecf0; --st-background-color: #101418;
+  --st-secondary-background-color: #1a2027; --st-border-color: #343c46; --st-primary-color: #56b4e9; } }
+body { font: 1.05rem/1.5 var(--st-font); color: var(--st-text-color); background: var(--st-background-color);
+  margin: 0 auto; max-width: 60rem; padding: 1rem; }
 ol { padding-left: 1.4rem; } section { break-inside: avoid; } code { overflow-wrap: anywhere; }
-.line { border-bottom: 1px solid; height: 1.8rem; } .line, .answers { display: none; }
-@media print { details { display: none; } .line, .answers { display: block; }
-.answers { break-before: page; } }
+.panels { display: flex; flex-wrap: wrap; gap: .6rem; } .frame[hidden] { display: none; }
+figure { margin: 0; width: 10.5rem; font-size: .85rem; }
+.picture { aspect-ratio: 1; background-size: 100% 100%; image-rendering: pixelated;
+  border: 1px solid var(--st-border-color); }
+input[type=range] { width: min(28rem, 100%); vertical-align: middle; }
+@media print { details, .live, input { display: none; } }
 """
+_SCRIPT = """for (const view of document.querySelectorAll('.slides')) {
+  const slider = view.querySelector('input'), said = view.querySelector('output');
+  const frames = [...view.querySelectorAll('.frame')];
+  const show = () => {
+    frames.forEach((frame, k) => { frame.hidden = k !== Number(slider.value); });
+    said.textContent = frames[slider.value].dataset.title;
+    slider.setAttribute('aria-valuetext', said.textContent);
+  };
+  slider.addEventListener('input', show);
+  show();
+}"""
+#: Colours of a picture; maps are smooth, and a file is to be small.
+_COLOURS = 96
 
 
-def sheet(lesson: Lesson, word: Callable[[str], str]) -> str:
-    """The file: texts and questions; solutions unfold on the screen, and are a page of their own on paper.
+def sheet(
+    lesson: Lesson,
+    word: Callable[[str], str],
+    figures: Mapping[int, Figure] | None = None,
+    explorers: Mapping[int, bytes] | None = None,
+) -> str:
+    """The file: texts, questions, views; solutions unfold. Its content security policy forbids every request.
 
     Args:
         lesson: what is written.
         word: a text of the page by its key, in the language of the lesson.
+        figures: step number, from 1 -> what its view shows, with a slider where the page has one.
+        explorers: step number -> what the live explorer draws there, instead of a figure.
     """
-    steps = "\n".join(_step(number, step, word) for number, step in enumerate(lesson.steps, 1))
-    answers = "\n".join(
-        f"<li value='{number}'>{_inline(choice.text)}<br>{_inline(choice.reason)}</li>"
-        for number, choice in right_answers(lesson)
-    )
+    pictures = _Pictures()
+    explorers = explorers or {}
+    steps = []
+    for number, step in enumerate(lesson.steps, 1):
+        if number in explorers:
+            shown = f'<div class="live" id="live-{number}"></div>'
+        else:
+            shown = _shown((figures or {}).get(number), pictures, word)
+        steps.append(_step(number, step, word, shown))
+    scripts = [live(SCRUBBER, {f"live-{k}": data for k, data in explorers.items()})] if explorers else []
+    if any('class="slides"' in one for one in steps):
+        scripts.append(f"<script>{_SCRIPT}</script>")
+    body = "\n".join(steps)
     return f"""<!doctype html>
 <html lang="{escape(lesson.language)}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{escape(lesson.title)}</title><style>{_STYLE}</style></head><body>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
+style-src 'unsafe-inline'; img-src data: blob:">
+<title>{escape(lesson.title)}</title><link rel="icon" href="data:,">
+<style>{_STYLE}{pictures.style}</style></head><body><main>
 <h1>{escape(lesson.title)}</h1><p>{_inline(lesson.know)}</p>
-{steps}
-<section class="answers"><h2>{escape(word("answer_sheet"))}</h2><ol>{answers}</ol></section>
+{body}
+</main>{"".join(scripts)}
 </body></html>
 """
 
 
-def _step(number: int, step: Step, word: Callable[[str], str]) -> str:
-    parts = [f"<section><h2>{number}. {escape(step.title)}</h2>", _blocks(step.body)]
+class _Pictures:
+    """Pictures of a file, each held once however often it is shown."""
+
+    def __init__(self) -> None:
+        self._names: dict[bytes, str] = {}
+
+    def name(self, panel: Panel) -> str:
+        """Class of an element that shows it."""
+        out = io.BytesIO()
+        Image.fromarray(panel.pixels).quantize(_COLOURS).save(out, "PNG", optimize=True)
+        return self._names.setdefault(out.getvalue(), f"p{len(self._names)}")
+
+    @property
+    def style(self) -> str:
+        """The rules that hold them."""
+        return "\n".join(
+            f".{name} {{ background-image: url(data:image/png;base64,{base64.b64encode(data).decode()}); }}"
+            for data, name in self._names.items()
+        )
+
+
+def _shown(figure: Figure | None, pictures: _Pictures, word: Callable[[str], str]) -> str:
+    if figure is None:
+        return ""
+    frames = "".join(
+        _frame(frame, pictures, figure.caption, place == figure.at)
+        for place, frame in enumerate(figure.frames)
+    )
+    if len(figure.frames) == 1:
+        return f"{frames}<p><small>{escape(figure.caption)}</small></p>"
+    return (
+        f'<div class="slides">{frames}<label>{escape(word("slide"))} <input type="range" min="0" '
+        f'max="{len(figure.frames) - 1}" value="{figure.at}"></label> <output></output>'
+        f"<p><small>{escape(figure.caption)}</small></p></div>"
+    )
+
+
+def _frame(frame: Frame, pictures: _Pictures, caption: str, first: bool) -> str:
+    panels = "".join(
+        f'<figure><div class="picture {pictures.name(panel)}" role="img" '
+        f'aria-label="{escape(panel.title or caption)}"></div>'
+        f"<figcaption>{escape(' · '.join(filter(None, (panel.title, *panel.notes))))}</figcaption></figure>"
+        for panel in frame.panels
+    )
+    hidden = "" if first else " hidden"
+    return f'<div class="frame panels" data-title="{escape(frame.title)}"{hidden}>{panels}</div>'
+
+
+def _step(number: int, step: Step, word: Callable[[str], str], shown: str) -> str:
+    parts = [f"<section><h2>{number}. {escape(step.title)}</h2>", _blocks(step.body), shown]
     if step.page:
         parts.append(f"<p>{escape(word('view_at'))} <code>{escape(address(step))}</code></p>")
     if step.question:
         choices = "".join(f"<li>{_inline(choice.text)}</li>" for choice in step.choices)
-        parts.append(
-            f"<p><strong>{_inline(step.question)}</strong></p><ol>{choices}</ol><p class='line'></p>"
-        )
+        parts.append(f"<p><strong>{_inline(step.question)}</strong></p><ol>{choices}</ol>")
         reasons = "".join(
             f"<li>{'✓' if choice.right else '✗'} {_inline(choice.text)}. {_inline(choice.reason)}</li>"
             for choice in step.choices

@@ -43,13 +43,35 @@ def one_file(
             f"<tr><th scope='row'>{escape(in_words(name))}</th><td>{escape(said(value))}</td></tr>"
             for name, value in settings.items()
         ),
-        css=component.css,
-        html=component.html,
-        js=component.js_as("mount"),
-        payload=base64.b64encode(payload).decode(),
+        live=live(component, {"view": payload}),
         # Inside a script element only "</" and "<!--" could end or change it.
         settings=json.dumps(settings).replace("<", "\\u003c"),
     )
+
+
+def live(component: Component, payloads: Mapping[str, bytes]) -> str:
+    """Markup for the end of a page of one's own: it mounts a component once for each payload.
+
+    Args:
+        component: what draws.
+        payloads: id of the element that is to hold the view -> what is drawn there.
+    """
+    scripts = "\n".join(
+        f'<script type="application/octet-stream" data-for="{escape(name)}">'
+        f"{base64.b64encode(data).decode()}</script>"
+        for name, data in payloads.items()
+    )
+    return f"""<template id="parts"><style>{component.css}</style>{component.html}</template>
+{scripts}
+<script type="module">
+{component.js_as("mount")}
+for (const held of document.querySelectorAll('script[data-for]')) {{
+  const root = document.getElementById(held.dataset.for).attachShadow({{mode: 'open'}});
+  root.append(document.getElementById('parts').content.cloneNode(true));
+  const data = Uint8Array.from(atob(held.textContent), c => c.charCodeAt(0));
+  mount({{data, parentElement: root, setStateValue() {{}}}});
+}}
+</script>"""
 
 
 def settings_in(text: str) -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.lessons.figures import Figure, Frame, figure_of
 from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import address, languages, names, parse, read, right_answers
+from pruneattr_core.lessons.worksheet import worksheet
+from pruneattr_core.render.figure import Panel
 
 WRITTEN = """title: Three steps
 minutes: 3
@@ -132,11 +137,45 @@ def test_lessons_that_come_along(language: str) -> None:
 
 def test_one_file_holds_every_answer_and_nothing_of_a_text_becomes_markup() -> None:
     lesson = parse(WRITTEN.replace("Done.", "**Done** <script>x</script>\n\n- one\n- two"), "mine")
-    page = sheet(lesson, lambda key: key)
-    assert "<script" not in page
+    pixels = np.full((4, 4, 3), 7, np.uint8)
+    frames = tuple(Frame(f"at {k} <b>", (Panel("Map", pixels + k), Panel("", pixels))) for k in range(3))
+    page = sheet(lesson, lambda key: key, {2: Figure(frames, 1, "A <b>network")})
+    assert page.count("<script") == 1  # ours, which moves the slider
+    assert "<b>" not in page
     assert "<strong>Done</strong> &lt;script&gt;" in page
     assert "<ul><li>one</li><li>two</li></ul>" in page
     assert "default-src 'none'" in page
-    worksheet, answers = page.split('class="answers"')
-    assert "<li value='2'>The map<br>It has to" in answers
-    assert "✗ Nothing. Look again." in worksheet
+    assert page.count("url(data:image/png") == 3  # equal pictures are held once
+    assert page.count('class="frame panels"') == 3
+    assert "✗ Nothing. Look again." in page
+    assert "<script" not in sheet(lesson, lambda key: key)
+
+
+def test_a_worksheet_asks_first_and_answers_on_its_last_page() -> None:
+    lesson = parse(WRITTEN, "mine")
+    figure = Figure(
+        (Frame("", (Panel("Map", np.zeros((8, 8, 3), np.uint8), ("p = 0.5",)),)),), 0, "A network"
+    )
+    data = worksheet(lesson, lambda key: key, {2: figure})
+    assert data == worksheet(lesson, lambda key: key, {2: figure})
+    assert data.startswith(b"%PDF")
+    assert data.count(b"/Subtype /Image") == 1
+    assert data.count(b"/Type /Page\n") == 2
+    assert len(data) < 200_000
+
+
+@pytest.mark.parametrize("name", ["3-removing-pixels", "4-clever-hans"])
+def test_figures_are_those_of_the_view_that_a_step_sets(name: str) -> None:
+    step = read(name).steps[3]
+    figure = figure_of(step)
+    assert figure is not None
+    if name == "3-removing-pixels":  # ordered by magnitude, least first: the answer stays
+        whole, *_, most = figure.frames
+        assert whole.panels[0].notes == whole.panels[1].notes
+        assert (figure.at, figure.frames[3].title) == (3, "30% gone (least relevant first)")
+        assert (most.panels[0].pixels != whole.panels[0].pixels).any(2).mean() == pytest.approx(0.7, abs=0.05)
+    else:  # network A's path lies on the mark, in the lower left corner
+        drawn = figure.frames[0].panels[1].pixels.astype(int)
+        kept = np.abs(drawn - drawn[0, -1]).sum(2)
+        assert kept[100:, :40].sum() > 0.6 * kept.sum()
+    assert figure_of(replace(step, page="benchmarks")) is None

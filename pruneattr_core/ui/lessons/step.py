@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from pruneattr_core.lessons import hans, lab
-from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import Lesson, Step
-from pruneattr_core.ui.lessons import group, view
+from pruneattr_core.ui.lessons import files, group, view
 from pruneattr_core.ui.lessons.state import choose_language, word
 
 #: (lesson, step) -> the answer given, as its place.
@@ -103,11 +104,13 @@ def _switches(lesson: Lesson) -> None:
         st.toggle(word("presenter"), key="presenter", help=word("presenter_help"), persist_state="session")
         choose_language()
         group.controls()
-        st.download_button(
-            word("one_file"), lambda: sheet(lesson, word), f"{lesson.name}-{lesson.language}.html",
-            "text/html", key="lesson_file", icon=":material/print:", on_click="ignore",
-            help=word("one_file_help"),
-        )  # fmt: skip
+        for kind, made in (("html", files.html), ("pdf", files.pdf)):
+            st.download_button(
+                word(f"file_{kind}"), partial(made, lesson), f"{lesson.name}-{lesson.language}.{kind}",
+                "text/html" if kind == "html" else "application/pdf", key=f"lesson_{kind}",
+                icon=":material/html:" if kind == "html" else ":material/print:", on_click="ignore",
+                help=word(f"file_{kind}_help"),
+            )  # fmt: skip
 
 
 def _table(name: str) -> None:

@@ -1,0 +1,229 @@
+"""What the view of a step shows, as pictures: for paper, and for files that work without a server.
+
+A figure is a row of panels, once for every place of the slider that the page has. The numbers come from the
+library's own functions, with the settings that the step gives to the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.benchmarks.fills import fill_removed
+from pruneattr_core.benchmarks.maps import maps_of, method_from
+from pruneattr_core.benchmarks.pixels import removal_masks
+from pruneattr_core.benchmarks.sanity import VARIANTS, cascade
+from pruneattr_core.datasets import load_dataset
+from pruneattr_core.heads import head_of, probabilities
+from pruneattr_core.lessons.text import Step
+from pruneattr_core.models import ModelCard, load_model, model_card
+from pruneattr_core.render import colour_table, colourise, scale_map, scale_of
+from pruneattr_core.render.figure import Panel
+from pruneattr_core.scoring import contributions
+
+#: Places of the dial that a figure of the explorer has, as shares of the contributing neurons.
+LEVELS = (0.0, 0.5, 0.8, 0.9, 0.95)
+#: Shares of removed pixels.
+GONE = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
+#: The teacher and the students of lesson five that fit into a row.
+REVIEWED = ("scenes-vgg", "scenes-vgg-x2-none", "scenes-vgg-x8-none", "scenes-vgg-x8-swa")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The view at one place of its slider.
+
+    Attributes:
+        title: what the slider says there; empty where there is none.
+        panels: in a row, the picture first.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The view of a step.
+
+    Attributes:
+        frames: one a place of the slider; a single one where there is no slider.
+        at: the place that the step sets.
+        caption: the network; what it answers is part of the lesson.
+    """
+
+    frames: tuple[Frame, ...]
+    at: int
+    caption: str
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Network, picture and class that a step's view names."""
+
+    view: Mapping[str, str]
+    card: ModelCard
+    model: nn.Module
+    image: Image.Image
+    inputs: Tensor
+    target: int
+
+    @property
+    def photo(self) -> NDArray[np.uint8]:
+        return np.asarray(self.card.display(self.image))
+
+    @property
+    def caption(self) -> str:
+        return self.card.title
+
+    def share(self, logits: Tensor) -> float:
+        """Probability of the class explained, of (1, classes)."""
+        read = probabilities(logits.double(), head_of(self.model, logits))[0]
+        return float(read[self.target])
+
+
+def figure_of(step: Step) -> Figure | None:
+    """The figure of a step; None where its page shows runs or nothing.
+
+    Raises:
+        PruneAttrError: the view names a network or a picture that is not here.
+    """
+    made = _PAGES.get(step.page)
+    if made is None:
+        return None
+    view = dict(step.view)
+    if step.page == "review":
+        if view.get("desk") == "tables":
+            return None
+        view = {"model": REVIEWED[0], "source": "scenes", "picture": "3"} | view
+    model, card = load_model(view["model"]), model_card(view["model"])
+    image = load_dataset(view["source"])[int(view.get("picture", 0))].image
+    inputs = card.preprocess(image)
+    with torch.no_grad():
+        logits = model(inputs)
+    target = int(view.get("target", -1))
+    target = int(logits.argmax()) if target < 0 else target
+    return made(_Scene(view, card, model, image, inputs, target))
+
+
+def _map(title: str, values: Any, signed: bool = True, notes: tuple[str, ...] = ()) -> Panel:
+    scale = scale_of(values, signed)
+    table = colour_table("blue-orange" if signed else "cividis")
+    return Panel(title, colourise(scale_map(values, scale=scale), table), notes)
+
+
+def _explore(scene: _Scene) -> Figure:
+    mode = scene.view.get("mode", "zero")
+    found = contributions(scene.model, scene.inputs, scene.target)
+    quiet = sum(int((layer == 0).sum()) for layer in found.layers) / found.neurons
+    sparsities = [0.0 if share == 0 else quiet + share * (1 - quiet) for share in LEVELS]
+    sweep = PruneGrad(scene.model).sweep(scene.inputs, sparsities=sparsities, mode=mode, scores=found)  # type: ignore[arg-type]
+    frames = []
+    for place, share in enumerate(LEVELS):
+        values = sweep.maps[place][0].double()
+        strongest = values.gather(0, values.abs().argmax(0, keepdim=True))[0].numpy()
+        notes: tuple[str, ...] = (f"p = {float(sweep.probability[place, 0]):.2f}",)
+        if mode == "zero":
+            notes += (scene.card.classes[int(sweep.prediction[place, 0])],)
+        title = f"{share:.0%} removed"
+        panels = (Panel("", scene.photo), _map(title, strongest, notes=notes))
+        frames.append(Frame(title, panels))
+    return Figure(tuple(frames), _nearest(LEVELS, scene.view, "at", 0.8), scene.caption)
+
+
+def _nearest(places: Sequence[float], view: Mapping[str, str], name: str, default: float) -> int:
+    return int(np.abs(np.asarray(places) - float(view.get(name, default))).argmin())
+
+
+def _maps(scene: _Scene, model: nn.Module, names: Sequence[str]) -> tuple[Panel, ...]:
+    wanted = torch.tensor([scene.target])
+    return tuple(
+        _map(
+            METHODS[name].title,
+            maps_of(model, scene.inputs, wanted, method_from(name), "signed_max")[0].numpy(),
+            METHODS[name].signed,
+        )
+        for name in names
+    )
+
+
+def _compare(scene: _Scene) -> Figure:
+    panels = (Panel("", scene.photo), *_maps(scene, scene.model, scene.view["methods"].split(",")))
+    return Figure((Frame("", panels),), 0, scene.caption)
+
+
+def _sanity(scene: _Scene) -> Figure:
+    names = scene.view["sane_methods"].split(",")
+    frames = []
+    for place, (layer, changed) in enumerate(cascade(scene.model, VARIANTS["released"])):
+        title = "trained" if place == 0 else f"{place} random, down to {layer}"
+        frames.append(Frame(title, (Panel("", scene.photo), *_maps(scene, changed, names))))
+    at = min(int(scene.view.get("sane_step", 0)), len(frames) - 1)
+    return Figure(tuple(frames), at, scene.caption)
+
+
+def _removal(scene: _Scene) -> Figure:
+    names = scene.view["gone_methods"].split(",")
+    order, fill = scene.view.get("gone_order", "lerf"), scene.view.get("gone_fill", "mean")
+    columns = []
+    for name in names:
+        wanted = torch.tensor([scene.target])
+        values = maps_of(scene.model, scene.inputs, wanted, method_from(name), "signed_max")
+        values = values.abs() if scene.view.get("gone_rule") == "magnitude" else values
+        masks = removal_masks(values, GONE, order)[:, 0]
+        filled = fill_removed(scene.inputs[0], masks, fill, 0)
+        with torch.no_grad():
+            logits = scene.model(filled)
+        shares = [scene.share(one) for one in logits.split(1)]
+        pixels = scene.card.denormalise(filled)
+        columns.append(
+            [
+                Panel(METHODS[name].title, np.asarray(pixel, np.uint8), (f"p = {share:.2f}",))
+                for pixel, share in zip(pixels, shares, strict=True)
+            ]
+        )
+    frames = tuple(
+        Frame(f"{share:.0%} gone ({'most' if order == 'morf' else 'least'} relevant first)", panels)
+        for share, panels in zip(GONE, zip(*columns, strict=True), strict=True)
+    )
+    return Figure(frames, _nearest(GONE, scene.view, "gone", 0.3), scene.caption)
+
+
+def _paths(scene: _Scene) -> Figure:
+    """Where the neurons of one activation call that a path keeps sit, all channels together."""
+    call = int(scene.view.get("call", 1)) - 1
+    kappa = float(scene.view.get("kappa", 0.9))
+    found = contributions(scene.model, scene.inputs, scene.target).path(kappa)
+    kept = found.layers[call][0].double().sum(0)[None, None]
+    large = torch.nn.functional.interpolate(kept, scene.photo.shape[:2])[0, 0].numpy()
+    title = f"{found.names[call]}: neurons kept, {kappa:.0%} removed"
+    return Figure((Frame("", (Panel("", scene.photo), _map(title, large, False))),), 0, scene.caption)
+
+
+def _review(scene: _Scene) -> Figure:
+    panels = [Panel("", scene.photo)]
+    for name in REVIEWED:
+        values = maps_of(
+            load_model(name), scene.inputs, torch.tensor([scene.target]), method_from("gradcam"), "signed_max"
+        )
+        panels.append(_map(f"{model_card(name).title}: Grad-CAM", values[0].numpy(), False))
+    return Figure((Frame("", tuple(panels)),), 0, scene.caption)
+
+
+_PAGES: Mapping[str, Callable[[_Scene], Figure]] = {
+    "explore": _explore,
+    "compare": _compare,
+    "sanity": _sanity,
+    "removal": _removal,
+    "paths": _paths,
+    "review": _review,
+}

@@ -1,0 +1,117 @@
+"""A lesson on paper: a worksheet with the views of its steps, and an answer sheet as its last pages."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pruneattr_core.lessons.figures import Figure
+from pruneattr_core.lessons.text import Lesson, Step, address, right_answers
+from pruneattr_core.render.figure import figure
+
+#: Millimetres of a page's margin and of the widest figure; points of the text.
+_MARGIN, _WIDE, _TEXT = 18.0, 174.0, 10.5
+#: Millimetres of one panel of a figure, at most: two fit a line of text, not a page.
+_PANEL = 52.0
+_DPI = 130
+
+
+def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, Figure]) -> bytes:
+    """The file, A4; equal input gives equal bytes. Its text is text, in a font that it carries.
+
+    Args:
+        lesson: what is written.
+        word: a text of the page by its key, in the language of the lesson.
+        figures: step number, from 1 -> what its view shows.
+    """
+    from fpdf import FPDF  # a moment that only a worksheet should pay
+    from matplotlib import get_data_path
+
+    fonts = Path(get_data_path(), "fonts", "ttf")
+    pdf = FPDF()
+    pdf.set_creation_date(datetime(2026, 1, 1, tzinfo=UTC))
+    pdf.set_title(lesson.title)
+    pdf.set_lang(lesson.language)
+    pdf.set_margin(_MARGIN)
+    pdf.set_auto_page_break(True, _MARGIN)
+    for style, name in (("", ""), ("B", "-Bold"), ("I", "-Oblique"), ("BI", "-BoldOblique")):
+        pdf.add_font("text", style, fonts / f"DejaVuSans{name}.ttf")
+
+    def written(text: str, size: float = _TEXT, style: str = "", after: float = 2.0) -> None:
+        pdf.set_font("text", style, size)
+        pdf.multi_cell(0, size * 0.5, _marks(text), markdown=True, align="L", new_x="LMARGIN", new_y="NEXT")
+        pdf.ln(after)
+
+    pdf.add_page()
+    written(lesson.title, 18, "B", 3)
+    written(lesson.know, after=4)
+    for number, step in enumerate(lesson.steps, 1):
+        drawn = figures.get(number)
+        # A step begins where its heading, its figure and a few lines fit.
+        if pdf.will_page_break(70 if drawn is None else 40 + _PANEL):
+            pdf.add_page()
+        written(f"{number}. {step.title}", 13, "B")
+        for block in _blocks(step.body):
+            written(block)
+        if drawn is not None:
+            frame = drawn.frames[drawn.at]
+            count = len(frame.panels)
+            wide = min(_WIDE, _PANEL * count)
+            panels = [replace(panel, notes=()) for panel in frame.panels]  # what it answers is asked
+            pixels = figure(panels, count, "png", wide, _DPI)
+            pdf.image(io.BytesIO(pixels), w=wide, alt_text=drawn.caption)
+            written(" · ".join(filter(None, (frame.title, drawn.caption))), 8)
+        if step.page:
+            written(f"{word('view_at')} {address(step)}", 7)
+        if step.question and pdf.will_page_break(30):
+            pdf.add_page()
+        _question(step, written)
+    pdf.add_page()
+    written(f"{word('answer_sheet')} · {lesson.title}", 15, "B", 3)
+    for number, choice in right_answers(lesson):
+        step = lesson.steps[number - 1]
+        written(f"{number}. {step.question}", style="B", after=1)
+        written(f"✓ {choice.text}. {choice.reason}")
+        for block in _blocks(step.reveal):
+            written(block, 9)
+        numbers = _numbers(figures[number]) if number in figures else ""
+        if numbers:
+            written(numbers, 8)
+    return bytes(pdf.output())
+
+
+def _question(step: Step, written: Callable[..., None]) -> None:
+    if not step.question:
+        return
+    written(step.question, style="B", after=1)
+    for choice in step.choices:
+        written(f"☐  {choice.text}", after=0.5)
+    written("_" * 78, 9, after=4)
+
+
+def _numbers(drawn: Figure) -> str:
+    """What the figure of a step does not say on the sheet of questions."""
+    frame = drawn.frames[drawn.at]
+    said = (f"{panel.title}: {', '.join(panel.notes)}" for panel in frame.panels if panel.notes)
+    return " · ".join(said)
+
+
+def _blocks(text: str) -> list[str]:
+    """Paragraphs and points of a list."""
+    found = []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        points = re.split(r"^- ", block, flags=re.MULTILINE)
+        found += [part.strip() for part in points[:1] if part.strip()]
+        found += [f"•  {part.strip()}" for part in points[1:]]
+    return found
+
+
+def _marks(text: str) -> str:
+    """Our Markdown as fpdf2 reads it: **strong** alike, *emphasis* with underscores, code without signs."""
+    plain = re.sub(r"`(.+?)`", r"\1", text.replace("--", "- -"))
+    plain = re.sub(r"(?<!_)__(?!_)", "_ _", plain)
+    return re.sub(r"(?<!\*)\*(?!\*)(.+?)(?<!\*)\*(?!\*)", r"__\1__", plain)

@@ -1,0 +1,62 @@
+"""What leaves a lesson: one HTML file with live views, and a worksheet as PDF."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pruneattr_core.datasets import load_dataset
+from pruneattr_core.lessons.figures import Figure, figure_of
+from pruneattr_core.lessons.sheet import sheet
+from pruneattr_core.lessons.text import Lesson, Step
+from pruneattr_core.lessons.worksheet import worksheet
+from pruneattr_core.show import explain_view
+from pruneattr_core.ui.lessons.state import word
+
+#: Places of the dial in a live explorer, as shares of the contributing neurons: enough to pull, and small.
+SHARES = (0.0, 0.3, 0.5, 0.8, 0.9, 0.95)
+
+
+def html(lesson: Lesson) -> bytes:
+    """The lesson as one file; its explorers can be moved."""
+    return sheet(lesson, word, _figures(lesson), explorers(lesson)).encode()
+
+
+def pdf(lesson: Lesson) -> bytes:
+    """The lesson as a worksheet with its answer sheet."""
+    return worksheet(lesson, word, _figures(lesson))
+
+
+def explorers(lesson: Lesson) -> dict[int, bytes]:
+    """Step number -> what the explorer draws there; of steps that differ in its slider alone, the first."""
+    found: dict[tuple[tuple[str, str], ...], int] = {}
+    for number, step in enumerate(lesson.steps, 1):
+        if step.page == "explore":
+            found.setdefault(tuple(pair for pair in step.view if pair[0] != "at"), number)
+    return {number: _live(lesson.steps[number - 1]) for number in found.values()}
+
+
+def _live(step: Step) -> bytes:
+    view = dict(step.view)
+    return _explored(
+        view["model"], view["source"], int(view.get("picture", 0)), int(view.get("target", -1)),
+        view.get("mode", "zero"), float(view.get("at", 0.8)),
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _explored(model: str, source: str, picture: int, target: int, mode: str, at: float) -> bytes:
+    sample = load_dataset(source)[picture]
+    asked = None if target < 0 else target
+    return explain_view(
+        model, sample.image, asked, sparsity=at, mode=mode, picture=sample.name, shares=SHARES
+    ).payload()
+
+
+def _figures(lesson: Lesson) -> dict[int, Figure]:
+    found = ((number, _drawn(step)) for number, step in enumerate(lesson.steps, 1))
+    return {number: figure for number, figure in found if figure is not None}
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _drawn(step: Step) -> Figure | None:
+    return figure_of(step)
