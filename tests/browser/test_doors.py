@@ -25,6 +25,8 @@ PAGES = {
     "removal": "h2",
     "review": ".review",
     "review?desk=tables": "[data-testid=stDataFrame]",
+    "lessons": ".st-key-begin_1-local-or-global",
+    "lessons?lesson=3-removing-pixels": ".st-key-choice_2 button",
 }
 
 #: In the dark theme, the pages with components and buttons of every kind.

@@ -1,0 +1,50 @@
+"""Every lesson from its card to its last step by keyboard alone, with a picture of each step."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pruneattr_core.lessons.text import names, read
+
+#: Presses of Tab after which a button on the page must have been reached.
+MOST_TABS = 80
+
+
+def tab_to(page: Page, key: str) -> None:
+    """Move the focus to the button with a key, as somebody without a mouse does."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"document.activeElement.closest('.st-key-{key}') !== null"):
+            return
+    raise AssertionError(f"{MOST_TABS} presses of Tab do not lead to {key}")
+
+
+@pytest.mark.parametrize("name", names("en"))
+def test_a_lesson_from_start_to_end_by_keyboard(name: str, page: Page, app_url: str, artefacts: Path) -> None:
+    lesson = read(name)
+    page.goto(f"{app_url}/lessons")
+    begin = page.locator(f".st-key-begin_{name} button")
+    expect(begin).to_be_enabled()
+    tab_to(page, f"begin_{name}")
+    page.keyboard.press("Enter")
+    for number, step in enumerate(lesson.steps, 1):
+        # `first`: while a run replaces a step by the next one, both may be on the page.
+        heading = page.get_by_role("heading", name=re.compile(re.escape(step.title)), level=3).first
+        expect(heading).to_be_visible()
+        if step.question:
+            right = next(k for k, choice in enumerate(step.choices) if choice.right)
+            said = step.choices[right].text.replace("*", "")
+            button = page.locator(f".st-key-choice_{right} button").filter(has_text=said).first
+            expect(button).to_be_visible()
+            page.keyboard.press(str(right + 1))
+            reason = page.get_by_test_id("stAlert").filter(has_text="Right.").first
+            expect(reason).to_be_visible()
+        page.screenshot(path=artefacts / f"lesson-{name}-{number}.png")
+        if number < len(lesson.steps):
+            page.keyboard.press("n")
+    expect(page.locator(".st-key-lesson_next button:disabled").first).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
