@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.analysis.census import unseen_words
-from pruneattr_core.analysis.theory import not_piecewise_linear
 from pruneattr_core.attention import heads_shown
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
@@ -80,7 +81,6 @@ class Explained:
         problems: what of some level is not finite; its map is drawn as 0.
         against: the class instead of which the target is explained, None where it is explained by itself.
         unit: what `neurons` counts, see `Question`.
-        smooth: what keeps the network from being piecewise linear, see `analysis.theory`.
         members: classes whose mean is explained, () where it is no group.
     """
 
@@ -99,7 +99,6 @@ class Explained:
     problems: tuple[str, ...] = ()
     against: int | None = None
     unit: str = "neuron"
-    smooth: tuple[str, ...] = ()
     members: tuple[int, ...] = ()
 
     def what(self, classes: Sequence[str]) -> str:
@@ -215,7 +214,6 @@ def explain_levels(
         seconds=time.perf_counter() - start,
         problems=problems,
         unit=question.unit,
-        smooth=not_piecewise_linear(model, inputs),
         **beside(scores.question, 0),
     )
 
@@ -299,6 +297,7 @@ class Answer:
         several: whether each class is answered by itself, so that several may be right.
         weights: SHA-256 over the state dict of the network that said it.
         unseen: a sentence about nonlinearities that cannot be pruned, "" where there are none.
+        theory: what the papers' theory does not promise of this network, "" where it holds.
     """
 
     probabilities: Array
@@ -306,6 +305,7 @@ class Answer:
     head: Head = "softmax"
     several: bool = False
     unseen: str = ""
+    theory: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -320,7 +320,21 @@ def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:
     head = head_of(model, logits)
     read = probabilities(logits, head)[0].double().cpu().numpy()
     several = head != "values" and not exclusive(logits, head)
-    return Answer(read, weights, head, several, _unseen(model, inputs))
+    return Answer(read, weights, head, several, _unseen(model, inputs), _theory(model, inputs))
+
+
+_theories: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+
+
+def _theory(model: nn.Module, inputs: Tensor) -> str:
+    found = _theories.get(model)
+    if found is None:
+        try:
+            found = theory_note(model, inputs) or ""
+        except PruneAttrError:
+            found = ""  # whoever explains the network says why it cannot
+        _theories[model] = found
+    return found
 
 
 def _unseen(model: nn.Module, inputs: Tensor) -> str:

@@ -7,11 +7,13 @@ import subprocess
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from pruneattr_core import PruneGrad, cli
+from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.commands import app
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.errors import ModelError
@@ -154,6 +156,45 @@ def test_commands_take_such_a_name(code, capsys) -> None:
     arguments = ["accuracy", "--model", f"{code}/mine.py:build", "--data", str(code / "pictures")]
     assert cli.main(arguments) == 0
     assert "n = 2" in capsys.readouterr().out
+
+
+def test_a_benchmark_of_a_network_and_pictures_of_ones_own(code, capsys) -> None:
+    """Masks beside class folders, a LightningModule's shape: localisation runs, and says what it ran on."""
+    lightning = """
+class Lightning(nn.Module):
+    def __init__(self, lr=1e-3):
+        super().__init__()
+        self.model, self.lr, self.trainer = Net(), lr, None
+
+    def forward(self, x):
+        return self.model(x)
+
+    def training_step(self, batch, index):
+        return self(batch[0]).sum()
+"""
+    (code / "mine.py").write_text(CODE.replace(', "head": "sigmoid"', "") + lightning)
+    name = f"{code}/mine.py:Lightning"
+    model, card = open_model(name)
+    pictures = code / "pictures"
+    for label in card.classes:
+        for place in (pictures / label, pictures / "masks" / label):
+            place.mkdir(parents=True)
+    for seed in range(4):
+        image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8))
+        answer = card.classes[int(model(card.preprocess(image)).argmax())]  # only what is predicted counts
+        image.save(pictures / answer / f"{seed}.png")
+        mask = Image.new("L", image.size)
+        mask.paste(255, (5, 5, 25, 25))
+        mask.save(pictures / "masks" / answer / f"{seed}.png")
+    for label in card.classes:
+        image.save(pictures / label / "other.png")  # a folder without pictures is no class
+    out = code / "run"
+    asked = ["--model", name, "--data", str(pictures), "--n", "6", "--methods", "prunegrad", "edges"]
+    assert cli.main(["bench", "localise", *asked, "--game", "none", "--out", str(out)]) == 0
+    assert read_run(out).plan.model["id"] == name
+    said = capsys.readouterr().out
+    assert "PruneGrad" in said
+    assert "nan" not in said
 
 
 def test_the_app_is_told_which_code_it_may_run(code, monkeypatch) -> None:

@@ -12,7 +12,6 @@ from torchvision.models import VisionTransformer
 
 import networks
 from pruneattr_core import PruneGrad, tape
-from pruneattr_core.analysis.theory import caution, not_piecewise_linear
 from pruneattr_core.attention import is_heads, with_heads
 from pruneattr_core.circuits.units import block_of, unit_contributions
 from pruneattr_core.errors import InputError, ModelError
@@ -200,14 +199,3 @@ def test_networks_without_heads_say_so() -> None:
         unit_contributions(model, x, unit="head")
     with pytest.raises(InputError, match="Expected a unit out of"):
         unit_contributions(model, x, unit="neurons")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("attention", [Spelled, Fused, Whole])
-def test_what_the_theory_asks_for_is_seen_in_a_pass(attention: type[nn.Module]) -> None:
-    model, x = network(attention)
-    assert set(not_piecewise_linear(model, x)) == {"layer normalisation", "attention", "GELU"}
-    assert not_piecewise_linear(with_heads(model, x), x) == not_piecewise_linear(model, x)
-    assert "GELU" in caution(not_piecewise_linear(model, x))
-    plain = networks.network("residual")
-    assert not_piecewise_linear(plain, networks.inputs(1)) == ()
-    assert caution(()) == ""

@@ -9,7 +9,6 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pruneattr_core.analysis.theory import caution
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
@@ -211,8 +210,8 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
     _numbers(chosen, question, sweep, level)
     _explain_early_change(sweep)
-    if sweep.smooth:
-        st.caption(caution(sweep.smooth))
+    if chosen.answer.theory:
+        st.caption(f"{chosen.answer.theory} The map is the slope at this very picture.")
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     _take_away(chosen, question, sweep, look, photo, level)
 
