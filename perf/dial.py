@@ -67,6 +67,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
             f"  {level:.2f} of all removed: change of the response {np.mean(response, 0)[k]:.4f} "
             f"(standard error {error[k]:.4f}), of the probability {np.mean(probability, 0)[k]:.4f}"
         )
+    print("  each class pruned for itself, in mode zero; where class scores count, any becomes the answer")
     for of in ("contributing", "all"):
         counts = sum(found.astype(int) for kind, found in becomes if kind == of)
         for rank, row in zip((2, 50), counts, strict=True):

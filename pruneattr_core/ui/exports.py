@@ -18,6 +18,7 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import settings_in
+from pruneattr_core.ui.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.ui.own_weights import loading_code
 from pruneattr_core.ui.payload import THINGS, planes_of, scales_of
 from pruneattr_core.ui.pictures import Picture
@@ -134,6 +135,7 @@ def panels(
     """Photo and maps for a figure, and how many stand in a row: one level, or several as a film strip."""
     planes = planes_of(sweep.maps, look.collapse, look.sign)
     scales, table = scales_of(planes, look), colour_table(look.colours)
+    unit = "logit per unit of input" if sweep.against is None else "difference of logits per unit of input"
     found = [Panel("Picture", photo)]
     for level in levels:
         share = f"{100 * sweep.sparsity[level]:.1f} % removed"
@@ -143,17 +145,16 @@ def panels(
             found.append(
                 Panel(
                     title, colourise(scale_map(plane, scale=scales[level]), table), notes,
-                    colour_bar(scales[level], look.colours), "logit per unit of input",
+                    colour_bar(scales[level], look.colours), unit,
                 )
             )  # fmt: skip
     return found, min(len(found), _ACROSS)
 
 
 def strip_levels(sweep: Explained) -> list[int]:
-    """Levels of a film strip: nothing removed, then the ones next to the papers' sparsities."""
-    wanted = (0.0, 0.5, 0.7, 0.9, 0.95, 0.99)
-    nearest = (int(np.abs(np.asarray(sweep.sparsity) - share).argmin()) for share in wanted)
-    return list(dict.fromkeys(nearest))
+    """Levels of a film strip: nothing removed, then the dial's places: no other is the plain gradient."""
+    shares = sweep.shares(DIALS[0])
+    return list(dict.fromkeys((0, *(nearest(shares, share) for share in OF_CONTRIBUTING))))
 
 
 def arrays_npz(

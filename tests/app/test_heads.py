@@ -36,7 +36,7 @@ def test_a_lost_answer_says_which() -> None:
     declare(network, "sigmoid")
     subject = Subject("net", "", "picture", 0, "cpu")
     question, inputs = Question(subject, "zero", "taylor", None), torch.ones(1, 4, 1, 1)
-    scored = score(network, inputs, question)
+    scored = score(network, inputs, question.scores)
     found = explain_levels(network, inputs, question, scored, spaced(scored.quiet), lambda *_: None)
     yes = found.logit > 0
     assert yes[0]

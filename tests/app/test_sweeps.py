@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.ui.exports import strip_levels
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import first_levels, nearest, spaced
 from pruneattr_core.ui.sweeps import Question, explain_levels, merged, rounds, score
@@ -30,6 +33,10 @@ def test_rounds_end_where_one_sweep_ends(mode: str) -> None:
     whole = PruneGrad(network).sweep(inputs, 4, levels, mode)  # type: ignore[arg-type]
     np.testing.assert_allclose(found.maps, whole.maps[:, 0].numpy(), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(found.sparsity, whole.sparsity[:, 0].numpy())
+    strip = found.contributing[strip_levels(found)]
+    np.testing.assert_allclose(strip, (0, 0.5, 0.8, 0.9, 0.95, 0.99), atol=0.01)
+    quiet = replace(found, quiet=0.7, sparsity=0.7 + 0.3 * found.sparsity)  # as on SqueezeNet
+    assert (quiet.contributing[strip_levels(quiet)[1:]] > 0.4).all()
 
 
 @pytest.mark.parametrize("quiet", [0.0, 0.5, 0.71, 0.9])
