@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.errors import StoreError
+from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_folder
 from pruneattr_core.runs.stored import Stored, harmless, write_stored
 
@@ -178,5 +179,5 @@ def points_csv(keys: Iterable[Key], values: NDArray[np.float64]) -> bytes:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(COLUMNS)
     for key, (n, *found) in zip(keys, values, strict=True):
-        table.writerow([*key, int(n), *(f"{value:.6g}" for value in found)])
+        table.writerow([*map(sheet_cell, key), int(n), *(f"{value:.6g}" for value in found)])
     return out.getvalue().encode()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import StoreError
+from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_folder
 from pruneattr_core.runs.stored import Stored, harmless, write_stored
 
@@ -204,7 +205,7 @@ def _csv(keys: Sequence[Key], values: NDArray[np.float64]) -> bytes:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["table", "network", "seeds", "column", "value"])
-    table.writerows([*key, value] for key, value in zip(keys, values.tolist(), strict=True))
+    table.writerows([*map(sheet_cell, key), value] for key, value in zip(keys, values.tolist(), strict=True))
     return out.getvalue().encode()
 
 

@@ -12,7 +12,8 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~$&])")
 _START = re.compile(r"^(\d*)([-+.)])")
 #: Where Streamlit's Markdown finds addresses, emoji and icons in text that holds no other mark.
 _FOUND = re.compile(r"([:@])(?=\S)|(?<=[wW])(\.)")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: First characters of a formula; some spreadsheets read the wide forms as the narrow ones.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def markdown_text(text: object) -> str:

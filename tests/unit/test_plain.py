@@ -42,13 +42,24 @@ def test_charts_get_no_tags_and_no_fields() -> None:
     assert "%{" not in chart_text("%{customdata}")
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "  @", "\t\n="])
+@pytest.mark.parametrize(
+    "first",
+    ["=", "+", "-", "@", "\t", "\r", "\n", " =", "  @", "\t\n=", "\uff1d", "\uff0b", "\uff0d", " \uff20"],
+)
 def test_no_cell_of_a_table_is_a_formula(first: str) -> None:
     text = f"{first}1+1"
     assert sheet_cell(text) == f"'{text}"
     one = Verdict("t", "s", "d", 0, text, "cat", "saliency", "ok", note=text)
     (row,) = list(csv.DictReader(io.StringIO(review_csv({one.key: one}).decode("utf-8-sig"), newline="")))
     assert row["name"] == row["note"] == f"'{text}"
+
+
+def test_whatever_writes_a_table_guards_its_cells() -> None:
+    core = Path(__file__).resolve().parents[2] / "pruneattr_core"
+    texts = {file: file.read_text("utf-8") for file in core.rglob("*.py")}
+    writing = {name for name, text in texts.items() if "csv.writer(" in text or "DictWriter(" in text}
+    assert len(writing) >= 5
+    assert [name for name in writing if texts[name].count("sheet_cell") < 2] == []  # imported and used
 
 
 def test_numbers_and_plain_words_stay() -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
-from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.render.plain import markdown_text, sheet_cell
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, ORDERS, RULES, Removal, RemovalKey
 from pruneattr_core.ui.shell import Selection
@@ -70,12 +70,12 @@ def curves_csv(asked: Mapping[str, RemovalKey], cards: Mapping[str, Card[Removal
         if found is None:
             continue
         for k, fraction in enumerate(FRACTIONS):
-            writer.writerow(
-                [one.map.method, _options(one), one.order, one.fill, one.rule, subject.model, subject.weights,
-                 subject.image,
-                 found.target, fraction, float(found.probability[k]), float(found.change[k]),
-                 int(found.answer[k])]
-            )  # fmt: skip
+            row = [
+                one.map.method, _options(one), one.order, one.fill, one.rule, subject.model, subject.weights,
+                subject.image, found.target, fraction, float(found.probability[k]), float(found.change[k]),
+                int(found.answer[k]),
+            ]  # fmt: skip
+            writer.writerow(map(sheet_cell, row))
     return out.getvalue()
 
 
