@@ -127,8 +127,12 @@ class Engine:
             inputs = self.inputs(question.subject.model, picture)
             network = seen(network, inputs, question.unit)
             job.note = "Scoring neurons"
-            quick = _PREVIEW.get(question.contribution, question.contribution)
-            scored = self._scored(network, inputs, replace(question, contribution=quick), job)
+            quick = (
+                replace(question, contribution=_PREVIEW[question.contribution])
+                if _hasty(question)
+                else question
+            )
+            scored = self._scored(network, inputs, quick, job)
             levels = first_levels(spaced(scored.quiet, question.calibrated), scored.quiet)
             return explain_levels(network, inputs, question, scored, levels, job.tick)
 
@@ -146,7 +150,7 @@ class Engine:
             scored = self._scored(network, inputs, question, job)
             levels = spaced(scored.quiet, question.calibrated)
             found: Explained | None = None
-            if question.contribution not in _PREVIEW:
+            if not _hasty(question):
                 found = self.jobs.results.get(("first look", question))
             first = first_levels(levels, scored.quiet) if found is None else found.requested
             parts = rounds(levels, first)
@@ -172,6 +176,11 @@ class Engine:
             key, lambda: score(network, inputs, key), lambda: job.tick(job.done, job.total)
         )
         return found
+
+
+def _hasty(question: Question) -> bool:
+    """Whether its first look rests on a quick integral, so that no level of it stays."""
+    return question.contribution in _PREVIEW and question.unit == "neuron"
 
 
 def _bytes_of(network: nn.Module) -> int:

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.compression.family import Member
 from pruneattr_core.errors import InputError
+from pruneattr_core.scoring import contributions
 from pruneattr_core.ui import keys, pictures
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Failed
@@ -19,7 +20,7 @@ from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import state as review_state
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown
-from tests.app.conftest import Start, drawn, healthy, until
+from tests.app.conftest import Start, drawn, healthy, small_network, until
 
 METHODS = "prunegrad,saliency,gradcam"
 
@@ -163,3 +164,31 @@ def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:
     with pytest.raises(InputError):
         cache.once("third", fails, lambda: None)
     assert cache.once("third", lambda: "later", lambda: None) == "later"
+
+
+def test_an_integrated_view_scores_once_behind_a_quick_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.ui import cache, sweeps
+    from pruneattr_core.ui.levels import spaced
+
+    asked: list[str] = []
+
+    def counting(model: Any, inputs: Any, target: Any, method: str, **more: Any) -> Any:
+        asked.append(method)
+        return contributions(model, inputs, target, method, **more)
+
+    monkeypatch.setattr(sweeps, "contributions", counting)
+    monkeypatch.setattr(cache, "load_model", small_network)
+    engine = cache.Engine()
+    subject = keys.Subject("scenes-net", "w", "i", 2, engine.device.type)
+    question, picture = sweeps.Question(subject, "zero", "intgrad", None), pictures.from_dataset("scenes", 0)
+    first = engine.first_look(question, picture, lambda *_: None)
+    engine.start_sweep(question, picture, "me")
+    job = engine.jobs.watch(question, "me")
+    if job is not None:
+        assert job.finished.wait(600)
+    found = engine.sweep(question)
+    assert found is not None
+    assert asked == ["intgrad_preview", "intgrad"]
+    assert found.requested == spaced(found.quiet)
+    assert len(first.requested) < len(found.requested)
+    engine.jobs.close()
