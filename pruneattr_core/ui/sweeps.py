@@ -298,6 +298,7 @@ class Answer:
         weights: SHA-256 over the state dict of the network that said it.
         unseen: a sentence about nonlinearities that cannot be pruned, "" where there are none.
         theory: what the papers' theory does not promise of this network, "" where it holds.
+        heads: whether it has attention heads that can be units.
     """
 
     probabilities: Array
@@ -306,6 +307,7 @@ class Answer:
     several: bool = False
     unseen: str = ""
     theory: str = ""
+    heads: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -320,20 +322,22 @@ def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:
     head = head_of(model, logits)
     read = probabilities(logits, head)[0].double().cpu().numpy()
     several = head != "values" and not exclusive(logits, head)
-    return Answer(read, weights, head, several, _unseen(model, inputs), _theory(model, inputs))
+    return Answer(read, weights, head, several, _unseen(model, inputs), *_kind(model, inputs))
 
 
-_theories: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+_kinds: WeakKeyDictionary[nn.Module, tuple[str, bool]] = WeakKeyDictionary()
 
 
-def _theory(model: nn.Module, inputs: Tensor) -> str:
-    found = _theories.get(model)
+def _kind(model: nn.Module, inputs: Tensor) -> tuple[str, bool]:
+    """What theory does not promise, and whether there are heads; a matter of the network, looked up once."""
+    found = _kinds.get(model)
     if found is None:
         try:
-            found = theory_note(model, inputs) or ""
+            note = theory_note(model, inputs) or ""
+            found = note, bool(note) and heads_shown(model, inputs) is not model
         except PruneAttrError:
-            found = ""  # whoever explains the network says why it cannot
-        _theories[model] = found
+            found = "", False  # whoever explains the network says why it cannot
+        _kinds[model] = found
     return found
 
 

@@ -59,7 +59,7 @@ FIELDS = (
 def draw(chosen: shell.Selection) -> None:
     """The page."""
     report(FIELDS)
-    look = _choices()
+    look = _choices(chosen.answer.heads)
     publish(FIELDS)
     with guarded():
         unit = st.session_state["unit"]
@@ -115,7 +115,7 @@ def _so_far(question: Question, running: bool) -> Explained | None:
     return found or engine().jobs.results.get(("first look", question))
 
 
-def _choices() -> Look:
+def _choices(heads: bool) -> Look:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.markdown("## Threshold explorer")
         st.segmented_control(
@@ -138,16 +138,17 @@ def _choices() -> Look:
             "the gradient averaged while the layer is scaled from 0, slower.",
             persist_state="session",
         )
-        st.segmented_control(
-            "Removed as one",
-            list(UNITS),
-            key="unit",
-            required=True,
-            format_func=UNITS.__getitem__,
-            help="Neurons: every activation at every place by itself, as in the papers. Channels, heads: all "
-            "places of a channel, all tokens of a feature, the whole output of an attention head.",
-            persist_state="session",
-        )
+        if heads or st.session_state["unit"] != "neuron":
+            st.segmented_control(
+                "Removed as one",
+                list(UNITS),
+                key="unit",
+                required=True,
+                format_func=UNITS.__getitem__,
+                help="Neurons: every activation at every place by itself, as in the papers. Channels, heads: "
+                "all places of a channel, all tokens of a feature, the whole output of an attention head.",
+                persist_state="session",
+            )
         with st.popover("How the map is drawn", icon=":material/palette:"):
             return choose_look("", COLLAPSES, _SCALES)
 
