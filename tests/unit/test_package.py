@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+import time
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import pruneattr_core
+from tests.browser.serving import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -35,29 +43,37 @@ def test_requirements_txt_is_core_and_app() -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the package as its wheel installs it; the dependencies are this environment's."""
+    """A fresh environment with the wheel, outside the checkout; the dependencies are those of this one."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     quiet = ["--no-deps", "--no-build-isolation", "--no-cache-dir"]
-    subprocess.run([*pip, "wheel", *quiet, "-w", str(folder), str(ROOT)], check=True, timeout=800)
+    subprocess.run([*pip, "wheel", *quiet, "-w", str(folder), str(ROOT)], check=True, timeout=300)
     (wheel,) = folder.glob("*.whl")
-    target = folder / "site"
+    venv.create(folder / "env", symlinks=True)
+    python = folder / "env" / "bin" / "python"
     subprocess.run(
-        [*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True, timeout=800
-    )
-    return target
+        [*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)],
+        check=True, timeout=300,
+    )  # fmt: skip
+    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return folder / "env"
+
+
+def environment(installed: Path) -> dict[str, str]:
+    """Without a way into the network, or back into the checkout."""
+    dead = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, **dead, "no_proxy": "127.0.0.1", "PATH": f"{installed / 'bin'}:{os.environ['PATH']}"}
 
 
 def outside(installed: Path, code: str) -> str:
     """What code prints that sees the installed package and no checkout."""
     done = subprocess.run(
-        [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(installed)!r})\n{code}"],
-        cwd=installed.parent,
-        capture_output=True,
-        text=True,
-        timeout=800,
+        [installed / "bin" / "python", "-P", "-c", f"import sys\n{code}"],
+        cwd=installed.parent, env=environment(installed), capture_output=True, text=True, timeout=300,
         check=False,
-    )
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -88,3 +104,81 @@ print((ASSETS / "scrubber/scrubber.js").is_file(), len(list(ASSETS.glob("runs/be
 """
     pages, runs = len(list((ROOT / "pages").glob("*.py"))), list(ROOT.glob("assets/runs/bench/*/header.json"))
     assert outside(installed, code).split() == ["True", "True", str(pages), "True", str(len(runs))]
+
+
+def test_the_command_writes_a_view_offline(installed: Path, tmp_path: Path) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "report.html"
+    Image.effect_mandelbrot((90, 60), (-2, -1, 1, 1), 60).convert("RGB").save(photo)
+    command = [
+        installed / "bin" / "pruneattr",
+        "explain",
+        photo,
+        "--model",
+        "resnet8-cifar10",
+        "--out",
+        out,
+        "--json",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(installed),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert json.loads(done.stdout)["file"] == str(out)
+    assert out.stat().st_size < 1_000_000
+
+
+def test_a_notebook_runs_from_the_wheel(installed: Path) -> None:
+    code = f"""
+import nbclient, nbformat
+notebook = nbformat.read({str(ROOT / "docs/notebooks/first-steps.ipynb")!r}, as_version=4)
+where = nbformat.v4.new_code_cell("import pruneattr_core; pruneattr_core.__file__")
+notebook.cells = [where, *notebook.cells[1:4]]
+nbclient.NotebookClient(notebook, timeout=300).execute()
+print(eval(notebook.cells[0].outputs[0]["data"]["text/plain"]))
+"""
+    assert Path(outside(installed, code).splitlines()[-1]).is_relative_to(installed)
+
+
+def test_the_container_s_command_serves_its_hosts_and_no_others(installed: Path, tmp_path: Path) -> None:
+    """The last line of the Dockerfile, where Docker itself is not there."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    command = json.loads(text.rsplit("\nCMD ", 1)[1])
+    port = free_port()
+    assert "--server.port=8501" in command[-1]
+    command[-1] = command[-1].replace("--server.port=8501", f"--server.port={port}")
+    settings = {"PRUNEATTR_GROUP": "1", "PRUNEATTR_HOSTS": "prune.example.org", "HOME": str(tmp_path)}
+    with (tmp_path / "log.txt").open("wb") as log:
+        server = subprocess.Popen(
+            command, cwd=tmp_path, env={**environment(installed), **settings}, stdout=log, stderr=log
+        )
+
+    def answer(host: str) -> int:
+        """Status of the handshake by which a browser's page at this host reaches the app."""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        asked = {
+            "Host": host, "Origin": f"http://{host}", "Connection": "Upgrade", "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }  # fmt: skip
+        try:
+            connection.request("GET", "/_stcore/stream", headers=asked)
+            return int(connection.getresponse().status)
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    try:
+        end = time.monotonic() + 300
+        while answer("prune.example.org") != 101:
+            assert time.monotonic() < end, (tmp_path / "log.txt").read_text()
+            assert server.poll() is None, (tmp_path / "log.txt").read_text()
+            time.sleep(0.3)
+        assert answer("elsewhere.example.org") == 403
+    finally:
+        server.terminate()
+        server.wait(60)
