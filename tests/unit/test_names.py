@@ -25,7 +25,7 @@ MODULES: dict[str, list[Path]] = {}
 for _path in CORE.rglob("*.py"):
     MODULES.setdefault(_path.parent.name if _path.name == "__init__.py" else _path.stem, []).append(_path)
 #: Of files, which look like dotted names.
-_ENDINGS = (".txt", ".json", ".toml", ".yml", ".md", ".py", ".lock")
+_ENDINGS = (".txt", ".json", ".toml", ".yml", ".yaml", ".md", ".py", ".lock")
 #: First parts of names that are others'.
 FOREIGN = {"anywidget", "captum", "copy", "nn", "ray", "server", "st", "torch", "warnings", "weights"}
 

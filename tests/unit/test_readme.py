@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from pruneattr_core import models
-from pruneattr_core.models.catalogue import BUILDERS
+from pruneattr_core.attribution import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,12 +60,29 @@ def test_links_and_pictures() -> None:
     assert [link for link in local if not (ROOT / link).exists()] == []
 
 
-def test_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = TEXT.split("```python")[1].split("```")[0]
-    network = BUILDERS["scenes-net"]().eval().requires_grad_(False)  # the weights do not matter here
-    monkeypatch.setattr(models, "load_model", lambda name: network)
-    names = {"picture": Image.new("RGB", (200, 150), "teal")}
-    exec(code, names)
+def test_python_example_runs_as_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(TEXT.split("```python")[1].split("```")[0], names)
     assert names["one"].shape == names["local"].shape == names["inputs"].shape
     assert names["sweep"].maps.shape == (4, *names["inputs"].shape)
     assert names["sweep"].probability.shape == names["sweep"].prediction.shape == (4, 1)
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["llms.txt"])
+def test_other_texts_run_and_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    names: dict[str, Any] = {}
+    exec(text.split("```python")[1].split("```")[0], names)
+    assert names["table"][0]["method"] == "PruneGrad"
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_every_method_is_named_and_the_moving_picture_is_small() -> None:
+    assert [method.title for method in METHODS.values() if method.title not in TEXT] == []
+    with Image.open(ROOT / "docs" / "moving.webp") as moving:
+        assert moving.n_frames > 10  # type: ignore[attr-defined]
+    assert (ROOT / "docs" / "moving.webp").stat().st_size < 1_000_000

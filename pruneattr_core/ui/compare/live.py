@@ -58,7 +58,7 @@ def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, known: Scored, tell
         network: in eval mode.
         x: the picture.
         key: what is asked.
-        known: the scores that `key.scores` names.
+        known: the scores that the key names.
         tell: told the share that is done; may raise to stop.
     """
     options = dict(key.options)
