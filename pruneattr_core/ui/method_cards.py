@@ -135,7 +135,7 @@ def show_cards(
     Args:
         page: names the page in the session.
         asked: method -> key of its result.
-        compute: puts the result of a key into the cache; sets `partial` of the job, key -> what there is of it.
+        compute: puts the result of a key into the cache; sets the job's partial, key -> what there is.
         cost: of a key, in any unit.
         draw: draws the cards, by method.
     """
