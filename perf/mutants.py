@@ -47,9 +47,12 @@ SCOPE = ",".join(
 #: Prefix of a file -> test files (patterns in tests/) that speak about it; the first prefix that fits counts.
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/scoring/intgrad", ("unit/test_intgrad.py", "unit/test_reference.py")),
-    ("pruneattr_core/scoring/", ("unit/test_intgrad.py", "unit/test_paths.py", "unit/test_prunegrad.py")),
-    ("pruneattr_core/tape.py", ("unit/test_tape.py", "unit/test_prunegrad.py")),
-    ("pruneattr_core/graph.py", ("unit/test_prunegrad.py", "unit/test_paths.py")),
+    (
+        "pruneattr_core/scoring/",
+        ("unit/test_neurons.py", "unit/test_intgrad.py", "unit/test_paths.py", "unit/test_prunegrad.py"),
+    ),
+    ("pruneattr_core/tape.py", ("unit/test_neurons.py", "unit/test_tape.py", "unit/test_prunegrad.py")),
+    ("pruneattr_core/graph.py", ("unit/test_neurons.py", "unit/test_prunegrad.py", "unit/test_paths.py")),
     ("pruneattr_core/pruning.py", ("unit/test_prunegrad.py", "unit/test_paths.py")),
     ("pruneattr_core/selection.py", ("unit/test_paths.py", "unit/test_prunegrad.py")),
     ("pruneattr_core/values.py", ("unit/test_paths.py", "unit/test_overlap.py", "unit/test_prunegrad.py")),
@@ -59,7 +62,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/paths/", ("unit/test_paths.py", "unit/test_path_study.py")),
     ("pruneattr_core/attribution/prunegrad", ("unit/test_prunegrad.py", "unit/test_reference.py")),
     ("pruneattr_core/attribution/rap", ("unit/test_rap.py",)),
-    ("pruneattr_core/attribution/", ("unit/test_methods_r*.py", "unit/test_conformance.py")),
+    ("pruneattr_core/attribution/", ("unit/test_methods_*.py", "unit/test_conformance.py")),
     ("pruneattr_core/analysis/study", ("unit/test_path_study.py", "unit/test_migration.py")),
     ("pruneattr_core/analysis/", ("unit/test_overlap.py", "unit/test_decoding.py", "unit/test_linearity.py")),
     ("pruneattr_core/benchmarks/roar", ("unit/test_roar.py",)),
@@ -84,8 +87,8 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/training.py", ("unit/test_training.py",)),
     ("pruneattr_core/commands/", ("unit/test_commands.py", "unit/test_bench_command.py")),
     ("pruneattr_core/render/", ("unit/test_render.py",)),
-    ("pruneattr_core/ui/payload.py", ("unit/test_payload.py",)),
-    ("pruneattr_core/ui/levels.py", ("unit/test_payload.py",)),
+    ("pruneattr_core/ui/payload.py", ("unit/test_payload.py", "unit/test_properties.py")),
+    ("pruneattr_core/ui/levels.py", ("app/test_sweeps.py", "unit/test_payload.py")),
 )
 #: Exchanged for one another; spelled as in the source.
 SWAPS = {

@@ -11,7 +11,7 @@ _TRAIN = "pruneattr_core/compression/train.py"
 
 KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     # Keys and payloads of the app.
-    ("pruneattr_core/ui/cache.py", "card.weights_sha256, picture.sha256, self", "card.weights_sha256, self", _PAYLOAD),
+    ("pruneattr_core/ui/cache.py", "(model).weights_sha256, picture.sha256, self", "(model).weights_sha256, self", _PAYLOAD),
     ("pruneattr_core/ui/payload.py", 'np.abs(drawn) if sign == "absolute" else drawn', "drawn", _PAYLOAD),
     ("pruneattr_core/ui/framing.py", "delta[1:] = levels[1:] - levels[:-1]", "delta[1:] = levels[1:]", _PAYLOAD),
     ("pruneattr_core/ui/framing.py", "delta[1:] = levels[1:] - levels[:-1]", "delta[1:] = levels[1:] - levels[:1]", _PAYLOAD),
@@ -35,7 +35,7 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     # Distillation guided routing, randomisation, noise.
     ("pruneattr_core/paths/dgr.py", "same_answer(logits, original, own) & (loss < smallest)", "loss < smallest", ("unit/test_dgr.py",)),
     ("pruneattr_core/benchmarks/sanity.py", "1_000_003 * seed + place", "1_000_003 * seed", ("unit/test_sanity.py",)),
-    ("pruneattr_core/attribution/controls.py", "sha256(content + str(seed).encode())", "sha256(str(seed).encode())", ("unit/test_methods_rules.py", "unit/test_conformance.py")),
+    ("pruneattr_core/attribution/controls.py", "sha256(content + str(seed).encode())", "sha256(str(seed).encode())", ("unit/test_methods_twins.py",)),
     # Files.
     ("pruneattr_core/store.py", "if data[len(_SEAL) : _HEAD] != ", "if False and data[len(_SEAL) : _HEAD] != ", ("unit/test_damage.py",)),
     ("pruneattr_core/runs/cells.py", 'record if found["identity"] == self.identity else None', "record", ("unit/test_damage.py",)),

@@ -140,7 +140,7 @@ def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:
 
     def compute() -> str:
         calls.append(1)
-        release.wait(60)
+        release.wait(600)
         return "map"
 
     found: list[str] = []
@@ -150,10 +150,10 @@ def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:
         time.sleep(0.001)
     second = threading.Thread(target=lambda: found.append(cache.once("key", compute, waited.set)))
     second.start()
-    assert waited.wait(60)
+    assert waited.wait(600)
     release.set()
-    first.join(60)
-    second.join(60)
+    first.join(600)
+    second.join(600)
     assert (found, calls) == (["map"] * 2, [1])
     cache.put("other", Failed("no memory"))
     assert cache.once("other", lambda: "now", lambda: None) == "now"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,17 +25,21 @@ def tab_to(page: Page, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", names("en"))
-def test_a_lesson_from_start_to_end_by_keyboard(name: str, page: Page, app_url: str, artefacts: Path) -> None:
+def test_a_lesson_from_start_to_end_by_keyboard(
+    name: str, page: Page, app_url: str, settled: Callable[[Page], None], artefacts: Path
+) -> None:
     lesson = read(name)
     page.goto(f"{app_url}/lessons")
     begin = page.locator(f".st-key-begin_{name} button")
     expect(begin).to_be_enabled()
+    settled(page)  # what a run is about to replace loses its focus, and keys with it
     tab_to(page, f"begin_{name}")
     page.keyboard.press("Enter")
     for number, step in enumerate(lesson.steps, 1):
         # `first`: while a run replaces a step by the next one, both may be on the page.
         heading = page.get_by_role("heading", name=re.compile(re.escape(step.title)), level=3).first
         expect(heading).to_be_visible()
+        settled(page)
         if step.question:
             right = next(k for k, choice in enumerate(step.choices) if choice.right)
             said = step.choices[right].text.replace("*", "")
@@ -43,6 +48,7 @@ def test_a_lesson_from_start_to_end_by_keyboard(name: str, page: Page, app_url: 
             page.keyboard.press(str(right + 1))
             reason = page.get_by_test_id("stAlert").filter(has_text="Right.").first
             expect(reason).to_be_visible()
+            settled(page)
         page.screenshot(path=artefacts / f"lesson-{name}-{number}.png")
         if number < len(lesson.steps):
             page.keyboard.press("n")

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.models.declared import ENVIRONMENT, SETTINGS
 from tests.browser.serving import serving
+from tests.browser.waiting import until
 
 Settled = Callable[[Page], None]
 
@@ -109,6 +110,6 @@ def test_from_file_to_maps(page: Page, chromium: str, place: Path, settled: Sett
 
         page.get_by_role("link", name="Compare").click()
         expect(page.locator(".compare[data-complete=true]")).to_have_count(1)
-        assert page.locator(".compare .cell.ready").count() > 4
+        until(page, lambda: page.locator(".compare .cell.ready").count() > 4)
         page.screenshot(path=artefacts / "own-network-compare.png")
         assert "Traceback" not in app.said()

@@ -17,15 +17,19 @@ def test_pictures_by_key_and_by_chance(page: Page, app_url: str, settled: Settle
     expect(photo).to_have_attribute("aria-label", "Coffee cup")
     chosen = page.get_by_role("radio", name="Coffee cup")
     expect(chosen).to_be_checked()
+    settled(page)
     chosen.focus()
     for key, title in (("ArrowRight", "Dahlia"), ("ArrowLeft", "Coffee cup"), ("End", "Cameraman")):
+        settled(page)  # a strip that a run is about to draw anew loses keys
         page.keyboard.press(key)
         expect(photo).to_have_attribute("aria-label", title)
         expect(page.get_by_role("radio", name=title)).to_be_checked()
         expect(page.get_by_role("radio", name=title)).to_be_focused()  # also where the strip was drawn anew
+    settled(page)
     page.get_by_role("spinbutton", name="Picture").fill("4")
     page.keyboard.press("Enter")
     expect(photo).to_have_attribute("aria-label", "Cat")
+    settled(page)
     page.get_by_role("button", name="Surprise me").click()
     expect(photo).not_to_have_attribute("aria-label", "Cat")
     settled(page)
@@ -35,6 +39,7 @@ def test_pictures_by_key_and_by_chance(page: Page, app_url: str, settled: Settle
 def test_a_network_by_words(page: Page, app_url: str, settled: Settled, artefacts: Path) -> None:
     page.goto(f"{app_url}/?model=scenes-net&source=samples")
     expect(page.locator("[data-panel=photo]")).to_have_attribute("aria-label", "Coffee cup")
+    settled(page)
     page.get_by_role("button", name="All networks").click()
     search = page.get_by_role("textbox", name=re.compile(r"Search [\d,]{5,} networks"))
     search.fill("mobilenet v3 small torchvision")
