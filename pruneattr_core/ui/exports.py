@@ -18,6 +18,7 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import settings_in
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.ui.own_weights import loading_code
 from pruneattr_core.ui.payload import THINGS, planes_of, scales_of
@@ -110,6 +111,35 @@ def record(
         },
         "seconds": round(sweep.seconds, 3),
         "made_with": provenance(question.subject.device),
+    }
+
+
+def page_record(
+    page: str, subject: Subject, card: ModelCard, picture: Picture, target: int, view: Mapping[str, str]
+) -> dict[str, Any]:
+    """What made the view of a page that is about one picture and class, as plain JSON.
+
+    Args:
+        page: its path in the address.
+        subject: what is explained.
+        card: the model.
+        picture: the input.
+        target: the class, predicted or chosen.
+        view: the settings as in the address bar; what restores the view.
+    """
+    return {
+        "format": FORMAT,
+        "page": page,
+        "view": dict(view),
+        "model": {"id": card.id, "weights": card.weights, "weights_sha256": subject.weights},
+        "picture": {
+            "source": picture.source,
+            "place": picture.place,
+            "title": picture.title,
+            "sha256": picture.sha256,
+        },
+        "target": {"index": target, "name": card.classes[target], "chosen": subject.target is not None},
+        "made_with": provenance(subject.device),
     }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.html import one_file
+from pruneattr_core.ui import exports
+from pruneattr_core.ui.shell import FIELDS, Selection
+from pruneattr_core.ui.state import Field, view
 
 
 def one_file_button(
@@ -40,3 +43,28 @@ def one_file_button(
         help="This view, live, in one file that asks nothing of any server: for a mail, a phone, a talk. "
         "Upload it in the sidebar to come back.",
     )
+
+
+def stage_button(
+    page: str,
+    parts: Component,
+    payload: Callable[[], bytes],
+    chosen: Selection,
+    target: int,
+    fields: Sequence[Field],
+) -> None:
+    """The button of a page that is one stage about one picture.
+
+    Args:
+        page: its path in the address.
+        parts: see `one_file_button`.
+        payload: see `one_file_button`.
+        chosen: network and picture.
+        target: the class, predicted or chosen.
+        fields: the page's settings.
+    """
+    texts = view((*FIELDS, *fields), every=True)
+    settings = exports.page_record(page, chosen.subject, chosen.card, chosen.picture, target, texts)
+    stem = f"{page}_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}"
+    title = f"{chosen.card.title}: {chosen.card.classes[target]}"
+    one_file_button(parts, payload, title, settings, stem, f"{page}_one_file")

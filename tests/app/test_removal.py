@@ -20,6 +20,9 @@ from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
 from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
+from pruneattr_core.share.component import stage
+from pruneattr_core.share.html import one_file
+from pruneattr_core.ui import exports
 from pruneattr_core.ui.framing import framed, header_of
 from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.keys import Subject, map_key
@@ -169,6 +172,19 @@ def test_letting_go_reaches_the_address_and_sends_nothing_again(start: Start) ->
     assert app.session_state["gone"] == 0.07
     assert app.query_params["gone"] in ("0.07", ["0.07"])
     assert drawn(app)[-1].proto.bytes == before
+
+
+def test_its_one_file_brings_the_view_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+    real = exports.page_record
+    monkeypatch.setattr(exports, "page_record", lambda *given: made.append(real(*given)) or made[-1])
+    opened(start, gone_order="morf", gone="0.5", picture="2")
+    text = one_file(stage("removal"), b"", "A view", made[-1])
+    fresh = opened(start)
+    fresh.file_uploader(key="uploader").upload("view.html", text.encode(), "text/html").run()
+    assert not fresh.error, [error.value for error in fresh.error]
+    state = fresh.session_state
+    assert (state["gone_order"], state["gone"], state["picture"]) == ("morf", 0.5, 2)
 
 
 def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:

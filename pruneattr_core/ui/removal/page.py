@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import streamlit as st
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.dial import choose_dial, dial_fields, on_the_dial
 from pruneattr_core.ui.errors import guarded
@@ -16,6 +18,7 @@ from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
+from pruneattr_core.ui.one_file import stage_button
 from pruneattr_core.ui.removal.curve import ORDERS, RULES, SIGNED, Removal, RemovalKey, removed
 from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
@@ -105,12 +108,20 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
     of, view = name_of(*asked), _position()
     probabilities = chosen.answer.probabilities
     first = int(np.argmax(probabilities))
-    data = payload_of(
-        list(cards.values()), np.asarray(chosen.card.display(chosen.picture.image)), chosen.card.classes,
-        first, first if chosen.target is None else chosen.target, asked[0].order, asked[0].fill,
-        asked[0].rule in SIGNED, of, start_of(_START, of, view),
-    )  # fmt: skip
-    state = _mount(data=data, key="removal", default={"view": None}, on_view_change=lambda: None)
+    target = first if chosen.target is None else chosen.target
+
+    def made(start: Mapping[str, Any]) -> bytes:
+        return payload_of(
+            list(cards.values()), np.asarray(chosen.card.display(chosen.picture.image)), chosen.card.classes,
+            first, target, asked[0].order, asked[0].fill, asked[0].rule in SIGNED, of, start,
+        )  # fmt: skip
+
+    state = _mount(
+        data=made(start_of(_START, of, view)),
+        key="removal",
+        default={"view": None},
+        on_view_change=lambda: None,
+    )
     now = told(_START, of, state.view)
     if now is not None:
         news = {"gone": now.get("at"), "gone_range": now.get("range"), "gone_curve": now.get("measure")}
@@ -119,6 +130,8 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
         accept(FIELDS, news)
     settled(_START, _position())
     publish(FIELDS)
+    start = {"token": 0, **_position()}
+    stage_button("removal", stage("removal"), lambda: made(start), chosen, target, FIELDS)
 
 
 def _position() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import streamlit as st
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.sanity import TITLES, VARIANTS
+from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_words, on_the_dial
 from pruneattr_core.ui.errors import guarded
@@ -16,6 +18,7 @@ from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
+from pruneattr_core.ui.one_file import stage_button
 from pruneattr_core.ui.results import fits, map_beside
 from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder, LadderKey, climbed
 from pruneattr_core.ui.sanity.payload import payload_of
@@ -101,11 +104,21 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
     target = int(np.argmax(chosen.answer.probabilities)) if chosen.target is None else chosen.target
     steps = next((card.result.steps for card in cards if card.result is not None), ("original",))
     photo = np.asarray(chosen.card.display(chosen.picture.image))
-    data = payload_of(cards, photo, chosen.card.classes[target], steps, of, start_of(_START, of, view))
-    state = _mount(data=data, key="sanity", default={"view": None}, on_view_change=lambda: None)
+
+    def made(start: Mapping[str, Any]) -> bytes:
+        return payload_of(cards, photo, chosen.card.classes[target], steps, of, start)
+
+    state = _mount(
+        data=made(start_of(_START, of, view)),
+        key="sanity",
+        default={"view": None},
+        on_view_change=lambda: None,
+    )
     now = told(_START, of, state.view)
     if now is not None:
         accept(FIELDS, {"sane_step": now.get("at"), "sane_measure": now.get("measure")})
         view |= {"at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"]}
     settled(_START, view)
     publish(FIELDS)
+    start = {"token": 0, **view}
+    stage_button("sanity", stage("sanity"), lambda: made(start), chosen, target, FIELDS)
