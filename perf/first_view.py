@@ -1,0 +1,65 @@
+"""The first view on a server that has just come up, in Chromium: when a map is there to drag.
+
+Prints, per server: seconds from navigation until the stored map is drawn, until it has been moved, and until
+the computed view has taken its place; and whether the computed one is the stored one, byte for byte. Bar of
+the project: a map within 2 seconds, and the same one after it.
+
+    PYTHONPATH=. python perf/first_view.py [--servers 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+
+from playwright.sync_api import Browser, expect
+from serving import chromium, served
+
+from pruneattr_core.runtime import provenance
+
+PATIENCE = 180_000
+
+
+def visit(browser: Browser, address: str) -> tuple[float, float, float, bool]:
+    """Seconds until the map, until it was dragged, until the computed view; whether they are equal."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.locator("[data-ready] [data-panel=map]").first.wait_for()
+    shown = time.perf_counter() - start
+    stored = page.locator("[data-ready]").first.get_attribute("data-ready")
+    before = page.locator(".reading").first.inner_text()
+    page.get_by_role("slider").first.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".reading").first).not_to_have_text(before, timeout=PATIENCE)
+    dragged = time.perf_counter() - start
+    page.get_by_test_id("stMetric").first.wait_for()
+    page.locator("[data-complete=true]").first.wait_for()
+    live = time.perf_counter() - start
+    computed = page.locator("[data-ready]").first.get_attribute("data-ready")
+    context.close()
+    return shown, dragged, live, stored == computed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--servers", type=int, default=3)
+    arguments = parser.parse_args()
+    found = []
+    with chromium() as browser:
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {provenance()}, {browser.version}")
+        print(f"{'map':>8} {'dragged':>8} {'computed':>9}   equal")
+        for _ in range(arguments.servers):
+            with served() as (_, url):
+                found.append(visit(browser, url))
+            shown, dragged, live, equal = found[-1]
+            print(f"{shown:8.2f} {dragged:8.2f} {live:9.2f}   {equal}", flush=True)
+    print(f"median map {statistics.median(one[0] for one in found):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
