@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Indented lines, blank ones and those between two tracebacks, ended by what Starlette says of a closed line.
+_PARTED = re.compile(
+    r"Exception in ASGI application\n"
+    r"(?:(?:[ \t|+].*|Traceback .*|During handling .*|The above exception .*|)\n)*?"
+    r"(?:starlette\.websockets\.WebSocketDisconnected.*\n"
+    r"(?:(?:[ \t|+].*|Traceback .*|During handling .*|The above exception .*|)\n)*?)*"
+    r"starlette\.websockets\.WebSocketDisconnected.*(?:\n|$)"
+)
 
 
 @contextmanager
@@ -46,6 +55,16 @@ def served(log: Path | None = None) -> Iterator[tuple[subprocess.Popen[bytes], s
     finally:
         server.terminate()
         server.wait(60)
+
+
+def faults(log: str) -> str:
+    """What a server's log says from its first traceback on; "" where it holds none that is the app's.
+
+    When a browser leaves at the very moment at which a message is sent to it, Streamlit's websocket writes a
+    traceback of its own (a busy machine shows it): those are left out.
+    """
+    kept = _PARTED.sub("", log)
+    return kept[kept.index("Traceback") :] if "Traceback" in kept else ""
 
 
 def resident(pid: int) -> float:

@@ -34,7 +34,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets import ConnectionClosed
 from websockets.asyncio.client import ClientConnection, connect
 
-from perf.serving import resident, served
+from perf.serving import faults, resident, served
 from pruneattr_core.runtime import provenance
 
 #: Seconds for an answer; a page that needs longer counts as an error.
@@ -317,7 +317,7 @@ def main() -> int:
     figures = {
         "clients": options.clients, "minutes": options.minutes, "views": len(right), "seed": options.seed,
         "answers": len(times), "left early": tally.left, "wrong": wrong, "errors": tally.errors,
-        "tracebacks": said.count("Traceback"),
+        "fault of the server": faults(said),
         "seconds": {name: times[int(share * (len(times) - 1))] for name, share in SHARES.items()},
         "memory in MB": {"fresh": fresh, "first": before, "second": after, "ratio": after / before},
         "made with": provenance(),
@@ -325,7 +325,7 @@ def main() -> int:
     print(json.dumps(figures, indent=1))
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    bad = wrong or tally.errors or figures["tracebacks"] or after > GROWTH * before
+    bad = wrong or tally.errors or figures["fault of the server"] or after > GROWTH * before
     return int(bool(bad))
 
 

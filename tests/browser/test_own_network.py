@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from perf.serving import faults
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.models.declared import ENVIRONMENT, SETTINGS
 from tests.browser.serving import serving
@@ -112,4 +113,4 @@ def test_from_file_to_maps(page: Page, chromium: str, place: Path, settled: Sett
         expect(page.locator(".compare[data-complete=true]")).to_have_count(1)
         until(page, lambda: page.locator(".compare .cell.ready").count() > 4)
         page.screenshot(path=artefacts / "own-network-compare.png")
-        assert "Traceback" not in app.said()
+        assert faults(app.said()) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
+from perf.serving import faults
 from tests.browser.serving import Served
 from tests.browser.walker import Walker, disagreement
 
@@ -23,6 +24,36 @@ def test_a_walk_meets_no_fault(browser: Browser, served: Served) -> None:
         walker.walk(25)
     finally:
         walker.close()
+
+
+PARTED = """Exception in ASGI application
+Traceback (most recent call last):
+  File "starlette_websocket.py", line 516, in _websocket_endpoint
+    data = await websocket.receive_bytes()
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+starlette.websockets.WebSocketDisconnected: WebSocket is not connected. Need to call "accept" first.
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "starlette_websocket.py", line 524, in _websocket_endpoint
+    await websocket.close()
+starlette.websockets.WebSocketDisconnected: Cannot call "send" once a close message has been sent.
+"""
+OURS = """Traceback (most recent call last):
+  File "pruneattr_core/ui/cache.py", line 1, in answer
+ValueError: no
+"""
+
+
+def test_a_browser_that_leaves_is_no_fault_and_hides_none() -> None:
+    assert faults("up\n" + PARTED + "  Stopping...\n") == faults(PARTED * 2) == ""
+    for log in (OURS + PARTED, PARTED + OURS, PARTED + "said\n" + OURS + PARTED):
+        assert "ValueError: no" in faults(log)
+        assert "WebSocketDisconnected" not in faults(log)
+    assert "KeyError" in faults(
+        PARTED.replace("starlette.websockets.WebSocketDisconnected: Cannot", "KeyError:")
+    )
 
 
 @pytest.mark.parametrize(

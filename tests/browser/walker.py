@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, Web
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from perf.serving import faults
 from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
 
 #: Titles of bundled models that answer quickly on a busy machine, and the one that needs longer.
@@ -149,9 +150,8 @@ class Walker:
             except Error:  # the page is just being replaced
                 time.sleep(0.1)
                 continue
-            log = self.served.said()[self._logged :]
-            if now["errors"] or now["body"] or self._wrong or "Traceback" in log:
-                said = log[log.index("Traceback") - 300 :] if "Traceback" in log else ""
+            said = faults(self.served.said()[self._logged :])
+            if now["errors"] or now["body"] or self._wrong or said:
                 raise self._fault(f"{done}: {now['errors']} {now['body']} {self._wrong}\n{said}")
             if not patient:
                 return ""

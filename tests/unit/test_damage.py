@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import networks
 from pruneattr_core.analysis.study import Question, study
 from pruneattr_core.compression.train import _finished
-from pruneattr_core.descent import Checkpoint, Descent, Rates, packed
+from pruneattr_core.descent import Checkpoint, Descent, Rates, packed, unpacked
 from pruneattr_core.errors import WeightsError
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.store import sealed, unsealed, write_sealed
@@ -97,6 +97,20 @@ def test_a_training_without_a_good_checkpoint_starts_anew(tmp_path, damage):
     weights, said = train(file)
     assert len(said) == 3
     assert said[2] == "No good checkpoint is left: the training starts anew."
+    assert weights == whole
+
+
+def test_a_checkpoint_that_fits_in_part_leaves_nothing_of_itself(tmp_path):
+    """Its weights are taken before its optimisers are found missing."""
+    file = tmp_path / "a.pt"
+    whole, _ = train(None)
+    train(file, KILLED)
+    for one in (file, tmp_path / "a.pt.before"):
+        state = unpacked(unsealed(one.read_bytes()))
+        del state["optimisers"]
+        one.write_bytes(sealed(packed(state)))
+    weights, said = train(file)
+    assert said[-1] == "No good checkpoint is left: the training starts anew."
     assert weights == whole
 
 
