@@ -5,8 +5,9 @@ PYTHONPATH=. nice python perf/catalogue.py torchvision|timm|transformers [names.
 Random weights (seed 0): whether a method fits a network does not depend on them. A cell is right where the
 map is finite, comes out the same twice (where it takes less than two seconds of processor time, else it runs
 once), and nothing on the model changed, hooks and weights included. Results are kept in
-assets/runs/catalogue, one file a catalogue; networks that are there are not run again, so the command can be
-stopped and started; `--anew` runs them again. timm and transformers: requirements-dev.txt.
+assets/runs/catalogue, one file a catalogue; cells that are there are not run again, so the command can be
+stopped and started, and a method that is new to the table gets its own; `--anew` runs all again. timm and
+transformers: requirements-dev.txt.
 """
 
 from __future__ import annotations
@@ -212,7 +213,11 @@ def verdict(fits: Callable[[], str | None], compute: Callable[[], Tensor]) -> st
 
 
 def gaps(net: nn.Module, x: Tensor, cells: dict[str, str]) -> dict[str, float]:
-    """Float64: how far DeepLift and RAP miss what their maps should sum to, relative to it."""
+    """Float64: how far DeepLift and RAP miss what their maps should sum to, relative to it.
+
+    Random weights may hardly answer the picture: a sum below 1e-5 of the logit, which rounding drowns,
+    counts as that.
+    """
     exact, wide = net.double(), x.double()
     found = {}
     for name in ("deeplift", "rap"):
@@ -220,42 +225,49 @@ def gaps(net: nn.Module, x: Tensor, cells: dict[str, str]) -> dict[str, float]:
             result = explain(exact, wide, 0, name)
             gap = completeness_gap(exact, wide, result)
             assert gap is not None
-            promised = result.values.sum() - gap[0]
-            found[name] = float(f"{float((gap[0] / promised).abs()):.1e}")
+            with torch.no_grad():
+                logit = exact(wide)
+            logit = getattr(logit, "logits", logit)[0, 0].abs()
+            promised = torch.maximum((result.values.sum() - gap[0]).abs(), 1e-5 * logit)
+            found[name] = float(f"{float(gap[0].abs() / promised):.1e}")
     return found
 
 
-def examine(build: Callable[[str], tuple[nn.Module, Tensor]], name: str) -> dict[str, Any]:
-    """One row: size of the picture, cells, gaps, seconds."""
+def examine(
+    build: Callable[[str], tuple[nn.Module, Tensor]], name: str, known: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """One row: size of the picture, cells, gaps, seconds; of a `known` one only what it lacks is run."""
     torch.manual_seed(0)
     net, x = build(name)
     net.eval()
     start, before = time.perf_counter(), state(net)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cells = {column: verdict(fits, compute) for column, fits, compute in runs(net, x)}
+        kept = {} if known is None else known["cells"]
+        cells = {column: kept.get(column) or verdict(fits, compute) for column, fits, compute in runs(net, x)}
         if state(net) != before:
             cells = {
                 column: f"wrong: something was left on the model; {cell}" for column, cell in cells.items()
             }
-        missed = gaps(net, x, cells)
-    seconds = round(time.perf_counter() - start, 1)
+        missed = gaps(net, x, cells) if known is None else known["gaps"]
+    seconds = round(time.perf_counter() - start + (0 if known is None else known["seconds"]), 1)
     return {"shape": list(x.shape[1:]), "seconds": seconds, "gaps": missed, "cells": cells}
 
 
 def table(rows: dict[str, Any], about: str) -> str:
     """Markdown: one row a network, a dot for right, a letter for each reason, which stands below."""
-    columns = list(next(iter(rows.values()))["cells"])
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row["cells"]))
     letters: dict[str, str] = {}
-    lines = [about, "", "`·` right; a number: refused, for the reason below; **!** wrong.", ""]
+    legend = "`·` right; a number: refused, for the reason below; **!** wrong; empty: to be run."
+    lines = [about, "", legend, ""]
     lines.append("| network | picture | " + " | ".join(columns) + " | gap DeepLift | gap RAP |")
     lines.append("|" + "---|" * (len(columns) + 4))
     for name, row in sorted(rows.items()):
         marks = []
         for column in columns:
-            cell = row["cells"][column]
-            if cell == "right":
-                marks.append("·")
+            cell = row["cells"].get(column, "")
+            if cell in ("right", ""):
+                marks.append(cell and "·")
             elif cell.startswith("wrong"):
                 marks.append("**!**")
             else:
@@ -288,11 +300,13 @@ def main() -> None:
     }[kind]()
     path = FOLDER / f"{kind}.json"
     rows = json.loads(path.read_text())["networks"] if path.exists() else {}
-    start = time.perf_counter()
+    start, columns = time.perf_counter(), {column for column, _, _ in runs(nn.Identity(), picture(3, 32))}
     for name in options.names or known:
-        if (name in rows and not options.anew) or time.perf_counter() - start > options.budget:
+        old = None if options.anew else rows.get(name)
+        complete = old is not None and columns <= set(old["cells"])
+        if complete or time.perf_counter() - start > options.budget:
             continue
-        rows[name] = examine(build, name)
+        rows[name] = examine(build, name, old)
         cells = rows[name]["cells"]
         faults = {column: cell for column, cell in cells.items() if cell.startswith("wrong")}
         refused = sum(cell.startswith("refused") for cell in cells.values())
