@@ -3,10 +3,10 @@
     python -m perf.soak --clients 50 --minutes 10 --out soak.json
 
 First one visitor alone opens every view of a list on a server of its own: these answers are the right ones.
-Then, on a fresh server, every client walks through the list in an order of its own, four views a session, and
-leaves some views before they are done. An answer is what components and charts of the page are sent, without
-times and tokens; it must be the single visitor's to the last byte. All go, the server's memory is read; the
-same crowd comes once more, and it is read again.
+Then, on a fresh server, every client walks through the list in an order of its own, four views a session, as
+by the browser's history, and leaves some views before they are done. An answer is what components and charts
+of the page are sent, without times and tokens; it must be the single visitor's to the last byte. All go, the
+server's memory is read; the same crowd comes once more, and it is read again.
 
 Exit status 1 where an answer is wrong or does not come, a page shows an error, the server writes a traceback,
 or its memory has grown to more than 1.1 times by the second crowd.
@@ -140,6 +140,8 @@ class Visit:
             said.rerun_script.page_script_hash = self.script
             said.rerun_script.fragment_id, said.rerun_script.is_auto_rerun = fragment, True
         else:
+            # As Back does, so that what an address leaves out is the default, not what the session had.
+            said.rerun_script.is_history_navigation = bool(self.run)
             said.rerun_script.page_name = view.page
         await self.line.send(said.SerializeToString())
 
