@@ -4,7 +4,7 @@ const BEHIND = new WeakMap();
 
 export default function ({data, parentElement: root, setStateValue}) {
   let state = BEHIND.get(root);
-  if (!state) { BEHIND.set(root, state = {root, known: new Map(), urls: new Map()}); wire(state); }
+  if (!state) { BEHIND.set(root, state = {root, known: new Map(), urls: new Map()}); wire(state); explainWords(root); }
   state.send = setStateValue;
   const {header, blocks} = openFrame(data);
   if (state.id !== header.id) {

@@ -20,8 +20,9 @@ function markRadios(radios, isChosen) {
   }
 }
 
-function presentsFull(button, section) {
-  button.onclick = () => document.fullscreenElement ? document.exitFullscreen() : section.requestFullscreen?.();
+// The slider has the keys at once: before a class nobody looks for it with the pointer.
+function presentsFull(button, section, slider) {
+  button.onclick = () => document.fullscreenElement ? document.exitFullscreen() : section.requestFullscreen?.().then(() => slider?.focus());
 }
 
 function showPlaying(button, playing, idle = 'Play') {

@@ -4,7 +4,7 @@ const GRIDS = new WeakMap();
 
 export default function ({data, parentElement: root, setStateValue}) {
   let state = GRIDS.get(root);
-  if (!state) { GRIDS.set(root, state = {root, known: {arrays: new Map(), tracks: new Map(), summed: new WeakSet()}, under: 0, views: []}); wireGrid(state); }
+  if (!state) { GRIDS.set(root, state = {root, known: {arrays: new Map(), tracks: new Map(), summed: new WeakSet()}, under: 0, views: []}); wireGrid(state); explainWords(root); }
   state.send = setStateValue;
   const payload = openFrame(data);
   if (state.id === payload.header.id) return;
@@ -42,7 +42,7 @@ function wireGrid(state) {
     state.under = event.target.value / 100;
     for (const view of [...state.views, ...(state.open?.views ?? [])]) if (view.cell) paintMap(view.frame.canvas, state, view.cell, state.under);
   });
-  presentsFull($('.present'), $('.compare'));
+  presentsFull($('.present'), $('.compare'), $('.slider'));
   wireDialog(state);
   wireLive(state);
 }

@@ -8,6 +8,7 @@ export default function ({data, parentElement: root, setStateValue}) {
     state = {root, mode: 'side', wipe: .5, under: .35, flip: false, given: new Map(), done: [], turn: 0, at: 0, views: []};
     DESKS.set(root, state);
     wireDesk(state);
+    explainWords(root);
   }
   state.send = setStateValue;
   state.enter();

@@ -3,7 +3,9 @@
 function buildPanels(state, host) {
   const {header} = state;
   host.replaceChildren();
-  host.dataset.count = header.planes === 1 ? 3 : header.planes + 1;
+  const first = host.parentElement.style;   // how many stand side by side, and how wide for their height
+  first.setProperty('--panels', header.planes === 1 ? 3 : header.planes + 1);
+  first.setProperty('--ratio', header.width / header.height);
   const maps = header.plane_names.map(name => addPanel(state, host, name, 'map'));
   const photo = addPanel(state, host, 'Picture', 'photo');
   host.prepend(photo.figure);

@@ -4,7 +4,7 @@ const STATES = new WeakMap();
 
 export default function ({data, parentElement: root, setStateValue}) {
   let state = STATES.get(root);
-  if (!state) { STATES.set(root, state = {root, axis: 'contributing', opacity: .75, limit: .15}); wire(state); }
+  if (!state) { STATES.set(root, state = {root, axis: 'contributing', opacity: .75, limit: .15}); wire(state); explainWords(root); }
   state.send = setStateValue;
   const payload = openSweep(data);
   if (state.id === payload.header.id) return;
@@ -70,7 +70,8 @@ function wire(state) {
     state.alpha = overlayAlpha(state.header, state.opacity); redraw(state);
   });
   $('.play').onclick = () => state.halt ? (stop(state), settle(state)) : play(state);
-  presentsFull($('.present'), $('.scrubber'));
+  presentsFull($('.present'), $('.scrubber'), slider);
+  defineWords($('.words'), GLOSSARY.filter(entry => EXPLAINED.includes(entry.word)));
   for (const button of root.querySelectorAll('[data-zoom]')) button.onclick = () =>
     state.header && zoomBy(state, {in: 1.5, out: 1 / 1.5, reset: 0}[button.dataset.zoom]);
   const radios = [...root.querySelectorAll('button[data-axis]')];
@@ -149,9 +150,10 @@ function redraw(state) {
 
 function showLevel(state) {
   const {root, header, level} = state, now = header.levels[level], words = sentence(header, level, state.axis);
-  root.querySelector('.sentence').replaceChildren(...words.map(([text, role]) => element(role ? 'strong' : 'span', role, text)),
-    ...(now.peak === 0 ? [element('span', '', ' The map is zero: no neuron that is left connects the picture to this answer.')] : []));
-  const text = words.map(([part]) => part).join('');
+  root.querySelector('.sentence').replaceChildren(...words.map(([text, role]) => element(role ? 'strong' : 'span', role, text)));
+  const seek = lookFor(header, level), plain = seek === lookFor(header, 0);
+  root.querySelector('.look-for').textContent = seek;
+  const text = words.map(([part]) => part).join('') + (plain ? '' : ` ${seek}`);
   const slider = root.querySelector('.slider');
   slider.setAttribute('aria-valuetext', text);
   root.querySelector('.reading').textContent = state.axis === 'change'

@@ -14,6 +14,16 @@ function sentence(header, level, dial) {
   pieces.push([name, broken ? 'broken' : 'answer']);
   if (now.answer === header.target) pieces.push([` at ${p}.`, '']);
   else pieces.push([', ', ''], [target, 'answer'], [` at ${p}.`, '']);
-  if (now.plain && now.sparsity > 0) pieces.push([' Only silent neurons went, so this is still the plain gradient.', '']);
   return pieces;
 }
+
+// What to look for at a level, or why nothing is to be seen there.
+function lookFor(header, level) {
+  const now = header.levels[level];
+  if (now.peak === 0) return 'The map is zero: no neuron that is left connects the picture to this answer.';
+  if (now.plain && now.sparsity > 0) return 'Only silent neurons went, so this is still the plain gradient. Drag on to the right.';
+  return 'Drag right: the map gathers on what decided.';
+}
+
+// Words of the glossary that are explained below the view as well.
+const EXPLAINED = ['Contribution', 'Contributing', 'Taylor', 'Integrated', 'Sparsity', 'Dead', 'Silent', 'Zero', 'Freeze', 'Output change', 'Plain gradient', '15 % change'];

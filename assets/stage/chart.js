@@ -25,7 +25,7 @@ function pointAt(header, at) {
 
 function drawChart(state) {
   const {header, root, measure, end} = state, host = root.querySelector('.chart');
-  const width = host.clientWidth, height = host.clientHeight, ready = header.cards.filter(card => card.values);
+  const width = Math.max(host.clientWidth, LEFT + RIGHT), height = host.clientHeight, ready = header.cards.filter(card => card.values);
   const seen = ready.flatMap(card => card.values[measure.key].filter((v, k) => v !== null && header.points[k] <= end + 1e-9));
   const low = Math.min(measure.low, ...seen), high = Math.min(measure.cap, Math.max(measure.high, ...seen));
   const x = at => LEFT + at / end * (width - LEFT - RIGHT), y = value => 8 + (high - Math.min(high, value)) / (high - low) * (height - 16);

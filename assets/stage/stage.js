@@ -4,7 +4,7 @@ const STAGES = new WeakMap();
 
 export default function ({data, parentElement: root, setStateValue}) {
   let state = STAGES.get(root);
-  if (!state) { STAGES.set(root, state = {root, known: new Map(), whole: true, asOrder: false}); wire(state); }
+  if (!state) { STAGES.set(root, state = {root, known: new Map(), whole: true, asOrder: false}); wire(state); explainWords(root); }
   state.send = setStateValue;
   const {header, blocks} = openFrame(data);
   if (state.id === header.id) return;
@@ -130,7 +130,7 @@ function wire(state) {
   for (const name of ['pointerup', 'pointercancel']) slider.addEventListener(name, () => { state.held = false; });
   slider.addEventListener('keydown', event => onKey(state, event));
   $('.play').onclick = () => state.halt ? (stop(state), settle(state)) : play(state);
-  presentsFull($('.present'), $('.stage'));
+  presentsFull($('.present'), $('.stage'), slider);
   $('.whole').checked = true;
   $('.whole').onchange = event => { state.whole = event.target.checked; layOut(state); };
   $('.as-order').onchange = event => { state.asOrder = event.target.checked; layOut(state); };

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.glossary import script
 
 # What every component may call; small enough to go with each.
 _SHARED = tuple(
-    f"browser/{name}.js" for name in ("blocks", "sweep", "elements", "pixels", "numbers", "controls")
+    f"browser/{name}.js"
+    for name in ("blocks", "sweep", "elements", "pixels", "numbers", "controls", "glossary")
 )
 _EXPORT = "export default function"
 
@@ -44,7 +46,8 @@ class Component:
     @property
     def js(self) -> str:
         """The module."""
-        return "\n".join((ASSETS / script).read_text("utf-8") for script in (*_SHARED, *self.scripts))
+        parts = ((ASSETS / name).read_text("utf-8") for name in (*_SHARED, *self.scripts))
+        return "\n".join([script(), *parts])
 
     def js_as(self, name: str) -> str:
         """The module with its default export called `name` and not exported, for an adapter to follow."""

@@ -33,3 +33,11 @@ _address = st.components.v2.component(
 def mind_history() -> None:
     """Let one gesture of the reader make one entry in the browser's history, however often Python writes."""
     _address(key="address")
+
+
+_words = register("pruneattr_words", "words", ("words/words.js",))
+
+
+def explain_words() -> None:
+    """Let the words of the glossary on the page explain themselves, and list them here."""
+    _words(key="words")

@@ -129,7 +129,8 @@ def presets(
         found.append(Preset("dead only", text, nearest(sparsity, quiet)))
     if calibrated is not None and calibrated > quiet:
         text = f"{calibrated:.0%} of all removed: on average over many pictures f changes by 15 % here."
-        found.append(Preset("15 % change", text, nearest(sparsity, calibrated)))
+        level = nearest(sparsity, calibrated)
+        found += [Preset("15 % change", text, level)] if _near(sparsity[level], calibrated) else []
     elif calibrated is None and (own := next((k for k in beyond if change[k] > 0.15), None)) is not None:
         text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
         found.append(Preset("15 % here", text, own))

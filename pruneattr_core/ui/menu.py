@@ -53,9 +53,12 @@ def in_frame() -> None:
 FRAMED = "_framed"
 #: Room for a projector on wide screens, none wasted on a phone.
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 3.2rem 2.2rem 3rem; max-width: 1700px; }
+[data-testid="stMainBlockContainer"] { padding: 2.2rem 2.2rem 3rem; max-width: 1700px; }
 [data-testid="stSidebarContent"] img { border-radius: .5rem; }
 /* White on the dark theme's light blue would be 2.3 to 1. */
 [data-testid="stBaseButton-primary"] :is(p, span) { color: light-dark(#fff, #101418); }
+/* What comes a moment later finds its place kept. */
+.st-key-choices { min-height: 61px; }
+@media (min-width: 900px) { :is(.st-key-scrub, .st-key-opening) { min-height: 56rem; } }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; } }
 </style>"""

@@ -21,6 +21,8 @@ _FILE = ASSETS / "opening.bin"
 #: The stored view, as an address may spell it out.
 _FIRST = {"model": "efficientnet-lite0", "source": "samples", "picture": "0"}
 _HASH = 64
+#: Height of the choices beside the title, in pixels.
+_CHOICES = 60
 
 logger = logging.getLogger("pruneattr")
 
@@ -92,6 +94,14 @@ def _draw() -> None:
         st.progress(0.0, text="Starting: loading PyTorch and the model")
         st.skeleton(height=560)
         return
+    # As many parts of the same kinds as the page has, so that nothing moves when they take these places.
+    st.container()
+    st.empty()
+    st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="choices"):
+        st.markdown("## Threshold explorer")
+        st.skeleton(height=_CHOICES)
+    st.empty()
     scrubber(payload, key="opening")
 
 

@@ -13,6 +13,7 @@ from pruneattr_core.ui import pictures
 from pruneattr_core.ui.browser_store import ask_browser, keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
+from pruneattr_core.ui.component import explain_words
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
@@ -161,6 +162,8 @@ def main() -> None:
                 _aside(ALONE[page.url_path])
             else:
                 st.session_state[_CHOSEN] = _sidebar(contrasts=page.url_path in CONTRASTS)
+        with st.sidebar:
+            explain_words()
         publish(FIELDS)
         refused(FIELDS)  # also where the reader looks: the box may lie below the first screen
         page.run()
@@ -210,7 +213,7 @@ def selected(card: ModelCard, picture: Picture, target: int | None, against: str
     """Ask the network about the picture; None while its weights are not here, which is said on the page."""
     if not _ready(card):
         return None
-    waiting = Waiting(height=460)
+    waiting = Waiting()
     answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
     return Selection(card, picture, target, answer, against)

@@ -121,7 +121,9 @@ class Walker:
         self.page.set_default_timeout(PRESS)
         self.page.on("websocket", self._listen)
         self._wrong = complaints(self.page, self.served.url)
-        self.page.goto(url, timeout=1000 * PATIENCE)
+        # In place of the empty page, or going back would leave the app.
+        self.page.evaluate("url => location.replace(url)", url)
+        self.page.wait_for_url(f"{self.served.url}/**", timeout=1000 * PATIENCE, wait_until="commit")
 
     def _listen(self, line: WebSocket) -> None:
         """Note whether the page has asked for a run that has not ended: its state says so only later."""
@@ -157,10 +159,9 @@ class Walker:
                 return ""
             now["quiet"] = now["quiet"] and not self._asked
             found = disagreement(now) if self._on_explorer() else ""
-            if now["quiet"] and not found and self.page.get_by_role("heading").count():
+            drawn = self.page.locator("[data-testid=stMain] :is(h2, [data-testid=stAlert])").count()
+            if now["quiet"] and not found and drawn:
                 says = f"{now['sentence']} | {now['reading']}"
-                break
-            if now["quiet"] and not self._on_explorer():
                 break
             time.sleep(0.15)
         else:
@@ -244,8 +245,6 @@ class Walker:
 
     def _back(self) -> str:
         self.page.go_back(timeout=1000 * PATIENCE, wait_until="commit")
-        if not self.page.url.startswith(self.served.url):  # before the first page of the walk
-            self.page.go_forward(timeout=1000 * PATIENCE, wait_until="commit")
         return "back"
 
     def _forward(self) -> str:

@@ -24,6 +24,7 @@ ORDER = (
         "likeness",
         "registry",
         "assets",
+        "glossary",
         "store",
         "selection",
         "fitness",
