@@ -14,6 +14,8 @@ from tests.browser.waiting import fits_sideways, painted, until
 Settled = Callable[[Page], None]
 COMPLETE = "[data-ready][data-complete=true]"
 
+INSIDE = """parts => parts.map(part => { const box = part.getBoundingClientRect();
+  return box.width > 0 && box.right <= innerWidth + 1 && box.bottom <= innerHeight + 1; })"""
 PIXELS = """canvas => {
   const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let s = 0; for (let i = 0; i < d.length; i++) s = (s * 31 + d[i]) | 0; return s; }"""
@@ -136,6 +138,30 @@ def test_new_mode_keeps_the_place(page: Page, app_url: str, settled: Settled) ->
     expect(page.locator(".sentence")).to_contain_text("95")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_full_screen_cuts_nothing_and_has_the_keys(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path, scheme: str
+) -> None:
+    page = window(1280, 800, scheme)
+    scrubber = opened(page, app_url, settled)
+    size = "node => parseFloat(getComputedStyle(node).fontSize) * (node.currentCSSZoom ?? 1)"
+    before = page.locator(".sentence").evaluate(size)
+    page.get_by_role("button", name="Full screen").click()
+    expect(slider_of(page)).to_be_focused()
+    page.keyboard.press("Home")
+    expect(scrubber).to_have_attribute("data-level", "0")
+    page.keyboard.press("End")
+    expect(scrubber).not_to_have_attribute("data-level", "0")
+    parts = page.locator(".panels canvas, .marks button:visible, .slider, .reading")
+
+    def grown_and_whole() -> bool:
+        inside = parts.evaluate_all(INSIDE)
+        return all(inside) and len(inside) > 6 and page.locator(".sentence").evaluate(size) > before
+
+    until(page, grown_and_whole)
+    page.screenshot(path=artefacts / f"explore-full-{scheme}.png")
+
+
 @pytest.mark.parametrize(
     ("name", "width", "height", "scheme"),
     [("wide", 1366, 768, "light"), ("phone", 390, 844, "light"), ("dark", 1280, 720, "dark")],
@@ -153,7 +179,6 @@ def test_screenshots(
     page = window(width, height, scheme)
     opened(page, app_url, settled)
     fits_sideways(page)
-    box = slider_of(page).bounding_box()
-    assert box is not None
-    assert box["y"] + box["height"] <= height, "the slider is below the first screen"
+    presets = page.locator(".marks button:visible")  # they lie below the slider
+    until(page, lambda: all(presets.evaluate_all(INSIDE)))
     page.screenshot(path=artefacts / f"explore-{name}.png")

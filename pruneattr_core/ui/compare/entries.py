@@ -6,7 +6,7 @@ An entry is a text, for links and keys: the method, then the options that differ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pruneattr_core.attribution import METHODS
@@ -77,7 +77,7 @@ def parse_entries(text: str) -> tuple[str, ...]:
     return in_order(asked)
 
 
-def in_order(entries: Sequence[str]) -> tuple[str, ...]:
+def in_order(entries: Iterable[str]) -> tuple[str, ...]:
     """By the table of methods; entries of one method stay as they are."""
     places = list(METHODS)
     return tuple(sorted(entries, key=lambda entry: places.index(method_of(entry))))

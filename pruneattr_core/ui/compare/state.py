@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.paths.calibrate import OUTPUT_CHANGES
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, COLLAPSES, SIGNS
 from pruneattr_core.ui.compare.cells import CHEAP_PASSES, CURVES
@@ -79,6 +80,24 @@ PRESETS = {
         "PruneGrad with 0, 50, 70, 90 and 95 % of all neurons removed, as PG2 fig. 2b shows it, and one that "
         "follows the slider.",
         in_order(("prunegrad", *(entry_of("prunegrad", {"sparsity": s}) for s in _LEVELS), *_SIDE_BY_SIDE)),
+    ),
+    "changes": Preset(
+        "By output change",
+        "PruneGrad where removing neurons first changes the response by more than 5, 10, 15, 20 and 30 %, as "
+        "PG1 section 4.1 chooses it for each picture.",
+        in_order(
+            (*(entry_of("prunegrad", {"output_change": change}) for change in OUTPUT_CHANGES), *_SIDE_BY_SIDE)
+        ),
+    ),
+    "perturbed": Preset(
+        "Perturbation, level by level",
+        "PrunePGD, the small change of the picture that a pruned network's answer likes most, with 0, 70, 90 "
+        "and 95 % of all neurons removed: both steps of PG1, beside the gradient of the same network.",
+        in_order(
+            entry_of(method, {"sparsity": level})
+            for method in ("prunegrad", "prunepgd")
+            for level in (0.0, 0.7, 0.9, 0.95)
+        ),
     ),
     "modes": Preset(
         "Zero beside freeze",
