@@ -78,7 +78,7 @@ def payload_of(
     codes = np.stack([scale_map(level, scale=scale) for level, scale in zip(planes, scales, strict=True)])
     sparsity, at = sweep.sparsity.tolist(), positions(sweep.sparsity.tolist(), sweep.quiet)
     change = np.minimum(np.nan_to_num(sweep.change, posinf=1e6), 1e6).tolist()
-    contributing = sweep.contributing.tolist()
+    contributing = sweep.shares("contributing")
     levels = [
         {
             "at": round(at[k], 5),

@@ -118,14 +118,23 @@ class Explained:
         return np.clip((self.sparsity - self.quiet) / max(1 - self.quiet, 1e-9), 0, 1)
 
     def shares(self, dial: str) -> list[float]:
-        """The levels on a scale of the dial: of all neurons, else of the contributing ones."""
-        found: list[float] = (self.sparsity if dial == "all" else self.contributing).tolist()
-        return found
+        """The levels on a scale of the dial: of all neurons, else of the contributing ones.
+
+        Where only silent neurons are gone it is `SILENT_GONE`, so that each level has a share of its own.
+        """
+        if dial == "all":
+            return [float(share) for share in self.sparsity]
+        silent = (self.sparsity > 0) & (self.contributing <= 0)
+        return [float(share) for share in np.where(silent, SILENT_GONE, self.contributing)]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays that matter."""
         return int(self.maps.nbytes)
+
+
+#: The share of the contributing neurons that stands for "none of them, but all the silent ones".
+SILENT_GONE = 1e-6
 
 
 def score(model: nn.Module, inputs: Tensor, key: ScoresKey) -> Scored:

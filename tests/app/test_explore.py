@@ -60,6 +60,14 @@ def test_opens_with_a_map_before_any_click(start: Start) -> None:
     assert app.query_params == {}  # defaults make no address, and so no entry in the browser's history
 
 
+def test_each_level_has_a_place_of_its_own_in_the_address(start: Start) -> None:
+    levels = header(start())["levels"]
+    shares = [level["contributing"] for level in levels]
+    assert levels[1]["plain"]  # only the silent neurons are gone: the press of a walker landed on level 0
+    told = [float(f"{share:.4g}") for share in shares]
+    assert [nearest(shares, share) for share in told] == list(range(len(levels)))
+
+
 def test_every_choice_draws(start: Start) -> None:
     app = start()
     seen = {header(app)["id"]}
