@@ -1,10 +1,12 @@
 """How fast the pages with a scrubber are in Chromium, on the real app, measured from outside.
 
 Prints: time from opening the page to the first map (server just started, and server in use), and from an
-input event of the slider to the first animation frame in which the map's pixels have changed, for a mouse
-drag and for the keyboard; with the number of websocket frames and requests the page sent meanwhile.
+input event of the slider to the first animation frame in which the pixels of all watched maps have changed,
+for a mouse drag and for the keyboard; with the number of websocket frames and requests sent meanwhile.
 
-    PYTHONPATH=. python perf/scrubber_latency.py [--page explorer|removal|sanity] [--address "/?model=..."]
+    PYTHONPATH=. python perf/scrubber_latency.py [--page explorer|compare|removal|sanity] [--address "/?..."]
+
+With TORCH_HOME=../shared/data/torch_home, Compare is measured on SqueezeNet with nine maps that follow.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class View:
     Attributes:
         address: path of the page.
         slider: beginning of its accessible name.
-        canvas: selector of the picture that is watched.
+        canvas: selector of the pictures that are watched; all of them have to change.
         whole: selector of what appears when everything is computed.
     """
 
@@ -35,8 +37,20 @@ class View:
     whole: str
 
 
+#: Nine entries of Compare that move with the hand.
+NINE = (
+    *("prunegrad", "prunegrad~mode=freeze", "prunegrad~contribution=intgrad", "prunegrad~ties=exact"),
+    *("prunegrad~mode=freeze~contribution=intgrad", "neuron_intgrad", "neuron_intgrad~mode=freeze"),
+    *("prunegrad_mid", "prunegrad_mid~mode=freeze"),
+)
 VIEWS = {
     "explorer": View("/", "Sparsity", "[data-panel=map]", "[data-testid=stMetric]"),
+    "compare": View(
+        f"/compare?model=torchvision/squeezenet1_1&source=samples&methods={','.join(NINE)}",
+        "Sparsity of the maps",
+        ".cell.ready button.frame canvas",
+        ".compare[data-complete=true]",
+    ),
     "removal": View("/removal", "Fraction of pixels", ".card canvas", ".stage[data-complete=true]"),
     "sanity": View("/sanity", "Randomised", ".card canvas", ".stage[data-complete=true]"),
 }
@@ -45,26 +59,29 @@ VIEWS = {
 # the frame before, or, when no event came since, from the last one. Events that stay on their level change
 # nothing and do not count.
 PROBE = """(slider, watched) => {
-  const canvas = slider.getRootNode().querySelector(watched), context = canvas.getContext('2d');
-  const sum = () => {
+  const maps = [...slider.getRootNode().querySelectorAll(watched)].map(canvas => [canvas, canvas.getContext('2d')]);
+  const sum = ([canvas, context]) => {
     let s = 0;
-    const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
-    for (const value of pixels) s = (s * 31 + value) | 0;
+    const data = context.getImageData(0, 0, canvas.width, canvas.height).data.buffer, pixels = new Uint32Array(data);
+    for (let i = 0; i < pixels.length; i++) s = (s * 31 + pixels[i]) | 0;
     return s;
   };
-  let before = sum(), oldest = null, last = 0;
+  let before = maps.map(sum), oldest = null, last = 0;
   window.latencies = [];
+  window.partly = 0;   // frames in which some maps changed and others did not
   const note = event => { last = event.timeStamp; oldest ??= last; };
   slider.addEventListener('input', note);
   slider.addEventListener('keydown', note);
   const look = () => {
-    const now = performance.now(), after = sum();
-    if (after !== before) window.latencies.push(now - (oldest ?? last));
+    const now = performance.now(), after = maps.map(sum), changed = after.filter((value, k) => value !== before[k]).length;
+    if (changed === maps.length) window.latencies.push(now - (oldest ?? last));
+    else if (changed) window.partly++;
     before = after; oldest = null;
     requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
-}"""
+  return maps.length;
+}"""  # noqa: E501
 
 
 def first_map(page: Page, url: str) -> float:
@@ -133,10 +150,10 @@ def main() -> None:
         print(f"everything computed after       {time.perf_counter() - start:6.2f} s")
         page.wait_for_timeout(1500)
         levels = page.locator(".track .dot").count()
-        page.get_by_role("slider", name=view.slider).evaluate(PROBE, view.canvas)
+        maps = page.get_by_role("slider", name=view.slider).evaluate(PROBE, view.canvas)
         print(f"first map, server just started  {cold:6.2f} s")
         print(f"first map, server in use        {warm:6.2f} s")
-        print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels")
+        print(f"\n{levels} levels on screen; milliseconds from input event to changed pixels of {maps} maps")
         columns = f"{'median':>7} {'p90':>7} {'worst':>7} {'ws frames':>10} {'requests':>9}"
         print(f"{'gesture':12} {'events':>7} {columns}")
         for gesture in ("mouse drag", "keyboard"):
@@ -146,6 +163,7 @@ def main() -> None:
             row = f"{len(found):7} {statistics.median(ordered):7.1f} {p90:7.1f} {ordered[-1]:7.1f}"
             # The keyboard releases after every press; its frames are the levels written back to Python.
             print(f"{gesture:12} {row} {frames:10} {requests:9}")
+        print(f"frames in which only some of the maps changed: {page.evaluate('window.partly')}")
 
 
 if __name__ == "__main__":

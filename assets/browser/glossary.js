@@ -71,8 +71,9 @@ function scan(state) {
       const range = document.createRange();
       range.setStart(node, word.start); range.setEnd(node, word.end);
       state.found.set(host, [...(state.found.get(host) ?? []), {...word, range}]);
+      // Underlined where it stands first; explained everywhere.
+      if (!entries.has(word.entry) && !host.closest('button, h1, h2, summary')) { state.ranges.push(range); marks?.add(range); }
       entries.add(word.entry);
-      if (!host.closest('button, h1, h2, summary')) { state.ranges.push(range); marks?.add(range); }
     }
   }
   if (marks) CSS.highlights.set(MARKED, marks);

@@ -159,13 +159,13 @@ class Walker:
                 return ""
             now["quiet"] = now["quiet"] and not self._asked
             found = disagreement(now) if self._on_explorer() else ""
-            drawn = self.page.locator("[data-testid=stMain] :is(h2, [data-testid=stAlert])").count()
+            drawn = self.page.locator("[data-testid=stMain] :is(h1, h2, h3, [data-testid=stAlert])").count()
             if now["quiet"] and not found and drawn:
                 says = f"{now['sentence']} | {now['reading']}"
                 break
             time.sleep(0.15)
         else:
-            raise self._fault(f"{done}: {found or 'never quiet'}")
+            raise self._fault(f"{done}: {found or f'never quiet: {now}'}")
         return says
 
     def _on_explorer(self) -> bool:
