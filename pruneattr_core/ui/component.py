@@ -35,7 +35,7 @@ def mind_history() -> None:
     _address(key="address")
 
 
-_words = register("pruneattr_words", "words", ("words/words.js",))
+_words = register("pruneattr_words", Component("words", ("words/words.js",)))
 
 
 def explain_words() -> None:
