@@ -147,6 +147,6 @@ function letGo(state) {
   clearTimeout(state.telling);
   state.telling = setTimeout(() => {
     state.telling = null;
-    state.send('at', {of: state.header.of, dial: state.dial, share: state.share, when: Date.now()});
+    state.send('at', {of: state.header.of, token: state.header.start.token, dial: state.dial, share: state.share, when: Date.now()});
   }, 150);
 }

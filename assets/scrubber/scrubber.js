@@ -202,7 +202,7 @@ function tell(state) {
   state.telling = setTimeout(() => {
     state.telling = null;
     const share = state.asked = shareOf(state.header.levels[state.level], state.axis);
-    state.send('at', {of: state.header.of, dial: state.axis, share, when: Date.now()});
+    state.send('at', {of: state.header.of, token: state.header.start.token, dial: state.axis, share, when: Date.now()});
   }, 120);
 }
 

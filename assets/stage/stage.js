@@ -114,7 +114,7 @@ function tell(state) {
   clearTimeout(state.telling);
   state.telling = setTimeout(() => {
     state.telling = null;
-    state.send('view', {of: state.header.of, at: +state.at.toFixed(4), measure: state.measure.key, range: state.range, when: Date.now()});
+    state.send('view', {of: state.header.of, token: state.header.start.token, at: +state.at.toFixed(4), measure: state.measure.key, range: state.range, when: Date.now()});
   }, 150);
 }
 

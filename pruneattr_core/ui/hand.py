@@ -1,8 +1,9 @@
 """Where a component in the browser stands: what Python last said, and what the hand has said since.
 
 A component draws a payload that names what it shows in `of`. It starts where the payload's `start` says, and
-when the hand lets go it answers with that name, a value that means the same in any payload (a sparsity, a
-fraction), and the time. An answer to another payload, or one that was heard before, is dropped.
+when the hand lets go it answers with that name, the token of the start, a value that means the same in any
+payload (a sparsity, a fraction), and the time. An answer to another payload, one from before a link moved the
+component, or one that was heard before, is dropped.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def told(place: str, of: str, message: object) -> Mapping[str, Any] | None:
     if not isinstance(message, Mapping) or message.get("of") != of:
         return None
     frozen = st.session_state[place]
-    if message.get("when") == frozen["when"]:
+    if message.get("when") == frozen["when"] or message.get("token", frozen["token"]) != frozen["token"]:
         return None
     frozen["when"] = message.get("when")
     return message

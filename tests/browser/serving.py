@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,6 +30,14 @@ CHROMIUM_FLAGS = (
 )
 
 
+#: A browser that goes while Streamlit still greets it: nothing of ours, and nobody sees it.
+_CLOSED_EARLY = re.compile(
+    r"^Exception in ASGI application\n(?:(?!Exception in ASGI).*\n)*?"
+    r"\S*WebSocketDisconnected: Cannot call \"send\" once a close message has been sent\.\n",
+    re.MULTILINE,
+)
+
+
 @dataclass(frozen=True)
 class Served:
     """A running app.
@@ -42,8 +51,8 @@ class Served:
     log: Path
 
     def said(self) -> str:
-        """All that the server has written."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        """All that the server has written, without what Streamlit says when a window closes early."""
+        return _CLOSED_EARLY.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
 
 
 def free_port() -> int:

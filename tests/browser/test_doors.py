@@ -36,7 +36,8 @@ VIOLATIONS = """async () => {
   const rules = {'label-content-name-mismatch': {enabled: true}};
   const {violations} = await axe.run(document, {resultTypes: ['violations'], rules});
   return violations.filter(one => ['moderate', 'serious', 'critical'].includes(one.impact)).flatMap(one =>
-    one.nodes.map(node => `${one.id}: ${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`)); }"""
+    one.nodes.map(node => [one.id, node.html.slice(0, 120),
+      [...node.any, ...node.all, ...node.none][0]?.message].join(" "))); }"""
 
 
 @pytest.fixture

@@ -1,0 +1,44 @@
+"""What the hand says is heard once, and only where it still stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+
+def page() -> None:
+    import streamlit as st
+
+    from pruneattr_core.ui.hand import settled, start_of, told
+
+    state = st.session_state
+    position = {"share": state["share"]}
+    state["token"] = start_of("place", state["of"], position)["token"]
+    news = told("place", state["of"], state["message"])
+    state["heard"] = None if news is None else news["share"]
+    if news is not None:
+        state["share"] = news["share"]
+    settled("place", {"share": state["share"]})
+
+
+def drawn(app: AppTest, **now: Any) -> Any:
+    """What is heard by a run with these values in the session."""
+    for name, value in now.items():
+        app.session_state[name] = value
+    app.run()
+    assert not app.exception
+    return app.session_state["heard"]
+
+
+def test_what_was_said_before_a_link_moved_the_component_is_dropped() -> None:
+    app = AppTest.from_function(page)
+    assert drawn(app, of="picture 1", share=0.8, message=None) is None
+    said = {"of": "picture 1", "token": app.session_state["token"], "share": 0.5, "when": 1}
+    assert drawn(app, of="picture 2", message=said) is None  # meanwhile another picture was chosen
+    assert drawn(app, of="picture 1") is None  # and Back pressed: on screen is the place of the address
+    assert app.session_state["share"] == 0.8
+    again = {**said, "token": app.session_state["token"], "when": 2}
+    assert drawn(app, message=again) == 0.5
+    assert drawn(app) is None  # once
+    assert drawn(app, share=0.9, message={**again, "when": 3}) is None  # a link moved it on the same picture
