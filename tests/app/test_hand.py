@@ -32,7 +32,7 @@ def drawn(app: AppTest, **now: Any) -> Any:
 
 
 def test_what_was_said_before_a_link_moved_the_component_is_dropped() -> None:
-    app = AppTest.from_function(page)
+    app = AppTest.from_function(page, default_timeout=120)
     assert drawn(app, of="picture 1", share=0.8, message=None) is None
     said = {"of": "picture 1", "token": app.session_state["token"], "share": 0.5, "when": 1}
     assert drawn(app, of="picture 2", message=said) is None  # meanwhile another picture was chosen
