@@ -49,7 +49,15 @@ function show(state, decoded) {
 // A draw may be waiting for the next screen frame, so the position, not the level drawn last, says where we are.
 const nearestHere = state => around(state.header.levels, state.u, state.header.quiet_at).nearest;
 
+// How far down the view begins: the first screen ends where the window does, however many rows stand above it.
+function keepPlace({root}) {
+  const host = root.host ?? root, main = host.closest('[data-testid=stMain]'), top = host.getBoundingClientRect().top;
+  const above = main ? top - main.getBoundingClientRect().top + main.scrollTop : top + scrollY;
+  root.querySelector('.first').style.setProperty('--above', `${Math.round(above < innerHeight / 2 ? above + 9 : 16)}px`);
+}
+
 function layOut(state) {
+  keepPlace(state);
   drawTrack(state); layMarks(state); drawCurve(state);
   if (state.level < 0) return;
   moveCursor(state, state.u, state.level);
@@ -84,6 +92,8 @@ function wire(state) {
     jump(state, nearest);
   });
   state.onView = zoom => { $('[data-zoom=reset]').textContent = `${zoom.toFixed(zoom < 10 && zoom % 1 ? 1 : 0)}×`; };
+  const around = (root.host ?? root).closest('[data-testid=stMainBlockContainer]');
+  if (around) new ResizeObserver(() => keepPlace(state)).observe(around);
   new ResizeObserver(() => { if (state.header && state.width !== $('.board').clientWidth) { state.width = $('.board').clientWidth; layOut(state); } }).observe($('.board'));
 }
 

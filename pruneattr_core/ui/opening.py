@@ -98,7 +98,7 @@ def _draw() -> None:
     st.container()
     st.empty()
     st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="choices"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices"):
         st.markdown("## Threshold explorer")
         st.skeleton(height=_CHOICES)
     st.empty()

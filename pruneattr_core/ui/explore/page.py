@@ -116,7 +116,7 @@ def _so_far(question: Question, running: bool) -> Explained | None:
 
 
 def _choices(heads: bool) -> Look:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="choices"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices"):
         st.markdown("## Threshold explorer")
         st.segmented_control(
             "Pruned neurons",
