@@ -48,7 +48,8 @@ class CircuitCurve:
         empty: (B,) response when every neuron is replaced.
         response: kind -> (K, B) response; "path", "rest" (all but the path), "random" (as many at random),
             and whatever further scores were given.
-        kept: kind -> (K, B) bool, whether the predicted class is that of the whole network.
+        answers: kind -> (K, B) int64, the predicted class.
+        kept: kind -> (K, B) bool, whether that is the one of the whole network.
     """
 
     replacement: str
@@ -56,6 +57,7 @@ class CircuitCurve:
     full: Array
     empty: Array
     response: Mapping[str, Array]
+    answers: Mapping[str, NDArray[np.int64]]
     kept: Mapping[str, NDArray[np.bool_]]
 
     def faithfulness(self, kind: str = "path") -> Array:
@@ -134,6 +136,7 @@ def circuit_curve(
         full,
         empty,
         {kind: of(values) for kind, values in logits.items()},
+        {kind: values.argmax(2).cpu().numpy() for kind, values in logits.items()},
         {kind: (values.argmax(2) == answers).cpu().numpy() for kind, values in logits.items()},
     )
 

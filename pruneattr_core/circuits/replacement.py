@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.runtime import own_modes
 
 Unit = Literal["neuron", "channel"]
 
@@ -115,6 +116,33 @@ def replaced_logits(
     """
     with torch.no_grad():
         return tape.run(model, inputs.clone(), replacing(masks, replacement)).logits
+
+
+@own_modes()
+def replaced_gradient(
+    model: nn.Module, inputs: Tensor, target: Tensor, masks: Sequence[Tensor], replacement: Replacement
+) -> Tensor:
+    """PruneGrad whose mode is a replacement: the input gradient where what lies outside a path is replaced.
+
+    With zeros it is mode zero; with the inputs' own activations, mode freeze.
+
+    Args:
+        model: network in eval mode; left untouched.
+        inputs: batch (B, C, H, W).
+        target: (B,) int64, the classes explained.
+        masks: bool (B, *shape) per activation call, True = kept.
+        replacement: of one or B inputs.
+
+    Returns:
+        Shape of `inputs`, in units of the target's logit per unit of input.
+    """
+    image = check_inputs(model, inputs).detach().clone().requires_grad_()
+    logits = tape.run(model, image.clone(), replacing(masks, replacement)).logits
+    response = logits.gather(1, target.to(logits.device).view(-1, 1)).sum()
+    if not response.requires_grad:  # nothing of the input is left
+        return torch.zeros_like(inputs)
+    (found,) = torch.autograd.grad(response, image, allow_unused=True)
+    return torch.zeros_like(inputs) if found is None else found.contiguous()
 
 
 def positions(activation: Tensor) -> tuple[int, ...]:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 import networks
-from pruneattr_core import contributions
+from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.circuits.curve import circuit_curve
 from pruneattr_core.circuits.replacement import (
     Replacement,
     activations_of,
     mean_of,
+    replaced_gradient,
     replaced_logits,
     zero,
 )
@@ -42,6 +43,22 @@ def test_replacing_by_zero_is_mode_zero(name: str) -> None:
     silent = Replacement("mean", tuple(torch.zeros_like(layer) for layer in zero(model, inputs).layers))
     assert torch.equal(replaced_logits(model, inputs, masks, silent), pruned_logits(model, inputs, masks))
     assert networks.state(model) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prunegrad_with_a_replacement_is_zero_or_freeze_where_it_should_be(name: str) -> None:
+    model, inputs = networks.network(name), networks.inputs(3)
+    target = model(inputs).argmax(1)
+    masks = masks_of(model, inputs, 0.6)
+    for base, mode in ((zero(model, inputs), "zero"), (activations_of(model, inputs), "freeze")):
+        found = replaced_gradient(model, inputs, target, masks, base)
+        wanted = PruneGrad(model).attribute(inputs, target, sparsity=0.6, mode=mode)
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-14)
+    other = replaced_gradient(model, inputs, target, masks, activations_of(model, inputs.roll(1, 0)))
+    one = activations_of(model, inputs.roll(1, 0))[1:2]
+    alone = replaced_gradient(model, inputs[1:2], target[1:2], [mask[1:2] for mask in masks], one)
+    torch.testing.assert_close(other[1:2], alone, rtol=1e-12, atol=1e-14)
+    assert not torch.allclose(other, found)
 
 
 @pytest.mark.parametrize("name", NAMES)
