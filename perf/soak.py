@@ -190,19 +190,22 @@ class Visit:
                 raise ValueError(element.alert.body)
 
     def _answer(self) -> Answer:
-        found = []
+        found: list[tuple[str, bytes]] = []
+
+        def add(name: str, record: dict[str, Any]) -> None:
+            found.extend((f"{name}.{key}", json.dumps(value).encode()) for key, value in record.items())
+
         for _, _, element in self.elements.values():
             kind = element.WhichOneof("type")
             if kind == "plotly_chart":
-                found.append(("chart", element.plotly_chart.spec.encode()))
+                add("chart", json.loads(element.plotly_chart.spec))
             elif kind == "bidi_component" and element.bidi_component.WhichOneof("data") == "bytes":
-                payload = element.bidi_component.bytes
+                payload, name = element.bidi_component.bytes, element.bidi_component.component_name
                 size = 4 + int.from_bytes(payload[:4], "little")
                 header = essence(json.loads(payload[4:size]))
                 header.pop("id", None)  # of the whole, times included
-                found.append(
-                    (element.bidi_component.component_name, json.dumps(header).encode() + payload[size:])
-                )
+                add(name, header)
+                found.append((name, payload[size:]))
         return tuple(sorted((name, sha256(data).hexdigest()) for name, data in found))
 
 
