@@ -6,12 +6,14 @@ from typing import Any
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
-from pruneattr_core.benchmarks.run import read_run, statistics
+from pruneattr_core.benchmarks.run import Run, read_run, statistics
 from pruneattr_core.benchmarks.scoreboard import markdown as markdown_board
 from pruneattr_core.benchmarks.scoreboard import rankings
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.reproduction.page import all_claims, markdown
 
+#: Share of the neurons at which the controls of circuits are shown.
+_SIZE = 0.2
 _TABLES = {
     "<!-- methods -->": "methods",
     "<!-- reproduction -->": "reproduction",
@@ -49,7 +51,27 @@ def circuits() -> str:
     for label in run.plan.labels:
         kept = statistics(run.of(label, "path_kept"))[0]
         lines.append(f"| {label} | " + " | ".join(f"{kept[k]:.2f}" for k in shown) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_controls(run)])
+
+
+def _controls(run: Run) -> list[str]:
+    """The same share at one size, beside the paths without which it says little; ± is the standard error."""
+    at = [float(size) for size in run.plan.x].index(_SIZE)
+    kinds = {"path": "its path", "runner_up": "the runner-up's", "neighbour": "another picture's"}
+    kinds |= {"random": "random", "rest": "all but its path"}
+    lines = [
+        f"The same at {_SIZE:.0%}, beside the controls (± standard error over the pictures):",
+        "",
+        "| score, rest becomes | " + " | ".join(kinds.values()) + " |",
+        "|---|" + "---|" * len(kinds),
+    ]
+    for label in run.plan.labels:
+        cells = []
+        for kind in kinds:
+            mean, spread, count = (values[at] for values in statistics(run.of(label, f"{kind}_kept")))
+            cells.append(f"{mean:.2f} ± {spread / count**0.5:.2f}")
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def localisation() -> str:
