@@ -43,8 +43,8 @@ PATIENCE = 600.0
 GROWTH = 1.1
 #: Times to answer that are reported.
 SHARES = {"median": 0.5, "95 %": 0.95, "longest": 1.0}
-#: Fields of a payload's header that differ between two visits to one view.
-PASSING = {"token", "seconds"}
+#: Fields of a header that differ between two visits to one view; `mark` is a hash of a cell with its time.
+PASSING = {"token", "seconds", "mark"}
 Answer = tuple[tuple[str, str], ...]
 
 
