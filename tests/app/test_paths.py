@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY
 from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths.files import path_bytes
-from pruneattr_core.ui.paths.state import VIEWS
+from pruneattr_core.ui.paths.state import REPLACED, VIEWS
 from pruneattr_core.values import Path
 from tests.app.conftest import Start, box, healthy, small_network, until
 
@@ -41,7 +43,7 @@ def offers(app: AppTest) -> list[str]:
 
 
 def test_opens_with_overlap_lines_and_inventory_before_any_click(paths_page: Start) -> None:
-    app = paths_page()
+    app = paths_page(show="agreement")
     healthy(app)
     assert {"NeuronMCT", "Random"} <= set(chart(app, "chart_overlap")["data"][0]["x"])
     assert chart(app, "chart_overlap")["data"][0]["zmin"] == 0
@@ -55,7 +57,7 @@ def test_opens_with_overlap_lines_and_inventory_before_any_click(paths_page: Sta
 
 
 def test_short_computations_arrive_by_themselves(paths_page: Start) -> None:
-    app = paths_page()
+    app = paths_page(show="agreement")
     until(app, lambda app: "NeuronIntGrad" in chart(app, "chart_overlap")["data"][0]["x"])
     healthy(app)
 
@@ -70,7 +72,7 @@ def test_every_view_is_drawn_and_in_the_address(paths_page: Start, view: str) ->
 
 @pytest.mark.parametrize("kappa", ["0", "0.8", "0.99", "1"])
 def test_any_sparsity(paths_page: Start, kappa: str) -> None:
-    app = paths_page(kappa=kappa, paths="taylor,random")
+    app = paths_page(show="agreement", kappa=kappa, paths="taylor,random")
     healthy(app)
     for view in VIEWS:
         app.session_state["show"] = view
@@ -79,7 +81,7 @@ def test_any_sparsity(paths_page: Start, kappa: str) -> None:
 
 
 def test_presets_and_number_are_one_choice(paths_page: Start) -> None:
-    app = paths_page(paths="taylor,random")
+    app = paths_page(show="agreement", paths="taylor,random")
     app.get("button_group")[1].set_value(0.99).run()
     assert app.number_input(key="kappa").value == 0.99
     app.number_input(key="kappa").set_value(0.5).run()
@@ -157,7 +159,7 @@ def test_dear_method_says_its_price_first_and_can_be_cancelled(
 
     monkeypatch.setattr(path_tasks, "AT_ONCE", 0.0)
     monkeypatch.setitem(METHODS, "dgr_init1", replace(METHODS["dgr_init1"], find=slow))
-    app = paths_page(paths="taylor,dgr_init1")
+    app = paths_page(show="agreement", paths="taylor,dgr_init1")
     healthy(app)
     assert offers(app) == ["start_dgr_init1"]
     assert any("DGR(init=1)" in text.value and "about" in text.value for text in app.markdown)
@@ -178,7 +180,7 @@ def test_failure_of_a_long_computation_is_one_sentence(
 
     monkeypatch.setattr(path_tasks, "AT_ONCE", 0.0)
     monkeypatch.setitem(METHODS, "greedy", replace(METHODS["greedy"], find=fail))
-    app = paths_page(paths="taylor,greedy")
+    app = paths_page(show="agreement", paths="taylor,greedy")
     app.button(key="start_greedy").click().run()
     until(app, lambda app: bool(app.error))
     assert [error.value for error in app.error] == [APOLOGY]
@@ -188,7 +190,7 @@ def test_failure_of_a_long_computation_is_one_sentence(
 
 
 def test_greedy_reports_what_it_reached(paths_page: Start) -> None:
-    app = paths_page(paths="taylor,greedy,random")
+    app = paths_page(show="agreement", paths="taylor,greedy,random")
     if offers(app):
         app.button(key="start_greedy").click().run()
     until(app, lambda app: "GreedyPruning" in set(app.dataframe[0].value["path"]))
@@ -198,7 +200,7 @@ def test_greedy_reports_what_it_reached(paths_page: Start) -> None:
 
 
 def test_a_saved_path_comes_back_and_is_compared(paths_page: Start) -> None:
-    app = paths_page(paths="taylor,random")
+    app = paths_page(show="agreement", paths="taylor,random")
     activations = []
     net = small_network()
     for layer in (1, 3, 5):
@@ -215,7 +217,7 @@ def test_a_saved_path_comes_back_and_is_compared(paths_page: Start) -> None:
 
 
 def test_a_wrong_file_is_refused_in_words(paths_page: Start) -> None:
-    app = paths_page(paths="taylor,random")
+    app = paths_page(show="agreement", paths="taylor,random")
     uploader = next(u for u in app.get("file_uploader") if str(u.key) == "path_file")
     uploader.upload("evil.npz", b"PK not a path", "application/octet-stream")
     app.run()
@@ -224,6 +226,31 @@ def test_a_wrong_file_is_refused_in_words(paths_page: Start) -> None:
 
 
 def test_one_method_alone_is_told_to_take_another(paths_page: Start) -> None:
-    app = paths_page(paths="taylor")
+    app = paths_page(show="agreement", paths="taylor")
     healthy(app)
     assert any("second method" in info.value for info in app.info)
+
+
+def test_the_page_opens_with_what_the_path_carries(paths_page: Start) -> None:
+    app = paths_page(kept="0.2", paths="taylor,random")
+
+    def table(app: AppTest) -> pd.DataFrame | None:
+        return next((one.value for one in app.dataframe if "the others become" in one.value), None)
+
+    def complete(app: AppTest) -> bool:
+        """All sizes of all replacements, not the few that are there first."""
+        rows = table(app)
+        return rows is not None and len(rows) == len(REPLACED) and set(rows["kept"]) == {"20.0%"}
+
+    until(app, complete)
+    healthy(app)
+    rows = table(app)
+    assert rows is not None
+    said = rows.set_index("the others become")["answer"]
+    assert set(said.index) == {title.lower() for title in REPLACED.values()}
+    assert said["their own value"] == said["zero"]  # kept by construction, and kept at a fifth
+    shown = chart(app, "chart_carries_zero")["data"]
+    assert len(shown[0]["x"]) == len(SIZES)
+    names = [line["name"] for line in shown]
+    assert names[0] == "The path"
+    assert {"As many at random", "The runner-up's path", "Another picture's path"} <= set(names)

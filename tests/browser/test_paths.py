@@ -36,7 +36,7 @@ def test_overlap_is_on_screen_before_any_click(
     page: Page, app_url: str, settled: Settled, artefacts: Path
 ) -> None:
     page.set_viewport_size({"width": 1400, "height": 1300})
-    opened(page, f"{app_url}/paths?{FAST}", settled)
+    opened(page, f"{app_url}/paths?{FAST}&show=agreement", settled)
     drawn(page, 2)
     expect(
         page.get_by_role("figure", name=re.compile("Jaccard overlap: NeuronMCT and Random 0"))

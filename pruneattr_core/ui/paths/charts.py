@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from pruneattr_core.render.series import QUIET, Series
+from pruneattr_core.render.series import QUIET, Series, series
 
 Array = NDArray[Any]
 _MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
@@ -222,3 +222,31 @@ def response_lines(
     figure.update_xaxes(title_text="step")
     figure.update_yaxes(title_text=unit)
     return _framed(figure, 340)
+
+
+def carried_lines(sizes: Sequence[float], lines: Mapping[str, Array], whole: float, size: float) -> go.Figure:
+    """The response of each set of neurons, (K,), over its size on a logarithmic axis.
+
+    Args:
+        sizes: (K,) shares of all neurons.
+        lines: title -> values; the first stands out.
+        whole: response of the whole network.
+        size: the one looked at.
+    """
+    figure = go.Figure()
+    for place, (title, values) in enumerate(lines.items()):
+        style = series(place)
+        figure.add_scatter(
+            x=list(sizes),
+            y=values,
+            name=title,
+            mode="lines+markers",
+            line={"color": style.colour, "dash": style.dash, "width": 4 if place == 0 else 2},
+            marker={"symbol": style.symbol, "size": 8},
+            hovertemplate="%{x:.1%} kept: %{y:.2f}<extra>" + title + "</extra>",
+        )
+    figure.add_hline(y=whole, line={"color": QUIET, "width": 1})
+    figure.add_vline(x=size, line={"color": QUIET, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text="Share of all neurons kept", type="log", tickformat=".1%")
+    figure.update_yaxes(title_text="Target logit")
+    return _framed(figure, 420)

@@ -15,6 +15,7 @@ from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.keys import Subject
+from pruneattr_core.ui.paths import carries as path_carries
 from pruneattr_core.ui.paths import runs as path_runs
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths import views as path_views
@@ -137,6 +138,7 @@ def draw(chosen: shell.Selection) -> None:
 
 
 _VIEWS = {
+    "carries": path_carries.carries,
     "agreement": path_views.agreement,
     "dead": path_views.dead,
     "where": path_where.where,

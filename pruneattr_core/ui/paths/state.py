@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.paths.run_files import path_runs
@@ -17,11 +18,19 @@ from pruneattr_core.values import Path
 UPLOADED = "upload"
 UPLOADED_TITLE = "Your path"
 VIEWS = {
+    "carries": "What it carries",
     "agreement": "Do methods agree?",
     "dead": "Dead neurons",
     "where": "Where it lives",
     "sets": "Both or only one",
     "published": "Papers and runs",
+}
+#: What the neurons outside a path become -> how readers meet it.
+REPLACED = {
+    "zero": "Zero",
+    "freeze": "Their own value",
+    "mean": "Their mean",
+    "resample": "Another picture's value",
 }
 MODES = {"zero": "Zero", "freeze": "Freeze"}
 SCALES = {"own": "One per map", "shared": "One for all"}
@@ -44,7 +53,7 @@ def _chosen(text: str) -> str:
 
 
 FIELDS = (
-    Field("show", "agreement", one_of(VIEWS), "the view"),
+    Field("show", "carries", one_of(VIEWS), "the view"),
     Field("paths", ",".join(FIRST_METHODS), parse_methods, "the methods"),
     Field("kappa", 0.9, number(0, 1), "the sparsity", lambda value: f"{value:.6g}"),
     Field("path_seed", 0, whole(0, SEED_LIMIT), "the seed"),
@@ -57,6 +66,8 @@ FIELDS = (
     Field("mode", "zero", one_of(MODES), "the mode"),
     Field("run", "", lambda text: one_of(path_runs())(text), "the run"),
     Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
+    Field("kept", 0.1, lambda text: SIZES[SIZES.index(float(text))], "the path's size", "{:g}".format),
+    Field("instead", "zero", one_of(REPLACED), "the replacement"),
     Field("set_scale", "own", one_of(SCALES), "the colour scale"),
 )
 

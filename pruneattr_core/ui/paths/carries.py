@@ -1,0 +1,153 @@
+"""The first view of Critical paths: drag the path's size, and see what it still answers and sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import Tensor
+
+from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.circuits.curve import SIZES
+from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
+from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.paths import carrying
+from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.carrying import CONTROLS, Carried
+from pruneattr_core.ui.paths.places import channel_shares
+from pruneattr_core.ui.paths.state import FIELDS, KEEP, REPLACED
+from pruneattr_core.ui.paths.views import QUIET_BAR
+from pruneattr_core.ui.state import publish, viewer
+from pruneattr_core.ui.watching import progress, report_failure
+
+if TYPE_CHECKING:
+    from pruneattr_core.ui.paths.page import Board
+
+#: Seconds between two looks while curves are computed.
+LOOK = 0.7
+
+
+def carries(board: Board) -> None:
+    """The circuit curve of NeuronMCT's path, its controls, and what the path alone sees."""
+    key = ("carries", board.subject)
+    if engine().jobs.results.get(key) is None:
+        work = carrying.work_of(engine(), board.subject, board.chosen.picture, board.ground)
+        engine().jobs.start(key, work, viewer(), "page")
+    running = engine().jobs.results.get(key) is None
+    st.fragment(_view, run_every=LOOK if running else None)(board, key, running)
+
+
+def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
+    found: Carried | None = engine().jobs.results.get(key)
+    job = engine().jobs.watch(key, viewer()) if found is None else None
+    if job is not None and job.finished.is_set() and job.error is not None:
+        report_failure(key, job)
+        return
+    if running and (found is not None or job is None):
+        st.rerun()
+    found = found or (job.partial if job is not None else None)
+    st.markdown("### What the path carries when the rest is replaced")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        # Its start is its value: what a run tells a slider once, a clock's next run may come before.
+        size = st.select_slider(
+            "Share of all neurons that stay", SIZES, st.session_state["kept"], "{:.1%}".format,
+            key="kept_box", width=420,
+        )  # fmt: skip
+        st.session_state["kept"] = size
+        instead = st.segmented_control(
+            "The others become", list(REPLACED), key="instead", required=True,
+            format_func=REPLACED.__getitem__, **KEEP,
+        )  # fmt: skip
+    publish(FIELDS)
+    if job is not None:
+        progress(job, "Curves", "curves", "cancel_carries")
+    if found is None or instead not in found.curves:
+        st.skeleton(height=420)
+        return
+    _answers(board, found, size)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _chart(found, instead, size)
+    with right:
+        _sees(board, found, instead, size)
+
+
+def _answers(board: Board, found: Carried, size: float) -> None:
+    """One row a replacement: what the network answers with so many neurons."""
+    classes = board.chosen.card.classes
+    rows = []
+    for name, curve in found.curves.items():
+        at = int(np.abs(np.asarray(curve.sizes) - size).argmin())
+        with np.errstate(invalid="ignore"):
+            share = float(curve.faithfulness()[at, 0])
+        rows.append(
+            {
+                "the others become": REPLACED[name].lower(),
+                "kept": f"{curve.sizes[at]:.1%}",
+                "answer": classes[int(curve.answers["path"][at, 0])],
+                "of the response": "all, by construction" if np.isnan(share) else f"{share:.0%}",
+                **{
+                    CONTROLS[kind].lower(): classes[int(curve.answers[kind][at, 0])]
+                    for kind in CONTROLS
+                    if kind != "path"
+                },
+            }
+        )
+    st.dataframe(rows, hide_index=True, width="stretch", key="carries_answers")
+
+
+def _chart(found: Carried, instead: str, size: float) -> None:
+    curve = found.curves[instead]
+    lines = {title: curve.response[kind][:, 0] for kind, title in CONTROLS.items() if kind in curve.response}
+    at = int(np.abs(np.asarray(curve.sizes) - size).argmin())
+    st.plotly_chart(
+        path_charts.carried_lines(curve.sizes, lines, float(curve.full[0]), size),
+        config=QUIET_BAR,
+        key=f"chart_carries_{instead}",
+        alt=f"Target logit with {curve.sizes[at]:.1%} kept: "
+        + ", ".join(f"{title} {values[at]:.2f}" for title, values in lines.items()),
+    )
+    st.caption(
+        "Target logit against the share kept, on a logarithmic axis; the grey line is the whole network. "
+        "A path says something only where it lies above the controls."
+    )
+
+
+def _sees(board: Board, found: Carried, instead: str, size: float) -> None:
+    waiting = Waiting(height=300)
+    work = carrying.map_of(
+        engine(), board.subject, board.chosen.picture, board.ground, found.replacements[instead], size
+    )
+    values: Tensor = engine().jobs.run(("carried map", board.subject, instead, size), work, waiting, "coarse")
+    waiting.clear()
+    plane = collapse(torch.nan_to_num(values)[None].double(), "signed_max")[0].numpy()
+    scale = scale_of(plane)
+    pixels = colourise(scale_map(plane, scale=scale), colour_table("blue-orange"))
+    photo = np.asarray(board.chosen.card.display(board.chosen.picture.image))
+    factor = max(1, -(-300 // pixels.shape[0]))
+    one, two = st.columns(2)
+    for column, drawn, alt in (
+        (one, photo, board.chosen.picture.title),
+        (two, pixels, f"What the path sees. {describe_map(plane)}"),
+    ):
+        column.image(inline(np.repeat(np.repeat(drawn, factor, 0), factor, 1)), width="stretch", alt=alt)
+    masks = carrying.kept_at(board.ground, size)
+    touched = [int((channel_shares(mask[0].numpy()) > 0).sum()) for mask in masks]
+    st.caption(
+        f"What the path alone sees: input gradient of the network in which all but {size:.1%} become "
+        f"{REPLACED[instead].lower()}. {describe_map(plane)}"
+    )
+    with st.expander("Channels that keep a neuron"):
+        st.dataframe(
+            {
+                "activation call": list(board.ground.scores.names),
+                "neurons kept": [int(mask.sum()) for mask in masks],
+                "channels": touched,
+                "of": [len(channel_shares(mask[0].numpy())) for mask in masks],
+            },
+            hide_index=True,
+            key="carries_channels",
+        )
