@@ -124,7 +124,7 @@ def test_the_slider_moves_pruned_maps_only_and_asks_nobody(
     until(page, lambda: changed()[1::2] == [False] * 3)
     for _ in range(2):  # the second picture once broke pages
         identity = page.locator(".compare").get_attribute("data-ready")
-        page.get_by_role("button", name="Increment").first.click()
+        page.get_by_role("button", name="Next picture").click()
         page.locator(f".compare[data-complete=true]:not([data-ready='{identity}'])").wait_for()
         settled(page)
     page.wait_for_url("**picture=2**")
