@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -52,7 +53,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise PruneAttrError("The app's packages are not installed: pip install 'pruneattr[app]'.")
     # In the app's folder, where Streamlit looks for its settings.
     command = [sys.executable, "-m", "streamlit", "run", "app.py", *arguments.further]
-    return subprocess.call(command, cwd=APP, env={**os.environ, **_named(arguments)})
+    return _served(command, {**os.environ, **_named(arguments)})
+
+
+def _served(command: list[str], environment: dict[str, str]) -> int:
+    """Run the server to its end. What asks us to stop asks it too: it would go on serving without us."""
+    with subprocess.Popen(command, cwd=APP, env=environment) as server:
+        before = signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
+        try:
+            return server.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _named(arguments: argparse.Namespace) -> dict[str, str]:

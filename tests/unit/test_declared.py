@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import threading
 from pathlib import Path
 
@@ -202,7 +201,7 @@ def test_the_app_is_told_which_code_it_may_run(code, monkeypatch) -> None:
     monkeypatch.delenv(declared.SETTINGS)
     (code / "pruneattr.toml").write_text("")
     seen: dict[str, str] = {}
-    monkeypatch.setattr(subprocess, "call", lambda command, cwd, env: seen.update(env) or 0)
+    monkeypatch.setattr(app, "_served", lambda command, environment: seen.update(environment) or 0)
     named = argparse.Namespace(model=["mine.py:build", "pkg.mod:build"], pictures=Path("."), further=[])
     app.run(named)
     assert seen[declared.ENVIRONMENT].splitlines() == [f"{code}/mine.py:build", "pkg.mod:build"]

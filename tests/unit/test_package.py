@@ -182,3 +182,4 @@ def test_the_container_s_command_serves_its_hosts_and_no_others(installed: Path,
     finally:
         server.terminate()
         server.wait(60)
+    assert answer("prune.example.org") == 0  # nothing goes on serving behind the command that was stopped
