@@ -107,7 +107,7 @@ FIELDS = (
     Field("upload", "", lambda text: one_of([text] if _is_hash(text) else [])(text), "the upload"),
     CROP,
     Field("target", PREDICTED, _target, "target class"),
-    Field("against", "", one_of([RUNNER_UP]), "the class it is set against"),
+    Field("contrast", "", one_of([RUNNER_UP]), "the class it is set against"),
 )
 
 
@@ -344,20 +344,20 @@ def _choose_against(card: ModelCard, served: bool) -> str:
     """
 
     def turned() -> None:
-        st.session_state["against"] = RUNNER_UP if st.session_state["_against"] else ""
+        st.session_state["contrast"] = RUNNER_UP if st.session_state["_contrast"] else ""
 
     if len(card.classes) < 2:
-        st.session_state["against"] = ""
+        st.session_state["contrast"] = ""
         return ""
-    st.session_state["_against"] = st.session_state["against"] == RUNNER_UP
+    st.session_state["_contrast"] = st.session_state["contrast"] == RUNNER_UP
     st.checkbox(
-        "instead of the runner-up", key="_against", on_change=turned,
+        "instead of the runner-up", key="_contrast", on_change=turned,
         help="Explains the difference of the two: what speaks for this class and not for the strongest other "
         "one. What speaks for both drops out.",
     )  # fmt: skip
-    if st.session_state["against"] and not served:
+    if st.session_state["contrast"] and not served:
         st.caption("This page explains the class by itself; the threshold explorer sets it against another.")
-    return str(st.session_state["against"])
+    return str(st.session_state["contrast"])
 
 
 def _likely(card: ModelCard, answer: Answer) -> None:

@@ -36,12 +36,13 @@ def test_every_preset_fills_the_grid(start: Start, preset: str, monkeypatch: pyt
     assert tuple(names(found)) == PRESETS[preset].methods
     states = {found["methods"][cell["method"]]["name"]: cell["state"] for cell in found["cells"]}
     assert set(states.values()) <= {"ready", "blocked"}, states
-    assert states["prunegrad"] == "ready"
+    ours = {state for name, state in states.items() if name.partition("~")[0] == "prunegrad"}
+    assert ours == {"ready"}
     for cell in found["cells"]:
         if cell["state"] == "ready":
             labels = [number["label"] for number in cell["numbers"]]
             assert labels[:2] == ["Time", "Passes"]
-            assert "Mass in mask" in labels
+            assert ("Mass in mask" in labels) == (cell["words"] != "The map is zero everywhere.")
             assert len(cell["curve"]["y"]) == len(found["curve"]["x"]) == 11
             assert cell["words"]
 

@@ -157,7 +157,7 @@ def test_address_restores_the_view(start: Start) -> None:
 def test_a_class_can_be_explained_instead_of_the_runner_up(start: Start) -> None:
     app = start(picture="3", target="2")
     alone = header(app)
-    app.checkbox(key="_against").check().run()
+    app.checkbox(key="_contrast").check().run()
     healthy(app)
     found, card = header(app), model_card("scenes-net")
     with torch.no_grad():
@@ -174,7 +174,7 @@ def test_a_class_can_be_explained_instead_of_the_runner_up(start: Start) -> None
     assert found["unit"].startswith("difference of two logits")
     assert f"{card.classes[2]} instead of {card.classes[other]}" in found["note"]
     assert found["id"] != alone["id"]
-    assert app.query_params["against"] == "runner-up"
+    assert app.query_params["contrast"] == "runner-up"
     app.switch_page("pages/7_removal.py").run()
     assert any("explains the class by itself" in caption.value for caption in app.caption)
 
@@ -191,7 +191,7 @@ def test_a_class_can_be_explained_instead_of_the_runner_up(start: Start) -> None
         ("picture", "nan"),
         ("target", "123456"),
         ("target", "-7"),
-        ("against", "me"),
+        ("contrast", "me"),
         ("target", "cat"),
         ("mode", "one"),
         ("contribution", "' OR 1=1"),
@@ -312,7 +312,7 @@ def settings(app: AppTest) -> str:
         {},
         {"mode": "freeze", "collapse": "channels", "at": "0.97"},
         {"collapse": "abs_sum", "sign": "absolute", "target": "1", "picture": "5"},
-        {"target": "3", "against": "runner-up"},
+        {"target": "3", "contrast": "runner-up"},
     ],
 )
 def test_python_for_this_view_gives_the_identical_array(start: Start, query: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.run import write_run
-from pruneattr_core.ui import state
+from pruneattr_core.ui import shell, state
 from pruneattr_core.ui.benchmarks import page as benchmarks
 from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.compare import state as compare
@@ -126,6 +126,13 @@ def test_what_is_unknown_is_said_and_the_address_corrected(
         assert MISSING in sentence
         assert instead in sentence
         assert not [name for name in query if asked in address(app, name).split(",")]
+
+
+def test_a_name_in_the_address_means_one_thing_on_a_page() -> None:
+    """Two fields of one name would set each other, and a link could restore only one of them."""
+    for page, fields in PAGES.items():
+        names = [field.name for field in (*shell.FIELDS, *fields)]
+        assert len(set(names)) == len(names), (page, sorted(names))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -4,8 +4,8 @@ import {from} from './scripts.mjs';
 
 const level = (at, sparsity, contributing, change, answer = 0) => ({at, sparsity, contributing, change, answer, scale: 2, target_probability: .5, plain: contributing === 0});
 const LEVELS = [level(0, 0, 0, 0), level(.1, .5, 0, 0), level(.55, .9, .8, .1), level(1, .98, .96, .4, 1)];
-const {decodeValue, around, shareOf, nearestLevel, levelForChange, sentence} = from(
-  ['browser/numbers', 'scrubber/levels', 'scrubber/words'], ['decodeValue', 'around', 'shareOf', 'nearestLevel', 'levelForChange', 'sentence']);
+const {decodeValue, around, shareOf, nearestLevel, levelForChange, sentence, lookFor} = from(
+  ['browser/numbers', 'scrubber/levels', 'scrubber/words'], ['decodeValue', 'around', 'shareOf', 'nearestLevel', 'levelForChange', 'sentence', 'lookFor']);
 const {placeIn, atRest, sameOn} = from(['compare/live'], ['placeIn', 'atRest', 'sameOn']);
 const {valueOfCode} = from(['compare/payload'], ['valueOfCode']);
 const {valueAt, pointAt} = from(['stage/chart'], ['valueAt', 'pointAt']);
@@ -50,7 +50,8 @@ test('the sentence says what was removed and what the answer became', () => {
   const header = {levels: LEVELS, classes: {0: 'cat', 1: 'dog'}, target: 0, mode: 'zero'};
   const said = (k, mode = 'zero') => sentence({...header, mode}, k, 'all').map(([text]) => text).join('');
   assert.match(said(0), /^All neurons kept, the answer is cat at 0.50\.$/);
-  assert.match(said(1), /plain gradient/);
+  assert.match(lookFor(header, 1), /plain gradient/);
+  assert.doesNotMatch(lookFor(header, 0) + lookFor(header, 3), /plain gradient/);
   assert.match(said(3), /removed, the answer is now dog, cat at 0.50\.$/);
   assert.match(said(3, 'freeze'), /frozen, the answer untouched; removed, it would become dog/);
 });

@@ -34,7 +34,8 @@ def workers() -> list[int]:
         if folder.name.isdigit():
             try:
                 title = (folder / "cmdline").read_bytes()
-                if title.startswith(b"ray::") and ours(int(folder.name)):
+                # Ray's agents are called ray::... as well, and without them the whole node ends.
+                if title.startswith((b"ray::timed_cell", b"ray::IDLE")) and ours(int(folder.name)):
                     found.append((b"timed_cell" not in title, int(folder.name)))
             except OSError:  # it ended meanwhile
                 continue
