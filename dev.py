@@ -36,9 +36,9 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
 )
-# Two workers, each with a server and a browser of its own. Not loadgroup: with it runs stood still at their
-# end, both workers waiting for tests that were never sent.
-PYTEST = ("pytest", "-n", "2", "--dist", "load")
+# Two workers, each with a server and a browser of its own. Who is done takes tests of the other: the browser
+# tests, which come last, would all wait for one. Not loadgroup: with it runs stood still at their end.
+PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 # Known weaknesses of the versions that requirements.lock names, asked of the package registry.
 AUDIT = (
     "pip_audit",
