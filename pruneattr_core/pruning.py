@@ -31,7 +31,8 @@ def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
                 f"The path does not fit: activation call {index + 1} has shape {tuple(activation.shape)}. "
                 "It was made with another network or input size, or the network's calls depend on its values."
             )
-        return activation * masks[index]
+        # Autograd would turn a bool mask into numbers once more on the way back.
+        return activation * masks[index].to(activation.dtype)
 
     return gate
 

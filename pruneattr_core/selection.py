@@ -172,7 +172,8 @@ def _counts(sparsities: Sequence[float], total: int, silent: Tensor, ties: Ties)
 
 
 def _check_finite(scores: Sequence[Tensor], names: Sequence[str]) -> None:
-    wrong = [call for call, score in enumerate(scores) if not bool(torch.isfinite(score).all())]
+    # Scores are never negative, so the largest one tells, and NaN counts as larger than any.
+    wrong = [call for call, score in enumerate(scores) if not bool(torch.isfinite(score.amax()))]
     if wrong:
         said = ", ".join(names[call] if names else f"call {call + 1}" for call in wrong[:3])
         raise InputError(
@@ -183,12 +184,12 @@ def _check_finite(scores: Sequence[Tensor], names: Sequence[str]) -> None:
 
 def silent_count(layers: Sequence[Tensor]) -> Tensor:
     """(B,) int64: neurons of score 0 of each input."""
-    return torch.stack([(layer == 0).flatten(1).sum(1) for layer in layers]).sum(0)
+    return torch.stack([(_rows(layer) == 0).sum(1) for layer in layers]).sum(0)
 
 
 def removed_count(masks: Sequence[Tensor]) -> Tensor:
     """(B,) int64: neurons that masks remove from each input."""
-    kept = torch.stack([mask.flatten(1).sum(1) for mask in masks]).sum(0)
+    kept = torch.stack([_rows(mask).sum(1) for mask in masks]).sum(0)
     return sum(mask[0].numel() for mask in masks) - kept
 
 

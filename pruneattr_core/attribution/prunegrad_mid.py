@@ -15,7 +15,7 @@ from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
 from pruneattr_core.tape import Gate
-from pruneattr_core.values import ChangeOf, Mode
+from pruneattr_core.values import ChangeOf, Contributions, Mode
 
 #: Class names of residual blocks: torchvision's, timm's and ours.
 _BLOCKS = ("BasicBlock", "Bottleneck")
@@ -34,6 +34,7 @@ def prunegrad_mid(
     contribution: str = "taylor",
     ties: Ties = "drop",
     class_scores: bool = False,
+    scores: Contributions | None = None,
 ) -> Tensor:
     """Sum over channels of |d f_p / d a|, upsampled bilinearly (align_corners False): (B, 1, H, W), >= 0.
 
@@ -53,6 +54,8 @@ def prunegrad_mid(
         contribution: how neurons are ranked, see `contributions`.
         ties: see `Contributions.path`.
         class_scores: whether class scores count as neurons, see `contributions`.
+        scores: contributions of these very inputs, if they are known already; then `target`, `contribution`
+            and `class_scores` are those they were computed with.
 
     Raises:
         InputError: an argument out of range, or a layer without rows and columns.
@@ -60,7 +63,8 @@ def prunegrad_mid(
     """
     check_mode(mode)
     dial = Dial(sparsity, of, output_change, change_of)
-    scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
+    if scores is None:
+        scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
     size = tuple(inputs.shape[2:])
     places = {
         name: (call, axes)
@@ -81,12 +85,12 @@ def prunegrad_mid(
         scores.question,
         gate=zero_gate(masks) if mode == "zero" else _freeze_gate(masks),
         to_input=False,
-        class_scores=class_scores,
+        class_scores=scores.class_scores,
     )
     gradient = graph.activation_gradients()[call] * masks[call]
     channels = ({1, 2, 3} - {axis + 1 for axis in axes}).pop()
     small = gradient.abs().sum(channels).unsqueeze(1)
-    return F.interpolate(small, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(small, size=size, mode="bilinear", align_corners=False).detach()
 
 
 def default_layer(model: nn.Module, names: tuple[str, ...]) -> str:

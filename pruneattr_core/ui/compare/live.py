@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
 from pruneattr_core.attribution.watch import Progress
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.render import Scale, scale_map, scale_of
@@ -52,7 +52,7 @@ class Levels:
 
 
 def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, known: Scored, tell: Progress) -> Levels:
-    """All levels of one method and picture (1, C, H, W); raises as `explain`.
+    """All levels of one method and picture (1, C, H, W); raises as its method.
 
     Args:
         network: in eval mode.
@@ -72,23 +72,24 @@ def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, known: Scored, tell
         maps = []
         for k, share in enumerate(SHARES):
             step(k, len(SHARES))
-            place = {"sparsity": share, "of": "contributing", **options}
-            maps.append(
-                explain(network, x, key.subject.response, key.method, **place).values[0].cpu().numpy()
-            )
+            place = {"sparsity": share, "of": "contributing", **options, "scores": scores}
+            maps.append(prunegrad_mid(network, x, scores.question, **place)[0].cpu().numpy())
         stacked = np.stack(maps)
+        answers = output_curve(network, x, scores, SHARES, ties, of="contributing")
     else:
+        mode = options.get("mode", "zero")
         sweep = PruneGrad(network).sweep(
-            x, sparsities=SHARES, mode=options.get("mode", "zero"), ties=ties, progress=step,
-            of="contributing", scores=scores,
-        )  # fmt: skip
+            x, sparsities=SHARES, mode=mode, ties=ties, progress=step, of="contributing", scores=scores
+        )
         stacked = sweep.maps[:, 0].cpu().contiguous().numpy()
-    curve = output_curve(network, x, scores, SHARES, ties, of="contributing")
+        # Networks pruned in mode zero have answered already.
+        zero = mode == "zero"
+        answers = sweep if zero else output_curve(network, x, scores, SHARES, ties, of="contributing")
     stacked.setflags(write=False)
     return Levels(
         stacked,
-        curve.sparsity[:, 0].cpu().numpy(),
-        curve.output_change[:, 0].float().cpu().numpy(),
+        answers.sparsity[:, 0].cpu().numpy(),
+        answers.output_change[:, 0].float().cpu().numpy(),
         known.quiet,
         time.perf_counter() - start,
     )
