@@ -106,6 +106,7 @@ class Visit:
         elements: what stands on the page, by its place: (run that drew it, fragment, element).
         clocks: fragment -> seconds after which the browser runs it again.
         script: hash of the page that is open.
+        pages: hash -> address of those that there are.
         run: the one whose elements are coming.
     """
 
@@ -113,6 +114,7 @@ class Visit:
     elements: dict[tuple[int, ...], tuple[str, str, Any]] = field(default_factory=dict)
     clocks: dict[str, float] = field(default_factory=dict)
     script: str = ""
+    pages: dict[str, str] = field(default_factory=dict)
     run: str = ""
 
     async def open(self, view: View) -> Answer:
@@ -156,6 +158,7 @@ class Visit:
                     self.clocks.clear()
             elif kind == "navigation":
                 self.script = message.navigation.page_script_hash
+                self.pages = {one.page_script_hash: one.url_pathname for one in message.navigation.app_pages}
             elif kind == "auto_rerun":
                 self.clocks[message.auto_rerun.fragment_id] = message.auto_rerun.interval
             elif kind == "stop_auto_rerun":

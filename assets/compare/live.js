@@ -19,7 +19,7 @@ function wireLive(state) {
     follow(state);
     letGo(state);
   });
-  const radios = [...state.root.querySelectorAll('[data-dial]')];
+  const radios = [...state.root.querySelectorAll('[role=radio][data-dial]')];
   for (const radio of radios) radio.onclick = () => {
     if (state.dial === radio.dataset.dial) return;
     const before = state.header.cells.find(cell => cell.track);
@@ -42,7 +42,7 @@ function takeDial(state, before) {
 
 function showDial(state) {
   const slider = state.root.querySelector('.slider');
-  markRadios(state.root.querySelectorAll('[data-dial]'), radio => radio.dataset.dial === state.dial);
+  markRadios(state.root.querySelectorAll('[role=radio][data-dial]'), radio => radio.dataset.dial === state.dial);
   slider.max = UNITS * (state.header.stops[state.dial].length - 1);
   slider.setAttribute('aria-label', state.dial === 'change' ? 'Allowed output change' : 'Sparsity of the maps that follow');
   slider.value = unitsOf(state, state.share);

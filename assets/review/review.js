@@ -56,7 +56,7 @@ function showDesk(state, decoded) {
 
 function wireDesk(state) {
   const {root} = state, $ = selector => root.querySelector(selector), slider = $('.slider');
-  const radios = [...root.querySelectorAll('[data-mode]')];
+  const radios = [...root.querySelectorAll('[role=radio][data-mode]')];
   for (const radio of radios) radio.onclick = () => setMode(state, radio.dataset.mode);
   walkRadios(radios);
   $('.wipe input').oninput = event => { state.wipe = event.target.value / 100; later(state); };
@@ -109,7 +109,7 @@ function setMode(state, mode) {
 
 function showMode(state) {
   const {root, mode} = state;
-  markRadios(root.querySelectorAll('[data-mode]'), radio => radio.dataset.mode === mode);
+  markRadios(root.querySelectorAll('[role=radio][data-mode]'), radio => radio.dataset.mode === mode);
   root.querySelector('.wipe').hidden = mode !== 'swipe';
   root.querySelector('.flips').hidden = mode !== 'flicker';
   root.querySelector('.review').dataset.mode = mode;

@@ -136,6 +136,21 @@ def default_source(model: str) -> str:
     return next(name for name in (natural, *PHOTOGRAPHS, *known) if name in known)
 
 
+def others(picture: Picture, model: str, limit: int) -> list[tuple[str, int]]:
+    """Pictures to set beside one: those that follow it in its data set.
+
+    An upload, and the only picture of a data set, stand alone: beside them the first of a data set that suits
+    the model.
+
+    Returns:
+        (data set, index) of at most `limit`.
+    """
+    own = picture.source != pictures.UPLOAD and len(pictures.dataset(picture.source)) > 1
+    source = picture.source if own else default_source(model)
+    count, start = len(pictures.dataset(source)), int(picture.place) + 1 if own else 0
+    return [(source, (start + step) % count) for step in range(min(count - own, limit))]
+
+
 def _usual_source() -> str:
     """Of the model shown first; with any other model a link names its pictures."""
     model = default_model()

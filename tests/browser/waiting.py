@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 #: Milliseconds for a result. A machine with load is slow, so this only ends what stands still.
-PATIENCE = 800_000
+PATIENCE = 240_000
 
 
 def painted(page: Page, milliseconds: int = 0) -> None:

@@ -34,7 +34,7 @@ SLOW = ("EfficientNet-Lite0 on ImageNet",)
 #: Milliseconds for one press: what a run has just replaced may be gone, then nothing was pressed.
 PRESS = 30_000
 #: Seconds for a result. A machine with load is slow, so this only ends a walk that stands still.
-PATIENCE = 800.0
+PATIENCE = 240.0
 #: What the explorer says of where it stands: of the scrubber, and of the cards below it.
 SAYS = """() => {
   const roots = [document];  // components stand in shadow roots
@@ -147,14 +147,16 @@ class Walker:
         """Check what is on the screen; patient: when it is all there. What the explorer then says."""
         end, says, found = time.monotonic() + PATIENCE, "", "nothing was drawn"
         while time.monotonic() < end:
+            if self._wrong:
+                raise self._fault(f"{done}: {self._wrong}")
             try:
                 now = self.page.evaluate(SAYS)
             except Error:  # the page is just being replaced
                 time.sleep(0.1)
                 continue
             said = faults(self.served.said()[self._logged :])
-            if now["errors"] or now["body"] or self._wrong or said:
-                raise self._fault(f"{done}: {now['errors']} {now['body']} {self._wrong}\n{said}")
+            if now["errors"] or now["body"] or said:
+                raise self._fault(f"{done}: {now['errors']} {now['body']}\n{said}")
             if not patient:
                 return ""
             now["quiet"] = now["quiet"] and not self._asked
@@ -172,13 +174,24 @@ class Walker:
         return self.page.url.removeprefix(self.served.url).split("?")[0] in ("", "/")
 
     def _one_of(self, found: Locator) -> Locator:
-        """One that is on the screen.
+        """One that is on the screen, once it has come.
 
         Raises:
-            TimeoutError: there is none.
+            TimeoutError: there is none on this page.
         """
-        found.first.wait_for()
+        end = time.monotonic() + PRESS / 1000
+        while not found.count():
+            if self._stands() or time.monotonic() > end:
+                raise TimeoutError("this page has none")
+            time.sleep(0.05)
         return found.nth(self.random.randrange(max(1, found.count())))
+
+    def _stands(self) -> bool:
+        """Whether the page is all there, and nothing more will come."""
+        try:
+            return bool(self.page.evaluate(SAYS)["quiet"]) and not self._asked
+        except Error:  # it is just being replaced
+            return False
 
     def _other_page(self) -> str:
         link = self._one_of(self.page.get_by_test_id("stSidebarNavLink"))
@@ -197,7 +210,7 @@ class Walker:
                 strip.first.click()
                 return "next picture"
             box = self.page.get_by_role("combobox", name=re.compile(rf"(^|\W){label}$"))
-            box.click()
+            self._one_of(box).click()
             option = self._one_of(self.page.get_by_role("option"))
             name = option.inner_text()
             option.click()

@@ -230,11 +230,9 @@ def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], l
 def _rivals(picture: Picture, shown: Sequence[Picture]) -> tuple[Place, ...]:
     """Whom a picture may play with: the others on screen, then those that follow it in its data set."""
     own = picture.source != pictures.UPLOAD
-    source = picture.source if own else shell.default_source(st.session_state["model"])
-    count, start = len(pictures.dataset(source)), int(picture.place) + 1 if own else 0
-    beside = [int(other.place) for other in shown if other is not picture and own]
-    following = [(start + step) % count for step in range(min(count - own, CANDIDATES))]
-    return tuple((source, place) for place in dict.fromkeys([*beside, *following]))
+    beside = [(other.source, int(other.place)) for other in shown if other is not picture and own]
+    following = shell.others(picture, st.session_state["model"], CANDIDATES)
+    return tuple(dict.fromkeys([*beside, *following]))
 
 
 def _mask(picture: Picture) -> NDArray[np.bool_] | None:

@@ -59,14 +59,6 @@ class Carried:
         return 4096 + sum(layer.nbytes for one in self.replacements.values() for layer in one.layers)
 
 
-def others(source: str, place: str, model: str) -> list[Picture]:
-    """Pictures of the same data set after this one, as many as a mean is over."""
-    name = source if source in pictures.sources() else shell.default_source(model)
-    count = len(pictures.dataset(name))
-    start = int(place) + 1 if name == source else 0
-    return [pictures.from_dataset(name, (start + k) % count) for k in range(min(REFERENCE, count - 1))]
-
-
 def work_of(
     engine: Engine, subject: Subject, picture: Picture, ground: Ground, sizes: Sequence[float] = SIZES
 ) -> Callable[[Job], Carried]:
@@ -81,7 +73,8 @@ def work_of(
 
         inputs = prepared(picture)
         target = ground.scores.target.to(engine.device)
-        reference = others(picture.source, picture.place, subject.model)
+        beside = shell.others(picture, subject.model, REFERENCE)
+        reference = [pictures.from_dataset(source, place) for source, place in beside]
         order = ground.scores.logits[0].argsort(descending=True).tolist()
         rival = next(index for index in order if index != int(target[0])) if len(order) > 1 else order[0]
         job.note = "Scores of the runner-up and of another picture"
