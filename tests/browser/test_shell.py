@@ -39,7 +39,7 @@ def test_unknown_address_leads_to_the_app(page: Page, app_url: str, settled: Cal
 
 
 async def _pages_run(url: str) -> tuple[list[str], str]:
-    """Go to a page, press on the one before while it comes, then on it: pages that ran, and the one wanted."""
+    """Go to a page, press on the one before while it comes, then here: pages that ran, and the one wanted."""
     async with visitor(url) as line:
         visit, view = Visit(line), View("", "model=scenes-net&source=scenes&picture=1")
         await visit.open(view)
