@@ -15,7 +15,7 @@ import streamlit as st
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.registry import LITE0, LITE0_SHA256, lite0_is_here
 from pruneattr_core.ui.explore.scrubber import scrubber
-from pruneattr_core.ui.late import refuse_late_presses
+from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.menu import FIRST_MODEL, STYLE, configure, pages
 
 _FILE = ASSETS / "opening.bin"
@@ -62,7 +62,7 @@ _engine = _Engine()
 
 def main() -> None:
     """Run the app: called by app.py."""
-    refuse_late_presses()
+    mind_late_presses()
     if not _engine.start():
         _draw()
         while not _engine.ready.wait(0.05):

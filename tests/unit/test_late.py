@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.media_file_storage import MediaFileStorageError
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
-from pruneattr_core.ui.late import is_late
+from pruneattr_core.ui.late import GRACE, forget_replaced, is_late, mind_late_presses
 
 
 class _Session(SimpleNamespace):
@@ -50,3 +55,18 @@ def test_whoever_stays_is_never_late(session: _Session) -> None:
     assert not session.part_is_late("explore")
     session.whole("")  # a line that broke is taken up again
     assert not session.part_is_late("explore")
+
+
+def test_a_download_that_a_run_has_replaced_is_made_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AppSession, "request_rerun", lambda *_: None)
+    monkeypatch.setattr(MediaFileManager, "_remove_orphaned_deferred_callables", lambda _: None)
+    mind_late_presses()
+    files = MediaFileManager(MemoryMediaFileStorage("/media"))
+    first = files.add_deferred(lambda: "one", "text/plain", "here")
+    second = files.add_deferred(lambda: "two", "text/plain", "here")
+    files.remove_orphaned_files()
+    assert files.execute_deferred(first) != files.execute_deferred(second)
+    forget_replaced(files, time.monotonic() + GRACE)
+    with pytest.raises(MediaFileStorageError, match="not found"):
+        files.execute_deferred(first)
+    assert files.execute_deferred(second)
