@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from html import escape
+from typing import Any
 
 from PIL import Image
 
@@ -14,15 +15,9 @@ from pruneattr_core.lessons.figures import Figure, Frame
 from pruneattr_core.lessons.text import Lesson, Step, address
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.share.component import SCRUBBER
-from pruneattr_core.share.html import live
+from pruneattr_core.share.html import document, live
 
-_STYLE = """:root { color-scheme: light dark; --st-text-color: #1b1f24; --st-background-color: #fff;
-  --st-secondary-background-color: #f3f5f7; --st-border-color: #d5dae0; --st-primary-color: #0072b2;
-  --st-base-radius: .5rem; --st-font: system-ui, sans-serif; }
-@media (prefers-color-scheme: dark) { :root { --st-text-color: #e8ecf0; --st-background-color: #101418;
-  --st-secondary-background-color: #1a2027; --st-border-color: #343c46; --st-primary-color: #56b4e9; } }
-body { font: 1.05rem/1.5 var(--st-font); color: var(--st-text-color); background: var(--st-background-color);
-  margin: 0 auto; max-width: 60rem; padding: 1rem; }
+_STYLE = """main { font-size: 1.05rem; max-width: 60rem; }
 ol { padding-left: 1.4rem; } section { break-inside: avoid; } code { overflow-wrap: anywhere; }
 .panels { display: flex; flex-wrap: wrap; gap: .6rem; } .frame[hidden] { display: none; }
 figure { margin: 0; width: 10.5rem; font-size: .85rem; }
@@ -49,14 +44,16 @@ _COLOURS = 96
 def sheet(
     lesson: Lesson,
     word: Callable[[str], str],
+    settings: Mapping[str, Any],
     figures: Mapping[int, Figure] | None = None,
     explorers: Mapping[int, bytes] | None = None,
 ) -> str:
-    """The file: texts, questions, views; solutions unfold. Its content security policy forbids every request.
+    """The file: texts, questions, views; solutions unfold.
 
     Args:
         lesson: what is written.
         word: a text of the page by its key, in the language of the lesson.
+        settings: what opens the lesson again, see `document`.
         figures: step number, from 1 -> what its view shows, with a slider where the page has one.
         explorers: step number -> what the live explorer draws there, instead of a figure.
     """
@@ -72,19 +69,11 @@ def sheet(
     scripts = [live(SCRUBBER, {f"live-{k}": data for k, data in explorers.items()})] if explorers else []
     if any('class="slides"' in one for one in steps):
         scripts.append(f"<script>{_SCRIPT}</script>")
-    body = "\n".join(steps)
-    return f"""<!doctype html>
-<html lang="{escape(lesson.language)}"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<title>{escape(lesson.title)}</title><link rel="icon" href="data:,">
-<style>{_STYLE}{pictures.style}</style></head><body><main>
-<h1>{escape(lesson.title)}</h1><p>{_inline(lesson.know)}</p>
-{body}
-</main>{"".join(scripts)}
-</body></html>
-"""
+    body = "\n".join([f"<p>{_inline(lesson.know)}</p>", *steps])
+    return document(
+        lesson.title, body, settings, "".join(scripts), _STYLE + pictures.style, lesson.language,
+        (word("file_settings"), word("file_back")),
+    )  # fmt: skip
 
 
 class _Pictures:

@@ -65,6 +65,8 @@ GRID = Component(
     "compare",
     tuple(f"compare/{name}.js" for name in ("payload", "live", "drawing", "cells", "enlarge", "compare")),
 )
+#: A page's texts, tables, pictures and charts, see `ui.folio`.
+FOLIO = Component("folio", ("folio/chart.js", "folio/folio.js"))
 
 
 def stage(painter: str) -> Component:

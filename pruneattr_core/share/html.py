@@ -15,6 +15,8 @@ from pruneattr_core.errors import StoreError
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.words import in_words, said
 
+#: What stands over the settings of a file.
+WORDS = ("Settings and provenance", "Drop this file on PruneAttr to come back to this view.")
 _OPEN = '<script type="application/json" id="pruneattr-settings">'
 
 
@@ -34,16 +36,45 @@ def one_file(
         settings: what restores the view and says how it was computed; JSON values.
         paragraphs: plain texts under the view.
     """
+    prose = (f"<p>{escape(text)}</p>" for text in paragraphs)
+    body = "\n".join(['<div id="view"></div>', *prose])
+    return document(title, body, settings, live(component, {"view": payload}))
+
+
+def document(
+    title: str,
+    body: str,
+    settings: Mapping[str, Any],
+    scripts: str = "",
+    style: str = "",
+    language: str = "en",
+    words: tuple[str, str] = WORDS,
+) -> str:
+    """A page that is one file, with its settings in it; every file of ours is written here.
+
+    Args:
+        title: plain text.
+        body: markup, below the title.
+        settings: see `one_file`.
+        scripts: elements for its end, see `live`.
+        style: rules beside the shared ones.
+        language: of the page.
+        words: the heading over the settings, and how to come back; plain texts.
+    """
     template = Template((ASSETS / "share" / "share.html").read_text("utf-8"))
     return template.substitute(
         version=__version__,
+        language=escape(language),
         title=escape(title),
-        prose="\n".join(f"<p>{escape(text)}</p>" for text in paragraphs),
+        style=style,
+        body=body,
+        provenance=escape(words[0]),
+        back=escape(words[1]),
         rows="\n".join(
             f"<tr><th scope='row'>{escape(in_words(name))}</th><td>{escape(said(value))}</td></tr>"
             for name, value in settings.items()
         ),
-        live=live(component, {"view": payload}),
+        scripts=scripts,
         # Inside a script element only "</" and "<!--" could end or change it.
         settings=json.dumps(settings).replace("<", "\\u003c"),
     )

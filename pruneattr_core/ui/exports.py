@@ -143,6 +143,17 @@ def page_record(
     }
 
 
+def alone_record(page: str, view: Mapping[str, str], **made_of: Any) -> dict[str, Any]:
+    """What made the view of a page that brings its own networks and pictures, as plain JSON.
+
+    Args:
+        page: its path in the address.
+        view: see `page_record`.
+        made_of: what the page read.
+    """
+    return {"format": FORMAT, "page": page, "view": dict(view), **made_of, "made_with": provenance()}
+
+
 def picture_png(
     sweep: Explained, look: Look, photo: NDArray[np.uint8], level: int, settings: Mapping[str, Any]
 ) -> bytes:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
-from pruneattr_core.share.component import Component
+from pruneattr_core.share.component import FOLIO, Component
 from pruneattr_core.share.html import one_file
 from pruneattr_core.ui import exports
+from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.shell import FIELDS, Selection
 from pruneattr_core.ui.state import Field, view
 
@@ -45,7 +48,7 @@ def one_file_button(
     )
 
 
-def stage_button(
+def page_button(
     page: str,
     parts: Component,
     payload: Callable[[], bytes],
@@ -53,7 +56,7 @@ def stage_button(
     target: int,
     fields: Sequence[Field],
 ) -> None:
-    """The button of a page that is one stage about one picture.
+    """The button of a page that is about one picture and class.
 
     Args:
         page: its path in the address.
@@ -68,3 +71,43 @@ def stage_button(
     stem = f"{page}_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}"
     title = f"{chosen.card.title}: {chosen.card.classes[target]}"
     one_file_button(parts, payload, title, settings, stem, f"{page}_one_file")
+
+
+def folio_button(
+    page: str, made: Callable[[], Folio], chosen: Selection, target: int, fields: Sequence[Field]
+) -> None:
+    """The button of a page of texts, tables, charts and pictures about one picture and class.
+
+    Args:
+        page: its path in the address.
+        made: what the page shows; called when the file is asked for.
+        chosen: see `page_button`.
+        target: see `page_button`.
+        fields: see `page_button`.
+    """
+
+    def payload() -> bytes:
+        folio, named = Folio(), chosen.picture.title
+        photo = np.asarray(chosen.card.display(chosen.picture.image))
+        folio.picture(
+            inline(photo), f"Picture {named} as the network sees it",
+            f"{named}. Explained: **{chosen.card.classes[target]}**",
+        )  # fmt: skip
+        folio.parts += made().parts
+        return folio.payload(page)
+
+    page_button(page, FOLIO, payload, chosen, target, fields)
+
+
+def alone_button(page: str, folio: Folio, title: str, fields: Sequence[Field], **made_of: Any) -> None:
+    """The button of a page that brings its own networks and pictures.
+
+    Args:
+        page: its path in the address.
+        folio: what the page shows.
+        title: of the file's page, plain text.
+        fields: the page's settings.
+        made_of: what the page read; JSON values.
+    """
+    settings = exports.alone_record(page, view(fields, every=True), **made_of)
+    one_file_button(FOLIO, lambda: folio.payload(title), title, settings, page, f"{page}_one_file")

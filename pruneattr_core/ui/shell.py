@@ -238,6 +238,7 @@ def _aside(text: str) -> None:
     """The sidebar of a page that brings its own networks: nothing is loaded."""
     with st.sidebar:
         st.caption(text)
+        uploader(FIELDS)
 
 
 def _choose_model() -> tuple[ModelCard, DeltaGenerator]:

@@ -19,6 +19,7 @@ from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder, secret_name
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
+from pruneattr_core.share.html import settings_in
 from pruneattr_core.ui import cache, results
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.review import choices as review_choices
@@ -319,10 +320,12 @@ def test_the_report_draws_what_was_judged(start: Start) -> None:
     rows = finished(app)["rows"]
     say(app, {rows[0]["key"]: ("broken", "why"), rows[1]["key"]: ("ok", "")})
     lineup = Lineup(contender(TEACHER), tuple(map(contender, STUDENTS)), 0, True)
-    text = review_exports.report("r", lineup, Scenes(24, 128)).decode()
+    text = review_exports.report("r", lineup, Scenes(24, 128), {"review": "r"}).decode()
+    assert settings_in(text)["view"] == {"review": "r"}
     assert text.count("data:image/png;base64") == 6
     assert "why" in text
-    other = review_exports.report("r", Lineup(lineup.teacher, lineup.students[1:], 0, True), Scenes(24, 128))
+    fewer = Lineup(lineup.teacher, lineup.students[1:], 0, True)
+    other = review_exports.report("r", fewer, Scenes(24, 128), {})
     assert b"not open on the page" in other
 
 

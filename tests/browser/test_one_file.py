@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Browser, Page, expect
 
-from pruneattr_core.share.component import SCRUBBER
+from pruneattr_core.share.component import FOLIO, SCRUBBER
 from pruneattr_core.share.html import one_file
+from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.opening import stored
+from pruneattr_core.ui.paths.charts import carried_lines
 from tests.browser.waiting import painted
 
 
@@ -70,3 +74,36 @@ def test_a_grid_goes_out_as_one_file_and_comes_back_on_its_page(
     page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(file)
     page.wait_for_url("**/compare?**methods=saliency**")
     expect(page.locator(".compare[data-complete=true]")).to_have_attribute("data-cells", "4")
+
+
+def test_charts_tables_and_pictures_of_a_file_answer_pointer_and_keys(page: Page, tmp_path: Path) -> None:
+    folio, low, high = Folio(), Folio(), Folio()
+    low.table([{"kept": "1 %"}])
+    high.table([{"kept": "100 %"}])
+    high.picture(inline(np.zeros((4, 4, 3), np.uint8)), "A black map")
+    folio.slides("Share that stays", 0, {"1 % stay": low, "100 % stay": high})
+    figure = carried_lines([0.01, 1], {"The path": np.array([1.0, 3.0]), "Random": np.ones(2)}, 3, 1)
+    folio.parts.append({"kind": "chart", "figure": figure, "alt": "Two lines"})
+    file = tmp_path / "page.html"
+    file.write_text(one_file(FOLIO, folio.payload("T"), "A page", {"page": "paths"}), "utf-8")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(file.as_uri())
+    expect(page.locator(".folio[data-ready]")).to_be_visible()
+    slider = page.get_by_role("slider", name="Share that stays")
+    expect(page.get_by_role("cell", name="1 %", exact=True)).to_be_visible()
+    slider.press("End")
+    expect(page.get_by_role("cell", name="100 %")).to_be_visible()
+    expect(page.get_by_role("cell", name="1 %", exact=True)).to_be_hidden()
+    expect(page.get_by_role("img", name="A black map")).to_be_visible()
+    chart = page.get_by_role("img", name="Two lines")
+    chart.press("ArrowRight")
+    expect(page.locator(".tip")).to_have_text("The path: 1.0% kept: 1.00")
+    page.get_by_role("button", name="The path").click()
+    chart.press("ArrowRight")
+    expect(page.locator(".tip")).to_have_text("Random: 1.0% kept: 1.00")
+    assert [one for one in asked if not one.startswith(("file:", "data:", "blob:"))] == []
+    assert said == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pruneattr_core.share.component import GRID, SCRUBBER, Component, stage
+from pruneattr_core.share.component import FOLIO, GRID, SCRUBBER, Component, stage
 from tests.npm import fetched, missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +18,7 @@ FOLDER = ROOT / "tests" / "js"
 COMPONENTS = {
     "scrubber": SCRUBBER,
     "compare": GRID,
+    "folio": FOLIO,
     "removal": stage("removal"),
     "sanity": stage("sanity"),
     "review": Component(

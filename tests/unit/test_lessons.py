@@ -14,6 +14,7 @@ from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import address, languages, names, parse, read, right_answers
 from pruneattr_core.lessons.worksheet import worksheet
 from pruneattr_core.render.figure import Panel
+from pruneattr_core.share.html import settings_in
 
 WRITTEN = """title: Three steps
 minutes: 3
@@ -139,8 +140,9 @@ def test_one_file_holds_every_answer_and_nothing_of_a_text_becomes_markup() -> N
     lesson = parse(WRITTEN.replace("Done.", "**Done** <script>x</script>\n\n- one\n- two"), "mine")
     pixels = np.full((4, 4, 3), 7, np.uint8)
     frames = tuple(Frame(f"at {k} <b>", (Panel("Map", pixels + k), Panel("", pixels))) for k in range(3))
-    page = sheet(lesson, lambda key: key, {2: Figure(frames, 1, "A <b>network")})
-    assert page.count("<script") == 1  # ours, which moves the slider
+    page = sheet(lesson, lambda key: key, {"page": "lessons"}, {2: Figure(frames, 1, "A <b>network")})
+    assert page.count("<script>") == 1  # ours, which moves the slider
+    assert settings_in(page) == {"page": "lessons"}
     assert "<b>" not in page
     assert "<strong>Done</strong> &lt;script&gt;" in page
     assert "<ul><li>one</li><li>two</li></ul>" in page
@@ -148,7 +150,7 @@ def test_one_file_holds_every_answer_and_nothing_of_a_text_becomes_markup() -> N
     assert page.count("url(data:image/png") == 3  # equal pictures are held once
     assert page.count('class="frame panels"') == 3
     assert "✗ Nothing. Look again." in page
-    assert "<script" not in sheet(lesson, lambda key: key)
+    assert "<script>" not in sheet(lesson, lambda key: key, {})
 
 
 def test_a_worksheet_asks_first_and_answers_on_its_last_page() -> None:

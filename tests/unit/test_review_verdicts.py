@@ -16,8 +16,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pruneattr_core.compression import review_report
-from pruneattr_core.compression.review_report import html_report
 from pruneattr_core.compression.review_verdicts import (
     NOTE_LIMIT,
     Verdict,
@@ -30,6 +28,9 @@ from pruneattr_core.compression.review_verdicts import (
     save_verdicts,
 )
 from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.share import review_report
+from pruneattr_core.share.html import settings_in
+from pruneattr_core.share.review_report import html_report
 
 
 @pytest.fixture(autouse=True)
@@ -143,13 +144,14 @@ def test_the_report_needs_nothing_else_and_escapes_what_was_typed() -> None:
         verdict(1, "broken", note="<script>alert(1)</script>"),
         verdict(2, "suspicious"),
     ]
-    text = html_report("mine", {one.key: one for one in listed}, draw, {"torch": "2"}).decode()
+    text = html_report("mine", {one.key: one for one in listed}, draw, {"page": "review"}).decode()
     assert text.index("Broken: picture 1") < text.index("Suspicious: picture 2") < text.index("OK: picture 0")
-    assert "<script" not in text
+    assert text.count("<script") == 1  # the settings, which are no code
+    assert settings_in(text) == {"page": "review"}
     assert "&lt;script&gt;" in text
     assert "gone &lt;away&gt;" in text
     assert text.count("data:image/png;base64,") == 4
-    assert re.findall(r"(?:src|href)='(?!data:)", text) == []
+    assert re.findall(r"""(?:src|href)=["'](?!data:)""", text) == []
     assert "<td>1</td><td>1</td><td>1</td>" in text
 
 

@@ -13,13 +13,16 @@ from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.ui.benchmarks import charts
 from pruneattr_core.ui.benchmarks.published import lines
 from pruneattr_core.ui.benchmarks.words import axis, where
+from pruneattr_core.ui.folio import Folio
 
 #: Bands drawn at most; more hide one another.
 _BANDS = 16
 _ALONG = {"x": "pixels removed", "sparsity": "sparsity"}
 
 
-def figures(runs: dict[str, Run], measure: str, methods: list[str], order: list[str], key: str) -> None:
+def figures(
+    runs: dict[str, Run], measure: str, methods: list[str], order: list[str], key: str, folio: Folio
+) -> None:
     """Draw the runs.
 
     Args:
@@ -28,15 +31,17 @@ def figures(runs: dict[str, Run], measure: str, methods: list[str], order: list[
         methods: labels of all.
         order: labels that are drawn.
         key: beginning of the chart's key, by which the strip below finds it.
+        folio: takes what is shown.
     """
     title, first = next(iter(runs.items()))
     reduced = first.plan.protocol.get("reduction")
     if reduced:
-        st.warning(
+        warning = (
             f"**Reduced setting, not the papers'**: {'; '.join(reduced)}. Compare the methods with one "
-            "another; the accuracies themselves stay below the published ones.",
-            icon=":material/compress:",
+            "another; the accuracies themselves stay below the published ones."
         )
+        st.warning(warning, icon=":material/compress:")
+        folio.note(warning)
     theirs = lines(first, measure, order)
     along, wanted = _choices(runs, bool(theirs.values))
     if len(first.plan.x) == 1:
@@ -51,17 +56,17 @@ def figures(runs: dict[str, Run], measure: str, methods: list[str], order: list[
     if wanted and not apart:
         charts.add_published(figure, theirs.values, theirs.points, charts.styles(runs))
     if not (wanted and apart):
-        _plot(figure, key, spoken)
+        _plot(figure, key, spoken, folio)
         return
     ours, papers = st.columns(2)
     with ours:
-        st.markdown(f"**Reproduced**{', reduced setting' if reduced else ''}: {first.plan.model['title']}")
-        _plot(figure, key, spoken)
+        folio.markdown(f"**Reproduced**{', reduced setting' if reduced else ''}: {first.plan.model['title']}")
+        _plot(figure, key, spoken, folio)
     with papers:
-        st.markdown(f"**Published**: {theirs.source}")
+        folio.markdown(f"**Published**: {theirs.source}")
         x_title = BENCHMARKS[first.plan.benchmark].x_title
         alone = charts.published_alone(theirs.values, theirs.points, charts.styles(runs), measure, x_title)
-        _plot(alone, f"bench_published_{measure}", f"Published: {', '.join(theirs.values)}")
+        _plot(alone, f"bench_published_{measure}", f"Published: {', '.join(theirs.values)}", folio)
 
 
 def _choices(runs: dict[str, Run], published: bool) -> tuple[str, bool]:
@@ -129,5 +134,5 @@ def _spoken(runs: dict[str, Run], measure: str, order: list[str]) -> str:
     return f"{axis(measure)}{at}: {', '.join(ends)}"
 
 
-def _plot(figure: Figure, key: str, spoken: str) -> None:
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=spoken)
+def _plot(figure: Figure, key: str, spoken: str, folio: Folio) -> None:
+    folio.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=spoken)

@@ -19,6 +19,8 @@ from pruneattr_core.ui.benchmarks.point import point
 from pruneattr_core.ui.benchmarks.runs import bench_runs, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.shell import chosen_model
 from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
 
@@ -108,7 +110,7 @@ def _nothing(name: str) -> None:
 
 
 def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> None:
-    first = next(iter(shown.values()))
+    first, folio = next(iter(shown.values())), Folio()
     named = titles(shown)
     runs = {named[name]: run for name, run in shown.items()}
     measures = [key for key in first.plan.measures if all(key in run.plan.measures for run in runs.values())]
@@ -124,9 +126,13 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
         order = _choose_methods(runs, methods, f"bench_methods_{'-'.join(shown)}", row)
     chart = f"bench_chart_{first.plan.benchmark}"
     if "order_by" in first.plan.protocol:
-        st.markdown(ORDERS[first.plan.protocol["order_by"] == FAIR])
-    figures(runs, measure, methods, order, chart)
+        folio.markdown(ORDERS[first.plan.protocol["order_by"] == FAIR])
+    figures(runs, measure, methods, order, chart, folio)
     spread = "Lines" if len(first.plan.x) == 1 else "Bands"
+    folio.note(
+        f"{meaning(first, measure)} {spread}: mean ± one standard error over "
+        f"{BENCHMARKS[first.plan.benchmark].unit}."
+    )
     st.caption(
         f"{meaning(first, measure)} {spread}: mean ± one standard error over "
         f"{BENCHMARKS[first.plan.benchmark].unit}. Move over a point to see below what lies behind it; "
@@ -138,15 +144,15 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
             icon=":material/water_drop:", query_params={"gone_order": "morf"},
         )  # fmt: skip
     point(runs, measure, chart)
-    st.markdown("### Numbers")
-    bench_tables.numbers(runs, order, measures)
+    folio.markdown("### Numbers")
+    bench_tables.numbers(runs, order, measures, folio)
     for title, run in runs.items():
         which = f" {title}" if len(runs) > 1 else ""
-        st.caption(f"**Reproduced**{which}: {provenance_line(run)}")
+        folio.caption(f"**Reproduced**{which}: {provenance_line(run)}")
     if first.plan.benchmark in ("pixels", "roar"):
         others = [run for run in kin(first, every) if run is not first]
-        bench_tables.papers(first, others, counterpart(first, every))
-    _protocol(shown)
+        bench_tables.papers(first, others, counterpart(first, every), folio)
+    _protocol(shown, folio)
 
 
 def _choose_methods(runs: dict[str, Run], methods: list[str], key: str, row: DeltaGenerator) -> list[str]:
@@ -188,16 +194,16 @@ def _first_methods(runs: dict[str, Run], methods: list[str]) -> list[str]:
     return (found if len(found) <= _DRAWN else once)[:_DRAWN] or methods[:_DRAWN]
 
 
-def _protocol(shown: dict[str, Run]) -> None:
+def _protocol(shown: dict[str, Run], folio: Folio) -> None:
     first = next(iter(shown.values()))
     with st.expander("Protocol, options and files", icon=":material/description:"):
         benchmark = BENCHMARKS[first.plan.benchmark]
-        st.markdown(f"After {benchmark.source}. Every free choice:")
-        st.dataframe(
+        folio.markdown(f"After {benchmark.source}. Every free choice:")
+        folio.dataframe(
             [{"choice": key.replace("_", " "), "is": str(said)} for key, said in first.plan.protocol.items()],
             hide_index=True, width="stretch",
         )  # fmt: skip
-        st.dataframe(
+        folio.dataframe(
             [
                 {"method": m["label"], "options": ", ".join(f"{k} = {v}" for k, v in m["options"].items())}
                 for m in first.plan.methods
@@ -209,3 +215,6 @@ def _protocol(shown: dict[str, Run]) -> None:
                 f"Download {full_title(name, run)} (zip)", zip_run(run), f"{name}.zip", "application/zip",
                 key=f"bench_zip_{name}", on_click="ignore", icon=":material/download:",
             )  # fmt: skip
+    title = f"{benchmark.title}: {', '.join(run.plan.model['title'] for run in shown.values())}"
+    runs = {name: f"{run.id}, {provenance_line(run)}" for name, run in shown.items()}
+    alone_button("benchmarks", folio, title, FIELDS, runs=runs)

@@ -18,17 +18,19 @@ from pruneattr_core.ui.benchmarks.published import (
     published,
 )
 from pruneattr_core.ui.benchmarks.words import better, heading
+from pruneattr_core.ui.folio import Folio
 
 _SHORT = {"lerf": "LeRF", "roar": "ROAR"}
 
 
-def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[str]) -> None:
+def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[str], folio: Folio) -> None:
     """One row per run and method that is drawn; a click on a column's head sorts.
 
     Args:
         runs: title -> run, of one protocol.
         order: labels that are drawn.
         measures: those that all runs have.
+        folio: takes what is shown.
     """
     rows = []
     for title, run in runs.items():
@@ -48,7 +50,7 @@ def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[st
         for key in rows[0]
         if key not in ("method", "run")
     }
-    st.dataframe(
+    folio.dataframe(
         rows, hide_index=True, width="stretch", height=min(560, 38 + 35 * len(rows)),
         placeholder="-",
         column_config={"method": st.column_config.TextColumn("method", width="medium"), **columns},
@@ -68,13 +70,14 @@ def _help(key: str, run: Run) -> str:
     return f"{what}. {better(measure).capitalize()} is better."
 
 
-def papers(first: Run, others: Sequence[Run], beside: Run | None) -> None:
+def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) -> None:
     """SCP's tables 1 (ROAR) and 2 (LeRF), with our areas in columns of their own.
 
     Args:
         first: of pixels or roar, as shown.
         others: runs of its protocol, network and data, which have methods that it lacks; best first.
         beside: a run of the other kind to fill its column, if there is one.
+        folio: takes what is shown.
     """
     figures = published()
     runs: dict[str, list[Run]] = {}
@@ -85,7 +88,7 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None) -> None:
                 runs[measure] = having
     if not runs:
         return
-    st.markdown("### The papers' areas (AUC, tables 1 and 2) and ours")
+    folio.markdown("### The papers' areas (AUC, tables 1 and 2) and ours")
     found = {measure: _areas(measure, having) for measure, having in runs.items()}
     labels = {measure: _labels(having) for measure, having in runs.items()}
     near, rows = nearest(first), []
@@ -115,23 +118,19 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None) -> None:
         config[f"{name} n"] = column("n", help="Pictures, or seeds, behind the reproduced number.")
         for data in _data(measure, near):
             config[f"{name} {data}"] = column(f"{name}, published, {data}", format="%.3f")
-    st.dataframe(
+    folio.dataframe(
         rows, hide_index=True, width="stretch", height=min(640, 38 + 35 * len(rows)), placeholder="-",
         column_config=config,
     )  # fmt: skip
     sources = "; ".join(figures[f"{measure}_auc"]["source"] for measure in runs)
-    st.caption(
-        f"Published: {sources}. "
-        + (
-            f"The nearest published column is {near}. "
-            if near
-            else "No published column has these pictures. "
-        )
-        + "Lower is better in every column; a click on a column's head sorts."
+    published_in = f"Published: {sources}. " + (
+        f"The nearest published column is {near}. " if near else "No published column has these pictures. "
     )
+    lower = "Lower is better in every column"
+    folio.caption(f"{published_in}{lower}; a click on a column's head sorts.", f"{published_in}{lower}.")
     for measure, having in runs.items():
         plan = having[0].plan
-        st.markdown(
+        folio.markdown(
             f"What differs from the published protocol in **{_SHORT[measure]}, reproduced** "
             f"({plan.model['title']}, n = {plan.n}):\n"
             + "\n".join(f"- {text}" for text in protocol_differences(having[0]))

@@ -10,6 +10,7 @@ from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.lessons.worksheet import worksheet
 from pruneattr_core.show import explain_view
+from pruneattr_core.ui import exports
 from pruneattr_core.ui.lessons.state import word
 
 #: Places of the dial in a live explorer, as shares of the contributing neurons: enough to pull, and small.
@@ -18,7 +19,9 @@ SHARES = (0.0, 0.3, 0.5, 0.8, 0.9, 0.95)
 
 def html(lesson: Lesson) -> bytes:
     """The lesson as one file; its explorers can be moved."""
-    return sheet(lesson, word, _figures(lesson), explorers(lesson)).encode()
+    view = {"lesson": lesson.name, "lesson_step": "1", "lesson_language": lesson.language}
+    settings = exports.alone_record("lessons", view)
+    return sheet(lesson, word, settings, _figures(lesson), explorers(lesson)).encode()
 
 
 def pdf(lesson: Lesson) -> bytes:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import carrying
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.carrying import CONTROLS, Carried
@@ -67,15 +72,35 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
     if found is None or instead not in found.curves:
         st.skeleton(height=420)
         return
-    _answers(board, found, size)
+    st.dataframe(_answers(board, found, size), hide_index=True, width="stretch", key="carries_answers")
     left, right = st.columns(2, gap="large")
+    folio = Folio()
+    folio.note(f"What the path carries when the other neurons become: **{REPLACED[instead].lower()}**.")
     with left:
-        _chart(found, instead, size)
+        _chart(found, instead, size, folio)
     with right:
         _sees(board, found, instead, size)
+    if not running:
+        folio_button(
+            "paths", lambda: _in_file(board, found, instead, size, folio), board.chosen, board.target, FIELDS
+        )
 
 
-def _answers(board: Board, found: Carried, size: float) -> None:
+def _in_file(board: Board, found: Carried, instead: str, size: float, folio: Folio) -> Folio:
+    """The chart, and behind a slider what the path of each size answers and sees."""
+    job, places = Job("one file", lambda _: None), {}
+    for share in SIZES:
+        place = places[f"{share:.1%} of all neurons stay"] = Folio()
+        place.table(_answers(board, found, share))
+        pixels, told = _seen(_map_of(board, found, instead, share)(job))
+        place.picture(inline(pixels), f"What the path sees. {told}", told)
+    whole = Folio()
+    whole.slides("Share of all neurons that stay", SIZES.index(size), places)
+    whole.parts += folio.parts
+    return whole
+
+
+def _answers(board: Board, found: Carried, size: float) -> list[dict[str, str]]:
     """One row a replacement: what the network answers with so many neurons."""
     classes = board.chosen.card.classes
     rows = []
@@ -96,49 +121,59 @@ def _answers(board: Board, found: Carried, size: float) -> None:
                 },
             }
         )
-    st.dataframe(rows, hide_index=True, width="stretch", key="carries_answers")
+    return rows
 
 
-def _chart(found: Carried, instead: str, size: float) -> None:
+def _chart(found: Carried, instead: str, size: float, folio: Folio) -> None:
     curve = found.curves[instead]
     lines = {title: curve.response[kind][:, 0] for kind, title in CONTROLS.items() if kind in curve.response}
     at = int(np.abs(np.asarray(curve.sizes) - size).argmin())
-    st.plotly_chart(
+    folio.plotly_chart(
         path_charts.carried_lines(curve.sizes, lines, float(curve.full[0]), size),
         config=QUIET_BAR,
         key=f"chart_carries_{instead}",
         alt=f"Target logit with {curve.sizes[at]:.1%} kept: "
         + ", ".join(f"{title} {values[at]:.2f}" for title, values in lines.items()),
     )
-    st.caption(
+    folio.caption(
         "Target logit against the share kept, on a logarithmic axis; the grey line is the whole network. "
         "A path says something only where it lies above the controls."
     )
 
 
-def _sees(board: Board, found: Carried, instead: str, size: float) -> None:
-    waiting = Waiting(height=300)
-    work = carrying.map_of(
+def _map_of(board: Board, found: Carried, instead: str, size: float) -> Callable[[Job], Tensor]:
+    return carrying.map_of(
         engine(), board.subject, board.chosen.picture, board.ground, found.replacements[instead], size
     )
+
+
+def _seen(values: Tensor) -> tuple[NDArray[np.uint8], str]:
+    """A map (C, H, W) as pixels (H, W, 3) and in words."""
+    plane = collapse(torch.nan_to_num(values)[None].double(), "signed_max")[0].numpy()
+    return colourise(scale_map(plane, scale=scale_of(plane)), colour_table("blue-orange")), describe_map(
+        plane
+    )
+
+
+def _sees(board: Board, found: Carried, instead: str, size: float) -> None:
+    waiting = Waiting(height=300)
+    work = _map_of(board, found, instead, size)
     values: Tensor = engine().jobs.run(("carried map", board.subject, instead, size), work, waiting, "coarse")
     waiting.clear()
-    plane = collapse(torch.nan_to_num(values)[None].double(), "signed_max")[0].numpy()
-    scale = scale_of(plane)
-    pixels = colourise(scale_map(plane, scale=scale), colour_table("blue-orange"))
+    pixels, told = _seen(values)
     photo = np.asarray(board.chosen.card.display(board.chosen.picture.image))
     factor = max(1, -(-300 // pixels.shape[0]))
     one, two = st.columns(2)
     for column, drawn, alt in (
         (one, photo, board.chosen.picture.title),
-        (two, pixels, f"What the path sees. {describe_map(plane)}"),
+        (two, pixels, f"What the path sees. {told}"),
     ):
         column.image(inline(np.repeat(np.repeat(drawn, factor, 0), factor, 1)), width="stretch", alt=alt)
     masks = carrying.kept_at(board.ground, size)
     touched = [int((channel_shares(mask[0].numpy()) > 0).sum()) for mask in masks]
     st.caption(
         f"What the path alone sees: input gradient of the network in which all but {size:.1%} become "
-        f"{REPLACED[instead].lower()}. {describe_map(plane)}"
+        f"{REPLACED[instead].lower()}. {told}"
     )
     with st.expander("Channels that keep a neuron"):
         st.dataframe(

@@ -16,8 +16,10 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.keys import Subject
+from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.decoding import (
@@ -212,7 +214,7 @@ def _cards(
     by_source = {(canvas.source.key, canvas.neuron): canvas for canvas in canvases}
     if running and not any(engine().jobs.watch(canvas.key, viewer()) for canvas in canvases):
         st.rerun()  # the last one is finished: stop looking, offer what was cancelled
-    lines = {}
+    lines, folio = {}, Folio()
     rows = -(-len(sources) // MOST_ABREAST)
     abreast = max(3, -(-len(sources) // rows))
     for start in range(0, len(sources), abreast):
@@ -220,12 +222,12 @@ def _cards(
         for column, one in zip(columns, sources[start : start + abreast], strict=False):
             place = sources.index(one)
             with column, st.container(border=True):
-                drawn = _card(one, by_source, places[one.key], chosen, ground, target, how, place)
+                drawn = _card(one, by_source, places[one.key], chosen, ground, target, how, place, folio)
             if drawn is not None:
                 lines[one.title] = drawn
     if lines:
-        st.markdown("### How the response grew")
-        st.plotly_chart(
+        folio.markdown("### How the response grew")
+        folio.plotly_chart(
             path_charts.response_lines(
                 {title: (drawn.steps, drawn.responses) for title, drawn in lines.items()},
                 _styles(),
@@ -236,10 +238,12 @@ def _cards(
             alt="Response at the end: "
             + ", ".join(f"{title} {drawn.responses[-1]:.2f}" for title, drawn in lines.items()),
         )
-        st.caption(
+        folio.caption(
             "Measured without transformations, in the network that is decoded. Logits of differently pruned "
             "networks are not on one scale: compare the pictures first."
         )
+        folio.table([{"choice": key.replace("_", " "), "is": str(value)} for key, value in vars(how).items()])
+        folio_button("decoding", lambda: folio, chosen, target, FIELDS)
 
 
 def _styles() -> dict[str, Series]:
@@ -257,10 +261,12 @@ def _card(
     target: int,
     how: Recipe,
     place: int,
+    folio: Folio,
 ) -> Drawn | None:
     kept = ground.neurons if one.path is None else int(one.path.kept.sum())
     st.markdown(f"**{one.title}**")
-    st.caption(f"{kept:,} of {ground.neurons:,} neurons · sparsity {1 - kept / ground.neurons:.4f}")
+    counted = f"{kept:,} of {ground.neurons:,} neurons · sparsity {1 - kept / ground.neurons:.4f}"
+    st.caption(counted)
     name = chosen.card.classes[target]
     drawn = _picture(by_source[one.key, False], f"{one.title} decoded for {name}", how)
     spot, words = top
@@ -275,6 +281,12 @@ def _card(
             st.image(inline(spot), width="stretch", alt=f"Place of the top neuron: {words}")
     st.caption(f"Top neuron and its place: {words}")
     if drawn is not None:
+        alt = f"{one.title} decoded for {name}, step {drawn.steps[-1]} of {how.steps}"
+        folio.picture(
+            inline(drawn.pixels), alt,
+            f"**{one.title}**. {counted}. Logit {drawn.responses[-1]:.2f} at step {drawn.steps[-1]} "
+            f"of {how.steps}. Top neuron: {words}",
+        )  # fmt: skip
         st.download_button(
             "PNG",
             lambda: png_bytes(

@@ -14,7 +14,9 @@ from pruneattr_core.render.series import Series, series
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
+from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.keys import Subject
+from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import carries as path_carries
 from pruneattr_core.ui.paths import runs as path_runs
 from pruneattr_core.ui.paths import tasks as path_tasks
@@ -50,6 +52,7 @@ class Board:
         comparison: of `paths`, in their order.
         key: explicit values that name `paths`.
         pending: methods chosen that have no path yet.
+        folio: takes what is shown.
     """
 
     chosen: shell.Selection
@@ -61,6 +64,7 @@ class Board:
     comparison: Comparison
     key: tuple[object, ...]
     pending: tuple[str, ...]
+    folio: Folio
 
     @property
     def choices(self) -> dict[str, str]:
@@ -125,16 +129,19 @@ def draw(chosen: shell.Selection) -> None:
             **KEEP,
         )
         publish(FIELDS)
+        folio = Folio()
+        board = _board(chosen, subject, ground, kappa, paths, found, folio) if paths else None
         if view == "published":
-            board = _board(chosen, subject, ground, kappa, paths, found) if paths else None
-            path_runs.papers(chosen.card.id, board)
-        elif not paths:
+            path_runs.papers(chosen.card.id, board, folio)
+        elif board is None:
             st.info(
                 "No path yet: choose NeuronMCT or Random above, which take one pass, or start a computation."
             )
         else:
-            _VIEWS[view](_board(chosen, subject, ground, kappa, paths, found))
+            _VIEWS[view](board)
         publish(FIELDS)
+        if folio.parts:
+            folio_button("paths", lambda: folio, chosen, target, FIELDS)
 
 
 _VIEWS = {
@@ -201,6 +208,7 @@ def _board(
     kappa: float,
     paths: Mapping[str, Path],
     found: Mapping[str, Timed],
+    folio: Folio,
 ) -> Board:
     own = own_path()
     mark = id(own[1]) if own is not None and UPLOADED in paths else None
@@ -211,4 +219,4 @@ def _board(
     )
     waiting.clear()
     pending = tuple(method for method in st.session_state["paths"].split(",") if method not in paths)
-    return Board(chosen, subject, ground, kappa, paths, found, comparison, key, pending)
+    return Board(chosen, subject, ground, kappa, paths, found, comparison, key, pending, folio)

@@ -13,6 +13,7 @@ from pruneattr_core.analysis.study_run import Study
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import SERIES, series
 from pruneattr_core.ui.choose import select
+from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.published import overlaps, published
 from pruneattr_core.ui.paths.run_files import label_of, path_runs
@@ -26,33 +27,34 @@ if TYPE_CHECKING:
 PUBLISHED_AT = 0.9
 
 
-def papers(model: str, board: Board | None) -> None:
+def papers(model: str, board: Board | None, folio: Folio) -> None:
     """Dead shares and overlaps: published, reproduced, this picture; and what cannot be reproduced.
 
     Args:
         model: identifier of the one on screen.
         board: the paths of the picture on screen, if there are any.
+        folio: takes what is shown.
     """
     chapter = published()["critical_paths"]
     runs = path_runs()
-    run, sparsity = _choose(runs, model)
+    run, sparsity = _choose(runs, model, folio)
     at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
     here = board if board is not None and abs(board.kappa - sparsity) < 1e-9 else None
-    st.markdown(f"### Dead neurons in the path, {sparsity:.0%} removed")
-    _dead(chapter, run, sparsity, here)
-    st.markdown(f"### Overlap, {sparsity:.0%} removed")
-    _overlap(run, sparsity, here, at_paper)
+    folio.markdown(f"### Dead neurons in the path, {sparsity:.0%} removed")
+    _dead(chapter, run, sparsity, here, folio)
+    folio.markdown(f"### Overlap, {sparsity:.0%} removed")
+    _overlap(run, sparsity, here, at_paper, folio)
     if run is not None:
-        _by_layer(run, sparsity)
-    st.markdown("### Which published figures cannot be reproduced, and why")
+        _by_layer(run, sparsity, folio)
+    folio.markdown("### Which published figures cannot be reproduced, and why")
     for sentence in chapter["not_reproducible"]:
-        st.markdown(f"- {sentence}")
-    st.caption(
+        folio.markdown(f"- {sentence}")
+    folio.caption(
         f"Published: {chapter['paper']}; {chapter['dead_share']['source']}, {chapter['overlap']['source']}."
     )
 
 
-def _choose(runs: Mapping[str, Study], model: str) -> tuple[Study | None, float]:
+def _choose(runs: Mapping[str, Study], model: str, folio: Folio) -> tuple[Study | None, float]:
     """The run and its sparsity; the run of the model on screen, unless a link or the user says otherwise."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = None
@@ -76,11 +78,13 @@ def _choose(runs: Mapping[str, Study], model: str) -> tuple[Study | None, float]
             "`python -m pruneattr_core paths` computes one. The published values stand alone."
         )
     else:
-        st.caption(f"**Reproduced**: {label_of(run)}. Again: `{run.header['command']} --out FOLDER`")
+        folio.caption(f"**Reproduced**: {label_of(run)}. Again: `{run.header['command']} --out FOLDER`")
     return run, float(sparsity)
 
 
-def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: Board | None) -> None:
+def _dead(
+    chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: Board | None, folio: Folio
+) -> None:
     methods = list(METHODS)
     paper: Any = next(
         (
@@ -101,7 +105,7 @@ def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: 
         other = run is not None and run.header["model"]["id"] != here.chosen.card.id
         name = f"this picture{', another network' if other else ''}, n = 1"
         groups.append((name, [own.get(key) for key in methods], SERIES[1]))
-    st.plotly_chart(
+    folio.plotly_chart(
         path_charts.paired_bars(
             [METHODS[key].title for key in methods], groups, "share of the path that was dead"
         ),
@@ -116,14 +120,14 @@ def _dead(chapter: Mapping[str, Any], run: Study | None, sparsity: float, here: 
         ),
     )
     if base is not None:
-        st.caption(
+        folio.caption(
             f"Base rate of the run: {base.mean:.1%} [{base.low:.1%}, {base.high:.1%}] of neurons are dead."
         )
     if paper and sparsity != PUBLISHED_AT:
-        st.caption("At 99 % the paper gives round numbers in its text only.")
+        folio.caption("At 99 % the paper gives round numbers in its text only.")
 
 
-def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: bool) -> None:
+def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: bool, folio: Folio) -> None:
     printed, restored = (overlaps(labels) if at_paper else {} for labels in ("printed", "restored"))
     rows = []
     for a, b in combinations(METHODS, 2):
@@ -143,15 +147,17 @@ def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: b
         if len(row) > 1 and any(value is not None for name, value in row.items() if name != "paths"):
             rows.append(row)
     if run is not None:
-        _map_of_overlaps(run, sparsity)
+        _map_of_overlaps(run, sparsity, folio)
     three = st.column_config.NumberColumn(format="%.3f")
     names = {name for row in rows for name in row} - {"paths", "95 % interval", "n"}
-    st.dataframe(rows, hide_index=True, height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three))
+    folio.dataframe(
+        rows, hide_index=True, height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three)
+    )
     if not at_paper:
-        st.caption("The papers print overlaps at 90 % only.")
+        folio.caption("The papers print overlaps at 90 % only.")
 
 
-def _map_of_overlaps(run: Study, sparsity: float) -> None:
+def _map_of_overlaps(run: Study, sparsity: float, folio: Folio) -> None:
     """The run's means over pictures as a heat map, for methods with a value for every pair."""
     known = [key for key in METHODS if any(run.overlap(key, other, sparsity) for other in METHODS)]
     found = {(a, b): run.overlap(a, b, sparsity) for a, b in combinations(known, 2)}
@@ -164,7 +170,7 @@ def _map_of_overlaps(run: Study, sparsity: float) -> None:
     said = (
         f"{METHODS[a].title} and {METHODS[b].title} {one.mean:.2f}" for (a, b), one in found.items() if one
     )
-    st.plotly_chart(
+    folio.plotly_chart(
         path_charts.heat_map([METHODS[key].title for key in known], values),
         config={"displayModeBar": False},
         key="chart_run_overlap",
@@ -172,7 +178,7 @@ def _map_of_overlaps(run: Study, sparsity: float) -> None:
     )
 
 
-def _by_layer(run: Study, sparsity: float) -> None:
+def _by_layer(run: Study, sparsity: float, folio: Folio) -> None:
     """Overlap per layer with the reference method over the run's pictures (SCP fig. 8 to 10)."""
     reference = run.header["config"]["reference"]
     lines = {}
@@ -180,8 +186,8 @@ def _by_layer(run: Study, sparsity: float) -> None:
         found = run.layer_overlap(key, sparsity)
         if key != reference and any(found):
             lines[METHODS[key].title] = np.array([one.mean if one else np.nan for one in found])
-    st.markdown(f"### Overlap with {METHODS[reference].title} layer by layer, {sparsity:.0%} removed")
-    st.plotly_chart(
+    folio.markdown(f"### Overlap with {METHODS[reference].title} layer by layer, {sparsity:.0%} removed")
+    folio.plotly_chart(
         path_charts.layer_lines(
             run.layers,
             lines,
@@ -198,4 +204,4 @@ def _by_layer(run: Study, sparsity: float) -> None:
         for key in run.methods
         if (mean := run.reached(key, sparsity)) is not None
     ]
-    st.caption(f"Reproduced, means over pictures. Sparsity really reached: {', '.join(reached)}.")
+    folio.caption(f"Reproduced, means over pictures. Sparsity really reached: {', '.join(reached)}.")

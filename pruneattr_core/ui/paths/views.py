@@ -32,20 +32,20 @@ def agreement(board: Board) -> None:
     titles, comparison = board.titles, board.comparison
     left, right = st.columns([5, 6], gap="large")
     with left:
-        st.markdown("### Overlap of the paths")
-        st.plotly_chart(
+        board.folio.markdown("### Overlap of the paths")
+        board.folio.plotly_chart(
             path_charts.heat_map(list(titles.values()), comparison.overlap),
             config=QUIET_BAR,
             key="chart_overlap",
             alt="Jaccard overlap: " + "; ".join(_pairs(list(titles.values()), comparison.overlap)),
         )
         kept = 1 - board.kappa
-        st.caption(
+        board.folio.caption(
             "Jaccard |A and B| / |A or B| over all neurons, 0 to 1. Two independent random paths that keep a "
             f"share p = {kept:.3g} overlap by p / (2 - p) = {kept / (2 - kept):.3f}."
         )
     with right:
-        st.markdown("### Overlap layer by layer")
+        board.folio.markdown("### Overlap layer by layer")
         against = choose_from("Compared with", "against", board.choices)
         lines = {}
         if against in titles:
@@ -55,7 +55,7 @@ def agreement(board: Board) -> None:
         if against not in titles:
             st.info(NOT_YET)
         elif lines:
-            st.plotly_chart(
+            board.folio.plotly_chart(
                 path_charts.layer_lines(board.ground.scores.names, lines, board.styles, titles[against]),
                 config=QUIET_BAR,
                 key="chart_layers",
@@ -76,7 +76,7 @@ def _pairs(titles: list[str], overlap: np.ndarray) -> list[str]:
 
 def inventory(board: Board) -> None:
     """Every path in one table: sparsity asked for and reached, neurons, dead share, cost; and downloads."""
-    st.markdown("### The paths")
+    board.folio.markdown("### The paths")
     comparison = board.comparison
     rows = []
     for place, (key, path) in enumerate(board.paths.items()):
@@ -95,7 +95,7 @@ def inventory(board: Board) -> None:
             }
         )
     share = st.column_config.NumberColumn(format="%.4f")
-    st.dataframe(
+    board.folio.dataframe(
         rows,
         hide_index=True,
         column_config={
@@ -109,7 +109,7 @@ def inventory(board: Board) -> None:
     )
     off = [row["path"] for row in rows if abs(row["sparsity reached"] - row["sparsity requested"]) > 0.005]
     if off:
-        st.caption(
+        board.folio.caption(
             f"{', '.join(off)}: another sparsity than requested. Scores or gates that tie at the threshold "
             "go together, and greedy pruning stops when every neuron left is dead: compare with care."
         )
@@ -117,10 +117,13 @@ def inventory(board: Board) -> None:
         for key in board.paths:
             if key != UPLOADED:
                 _download(board, key)
-        st.caption(
+        counted = (
             f"{board.ground.neurons:,} neurons in {len(board.ground.scores.names)} activation calls; "
             f"{board.chosen.card.title}, picture {board.chosen.picture.title}, n = 1, "
-            f"on {board.subject.device}. Files hold bits and provenance; upload one above to compare it."
+            f"on {board.subject.device}."
+        )
+        board.folio.caption(
+            f"{counted} Files hold bits and provenance; upload one above to compare it.", counted
         )
 
 
@@ -158,8 +161,8 @@ def _download(board: Board, key: str) -> None:
 def dead(board: Board) -> None:
     """Share of each path's neurons that were dead, against the base rate."""
     titles, comparison = board.titles, board.comparison
-    st.markdown("### How much of each path was dead")
-    st.plotly_chart(
+    board.folio.markdown("### How much of each path was dead")
+    board.folio.plotly_chart(
         path_charts.dead_bars(
             list(titles.values()), comparison.dead.tolist(), board.styles, board.ground.base
         ),
@@ -170,7 +173,7 @@ def dead(board: Board) -> None:
             f"{title} {share:.1%}" for title, share in zip(titles.values(), comparison.dead, strict=True)
         ),
     )
-    st.markdown(
+    board.folio.markdown(
         f"A neuron is *dead* when its activation is 0 for this picture: **{board.ground.base:.1%}** of all "
         f"{board.ground.neurons:,} neurons are. A random path holds as many. Contributions give every dead "
         "neuron 0, so their paths hold none as long as fewer neurons are kept than are alive; pruning "
@@ -223,26 +226,29 @@ def sets(board: Board) -> None:
     columns = st.columns(4)
     with columns[0], st.container(border=True):
         st.markdown("**Picture**")
-        st.image(
-            inline(_large(photo)),
-            alt=f"Picture {board.chosen.picture.title} as the network sees it",
-        )
         name = board.chosen.card.classes[board.target]
-        st.caption(f"{board.ground.neurons:,} neurons answer *{name}* with logit {found.original:.2f}.")
+        said = f"{board.ground.neurons:,} neurons answer *{name}* with logit {found.original:.2f}."
+        board.folio.image(
+            inline(_large(photo)),
+            f"Picture {board.chosen.picture.title} as the network sees it",
+            f"**Picture**. {said}",
+        )
+        st.caption(said)
     for place, name in enumerate(names):
         with columns[place + 1], st.container(border=True):
             st.markdown(f"**{name}**")
             levels = scale_map(found.maps[place], scale=scales[place])
-            st.image(
-                inline(_large(colourise(levels, table))),
-                alt=f"{name}: {describe_map(found.maps[place])}",
+            told = describe_map(found.maps[place])
+            said = (
+                f"**{int(found.counts[place]):,}** neurons. Alone (mode zero) they answer with logit "
+                f"{found.logit[place]:.2f}. {told}"
+            )
+            board.folio.image(
+                inline(_large(colourise(levels, table))), f"{name}: {told}", f"**{name}**. {said}"
             )
             colour_strip(scales[place], "blue-orange")
-            st.caption(
-                f"**{int(found.counts[place]):,}** neurons. Alone (mode zero) they answer with logit "
-                f"{found.logit[place]:.2f}. {describe_map(found.maps[place])}"
-            )
-    st.caption(
+            st.caption(said)
+    board.folio.caption(
         f"Input gradient of the network pruned to each set, mode {mode}, the channel of largest magnitude "
         f"with its sign, in logit per unit of normalised input. {scale_words}; it ends at the 99.5th "
         "percentile of magnitudes."
@@ -252,7 +258,7 @@ def sets(board: Board) -> None:
 
 def _layers(board: Board, found: Sets, names: tuple[str, ...]) -> None:
     with st.expander("Counts per activation call"):
-        st.dataframe(
+        board.folio.dataframe(
             {"activation call": list(board.ground.scores.names), "neurons": board.comparison.neurons}
             | {name: found.by_layer[place] for place, name in enumerate(names)},
             hide_index=True,

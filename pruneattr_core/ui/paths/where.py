@@ -40,7 +40,10 @@ def where(board: Board) -> None:
     comparison, style = board.comparison, board.styles[titles[method]]
     names, neurons = board.ground.scores.names, comparison.neurons
 
-    st.markdown("### Share kept per layer · click a bar for its channels")
+    board.folio.markdown(
+        "### Share kept per layer · click a bar for its channels",
+        f"### {titles[method]}: share kept per layer",
+    )
     chart = f"calls_{call}"
 
     def call_clicked() -> None:
@@ -49,7 +52,7 @@ def where(board: Board) -> None:
             st.session_state["call"], st.session_state["channel"] = points[0]["point_index"] + 1, -1
 
     kept = comparison.kept[row] / neurons
-    st.plotly_chart(
+    board.folio.plotly_chart(
         path_charts.kept_bars(
             names, kept, comparison.alive / neurons, style, 1 - comparison.sparsity[row], call
         ),
@@ -60,7 +63,7 @@ def where(board: Board) -> None:
         alt=f"{titles[method]} keeps most of {names[int(kept.argmax())]} ({kept.max():.1%}) "
         f"and least of {names[int(kept.argmin())]} ({kept.min():.1%})",
     )
-    st.caption(
+    board.folio.caption(
         "Dashed: the share kept in the whole network. A bar above its layer's mark keeps dead neurons."
     )
     _channels(board, method, call)
@@ -100,8 +103,10 @@ def _channels(board: Board, method: str, call: int) -> None:
 
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown(f"### Channels of {name} · click one for its positions")
-        st.plotly_chart(
+        board.folio.markdown(
+            f"### Channels of {name} · click one for its positions", f"### Channels of {name}"
+        )
+        board.folio.plotly_chart(
             path_charts.channel_bars(order, shares, style, channel),
             config=QUIET_BAR,
             key=chart,
@@ -111,13 +116,13 @@ def _channels(board: Board, method: str, call: int) -> None:
             f"most in channel {int(order[0])} ({shares[order[0]]:.1%})",
         )
         _number(order, channel)
-        st.caption(
+        board.folio.caption(
             f"{int(mask.sum()):,} of {mask.size:,} neurons kept, in {int((shares > 0).sum()):,} of "
             f"{grid.channels:,} channels" + (f"; {grid.extra} tokens without a place." if grid.extra else ".")
         )
         _tokens(board, mask, name, style.colour)
     with right:
-        st.markdown(f"### Channel {channel} on the picture")
+        board.folio.markdown(f"### Channel {channel} on the picture")
         kept = positions(mask, channel)
         if kept is None:
             st.info("These neurons have no place on the picture: the layer sees all of it.")
@@ -125,13 +130,13 @@ def _channels(board: Board, method: str, call: int) -> None:
         living = positions(alive, channel)
         assert living is not None  # of one shape with the kept
         photo = board.chosen.card.display(board.chosen.picture.image)
-        st.image(
+        board.folio.image(
             inline(shown_places(photo, kept, living, style.colour)),
             width="stretch",
             alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, "
             f"{int(living.sum())} alive",
         )
-        st.caption(
+        board.folio.caption(
             f"{kept.shape[0]} x {kept.shape[1]} positions: **{int(kept.sum()):,} kept** (coloured), "
             f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
             "Blocks show the neuron's own position; its receptive field is larger."
@@ -144,10 +149,10 @@ def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
     if found is None:
         return
     beside, patches = found
-    st.markdown(f"### All features of {name}, token by token")
+    board.folio.markdown(f"### All features of {name}, token by token")
     photo = board.chosen.card.display(board.chosen.picture.image)
     place = np.unravel_index(int(patches.argmax()), patches.shape)
-    st.image(
+    board.folio.image(
         inline(shown_shares(photo, patches, colour)),
         width=320,
         alt=f"Share of {name} kept at each patch: from {patches.min():.1%} to {patches.max():.1%}, most in "
@@ -155,7 +160,7 @@ def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
     )
     said = [f"patches {patches.mean():.1%} on average, {patches.min():.1%} to {patches.max():.1%}"]
     said += [f"{one} {share:.1%}" for one, share in zip(token_names(len(beside)), beside, strict=True)]
-    st.caption(
+    board.folio.caption(
         "Share of features kept: "
         + "; ".join(said)
         + ". The strongest colour is the patch that keeps most. Tokens exchange what they hold at every "

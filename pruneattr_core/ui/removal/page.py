@@ -18,7 +18,7 @@ from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
-from pruneattr_core.ui.one_file import stage_button
+from pruneattr_core.ui.one_file import page_button
 from pruneattr_core.ui.removal.curve import ORDERS, RULES, SIGNED, Removal, RemovalKey, removed
 from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
@@ -131,7 +131,7 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
     settled(_START, _position())
     publish(FIELDS)
     start = {"token": 0, **_position()}
-    stage_button("removal", stage("removal"), lambda: made(start), chosen, target, FIELDS)
+    page_button("removal", stage("removal"), lambda: made(start), chosen, target, FIELDS)
 
 
 def _position() -> dict[str, Any]:

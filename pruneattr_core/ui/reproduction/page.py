@@ -13,6 +13,8 @@ from pruneattr_core.reproduction.claim import HOLDS, NOT, OUT, PARTLY, Claim
 from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, texts
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.state import Field, one_of, publish, report
 
 _EVERY = "all"
@@ -64,12 +66,23 @@ def draw() -> None:
         publish(FIELDS)
         paper, verdict = st.session_state["repro_paper"], st.session_state["repro_verdict"]
         chosen = [claim for claim in claims if paper in (_EVERY, claim.paper)]
-        st.plotly_chart(_counts(chosen), key="repro_counts", config={"displayModeBar": False})
+        folio = Folio()
+        folio.plotly_chart(
+            _counts(chosen), alt=_spoken(chosen), key="repro_counts", config={"displayModeBar": False}
+        )
         shown = [claim for claim in chosen if verdict in (_EVERY, claim.verdict)]
         if not shown:
             st.info("No claim has this verdict. Choose another above.")
             return
         _table(shown)
+        folio.table([texts(claim) for claim in shown])
+        runs = sorted({claim.ours.run for claim in shown if claim.ours is not None})
+        alone_button("reproduction", folio, "Reproduction of the papers", FIELDS, runs=runs)
+
+
+def _spoken(claims: Sequence[Claim]) -> str:
+    counts = Counter(claim.verdict for claim in claims)
+    return "; ".join(f"{verdict}: {counts[verdict]} of {len(claims)} claims" for verdict in _COLOURS)
 
 
 def _edition() -> tuple[tuple[str, int], ...]:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from pruneattr_core.compression.review_maps import START_LEVEL, Seen, levels_of
-from pruneattr_core.compression.review_report import html_report
 from pruneattr_core.compression.review_verdicts import Verdict, load_review, review_csv
 from pruneattr_core.errors import InputError
 from pruneattr_core.render import colour_table, colourise
-from pruneattr_core.runtime import provenance
+from pruneattr_core.share.review_report import html_report
 from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.exports import alone_record
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.pictures import mask_seen
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import COLOURS, coded
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.sheet import Sheet, seen
+from pruneattr_core.ui.review.state import SENT
+from pruneattr_core.ui.state import view
 
 #: Share of the picture that shines through a map in the report.
 UNDER = 0.35
@@ -28,22 +30,29 @@ UNDER = 0.35
 
 def take_away(name: str, lineup: Lineup, pictures: Pictures) -> None:
     """The downloads; made when they are asked for."""
-    stem = name.replace(" ", "-")
+    stem, asked = name.replace(" ", "-"), view(SENT, every=True)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Verdicts (CSV)", lambda: review_csv(load_review(name)), f"{stem}.csv", "text/csv",
             key="desk_csv", icon=":material/table:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "Report (HTML)", lambda: report(name, lineup, pictures), f"{stem}.html", "text/html",
+            "Report (HTML)", lambda: report(name, lineup, pictures, asked), f"{stem}.html", "text/html",
             key="desk_html", icon=":material/description:", on_click="ignore",
             help="One file with the pictures inside; maps are drawn for the teacher and students on screen.",
         )  # fmt: skip
         st.caption("The address of this page restores the view; verdicts are on the disk of this machine.")
 
 
-def report(name: str, lineup: Lineup, pictures: Pictures) -> bytes:
-    """The HTML report of a review; pictures are drawn for networks and pictures that are open now."""
+def report(name: str, lineup: Lineup, pictures: Pictures, asked: Mapping[str, str]) -> bytes:
+    """The HTML report of a review; pictures are drawn for networks and pictures that are open now.
+
+    Args:
+        name: of the review.
+        lineup: networks.
+        pictures: those looked at.
+        asked: the page's settings as texts, what restores the view.
+    """
     by_id = {one.id: one for one in lineup.students}
     classes = lineup.teacher.card.classes
     job, shelf = Job("report", lambda _: None), engine().jobs.results
@@ -67,7 +76,7 @@ def report(name: str, lineup: Lineup, pictures: Pictures) -> bytes:
         maps = [outlined(over(photo, code[0]), mask) for code in codes]
         return [("picture", plain), *zip(("teacher", "student"), maps, strict=True)]
 
-    return html_report(name, load_review(name), draw, provenance(engine().device.type))
+    return html_report(name, load_review(name), draw, alone_record("review", asked))
 
 
 def over(photo: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,11 +14,13 @@ from pruneattr_core.compression.review_paths import Overlap, kept_by_call, path_
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.render.series import QUIET, series
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.sheet import inputs_of, network_of
-from pruneattr_core.ui.review.state import KEEP
+from pruneattr_core.ui.review.state import KEEP, SENT
 
 #: Fractions of the neurons removed, pictures that the overlap is averaged over, and how many go at once.
 SPARSITIES, PICTURES, BATCH = (0.8, 0.9, 0.95, 0.99), 24, 6
@@ -26,7 +28,8 @@ SPARSITIES, PICTURES, BATCH = (0.8, 0.9, 0.95, 0.99), 24, 6
 
 def show_paths(lineup: Lineup, pictures: Pictures) -> None:
     """Overlap of critical paths per layer, and dead neurons against the pruning rate."""
-    st.markdown("### Overlap of critical paths, teacher and student")
+    folio = Folio()
+    folio.markdown("### Overlap of critical paths, teacher and student")
     waiting = Waiting(height=420)
     found = {one: _overlap(lineup, one, pictures, waiting) for one in lineup.students}
     waiting.clear()
@@ -36,13 +39,13 @@ def show_paths(lineup: Lineup, pictures: Pictures) -> None:
             "Neurons removed from both networks", SPARSITIES, key="paths_at", default=0.9, required=True,
             format_func=lambda s: f"{100 * s:g} %", **KEEP,
         )  # fmt: skip
-        st.plotly_chart(
+        folio.plotly_chart(
             _lines(known, SPARSITIES.index(sparsity)),
             key="paths_chart",
             alt="Jaccard overlap per activation call",
         )
         count = min(PICTURES, len(pictures))
-        st.caption(
+        folio.caption(
             f"Jaccard |A and B| / |A or B| of the neurons kept, mean over the first {count} pictures of "
             f"{markdown_text(pictures.title)}, the teacher's strongest label as target; Taylor contributions "
             "(PG2 eq. 3), ranked network-wide in each network. Neurons that a cut student lacks count as not "
@@ -50,8 +53,10 @@ def show_paths(lineup: Lineup, pictures: Pictures) -> None:
         )
     for one, overlap in found.items():
         if overlap.reason:
-            st.caption(f":material/link_off: **{markdown_text(one.title)}**: {markdown_text(overlap.reason)}")
-    _dead(lineup)
+            said = f"**{markdown_text(one.title)}**: {markdown_text(overlap.reason)}"
+            folio.caption(f":material/link_off: {said}", said)
+    _dead(lineup, folio)
+    alone_button("review", folio, f"Critical paths of {lineup.teacher.title} and its students", SENT)
 
 
 def _overlap(lineup: Lineup, one: Contender, pictures: Pictures, show: Waiting) -> Overlap:
@@ -97,13 +102,13 @@ def _lines(known: dict[Contender, Overlap], level: int) -> go.Figure:
     return _framed(figure)
 
 
-def _dead(lineup: Lineup) -> None:
+def _dead(lineup: Lineup, folio: Folio) -> None:
     members = {one.id: one for one in family.students(lineup.teacher.id)}
     pruned = [members[one.id] for one in lineup.students if one.id in members and members[one.id].rounds]
     others = [one for one in members.values() if one.rounds and one not in pruned and one.seed == 0]
-    st.markdown("### Dead neurons against the pruning rate")
+    folio.markdown("### Dead neurons against the pruning rate")
     if not (pruned or others):
-        st.caption(
+        folio.caption(
             "Only iterative pruning records it round by round: no such student belongs to this teacher."
         )
         return
@@ -119,10 +124,10 @@ def _dead(lineup: Lineup) -> None:
         )  # fmt: skip
     figure.update_xaxes(title_text="weights removed", range=[-0.02, 1.02], tickformat=".0%")
     figure.update_yaxes(title_text="dead neurons", rangemode="tozero", tickformat=".0%")
-    st.plotly_chart(
+    folio.plotly_chart(
         _framed(figure), key="dead_chart", alt="Share of dead neurons against the share of weights removed"
     )
-    st.caption(
+    folio.caption(
         "Share of neurons whose activation is 0, mean over pictures, after each round of iterative magnitude "
         "pruning, as recorded while the student was made."
     )

@@ -94,3 +94,5 @@ FIELDS = (
     Field("own_folder", "", _path, "the folder of pictures"),
     Field("own_many", "no", one_of(("no", "yes")), "several classes a picture"),
 )
+#: What a file that is sent holds: where networks and pictures lie on this disk stays here.
+SENT = tuple(field for field in FIELDS if not field.name.startswith("own_"))

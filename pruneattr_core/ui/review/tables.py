@@ -9,6 +9,9 @@ import streamlit as st
 from pruneattr_core.compression.review_tables import TITLES, Row, beside
 from pruneattr_core.compression.table import RUNS, markdown, read_study
 from pruneattr_core.runs.stored import HEADER
+from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.one_file import alone_button
+from pruneattr_core.ui.review.state import SENT
 from pruneattr_core.ui.shipped import shipped
 
 
@@ -25,8 +28,8 @@ def show_tables() -> None:
     name = next(iter(studies))
     if len(studies) > 1:
         name = st.selectbox("Run", list(studies), key="study", format_func=lambda key: studies[key]["about"])
-    study = studies[name]
-    st.markdown(
+    study, folio = studies[name], Folio()
+    folio.markdown(
         f"**{study['about']}**  \n**ours**: measured here, ± over seeds. **AP**: as printed in the paper "
         "(arXiv 2010.15054), Pascal VOC 2012 with VGG16: other pictures and networks, so compare the "
         "order of the rows, not the figures. AP's l2 has the paper's own unit. Shares in percent, counts in "
@@ -35,16 +38,19 @@ def show_tables() -> None:
     with st.popover("What the columns are", icon=":material/help:"):
         st.markdown("\n".join(f"- **{name}**: {text}" for name, text in COLUMNS.items()))
     for table, rows in study["tables"].items():
-        st.markdown(f"### {TITLES.get(table, table)} :small[in the form of AP's {table.lower()}]")
-        _table(table, beside(table, rows, study["published"]))
+        title = f"### {TITLES.get(table, table)}"
+        form = f"in the form of AP's {table.lower()}"
+        folio.markdown(f"{title} :small[{form}]", f"{title}, {form}")
+        _table(table, beside(table, rows, study["published"]), folio)
     st.download_button(
         "All tables (Markdown)", markdown(study), f"{name}.md", "text/markdown", key="study_md",
         icon=":material/table:", on_click="ignore",
     )  # fmt: skip
     made = study["provenance"]
-    st.caption(
+    folio.caption(
         " · ".join(f"{key} {value}" for key, value in made.items() if isinstance(value, str | int | float))
     )
+    alone_button("review", folio, "Compression study", SENT, run=name)
 
 
 #: What the columns of the tables are, by the first words of their names.
@@ -63,14 +69,14 @@ COLUMNS = {
 }
 
 
-def _table(name: str, rows: list[Row]) -> None:
+def _table(name: str, rows: list[Row], folio: Folio) -> None:
     shown = [_said(row) for row in rows]
     columns: dict[str, Any] = {
         key: st.column_config.TextColumn(key, help=_help(key), alignment="right")
         for key in dict.fromkeys(key for row in shown for key in row)
         if key != "network"
     }
-    st.dataframe(
+    folio.dataframe(
         shown, hide_index=True, width="stretch", height=38 + 35 * len(rows), key=f"study {name}",
         placeholder="-",
         column_config={"network": st.column_config.TextColumn("network", pinned=True), **columns},

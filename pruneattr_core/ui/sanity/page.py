@@ -18,7 +18,7 @@ from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
-from pruneattr_core.ui.one_file import stage_button
+from pruneattr_core.ui.one_file import page_button
 from pruneattr_core.ui.results import fits, map_beside
 from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder, LadderKey, climbed
 from pruneattr_core.ui.sanity.payload import payload_of
@@ -121,4 +121,4 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
     settled(_START, view)
     publish(FIELDS)
     start = {"token": 0, **view}
-    stage_button("sanity", stage("sanity"), lambda: made(start), chosen, target, FIELDS)
+    page_button("sanity", stage("sanity"), lambda: made(start), chosen, target, FIELDS)

@@ -7,6 +7,7 @@ import html
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from pruneattr_core.compression.review_verdicts import VERDICTS, Verdict
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render import png_bytes
+from pruneattr_core.share.html import document
 
 Pixels = NDArray[np.uint8]
 #: Verdicts with pictures, the gravest first, and bytes of all pictures together; beyond, numbers alone.
@@ -23,19 +25,18 @@ _SIDE = 160
 _ORDER = {"broken": 0, "suspicious": 1, "ok": 2, "": 3}
 
 _STYLE = """
-body { font: 16px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
-  color: #1b1f24; background: #fff; }
-h1 { font-size: 1.7rem; margin-bottom: .2rem; } .soft { color: #57606a; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #d5dae0; }
-article { display: grid; grid-template-columns: auto 1fr; gap: 1rem; border-left: 5px solid #d5dae0;
+main { max-width: 70rem; } .soft, figcaption { color: #57606a; }
+.counts { margin: 1rem 0; font-variant-numeric: tabular-nums; }
+.counts :is(th, td) { border-bottom: 1px solid var(--st-border-color); }
+article { display: grid; grid-template-columns: auto 1fr; gap: 1rem;
+  border-left: 5px solid var(--st-border-color);
   padding: .2rem 0 .2rem .9rem; margin: 1.1rem 0; break-inside: avoid; }
 .broken { border-color: #d55e00; } .suspicious { border-color: #e69f00; } .ok { border-color: #009e73; }
 figure { display: inline-block; margin: 0 .6rem 0 0; }
 img { image-rendering: pixelated; border-radius: 4px; display: block; }
-figcaption { font-size: .85rem; color: #57606a; } h2 { font-size: 1.1rem; margin: 0; } p { margin: .25rem 0; }
+figcaption { font-size: .85rem; } h2 { font-size: 1.1rem; margin: 0; } p { margin: .25rem 0; }
 @media (prefers-color-scheme: dark) {
-  body { color: #e8ecf0; background: #101418; } .soft, figcaption { color: #9aa5b1; }
+  .soft, figcaption { color: #9aa5b1; }
 }
 @media (max-width: 640px) { article { grid-template-columns: 1fr; } }
 """
@@ -44,9 +45,7 @@ figcaption { font-size: .85rem; color: #57606a; } h2 { font-size: 1.1rem; margin
 Draw = Callable[[Verdict], Sequence[tuple[str, Pixels]]]
 
 
-def html_report(
-    name: str, verdicts: Mapping[str, Verdict], draw: Draw, made_with: Mapping[str, object]
-) -> bytes:
+def html_report(name: str, verdicts: Mapping[str, Verdict], draw: Draw, settings: Mapping[str, Any]) -> bytes:
     """The report: a summary a student, then every verdict, the gravest and most deformed first.
 
     At most `PICTURES` verdicts carry pictures, and these at most `PICTURE_BYTES` before encoding.
@@ -55,7 +54,7 @@ def html_report(
         name: of the review.
         verdicts: key -> verdict.
         draw: makes the pictures of one verdict; what it raises is written in their place.
-        made_with: versions and device.
+        settings: what opens the review again, and versions; see `document`.
     """
     listed = sorted(
         verdicts.values(),
@@ -76,14 +75,12 @@ def html_report(
             f"{PICTURE_BYTES >> 20} MB of them.</p>"
         )
     )
-    made = " · ".join(f"{key} {value}" for key, value in made_with.items())
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{_text(name)}: compression review</title><style>{_STYLE}</style>"
-        f"<h1>Compression review: {_text(name)}</h1>"
+    counted = (
         f"<p class=soft>{len(listed)} verdicts. Cosine and l2 compare the student's map with the teacher's, "
-        f"each divided by its l2 norm. {_text(made)}</p>{_summary(listed)}{left}{''.join(parts)}</html>"
-    ).encode()
+        "each divided by its l2 norm.</p>"
+    )
+    body = f"{counted}{_summary(listed)}{left}{''.join(parts)}"
+    return document(f"Compression review: {name}", body, settings, style=_STYLE).encode()
 
 
 def _summary(listed: Sequence[Verdict]) -> str:
@@ -99,7 +96,7 @@ def _summary(listed: Sequence[Verdict]) -> str:
         + "</tr>"
         for group in groups
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table class=counts><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _article(one: Verdict, pictures: str) -> str:

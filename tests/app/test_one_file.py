@@ -1,0 +1,92 @@
+"""Pages of charts and tables as one file: what is on screen is in it; dropped, it opens its page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.circuits.curve import SIZES
+from pruneattr_core.share.component import FOLIO
+from pruneattr_core.share.html import one_file, settings_in
+from pruneattr_core.ui import one_file as module
+from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.paths import decoding_page
+from pruneattr_core.ui.paths import page as path_page
+from tests.app.conftest import Start, healthy, until
+
+Parts = list[dict[str, Any]]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest], tuple[Parts, str]]:
+    """The parts of the file that the page offers, and the file."""
+    offered: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(module, "one_file_button", lambda *given: offered.append(given))
+
+    def last(app: AppTest) -> tuple[Parts, str]:
+        until(app, lambda app: offered)
+        healthy(app)
+        parts, payload, title, settings = offered[-1][:4]
+        assert parts is FOLIO
+        data = payload()
+        text = one_file(parts, data, title, settings)
+        assert len(text) < 1_000_000
+        assert settings["made_with"]["torch"]
+        return header_of(data)["parts"], text
+
+    return last
+
+
+def test_the_slider_of_a_path_holds_every_size(
+    lone_page: Callable[..., Start], made: Callable[[AppTest], tuple[Parts, str]]
+) -> None:
+    app = lone_page(path_page.draw, "Critical paths")(kept="0.02", instead="mean")
+    parts, text = made(app)
+    slides = next(part for part in parts if part["kind"] == "slides")
+    assert slides["at"] == SIZES.index(0.02)
+    assert len({json.dumps(slide) for slide in slides["slides"]}) == len(SIZES)
+    shown = slides["slides"][slides["at"]]["parts"][0]["rows"]
+    on_screen = next(one.value for one in app.dataframe if "of the response" in one.value)
+    assert [row[3] for row in shown] == on_screen["of the response"].tolist()
+    lines = next(part for part in parts if part["kind"] == "chart")["series"]
+    assert lines[0]["x"] == list(SIZES)
+    assert settings_in(text)["view"]["instead"] == "mean"
+
+
+def test_what_is_decoded_is_in_the_file(
+    lone_page: Callable[..., Start], made: Callable[[AppTest], tuple[Parts, str]]
+) -> None:
+    app = lone_page(decoding_page.draw, "Path decoding")(steps="32", paths="taylor,random")
+    until(app, lambda app: any("Step 32 of 32" in one.value for one in app.caption))
+    parts, text = made(app)
+    decoded = next(part for part in parts[1:] if part["kind"] == "pictures")["pictures"]
+    assert "at step 32 of 32" in decoded[0]["caption"]
+    assert settings_in(text)["view"]["steps"] == "32"
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "view"),
+    [
+        ("pages/5_benchmarks.py", "benchmarks", {"bench": "localise"}),
+        ("pages/9_reproduction.py", "reproduction", {"repro_paper": "AP"}),
+        ("pages/8_review.py", "review", {"desk": "tables"}),
+    ],
+)
+def test_a_page_of_its_own_networks_leaves_and_comes_back(
+    start: Start, made: Callable[[AppTest], tuple[Parts, str]], page: str, name: str, view: dict[str, str]
+) -> None:
+    app = start(model="scenes-net", **view).switch_page(page).run(timeout=600)
+    parts, text = made(app)
+    tables = [part for part in parts if part["kind"] == "table"]
+    assert len(tables[0]["rows"]) == len(app.dataframe[0].value)
+    assert settings_in(text)["page"] == name
+    fresh = start(model="scenes-net").switch_page(page).run(timeout=600)
+    key = next(iter(view))
+    assert fresh.session_state[key] != view[key]
+    fresh.file_uploader(key="uploader").upload("view.html", text.encode(), "text/html").run()
+    healthy(fresh)
+    assert fresh.session_state[key] == view[key]
