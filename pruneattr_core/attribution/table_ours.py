@@ -18,6 +18,13 @@ from pruneattr_core.response import Asked
 from pruneattr_core.scoring import METHODS as SCORERS
 
 _CONTRIBUTION = Option("choice", "taylor", choices=tuple(SCORERS), note="How neurons are ranked.")
+_PRUNING = {
+    **DIAL,
+    "mode": MODE,
+    "contribution": _CONTRIBUTION,
+    "ties": TIES,
+    "class_scores": CLASS_SCORES,
+}
 _PG2 = (
     "Khakzar et al. 2020, Improving Feature Attribution through Input-specific Network "
     "Pruning, arXiv 1911.11081v2"
@@ -57,13 +64,7 @@ OURS: dict[str, Method] = {
         passes=2,
         compute=_prunegrad,
         paths=True,
-        options={
-            **DIAL,
-            "mode": MODE,
-            "contribution": _CONTRIBUTION,
-            "ties": TIES,
-            "class_scores": CLASS_SCORES,
-        },
+        options=_PRUNING,
         cost_of=lambda side, options: 2 + _search(options),
         memory=2.0,
         note=(
@@ -82,13 +83,7 @@ OURS: dict[str, Method] = {
         passes=2,
         compute=_prunegrad_x_input,
         paths=True,
-        options={
-            **DIAL,
-            "mode": MODE,
-            "contribution": _CONTRIBUTION,
-            "ties": TIES,
-            "class_scores": CLASS_SCORES,
-        },
+        options=_PRUNING,
         cost_of=lambda side, options: 2 + _search(options),
         memory=2.0,
         note=(
@@ -132,14 +127,7 @@ OURS: dict[str, Method] = {
         compute=prunegrad_mid,
         paths=True,
         supports=support.spatial_activation,
-        options={
-            "layer": LAYER,
-            **DIAL,
-            "mode": MODE,
-            "contribution": _CONTRIBUTION,
-            "ties": TIES,
-            "class_scores": CLASS_SCORES,
-        },
+        options={"layer": LAYER, **_PRUNING},
         cost_of=lambda side, options: 2 + _search(options),
         memory=2.0,
         note=(
