@@ -183,3 +183,13 @@ def test_two_slopes_are_not_on_and_off() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(256, 5)).double().eval()
     for method in ("guided_backprop", "rectgrad", "lrp", "rap"):
         assert "leaky_relu" in str(METHODS[method].supports(net, networks.inputs(1)))
+
+
+def test_prunegrad_x_input_weighs_the_picture_by_the_gradient_of_what_stays() -> None:
+    net, x = networks.network("residual"), networks.inputs(2)
+    dial = {"sparsity": 0.6, "of": "contributing", "mode": "freeze"}
+    product = explain(net, x, 1, "prunegrad_x_input", **dial).values
+    torch.testing.assert_close(product, x * explain(net, x, 1, "prunegrad", **dial).values)
+    whole = explain(net, x, 1, "prunegrad_x_input", sparsity=0.0, of="all").values
+    torch.testing.assert_close(whole, explain(net, x, 1, "input_x_gradient").values)
+    assert not torch.allclose(product, whole)

@@ -396,13 +396,3 @@ def test_rectgrad_counts_class_scores_as_its_authors_do() -> None:
     )
     assert bool(expected.any())
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
-
-
-def test_prunegrad_x_input_weighs_the_picture_by_the_gradient_of_what_stays() -> None:
-    net, x = networks.network("residual"), networks.inputs(2)
-    dial = {"sparsity": 0.6, "of": "contributing", "mode": "freeze"}
-    product = explain(net, x, 1, "prunegrad_x_input", **dial).values
-    torch.testing.assert_close(product, x * explain(net, x, 1, "prunegrad", **dial).values)
-    whole = explain(net, x, 1, "prunegrad_x_input", sparsity=0.0, of="all").values
-    torch.testing.assert_close(whole, explain(net, x, 1, "input_x_gradient").values)
-    assert not torch.allclose(product, whole)
