@@ -1,16 +1,25 @@
-"""Pages and tables of the documentation that are made from the code and the runs, when the site is built."""
+"""What the documentation holds that is made from the code and the runs, when the site is built.
+
+Tables, and views whose sliders move in the middle of a text.
+"""
 
 from __future__ import annotations
 
+import re
+from html import escape
+from pathlib import Path
 from typing import Any
 
+from pruneattr_core import compare, explain_view, load_model, model_card
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, read_run, statistics
 from pruneattr_core.benchmarks.scoreboard import markdown as markdown_board
 from pruneattr_core.benchmarks.scoreboard import rankings
 from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.reproduction.page import all_claims, markdown
+from pruneattr_core.share.live import Live
 
 #: Share of the neurons at which the controls of circuits are shown.
 _SIZE = 0.2
@@ -21,6 +30,10 @@ _TABLES = {
     "<!-- localisation -->": "localisation",
     "<!-- scoreboard -->": "scoreboard",
 }
+#: In a page: the name of a view of `_VIEWS`, and what a reader may do with it.
+_LIVE = re.compile(r"<!-- live (\w+): (.+?) -->")
+#: Places of the dial in a text: enough to pull, and small.
+_SHARES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 
 
 def methods() -> str:
@@ -102,9 +115,52 @@ def scoreboard() -> str:
     return markdown_board(rankings(fair))
 
 
-def on_page_markdown(text: str, **_: Any) -> str:
-    """MkDocs calls this for each page: a marker becomes its table."""
+def scene() -> Live:
+    """The explorer, on the scene of the first steps."""
+    sample = load_dataset("scenes")[3]
+    return explain_view("scenes-net", sample.image, picture=sample.name, shares=_SHARES)
+
+
+def freeze() -> Live:
+    """The same scene with pruned neurons kept as constants."""
+    sample = load_dataset("scenes")[3]
+    return explain_view("scenes-net", sample.image, mode="freeze", picture=sample.name, shares=_SHARES)
+
+
+def methods_beside() -> Live:
+    """A scene under four methods; those that prune follow one slider."""
+    model, card, sample = load_model("scenes-net"), model_card("scenes-net"), load_dataset("scenes")[3]
+    asked = ("prunegrad", "saliency", "gradcam", "edges")
+    inputs = card.preprocess(sample.image)
+    return compare(model, inputs, asked, card=card, titles=[sample.name], curves=False)
+
+
+_VIEWS = {"scene": scene, "freeze": freeze, "methods": methods_beside}
+#: Of a frame in the text, in pixels: the explorer's width there puts its parts below one another.
+_HEIGHTS = {"scene": 900, "freeze": 900, "methods": 640}
+
+
+def on_page_markdown(text: str, page: Any, **_: Any) -> str:
+    """MkDocs calls this for each page: a marker becomes its table, or the frame of its view."""
     for marker, name in _TABLES.items():
         if marker in text:
             text = text.replace(marker, globals()[name]())
-    return text
+    up = "../" * page.url.count("/")
+
+    def framed(found: re.Match[str]) -> str:
+        name, words = found.groups()
+        return (
+            f'<iframe src="{up}live/{name}.html" title="{escape(words)}" loading="lazy" '
+            f'style="width: 100%; height: {_HEIGHTS[name]}px; border: 0"></iframe>\n\n'
+            f'<small>{escape(words)} <a href="{up}live/{name}.html">The view alone</a></small>'
+        )
+
+    return _LIVE.sub(framed, text)
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """MkDocs calls this at the end: the views, each one file that asks nothing of any server."""
+    folder = Path(config["site_dir"]) / "live"
+    folder.mkdir(exist_ok=True)
+    for name, make in _VIEWS.items():
+        make().save(folder / f"{name}.html")

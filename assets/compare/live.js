@@ -138,7 +138,7 @@ function tellPlace(state) {
   const text = dial === 'change' ? `Neurons go until the response has changed by more than ${place}`
     : `${place} of ${dial === 'all' ? 'all neurons' : 'the contributing neurons'} removed`;
   const rest = header.rest && header.rest.dial === dial && Math.abs(header.rest.share - share) < 1e-9;
-  state.root.querySelector('.reading').textContent = rest ? text : `${text} · numbers follow when you let go`;
+  state.root.querySelector('.reading').textContent = rest ? text : `${text} · ${state.alone ? 'the numbers stay those of the first place' : 'numbers follow when you let go'}`;
   state.root.querySelector('.slider').setAttribute('aria-valuetext', text);
   state.root.querySelector('.compare').dataset.share = share;
 }

@@ -9,7 +9,7 @@ export default {
     const page = document.createElement('template');
     page.innerHTML = model.get('page');
     root.append(style, page.content);
-    const draw = () => mount({data: bytesOf(model.get('payload')), parentElement: root,
+    const draw = () => mount({data: bytesOf(model.get('payload')), parentElement: root, alone: true,
       setStateValue(name, value) { model.set('chosen', {...model.get('chosen'), [name]: value}); model.save_changes(); }});
     model.on('change:payload', draw);
     draw();

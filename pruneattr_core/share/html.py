@@ -100,7 +100,7 @@ for (const held of document.querySelectorAll('script[data-for]')) {{
   const root = document.getElementById(held.dataset.for).attachShadow({{mode: 'open'}});
   root.append(document.getElementById('parts').content.cloneNode(true));
   const data = Uint8Array.from(atob(held.textContent), c => c.charCodeAt(0));
-  mount({{data, parentElement: root, setStateValue() {{}}}});
+  mount({{data, parentElement: root, alone: true, setStateValue() {{}}}});
 }}
 </script>"""
 

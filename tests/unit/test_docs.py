@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pruneattr_core.share.html import settings_in
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -49,6 +51,17 @@ def test_the_site_builds_and_every_link_leads_somewhere(tmp_path: Path) -> None:
     index = (tmp_path / "site" / "index.html").read_text("utf-8")
     outside = re.findall(r'(?:src|href)="(https?://[^"]+)"', index)
     assert [link for link in outside if "fonts" in link or link.endswith((".js", ".css"))] == []
+    framed = [
+        (page.parent / address).resolve()
+        for page in (tmp_path / "site").rglob("index.html")
+        for address in re.findall(r'<iframe src="([^"]+)"', page.read_text("utf-8"))
+    ]
+    assert len(framed) == 3
+    for file in framed:  # a slider in the middle of a text: small, and whole in itself
+        text = file.read_text("utf-8")
+        assert len(text) < 400_000
+        assert "default-src 'none'" in text
+        assert "made_with" in settings_in(text) or "versions" in settings_in(text)
     methods = (tmp_path / "site" / "methods" / "index.html").read_text("utf-8")
     assert "prunegrad" in methods
     assert "<!-- methods -->" not in methods
