@@ -125,22 +125,26 @@ class Visit:
             ValueError: an error stands on the page.
         """
         ends = time.monotonic() + PATIENCE
-        await self._ask(view)
+        await self.ask(view)
         while True:
             await asyncio.wait_for(self._run(), ends - time.monotonic())
-            self._complain()
+            self.complain()
             if not self.clocks:
                 return self._answer()
             fragment, seconds = next(iter(self.clocks.items()))
             await asyncio.sleep(seconds)
-            await self._ask(view, fragment)
+            await self.ask(view, fragment)
 
-    async def _ask(self, view: View, fragment: str = "") -> None:
+    async def ask(self, view: View, fragment: str = "", press: str = "") -> None:
+        """Have the page run, a part of it, or a button pressed that the server knows by this name."""
         said = BackMsg()
         said.rerun_script.query_string = view.query
         if fragment:
             said.rerun_script.page_script_hash = self.script
             said.rerun_script.fragment_id, said.rerun_script.is_auto_rerun = fragment, True
+        elif press:
+            said.rerun_script.page_script_hash = self.script
+            said.rerun_script.widget_states.widgets.add(id=press, trigger_value=True)
         else:
             # As Back does, so that what an address leaves out is the default, not what the session had.
             said.rerun_script.is_history_navigation = bool(self.run)
@@ -149,32 +153,40 @@ class Visit:
 
     async def _run(self) -> None:
         """Take in messages until a run has ended that is not followed by another one at once."""
-        while True:
-            message = ForwardMsg.FromString(await self.line.recv())  # type: ignore[arg-type]
-            kind, run = message.WhichOneof("type"), message.metadata.run
-            if kind == "new_session":
-                self.run = run.script_run_id
-                if not run.fragment_ids:
-                    self.clocks.clear()
-            elif kind == "navigation":
-                self.script = message.navigation.page_script_hash
-                self.pages = {one.page_script_hash: one.url_pathname for one in message.navigation.app_pages}
-            elif kind == "auto_rerun":
-                self.clocks[message.auto_rerun.fragment_id] = message.auto_rerun.interval
-            elif kind == "stop_auto_rerun":
-                for one in message.stop_auto_rerun.fragment_ids:
-                    self.clocks.pop(one, None)
-            elif kind == "delta":
-                place, delta = tuple(message.metadata.delta_path), message.delta
-                self.elements.pop(place, None)
-                if delta.WhichOneof("type") == "new_element":
-                    self.elements[place] = self.run, delta.fragment_id, delta.new_element
-            elif kind == "script_finished":
-                if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
-                    raise ValueError("the script does not compile")
-                if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-                    self._tidy(set(run.fragment_ids))
-                    return
+        while not self.take(ForwardMsg.FromString(await self.line.recv())):  # type: ignore[arg-type]
+            pass
+
+    def take(self, message: ForwardMsg) -> bool:
+        """Take in one message; whether it ends a run that is not followed by another one at once.
+
+        Raises:
+            ValueError: the script does not compile.
+        """
+        kind, run = message.WhichOneof("type"), message.metadata.run
+        if kind == "new_session":
+            self.run = run.script_run_id
+            if not run.fragment_ids:
+                self.clocks.clear()
+        elif kind == "navigation":
+            self.script = message.navigation.page_script_hash
+            self.pages = {one.page_script_hash: one.url_pathname for one in message.navigation.app_pages}
+        elif kind == "auto_rerun":
+            self.clocks[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+        elif kind == "stop_auto_rerun":
+            for one in message.stop_auto_rerun.fragment_ids:
+                self.clocks.pop(one, None)
+        elif kind == "delta":
+            place, delta = tuple(message.metadata.delta_path), message.delta
+            self.elements.pop(place, None)
+            if delta.WhichOneof("type") == "new_element":
+                self.elements[place] = self.run, delta.fragment_id, delta.new_element
+        elif kind == "script_finished":
+            if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+                raise ValueError("the script does not compile")
+            if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                self._tidy(set(run.fragment_ids))
+                return True
+        return False
 
     def _tidy(self, fragments: set[str]) -> None:
         """Take away what a finished run has not drawn again."""
@@ -184,7 +196,12 @@ class Visit:
             if drawn == self.run or (fragments and fragment not in fragments)
         }
 
-    def _complain(self) -> None:
+    def complain(self) -> None:
+        """Raise what stands on the page as an error.
+
+        Raises:
+            ValueError: something does.
+        """
         for _, _, element in self.elements.values():
             kind = element.WhichOneof("type")
             if kind == "exception":

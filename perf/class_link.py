@@ -1,0 +1,206 @@
+"""A class of thirty on one link: how long after its teacher each of them has a step, and whether counts hold.
+
+    python -m perf.class_link --clients 30 --lesson 2-does-the-map-look
+
+Every member of the class speaks the browser's own protocol over a websocket of its own, runs what the server
+asks it to run again, and presses buttons; it only draws nothing, so that thirty of them fit on the machine
+that serves. Reported are the seconds from the moment at which the teacher's screen has a step to the moments
+at which a pupil's has its text, and all of it, its view included.
+
+Exit status 1 where a page shows an error, a step does not come, a count is wrong, or a step is late.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from perf.serving import faults, served
+from perf.soak import PATIENCE, View, Visit, visitor
+from pruneattr_core.lessons.text import Lesson, read
+from pruneattr_core.runtime import provenance
+
+#: Bar: seconds after which everybody has the teacher's step, its view included.
+LATEST = 1.0
+#: Seconds between the answers and the next step; nobody turns pages faster.
+BETWEEN = 3.0
+
+
+class Member(Visit):
+    """A session that stays: it runs parts of the page again when their time has come, as a browser does.
+
+    Attributes:
+        step: number of the lesson's step that stands on the screen, 0 before there is one.
+        since: when its text came.
+        whole: when all of it had come, 0 before.
+        query: of the address, as the app writes it.
+    """
+
+    step, since, whole, query = 0, 0.0, 0.0, ""
+
+    async def stay(self, query: str) -> None:
+        """Come to the page Lessons and stay there until cancelled."""
+        self.query = query
+        await self.ask(View("lessons", query))
+        due: dict[str, float] = {}
+        while True:
+            wait = min(due.values(), default=float("inf")) - time.perf_counter()
+            try:
+                async with asyncio.timeout(max(0.0, wait) if due else None):
+                    data = await self.line.recv()
+            except TimeoutError:
+                for fragment, when in due.items():
+                    if when <= time.perf_counter():
+                        await self.ask(View("lessons", self.query), fragment)
+                        due[fragment] += self.clocks[fragment]
+                continue
+            self._read(ForwardMsg.FromString(data))  # type: ignore[arg-type]
+            now = time.perf_counter()
+            due = {one: due.get(one, now + seconds) for one, seconds in self.clocks.items()}
+
+    def _read(self, message: ForwardMsg) -> None:
+        self.take(message)
+        if message.WhichOneof("type") == "page_info_changed":
+            self.query = message.page_info_changed.query_string
+        element = message.delta.new_element
+        found = re.match(r"Step (\d+) of \d+$", element.progress.text)
+        if found and int(found[1]) != self.step:
+            self.step, self.since, self.whole = int(found[1]), time.perf_counter(), 0.0
+        # Where the next run has begun before it was told, a run that ended counts as one that did not.
+        if message.WhichOneof("type") == "script_finished" and not message.metadata.run.fragment_ids:
+            self.complain()
+            self.whole = self.whole or (time.perf_counter() if self.step else 0.0)
+
+    async def press(self, label: str) -> None:
+        """Press the button with this text."""
+        buttons = (one.button for _, _, one in self.elements.values() if one.WhichOneof("type") == "button")
+        pressed = next(one.id for one in buttons if one.label == label)
+        await self.ask(View("lessons", self.query), press=pressed)
+
+    def said(self) -> set[str]:
+        """What progress bars, captions and boxes of code on the page say."""
+        return {
+            text
+            for _, _, one in self.elements.values()
+            for text in (one.progress.text, one.markdown.body, one.code.code_text)
+            if text
+        }
+
+
+async def until(holds: Callable[[], object], what: str) -> None:
+    """Wait for it.
+
+    Raises:
+        TimeoutError: it does not come.
+    """
+    ends = time.perf_counter() + PATIENCE
+    while not holds():
+        if time.perf_counter() > ends:
+            raise TimeoutError(f"did not come: {what}")
+        await asyncio.sleep(0.003)
+
+
+async def lead(url: str, lesson: Lesson, pupils: int, steps: int, between: float) -> dict[str, Any]:
+    """Lead a class through a lesson while every pupil answers every question.
+
+    Args:
+        url: of the served app.
+        lesson: in English.
+        pupils: how many follow.
+        steps: how many are gone through; their views have been opened before, as by a teacher who prepares.
+        between: seconds that a step stands after the answers.
+
+    Raises:
+        TimeoutError: a step or a count does not come.
+        ExceptionGroup: of ValueError, where an error stands on somebody's page.
+    """
+    chance, text, whole, polls = random.Random(0), list[float](), list[float](), 0
+    async with AsyncExitStack() as lines, asyncio.TaskGroup() as group:
+
+        async def member(query: str) -> Member:
+            found = Member(await lines.enter_async_context(visitor(url)))
+            staying.append(group.create_task(found.stay(query)))
+            return found
+
+        staying: list[asyncio.Task[None]] = []
+        teacher = await member(f"lesson={lesson.name}")
+        await until(lambda: teacher.whole, "the teacher's page")
+        await teacher.press("Open a class")
+        await until(lambda: any("?class=" in one for one in teacher.said()), "the class")
+        code = next(one for one in teacher.said() if "?class=" in one).rpartition("=")[2]
+        followers = [await member(f"class={code}") for _ in range(pupils)]
+        await until(lambda: all(one.whole for one in followers), "the pupils' pages")
+        for number, step in enumerate(lesson.steps[:steps], 1):
+            if number > 1:
+                await teacher.press("Next")
+                await until(
+                    lambda at=number: all(one.step == at and one.whole for one in (teacher, *followers)),
+                    f"step {number} for all",
+                )
+                text += [one.since - teacher.since for one in followers]
+                whole += [one.whole - teacher.whole for one in followers]
+            if step.choices:
+                given = [chance.choice(step.choices).text for _ in followers]
+                for one, choice in zip(followers, given, strict=True):
+                    await one.press(choice)
+                wanted = {f"{given.count(one.text)} · {one.text}" for one in step.choices}
+                await until(lambda right=wanted: right <= teacher.said(), f"the counts {sorted(wanted)}")
+                polls += 1
+            await asyncio.sleep(between)
+        for task in staying:
+            task.cancel()
+    return {
+        "pupils": pupils, "lesson": lesson.name, "steps turned": steps - 1,
+        "polls, all counts right": polls, "text": _spread(text), "view": _spread(whole),
+    }  # fmt: skip
+
+
+def _spread(seconds: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(seconds), "longest": max(seconds)}
+
+
+async def prepare(url: str, lesson: Lesson) -> None:
+    """Open every step once, alone."""
+    for number in range(1, len(lesson.steps) + 1):
+        async with visitor(url) as line:
+            await Visit(line).open(View("lessons", f"lesson={lesson.name}&lesson_step={number}"))
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clients", type=int, default=30)
+    parser.add_argument("--lesson", default="2-does-the-map-look")
+    parser.add_argument("--out", type=Path, help="write the figures here, too (JSON)")
+    options = parser.parse_args()
+    lesson = read(options.lesson)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log.txt")
+        with served(log) as (_, url):
+            asyncio.run(prepare(url, lesson))
+            found = asyncio.run(lead(url, lesson, options.clients, len(lesson.steps), BETWEEN))
+        found |= {"fault of the server": faults(log.read_text("utf-8", "replace"))}
+    found |= {"made with": provenance()}
+    print(json.dumps(found, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    return int(bool(found["fault of the server"]) or found["view"]["longest"] > LATEST)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
