@@ -1,12 +1,13 @@
 """Every method of the table over whole catalogues of networks: right, or refused with the reason.
 
-PYTHONPATH=. nice python perf/catalogue.py torchvision|timm|transformers [names...] [--budget seconds]
+PYTHONPATH=. nice python perf/catalogue.py torchvision|timm|transformers [names...] [--own] [--budget seconds]
 
 Random weights (seed 0): whether a method fits a network does not depend on them. A cell is right where the
 map is finite, comes out the same twice (where it takes less than two seconds of processor time, else it runs
-once), and nothing on the model changed, hooks and weights included. Results are kept in
-assets/runs/catalogue, one file a catalogue; cells that are there are not run again, so the command can be
-stopped and started, and a method that is new to the table gets its own; `--anew` runs all again. timm and
+once), and nothing on the model changed, hooks and weights included. A network that has used its processor
+time (`--patience`) says so in the rest of its cells. Results are kept in assets/runs/catalogue, one file a
+catalogue; cells that are there are not run again, so the command can be stopped and started, and a method
+that is new to the table gets its own; `--own` runs PruneGrad alone, `--anew` all again. timm and
 transformers: requirements-dev.txt.
 """
 
@@ -36,6 +37,10 @@ CLASSES = 10
 QUICK: dict[str, Any] = {"steps": 1, "samples": 1}
 #: Maps that take less processor time, in seconds, are made twice.
 TWICE = 2.0
+#: Seconds of processor time that one network may take.
+PATIENCE = 300.0
+#: PruneGrad's columns.
+OWN = ("PruneGrad zero", "sweep zero", "PruneGrad freeze", "sweep freeze")
 #: torchvision's networks that take nothing smaller.
 SIDES = {"inception_v3": 96, "maxvit_t": 224}
 #: timm: the smallest of each family.
@@ -221,7 +226,7 @@ def gaps(net: nn.Module, x: Tensor, cells: dict[str, str]) -> dict[str, float]:
     exact, wide = net.double(), x.double()
     found = {}
     for name in ("deeplift", "rap"):
-        if cells[name] == "right":
+        if cells.get(name) == "right":
             result = explain(exact, wide, 0, name)
             gap = completeness_gap(exact, wide, result)
             assert gap is not None
@@ -234,22 +239,43 @@ def gaps(net: nn.Module, x: Tensor, cells: dict[str, str]) -> dict[str, float]:
 
 
 def examine(
-    build: Callable[[str], tuple[nn.Module, Tensor]], name: str, known: dict[str, Any] | None = None
+    build: Callable[[str], tuple[nn.Module, Tensor]],
+    name: str,
+    known: dict[str, Any] | None = None,
+    patience: float = PATIENCE,
+    own: bool = False,
 ) -> dict[str, Any]:
-    """One row: size of the picture, cells, gaps, seconds; of a `known` one only what it lacks is run."""
+    """One row: size of the picture, cells, gaps, seconds; of a `known` one only what it lacks is run.
+
+    Args:
+        build: makes the network and a picture for it.
+        name: of the network.
+        known: the row so far.
+        patience: seconds of processor time after which no more cells are begun; they say so.
+        own: whether to run PruneGrad's columns alone.
+    """
     torch.manual_seed(0)
     net, x = build(name)
     net.eval()
-    start, before = time.perf_counter(), state(net)
+    start, spent, before = time.perf_counter(), time.process_time(), state(net)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         kept = {} if known is None else known["cells"]
-        cells = {column: kept.get(column) or verdict(fits, compute) for column, fits, compute in runs(net, x)}
+        cells = dict(kept)
+        for column, fits, compute in runs(net, x):
+            if column in kept or (own and column not in OWN):
+                continue
+            late = time.process_time() - spent > patience
+            cells[column] = (
+                f"not run: {patience:g} s of processor are over" if late else verdict(fits, compute)
+            )
         if state(net) != before:
             cells = {
                 column: f"wrong: something was left on the model; {cell}" for column, cell in cells.items()
             }
-        missed = gaps(net, x, cells) if known is None else known["gaps"]
+        missed = {} if known is None else known["gaps"]
+        if {"deeplift", "rap"} <= cells.keys() - kept.keys():
+            missed = gaps(net, x, cells)
     seconds = round(time.perf_counter() - start + (0 if known is None else known["seconds"]), 1)
     return {"shape": list(x.shape[1:]), "seconds": seconds, "gaps": missed, "cells": cells}
 
@@ -258,7 +284,7 @@ def table(rows: dict[str, Any], about: str) -> str:
     """Markdown: one row a network, a dot for right, a letter for each reason, which stands below."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row["cells"]))
     letters: dict[str, str] = {}
-    legend = "`·` right; a number: refused, for the reason below; **!** wrong; empty: to be run."
+    legend = "`·` right; a number: refused or not run, for the reason below; **!** wrong; empty: to be run."
     lines = [about, "", legend, ""]
     lines.append("| network | picture | " + " | ".join(columns) + " | gap DeepLift | gap RAP |")
     lines.append("|" + "---|" * (len(columns) + 4))
@@ -286,6 +312,10 @@ def main() -> None:
     parser.add_argument("catalogue", choices=("torchvision", "timm", "transformers"))
     parser.add_argument("names", nargs="*")
     parser.add_argument("--anew", action="store_true", help="run again what is there")
+    parser.add_argument("--own", action="store_true", help="run PruneGrad's columns alone")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, help="processor seconds a network may take"
+    )
     parser.add_argument("--budget", type=float, default=1e9, help="start no network after so many seconds")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -300,16 +330,17 @@ def main() -> None:
     }[kind]()
     path = FOLDER / f"{kind}.json"
     rows = json.loads(path.read_text())["networks"] if path.exists() else {}
-    start, columns = time.perf_counter(), {column for column, _, _ in runs(nn.Identity(), picture(3, 32))}
+    start = time.perf_counter()
+    columns = set(OWN) if options.own else {column for column, _, _ in runs(nn.Identity(), picture(3, 32))}
     for name in options.names or known:
         old = None if options.anew else rows.get(name)
         complete = old is not None and columns <= set(old["cells"])
         if complete or time.perf_counter() - start > options.budget:
             continue
-        rows[name] = examine(build, name, old)
+        rows[name] = examine(build, name, old, options.patience, options.own)
         cells = rows[name]["cells"]
         faults = {column: cell for column, cell in cells.items() if cell.startswith("wrong")}
-        refused = sum(cell.startswith("refused") for cell in cells.values())
+        refused = sum(cell.startswith(("refused", "not run")) for cell in cells.values())
         print(
             f"{name}: {len(cells) - len(faults) - refused} right, {refused} refused, wrong: {faults or 0}",
             flush=True,

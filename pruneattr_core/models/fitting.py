@@ -17,6 +17,8 @@ from pruneattr_core.models.checkpoint import finite, kind, plain
 from pruneattr_core.models.unwrapping import Entry, Found, find_state, tables, unknown
 
 _AWAITING = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
+#: What to do with a file that does not fit, where nothing better is known.
+PLAIN_ADVICE = "Choose the architecture that it was saved from."
 #: Channels of a picture that a first layer may take instead of three: grey, or colours and one more.
 OTHER_CHANNELS = (1, 4)
 
@@ -50,7 +52,7 @@ def fitted(
     source: str,
     classes: int | None = None,
     renamed: Callable[[str], str] = str,
-    likeness: Callable[[Mapping[Any, Any]], str] | None = None,
+    advice: Callable[[Mapping[Any, Any]], str] = lambda _: PLAIN_ADVICE,
 ) -> Fitted:
     """The network that `build` makes, holding the values in `loaded`.
 
@@ -64,7 +66,7 @@ def fitted(
         classes: number of logits of the architecture, if the file may have another number of them and of
             input channels; None if it must fit as it is.
         renamed: from keys of older files to today's.
-        likeness: what the file looks like, for the error; "" if like nothing.
+        advice: what to do with a file that does not fit, for the error.
 
     Raises:
         WeightsError: a key is missing, unknown or has another shape (the first is named), or a value is none
@@ -82,14 +84,8 @@ def fitted(
     if reason:
         if not found.entries:
             _refuse_without_tensors(source, loaded)
-        like = likeness(loaded) if likeness else ""
         raise WeightsError(
-            f"The weights file {source!r} does not fit {type(model).__name__}: {reason}. "
-            + (
-                f"It looks like {like}: choose that."
-                if like
-                else "Choose the architecture that it was saved from."
-            )
+            f"The weights file {source!r} does not fit {type(model).__name__}: {reason}. {advice(loaded)}"
         )
     complete: OrderedDict[str, Tensor] = OrderedDict()
     for key, tensor in wanted.items():
@@ -224,19 +220,27 @@ def _with_a_head_of_another_name(model: nn.Module, found: Found, classes: int) -
 def _resized_heads(model: nn.Module, found: Found, classes: int) -> int | None:
     """Give every layer with one output per class as many as the file has; that number if it is another."""
     heads: list[nn.Linear | nn.Conv2d] = []
+    plain_ones: list[nn.Linear | nn.Conv2d] = []
     sizes: set[int] = set()
     for name, module in model.named_modules():
         if not isinstance(module, nn.Linear | nn.Conv2d) or module.weight.shape[0] != classes:
             continue
         for kept, value in module.named_parameters(recurse=False):
             entry = found.entries.get(f"{name}.{kept}".lstrip("."))
+            if kept == "bias" and entry is None:
+                plain_ones.append(module)
+                continue
             if entry is None or entry.shape is None or entry.shape[1:] != tuple(value.shape[1:]):
                 return None
             sizes.update(entry.shape[:1])
         heads.append(module)
-    if len(sizes) != 1 or sizes <= {0, classes}:
+    if len(sizes) != 1 or 0 in sizes:
         return None
+    for module in plain_ones:  # saved without a bias
+        module.bias = None
     (size,) = sizes
+    if size == classes:
+        return None
     for module in heads:
         for kept, value in list(module.named_parameters(recurse=False)):
             shape = (size, *value.shape[1:])

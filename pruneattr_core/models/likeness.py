@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
-from pruneattr_core.models.fitting import hollow
+from pruneattr_core.models.fitting import PLAIN_ADVICE, hollow
 from pruneattr_core.models.unwrapping import find_state, tables
 from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card
 
@@ -20,8 +20,25 @@ _NEAR = 8
 _ALIKE = 0.6
 
 
-def looks_like(loaded: Mapping[Any, Any]) -> str:
-    """Names of at most two architectures that have most keys and shapes in common with a file; "" if none.
+def advice(loaded: Mapping[Any, Any], chosen: str) -> str:
+    """What to do with a file that does not fit, in one sentence.
+
+    Args:
+        loaded: as `read_checkpoint` returns it; nothing in it is read.
+        chosen: name of the network that it does not fit.
+    """
+    names = looks_like(loaded)
+    if chosen in names[:1]:
+        return (
+            "Most of it is that network's, the rest is not: name a function that builds the one it was saved "
+            "from, FILE.py:FUNCTION, as --model or in pruneattr.toml."
+        )
+    others = " or ".join(name for name in names if name != chosen)
+    return f"It looks like {others}: choose that." if others else PLAIN_ADVICE
+
+
+def looks_like(loaded: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Names of at most two architectures that have most keys and shapes in common with a file, best first.
 
     Args:
         loaded: as `read_checkpoint` returns it; nothing in it is read.
@@ -41,7 +58,7 @@ def looks_like(loaded: Mapping[Any, Any]) -> str:
         scores[name] = same / max(len(wanted), len(found.entries) + len(found.unused), 1)
     best = max(scores.values(), default=0.0)
     alike = [name for name, score in scores.items() if score >= max(_ALIKE, 0.98 * best)]
-    return " or ".join(sorted(alike, key=lambda name: -scores[name])[:2])
+    return tuple(sorted(alike, key=lambda name: -scores[name])[:2])
 
 
 @lru_cache(maxsize=128)

@@ -24,7 +24,7 @@ from pruneattr_core.models.download import download
 from pruneattr_core.models.fitting import Fitted, fitted
 from pruneattr_core.models.hub import cached_ids, hub_card, hub_network, is_hub
 from pruneattr_core.models.labels import names_beside, names_in, numbered
-from pruneattr_core.models.likeness import looks_like
+from pruneattr_core.models.likeness import advice
 from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card, zoo_ids
 from pruneattr_core.runtime import device_for
 
@@ -159,7 +159,7 @@ def open_model(
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
     build = builder(card)
     classes = None if weights is None else len(card.classes)
-    opened = fitted(build, loaded, file.name, classes, current_key, looks_like)
+    opened = fitted(build, loaded, file.name, classes, current_key, lambda found: advice(found, card.id))
     if weights is not None:
         card = _described(_own_card(card, file_sha256(file)), loaded, opened, file)
         with _opened_lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -22,10 +23,10 @@ def configure() -> None:
     mind_history()
 
 
-def pages() -> list[Any]:
-    """All pages, in the order of the menu."""
+def pages(first: str | Callable[[], None] = "pages/1_explore.py") -> list[Any]:
+    """All pages, in the order of the menu; `first` is what the first one runs."""
     return [
-        st.Page("pages/1_explore.py", title="Threshold explorer", icon=":material/tune:", default=True),
+        st.Page(first, title="Threshold explorer", icon=":material/tune:", default=True),
         st.Page("pages/2_compare.py", title="Compare", icon=":material/grid_view:"),
         st.Page("pages/3_paths.py", title="Critical paths", icon=":material/route:"),
         st.Page("pages/4_decoding.py", title="Path decoding", icon=":material/blur_on:"),
@@ -60,6 +61,6 @@ STYLE = """<style>
 [data-testid="stMultiSelect"] [data-tag] :is(span, svg) { color: light-dark(#fff, #101418); }
 /* What comes a moment later finds its place kept. */
 .st-key-choices { min-height: 61px; }
-@media (min-width: 900px) { :is(.st-key-scrub, .st-key-opening) { min-height: 56rem; } }
+@media (min-width: 900px) { .st-key-scrub { min-height: 56rem; } }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; } }
 </style>"""

@@ -1,7 +1,8 @@
 """The first screen: a map within a second, while torch is being imported in a thread.
 
 A fresh server needs seconds for its imports. Until then the first view is drawn from the bytes in
-assets/opening.bin, made by `python -m pruneattr_core.ui.opening`; the real computation then takes its place.
+assets/opening.bin, made by `python -m pruneattr_core.ui.opening`; the real computation then takes its place,
+in the same component, so that a hand that has moved it stays where it is.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 
 import streamlit as st
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.registry import LITE0, LITE0_SHA256, lite0_is_here
-from pruneattr_core.ui.explore.scrubber import scrubber
+from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.menu import FIRST_MODEL, STYLE, configure, pages
 
@@ -22,6 +24,8 @@ _FILE = ASSETS / "opening.bin"
 #: The stored view, as an address may spell it out.
 _FIRST = {"model": "efficientnet-lite0", "source": "samples", "picture": "0"}
 _HASH = 64
+#: Seconds for which the imports wait for the stored view to reach the browser: they hold Python's lock.
+_HEAD_START = 0.6
 #: Height of the choices beside the title, in pixels.
 _CHOICES = 60
 
@@ -36,15 +40,18 @@ class _Engine:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
 
-    def start(self) -> bool:
-        """Start the thread unless it ran; whether everything is ready."""
+    def is_ready(self) -> bool:
+        """Whether everything is here."""
+        if "pruneattr_core.ui.shell" in sys.modules and self.thread is None:
+            self.ready.set()  # somebody imported it already
+        return self.ready.is_set()
+
+    def start(self) -> None:
+        """Start the thread unless it ran."""
         with self.lock:
-            if self.thread is None and "pruneattr_core.ui.shell" in sys.modules:
-                self.ready.set()  # somebody imported it already
-            elif self.thread is None:
+            if self.thread is None:
                 self.thread = threading.Thread(target=self._bring, name="pruneattr-opening", daemon=True)
                 self.thread.start()
-        return self.ready.is_set()
 
     def _bring(self) -> None:
         try:
@@ -63,10 +70,12 @@ _engine = _Engine()
 def main() -> None:
     """Run the app: called by app.py."""
     mind_late_presses()
-    if not _engine.start():
-        _draw()
+    if not _engine.is_ready():
+        start = time.monotonic() + (_HEAD_START if _draw() else 0.0)
         while not _engine.ready.wait(0.05):
             st.session_state.get("_yield")  # lets Streamlit stop a superseded run here
+            if time.monotonic() >= start:
+                _engine.start()
         st.rerun()
     from pruneattr_core.ui.shell import main as run
 
@@ -84,18 +93,38 @@ def stored() -> bytes | None:
     return data[_HASH:] if data[:_HASH] == LITE0_SHA256.encode() else None
 
 
-def _draw() -> None:
+def _draw() -> bool:
+    """Draw the stored view, or that the app is starting; whether it is the view."""
     configure()
-    page = st.navigation(pages())
+    drawn = []
+
+    def explore() -> None:
+        drawn.append(_view())
+
+    # Called as the page that will run, 1_explore.py: a component is the same one only on a page of that name.
+    page = st.navigation(pages(explore))
     st.html(STYLE)
     with st.sidebar:
         st.skeleton(height=420)
-    first = page.url_path == "" and all(_FIRST.get(name) == text for name, text in st.query_params.items())
+    if page.url_path == "":
+        page.run()
+    else:
+        _starting()
+    return any(drawn)
+
+
+def _starting() -> None:
+    st.progress(0.0, text="Starting: loading PyTorch and the model")
+    st.skeleton(height=560)
+
+
+def _view() -> bool:
+    """The first page: the stored view, where nothing else is asked for; whether it is."""
+    first = all(_FIRST.get(name) == text for name, text in st.query_params.items())
     payload = stored() if first else None
     if payload is None:
-        st.progress(0.0, text="Starting: loading PyTorch and the model")
-        st.skeleton(height=560)
-        return
+        _starting()
+        return False
     # As many parts of the same kinds as the page has, so that nothing moves when they take these places.
     st.container()
     st.empty()
@@ -104,7 +133,9 @@ def _draw() -> None:
         st.markdown("## Threshold explorer")
         st.skeleton(height=_CHOICES)
     st.empty()
-    scrubber(payload, key="opening")
+    with st.container():  # a fragment there
+        scrubber(payload, key=SCRUB)
+    return True
 
 
 def write() -> None:

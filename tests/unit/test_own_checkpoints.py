@@ -209,11 +209,27 @@ def test_a_file_without_the_heads_of_training_opens(tmp_path) -> None:
 @pytest.mark.parametrize("name", ["resnet34", "squeezenet1_1", "vgg11_bn", "densenet121"])
 def test_the_nearest_architecture_is_named(name: str) -> None:
     state = hollow(zoo_builder(model_card(f"torchvision/{name}"))).state_dict()
-    assert (
-        looks_like({"epoch": 3, "model": {f"module.{k}": v for k, v in state.items()}})
-        == f"torchvision/{name}"
-    )
-    assert looks_like({"model": {"a.weight": torch.zeros(3, 3)}}) == ""
+    found = looks_like({"epoch": 3, "model": {f"module.{k}": v for k, v in state.items()}})
+    assert found == (f"torchvision/{name}",)
+    assert looks_like({"model": {"a.weight": torch.zeros(3, 3)}}) == ()
+
+
+def test_nobody_is_told_to_choose_what_they_chose(tmp_path) -> None:
+    net = network()
+    net.linear = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 5))
+    torch.save(net.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"Most of it is that network's, .* FILE.py:FUNCTION"):
+        load_model(NET, weights=tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("classes", [5, 10])
+def test_a_head_without_bias_is_rebuilt(classes: int, tmp_path) -> None:
+    net = network()
+    net.linear = nn.Linear(64, classes, bias=False)
+    torch.save(net.state_dict(), tmp_path / "w.pth")
+    inputs = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(load_model(NET, weights=tmp_path / "w.pth")(inputs), net(inputs), atol=1e-5)
 
 
 def test_a_deeper_network_of_the_family_is_not_taken_for_a_shallower_one(tmp_path) -> None:

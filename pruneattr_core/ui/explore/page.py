@@ -17,16 +17,18 @@ from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
-from pruneattr_core.ui.explore.scrubber import scrubber
+from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.explore.wrong import FIELD as WRONG
 from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
+from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, START, nearest
 from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.one_file import one_file_button
+from pruneattr_core.ui.opening import stored
 from pruneattr_core.ui.payload import COLLAPSES, THINGS
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
 from pruneattr_core.ui.sweeps import Explained, Question
@@ -195,14 +197,23 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     of = name_of(question)
     start = start_of(_START, of, _position())
     begin = start["token"], start["dial"], start["share"]
-    data = payload(question, look, begin, len(sweep.requested), not running, sweep, chosen.picture)
-    news = told(_START, of, scrubber(data, key="scrub"))
+    kept = _stored(of, look, begin) if running else None
+    data = kept or payload(question, look, begin, len(sweep.requested), not running, sweep, chosen.picture)
+    news = told(_START, of, scrubber(data, key=SCRUB))
     if news is not None:
         accept(FIELDS, {"dial": news.get("dial"), "at": news.get("share")})
         shares = sweep.shares(_dial())
-        if _dial() == DIALS[0] and nearest(shares, st.session_state["at"]) == nearest(shares, START):
+        if (
+            not kept
+            and _dial() == DIALS[0]
+            and nearest(shares, st.session_state["at"]) == nearest(shares, START)
+        ):
             st.session_state.update(dial="", at=START)
     settled(_START, _position())
+    if kept:
+        publish(FIELDS)
+        st.skeleton(height=100)  # numbers of the few levels that are there would be others than those shown
+        return
     level = nearest(sweep.shares(_dial()), st.session_state["at"])
     publish(FIELDS)
     failure = st.session_state[_FAILED].get(question)
@@ -215,6 +226,12 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         st.caption(f"{chosen.answer.theory} The map is the slope at this very picture.")
     photo = np.asarray(chosen.card.display(chosen.picture.image))
     _take_away(chosen, question, sweep, look, photo, level)
+
+
+def _stored(of: str, look: Look, begin: tuple[int, str, float]) -> bytes | None:
+    """The whole first view, which stands from the start, for as long as its computation takes."""
+    data = stored() if look == Look() and begin == (0, DIALS[0], START) else None
+    return data if data and header_of(data)["of"] == of else None
 
 
 def _dial() -> str:

@@ -7,6 +7,9 @@ from typing import Any
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.ui.component import register
 
+#: The explorer's own, so that the stored first view and the computed one are the same component.
+SCRUB = "scrub"
+
 _mount = register("pruneattr_scrubber", SCRUBBER)
 
 
