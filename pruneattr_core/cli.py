@@ -1,12 +1,15 @@
-"""`python -m pruneattr_core COMMAND`: a table of subcommands, each in its own file under `commands/`."""
+"""`pruneattr COMMAND`, or `python -m pruneattr_core COMMAND`: subcommands, each a file under `commands/`."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from pruneattr_core import __version__
 from pruneattr_core.errors import PruneAttrError
 
 #: name -> (module, one line of help). A module is imported only when its command is called.
@@ -47,10 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0; 1 after an error, printed as one sentence; 130 when interrupted.
+        Exit status: 0; 1 after an error, printed as one sentence; 130 when interrupted; 141 when whoever read
+        the output has gone.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser("python -m pruneattr_core", description="PruneAttr without the app.")
+    called = "pruneattr" if Path(sys.argv[0]).stem == "pruneattr" else "python -m pruneattr_core"
+    parser = argparse.ArgumentParser(called, description="PruneAttr on the command line.")
+    parser.add_argument("--version", action="version", version=f"pruneattr {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     modules = {}
     for name, (path, line) in COMMANDS.items():
@@ -63,7 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     arguments.further = further
     try:
-        return int(modules[arguments.command].run(arguments))
+        status = int(modules[arguments.command].run(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # "| head": nothing is wrong, and nobody is there to be told
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 141
     except (PruneAttrError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -74,3 +85,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(f"\nstopped. {said}", file=sys.stderr)
         return 130
+    return status

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import pruneattr_core
 from pruneattr_core import cli
 from pruneattr_core.commands import bench, progress
 from pruneattr_core.commands.progress import Progress
@@ -173,3 +174,30 @@ def test_a_table_of_calibrations_that_is_none_is_left_alone(tmp_path, capsys, te
     assert cli.main(["calibrate", *SOURCE, "--out", str(tmp_path / "t.json")]) == 1
     assert "is no table of calibrations" in capsys.readouterr().err
     assert (tmp_path / "t.json").read_bytes() == text.encode("latin-1")
+
+
+def test_it_says_its_version_and_is_called_as_it_was(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"pruneattr {pruneattr_core.__version__}\n"
+    for program, said in (("/usr/bin/pruneattr", "pruneattr"), ("__main__.py", "python -m pruneattr_core")):
+        monkeypatch.setattr(cli.sys, "argv", [program])
+        with pytest.raises(SystemExit):
+            cli.main(["models", "--nonsense"])
+        assert f"{said}: error: unrecognized arguments" in capsys.readouterr().err
+
+
+def test_a_reader_who_has_gone_is_no_error(monkeypatch, capsys, tmp_path):
+    class Gone(io.TextIOWrapper):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    with (tmp_path / "pipe").open("wb") as pipe, monkeypatch.context() as patched:
+        gone = Gone(pipe)
+        patched.setattr(cli.sys, "stdout", gone)
+        assert cli.main(["data"]) == 141
+        patched.setattr(Gone, "flush", io.TextIOWrapper.flush)
+        gone.flush()  # what is left goes nowhere: the interpreter's own flush at the end raises nothing
+    assert (tmp_path / "pipe").read_bytes() == b""
+    assert capsys.readouterr().err == ""
