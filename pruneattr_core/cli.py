@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pruneattr_core import __version__
 from pruneattr_core.errors import PruneAttrError
@@ -54,22 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         the output has gone.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    called = "pruneattr" if Path(sys.argv[0]).stem == "pruneattr" else "python -m pruneattr_core"
-    parser = argparse.ArgumentParser(called, description="PruneAttr on the command line.")
-    parser.add_argument("--version", action="version", version=f"pruneattr {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    modules = {}
-    for name, (path, line) in COMMANDS.items():
-        command = commands.add_parser(name, help=line, description=line)
-        if argv[:1] == [name]:
-            modules[name] = importlib.import_module(path)
-            modules[name].add_arguments(command)
-    arguments, further = parser.parse_known_args(argv)
-    if further and not getattr(modules[arguments.command], "PASSES_ON", False):
-        parser.error(f"unrecognized arguments: {' '.join(further)}")
-    arguments.further = further
+    module, arguments = None, None
     try:
-        status = int(modules[arguments.command].run(arguments))
+        parser, module = _parser(argv)
+        arguments, further = parser.parse_known_args(argv)
+        if further and not getattr(module, "PASSES_ON", False):
+            parser.error(f"unrecognized arguments: {' '.join(further)}")
+        arguments.further = further
+        status = int(module.run(arguments))
         sys.stdout.flush()
     except BrokenPipeError:  # "| head": nothing is wrong, and nobody is there to be told
         with open(os.devnull, "wb") as nowhere:
@@ -78,11 +71,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (PruneAttrError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        kept = getattr(modules[arguments.command], "kept", None)
+    except KeyboardInterrupt:  # also while a command is being loaded, which takes seconds
+        kept = None if arguments is None else getattr(module, "kept", None)
         said = (
             "Nothing of it is kept." if kept is None else f"{kept(arguments)} The same command goes on there."
         )
         print(f"\nstopped. {said}", file=sys.stderr)
         return 130
     return status
+
+
+def _parser(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, Any]:
+    """The parser, and the module of the command that is called: no other is loaded."""
+    called = "pruneattr" if Path(sys.argv[0]).stem == "pruneattr" else "python -m pruneattr_core"
+    parser = argparse.ArgumentParser(called, description="PruneAttr on the command line.")
+    parser.add_argument("--version", action="version", version=f"pruneattr {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    module = None
+    for name, (path, line) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=line)
+        if argv[:1] == [name]:
+            module = importlib.import_module(path)
+            module.add_arguments(command)
+    return parser, module

@@ -201,3 +201,12 @@ def test_a_reader_who_has_gone_is_no_error(monkeypatch, capsys, tmp_path):
         gone.flush()  # what is left goes nowhere: the interpreter's own flush at the end raises nothing
     assert (tmp_path / "pipe").read_bytes() == b""
     assert capsys.readouterr().err == ""
+
+
+def test_a_stop_while_a_command_is_loaded_is_a_stop(monkeypatch, capsys):
+    def stopped(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.importlib, "import_module", stopped)
+    assert cli.main(["models"]) == 130
+    assert capsys.readouterr().err == "\nstopped. Nothing of it is kept.\n"
