@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
@@ -30,9 +30,13 @@ from pruneattr_core.store import write_atomically
 #: ONNX Runtime for browsers, of npm: what is fetched while the gallery is built, and what of it is used.
 RUNTIME = "onnxruntime-web@1.30.0"
 _RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
-#: Networks that run in the browser, and how many scenes stand ready there.
-IN_BROWSER = ("scenes-net",)
-_EXAMPLES = 6
+#: Networks that run in the browser -> the pictures that stand ready there for each: data set, places.
+IN_BROWSER = {
+    "scenes-net": ("scenes", range(6)),
+    "resnet8-cifar10": ("samples", (3, 2, 5)),
+    "scenes-tied": ("scenes-marked", range(6)),
+    "scenes-free": ("scenes-marked", range(6)),
+}
 #: Picture and map of a gallery's tile are this wide together.
 _TILE = 456
 
@@ -116,7 +120,7 @@ def browser_page(folder: Path) -> None:
     """Write the page on which networks run, with what it needs beside it; see `build_gallery`."""
     folder.mkdir(parents=True, exist_ok=True)
     networks = []
-    for name in IN_BROWSER:
+    for name, (data, places) in IN_BROWSER.items():
         card = model_card(name)
         blank = card.preprocess(Image.new("RGB", (card.size[1], card.size[0])))
         graphs = onnx_graphs(load_model(name), blank)
@@ -124,17 +128,15 @@ def browser_page(folder: Path) -> None:
         write_atomically(folder / files["scores"], graphs.scores)
         write_atomically(folder / files["map"], graphs.map)
         lut = colour_table(Look().colours).ravel().tolist()
+        examples = [_example(folder, name, data, place) for place in places]
         networks.append(
             {
                 "id": name, "title": card.title, "classes": card.classes, "height": card.size[0],
-                "width": card.size[1], "mean": card.mean, "std": card.std, "lut": lut, **files,
+                "width": card.size[1], "mean": card.mean, "std": card.std, "lut": lut, "note": card.note,
+                "examples": examples, **files,
             }
         )  # fmt: skip
-    examples = []
-    for file, title, pixels in _examples():
-        pixels.save(folder / file)
-        examples.append({"title": title, "file": file})
-    about = json.dumps({"networks": networks, "examples": examples})
+    about = json.dumps({"networks": networks})
     write_atomically(folder / "networks.json", about.encode())
     for name, to in (("browser.html", "index.html"), ("browser.js", "browser.js")):
         write_atomically(folder / to, (ASSETS / "gallery" / name).read_bytes())
@@ -142,11 +144,11 @@ def browser_page(folder: Path) -> None:
         _fetch_runtime(folder)
 
 
-def _examples() -> Iterator[tuple[str, str, Image.Image]]:
-    """Scenes as the network sees them: a browser would shrink them by another rule."""
-    card, scenes = model_card(IN_BROWSER[0]), load_dataset("scenes")
-    for place in range(_EXAMPLES):
-        yield f"scene-{place}.png", scenes[place].name, Image.fromarray(card.display(scenes[place].image))
+def _example(folder: Path, model: str, data: str, place: int) -> dict[str, str]:
+    """Write a picture as the network sees it: a browser would shrink it by another rule."""
+    sample, file = load_dataset(data)[place], f"{model}-{data}-{place}.png"
+    Image.fromarray(model_card(model).display(sample.image)).save(folder / file)
+    return {"title": sample.name, "file": file}
 
 
 def _fetch_runtime(folder: Path) -> None:

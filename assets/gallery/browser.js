@@ -93,12 +93,16 @@ async function opened(source) {
 const options = names => names.map((name, i) => new Option(name, i));
 const about = await (await fetch('networks.json')).json();
 $('network').replaceChildren(...options(about.networks.map(network => network.title)));
-$('example').replaceChildren(...options(about.examples.map(example => example.title)));
 function choose() {
-  state.network = about.networks[$('network').value];
+  const network = about.networks[$('network').value];
+  if (network !== state.network) {
+    state.network = network;
+    $('example').replaceChildren(...options(network.examples.map(example => example.title)));
+    $('about').textContent = `It knows ${network.classes.length} classes and nothing else: ${network.classes.join(', ')}. ${network.note}`;
+  }
   $('target').replaceChildren(...options(state.network.classes));
   const own = $('file').files[0];
-  soon(() => opened(own ?? about.examples[$('example').value].file));
+  soon(() => opened(own ?? state.network.examples[$('example').value].file));
 }
 $('network').addEventListener('change', choose);
 $('example').addEventListener('change', () => { $('file').value = ''; choose(); });

@@ -78,4 +78,10 @@ def test_the_map_is_torch_s_and_nothing_is_asked_elsewhere(
     load_dataset("scenes")[3].image.save(mine)
     page.locator("#file").set_input_files(mine)
     expect(said).to_contain_text("star")
+    page.locator("#file").set_input_files([])
+    page.get_by_label("Network").select_option(model_card("resnet8-cifar10").title)
+    expect(said).to_contain_text("cat")
+    seen = torch.tensor(page.evaluate(DATA, "inputs")).view(1, 3, 32, 32)
+    answer = load_model("resnet8-cifar10")(seen).argmax()
+    assert page.evaluate("() => globalThis.pruneattr.target") == int(answer)
     assert hosts - {""} == {urlsplit(static).netloc}
