@@ -38,7 +38,7 @@ import torch
 from torch import nn
 
 from pruneattr_core.errors import ModelError, PruneAttrError
-from pruneattr_core.heads import check_head
+from pruneattr_core.heads import answering_tensors, check_head, outputs_in
 from pruneattr_core.models.cards import ModelCard
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.fitting import fitted, weights_hash
@@ -243,15 +243,14 @@ def _answers(one: Declared, network: nn.Module, shape: tuple[int, ...]) -> int:
     """Number of outputs for one picture."""
     try:
         with torch.no_grad():
-            answer = network(torch.zeros(shape))
-        logits = getattr(answer, "logits", answer)
-        rows, count = logits.shape
+            logits = outputs_in(network(torch.zeros(shape)), 1)
+        _, count = logits.shape
     except Exception as error:
         raise ModelError(
             f"{one.name} does not answer pictures {shape} with one row of outputs ({_short(error)}): "
             "correct its size, or return logits (B, K)."
         ) from error
-    if rows != 1 or count < 1:
+    if count < 1:
         raise ModelError(f"{one.name} answers {tuple(logits.shape)} for one picture: expected (1, K).")
     return int(count)
 
@@ -279,7 +278,7 @@ def _built(one: Declared) -> nn.Module:
     if weights:
         file = one.folder / str(weights)
         network = fitted(lambda: network, read_checkpoint(file), file.name).network
-    return network.eval().requires_grad_(False)
+    return answering_tensors(network).eval().requires_grad_(False)
 
 
 def _options(one: Declared) -> dict[str, Any]:

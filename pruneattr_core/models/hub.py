@@ -25,6 +25,7 @@ from typing import Any
 from torch import nn
 
 from pruneattr_core.errors import ModelError
+from pruneattr_core.heads import answering_tensors
 from pruneattr_core.models.cards import ModelCard
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.download import TIMEOUT
@@ -99,7 +100,7 @@ def hub_network(card: ModelCard, progress: Progress | None = None) -> nn.Module:
         raise ModelError(
             f"transformers cannot open {card.id} ({_short(error)}): choose an image classifier."
         ) from error
-    return network
+    return answering_tensors(network)
 
 
 def repository(name: str) -> str:

@@ -158,7 +158,7 @@ def test_commands_take_such_a_name(code, capsys) -> None:
 
 
 def test_a_benchmark_of_a_network_and_pictures_of_ones_own(code, capsys) -> None:
-    """Masks beside class folders, a LightningModule's shape: localisation runs, and says what it ran on."""
+    """Masks beside class folders, a LightningModule's shape, logits in a dict: it runs, and says on what."""
     lightning = """
 class Lightning(nn.Module):
     def __init__(self, lr=1e-3):
@@ -166,7 +166,7 @@ class Lightning(nn.Module):
         self.model, self.lr, self.trainer = Net(), lr, None
 
     def forward(self, x):
-        return self.model(x)
+        return {"logits": self.model(x)}
 
     def training_step(self, batch, index):
         return self(batch[0]).sum()
