@@ -1,6 +1,6 @@
 """The local-linearity radius found fast against the exact one: seconds a picture, and how far apart.
 
-    python perf/linearity.py --root CIFAR10 --n 4 [--exact] [--threads 2]
+    PYTHONPATH=. python perf/linearity.py --root CIFAR10 --n 4 [--exact] [--threads 2]
 
 The bar: at most 5 s a picture on two cores, within 5 % of the exact radius. Processor seconds stand beside
 those of the clock, since a busy machine stretches only the latter. The exact radius takes minutes a picture.
