@@ -43,6 +43,14 @@ COMMANDS = {
     "train": ("pruneattr_core.commands.train", "train a bundled network from a seed"),
 }
 
+#: Package -> the extra that installs it, for a library that was installed without.
+EXTRAS = {
+    **dict.fromkeys(("sklearn", "torch_pruning"), "bench"),
+    **dict.fromkeys(("streamlit", "plotly", "cachetools", "fpdf"), "app"),
+    **dict.fromkeys(("timm", "transformers"), "hubs"),
+    "anywidget": "notebook", "onnx": "gallery", "ray": "ray",
+}  # fmt: skip
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -70,6 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except (PruneAttrError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        print(
+            f"error: This command needs {package}: pip install 'pruneattr[{EXTRAS[package]}]'.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:  # also while a command is being loaded, which takes seconds
         kept = None if arguments is None else getattr(module, "kept", None)

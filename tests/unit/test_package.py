@@ -87,11 +87,16 @@ def test_a_wheel_explains_a_picture_without_the_app(installed: Path) -> None:
     code = """
 for name in ("streamlit", "plotly", "sklearn", "torch_pruning"):
     sys.modules[name] = None
-from pruneattr_core import PruneGrad, load_model, model_card
+from pruneattr_core import PruneGrad, compare, load_model, model_card
+from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
 picture = load_dataset("scenes")[0].image
-maps = PruneGrad(load_model("scenes-net")).attribute(model_card("scenes-net").preprocess(picture))
+model, inputs = load_model("scenes-net"), model_card("scenes-net").preprocess(picture)
+maps = PruneGrad(model).attribute(inputs)
+assert len(compare(model, inputs, ["saliency", "edges"], curves=False).table()) == 2
+assert main(["compress", "table"]) == 1  # one sentence
 import pruneattr_core
+from pruneattr_core.commands import bench, explain, reproduce, runs  # are loaded without them
 print(pruneattr_core.__file__, bool(maps.isfinite().all()), bool(maps.any()), pruneattr_core.__version__)
 """
     file, *rest = outside(installed, code).split()
