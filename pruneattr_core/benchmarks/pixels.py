@@ -21,7 +21,7 @@ from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
-from pruneattr_core.heads import Head, head_of, probabilities
+from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
 from pruneattr_core.runtime import chunks
 
 ORDERS = {"lerf": "Least relevant first", "morf": "Most relevant first"}
@@ -153,7 +153,7 @@ def removal_curve(
     columns, originals, targets = [], [], []
     with torch.no_grad():
         for image, x in enumerate(inputs):
-            logits = model(x[None].clone())
+            logits = outputs_in(model(x[None].clone()), 1)
             chosen = resolve_target(logits, None if wanted is None else wanted[image : image + 1])
             head = head_of(model, logits)
             originals.append(_probability(logits, chosen, head))
@@ -161,7 +161,7 @@ def removal_curve(
             answers = []
             for part in chunks(count, bytes_each(inputs) // 4, inputs):  # nothing is kept for a backward pass
                 filled = fill_removed(x, removed[part, image], fill, seed + image)
-                answers.append(_probability(model(filled), chosen, head))
+                answers.append(_probability(outputs_in(model(filled), len(filled)), chosen, head))
                 if progress is not None:
                     progress(image * count + part.stop, count * len(inputs))
             columns.append(torch.cat(answers))

@@ -19,6 +19,7 @@ from scipy.stats import entropy as shannon
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
+from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.errors import InputError
 
 UNDEFINED = math.nan
@@ -89,7 +90,7 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
             found = captum_infidelity(
-                model, perturb, x, map_, target=target, n_perturb_samples=INFIDELITY_DRAWS,
+                logits_of(model), perturb, x, map_, target=target, n_perturb_samples=INFIDELITY_DRAWS,
                 max_examples_per_batch=INFIDELITY_DRAWS, normalize=normalise,
             )  # fmt: skip
         return float(found[0])
@@ -141,8 +142,9 @@ def sensitivity_n(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, s
         row[torch.from_numpy(rng.choice(pixels, count, replace=False))] = True
     keep = (~gone).view(SENSITIVITY_SUBSETS, 1, *x.shape[2:]).to(x)
     with torch.no_grad():
-        whole = model(x)[0, target[0]]
-        lost = torch.cat([whole - model(x * part)[:, target[0]] for part in keep.split(10)])
+        logits = logits_of(model)
+        whole = logits(x)[0, target[0]]
+        lost = torch.cat([whole - logits(x * part)[:, target[0]] for part in keep.split(10)])
     sums = (gone.to(values) @ values.reshape(-1)).cpu().numpy()
     return _pearson(sums, lost.cpu().double().numpy())
 

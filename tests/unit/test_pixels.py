@@ -201,3 +201,19 @@ def test_progress_counts_to_the_end_and_can_stop() -> None:
 
     with pytest.raises(Cancelled):
         removal_curve(net, x, maps(), progress=stop)
+
+
+def test_a_network_that_answers_with_a_dict_has_the_same_curves() -> None:
+    class Wrapped(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = networks.network("residual")
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logits": self.inner(x)}
+
+    wrapped, inputs = Wrapped().eval(), networks.inputs(2)
+    values = torch.randn(2, *inputs.shape[2:], generator=torch.Generator().manual_seed(0))
+    for curve in (removal_curve, insertion_curve):
+        expected = curve(wrapped.inner, inputs, values).probability
+        assert torch.equal(curve(wrapped, inputs, values).probability, expected)
