@@ -9,6 +9,7 @@ import re
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from pruneattr_core import compare, explain_view, load_model, model_card
 from pruneattr_core.assets import ASSETS
@@ -18,6 +19,7 @@ from pruneattr_core.benchmarks.scoreboard import markdown as markdown_board
 from pruneattr_core.benchmarks.scoreboard import rankings
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.datasets import load_dataset
+from pruneattr_core.gallery import exhibits
 from pruneattr_core.reproduction.page import all_claims, markdown
 from pruneattr_core.share.live import Live
 
@@ -29,9 +31,12 @@ _TABLES = {
     "<!-- circuits -->": "circuits",
     "<!-- localisation -->": "localisation",
     "<!-- scoreboard -->": "scoreboard",
+    "<!-- gallery -->": "gallery",
 }
 #: In a page: the name of a view of `_VIEWS`, and what a reader may do with it.
 _LIVE = re.compile(r"<!-- live (\w+): (.+?) -->")
+#: Where the app listens unless another port is said, and how many views the gallery names.
+_APP, _LINKS = "http://localhost:8501", 30
 #: Places of the dial in a text: enough to pull, and small.
 _SHARES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 
@@ -113,6 +118,17 @@ def scoreboard() -> str:
     runs = {file.parent.name: read_run(file.parent) for file in sorted(folder.glob("*/header.json"))}
     fair = {name: run for name, run in runs.items() if run.plan.protocol.get("order_by") != "value"}
     return markdown_board(rankings(fair))
+
+
+def gallery() -> str:
+    """The gallery's pictures as links into the app, each with Compare beside it."""
+    lines = ["| picture | network | explorer | methods beside it |", "|---|---|---|---|"]
+    for shown in exhibits(_LINKS):
+        asked = urlencode({"model": shown.model, "source": shown.data, "picture": shown.place})
+        name, title = load_dataset(shown.data)[shown.place].name, model_card(shown.model).title
+        links = f"[0.9 of the contributing]({_APP}/?{asked}&dial=contributing&at=0.9)"
+        lines.append(f"| {name} | {title} | {links} | [Compare]({_APP}/compare?{asked}) |")
+    return "\n".join(lines)
 
 
 def scene() -> Live:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
+from pruneattr_core import model_card
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.share.html import settings_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +66,14 @@ def test_the_site_builds_and_every_link_leads_somewhere(tmp_path: Path) -> None:
         assert len(text) < 400_000
         assert "default-src 'none'" in text
         assert "made_with" in settings_in(text) or "versions" in settings_in(text)
+    gallery = (tmp_path / "site" / "gallery" / "index.html").read_text("utf-8")
+    views = [
+        parse_qs(link) for link in re.findall(r'href="http://localhost:8501/\?([^"]+)"', unescape(gallery))
+    ]
+    assert len(views) == 30
+    for view in views:
+        assert model_card(view["model"][0]).available_offline()
+        assert load_dataset(view["source"][0])[int(view["picture"][0])].image
     methods = (tmp_path / "site" / "methods" / "index.html").read_text("utf-8")
     assert "prunegrad" in methods
     assert "<!-- methods -->" not in methods
