@@ -120,7 +120,7 @@ async def lead(url: str, lesson: Lesson, pupils: int, steps: int, between: float
         url: of the served app.
         lesson: in English.
         pupils: how many follow.
-        steps: how many are gone through; their views have been opened before, as by a teacher who prepares.
+        steps: how many are gone through, two at least; the views of a teacher who prepares are there already.
         between: seconds that a step stands after the answers.
 
     Raises:

@@ -118,5 +118,6 @@ function onDeskKey(state, event) {
   const action = said ? () => judge(state, at, said[0], true) : actions[key];
   if (!action || !rows) return;
   event.preventDefault();
+  event.stopPropagation();  // in a lesson the same keys answer and turn pages
   if (!isTurning(state)) action();
 }

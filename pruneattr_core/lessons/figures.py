@@ -24,6 +24,7 @@ from pruneattr_core.benchmarks.pixels import removal_masks
 from pruneattr_core.benchmarks.sanity import VARIANTS, cascade
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.heads import head_of, probabilities
+from pruneattr_core.lessons.charts import retraining, students
 from pruneattr_core.lessons.text import Step
 from pruneattr_core.models import ModelCard, load_model, model_card
 from pruneattr_core.render import colour_table, colourise, scale_map, scale_of
@@ -34,6 +35,8 @@ from pruneattr_core.scoring import contributions
 LEVELS = (0.0, 0.5, 0.8, 0.9, 0.95)
 #: Shares of removed pixels.
 GONE = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
+#: The shipped study of the students whose tables the review shows.
+STUDY = "scenes"
 #: The teacher and the students of lesson five that fit into a row.
 REVIEWED = ("scenes-vgg", "scenes-vgg-x2-none", "scenes-vgg-x8-none", "scenes-vgg-x8-swa")
 
@@ -59,11 +62,13 @@ class Figure:
         frames: one a place of the slider; a single one where there is no slider.
         at: the place that the step sets.
         caption: the network; what it answers is part of the lesson.
+        chart: whether it is one panel to be read, and no row of pictures.
     """
 
     frames: tuple[Frame, ...]
     at: int
     caption: str
+    chart: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,18 +97,20 @@ class _Scene:
 
 
 def figure_of(step: Step) -> Figure | None:
-    """The figure of a step; None where its page shows runs or nothing.
+    """The figure of a step; None where there is no page, or one that shows numbers alone.
 
     Raises:
         PruneAttrError: the view names a network or a picture that is not here.
     """
+    view = dict(step.view)
+    if step.page == "benchmarks" and view.get("bench") == "roar" and "bench_run" in view:
+        return _chart(retraining(view["bench_run"]), model_card("resnet8-cifar10").title)
+    if step.page == "review" and view.get("desk") == "tables":
+        return _chart(students(STUDY), model_card(REVIEWED[0]).title)
     made = _PAGES.get(step.page)
     if made is None:
         return None
-    view = dict(step.view)
     if step.page == "review":
-        if view.get("desk") == "tables":
-            return None
         view = {"model": REVIEWED[0], "source": "scenes", "picture": "3"} | view
     model, card = load_model(view["model"]), model_card(view["model"])
     image = load_dataset(view["source"])[int(view.get("picture", 0))].image
@@ -113,6 +120,10 @@ def figure_of(step: Step) -> Figure | None:
     target = int(view.get("target", -1))
     target = int(logits.argmax()) if target < 0 else target
     return made(_Scene(view, card, model, image, inputs, target))
+
+
+def _chart(pixels: NDArray[np.uint8], caption: str) -> Figure:
+    return Figure((Frame("", (Panel("", pixels),)),), 0, caption, chart=True)
 
 
 def _map(title: str, values: Any, signed: bool = True, notes: tuple[str, ...] = ()) -> Panel:

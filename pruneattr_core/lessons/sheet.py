@@ -20,7 +20,7 @@ from pruneattr_core.share.html import document, live
 _STYLE = """main { font-size: 1.05rem; max-width: 60rem; }
 ol { padding-left: 1.4rem; } section { break-inside: avoid; } code { overflow-wrap: anywhere; }
 .panels { display: flex; flex-wrap: wrap; gap: .6rem; } .frame[hidden] { display: none; }
-figure { margin: 0; width: 10.5rem; font-size: .85rem; }
+figure { margin: 0; width: 10.5rem; font-size: .85rem; } figure.chart { width: min(32rem, 100%); }
 .picture { aspect-ratio: 1; background-size: 100% 100%; image-rendering: pixelated;
   border: 1px solid var(--st-border-color); }
 input[type=range] { width: min(28rem, 100%); vertical-align: middle; }
@@ -101,8 +101,7 @@ def _shown(figure: Figure | None, pictures: _Pictures, word: Callable[[str], str
     if figure is None:
         return ""
     frames = "".join(
-        _frame(frame, pictures, figure.caption, place == figure.at)
-        for place, frame in enumerate(figure.frames)
+        _frame(frame, pictures, figure, place == figure.at) for place, frame in enumerate(figure.frames)
     )
     if len(figure.frames) == 1:
         return f"{frames}<p><small>{escape(figure.caption)}</small></p>"
@@ -113,15 +112,22 @@ def _shown(figure: Figure | None, pictures: _Pictures, word: Callable[[str], str
     )
 
 
-def _frame(frame: Frame, pictures: _Pictures, caption: str, first: bool) -> str:
+def _frame(frame: Frame, pictures: _Pictures, figure: Figure, first: bool) -> str:
+    kind = ' class="chart"' if figure.chart else ""
     panels = "".join(
-        f'<figure><div class="picture {pictures.name(panel)}" role="img" '
-        f'aria-label="{escape(panel.title or caption)}"></div>'
+        f'<figure{kind}><div class="picture {pictures.name(panel)}" role="img" {_shape(panel)}'
+        f'aria-label="{escape(panel.title or figure.caption)}"></div>'
         f"<figcaption>{escape(' · '.join(filter(None, (panel.title, *panel.notes))))}</figcaption></figure>"
         for panel in frame.panels
     )
     hidden = "" if first else " hidden"
     return f'<div class="frame panels" data-title="{escape(frame.title)}"{hidden}>{panels}</div>'
+
+
+def _shape(panel: Panel) -> str:
+    """What says that a picture is no square; maps and pictures are."""
+    high, wide = panel.pixels.shape[:2]
+    return "" if high == wide else f'style="aspect-ratio: {wide} / {high}" '
 
 
 def _step(number: int, step: Step, word: Callable[[str], str], shown: str) -> str:

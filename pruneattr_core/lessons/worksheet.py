@@ -17,6 +17,8 @@ from pruneattr_core.render.figure import figure
 _MARGIN, _WIDE, _TEXT = 18.0, 174.0, 10.5
 #: Millimetres of one panel of a figure, at most: two fit a line of text, not a page.
 _PANEL = 52.0
+#: Millimetres of a chart.
+_CHART = 95.0
 _DPI = 130
 
 
@@ -52,7 +54,8 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
     for number, step in enumerate(lesson.steps, 1):
         drawn = figures.get(number)
         # A step begins where its heading, its figure and a few lines fit.
-        if pdf.will_page_break(70 if drawn is None else 40 + _PANEL):
+        high = 30 if drawn is None else _CHART if drawn.chart else _PANEL
+        if pdf.will_page_break(40 + high):
             pdf.add_page()
         written(f"{number}. {step.title}", 13, "B")
         for block in _blocks(step.body):
@@ -60,7 +63,7 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
         if drawn is not None:
             frame = drawn.frames[drawn.at]
             count = len(frame.panels)
-            wide = min(_WIDE, _PANEL * count)
+            wide = _CHART if drawn.chart else min(_WIDE, _PANEL * count)
             panels = [replace(panel, notes=()) for panel in frame.panels]  # what it answers is asked
             pixels = figure(panels, count, "png", wide, _DPI)
             pdf.image(io.BytesIO(pixels), w=wide, alt_text=drawn.caption)

@@ -57,7 +57,7 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 2.2rem 3rem; max-width: 1700px; }
 [data-testid="stSidebarContent"] img { border-radius: .5rem; }
 /* White on the dark theme's light blue would be 2.3 to 1. */
-[data-testid="stBaseButton-primary"] :is(p, span),
+[data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span),
 [data-testid="stMultiSelect"] [data-tag] :is(span, svg) { color: light-dark(#fff, #101418); }
 /* What comes a moment later finds its place kept. */
 .st-key-choices { min-height: 61px; }

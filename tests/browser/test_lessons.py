@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from perf.class_link import lead
 from pruneattr_core.lessons.text import names, read
+from tests.browser.serving import Served
 
+#: Whether a key pressed on a row of the review's desk reaches the page, where it would answer or turn pages.
+HEARD = """row => {
+  let heard = false;
+  const hear = () => { heard = true; };
+  document.addEventListener('keydown', hear);
+  row.dispatchEvent(new KeyboardEvent('keydown', {key: 'n', bubbles: true, composed: true}));
+  document.removeEventListener('keydown', hear);
+  row.getRootNode().activeElement?.blur();  // the key led into the row's note
+  return heard;
+}"""
 #: Presses of Tab after which a button on the page must have been reached.
 MOST_TABS = 80
 
@@ -49,8 +63,17 @@ def test_a_lesson_from_start_to_end_by_keyboard(
             reason = page.get_by_test_id("stAlert").filter(has_text="Right.").first
             expect(reason).to_be_visible()
             settled(page)
+        if step.page == "review" and number == 1:
+            assert not page.locator(".review .row").first.evaluate(HEARD)
         page.screenshot(path=artefacts / f"lesson-{name}-{number}.png")
         if number < len(lesson.steps):
             page.keyboard.press("n")
     expect(page.locator(".st-key-lesson_next button:disabled").first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_class_has_its_teachers_step_and_its_answers_are_counted(served: Served) -> None:
+    lesson = read("4-clever-hans")  # its networks are small
+    with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own on this thread
+        found = apart.submit(asyncio.run, lead(served.url, lesson, 3, 2, 0)).result()
+    assert (found["steps turned"], found["polls, all counts right"]) == (1, 2)

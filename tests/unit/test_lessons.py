@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.lessons import figures
 from pruneattr_core.lessons.figures import Figure, Frame, figure_of
 from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import address, languages, names, parse, read, right_answers
@@ -180,4 +181,15 @@ def test_figures_are_those_of_the_view_that_a_step_sets(name: str) -> None:
         drawn = figure.frames[0].panels[1].pixels.astype(int)
         kept = np.abs(drawn - drawn[0, -1]).sum(2)
         assert kept[100:, :40].sum() > 0.6 * kept.sum()
-    assert figure_of(replace(step, page="benchmarks")) is None
+    assert figure_of(replace(step, page="reproduction")) is None
+
+
+def test_every_step_with_a_page_has_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves and tables are read from the shipped runs; what a page computes is drawn in the test above."""
+    monkeypatch.setattr(figures, "_PAGES", dict.fromkeys(figures._PAGES, lambda scene: scene))
+    for name in names("en"):
+        for step in read(name).steps:
+            assert (figure_of(step) is not None) == bool(step.page), (name, step.title)
+    chart = figure_of(read("5-small-networks").steps[1])
+    assert isinstance(chart, Figure)
+    assert chart.frames[0].panels[0].pixels.std() > 5

@@ -21,7 +21,8 @@ _LARGE = """<style>
 .st-key-lesson_text [data-testid=stCaptionContainer] p { font-size: 1.1rem; }
 </style>"""
 #: Answers are sentences: they read from the left.
-_STYLE = "<style>.st-key-lesson_choices button { justify-content: start; text-align: start; }</style>"
+_STYLE = """<style>.st-key-lesson_choices button > div { justify-content: space-between; text-align: start; }
+.st-key-lesson_choices [data-has-shortcut] { flex-grow: 1; justify-content: space-between; }</style>"""
 
 
 def draw() -> None:

@@ -47,18 +47,26 @@ def fields_of(step: Step) -> tuple[Field, ...]:
 
 
 def complaint(step: Step) -> str:
-    """What is wrong with the step's view, empty if nothing: a setting that the page does not know, say.
-
-    Settings whose values depend on others are read with what the session holds of those.
-    """
+    """What is wrong with the step's view, empty if nothing: a setting that the page does not know, say."""
     known = {field.name: field for field in fields_of(step)}
-    for name, text in step.view:
-        if name not in known:
-            return f"The page {step.page} has no setting {name!r}."
-        try:
-            known[name].parse(text)
-        except (ValueError, KeyError, Unknown):
-            return f"The setting {name} of the page {step.page} cannot be {text!r}."
+    state, held = st.session_state, {}
+    try:
+        for name, text in step.view:
+            if name not in known:
+                return f"The page {step.page} has no setting {name!r}."
+            try:
+                value = known[name].parse(text)
+            except (ValueError, KeyError, Unknown):
+                return f"The setting {name} of the page {step.page} cannot be {text!r}."
+            if name not in state or state[name] != value:  # what comes after it may depend on it
+                held[name] = (state[name],) if name in state else ()
+                state[name] = value
+    finally:
+        for name, former in held.items():
+            if former:
+                state[name] = former[0]
+            else:
+                del state[name]
     return ""
 
 

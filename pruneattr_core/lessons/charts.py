@@ -1,0 +1,74 @@
+"""What shipped runs say, as pictures: for the steps of a lesson whose page shows curves or tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneattr_core.assets import ASSETS
+from pruneattr_core.benchmarks.run import read_run, statistics
+from pruneattr_core.compression.table import RUNS, read_study
+from pruneattr_core.render.series import series
+
+#: Inches and dots per inch of a chart; its text is read at half this size on paper.
+_SIZE, _DPI = (5.2, 4.0), 120
+#: The tables of the study that hold the answers and the maps of distilled students.
+_ANSWERS, _MAPS = "Table 2", "Table 3"
+Line = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def retraining(run: str) -> NDArray[np.uint8]:
+    """Accuracy of retrained networks against the share of pixels removed, a line a method; (H, W, 3).
+
+    Args:
+        run: name of a shipped run of ROAR.
+
+    Raises:
+        StoreError: there is no such run, or it is damaged.
+    """
+    found = read_run(ASSETS / "runs" / "bench" / run)
+    x = np.asarray(found.plan.x)
+    lines = {label: (x, statistics(found.of(label, "roar"))[0]) for label in found.plan.labels}
+    return _drawn(lines, "share of pixels removed before training", "accuracy after training")
+
+
+def students(study: str) -> NDArray[np.uint8]:
+    """How alike the students' maps are to their teacher's against mean average precision; (H, W, 3).
+
+    Args:
+        study: name of a shipped study of compression; a line a way of training, a point a size.
+
+    Raises:
+        StoreError: there is no such study, or it is damaged.
+    """
+    tables = read_study(RUNS / study)["tables"]
+    answers = {row["title"]: row for row in tables[_ANSWERS]}
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in tables[_MAPS]:
+        _, way = row["title"].split(" ", 1)
+        points.setdefault(way, []).append((answers[row["title"]]["mAP"], row["gradcam.cosine"]))
+    lines = {way: (np.array(found)[:, 0], np.array(found)[:, 1]) for way, found in points.items()}
+    sizes = [row["title"].split(" ")[0] for row in tables[_MAPS] if row["title"].endswith(" plain")]
+    named = f"mean average precision (from the right: {', '.join(sizes)} of the width)"
+    return _drawn(lines, named, "cosine of its Grad-CAM with the teacher's")
+
+
+def _drawn(lines: Mapping[str, Line], across: str, up: str) -> NDArray[np.uint8]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a quarter of a second
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="constrained")
+    axes = figure.add_subplot()
+    styles = ("-", "--", ":", "-.")
+    for place, (name, (x, y)) in enumerate(lines.items()):
+        colour, marker = series(place).colour, "osD^vXP"[place % 7]
+        axes.plot(x, y, styles[place % 4], color=colour, marker=marker, markersize=5, label=name)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
