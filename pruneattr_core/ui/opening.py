@@ -39,6 +39,7 @@ class _Engine:
         self.ready = threading.Event()
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
+        self.due: float | None = None  # when the thread starts, by the monotonic clock
 
     def is_ready(self) -> bool:
         """Whether everything is here."""
@@ -71,10 +72,11 @@ def main() -> None:
     """Run the app: called by app.py."""
     mind_late_presses()
     if not _engine.is_ready():
-        start = time.monotonic() + (_HEAD_START if _draw() else 0.0)
+        wait = _HEAD_START if _draw() else 0.0
+        _engine.due = _engine.due or time.monotonic() + wait  # runs that a hand starts anew put nothing off
         while not _engine.ready.wait(0.05):
             st.session_state.get("_yield")  # lets Streamlit stop a superseded run here
-            if time.monotonic() >= start:
+            if time.monotonic() >= _engine.due:
                 _engine.start()
         st.rerun()
     from pruneattr_core.ui.shell import main as run
