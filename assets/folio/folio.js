@@ -19,7 +19,7 @@ const drawHeading = (host, {text}) => host.append(element('h2', '', text));
 const unescaped = text => text.replace(/\\(?=[^\w\s])/g, '').replaceAll('\u2060', '');
 
 function drawText(host, {text, soft}) {
-  for (const block of text.split(/\n\s*\n|\n(?=- )/)) {
+  for (const block of text.split(/\n\s*\n|\n(?=- )| {2}\n/)) {
     const line = element('p', soft ? 'soft' : '');
     block.replace(/^- /, '• ').split(/(\*\*[^*]+\*\*|\*[^*\s][^*]*\*|`[^`]+`)/).forEach((piece, k) => {
       if (k % 2 === 0) line.append(unescaped(piece));
