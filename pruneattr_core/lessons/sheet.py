@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from pruneattr_core.lessons.figures import Figure, Frame
+from pruneattr_core.lessons.tables import Rows, tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.share.component import SCRUBBER
@@ -21,6 +22,9 @@ _STYLE = """main { font-size: 1.05rem; max-width: 60rem; }
 ol { padding-left: 1.4rem; } section { break-inside: avoid; } code { overflow-wrap: anywhere; }
 .panels { display: flex; flex-wrap: wrap; gap: .6rem; } .frame[hidden] { display: none; }
 figure { margin: 0; width: 10.5rem; font-size: .85rem; } figure.chart { width: min(32rem, 100%); }
+.chart .picture { image-rendering: auto; } .table { overflow-x: auto; margin: .6rem 0; }
+table { border-collapse: collapse; font-size: .85rem; } td, th { padding: .2rem .6rem; text-align: left;
+  border: 1px solid var(--st-border-color); }
 .picture { aspect-ratio: 1; background-size: 100% 100%; image-rendering: pixelated;
   border: 1px solid var(--st-border-color); }
 input[type=range] { width: min(28rem, 100%); vertical-align: middle; }
@@ -142,8 +146,14 @@ def _step(number: int, step: Step, word: Callable[[str], str], shown: str) -> st
             for choice in step.choices
         )
         parts.append(f"<details><summary>{escape(word('solution'))}</summary><ol>{reasons}</ol>")
-        parts.append(_blocks(step.reveal) + "</details>")
+        parts.append(_blocks(step.reveal) + "".join(map(_table, tables_of(step.table))) + "</details>")
     return "\n".join([*parts, "</section>"])
+
+
+def _table(rows: Rows) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row.values())}</tr>" for row in rows)
+    return f'<div class="table"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _blocks(text: str) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pruneattr_core.lessons.figures import Figure
+from pruneattr_core.lessons.tables import tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address, right_answers
 from pruneattr_core.render.figure import figure
 
@@ -81,6 +82,12 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
         written(f"✓ {choice.text}. {choice.reason}")
         for block in _blocks(step.reveal):
             written(block, 9)
+        for rows in tables_of(step.table):
+            pdf.set_font("text", "", 7)
+            with pdf.table(line_height=4, text_align="LEFT", borders_layout="HORIZONTAL_LINES") as table:
+                for cells in (rows[0], *(row.values() for row in rows)):
+                    table.row(list(cells))
+            pdf.ln(2)
         numbers = _numbers(figures[number]) if number in figures else ""
         if numbers:
             written(numbers, 8)

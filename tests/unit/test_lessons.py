@@ -193,3 +193,13 @@ def test_every_step_with_a_page_has_its_figure(monkeypatch: pytest.MonkeyPatch) 
     chart = figure_of(read("5-small-networks").steps[1])
     assert isinstance(chart, Figure)
     assert chart.frames[0].panels[0].pixels.std() > 5
+
+
+def test_a_table_that_a_step_names_is_in_both_files() -> None:
+    plain, named = (
+        parse(WRITTEN.replace("page: sanity", f"page: sanity{more}"), "mine")
+        for more in ("", "\ntable: clever-hans")
+    )
+    page = sheet(named, lambda key: key, settings={})
+    assert page.count("<td>Guided Backprop</td>") == 1
+    assert len(worksheet(named, lambda key: key, {})) > len(worksheet(plain, lambda key: key, {})) + 1000

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from pruneattr_core.lessons import hans, lab
+from pruneattr_core.lessons.tables import tables_of
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.ui.lessons import files, group, view
 from pruneattr_core.ui.lessons.state import choose_language, word
@@ -120,7 +121,7 @@ def _table(name: str) -> None:
             st.caption(f"**{bench.title}**: `{bench.formula}`. {bench.why}")
         st.caption(word("lab_note", right=lab.RIGHT))
         return
-    right, mass = hans.tables()
+    right, mass = tables_of(name)
     st.dataframe(right, hide_index=True, width="stretch", key="hans_right")
     st.dataframe(mass, hide_index=True, width="stretch", key="hans_mass")
     st.caption(word("computed_by", command=hans.stored()["command"]))
@@ -128,4 +129,4 @@ def _table(name: str) -> None:
 
 @st.cache_data(max_entries=1, show_spinner="Asking every method")
 def _lab() -> list[dict[str, str]]:
-    return lab.rows(lab.table())
+    return tables_of("lab")[0]
