@@ -80,6 +80,8 @@ function wireDesk(state) {
   $('.before').onclick = () => step(state, -1);
   $('.after').onclick = () => step(state, 1);
   wireThumb(state);
+  const around = (root.host ?? root).closest('[data-testid=stMainBlockContainer]');
+  if (around) new ResizeObserver(() => holdInSight(state)).observe(around);
   const follow = () => followScroll(state), link = skipLink(state);
   state.enter = () => { document.addEventListener('scroll', follow, {capture: true, passive: true}); document.body.prepend(link); };
   state.leave = () => { document.removeEventListener('scroll', follow, {capture: true}); link.remove(); };

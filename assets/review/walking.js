@@ -22,10 +22,22 @@ function goTo(state, r) {
   const lines = linesOf(state), at = Math.min(lines.length - 1, Math.max(0, r)), line = lines[at];
   if (!line) return;
   beNow(state, at);
+  bringInSight(state, line);
+  line.focus({preventScroll: true});
+}
+
+function bringInSight(state, line) {
   line.style.scrollMarginTop = `${coveredTop(state) + 6}px`;
   line.style.scrollMarginBottom = '4px';
   line.scrollIntoView({block: 'nearest', behavior: 'instant'});     // a later key must find it in place
-  line.focus({preventScroll: true});
+}
+
+const focusedAt = state => linesOf(state).indexOf(state.root.activeElement ?? state.root.getRootNode().activeElement);
+
+// What is above the row or beside its maps may come later, and push it out.
+function holdInSight(state) {
+  const line = state.header && linesOf(state)[focusedAt(state)];
+  if (line) bringInSight(state, line);
 }
 
 // One row a screen on a phone: this one.
@@ -70,7 +82,7 @@ function followScroll(state) {
   state.scrolled = setTimeout(() => {
     state.scrolled = null;
     if (!state.header) return;
-    const lines = linesOf(state), on = lines.indexOf(state.root.activeElement ?? state.root.getRootNode().activeElement);
+    const lines = linesOf(state), on = focusedAt(state);
     if (on < 0 || inSight(state, lines[on])) return;
     const seen = lines.findIndex(line => inSight(state, line));
     if (seen >= 0) { beNow(state, seen); lines[seen].focus({preventScroll: true}); }

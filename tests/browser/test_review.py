@@ -100,6 +100,11 @@ def test_focus_and_view_are_never_apart(
     page.keyboard.press("j")
     page.keyboard.press("j")
     until(page, lambda: sum(desk.locator(".row").evaluate_all(IN_SIGHT)) >= 3)
+    # What comes above the rows pushes the one that has the focus down, not out.
+    page.get_by_test_id("stMainBlockContainer").evaluate(
+        "main => { main.firstElementChild.style.paddingTop = '12rem'; }"
+    )
+    until(page, lambda: desk.locator(".row").evaluate_all(IN_SIGHT)[2])
     page.keyboard.press("PageDown")
     second = page.locator(".review[data-page='2'][data-complete=true]")
     second.wait_for()
