@@ -79,8 +79,9 @@ class Member(Visit):
         found = re.match(r"Step (\d+) of \d+$", element.progress.text)
         if found and int(found[1]) != self.step:
             self.step, self.since, self.whole = int(found[1]), time.perf_counter(), 0.0
-        # Where the next run has begun before it was told, a run that ended counts as one that did not.
-        if message.WhichOneof("type") == "script_finished" and not message.metadata.run.fragment_ids:
+        # The end of a run may never be told, on a busy server, only that a part of the page runs after it.
+        kind, part = message.WhichOneof("type"), bool(message.metadata.run.fragment_ids)
+        if (kind == "script_finished" and not part) or (kind == "new_session" and part):
             self.complain()
             self.whole = self.whole or (time.perf_counter() if self.step else 0.0)
 

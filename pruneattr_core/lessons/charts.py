@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.assets import ASSETS
-from pruneattr_core.benchmarks.run import read_run, statistics
 from pruneattr_core.compression.table import RUNS, read_study
 from pruneattr_core.render.series import series
 
@@ -28,6 +27,8 @@ def retraining(run: str) -> NDArray[np.uint8]:
     Raises:
         StoreError: there is no such run, or it is damaged.
     """
+    from pruneattr_core.benchmarks.run import read_run, statistics  # brings every protocol
+
     found = read_run(ASSETS / "runs" / "bench" / run)
     x = np.asarray(found.plan.x)
     lines = {label: (x, statistics(found.of(label, "roar"))[0]) for label in found.plan.labels}
