@@ -116,8 +116,9 @@ def progress(job: Job, title: str, steps: str, key: str) -> None:
     else:
         text = f"{title} · {job.done} of {job.total} {steps} · {duration(job.remaining)} left"
     st.progress(min(1.0, job.done / max(1, job.total)), text=text)
-    if st.button("Cancel", key=key, icon=":material/close:"):
-        engine().jobs.leave(job.key, viewer())
+    # On the press itself: a run that ends before it comes here would lose it.
+    left = {"on_click": engine().jobs.leave, "args": (job.key, viewer())}
+    if st.button("Cancel", key=key, icon=":material/close:", **left):
         st.rerun()
 
 
