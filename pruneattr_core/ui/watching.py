@@ -117,8 +117,8 @@ def progress(job: Job, title: str, steps: str, key: str) -> None:
         text = f"{title} · {job.done} of {job.total} {steps} · {duration(job.remaining)} left"
     st.progress(min(1.0, job.done / max(1, job.total)), text=text)
     # On the press itself: a run that ends before it comes here would lose it.
-    left = {"on_click": engine().jobs.leave, "args": (job.key, viewer())}
-    if st.button("Cancel", key=key, icon=":material/close:", **left):
+    leave, args = engine().jobs.leave, (job.key, viewer())
+    if st.button("Cancel", key=key, icon=":material/close:", on_click=leave, args=args):
         st.rerun()
 
 
