@@ -52,6 +52,27 @@ def select(
     return chosen
 
 
+def over(
+    setting: str, box: str, value: Any, text: Callable[[Any], Any] = lambda value: value
+) -> dict[str, Any]:
+    """Arguments of a widget that shows a value and writes what is chosen to a setting of the session.
+
+    The setting is no widget's state: it outlives the widget, stands in the address and in saved views.
+
+    Args:
+        setting: key in the session.
+        box: key of the widget.
+        value: to be shown.
+        text: what the widget holds -> the setting.
+    """
+    st.session_state[box] = value
+
+    def changed() -> None:
+        st.session_state[setting] = text(st.session_state[box])
+
+    return {"key": box, "on_change": changed}
+
+
 def labels_of(options: Sequence[Option], name: Callable[[Option], str]) -> dict[Option, str]:
     """Option -> label, no label twice."""
     names = {option: name(option) for option in options}

@@ -94,13 +94,13 @@ def one_of(options: Sequence[str] | Mapping[str, Any]) -> Callable[[str], str]:
     return parse
 
 
-def several_of(text: str, options: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
-    """The comma-separated texts, each once, in their order.
+def several_of(text: str, options: Sequence[str] | Mapping[str, Any], between: str = ",") -> tuple[str, ...]:
+    """The texts with a comma, or another mark, between them: each once, in their order.
 
     Raises:
         Unknown: one is not among the options, or there is none.
     """
-    asked = tuple(dict.fromkeys(text.split(",")))
+    asked = tuple(dict.fromkeys(text.split(between)))
     for part in asked:
         if part not in options:
             raise Unknown(part or text)

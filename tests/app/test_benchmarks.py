@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable
 
@@ -244,3 +245,18 @@ def test_it_opens_with_the_fair_order_and_says_what_the_order_does(start, monkey
     assert "Signed order" in texts(app)
     groups = [one.label for one in app.button_group if one.label in GROUPS.values()]
     assert groups == ["Ours, through pruning", "Gradients"]
+
+
+def test_a_link_says_what_is_measured_and_of_whom(start, opened) -> None:
+    app = opened()
+    app.button_group(key="bench_measure_pixels").set_value("morf").run()
+    app.button_group(key=f"bench_methods_one_{GROUPS['ours']}").set_value([]).run()
+    healthy(app)
+    said = dict(app.query_params)
+    assert [said["bench_measure"], said["bench_methods"]] == ["morf", "Gradient (saliency)"]
+    again = start(**said).switch_page("pages/5_benchmarks.py").run()
+    healthy(again)
+    assert again.button_group(key="bench_measure_pixels").value == "morf"
+    names = {line.get("name", "") for line in json.loads(again.get("plotly_chart")[0].proto.spec)["data"]}
+    assert any("Gradient" in name for name in names)
+    assert not any("PruneGrad" in name for name in names)

@@ -13,11 +13,12 @@ from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.ui.benchmarks import charts
 from pruneattr_core.ui.benchmarks.published import lines
 from pruneattr_core.ui.benchmarks.words import axis, where
+from pruneattr_core.ui.choose import over
 from pruneattr_core.ui.folio import Folio
 
 #: Bands drawn at most; more hide one another.
 _BANDS = 16
-_ALONG = {"x": "pixels removed", "sparsity": "sparsity"}
+ALONG = {"x": "pixels removed", "sparsity": "sparsity"}
 
 
 def figures(
@@ -76,15 +77,16 @@ def _choices(runs: dict[str, Run], published: bool) -> tuple[str, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if several and first.plan.benchmark in ("pixels", "roar"):
             levels = {label for one in several.values() for label in one.values()}
+            usual = "sparsity" if levels == set(first.plan.labels) else "x"
             along = st.segmented_control(
-                "Curves against", list(_ALONG), key=f"bench_along_{first.id}", required=True,
-                default="sparsity" if levels == set(first.plan.labels) else "x",
-                format_func=_ALONG.__getitem__,
+                "Curves against", list(ALONG), required=True, format_func=ALONG.__getitem__,
+                **over("bench_along", f"bench_along_{first.id}", st.session_state["bench_along"] or usual),
             )  # fmt: skip
+        said, usual_too = st.session_state["bench_papers"], first.plan.benchmark in ("roar", "sanity")
+        box, too = f"bench_papers_{first.plan.benchmark}", said == "yes" if said else usual_too
         wanted = published and st.toggle(
-            "The papers' curves too", value=first.plan.benchmark in ("roar", "sanity"),
-            key=f"bench_papers_{first.plan.benchmark}",
-        )  # fmt: skip
+            "The papers' curves too", **over("bench_papers", box, too, lambda on: "yes" if on else "no")
+        )
     return str(along), wanted
 
 

@@ -11,13 +11,14 @@ from pruneattr_core.benchmarks.run import Run, zip_run
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.benchmarks import tables as bench_tables
 from pruneattr_core.ui.benchmarks.charts import FIRST
-from pruneattr_core.ui.benchmarks.figures import figures
+from pruneattr_core.ui.benchmarks.figures import ALONG, figures
 from pruneattr_core.ui.benchmarks.importing import imported, importer
 from pruneattr_core.ui.benchmarks.names import full_title, titles
 from pruneattr_core.ui.benchmarks.picker import FAIR, choose, counterpart, kin
 from pruneattr_core.ui.benchmarks.point import point
 from pruneattr_core.ui.benchmarks.runs import bench_runs, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
+from pruneattr_core.ui.choose import over
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.one_file import alone_button
@@ -40,9 +41,21 @@ def _lead() -> None:
             st.session_state["bench"] = run.plan.benchmark
 
 
+def _measures() -> set[str]:
+    return {measure for run in bench_runs().values() for measure in run.plan.measures}
+
+
+def _labels() -> list[str]:
+    return [label for run in bench_runs().values() for label in run.plan.labels]
+
+
 FIELDS = (
     Field("bench", "pixels", one_of(BENCHMARKS), "the benchmark"),
     Field("bench_run", "", _runs, "the run"),
+    Field("bench_measure", "", lambda text: one_of(dict.fromkeys(_measures(), 0))(text), "the measure"),
+    Field("bench_methods", (), lambda text: several_of(text, _labels(), "~"), "the methods", "~".join),
+    Field("bench_along", "", one_of(("", *ALONG)), "the axis"),
+    Field("bench_papers", "", one_of(("", "yes", "no")), "the papers' curves"),
 )
 #: Kind of method -> title of its group.
 GROUPS = {
@@ -116,9 +129,10 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
     measures = [key for key in first.plan.measures if all(key in run.plan.measures for run in runs.values())]
     measure: str = measures[0]
     if len(measures) > 1:
+        wanted, box = st.session_state["bench_measure"], f"bench_measure_{first.plan.benchmark}"
         measure = row.segmented_control(
-            "Measure", measures, key=f"bench_measure_{first.plan.benchmark}", required=True,
-            default=measure, format_func=short,
+            "Measure", measures, required=True, format_func=short,
+            **over("bench_measure", box, wanted if wanted in measures else measure),
         )  # fmt: skip
     methods = list(dict.fromkeys(label for run in runs.values() for label in run.plan.labels))
     order = methods
@@ -162,19 +176,22 @@ def _choose_methods(runs: dict[str, Run], methods: list[str], key: str, row: Del
     groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
     for label in methods:
         groups[GROUPS[_group(ids[label])]].append(label)
-    drawn = {
-        label for title, labels in groups.items()
-        for label in st.session_state.get(f"{key}_{title}", [one for one in first if one in labels])
-    }  # fmt: skip
+    drawn = [one for one in st.session_state["bench_methods"] if one in methods] or first
+
+    def changed() -> None:
+        chosen = {one for title in groups for one in st.session_state.get(f"{key}_{title}", ())}
+        st.session_state["bench_methods"] = tuple(one for one in methods if one in chosen)
+
     title = f"Methods ({len(drawn)} of {len(methods)})"
     with row, st.popover(title, icon=":material/checklist:", key=f"{key}_popover"):
         for title, labels in groups.items():
             if labels:
+                st.session_state[f"{key}_{title}"] = [one for one in labels if one in drawn]
                 st.pills(
-                    title, labels, selection_mode="multi", default=[one for one in first if one in labels],
-                    key=f"{key}_{title}", format_func=markdown_text,
+                    title, labels, selection_mode="multi", key=f"{key}_{title}", on_change=changed,
+                    format_func=markdown_text,
                 )  # fmt: skip
-    return [label for label in methods if label in drawn] or methods
+    return [label for label in methods if label in drawn]
 
 
 def _group(name: str) -> str:

@@ -14,16 +14,17 @@ from pruneattr_core.compression.review_paths import Overlap, kept_by_call, path_
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.render.series import QUIET, series
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import over
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.sheet import inputs_of, network_of
-from pruneattr_core.ui.review.state import KEEP, SENT
+from pruneattr_core.ui.review.state import SENT, SPARSITIES
 
 #: Fractions of the neurons removed, pictures that the overlap is averaged over, and how many go at once.
-SPARSITIES, PICTURES, BATCH = (0.8, 0.9, 0.95, 0.99), 24, 6
+PICTURES, BATCH = 24, 6
 
 
 def show_paths(lineup: Lineup, pictures: Pictures) -> None:
@@ -36,8 +37,9 @@ def show_paths(lineup: Lineup, pictures: Pictures) -> None:
     known = {one: overlap for one, overlap in found.items() if overlap.names}
     if known:
         sparsity = st.segmented_control(
-            "Neurons removed from both networks", SPARSITIES, key="paths_at", default=0.9, required=True,
-            format_func=lambda s: f"{100 * s:g} %", **KEEP,
+            "Neurons removed from both networks", SPARSITIES, required=True,
+            format_func=lambda s: f"{100 * s:g} %",
+            **over("desk_at", "paths_at", st.session_state["desk_at"]),
         )  # fmt: skip
         folio.plotly_chart(
             _lines(known, SPARSITIES.index(sparsity)),

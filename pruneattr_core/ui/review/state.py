@@ -28,6 +28,8 @@ ROWS = 6
 #: Students beside the teacher.
 STUDENTS = 5
 EVERY_CLASS = -1
+#: Shares of neurons removed where the paths of teacher and student are compared.
+SPARSITIES = (0.8, 0.9, 0.95, 0.99)
 KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
@@ -86,6 +88,7 @@ FIELDS = (
     Field("desk_todo", "any", one_of(JUDGED), "the verdicts shown"),
     Field("desk_page", 1, whole(1, 10**5), "the page"),
     Field("desk_level", -1, whole(-1, len(LEVELS) - 1), "the sparsity level"),
+    Field("desk_at", 0.9, lambda text: SPARSITIES[SPARSITIES.index(float(text))], "the size of the paths"),
     Field("review", "", _named, "the review"),
     Field("own_teacher", "", _architecture, "the teacher's architecture"),
     Field("own_teacher_file", "", _path, "the teacher's checkpoint"),
