@@ -20,7 +20,7 @@ from pruneattr_core.ui.compare.entries import parse_entries
 from pruneattr_core.ui.compare.state import FIELDS, PRESETS, parse_more
 from pruneattr_core.ui.jobs import Job
 from tests.app.compare_grids import QUICK, finished, header, names, opened
-from tests.app.conftest import Start
+from tests.app.conftest import Start, until
 
 pytestmark = pytest.mark.usefixtures("start")  # its small network
 
@@ -122,6 +122,7 @@ def test_expensive_maps_are_predicted_and_wait_for_a_second_click(
     found = finished(app)
     assert sorted(cell["state"] for cell in found["cells"]) == ["dear", "ready"]
     assert "50 passes, about" in next(cell["text"] for cell in found["cells"] if cell["state"] == "dear")
+    until(app, lambda app: any(button.key == "compute_dear" for button in app.button))
     app.button(key="compute_dear").click().run()
     assert [cell["state"] for cell in finished(app)["cells"]] == ["ready", "ready"]
 
