@@ -239,6 +239,8 @@ def _aside(text: str) -> None:
     with st.sidebar:
         st.caption(text)
         uploader(FIELDS)
+        if st.session_state["upload"] in pictures.uploads():
+            keep_in_browser(st.session_state["upload"])  # or a reload of this page would lose it
 
 
 def _choose_model() -> tuple[ModelCard, DeltaGenerator]:

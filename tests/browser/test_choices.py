@@ -13,6 +13,13 @@ from playwright.sync_api import Page, expect
 from tests.browser.waiting import until
 
 Settled = Callable[[Page], None]
+#: How many uploads this browser keeps.
+STORED = """() => new Promise(done => {
+  const asked = indexedDB.open('pruneattr', 1);
+  asked.onupgradeneeded = () => asked.result.createObjectStore('uploads', {keyPath: 'id'});
+  asked.onsuccess = () => {
+    const count = asked.result.transaction('uploads').objectStore('uploads').count();
+    count.onsuccess = () => { asked.result.close(); done(count.result); }; }; })"""
 
 
 def agreed(page: Page, settled: Settled) -> str:
@@ -113,3 +120,20 @@ def test_a_reload_keeps_an_upload(page: Page, app_url: str, settled: Settled, tm
     page.reload()
     expect(photo).to_have_attribute("aria-label", "mine.png")
     agreed(page, settled)
+
+
+def test_an_upload_on_a_page_that_shows_none_outlives_a_reload(
+    page: Page, app_url: str, settled: Settled, tmp_path: Path
+) -> None:
+    file = tmp_path / "aside.png"
+    Image.new("RGB", (140, 130), (130, 60, 90)).save(file)
+    page.goto(f"{app_url}/benchmarks?model=scenes-net")
+    page.locator(".js-plotly-plot").first.wait_for()
+    settled(page)
+    page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(file)
+    page.wait_for_url("**upload=**")
+    until(page, lambda: page.evaluate(STORED))
+    page.reload()
+    page.locator(".js-plotly-plot").first.wait_for()
+    page.get_by_role("link", name="Threshold explorer").click()
+    expect(page.locator("[data-panel=photo]")).to_have_attribute("aria-label", "aside.png")
