@@ -9,6 +9,7 @@ import pytest
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons import classroom
 from pruneattr_core.lessons.classroom import MOST_CLASSES, MOST_VOTERS, Classes, Place
+from pruneattr_core.ui.lessons.group import SPAN, TURNS, Turns
 
 
 def test_thirty_threads_vote_and_change_their_minds() -> None:
@@ -53,3 +54,11 @@ def test_classes_and_voters_are_bounded_and_age(monkeypatch: pytest.MonkeyPatch)
     now = classroom.time.monotonic()
     monkeypatch.setattr(classroom.time, "monotonic", lambda: now + classroom.LIFE + 1)
     assert classes.place(code) is None
+
+
+def test_pages_are_drawn_a_few_at_a_time_and_everybody_s_turn_comes() -> None:
+    turns = Turns()
+    given = [turns.take(tick * SPAN / 10) for tick in range(10)]
+    assert given == [tick < TURNS for tick in range(10)]
+    later = [turns.take(SPAN + tick * SPAN / 10) for tick in range(10)]
+    assert sum(later) == TURNS

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
+from threading import Lock
 
 import streamlit as st
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.classroom import Classes, Place
-from pruneattr_core.lessons.text import Step
+from pruneattr_core.lessons.text import Step, read
+from pruneattr_core.ui.lessons.head import head
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.state import viewer
 
@@ -16,12 +21,39 @@ from pruneattr_core.ui.state import viewer
 _LED = "_class_led"
 #: Seconds between two looks at where the class is, and at its counts.
 LOOK = 0.8
+#: Seconds between two looks of a pupil at where the class is.
+FOLLOW = 0.4
+#: So many pupils' pages are drawn anew in so many seconds; more at once would hold up the others' texts.
+TURNS, SPAN = 4, 0.5
+#: Where the class has gone, while the page is still where it was.
+_AHEAD = "_class_ahead"
 
 
 @st.cache_resource
 def classes() -> Classes:
     """The classes of this server."""
     return Classes()
+
+
+class Turns:
+    """Who may draw a whole page now."""
+
+    def __init__(self) -> None:
+        """Nobody has yet."""
+        self._lock, self._taken = Lock(), deque[float](maxlen=TURNS)
+
+    def take(self, now: float) -> bool:
+        """Whether it is one's turn at `now`, in seconds; at most `TURNS` within `SPAN`."""
+        with self._lock:
+            if len(self._taken) == TURNS and now - self._taken[0] < SPAN:
+                return False
+            self._taken.append(now)
+            return True
+
+
+@st.cache_resource
+def _turns() -> Turns:
+    return Turns()
 
 
 def leads() -> bool:
@@ -73,10 +105,24 @@ def lead(common: tuple[tuple[str, str], ...] = ()) -> None:
             st.session_state["class"] = ""
 
 
-@st.fragment(run_every=LOOK)
+@st.fragment(run_every=FOLLOW)
 def _watch(code: str, place: Place) -> None:
-    if classes().place(code) != place:
+    """Of a step that the class has gone to the text comes first, everybody's; the page is drawn a look later.
+
+    Thirty pages at once take a small server seconds; thirty texts do not.
+    """
+    now = classes().place(code)
+    if now == place:
+        st.session_state[_AHEAD] = None
+        return
+    seen = st.session_state.get(_AHEAD) == now
+    if now is None or not now.lesson or (seen and _turns().take(time.monotonic())):
         st.rerun()
+    st.session_state[_AHEAD] = now
+    with suppress(InputError):  # the page will say it
+        lesson = read(now.lesson, now.language)
+        if 1 <= now.step <= len(lesson.steps):
+            head(lesson, now.step)
 
 
 def answer(lesson: str, step: int, choice: int) -> None:

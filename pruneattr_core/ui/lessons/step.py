@@ -10,6 +10,7 @@ from pruneattr_core.lessons import hans, lab
 from pruneattr_core.lessons.tables import tables_of
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.ui.lessons import files, group, view
+from pruneattr_core.ui.lessons.head import head
 from pruneattr_core.ui.lessons.state import choose_language, word
 
 #: (lesson, step) -> the answer given, as its place.
@@ -24,10 +25,7 @@ def draw(lesson: Lesson, number: int) -> None:
         number: of the step, from 1.
     """
     step = lesson.steps[number - 1]
-    st.markdown(f"## {lesson.title}")
-    st.progress(number / len(lesson.steps), word("step_of", step=number, steps=len(lesson.steps)))
-    st.markdown(f"### {step.title}")
-    st.markdown(step.body)
+    head(lesson, number)
     answer = given(lesson.name, number)
     if step.question:
         _ask(step, answer, (lesson.name, number))
