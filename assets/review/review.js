@@ -21,9 +21,15 @@ export default function ({data, parentElement: root, setStateValue}) {
   return state.leave;
 }
 
+// The row that has the focus, whichever desk it stands on.
+const HELD = {review: null, key: null};
+
 function showDesk(state, decoded) {
   const {root} = state, {header} = decoded, before = state.header, turned = before && before.page !== header.page, resumed = (!before || before.review !== header.review) && header.rows.some(one => one.verdict);
-  const inside = root.activeElement ?? root.getRootNode().activeElement, row = inside?.closest?.('.row')?.dataset.key;
+  const inside = root.activeElement ?? root.getRootNode().activeElement;
+  // Streamlit may put another desk in the place of the one that had the focus, which then nothing has.
+  const lost = document.activeElement === document.body && HELD.review === header.review ? HELD.key : undefined;
+  const row = inside?.closest?.('.row')?.dataset.key ?? lost;
   const typing = inside?.matches?.('.note') ? [inside.selectionStart, inside.selectionEnd] : null;
   Object.assign(state, decoded);
   if (before && before.review !== header.review) { state.given.clear(); state.done = []; root.querySelector('.undo').disabled = true; root.querySelector('.rows').replaceChildren(); }
@@ -75,6 +81,12 @@ function wireDesk(state) {
     settle(state, Math.min(last, Math.max(0, next)));
   };
   $('.review').addEventListener('keydown', event => onDeskKey(state, event));
+  $('.rows').addEventListener('focusin', event => {
+    Object.assign(HELD, {review: state.header?.review, key: event.target.closest('.row')?.dataset.key});
+  });
+  $('.rows').addEventListener('focusout', ({target}) => setTimeout(() => {
+    if (target.isConnected && !target.closest('.rows').contains(root.activeElement ?? root.getRootNode().activeElement)) HELD.review = null;
+  }));
   $('.undo').onclick = () => undo(state);
   $('.open').onclick = () => toOpen(state);
   $('.before').onclick = () => step(state, -1);
