@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.runs.stored import checked, write_stored
+from tests.loading import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -20,12 +20,7 @@ FEW = ("prunegrad", "saliency", "gradcam", "edges", "random")
 
 @pytest.fixture(scope="module")
 def gpu() -> Any:
-    spec = importlib.util.spec_from_file_location("perf_gpu", ROOT / "perf" / "gpu.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "perf" / "gpu.py")
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from PIL import Image
 
 import pruneattr_core
 from tests.browser.serving import free_port
+from tests.loading import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -144,12 +144,7 @@ def test_the_command_writes_a_view_offline(installed: Path, tmp_path: Path) -> N
 @pytest.fixture
 def runner() -> ModuleType:
     """docs/notebooks.py, which keeps their results."""
-    spec = importlib.util.spec_from_file_location("notebooks", ROOT / "docs" / "notebooks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "docs" / "notebooks.py")
 
 
 def test_every_notebook_runs_from_the_wheel_in_one_kernel_that_forgets(
