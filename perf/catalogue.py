@@ -1,14 +1,15 @@
 """Every method of the table over whole catalogues of networks: right, or refused with the reason.
 
-PYTHONPATH=. nice python perf/catalogue.py torchvision|timm|transformers [names...] [--own] [--budget seconds]
+PYTHONPATH=. nice python perf/catalogue.py torchvision|timm|transformers [names...] [--own] [--jobs 1]
 
 Random weights (seed 0): whether a method fits a network does not depend on them. A cell is right where the
 map is finite, comes out the same twice (where it takes less than two seconds of processor time, else it runs
 once), and nothing on the model changed, hooks and weights included. A network that has used its processor
 time (`--patience`) says so in the rest of its cells. Results are kept in assets/runs/catalogue, one file a
 catalogue; cells that are there are not run again, so the command can be stopped and started, and a method
-that is new to the table gets its own; `--own` runs PruneGrad alone, `--anew` all again. timm and
-transformers: requirements-dev.txt.
+that is new to the table gets its own; `--own` runs PruneGrad alone, `--anew` all again. `--jobs` networks
+are examined at a time, large ones first; each row says which versions it was run with. timm and transformers:
+requirements-dev.txt.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import version
+from multiprocessing import TimeoutError, get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
+from catalogue_networks import BUILDS, names_of, picture
 from torch import Tensor, nn
 
 from pruneattr_core import PruneGrad
@@ -32,7 +35,6 @@ from pruneattr_core.attribution import METHODS, completeness_gap, explain
 from pruneattr_core.errors import PruneAttrError
 
 FOLDER = Path(__file__).parents[1] / "assets" / "runs" / "catalogue"
-CLASSES = 10
 #: Cheap settings for whatever method has these options.
 QUICK: dict[str, Any] = {"steps": 1, "samples": 1}
 #: Maps that take less processor time, in seconds, are made twice.
@@ -41,128 +43,6 @@ TWICE = 2.0
 PATIENCE = 300.0
 #: PruneGrad's columns.
 OWN = ("PruneGrad zero", "sweep zero", "PruneGrad freeze", "sweep freeze")
-#: torchvision's networks that take nothing smaller.
-SIDES = {"inception_v3": 96, "maxvit_t": 224}
-#: timm: the smallest of each family.
-TIMM = (
-    *("botnet26t_256", "cait_xxs24_224", "coat_lite_tiny", "coatnet_nano_rw_224"),
-    *(
-        "convmixer_768_32",
-        "convnext_atto",
-        "convnextv2_atto",
-        "crossvit_tiny_240",
-        "cspresnet50",
-        "davit_tiny",
-    ),
-    *("deit_tiny_patch16_224", "densenet121", "dla34", "dpn48b", "edgenext_xx_small", "efficientformer_l1"),
-    *(
-        "efficientformerv2_s0",
-        "efficientnet_lite0",
-        "ese_vovnet19b_slim",
-        "eva02_tiny_patch14_224",
-        "fastvit_t8",
-    ),
-    *("focalnet_tiny_srf", "gcvit_xxtiny", "ghostnet_050", "gmlp_s16_224", "halonet26t", "hardcorenas_a"),
-    *("hgnetv2_b0", "hrnet_w18_small", "inception_v4", "lcnet_035", "levit_128s", "maxvit_rmlp_pico_rw_256"),
-    *(
-        "mixer_s32_224",
-        "mobilenetv2_035",
-        "mobilenetv3_small_050",
-        "mobilenetv4_conv_small_035",
-        "mobilevit_xxs",
-    ),
-    *(
-        "nf_resnet26",
-        "pit_ti_224",
-        "poolformer_s12",
-        "pvt_v2_b0",
-        "regnety_002",
-        "repvgg_a0",
-        "res2net50_14w_8s",
-    ),
-    *("resmlp_12_224", "resnest14d", "resnet10t", "resnetv2_18", "rexnet_100", "selecsls42", "skresnet18"),
-    *("swinv2_cr_tiny_ns_224", "swinv2_tiny_window8_256", "tiny_vit_5m_224", "twins_svt_small", "vgg11"),
-    *("visformer_tiny", "vit_tiny_patch16_224", "xception41", "xcit_nano_12_p16_224"),
-)
-
-
-def torchvision_network(name: str) -> tuple[nn.Module, Tensor]:
-    """A classifier of torchvision's catalogue and a picture for it."""
-    more: dict[str, Any] = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    side = SIDES.get(name, 64)
-    if name.startswith("vit_"):
-        side = more["image_size"] = 4 * int(name.split("_")[-1])
-    net = torchvision.models.get_model(name, weights=None, num_classes=CLASSES, **more)
-    return net, picture(3, side)
-
-
-def size(name: str) -> int:
-    """Parameters of a torchvision network, as its weights' card says."""
-    weights = torchvision.models.get_model_weights(name)
-    return int(next(iter(weights)).meta["num_params"])
-
-
-def timm_network(name: str) -> tuple[nn.Module, Tensor]:
-    """The network of that name and a picture of the size it insists on, or smaller."""
-    import timm
-
-    for side in (64, 128):
-        for more in ({"img_size": side}, {}):
-            try:
-                net = timm.create_model(name, pretrained=False, num_classes=CLASSES, **more).eval()
-                with torch.no_grad():
-                    net(picture(3, side))
-            except (RuntimeError, ValueError, AssertionError, TypeError):
-                continue
-            return net, picture(3, side)
-    net = timm.create_model(name, pretrained=False, num_classes=CLASSES)
-    return net, picture(3, net.pretrained_cfg["input_size"][1])
-
-
-def _transformers() -> dict[str, Callable[[], Any]]:
-    import transformers as tf
-
-    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    patched = {**small, "image_size": 32, "patch_size": 8}
-    return {
-        "ViT": lambda: tf.ViTConfig(**patched),
-        "DeiT": lambda: tf.DeiTConfig(**patched),
-        "Beit": lambda: tf.BeitConfig(**patched),
-        "Dinov2": lambda: tf.Dinov2Config(**patched),
-        "Swin": lambda: tf.SwinConfig(
-            image_size=32, patch_size=4, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4
-        ),
-        "Swinv2": lambda: tf.Swinv2Config(
-            image_size=32, patch_size=4, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4
-        ),
-        "ConvNext": lambda: tf.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]),
-        "ConvNextV2": lambda: tf.ConvNextV2Config(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]),
-        "ResNet": lambda: tf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1]),
-        "RegNet": lambda: tf.RegNetConfig(
-            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], groups_width=4
-        ),
-        "MobileNetV2": lambda: tf.MobileNetV2Config(depth_multiplier=0.35, image_size=64),
-        "PoolFormer": lambda: tf.PoolFormerConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]),
-        "Segformer": lambda: tf.SegformerConfig(
-            hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], decoder_hidden_size=16
-        ),
-    }
-
-
-def transformers_network(name: str) -> tuple[nn.Module, Tensor]:
-    """A small classifier of the family and a picture for it."""
-    import transformers
-
-    config = _transformers()[name]()
-    config.num_labels = CLASSES
-    side = getattr(config, "image_size", 64) if name not in ("PoolFormer", "Segformer") else 64
-    return getattr(transformers, f"{name}ForImageClassification")(config), picture(3, side)
-
-
-def picture(channels: int, side: int) -> Tensor:
-    """Smooth noise, (1, channels, side, side), float32."""
-    noise = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(1))
-    return nn.functional.avg_pool2d(noise, 5, 1, 2) * 3
 
 
 def state(net: nn.Module) -> bytes:
@@ -281,7 +161,12 @@ def examine(
 
 
 def table(rows: dict[str, Any], about: str) -> str:
-    """Markdown: one row a network, a dot for right, a letter for each reason, which stands below."""
+    """Markdown: one row a network, a dot for right, a number for each reason, which stands below.
+
+    Args:
+        rows: per network, see `examine`.
+        about: the versions of most rows; those of others stand at their names.
+    """
     columns = list(dict.fromkeys(column for row in rows.values() for column in row["cells"]))
     letters: dict[str, str] = {}
     legend = "`·` right; a number: refused or not run, for the reason below; **!** wrong; empty: to be run."
@@ -301,54 +186,88 @@ def table(rows: dict[str, Any], about: str) -> str:
                 marks.append(letters.setdefault(reason, str(len(letters) + 1)))
         size = "x".join(map(str, row["shape"]))
         found = [f"{row['gaps'][key]:.0e}" if key in row["gaps"] else "" for key in ("deeplift", "rap")]
-        lines.append(f"| {name} | {size} | " + " | ".join([*marks, *found]) + " |")
+        others = [letters.setdefault(one, str(len(letters) + 1)) for one in row["about"] if one != about]
+        title = f"{name} ({', '.join(others)})" if others else name
+        lines.append(f"| {title} | {size} | " + " | ".join([*marks, *found]) + " |")
     lines += ["", *(f"{letter}. {reason}" for reason, letter in letters.items()), ""]
     return "\n".join(lines)
+
+
+def row_of(given: tuple[str, str, dict[str, Any] | None, float, bool, int]) -> tuple[str, dict[str, Any]]:
+    """The network's name, and `examine` with the versions that it was run with.
+
+    Args:
+        given: catalogue, name, row so far, patience, whether PruneGrad's columns alone, threads.
+    """
+    kind, name, known, patience, own, threads = given
+    torch.set_num_threads(threads)
+    about = f"{kind} {version(kind)}, torch {torch.__version__}; random weights (seed 0), float32"
+    row = examine(BUILDS[kind], name, known, patience, own)
+    return name, {**row, "about": sorted({about, *([] if known is None else known["about"])})}
+
+
+def examined(todo: list[tuple[Any, ...]], jobs: int, budget: float) -> Iterable[tuple[str, dict[str, Any]]]:
+    """(name, row) of each network, as they come.
+
+    Args:
+        todo: what `row_of` takes; small networks first.
+        jobs: how many at a time; more than one run in processes of their own, large networks first.
+        budget: seconds after which no network is begun; of several jobs, none is waited for any more.
+    """
+    end = time.perf_counter() + budget
+    if jobs == 1:
+        yield from (row_of(given) for given in todo if time.perf_counter() <= end)
+        return
+    # A process for each network: its memory goes back to the machine.
+    with get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool, suppress(TimeoutError):
+        rows = pool.imap_unordered(row_of, todo[::-1])
+        for _ in todo:
+            yield rows.next(max(0.0, end - time.perf_counter()))
 
 
 def main() -> None:
     """Run what is missing, write after every network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("catalogue", choices=("torchvision", "timm", "transformers"))
+    parser.add_argument("catalogue", choices=tuple(BUILDS))
     parser.add_argument("names", nargs="*")
     parser.add_argument("--anew", action="store_true", help="run again what is there")
     parser.add_argument("--own", action="store_true", help="run PruneGrad's columns alone")
+    parser.add_argument("--jobs", type=int, default=1, help="networks at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of each job")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the tables")
     parser.add_argument(
         "--patience", type=float, default=PATIENCE, help="processor seconds a network may take"
     )
     parser.add_argument("--budget", type=float, default=1e9, help="start no network after so many seconds")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     kind = options.catalogue
-    build = {"torchvision": torchvision_network, "timm": timm_network, "transformers": transformers_network}[
-        kind
-    ]
-    known = {
-        "torchvision": lambda: sorted(torchvision.models.list_models(module=torchvision.models), key=size),
-        "timm": lambda: list(TIMM),
-        "transformers": lambda: list(_transformers()),
-    }[kind]()
-    path = FOLDER / f"{kind}.json"
+    path = options.out / f"{kind}.json"
     rows = json.loads(path.read_text())["networks"] if path.exists() else {}
-    start = time.perf_counter()
     columns = set(OWN) if options.own else {column for column, _, _ in runs(nn.Identity(), picture(3, 32))}
-    for name in options.names or known:
+    todo: list[tuple[Any, ...]] = []
+    for name in options.names or names_of(kind):
         old = None if options.anew else rows.get(name)
-        complete = old is not None and columns <= set(old["cells"])
-        if complete or time.perf_counter() - start > options.budget:
-            continue
-        rows[name] = examine(build, name, old, options.patience, options.own)
-        cells = rows[name]["cells"]
+        if old is None or not columns <= set(old["cells"]):
+            todo.append((kind, name, old, options.patience, options.own, options.threads))
+    for name, row in examined(todo, options.jobs, options.budget):
+        rows[name] = row
+        cells = row["cells"]
         faults = {column: cell for column, cell in cells.items() if cell.startswith("wrong")}
         refused = sum(cell.startswith(("refused", "not run")) for cell in cells.values())
         print(
             f"{name}: {len(cells) - len(faults) - refused} right, {refused} refused, wrong: {faults or 0}",
             flush=True,
         )
-        about = f"{kind} {version(kind)}, torch {torch.__version__}; random weights (seed 0), float32"
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"about": about, "networks": rows}, indent=1, sort_keys=True) + "\n")
-        path.with_suffix(".md").write_text(table(rows, about))
+        write(path, rows)
+
+
+def write(path: Path, rows: dict[str, Any]) -> None:
+    """The catalogue's file and, beside it, its table."""
+    given = [one for row in rows.values() for one in row["about"]]
+    about = max(sorted(set(given)), key=given.count)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"about": about, "networks": rows}, indent=1, sort_keys=True) + "\n")
+    path.with_suffix(".md").write_text(table(rows, about))
 
 
 if __name__ == "__main__":

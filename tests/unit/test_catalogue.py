@@ -21,7 +21,8 @@ def catalogue(monkeypatch: pytest.MonkeyPatch):
     import catalogue
 
     yield catalogue
-    sys.modules.pop("catalogue")
+    for name in ("catalogue", "catalogue_networks"):
+        sys.modules.pop(name)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -41,7 +42,7 @@ def test_what_the_table_says_is_what_the_methods_say(name: str, catalogue) -> No
         name
     ]
     torch.manual_seed(0)
-    net, x = catalogue.torchvision_network(name)
+    net, x = catalogue.BUILDS["torchvision"](name)
     assert list(x.shape[1:]) == row["shape"]
     for column, fits, _ in catalogue.runs(net.eval(), x):
         reason = fits()
