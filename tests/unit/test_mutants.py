@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from perf import mutants
 from perf.mutants_known import KNOWN
+from perf.mutants_places import TESTS, generated, known
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """def f(a, b):
@@ -21,21 +22,20 @@ CODE = """def f(a, b):
 
 
 def test_every_known_mutant_is_a_place_in_the_code_and_has_tests():
-    assert len(mutants.known()) == len(KNOWN) >= 25
-    for one in mutants.known():
+    assert len(known(ROOT)) == len(KNOWN) >= 25
+    for one in known(ROOT):
         assert one.new != one.old
         for pattern in one.tests:
             assert list((ROOT / "tests").glob(pattern)), pattern
-    for _, patterns in mutants.TESTS:
+    for _, patterns in TESTS:
         for pattern in patterns:
             assert list((ROOT / "tests").glob(pattern)), pattern
 
 
-def test_operators_change_one_thing_each(tmp_path, monkeypatch):
-    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+def test_operators_change_one_thing_each(tmp_path):
     (tmp_path / "pruneattr_core").mkdir()
     (tmp_path / "pruneattr_core" / "store.py").write_text(CODE)
-    found = list(mutants.generated("pruneattr_core/store.py"))
+    found = list(generated(tmp_path, "pruneattr_core/store.py"))
     changes = {(one.old.strip(), one.new) for one in found}
     assert changes == {
         ("not", ""), ("<", "<="), ("and", "or"), ("==", "!="), ("2", "3"), ("print(a)", "None"),
@@ -60,14 +60,14 @@ def test_a_noticed_and_an_unnoticed_mutant_are_told_apart(tmp_path):
     for name in ("test_store.py", "test_damage.py"):
         (tmp_path / "tests" / "unit" / name).write_text(test)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    program = (
-        "import sys, pathlib; from perf import mutants; mutants.ROOT = pathlib.Path(sys.argv.pop()); "
-        "sys.argv[1:] = ['sample', '--only', 'pruneattr_core/']; sys.exit(mutants.main())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    kept = tmp_path / "kept.json"
+    command = [sys.executable, "-m", "perf.mutants", "sample", "--only", "pruneattr_core/", "--workers", "1"]
+    command += ["--root", str(tmp_path), "--out", str(kept)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
     assert "2 of 4 killed" in lines
     assert sum("SURVIVED pruneattr_core/store.py::unseen" in line for line in lines) == 2
+    by = {row["mutant"].split("::")[1]: row["by"] for row in json.loads(kept.read_text())["mutants"]}
+    assert by["seen: + -> -"].endswith("::test_it")
+    assert not by["unseen: + -> -"]
