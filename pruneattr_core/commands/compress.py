@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pruneattr_core.commands.arguments import (
+    add_device,
     add_json,
     add_seed,
     add_threads,
@@ -24,7 +26,7 @@ from pruneattr_core.commands.arguments import (
 from pruneattr_core.commands.train import default_cache
 from pruneattr_core.compression.cut import renewed
 from pruneattr_core.compression.data import LabelledMasks, cifar10, folder, scenes_multilabel, voc2012
-from pruneattr_core.compression.examine import Examination, machine
+from pruneattr_core.compression.examine import Examination, machine, measured_key
 from pruneattr_core.compression.family import STUDENTS
 from pruneattr_core.compression.loop import Schedule
 from pruneattr_core.compression.matching import ALPHA, BETA, DROP, MASKS, TEMPERATURE
@@ -37,7 +39,7 @@ from pruneattr_core.compression.train import Matching, identity
 from pruneattr_core.compression.zoo import JOBS, NOTES, TEACHER, order, workshop
 from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError
-from pruneattr_core.runtime import provenance
+from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _student_arguments(actions.add_parser(name, help=line, description=line), name)
     for part in actions.choices.values():
         _training_arguments(part)
+        add_device(part)
     zoo = actions.add_parser("zoo", help="train the shipped teacher and students; goes on where it was")
     zoo.add_argument("--only", nargs="*", default=[], metavar="PART", help="parts of ids (default all)")
     table = actions.add_parser("table", help="measure all networks of a folder and keep the tables as a run")
@@ -110,6 +113,10 @@ def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     if kind == "unstructured":
         parser.add_argument("--rounds", type=count, default=16, help="default %(default)s")
         parser.add_argument("--rate", type=inside, default=0.2, help="of what is left, a round (default 0.2)")
+        parser.add_argument(
+            "--measured", type=count, metavar="N",
+            help="after each round: mAP and F1 over N test pictures, Grad-CAM of the first 150 (AP fig. 3)",
+        )  # fmt: skip
     if kind == "structured":
         parser.add_argument("--rate", type=inside, default=0.7, help="of each layer's channels (default 0.7)")
         parser.add_argument("--layers", nargs="*", default=[], help="convolutions to cut (default all)")
@@ -192,15 +199,17 @@ def _teacher(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     name = arguments.id or f"{arguments.architecture.replace('/', '-')}-{Path(arguments.data).name}".lower()
     mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
     model = renewed(blank(arguments.architecture, len(data.classes)), arguments.seed)
-    pictures, schedule = pool(data, size, mean, std, arguments.count), _schedule(arguments)
+    device = device_for(arguments.device)
+    pictures = replace(pool(data, size, mean, std, arguments.count), device=str(device))
+    schedule = _schedule(arguments)
     teacher = Teacher(name, model, arguments.architecture, data.classes, size, mean, std, "")
     known = {"id": name, "title": name, "kind": "teacher", "matching": "none", "seed": arguments.seed}
     known |= facts(teacher, pictures)
     key = identity("teacher", known, repr(schedule))
     checkpoint = arguments.cache / f"{key[:24]}.pt"
-    seconds = train_teacher(model, pictures, schedule, arguments.seed, key, checkpoint, log)
+    seconds = train_teacher(model.to(device), pictures, schedule, arguments.seed, key, checkpoint, log)
     done = {**known, "recipe": {"schedule": vars(schedule)}, "identity": key, "seconds": seconds}
-    path = write_member(model, arguments.out, done)
+    path = write_member(model.cpu(), arguments.out, done, str(device))
     remove(checkpoint)
     show(arguments, f"wrote {path}", {**done, "file": str(path)})
 
@@ -210,6 +219,7 @@ def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     teacher = open_teacher(arguments.teacher, arguments.weights)
     data = _data(arguments, "train", arguments.count)
     pictures = pool(data, teacher.size, teacher.mean, teacher.std, arguments.count)
+    pictures = replace(pictures, device=str(device_for(arguments.device)))
     kind = f"x{arguments.divisor}" if arguments.action == "distil" else arguments.action
     wanted = Order(
         arguments.id or f"{teacher.id.replace('/', '-')}-{kind}-{arguments.matching}-seed{arguments.seed}",
@@ -230,7 +240,12 @@ def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
         rounds=getattr(arguments, "rounds", 16),
         layers=tuple(getattr(arguments, "layers", ())),
     )
-    shop = Workshop(teacher, pictures, arguments.out, arguments.cache, log)
+    examination = None
+    if measured := getattr(arguments, "measured", None):
+        tests = _data(arguments, "test", measured)
+        seen = pool(tests, teacher.size, teacher.mean, teacher.std, measured)
+        examination = Examination(tests, seen, teacher.model, methods=("gradcam",))
+    shop = Workshop(teacher, pictures, arguments.out, arguments.cache, log, examination)
     path = shop.make(wanted)
     show(arguments, f"wrote {path}", {**read_card(path), "file": str(path)})
 
@@ -248,7 +263,7 @@ def _table(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     data = _data(arguments, "test", arguments.pictures)
     size, mean, std = (tuple(card[name]) for name in ("size", "mean", "std"))
     pictures = pool(data, size, mean, std, arguments.pictures)
-    key = identity(pictures.sha256(), arguments.explained, machine(), provenance("cpu"))
+    key = measured_key(pictures, arguments.explained)
     examination = Examination(data, pictures, teacher, arguments.explained)
     cards = []
     for file in files:

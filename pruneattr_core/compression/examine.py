@@ -23,7 +23,9 @@ from pruneattr_core.compression.measures import (
     prediction_quality,
 )
 from pruneattr_core.compression.pool import Pool
+from pruneattr_core.compression.train import identity
 from pruneattr_core.likeness import cosine, l2_distance
+from pruneattr_core.runtime import provenance
 
 #: (picture, class)
 Pair = tuple[int, int]
@@ -146,6 +148,11 @@ def latency_ms(model: nn.Module, pictures: Pool) -> float:
             model(inputs)
             times.append(time.perf_counter() - began)
     return 1000 * float(np.median(times[3:]))
+
+
+def measured_key(pictures: Pool, shown: int) -> str:
+    """Identity of what `Examination.measure` writes on a card: pictures, machine and versions decide it."""
+    return identity(pictures.sha256(), shown, machine(), provenance("cpu"))
 
 
 def machine() -> str:

@@ -64,8 +64,15 @@ def blank(architecture: str, classes: int, counts: Mapping[str, int] | None = No
     )
 
 
-def write_member(model: nn.Module, folder: Path, card: Mapping[str, Any]) -> Path:
-    """Write `<id>.safetensors`, then `<id>.json` with its sha256, sizes and versions; the card's path."""
+def write_member(model: nn.Module, folder: Path, card: Mapping[str, Any], device: str = "cpu") -> Path:
+    """Write `<id>.safetensors`, then `<id>.json` with its sha256, sizes and versions; the card's path.
+
+    Args:
+        model: on the CPU.
+        folder: made if need be.
+        card: what is known of it.
+        device: where it was trained.
+    """
     tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
     data = save(tensors)
     name = str(card["id"])
@@ -80,7 +87,7 @@ def write_member(model: nn.Module, folder: Path, card: Mapping[str, Any]) -> Pat
         "bytes": len(data),
         "finished": time.strftime("%Y-%m-%d", time.gmtime()),
         "threads": torch.get_num_threads(),
-        "versions": provenance("cpu"),
+        "versions": provenance(device),
         "file": f"{name}.safetensors",
         "sha256": hashlib.sha256(data).hexdigest(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.compression.cut import cut, kept_by_l1, narrowed_copy
+from pruneattr_core.compression.examine import Examination
 from pruneattr_core.compression.loop import Schedule
 from pruneattr_core.compression.matching import matched_layer
 from pruneattr_core.compression.members import open_member, write_member
@@ -142,13 +144,20 @@ class Workshop:
         folder: for students.
         cache: for checkpoints.
         log: receives lines.
+        examination: measures the network after each round of iterative pruning; None for dead neurons only.
 
     Raises:
         InputError: the pictures have other classes than the teacher.
     """
 
     def __init__(
-        self, teacher: Teacher, pictures: Pool, folder: Path, cache: Path, log: Callable[[str], None] = print
+        self,
+        teacher: Teacher,
+        pictures: Pool,
+        folder: Path,
+        cache: Path,
+        log: Callable[[str], None] = print,
+        examination: Examination | None = None,
     ) -> None:
         if pictures.labels.shape[1] != len(teacher.classes):
             raise InputError(
@@ -156,8 +165,8 @@ class Workshop:
                 f"{pictures.labels.shape[1]}: train a teacher on them first (compress teacher)."
             )
         self.teacher, self.pictures, self.folder = teacher, pictures, folder
-        self.cache, self.log = cache, log
-        self.inputs = pictures.batch(np.arange(min(2, len(pictures))))
+        self.cache, self.log, self.examination = cache, log, examination
+        self.inputs = pictures.batch(np.arange(min(2, len(pictures)))).cpu()
         self._answers: dict[str, Answers] = {}
 
     def answers(self, layers: Sequence[str] = ()) -> tuple[Answers, ...]:
@@ -166,7 +175,8 @@ class Workshop:
         for name in names:
             if name not in self._answers:
                 self.log(f"asking the teacher about {len(self.pictures)} pictures, layer {name}")
-                found = answers(self.teacher.model, self.pictures, name)
+                there = copy.deepcopy(self.teacher.model).to(self.pictures.device)
+                found = answers(there, self.pictures, name)
                 # Answers are large: those that this order does not need go.
                 self._answers = {key: one for key, one in self._answers.items() if key in names}
                 self._answers[name] = found
@@ -181,7 +191,8 @@ class Workshop:
         told = self.answers(order.matching.layers)
         layers = tuple(one.layer for one in told)
         matching = replace(order.matching, layers=layers, beta=order.matching.weight)
-        key = identity(self.teacher.sha256, self.pictures.sha256())
+        elsewhere = () if self.pictures.device == "cpu" else (self.pictures.device,)  # gives other last bits
+        key = identity(self.teacher.sha256, self.pictures.sha256(), *elsewhere)
         setting = Setting(
             self.pictures, told, matching, order.schedule, order.seed, key, self.cache, self.log
         )
@@ -200,7 +211,7 @@ class Workshop:
             "seconds": seconds,
             **made,
         }
-        written = write_member(student, self.folder, card)
+        written = write_member(student, self.folder, card, self.pictures.device)
         for checkpoint in setting.files:
             remove(checkpoint)
         return written
@@ -224,8 +235,15 @@ class Workshop:
         return student, seconds, {"rounds": rounds}, {"rate": rate, "rounds": order.rounds}
 
     def _watch(self, number: int, model: nn.Module) -> Mapping[str, float]:
-        """Share of dead neurons (activation 0) on the first 64 training pictures."""
-        return {"dead_share": dead_share(model, self.pictures.batch(np.arange(min(64, len(self.pictures)))))}
+        """Share of dead neurons (activation 0) on the first 64 training pictures; AP's fig. 3 if asked."""
+        inputs = self.pictures.batch(np.arange(min(64, len(self.pictures)))).cpu()
+        found = {"dead_share": dead_share(model, inputs)}
+        if self.examination is not None:
+            measured = self.examination.measure(model)
+            maps = measured["maps"]["gradcam"]
+            found |= {"mAP": measured["mAP"], "F1": measured["F1"]}
+            found |= {name: maps[name]["mean"] for name in maps if "mean" in maps[name]}
+        return found
 
 
 def dead_share(model: nn.Module, inputs: Tensor) -> float:

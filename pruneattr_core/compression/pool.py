@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ class Pool:
         title: what they are.
         mean: per channel, of pixels in [0, 1].
         std: per channel.
+        device: where batches are made, and so where networks learn from them.
     """
 
     images: NDArray[np.uint8]
@@ -33,23 +35,31 @@ class Pool:
     title: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    device: str = "cpu"
 
     def __len__(self) -> int:
         """Number of pictures."""
         return len(self.images)
 
+    @cached_property
+    def _there(self) -> tuple[Tensor, Tensor]:
+        """Pictures and classes on the device."""
+        images, labels = np.ascontiguousarray(self.images), np.ascontiguousarray(self.labels)
+        return torch.from_numpy(images).to(self.device), torch.from_numpy(labels).to(self.device)
+
     def batch(self, chosen: NDArray[np.int64], mirrored: NDArray[np.bool_] | None = None) -> Tensor:
         """Normalised pictures (B, 3, H, W), channels last; those marked in `mirrored` left to right."""
-        images = self.images[chosen]
+        images = self._there[0][torch.from_numpy(chosen).to(self.device)]
         if mirrored is not None:
-            images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-        tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
-        mean, std = torch.tensor(self.mean).view(1, 3, 1, 1), torch.tensor(self.std).view(1, 3, 1, 1)
+            turned = torch.from_numpy(mirrored).to(self.device).view(-1, 1, 1, 1)
+            images = torch.where(turned, images.flip(2), images)
+        tensor = images.permute(0, 3, 1, 2).float() / 255
+        mean, std = (torch.tensor(one, device=self.device).view(1, 3, 1, 1) for one in (self.mean, self.std))
         return ((tensor - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def targets(self, chosen: NDArray[np.int64]) -> Tensor:
         """float32 (B, classes), 1 where the class is right."""
-        return torch.from_numpy(self.labels[chosen])
+        return self._there[1][torch.from_numpy(chosen).to(self.device)]
 
     def sha256(self) -> str:
         """SHA-256, in hexadecimal, over pixels, labels and normalisation."""

@@ -45,7 +45,8 @@ def _shifted(batch: Tensor, rng: np.random.Generator) -> Tensor:
     padded = F.pad(batch, (pad,) * 4, mode="reflect").permute(0, 2, 3, 1)
     rows = torch.arange(height) + torch.from_numpy(rng.integers(0, 2 * pad + 1, (count, 1)))
     columns = torch.arange(width) + torch.from_numpy(rng.integers(0, 2 * pad + 1, (count, 1)))
-    picked = padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    which, rows, columns = (one.to(batch.device) for one in (torch.arange(count), rows, columns))
+    picked = padded[which[:, None, None], rows[:, :, None], columns[:, None, :]]
     return picked.permute(0, 3, 1, 2)
 
 
@@ -81,7 +82,7 @@ class Answers:
             return ewa_map(activation)
         weights = self.weights[side, chosen]
         if dropped is not None:
-            weights = weights.index_fill(1, torch.from_numpy(dropped), 0.0)
+            weights = weights.index_fill(1, torch.from_numpy(dropped).to(weights.device), 0.0)
         return swa_map(activation, weights)
 
 

@@ -176,12 +176,13 @@ def distil(student: nn.Module, setting: Setting, what: str) -> float:
     """Train a (narrow) student from its first weights; seconds.
 
     Args:
-        student: trained in place, afterwards frozen and in eval mode.
+        student: trained in place where the pictures are, afterwards frozen, in eval mode, on the CPU.
         setting: how.
         what: names the first weights, for the identity of checkpoints.
     """
+    student.to(setting.pictures.device)
     seconds = setting.fit(student.requires_grad_(True), "distil", what)
-    student.requires_grad_(False)
+    student.requires_grad_(False).cpu()
     return seconds
 
 
@@ -202,7 +203,8 @@ def prune_iteratively(
         setting: its schedule is that of one round.
         rounds: how many.
         rate: share of the weights still there that a round removes.
-        watch: called with (round, network) after each round; its numbers go into the record.
+        watch: called with (round, a copy without masks, on the CPU) after each round; its numbers go into
+            the record.
 
     Returns:
         The pruned network, seconds, and per round {"removed": share of convolution weights that are 0, ...}.
@@ -212,7 +214,7 @@ def prune_iteratively(
     """
     if not 0 < rate < 1 or rounds < 1:
         raise InputError(f"Expected a rate in (0, 1) and 1 or more rounds, got {rate} and {rounds}.")
-    student = copy.deepcopy(model).requires_grad_(True)
+    student = copy.deepcopy(model).to(setting.pictures.device).requires_grad_(True)
     filters = [one for one in student.modules() if isinstance(one, nn.Conv2d)]
     record: list[dict[str, float]] = []
     seconds = 0.0
@@ -232,18 +234,30 @@ def prune_iteratively(
         seconds += took
         zero = sum(int((one.weight == 0).sum()) for one in filters)
         entry = {"removed": zero / sum(one.weight.numel() for one in filters)}
-        record.append({**entry, **({} if watch is None else watch(number, student))})
+        record.append({**entry, **({} if watch is None else watch(number, _plain(model, student)))})
     for one in filters:
         prune.remove(one, "weight")
-    return student.eval().requires_grad_(False), seconds, record
+    return student.eval().requires_grad_(False).cpu(), seconds, record
+
+
+def _plain(model: nn.Module, student: nn.Module) -> nn.Module:
+    """A copy of a network under pruning as it answers now: its masks multiplied in, on the CPU."""
+    state = {key: value.cpu() for key, value in student.state_dict().items()}
+    for key in [key for key in state if key.endswith("_mask")]:
+        name = key.removesuffix("_mask")
+        state[name] = state.pop(key) * state.pop(f"{name}_orig")
+    plain = copy.deepcopy(model)
+    plain.load_state_dict(state)
+    return plain.eval().requires_grad_(False)
 
 
 def _prune(student: nn.Module, filters: list[nn.Conv2d], rate: float) -> None:
     """One round of `global_unstructured`, which reads filters in the order of their channels only."""
     student.to(memory_format=torch.contiguous_format)
     for one in filters:
-        if not isinstance(one.weight, nn.Parameter):  # the masked copy of the last forward pass
-            one.weight = one.weight.detach().contiguous()
+        if not isinstance(one.weight, nn.Parameter):  # the masked copy is as old as the last forward pass
+            masked = one.get_parameter("weight_orig") * one.get_buffer("weight_mask")
+            one.weight = masked.detach().contiguous()
     pairs = [(one, "weight") for one in filters]
     prune.global_unstructured(pairs, pruning_method=prune.L1Unstructured, amount=rate)
 

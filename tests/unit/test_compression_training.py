@@ -13,6 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pruneattr_core.compression.data import Item
+from pruneattr_core.compression.examine import Examination
 from pruneattr_core.compression.loop import Schedule, optimise
 from pruneattr_core.compression.members import open_member, read_card
 from pruneattr_core.compression.order import Order, Teacher, Workshop
@@ -126,6 +128,21 @@ def test_iterative_pruning_removes_a_fifth_of_what_is_left(tmp_path):
     assert card["recipe"]["beta"] == 50.0
     assert card["recipe"]["layers"] == ["features.20"]
     assert card["teacher_sha256"] == "0" * 64
+
+
+def test_each_round_records_the_network_as_it_answers_then(tmp_path):
+    shop = tiny_workshop(tmp_path, tmp_path)
+    masks = {0: np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < 500}
+    items = [Item(shop.pictures.images[k], (0,), masks) for k in range(4)]
+    labels = np.eye(3, dtype=np.float32)[[0] * 4]
+    few = Pool(shop.pictures.images[:4], labels, False, "", (0.5,) * 3, (0.25,) * 3)
+    shop.examination = Examination(items, few, shop.teacher.model, methods=("gradcam",))
+    card = read_card(shop.make(tiny_order("unstructured")))
+    model, _ = open_member(tmp_path / "unstructured.json")
+    last = Examination(items, few, shop.teacher.model, methods=("gradcam",)).measure(model)
+    found = {name: part["mean"] for name, part in last["maps"]["gradcam"].items() if "mean" in part}
+    assert card["rounds"][-1]["F1"] == pytest.approx(last["F1"])
+    assert {name: card["rounds"][-1][name] for name in found} == pytest.approx(found)
 
 
 def test_a_card_and_its_weights_belong_together(tmp_path):
