@@ -37,13 +37,14 @@ def main() -> None:
     parser.add_argument("--risk", type=float, default=0.001)
     parser.add_argument("--probes", type=int, default=24)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--exact", action="store_true", help="compute the exact radius too")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    card, model = model_card(given.model), load_model(given.model).double()
+    card, model = model_card(given.model), load_model(given.model, given.device).double()
     data = load_dataset(given.data, given.root)
     for index in range(given.n):
-        x = card.preprocess(data[index].image).double()
+        x = card.preprocess(data[index].image).double().to(given.device)
         path = contributions(model, x).path(given.sparsity)
         fast, wall, processor = timed(model, x, path, probes=given.probes, risk=given.risk)
         line = (

@@ -43,6 +43,9 @@ COMMANDS = {
     "train": ("pruneattr_core.commands.train", "train a bundled network from a seed"),
 }
 
+#: Commands that may also be called as `paths NAME`.
+OF_PATHS = ("circuit", "linearity", "nesting", "shapley")
+
 #: Package -> the extra that installs it, for a library that was installed without.
 EXTRAS = {
     **dict.fromkeys(("sklearn", "torch_pruning"), "bench"),
@@ -63,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         the output has gone.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["paths"] and argv[1:2] and argv[1] in OF_PATHS:
+        del argv[0]
     module, arguments = None, None
     try:
         parser, module = _parser(argv)

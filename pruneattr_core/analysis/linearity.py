@@ -306,7 +306,7 @@ def _risk(unchecked: Tensor, best: float, probes: int) -> float:
     estimated = unchecked[torch.isfinite(unchecked)].double()
     if not len(estimated):
         return 0.0
-    half = torch.tensor(probes / 2, dtype=torch.float64)
+    half = estimated.new_tensor(probes / 2)
     shrunk = (best / estimated).square().nan_to_num(torch.inf, torch.inf)
     return min(1.0, float(torch.special.gammainc(half, half * shrunk).sum()))
 
@@ -320,6 +320,7 @@ def affine_error(
     factors: Sequence[float] = (0.5, 0.99, 2.0, 10.0),
     directions: int = 16,
     seed: int = 0,
+    normal: Tensor | None = None,
 ) -> AffineError:
     """Measure how affine the frozen network is inside and outside its ball.
 
@@ -332,6 +333,8 @@ def affine_error(
         factors: radii of the spheres in units of `radius`.
         directions: random directions per sphere.
         seed: of the directions.
+        normal: shape of the inputs, `Radius.normal`: tried beside the random ones. In many dimensions those
+            hardly approach a kink, so what happens just outside the ball shows along this one alone.
 
     Raises:
         InputError: a radius that is not finite, or another batch size.
@@ -357,6 +360,8 @@ def affine_error(
         shape = (directions, *x.shape[1:])
         ways = torch.randn(shape, generator=generator, dtype=torch.float64).to(x)
         ways = ways / ways.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+        if normal is not None:
+            ways = torch.cat([ways, normal[image : image + 1].to(x)])
         for k, factor in enumerate(factors):
             steps = ways * float(radius[image]) * factor
             linear = (steps * gradient).flatten(1).sum(1)

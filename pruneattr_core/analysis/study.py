@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path as Folder
@@ -35,6 +35,10 @@ SPARSITIES = (0.8, 0.9, 0.99)
 Say = Callable[[str], None]
 #: Picture number -> normalised (1, C, H, W).
 Pictures = Callable[[int], Tensor]
+#: Picture number, methods.
+Job = tuple[int, Sequence[str]]
+#: Jobs -> (job, its cell), in any order.
+Spread = Callable[[Sequence[Job]], Iterable[tuple[Job, Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -143,10 +147,11 @@ def cell(
 def study(
     model: nn.Module,
     pictures: Pictures,
-    jobs: Sequence[tuple[int, Sequence[str]]],
+    jobs: Sequence[Job],
     question: Question,
     folder: Folder,
     say: Say = print,
+    spread: Spread | None = None,
 ) -> list[Mapping[str, Any]]:
     """Cells of all pictures, each computed once and kept in `folder`.
 
@@ -157,24 +162,25 @@ def study(
         question: what is asked.
         folder: where the cells wait; made if need be. Whoever wrote the run drops them.
         say: told one line per cell, and about damaged ones, which are computed again.
+        spread: computes cells elsewhere; None computes them here, in the order of `jobs`.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     kept = Cells(folder, question.key(), say)
-    start, fresh = time.perf_counter(), 0
-    cells: list[Mapping[str, Any]] = []
-    for done, (index, methods) in enumerate(jobs, 1):
-        name = cell_name(index, methods)
-        known = kept.get(name)
-        if known is None:
-            known = cell(model, pictures(index), index, methods, question)
-            kept.put(name, known)
-            fresh += 1
-            left = (time.perf_counter() - start) / fresh * (len(jobs) - done)
-            say(f"picture {index}: {done} of {len(jobs)}, about {left / 60:.0f} min left")
-        cells.append(known)
-    return cells
+    cells = {cell_name(*job): kept.get(cell_name(*job)) for job in jobs}
+    missing = [job for job in jobs if cells[cell_name(*job)] is None]
+    here = ((job, cell(model, pictures(job[0]), *job, question)) for job in missing)
+    start = time.perf_counter()
+    for done, (job, found) in enumerate(here if spread is None else spread(missing), 1):
+        kept.put(cell_name(*job), found)
+        cells[cell_name(*job)] = found
+        left = (time.perf_counter() - start) / done * (len(missing) - done)
+        say(
+            f"picture {job[0]}: {len(jobs) - len(missing) + done} of {len(jobs)}, "
+            f"about {left / 60:.0f} min left"
+        )
+    return [found for found in cells.values() if found is not None]
 
 
 def cell_name(index: int, methods: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
+from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import provenance
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -128,6 +131,26 @@ def in_process(
         start = time.perf_counter()
         values = compute_cell(source, plan, number)
         yield number, values, time.perf_counter() - start
+
+
+def in_processes(workers: int) -> Spread:
+    """A way to spread cells over processes of this machine; those of the same pictures stay together."""
+
+    def spread(
+        source: Source, plan: Plan, numbers: Sequence[int]
+    ) -> Iterator[tuple[int, NDArray[np.float64], float]]:
+        parts = [tuple(same) for _, same in groupby(numbers, lambda number: plan.cells[number][1].start)]
+        threads = int(plan.versions["threads"])
+        for _, done in each(partial(_cells, source, plan), parts, workers, threads):
+            yield from done
+
+    return spread
+
+
+def _cells(
+    source: Source, plan: Plan, numbers: Sequence[int]
+) -> list[tuple[int, NDArray[np.float64], float]]:
+    return list(in_process(source, plan, numbers))
 
 
 def execute(

@@ -6,9 +6,9 @@ import argparse
 
 import torch
 
-from pruneattr_core.benchmarks.sources import Source, chosen, open_source
+from pruneattr_core.benchmarks.sources import chosen, open_source
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, show
-from pruneattr_core.commands.source import add_source
+from pruneattr_core.commands.source import add_source, source_of
 from pruneattr_core.errors import InputError
 
 
@@ -27,15 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     A picture with several right classes counts where any of them comes first, or is among the five.
     """
-    opened = open_source(
-        Source(
-            arguments.model,
-            arguments.data,
-            None if arguments.weights is None else str(arguments.weights),
-            None if arguments.root is None else str(arguments.root),
-            arguments.device,
-        )
-    )
+    opened = open_source(source_of(arguments))
     indices = [i for i in chosen(opened.data, arguments.n, arguments.seed) if opened.labels(i)]
     if not indices:
         raise InputError(

@@ -70,6 +70,14 @@ def add_threads(parser: argparse.ArgumentParser, default: int | None = None) -> 
     )  # fmt: skip
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Declare --workers."""
+    parser.add_argument(
+        "--workers", type=whole(1, 256), default=1, metavar="N",
+        help="processes that share the work, each with its own threads, all on one device (default 1)",
+    )  # fmt: skip
+
+
 def use_threads(arguments: argparse.Namespace) -> None:
     """Let torch work with as many threads as were asked for."""
     if arguments.threads is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core.benchmarks.cluster import over_ray
-from pruneattr_core.benchmarks.executor import execute, in_process, plan_run
+from pruneattr_core.benchmarks.executor import execute, in_process, in_processes, plan_run
 from pruneattr_core.benchmarks.maps import SCORECARD, STANDARD, fitting
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import read_run
@@ -25,6 +25,7 @@ from pruneattr_core.commands.arguments import (
     add_json,
     add_seed,
     add_threads,
+    add_workers,
     count,
     number,
     say,
@@ -33,7 +34,7 @@ from pruneattr_core.commands.arguments import (
     whole,
 )
 from pruneattr_core.commands.progress import Progress
-from pruneattr_core.commands.source import add_source
+from pruneattr_core.commands.source import add_source, source_of
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import device_for
 
@@ -52,6 +53,10 @@ _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "game": (str, "the grid pointing game beside the masks, or none (default grid)"),
     "control": (str, "wrong_class asks whether other classes become the answer too (default none)"),
     "reference": (count, "pictures that the means are over (default 64)"),
+    "sizes": (
+        str,
+        "shares of neurons kept: twelve, 0.001 to 1, or five, 0.01 to 0.5 (default twelve)",
+    ),
     "setting": (str, "paper (default on a GPU) or reduced (default on the CPU); what is left out is its own"),
     "measure": (str, "roar (most relevant pixels go), kar (least relevant go) or both (default roar)"),
     "test": (count, "test pictures"),
@@ -134,6 +139,7 @@ def _declare(parser: argparse.ArgumentParser, name: str, choices: set[str]) -> N
         help="spread the cells over a Ray cluster: local, auto or an address",
     )
     add_threads(parser)
+    add_workers(parser)
     add_json(parser)
     parser.add_argument(
         "--out", type=Path, required=True, help="new or empty folder of the run; with all, of the runs"
@@ -176,13 +182,7 @@ def _on_gpu(arguments: argparse.Namespace) -> bool:
 def _one(arguments: argparse.Namespace, name: str, out: Path) -> dict[str, Any]:
     benchmark = BENCHMARKS[name]
     choices = _choices(arguments, name)
-    source = Source(
-        model=arguments.model,
-        data=arguments.data,
-        weights=None if arguments.weights is None else str(arguments.weights),
-        root=None if arguments.root is None else str(arguments.root),
-        device=arguments.device,
-    )
+    source = source_of(arguments)
     methods = _methods(name, arguments, source)
     chunk = arguments.chunk or (4 if name != "roar" else 1_000)
     plan = plan_run(name, source, methods, arguments.n or _PICTURES, arguments.seed, choices, chunk)
@@ -192,7 +192,8 @@ def _one(arguments: argparse.Namespace, name: str, out: Path) -> dict[str, Any]:
         say(arguments, f"{len(plan.x) - 1} layers, last to first: {', '.join(map(str, plan.x[1:]))}")
     for text in plan.protocol.get("reduction", ()):
         say(arguments, f"reduced: {text}")
-    spread = in_process if arguments.ray_address is None else over_ray(arguments.ray_address)
+    here = in_process if arguments.workers == 1 else in_processes(arguments.workers)
+    spread = here if arguments.ray_address is None else over_ray(arguments.ray_address)
     result = execute(source, plan, out, Progress("cells"), spread, lambda line: print(line, file=sys.stderr))
     rows: list[dict[str, Any]] = summary(result)
     if not arguments.json:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import math
+import time
 from itertools import pairwise
+from pathlib import Path as Folder
 
 import torch
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
-from pruneattr_core.analysis.overlap import chance_overlap, class_overlap, nesting
+from pruneattr_core.analysis.overlap import chance_overlap, class_overlap, image_overlap, nesting
 from pruneattr_core.commands.arguments import share, show
+from pruneattr_core.commands.keeping import keep
 from pruneattr_core.commands.pictures import add_pictures, open_pictures
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.table import METHODS, Search
+from pruneattr_core.store import refuse_unwritable
 from pruneattr_core.values import Path
 
 
@@ -24,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sparsities", nargs="+", type=share, default=[0.8, 0.9, 0.99], help="rising fractions removed"
     )
+    parser.add_argument("--out", type=Folder, help="new or empty folder: keep the result as a run")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,13 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
     if len(grid) < 2 or any(a >= b for a, b in pairwise(grid)):
         raise InputError(f"Expected at least two rising sparsities, got {grid}.")
     opened, indices = open_pictures(arguments)
-    tick, found, answers = Progress("pictures"), [], []
+    if arguments.out is not None:
+        refuse_unwritable(arguments.out, new_folder=True)
+    tick, start, found, answers = Progress("pictures"), time.perf_counter(), [], []
     for done, index in enumerate(indices, 1):
         x = opened.inputs([index])
         with torch.no_grad():
             answers.append(int(opened.model(x).argmax()))
         search = METHODS[arguments.method].find(Search(opened.model, x, None, tuple(grid), arguments.seed))
-        found.append([search.path(sparsity) for sparsity in grid])
+        found.append([search.path(sparsity).to("cpu") for sparsity in grid])
         tick(done, len(indices))
     joined = [_batch([paths[k] for paths in found]) for k in range(len(grid))]
     shares = nesting(joined)
@@ -59,6 +67,21 @@ def run(arguments: argparse.Namespace) -> int:
             f"between classes, {chance:.3f} by chance"
         )
         overlaps[f"{sparsity:g}"] = {"within": vars(within), "between": vars(between), "chance": chance}
+    rows: dict[tuple[str, ...], list[float]] = {}
+    unknown = [math.nan] * len(indices)
+    for k, (sparsity, path) in enumerate(zip(grid, joined, strict=True)):
+        alike = image_overlap(path).tolist()
+        within_denser = shares[k - 1].tolist() if k else unknown
+        for row, (index, answer) in enumerate(zip(indices, answers, strict=True)):
+            # Half of a symmetric matrix says all of it.
+            rows[f"{sparsity:g}", str(index), opened.card.classes[answer]] = [
+                within_denser[row],
+                *alike[row][: row + 1],
+                *unknown[row + 1 :],
+            ]
+    numbers = ("inside the denser", *(f"with {index}" for index in indices))
+    texts = ("sparsity", "picture", "answer")
+    keep(arguments, opened, indices, rows, texts, numbers, time.perf_counter() - start)
     record = {"model": opened.card.id, "data": opened.data.id, "n": len(indices), "method": arguments.method}
     show(arguments, "\n".join(lines), {**record, "nested": nested, "overlap": overlaps})
     return 0

@@ -16,13 +16,15 @@ import numpy as np
 import torch
 
 from pruneattr_core.analysis.interval import Interval
-from pruneattr_core.analysis.study import REFERENCE, SPARSITIES, Question, cell_name, study
+from pruneattr_core.analysis.study import REFERENCE, SPARSITIES, Job, Question, cell, cell_name, study
 from pruneattr_core.analysis.study_run import Study, collect, read_study, write_study
+from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.commands.arguments import (
     add_device,
     add_json,
     add_seed,
     add_threads,
+    add_workers,
     count,
     say,
     share,
@@ -30,14 +32,14 @@ from pruneattr_core.commands.arguments import (
     use_threads,
     whole,
 )
-from pruneattr_core.commands.source import add_source
-from pruneattr_core.datasets import Dataset, load_dataset
+from pruneattr_core.commands.source import add_source, source_of
 from pruneattr_core.errors import InputError, StoreError
-from pruneattr_core.models import load_model, model_card, weights_hash
+from pruneattr_core.models import weights_hash
 from pruneattr_core.paths.dgr import GAMMA, ITERATIONS, LEARNING_RATE, MOMENTUM
 from pruneattr_core.paths.greedy import STEP
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.runs.cells import Cells
+from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring.quadrature import NODES
 from pruneattr_core.store import refuse_unwritable
@@ -69,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_seed(parser, "pictures and random paths")
     add_device(parser)
     add_threads(parser, torch.get_num_threads())
+    add_workers(parser)
     add_json(parser)
     parser.add_argument("--out", type=Path, required=True, help="new or empty folder of the run")
     parser.add_argument("--cache", type=Path, default=_cache(), help="where cells wait (default %(default)s)")
@@ -84,9 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable(arguments.out, new_folder=True)
     use_threads(arguments)
     device = device_for(arguments.device)
-    card = model_card(arguments.model)
-    model = load_model(arguments.model, str(device), arguments.weights)
-    data = _open(arguments.data, arguments.root)
+    opened = open_source(source_of(arguments))
+    model, data = opened.model, opened.data
     if not 1 <= arguments.n <= len(data):
         raise InputError(
             f"Expected --n from 1 to {len(data)}, the pictures of {data.title}; got {arguments.n}."
@@ -97,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     cheap = [method for method in methods if method not in _DEAR]
     jobs = [(index, methods if k < few else cheap) for k, index in enumerate(order)]
     jobs = [job for job in reversed(jobs) if job[1]]  # the dear ones last
+    card = opened.card
     question = Question(
         weights_hash(model),
         data.data_hash(),
@@ -109,11 +112,14 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.cache / question.key()
     cells = study(
         model,
-        lambda index: card.preprocess(data[index].image).to(device),
+        lambda index: opened.inputs([index]),
         jobs,
         question,
         folder,
         say=partial(say, arguments),
+        spread=lambda missing: each(
+            partial(_cell, source_of(arguments), question), missing, arguments.workers, arguments.threads
+        ),
     )
     counts = {method: sum(method in found["seconds"] for found in cells) for method in methods}
     header = {
@@ -188,10 +194,9 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pruneattr" / "paths"
 
 
-def _open(name: str, root: Path | None) -> Dataset:
-    if root is None and Path(name).is_dir():
-        return load_dataset("folder", Path(name))
-    return load_dataset(name, root)
+def _cell(source: Source, question: Question, job: Job) -> Mapping[str, Any]:
+    opened = open_source(source)
+    return cell(opened.model, opened.inputs([job[0]]), *job, question)
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -232,9 +237,9 @@ def _show(found: Study, arguments: argparse.Namespace) -> None:
             overlaps = {other: _mean(found.overlap(method, other, sparsity)) for other in found.methods}
             dead = _mean(found.dead(method, sparsity))
             rows[method] = {"reached": reached.mean, "dead": dead, **overlaps}
-            row = " ".join(map(_cell, overlaps.values()))
+            row = " ".join(map(_said, overlaps.values()))
             lines.append(
-                f"  {method:11s} n {reached.n:3d}  reached {reached.mean:.3f}  dead {_cell(dead)}  "
+                f"  {method:11s} n {reached.n:3d}  reached {reached.mean:.3f}  dead {_said(dead)}  "
                 f"Jaccard {row}"
             )
     record = {"title": found.title, "folder": str(arguments.out), "base": found.base.mean, "tables": tables}
@@ -245,5 +250,5 @@ def _mean(found: Interval | None) -> float | None:
     return None if found is None else found.mean
 
 
-def _cell(value: float | None) -> str:
+def _said(value: float | None) -> str:
     return "  -  " if value is None else f"{value:.3f}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
+from pruneattr_core.benchmarks.sources import Opened, chosen, open_source
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, add_threads, count, use_threads
-from pruneattr_core.commands.source import add_source
+from pruneattr_core.commands.source import add_source, source_of
 
 
 def add_pictures(parser: argparse.ArgumentParser, n: int) -> None:
@@ -22,13 +22,5 @@ def add_pictures(parser: argparse.ArgumentParser, n: int) -> None:
 def open_pictures(arguments: argparse.Namespace) -> tuple[Opened, list[int]]:
     """What the arguments name, and the indices of the pictures."""
     use_threads(arguments)
-    opened = open_source(
-        Source(
-            arguments.model,
-            arguments.data,
-            None if arguments.weights is None else str(arguments.weights),
-            None if arguments.root is None else str(arguments.root),
-            arguments.device,
-        )
-    )
+    opened = open_source(source_of(arguments))
     return opened, chosen(opened.data, arguments.n, arguments.seed)

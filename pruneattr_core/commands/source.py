@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pruneattr_core.benchmarks.sources import Source
+
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Declare --model, --weights, --data and --root."""
@@ -16,3 +18,14 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
     )
     parser.add_argument("--root", type=Path, help="where the data set lies")
+
+
+def source_of(arguments: argparse.Namespace) -> Source:
+    """What the arguments of `add_source` and --device name."""
+    return Source(
+        arguments.model,
+        arguments.data,
+        None if arguments.weights is None else str(arguments.weights),
+        None if arguments.root is None else str(arguments.root),
+        arguments.device,
+    )

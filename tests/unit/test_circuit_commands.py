@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from pruneattr_core import cli
+from pruneattr_core.analysis.table_run import read_table
 from pruneattr_core.benchmarks.sources import Source, chosen, open_source
 from pruneattr_core.circuits.curve import SIZES, circuit_curve
 from pruneattr_core.circuits.replacement import zero
+from pruneattr_core.commands import circuit
+from pruneattr_core.errors import PruneAttrError, StoreError
 from pruneattr_core.models import declared
 from pruneattr_core.scoring import contributions
 
@@ -51,6 +54,61 @@ def test_shapley_is_efficient_and_names_its_layer(capsys):
     assert set(found["beside"]) == {"taylor", "integrated", "ablation"}
     assert cli.main(["shapley", *SCENES, "--layer", "nowhere"]) == 1
     assert "Expected --layer in" in capsys.readouterr().err
+
+
+def test_a_result_is_kept_as_a_run_and_gone_on_with(capsys, tmp_path, monkeypatch):
+    """Finished pictures survive; what is stored is what was printed; a changed run is refused."""
+    words = (
+        "circuit",
+        "--n",
+        "2",
+        "--replacement",
+        "mean",
+        "--reference",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+    )
+    real = circuit.circuit_curve
+    calls = []
+
+    def dies(*given, **more):
+        calls.append(1)
+        if len(calls) == 2:
+            raise PruneAttrError("killed")
+        return real(*given, **more)
+
+    monkeypatch.setattr(circuit, "circuit_curve", dies)
+    assert cli.main(["paths", *words, *SCENES]) == 1
+    found = told(capsys, *words)
+    assert len(calls) == 3  # the first picture was not computed again
+    table = read_table(tmp_path / "run")
+    assert str(tmp_path) not in json.dumps(dict(table.header))
+    for kind, curve in found["curves"].items():
+        means = table.column("faithfulness", kind=kind).reshape(2, len(SIZES)).mean(0)
+        np.testing.assert_allclose(means, curve["faithfulness"], rtol=1e-12)
+    assert not (tmp_path / "run.partial").exists()
+    assert cli.main(["paths", *words, *SCENES]) == 1
+    assert "never overwritten" in capsys.readouterr().err
+    points = tmp_path / "run" / "points.csv"
+    points.write_bytes(points.read_bytes().replace(b"path", b"rest"))
+    with pytest.raises(StoreError, match="changed"):
+        read_table(tmp_path / "run")
+
+
+def test_overlaps_of_nesting_are_kept_as_half_a_matrix(capsys, tmp_path):
+    words = ("nesting", "--n", "3", "--sparsities", "0.8", "0.95", "--out", str(tmp_path / "run"))
+    told(capsys, *words)
+    table = read_table(tmp_path / "run")
+    inside = table.column("inside the denser", sparsity="0.95")
+    np.testing.assert_array_equal(inside, 1)
+    matrix = table.values[table.header["texts"].index("sparsity") + 3 :, 1:]
+    assert matrix.shape == (3, 3)
+    np.testing.assert_array_equal(np.diag(matrix), 1)
+    assert np.isnan(matrix[np.triu_indices(3, 1)]).all()
+    opened = open_source(Source("scenes-net", "scenes", None, None, "cpu"))
+    paths = [contributions(opened.model, opened.inputs([i])).path(0.95) for i in chosen(opened.data, 3, 0)]
+    assert matrix[2, 0] == pytest.approx(float(paths[2].jaccard(paths[0])))
 
 
 TINY = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from pruneattr_core.benchmarks.executor import execute, plan_run
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.models.catalogue import BUILDERS
+from pruneattr_core.runs import workers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,6 +115,15 @@ def test_values_do_not_depend_on_how_pictures_are_cut_into_cells(small):
         cells = [executor.compute_cell(small, plan, n) for n in range(len(plan.cells))]
         runs.append(np.concatenate(cells, axis=-1))
     np.testing.assert_allclose(runs[0], runs[1], rtol=1e-3, atol=1e-5)
+
+
+def test_processes_that_share_the_work_give_the_same_run(small, tmp_path, monkeypatch):
+    """With threads in their place: a fresh process takes seconds to import torch."""
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", ThreadPoolExecutor)
+    plan = plan_run("pixels", small, ["random", "saliency"], n=4, chunk=1)
+    alone = execute(small, plan, tmp_path / "alone")
+    shared = execute(small, plan, tmp_path / "shared", spread=executor.in_processes(3))
+    np.testing.assert_array_equal(alone.values, shared.values)
 
 
 def test_two_processes_at_one_place_both_get_the_run(small, tmp_path):

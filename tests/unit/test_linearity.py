@@ -66,6 +66,8 @@ def test_affine_inside_and_not_outside(name: str) -> None:
     error = affine_error(net, x, path, radius.value, factors=(0.5, 0.999, 30.0))
     assert float(error.error[:2].max()) < 1e-12
     assert float(error.error[2]) > 1e-6
+    edge = affine_error(net, x, path, radius.value, None, (0.999, 1.5), 1, normal=radius.normal)
+    assert float(edge.error[0]) < 1e-12 < 1e-10 < float(edge.error[1])  # along the normal it ends at the edge
 
 
 def test_a_neuron_switches_exactly_at_the_edge() -> None:

@@ -18,6 +18,7 @@ import networks
 from pruneattr_core import contributions
 from pruneattr_core.analysis.study import Question, cell, study
 from pruneattr_core.analysis.study_run import collect, read_study, write_study
+from pruneattr_core.benchmarks.sources import Opened
 from pruneattr_core.commands import paths as command
 from pruneattr_core.errors import Cancelled, InputError, StoreError
 from pruneattr_core.paths.table import METHODS, Search
@@ -135,10 +136,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     def preprocess(image: Image.Image) -> Tensor:
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 64 - 2
 
-    card = SimpleNamespace(id="tiny", title="Tiny", preprocess=preprocess, weights_note=lambda: "")
-    monkeypatch.setattr(command, "model_card", lambda name: card)
-    monkeypatch.setattr(command, "load_model", lambda *a: networks.network("residual", torch.float32))
-    monkeypatch.setattr(command, "load_dataset", lambda *a: Pictures())
+    card: Any = SimpleNamespace(id="tiny", title="Tiny", preprocess=preprocess, weights_note=lambda: "")
+    data: Any = Pictures()
+    opened = Opened(card, networks.network("residual", torch.float32), data)
+    monkeypatch.setattr(command, "open_source", lambda source: opened)
 
 
 def ask(*words: str) -> int:

@@ -6,7 +6,7 @@ it can be read what the choice of the replacement decides, and what a score made
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from pruneattr_core.benchmarks.plan import Plan
-from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices
+from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, without
 from pruneattr_core.benchmarks.sources import Opened, chosen
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve
 from pruneattr_core.circuits.replacement import Replacement, activations_of, mean_of, zero
@@ -23,6 +23,8 @@ from pruneattr_core.circuits.scores import patching
 from pruneattr_core.errors import InputError
 from pruneattr_core.scoring import contributions
 
+#: Shares of all neurons kept, by the name of the choice.
+GRIDS = {"twelve": SIZES, "five": (0.01, 0.05, 0.1, 0.2, 0.5)}
 #: Midpoints of the integrated score against a replacement.
 STEPS = 16
 REPLACEMENTS = {
@@ -61,7 +63,7 @@ def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[f
     reference = protocol["reference"]
     if isinstance(reference, bool) or not isinstance(reference, int) or reference < 1:
         raise InputError(f"Expected reference pictures >= 1, got {reference!r}.")
-    return MEASURES, SIZES
+    return MEASURES, GRIDS[protocol.get("sizes", "twelve")]
 
 
 def _reference(plan: Plan, opened: Opened) -> list[int]:
@@ -100,33 +102,43 @@ def _replacement(name: str, opened: Opened, plan: Plan, inputs: Tensor, start: i
     return made[name]()
 
 
+@lru_cache(maxsize=6)
+def _against_zero(
+    opened: Opened, score: str, indices: tuple[int, ...], target: tuple[int, ...]
+) -> tuple[Tensor, ...]:
+    """Scores that no replacement changes: the rows of a part share them."""
+    return contributions(opened.model, opened.inputs(list(indices)), list(target), score).layers
+
+
 def _scores(
-    score: str, opened: Opened, inputs: Tensor, target: Tensor, replacement: Replacement
-) -> list[Tensor]:
+    score: str, opened: Opened, indices: list[int], target: Tensor, replacement: Replacement
+) -> Sequence[Tensor]:
     if score in ("taylor", "intgrad"):
-        return list(contributions(opened.model, inputs, target, score).layers)
+        return _against_zero(opened, score, tuple(indices), tuple(target.tolist()))
     steps = STEPS if score == "integrated_patching" else 1
-    return [layer.abs() for layer in patching(opened.model, inputs, target, replacement, steps)]
+    found = patching(opened.model, opened.inputs(indices), target, replacement, steps)
+    return [layer.abs() for layer in found]
 
 
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     score, _, name = plan.methods[method]["id"].partition("-")
-    inputs = opened.inputs(plan.data["indices"][part])
+    own = plan.data["indices"][part]
+    following = [plan.data["indices"][(k + 1) % plan.n] for k in range(part.start, part.stop)]
+    inputs = opened.inputs(own)
     with torch.no_grad():
         order = opened.model(inputs).argsort(1, descending=True)
+        theirs = opened.model(opened.inputs(following)).argmax(1)
     answer, runner_up = order[:, 0], order[:, min(1, order.shape[1] - 1)]
     replacement = _replacement(name, opened, plan, inputs, part.start)
-    following = opened.inputs([plan.data["indices"][(k + 1) % plan.n] for k in range(part.start, part.stop)])
-    with torch.no_grad():
-        theirs = opened.model(following).argmax(1)
     curve = circuit_curve(
         opened.model,
         inputs,
         answer,
-        _scores(score, opened, inputs, answer, replacement),
+        _scores(score, opened, own, answer, replacement),
         replacement,
+        sizes=[float(size) for size in plan.x],
         others={
-            "runner_up": _scores(score, opened, inputs, runner_up, replacement),
+            "runner_up": _scores(score, opened, own, runner_up, replacement),
             "neighbour": _scores(score, opened, following, theirs, replacement),
         },
         seed=plan.data["seed"],
@@ -146,7 +158,9 @@ CIRCUITS = Benchmark(
     source="SCP section 2; resample and mean ablation: Chan et al. 2022, Conmy et al. 2023",
     x_title="Share of all neurons kept",
     better="higher",
-    choices={"reference": 64},
+    choices={"reference": 64, "sizes": "twelve"},
+    allowed={"sizes": tuple(GRIDS)},
+    settle=lambda choices, seed: without(choices, sizes="twelve"),
     fixed={
         "target": PREDICTED,
         "response": "logit of the target",
