@@ -5,8 +5,8 @@
 Every method of the table explains a small network on the device in float64 and float32; both are compared
 with the CPU's float64 map. Results must lie on the device of their inputs, and inputs from elsewhere must be
 refused with a sentence. What a caller's bf16 autocast and TF32 change is measured by name. Then ResNet-50 of
-random weights is timed (plain passes, maps, sweeps, NeuronIntGrad), and ROAR's trainings as one group against
-one after another. Ends by itself soon after --seconds; what was left out is missing. Exit status 1 if a check
+random weights is timed (plain passes, maps, sweeps, NeuronIntGrad), and ROAR's training recorded against a
+plain loop. Ends by itself soon after --seconds; what was left out is missing. Exit status 1 if a check
 failed.
 """
 
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.attribution import METHODS, explain
-from pruneattr_core.benchmarks.roar import Recipe, train_alone, train_together
+from pruneattr_core.benchmarks.training import Recipe, Recorded, train_alone
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models.architectures import ResNet8
 from pruneattr_core.runs.stored import Stored, write_stored
@@ -157,22 +157,19 @@ def time_maps(device: torch.device, repeats: int) -> Iterator[tuple[str, dict[st
         yield name, {"seconds": median_seconds(run, device, 1 if run is intgrad else repeats)}
 
 
-def time_roar(device: torch.device, networks: int = 4, pictures: int = 4096) -> Iterator[tuple[str, Any]]:
-    """One epoch of ROAR's ResNet-8, as one group and one after another."""
+def time_roar(device: torch.device, pictures: int = 12_800) -> Iterator[tuple[str, Any]]:
+    """An epoch of ROAR's ResNet-8, as a plain loop and recorded."""
     random = torch.Generator().manual_seed(0)
     x = torch.randn(pictures, 3, 32, 32, generator=random).to(device)
     y = torch.randint(10, (pictures,), generator=random).to(device)
-    seeds, recipe = list(range(networks)), Recipe(epochs=1, batch=256)
-
-    def build() -> nn.Module:
-        return ResNet8(10, 64)
-
+    recipe = Recipe(epochs=1)
+    recorded = Recorded(ResNet8, x, y, recipe)
     ways: dict[str, Callable[[], object]] = {
-        "ROAR, one after another": lambda: [train_alone(build, x, y, seed, recipe) for seed in seeds],
-        "ROAR, as one group": lambda: train_together(build, [x] * networks, y, seeds, recipe),
+        "ROAR, one epoch, plain loop": lambda: train_alone(ResNet8, x, y, 0, recipe),
+        "ROAR, one epoch, recorded": lambda: recorded.learn(x, 0),
     }
     for name, run in ways.items():
-        yield name, {"seconds": median_seconds(run, device, 1)}
+        yield name, {"seconds": median_seconds(run, device, 2)}
 
 
 def median_seconds(run: Callable[[], object], device: torch.device, repeats: int) -> float:

@@ -1,4 +1,4 @@
-"""ROAR's parts: removal, trainings that run as one against plain ones, areas of the papers' curves."""
+"""ROAR's parts: removal, trainings of two kinds against a slow one, areas of the papers' curves."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from torch.nn import functional as F
 
 from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.roar import (
-    Recipe,
-    _augmented,
     accuracies,
     accuracy_area,
-    accuracy_together,
     attributed,
     predicted,
-    train_together,
     without_pixels,
 )
-from pruneattr_core.errors import InputError
+from pruneattr_core.benchmarks.training import Recipe, Recorded, epoch_of, train_alone
 
 TINY = Recipe(epochs=3, batch=8, every=1, pad=1)
 
@@ -42,8 +38,8 @@ def pictures(count: int = 24) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def alone(data: Tensor, labels: Tensor, seed: int, recipe: Recipe) -> nn.Module:
-    """The slow twin: one plain training loop."""
+def slow(data: Tensor, labels: Tensor, seed: int, recipe: Recipe) -> nn.Module:
+    """The slow twin: every picture is padded, cropped and mirrored by itself."""
     torch.manual_seed(seed)
     model = build().double().train()
     random = torch.Generator().manual_seed(seed)
@@ -51,35 +47,36 @@ def alone(data: Tensor, labels: Tensor, seed: int, recipe: Recipe) -> nn.Module:
     for epoch in range(recipe.epochs):
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * recipe.gamma ** (epoch // recipe.every)
-        order = torch.randperm(len(labels), generator=random)
-        for start in range(0, len(labels), recipe.batch):
-            picked = order[start : start + recipe.batch]
+        for picked, top, left, mirrored in epoch_of(len(labels), recipe, random):
+            crops = []
+            for number, y, x, flip in zip(picked, top, left, mirrored, strict=True):
+                crop = F.pad(data[number], (recipe.pad,) * 4)[:, y : y + 6, x : x + 6]
+                crops.append(crop.flip(2) if flip else crop)
             optimiser.zero_grad()
-            F.cross_entropy(model(_augmented(data, picked, random, recipe.pad)), labels[picked]).backward()
+            F.cross_entropy(model(torch.stack(crops)), labels[picked]).backward()
             optimiser.step()
     return model
 
 
-def test_networks_trained_together_are_those_trained_alone():
-    x, y = pictures()
-    data, seeds = [x, x.flip(3), x], [1, 2, 3]
-    parameters, buffers = train_together(build, data, y, seeds, TINY)
-    scores = accuracy_together(build, (parameters, buffers), data, y)
-    for place, (one, seed) in enumerate(zip(data, seeds, strict=True)):
-        twin = alone(one, y, seed, TINY)
-        state = {**parameters, **buffers}
-        for name, expected in twin.state_dict().items():
-            assert torch.allclose(state[name][place].to(expected), expected, atol=1e-9), name
-        right = (twin.eval()(one).argmax(1) == y).double().mean()
-        assert float(scores[place]) == pytest.approx(float(right))
+def test_both_ways_of_training_learn_what_a_slow_one_does():
+    x, y = pictures(27)  # three whole batches and three pictures
+    recorded = Recorded(build, x, y, TINY)
+    for data, seed in ((x, 1), (x.flip(3), 2), (x, 1)):  # what was learnt before leaves nothing behind
+        twin = slow(data, y, seed, TINY).state_dict()
+        for network in (train_alone(build, data, y, seed, TINY), recorded.learn(data, seed)):
+            assert not network.training
+            for name, found in network.state_dict().items():
+                assert torch.allclose(found.to(twin[name]), twin[name], atol=1e-8), name
 
 
-def test_a_network_does_not_depend_on_its_neighbours():
-    x, y = pictures()
-    both, _ = train_together(build, [x, x.flip(2)], y, [5, 6], TINY)
-    one, _ = train_together(build, [x.flip(2)], y, [6], TINY)
-    for name in both:
-        assert torch.allclose(both[name][1], one[name][0], atol=1e-10)
+def test_an_epoch_has_every_picture_once_and_all_crops():
+    recipe = Recipe(batch=100, pad=2)
+    batches = list(epoch_of(250, recipe, torch.Generator().manual_seed(0)))
+    assert [len(batch[0]) for batch in batches] == [100, 100, 50]
+    picked, top, left, mirrored = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    assert picked.sort().values.tolist() == list(range(250))
+    assert set(top.tolist()) == set(left.tolist()) == set(range(5))
+    assert 0.3 < mirrored.double().mean() < 0.7
 
 
 def test_removing_what_tells_the_classes_apart_costs_accuracy_and_keeping_it_does_not():
@@ -92,7 +89,7 @@ def test_removing_what_tells_the_classes_apart_costs_accuracy_and_keeping_it_doe
     assert without_pixels(x, oracle, 0.0) is x
     data = [x, roar, kar]
     recipe = Recipe(epochs=12, batch=16, lr=1e-2, every=20, pad=0)
-    base, removed, kept = accuracy_together(build, train_together(build, data, y, [1, 1, 1], recipe), data, y)
+    base, removed, kept = accuracies(lambda: build().double(), data, y, data, y, [1, 1, 1], recipe)
     assert base > 0.85
     assert kept > 0.85
     assert removed < base - 0.2
@@ -116,21 +113,3 @@ def test_areas_are_those_of_the_papers_table(shared):
         for name, area in curves["AUC_recomputed"].items():
             base, *others = (percent / 100 for percent in curves["test_accuracy_pct"][name])
             assert accuracy_area(base, others) == pytest.approx(area, abs=2e-4)
-
-
-def test_what_does_not_fit_is_refused():
-    x, y = pictures()
-    with pytest.raises(InputError, match="as many seeds"):
-        train_together(build, [x], y, [1, 2], TINY)
-    assert TINY.reduced()
-    assert not Recipe().reduced()
-
-
-def test_taking_turns_gives_the_answers_of_the_group():
-    x, y = pictures(48)
-    data, seeds = [x, x.flip(3)], [4, 5]
-    turns, group = (
-        accuracies(build, data, y, data, y, seeds, TINY, together=together) for together in (False, True)
-    )
-    assert turns.tolist() == group.tolist()
-    assert len(turns) == 2

@@ -15,10 +15,11 @@ from pruneattr_core.benchmarks import executor
 from pruneattr_core.benchmarks.executor import execute, plan_run
 from pruneattr_core.benchmarks.protocols import retraining
 from pruneattr_core.benchmarks.reporting import report
-from pruneattr_core.benchmarks.roar import Recipe, accuracy_area, train_alone
+from pruneattr_core.benchmarks.roar import accuracy_area
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.benchmarks.training import Recipe, train_alone
 from pruneattr_core.cli import main
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import model_card

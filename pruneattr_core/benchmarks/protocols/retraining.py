@@ -24,13 +24,13 @@ from pruneattr_core.benchmarks.reporting import report
 from pruneattr_core.benchmarks.roar import (
     FRACTIONS,
     Progress,
-    Recipe,
     accuracies,
     attributed,
     predicted,
     without_pixels,
 )
 from pruneattr_core.benchmarks.sources import Opened, chosen
+from pruneattr_core.benchmarks.training import Recipe
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.loading import builder
 
@@ -168,7 +168,7 @@ def _accuracies(
     (_, labels, _), (_, test_labels, _) = _splits(opened, plan)
     return accuracies(
         _builder(opened, plan.protocol["width"]), train, labels, test, test_labels, seeds,
-        _recipe(plan.protocol), together=opened.device.type != "cpu", progress=progress,
+        _recipe(plan.protocol), progress,
     )  # fmt: skip
 
 
@@ -244,6 +244,7 @@ ROAR = Benchmark(
         "amount": "floor(fraction * pixels), all channels of a pixel; equal ones row by row",
         "order": "roar: the highest go; kar: the lowest",
         "network": "fresh weights, the architecture of the network that is explained",
+        "precision": "float32; on a GPU bfloat16 where autocast chooses it, weights and sums float32",
     },
     settle=_settle,
     subjects=_subjects,
