@@ -21,6 +21,7 @@ function show(state, decoded) {
   const stays = before && (held || (!another && before.start.token === header.start.token));
   if (!stays) state.axis = header.start.dial;
   if (!stays) state.asked = header.start.share;
+  if (!stays && state.axis === 'change') state.limit = header.start.share;
   const share = (held ? null : state.asked) ?? shareOf(before.levels[nearestHere(state)], state.axis);
   Object.assign(state, decoded);
   if (another) stop(state);
@@ -33,7 +34,8 @@ function show(state, decoded) {
   paintRamp(root.querySelector('.ramp'), state.lut);
   root.querySelector('.scale').textContent = header.shared_scale ? 'one scale for all levels' : 'each level has its own scale';
   root.querySelector('.note').textContent = header.note;
-  const u = (state.held || state.halt) && !another ? state.u : header.levels[nearestLevel(header.levels, share, state.axis)].at;
+  const level = state.axis === 'change' ? levelForChange(header.levels, state.limit) : nearestLevel(header.levels, share, state.axis);
+  const u = (state.held || state.halt) && !another ? state.u : header.levels[level].at;
   state.level = -1; state.u = -1;
   showAxis(state);
   layOut(state);
@@ -205,13 +207,13 @@ function describe(state) {
     + state.root.querySelector('.slider').getAttribute('aria-valuetext'));
 }
 
-// The share asked for outlives the level drawn for it: a coarse sweep has none close by, the whole one has.
+// The share asked for, or the change allowed, outlives the level drawn for it: a coarse sweep has none close by.
 function tell(state) {
   clearTimeout(state.telling);
   state.asked = null;
   state.telling = setTimeout(() => {
     state.telling = null;
-    const share = state.asked = shareOf(state.header.levels[state.level], state.axis);
+    const share = state.asked = state.axis === 'change' ? state.limit : shareOf(state.header.levels[state.level], state.axis);
     state.send('at', {of: state.header.of, token: state.header.start.token, dial: state.axis, share, when: Date.now()});
   }, 120);
 }

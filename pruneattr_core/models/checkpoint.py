@@ -13,9 +13,11 @@ import io
 import os
 import pickle
 import pickletools
+import re
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -43,6 +45,8 @@ _UNPLAIN = {
     "_rebuild_wrapper_subclass": "tensors of a class of their own",
     "_rebuild_from_type_v2": "tensors of a class of their own",
 }
+#: Bytes of a foreign pickle that are looked at to say what wrote it; characters of a name that are repeated.
+_LOOKED_AT, _SHOWN = 1 << 16, 60
 _BOMBS = {"builtins bytearray", "__builtin__ bytearray"}
 _safe_names = threading.Lock()
 
@@ -182,9 +186,11 @@ def _read_safetensors(path: Path, start: bytes) -> Any:
 
 
 def _read_torch(path: Path, start: bytes) -> Any:
+    if start[:6] == b"\x93NUMPY":
+        raise _foreign(path, "numpy")
     # torch.save writes pickle protocol 2; any other was written by something else.
     if start[:1] == b"\x80" and start[1:2] != b"\x02":
-        raise _foreign(path)
+        raise _foreign(path, _library(path))
     archived = start[:4] == b"PK\x03\x04"
     if archived:
         _check_names(path, io.BytesIO(_index(path)), 1)
@@ -197,7 +203,8 @@ def _read_torch(path: Path, start: bytes) -> Any:
     except pickle.UnpicklingError as error:
         pickled = start[:2] == b"\x80\x02" or archived  # else it is noise to any reader
         if pickled and ("Unsupported" in str(error) or "GLOBAL" in str(error)):
-            raise _foreign(path) from error
+            named = re.search(r"GLOBAL ([\w.]+)", str(error))
+            raise _foreign(path, named[1] if named else "") from error
         raise _damaged(path) from error
     except Exception as error:  # torch.load raises anything from KeyError to RuntimeError on bad bytes
         raise _damaged(path) from error
@@ -219,6 +226,8 @@ def _index(path: Path) -> bytes:
                     f"The weights file {path.name!r} has compressed records, which could unpack to any size: "
                     "save it again with torch.save."
                 )
+            if names and all(name.endswith(".npy") for name in names):
+                raise _foreign(path, "numpy")
             (index,) = (one for one in records if one.filename.endswith("/data.pkl"))
             if index.file_size > MAX_INDEX:
                 raise _crowded(path)
@@ -235,6 +244,8 @@ def _check_names(path: Path, data: IO[bytes], pickles: int) -> None:
         for name in _names(path, data, pickles):
             if name in _BOMBS:
                 raise _foreign(path)
+            if name.startswith("numpy"):
+                raise _foreign(path, name.replace(" ", "."))
             if what := _UNPLAIN.get(name.rpartition(" ")[2]):
                 raise WeightsError(
                     f"The weights file {path.name!r} holds {what}: save a state dict of plain, dense tensors."
@@ -261,9 +272,22 @@ def _crowded(path: Path) -> WeightsError:
     )
 
 
-def _foreign(path: Path) -> WeightsError:
+def _library(path: Path) -> str:
+    """The library whose objects a pickle of another protocol holds, if that is NumPy; none is made."""
+    with path.open("rb") as data, suppress(ValueError, EOFError, OverflowError, MemoryError):
+        for _, argument, _ in pickletools.genops(io.BytesIO(data.read(_LOOKED_AT))):
+            if isinstance(argument, str) and re.match(r"numpy[. ]|numpy$", argument):
+                return "numpy"
+    return ""
+
+
+def _foreign(path: Path, name: str = "") -> WeightsError:
+    """Args: name: of what is no tensor in it, with dots, where that is known."""
+    numpy = name.partition(".")[0] == "numpy"
+    what = "NumPy arrays or numbers" if numpy else "Python objects"
+    shown = f" ({name})" if re.fullmatch(r"\w+(\.\w+)+", name) and len(name) <= _SHOWN else ""
     return WeightsError(
-        f"The weights file {path.name!r} holds Python objects besides tensors, which could run code: "
+        f"The weights file {path.name!r} holds {what} besides tensors, which could run code{shown}: "
         "where you trust it, load it yourself and save model.state_dict() as safetensors."
     )
 

@@ -99,6 +99,11 @@ def nearest(sparsity: Sequence[float], wanted: float) -> int:
     return min(range(len(sparsity)), key=lambda k: _distance(sparsity[k], wanted))
 
 
+def first_beyond(change: Sequence[float], allowed: float) -> int:
+    """Index of the first level whose output change exceeds what is allowed; the last one where none does."""
+    return next((k for k, value in enumerate(change) if value > allowed), len(change) - 1)
+
+
 def _distance(one: float, other: float) -> float:
     return abs(math.log(max(1 - one, 1e-9) / max(1 - other, 1e-9)))
 

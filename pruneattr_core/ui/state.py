@@ -17,6 +17,8 @@ _PUBLISHED = "_published"
 _REMEMBERED = 32
 #: (page to which a step through the browser's history led, fields that have followed it).
 _STEPPED = "_stepped"
+#: (page, what `publish` made of its address last; None until it has).
+_ADDRESS = "_address"
 _RESTORED = "_restored"
 #: Field name -> (its field, the value that the address asked for).
 _ASKED = "_asked"
@@ -200,7 +202,10 @@ def follow(page: str) -> None:
     Args:
         page: path of the page that runs.
     """
-    if getattr(get_script_run_ctx(), "is_history_navigation", False):
+    stepped = getattr(get_script_run_ctx(), "is_history_navigation", False)
+    if stepped or st.session_state.get(_ADDRESS, ("", None))[0] != page:
+        st.session_state[_ADDRESS] = page, None  # the browser went somewhere of its own accord
+    if stepped:
         st.session_state[_STEPPED] = page, set()
     elif st.session_state.get(_STEPPED, (page, None))[0] != page:
         del st.session_state[_STEPPED]  # what that address left out is another page's
@@ -287,15 +292,22 @@ def view(fields: Sequence[Field], every: bool = False) -> dict[str, str]:
 
 
 def publish(fields: Sequence[Field]) -> None:
-    """Write the view into the address bar."""
+    """Write the view into the address bar.
+
+    A request may have left the browser before the last address came there. So what this session wrote last on
+    the page counts, not the address that a run, or a part of the page drawn again, was called with.
+    """
     now = view(fields)
     known = {field.name for field in fields}
     here = {name: st.query_params.get_all(name) for name in st.query_params}
+    page, last = st.session_state.get(_ADDRESS, ("", None))
+    last = here if last is None else last
     # What other pages read stays as it is, also where it is repeated: they say so themselves.
-    wanted = {name: texts for name, texts in here.items() if name not in known}
+    wanted = {name: texts for name, texts in last.items() if name not in known}
     wanted |= {name: [text] for name, text in now.items()}
-    if wanted != here:
+    if wanted != here or wanted != last:
         st.query_params.from_dict(wanted)
+    st.session_state[_ADDRESS] = page, wanted
     written = st.session_state.setdefault(_PUBLISHED, {})
     for name in known:
         _remember(written, name, now.get(name, ""))

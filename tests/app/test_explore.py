@@ -144,6 +144,21 @@ def test_numbers_are_those_of_the_picture_on_screen(start: Start) -> None:
         assert app.metric[0].value == f"{left:,}"
 
 
+def test_an_allowed_change_is_kept_and_finds_its_level_in_every_sweep(start: Start) -> None:
+    """The address says what is allowed, not where that was in the sweep of another picture."""
+    app = start(dial="change", at="0.25")
+    for picture in (0, 3, 5):
+        app.session_state["picture"] = picture
+        app.run()
+        healthy(app)
+        shown = header(app)
+        assert shown["start"] | {"token": 0} == {"token": 0, "dial": "change", "share": 0.25}
+        above = [one for one in shown["levels"] if one["change"] > 0.25] or shown["levels"][-1:]
+        left = round(shown["neurons"] * (1 - above[0]["sparsity"]))
+        assert app.metric[0].value == f"{left:,}"
+    assert (app.query_params["dial"], app.query_params["at"]) == ("change", "0.25")
+
+
 def test_address_restores_the_view(start: Start) -> None:
     app = start(picture="7", target="2", mode="freeze", at="0.95", collapse="abs_sum")
     healthy(app)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 import streamlit as st
+from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.run import write_run
@@ -177,3 +178,45 @@ def test_a_readers_own_choice_is_no_link() -> None:
     app.run()
     healthy(app)
     assert complaints(app) == []
+
+
+def two_parts() -> None:
+    import streamlit as st
+
+    from pruneattr_core.ui.state import Field, adopt, follow, publish
+
+    frame, page = [Field("model", "", str, "the model")], [Field("at", "", str, "the place")]
+    if not st.session_state.get("part"):  # the whole page, not a part of it that the clock draws again
+        follow("page")
+        adopt(frame)
+        publish(frame)
+    publish(page)
+
+
+def test_an_address_older_than_the_last_one_brings_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request may leave the browser before what the last run wrote into the address comes there."""
+    sent: list[dict[str, list[str]]] = []
+    send = QueryParams._send_query_param_msg
+
+    def heard(self: QueryParams) -> None:
+        send(self)
+        sent.append(dict(self._query_params))
+
+    monkeypatch.setattr(QueryParams, "_send_query_param_msg", heard)
+    app = AppTest.from_function(two_parts, default_timeout=120)
+    first, third = {"model": "a", "at": "1"}, {"model": "b", "at": "1"}
+    for model, at, carried, part in (
+        ("a", "1", {}, False),
+        ("b", "1", first, False),
+        ("b", "2", first, True),  # not the former model with the new place
+        ("b", "1", third, True),  # the browser has come to place 2 meanwhile
+    ):
+        app.query_params = carried
+        for name, value in {"model": model, "at": at, "part": part}.items():
+            app.session_state[name] = value
+        app.run()
+        healthy(app)
+        assert sent[-1] == {"model": [model], "at": [at]}
+    before = len(sent)
+    app.run()
+    assert len(sent) == before  # nothing new, nothing said

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as save_safetensors
@@ -41,6 +42,12 @@ def archive(index: bytes, records: dict[str, bytes] | None = None, method: int =
     with zipfile.ZipFile(out, "w", method) as file:
         for name, data in {"data.pkl": index, "version": b"3\n", **(records or {})}.items():
             file.writestr(f"archive/{name}", data)
+    return out.getvalue()
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, **arrays)
     return out.getvalue()
 
 
@@ -138,9 +145,9 @@ def hostile() -> dict[str, tuple[Callable[[], bytes], str]]:
         index = b"\x80\x02c" + name.encode() + b"\n(\x8a\x06\x00\x00\x00\x00\x00\x01tR."
         found[f"name {name!r}, zip"] = (
             lambda index=index: archive(index),
-            "Python objects|class of their own|nested",
+            says := "NumPy" if "numpy" in name else "Python objects|class of their own|nested",
         )
-        found[f"name {name!r}, bare"] = (lambda index=index: index, "Python objects|damaged|class of|nested")
+        found[f"name {name!r}, bare"] = (lambda index=index: index, f"{says}|damaged")
     for share in range(1, 20):
         for legacy in (False, True):
             found[f"cut at {share}/20, {legacy}"] = (
@@ -175,6 +182,13 @@ def hostile() -> dict[str, tuple[Callable[[], bytes], str]]:
         "sizes past all numbers": (lambda: assembled((2**40, 2**40), (0, 0), 0, 2), "damaged|expanded"),
         "no stride": (lambda: assembled((2**40,), (0,), 0, 2), "expanded|shape"),
         "no numbers": (lambda: assembled((0, 2**40), (1, 1), 0, 2), "shape|missing"),
+        "pickle protocol 4 of NumPy": (lambda: pickle.dumps({KEYS[0]: np.zeros(3)}, 4), "NumPy"),
+        "pickle protocol 2 of NumPy": (lambda: pickle.dumps({KEYS[0]: np.zeros(3)}, 2), "NumPy"),
+        "a best accuracy of NumPy": (
+            lambda: saved({"state_dict": STATE, "best": np.float64(0.5)}),
+            r"NumPy.*code \(numpy[\w.]+scalar\): ",
+        ),
+        "npz": (lambda: npz(weight=np.zeros(3)), "NumPy"),
         "pickle protocol 5": (lambda: pickle.dumps(dict(STATE), 5), "Python objects"),
         "header of 2**60 bytes": (lambda: tensors({}, length=2**60), "damaged"),
         "header of 5 MB": (lambda: tensors(b'{"a":"' + b"b" * (5 << 20) + b'"}'), "damaged"),

@@ -24,7 +24,7 @@ from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.keys import Subject
-from pruneattr_core.ui.levels import DIALS, START, nearest
+from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest
 from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.one_file import one_file_button
@@ -214,7 +214,7 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         publish(FIELDS)
         st.skeleton(height=100)  # numbers of the few levels that are there would be others than those shown
         return
-    level = nearest(sweep.shares(_dial()), st.session_state["at"])
+    level = _level(sweep)
     publish(FIELDS)
     failure = st.session_state[_FAILED].get(question)
     if failure:
@@ -238,6 +238,13 @@ def _dial() -> str:
     """The scale of the slider; links from before there was a dial count all neurons."""
     said: str = st.session_state["dial"]
     return said or (DIALS[0] if st.session_state["at"] == START else "all")
+
+
+def _level(sweep: Explained) -> int:
+    """The level shown: on the dial of output change the first that changes more than is allowed."""
+    if _dial() == "change":
+        return first_beyond(sweep.change.tolist(), st.session_state["at"])
+    return nearest(sweep.shares(_dial()), st.session_state["at"])
 
 
 def _position() -> dict[str, Any]:
@@ -295,7 +302,8 @@ def _take_away(
     photo: NDArray[np.uint8],
     level: int,
 ) -> None:
-    dial, at = _dial(), sweep.shares(_dial())[level]
+    dial = _dial()
+    at = st.session_state["at"] if dial == "change" else sweep.shares(dial)[level]
     texts = {**view((*shell.FIELDS, *FIELDS), every=True), "dial": dial, "at": f"{at:.6g}"}
     settings = exports.record(question, sweep, look, chosen.picture, chosen.card, level, texts)
     model = chosen.card.id.replace("/", "-")
