@@ -134,12 +134,19 @@ def in_process(
 
 
 def in_processes(workers: int) -> Spread:
-    """A way to spread cells over processes of this machine; those of the same pictures stay together."""
+    """A way to spread cells over processes of this machine, which share its GPU if there is one.
+
+    Rows that are a benchmark's own are made of one computation, so those of the same pictures stay together.
+    On a GPU kernels of several processes run side by side where NVIDIA's MPS is started, else in turns.
+    """
 
     def spread(
         source: Source, plan: Plan, numbers: Sequence[int]
     ) -> Iterator[tuple[int, NDArray[np.float64], float]]:
-        parts = [tuple(same) for _, same in groupby(numbers, lambda number: plan.cells[number][1].start)]
+        together = bool(BENCHMARKS[plan.benchmark].rows)
+        parts = [
+            tuple(same) for _, same in groupby(numbers, lambda n: plan.cells[n][1].start if together else n)
+        ]
         threads = int(plan.versions["threads"])
         for _, done in each(partial(_cells, source, plan), parts, workers, threads):
             yield from done
