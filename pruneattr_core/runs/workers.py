@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 import torch
@@ -42,5 +45,13 @@ def each(
 
 
 def _begin(threads: int | None) -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     if threads is not None:
         torch.set_num_threads(threads)
+
+
+def _end_with(parent: int) -> None:
+    """A killed parent leaves its workers waiting for ever: they end themselves."""
+    wait([parent])
+    os._exit(1)
