@@ -37,6 +37,11 @@ def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
     return gate
 
 
+def freeze_gate(masks: Sequence[Tensor]) -> tape.Gate:
+    """Make every activation whose mask is False a constant: it keeps its value and passes no gradient."""
+    return lambda index, activation: torch.where(masks[index], activation, activation.detach())
+
+
 def check_mode(mode: str) -> None:
     """Raise InputError unless `mode` is "zero" or "freeze"."""
     if mode not in ("zero", "freeze"):

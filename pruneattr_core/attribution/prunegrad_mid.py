@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,11 +9,10 @@ from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
-from pruneattr_core.pruning import check_mode, zero_gate
+from pruneattr_core.pruning import check_mode, freeze_gate, zero_gate
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
-from pruneattr_core.tape import Gate
 from pruneattr_core.values import ChangeOf, Contributions, Mode
 
 #: Class names of residual blocks: torchvision's, timm's and ours.
@@ -83,7 +81,7 @@ def prunegrad_mid(
         model,
         inputs,
         scores.question,
-        gate=zero_gate(masks) if mode == "zero" else _freeze_gate(masks),
+        gate=zero_gate(masks) if mode == "zero" else freeze_gate(masks),
         to_input=False,
         class_scores=scores.class_scores,
     )
@@ -111,7 +109,3 @@ def default_layer(model: nn.Module, names: tuple[str, ...]) -> str:
     blocks = [name for name, module in model.named_modules() if type(module).__name__ in _BLOCKS]
     inside = [name for name in names if len(blocks) > 1 and name.startswith(f"{blocks[-2]}.")]
     return inside[-1] if inside else names[max(0, len(names) - 2)]
-
-
-def _freeze_gate(masks: tuple[Tensor, ...]) -> Gate:
-    return lambda index, activation: torch.where(masks[index], activation, activation.detach())

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pruneattr_core.attribution import input_level, support
+from pruneattr_core.attribution.density import BLENDS, FINE, SIZES, path_density
 from pruneattr_core.attribution.method import Method
 from pruneattr_core.attribution.options import ASCENT, CLASS_SCORES, DIAL, LAYER, MODE, STEPS, TIES, Option
 from pruneattr_core.attribution.prunegrad import PruneGrad
@@ -134,6 +135,33 @@ OURS: dict[str, Method] = {
             "Claims: where, at a late layer, the pruned network is sensitive. Known against it: as coarse "
             "as the "
             "layer, and upsampling assumes that positions stay where they were."
+        ),
+    ),
+    "path_density": Method(
+        title="Critical path density",
+        family="ours",
+        source="PruneAttr",
+        citation=f"Ours, from no paper: the contributions of {_PG2}, at every resolution at once",
+        signed=False,
+        channels=False,
+        passes=2,
+        compute=path_density,
+        paths=True,
+        supports=support.spatial_activation,
+        options={
+            "sizes": Option("choice", "magnitude", choices=SIZES, note="Of all channels, or their sum."),
+            "blend": Option("choice", "geometric", choices=BLENDS, note="Wanted by all resolutions, or any."),
+            "coarse": Option("int", 0, 0, 100, note="Resolutions blended, the coarsest ones; 0 for all."),
+            "fine": Option("choice", "times_input", choices=FINE, note="What stands for the picture itself."),
+            "smooth": Option("float", 0.0, 0.0, 0.5, note="Blur, as a share of the shorter side."),
+            **_PRUNING,
+        },
+        cost_of=lambda side, options: 2 + _search(options),
+        memory=2.0,
+        note=(
+            "Claims: where the contributions of the neurons that stay lie, from the picture to the last "
+            "feature maps. Known against it: positions are taken to stay where they were, a blend is no "
+            "derivative of anything, and its options were found by a search."
         ),
     ),
     "neuron_intgrad": Method(

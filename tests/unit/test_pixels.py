@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import networks
-from pruneattr_core.benchmarks.fills import FILLS, NOISE, fill_removed, imputed
+from pruneattr_core.benchmarks.fills import FILLS, NOISE, fill_removed, imputed, imputed_together
 from pruneattr_core.benchmarks.pixels import (
     FULL_FRACTIONS,
     LERF_FRACTIONS,
@@ -217,3 +217,12 @@ def test_a_network_that_answers_with_a_dict_has_the_same_curves() -> None:
     for curve in (removal_curve, insertion_curve):
         expected = curve(wrapped.inner, inputs, values).probability
         assert torch.equal(curve(wrapped, inputs, values).probability, expected)
+
+
+def test_imputation_of_many_pictures_at_once_solves_the_same_system():
+    rng = np.random.default_rng(5)
+    pictures = torch.from_numpy(rng.standard_normal((3, 2, 12, 15)))
+    removed = torch.from_numpy(rng.random((3, 12, 15)) < np.array([0.2, 0.9, 2.0])[:, None, None])
+    found = imputed_together(pictures, removed)
+    for picture, gone, one in zip(pictures.numpy(), removed.numpy(), found.numpy(), strict=True):
+        np.testing.assert_allclose(one, imputed(picture, gone), atol=1e-9)
