@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pruneattr_core import PruneGrad, contributions, explain, wrong_class_control
+from pruneattr_core import PruneGrad, contributions, difference, explain, wrong_class_control
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.localisation import mass_inside, point_accuracy, roc_auc
 from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
@@ -25,6 +25,7 @@ from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.runtime import provenance
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.88, 0.95, 0.99)
+SHARES = (0.5, 0.8, 0.9)
 OTHERS = ("saliency", "guided_backprop", "gradcam")
 MEASURES: tuple[Callable[..., float], ...] = (roc_auc, point_accuracy, mass_inside)
 
@@ -33,7 +34,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="torchvision/squeezenet1_0")
-    parser.add_argument("--n", type=int, default=100, help="most clips of DAVIS")
+    parser.add_argument("--n", type=int, default=100, help="most clips of DAVIS; 0 for none")
     parser.add_argument("--frame", choices=("first", "middle"), default="first", help="of each clip")
     parser.add_argument("--photographs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -43,13 +44,15 @@ def main() -> None:
     photographs = open_source(Source(options.model, "imagenet-samples"))
     indices = chosen(photographs.data, options.photographs, 0)
     answers(photographs, indices)
-    localise(open_source(Source(options.model, "davis2016")), options.n, options.frame)
+    if options.n:
+        localise(open_source(Source(options.model, "davis2016")), options.n, options.frame)
 
 
 def answers(opened: Opened, indices: list[int]) -> None:
     """Output change and wrong classes."""
+    answered: dict[tuple[str, bool], Tensor] = {}
     grid = (0.5, 0.7, 0.75, 0.8, 0.85, 0.9)
-    response, probability, alike, becomes = [], [], 0, []
+    response, probability, alike = [], [], 0
     for index in indices:
         x = opened.inputs([index])
         curve = output_curve(opened.model, x, contributions(opened.model, x), grid)
@@ -58,8 +61,12 @@ def answers(opened: Opened, indices: list[int]) -> None:
         gradient = explain(opened.model, x, method="saliency").values
         alike += int(torch.equal(PruneGrad(opened.model).attribute(x).abs(), gradient.abs()))
         for of in ("contributing", "all"):
-            control = wrong_class_control(opened.model, x, (2, 50), (0.5, 0.8, 0.9), of)
-            becomes.append((of, control.becomes[:, :, 0].numpy()))
+            for instead in (False, True):
+                scores = contributions(opened.model, x, difference() if instead else None)
+                kept = ~output_curve(opened.model, x, scores, SHARES, of=of).changed[:, 0]
+                control = wrong_class_control(opened.model, x, (2, 50), SHARES, of, instead=instead)
+                rows = torch.cat([kept[None], control.becomes[:, :, 0]]).int()
+                answered[of, instead] = rows + answered.get((of, instead), 0)
     print(f"{len(indices)} photographs; default maps that equal the plain gradient: {alike}")
     error = np.std(response, axis=0, ddof=1) / len(indices) ** 0.5
     for k, level in enumerate(grid):
@@ -67,11 +74,13 @@ def answers(opened: Opened, indices: list[int]) -> None:
             f"  {level:.2f} of all removed: change of the response {np.mean(response, 0)[k]:.4f} "
             f"(standard error {error[k]:.4f}), of the probability {np.mean(probability, 0)[k]:.4f}"
         )
-    print("  each class pruned for itself, in mode zero; where class scores count, any becomes the answer")
-    for of in ("contributing", "all"):
-        counts = sum(found.astype(int) for kind, found in becomes if kind == of)
-        for rank, row in zip((2, 50), counts, strict=True):
-            print(f"  rank {rank} becomes the answer at .5 / .8 / .9 of {of}: {row.tolist()}")
+    print("  pruned for a class in mode zero, the network answers it; removed .5 / .8 / .9 of what is named")
+    for (of, instead), counts in answered.items():
+        for who, row in zip(
+            ("its answer", "the runner-up", "the class of rank 50"), counts.tolist(), strict=True
+        ):
+            other = "the runner-up" if who == "its answer" else "its answer"
+            print(f"  {of:12s} {who}{f' instead of {other}' if instead else ''}: {row} of {len(indices)}")
 
 
 def localise(opened: Opened, most: int, frame: str) -> None:

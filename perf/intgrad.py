@@ -1,6 +1,6 @@
 """NeuronIntGrad: how near each rule's ranking is to the true one, and what it costs, in one run.
 
-PYTHONPATH=. python perf/intgrad.py [MODEL ...] [--data samples --root FOLDER --n 1] [--truth 600]
+PYTHONPATH=. python perf/intgrad.py [MODEL ...] [--data samples --root FOLDER] [--n 1] [--truth 600]
 
 Truth is the midpoint rule with 600 nodes; a rule is as good as its paths at sparsity .8, .9 and .95 are like
 the true ones (Jaccard). Completeness does not show this: errors of single neurons cancel in the sum. Where
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="its folder")
     parser.add_argument("--n", type=int, default=1, help="number of pictures")
     parser.add_argument("--truth", type=int, default=600, help="midpoints of the truth")
+    parser.add_argument("--nodes", type=int, nargs="*", default=[], help="midpoints to try as well")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -65,10 +66,10 @@ def main() -> None:
         model = load_model(name, str(device))
         batch = torch.cat([card.preprocess(data[k].image).to(device) for k in range(options.n)])
         print(f"{card.title}: {len(batch)} pictures of {tuple(batch.shape[1:])}", flush=True)
-        _compare(model, batch, options.truth)
+        _compare(model, batch, options.truth, options.nodes)
 
 
-def _compare(model: nn.Module, batch: Tensor, truth: int) -> None:
+def _compare(model: nn.Module, batch: Tensor, truth: int, more: list[int]) -> None:
     model(batch[:1])  # the first pass of a process is slow
     slow = None
     if _each_once(model, batch[:1]):
@@ -78,7 +79,7 @@ def _compare(model: nn.Module, batch: Tensor, truth: int) -> None:
         print(f"  one pass per step, 51 steps      {slow}", flush=True)
     found = [
         (name, rule, count, *_timed(partial(intgrad_signed, model, batch, None, count, rule)))
-        for name, rule, count in CONTESTANTS
+        for name, rule, count in (*CONTESTANTS, *(("", "midpoint", nodes) for nodes in more))
     ]
     true, took = _timed(lambda: intgrad_signed(model, batch, None, truth))
     print(f"  truth, {truth} midpoints            {took}")

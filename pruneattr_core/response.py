@@ -52,7 +52,7 @@ class Response:
         if self.kind == "difference":
             record["against"] = None if self.against is None else list(self.against)
         if self.mask is not None:
-            record["mask"] = self.mask.to(torch.uint8).tolist()
+            record["mask"] = _runs(self.mask)
         if self.kind == "custom":
             record["name"] = self.name
         return record
@@ -134,12 +134,24 @@ def from_setting(record: Mapping[str, Any]) -> Response:
         if kind == "group" and target is not None:
             return group(target)
         if kind == "region":
-            return region(torch.tensor(record["mask"]).bool(), target)
+            return region(_from_runs(record["mask"]), target)
         if kind in ("class", "difference"):
             return Response(kind, target, against)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"This is no response that was recorded ({error}).") from error
     raise InputError(f"This is no response that was recorded: its kind is {kind!r}.")
+
+
+def _runs(mask: Tensor) -> dict[str, Any]:
+    """A mask in JSON values: its shape, and the lengths of its runs of False, True, False and so on."""
+    flat = torch.cat([torch.zeros(1, dtype=torch.bool), mask.flatten().cpu()])
+    lengths = torch.unique_consecutive(flat, return_counts=True)[1].tolist()
+    return {"shape": list(mask.shape), "runs": [lengths[0] - 1, *lengths[1:]]}
+
+
+def _from_runs(record: Mapping[str, Any]) -> Tensor:
+    runs = torch.tensor(record["runs"])
+    return (torch.arange(len(runs)) % 2 == 1).repeat_interleave(runs).view(*record["shape"])
 
 
 def _classes(name: str, value: Any) -> tuple[int, ...] | None:
@@ -346,7 +358,7 @@ def resolved(logits: Tensor, asked: Asked | Tensor | None) -> Asked:
             return replace(asked, target=torch.full_like(asked.target, -1))
         raise InputError(
             f"This network answers maps, {tuple(logits.shape)}: say what of them is explained by "
-            "region(mask, target) or by a function of the outputs."
+            "region(mask, target) (--region of a command) or by a function of the outputs."
         )
     if kind == "group":
         members = torch.tensor(asked.response.target, device=logits.device)

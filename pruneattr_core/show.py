@@ -145,7 +145,8 @@ def sweep_view(sweep: Sweep, card: ModelCard | None = None, image: int = 0, pict
     )  # fmt: skip
     named = (target, explained.against or 0, *explained.members, *predicted.tolist())
     classes = class_names(card, max(named))
-    asked = explained.what(classes) if sweep.asked.linear else str(sweep.asked.response.setting())
+    function = sweep.asked.response.kind == "custom"
+    asked = str(sweep.asked.response.setting()) if function else explained.what(classes)
     settings = {
         "picture": picture or f"input {image}",
         "model": "a network" if card is None else card.id,
@@ -181,7 +182,8 @@ def explain_view(
     Args:
         model: a name of `list_models`, or path/to/file.py:build.
         image: as `PIL.Image.open` or `decode_image` give it.
-        target: class index; None for the predicted one; a difference of two classes or a group.
+        target: class index; None for the predicted one; a difference of two classes, a group or a
+            region.
         sparsity: level shown first.
         of: what it is a share of: "contributing" or "all" neurons.
         mode: "zero" or "freeze".
@@ -211,8 +213,10 @@ def explain_view(
     inputs, weights = card.preprocess(image).to(device), weights_hash(network)
     calibrated = calibrated_sparsity(weights)
     asked = asked_of(target, 1)
-    if not asked.linear:
-        raise InputError("Expected a class, a difference of two or a group; sweep takes any function.")
+    if asked.response.kind == "custom":
+        raise InputError(
+            "Expected a class, a difference of two, a group or a region; sweep takes any function."
+        )
     question = Question(Subject(model, weights, "", None, device), mode, contribution, calibrated)
     scored = Scored(contributions(network, inputs, asked, contribution), 0.0)
     levels = spaced(scored.quiet, calibrated) if shares is None else _levels(scored.quiet, shares)

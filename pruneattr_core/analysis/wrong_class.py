@@ -18,7 +18,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.paths.calibrate import output_curve
-from pruneattr_core.response import Response, asked_of
+from pruneattr_core.response import Response, asked_of, difference
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
@@ -44,6 +44,7 @@ class WrongClass:
         sparsity: float64 (R, K, B), share of all neurons really removed.
         requested: the K sparsities.
         of: what they are shares of.
+        instead: whether each class was asked for instead of the network's answer.
     """
 
     ranks: tuple[int, ...]
@@ -54,6 +55,7 @@ class WrongClass:
     sparsity: Tensor
     requested: tuple[float, ...]
     of: Of
+    instead: bool = False
 
     @property
     def share(self) -> Tensor:
@@ -71,6 +73,7 @@ class WrongClass:
     def words(self, classes: Sequence[str], image: int = 0) -> list[str]:
         """Sentences for people about one input: when each class becomes the answer, and what that means."""
         lines, every, kind = [], False, "its contributing" if self.of == "contributing" else "all"
+        instead = " instead of the answer" if self.instead else ""
         for row, rank in enumerate(self.ranks):
             name = f"{classes[int(self.target[row, image])]} ({self.place(rank, len(classes))})"
             if bool(self.already[row, image]):
@@ -82,11 +85,8 @@ class WrongClass:
                 if yes
             ]
             every |= bool(shares)
-            lines.append(
-                f"Pruned for {name}, the network answers that with {_listed(shares)} of {kind} neurons gone."
-                if shares
-                else f"Pruned for {name}, the network answers that at no level."
-            )
+            where = f"with {_listed(shares)} of {kind} neurons gone" if shares else "at no level"
+            lines.append(f"Pruned for {name}{instead}, the network answers that {where}.")
         if every:
             lines.append(
                 "There, that the answer stays when its own neurons are kept is no evidence for them."
@@ -109,9 +109,14 @@ def wrong_class_control(
     ties: Ties = "drop",
     class_scores: bool = False,
     head: Head | None = None,
+    instead: bool = False,
     progress: Progress | None = None,
 ) -> WrongClass:
     """Prune for classes that are not the answer (mode zero) and see whether they become it.
+
+    The score of one class says nothing of its rivals: neurons that speak for them alone score 0 and go first,
+    so that an unlikely class can become the answer because the others fall silent. With `instead` neurons are
+    ranked by the class *minus the network's answer*, and those that carry the answer stay.
 
     Args:
         model: classifier in eval mode; left untouched.
@@ -123,6 +128,7 @@ def wrong_class_control(
         ties: see `Contributions.path`.
         class_scores: whether class scores count as neurons; where they do, any class becomes the answer.
         head: how outputs are read; None for what is known or seen of the network.
+        instead: whether each class is asked for instead of the network's answer (the difference of the two).
         progress: called with (curves done, R * B); may raise to stop.
 
     Raises:
@@ -161,7 +167,11 @@ def wrong_class_control(
         order = logits.argsort(dim=1, descending=True, stable=True)
         for place, rank in enumerate(ranks):
             target = order[:, min(rank, logits.shape[1]) - 1]
-            asked = asked_of(Response("class", tuple(target.tolist())), len(x), own)
+            classes = tuple(target.tolist())
+            response = (
+                difference(classes, tuple(order[:, 0].tolist())) if instead else Response("class", classes)
+            )
+            asked = asked_of(response, len(x), own)
             scores = contributions(model, x, asked, contribution, class_scores=class_scores)
             curve = output_curve(model, x, scores, sparsities, ties, of=of)
             curves[place].append(curve)
@@ -185,4 +195,5 @@ def wrong_class_control(
         over([[curve.sparsity for curve in part] for part in curves], 1),
         tuple(float(s) for s in sparsities),
         of,
+        instead,
     )

@@ -6,8 +6,16 @@ import argparse
 from pathlib import Path
 
 from pruneattr_core.commands.arguments import number, show, use_threads
-from pruneattr_core.commands.looking import add_looking, add_out, add_pruning, asked_for, read_photo
+from pruneattr_core.commands.looking import (
+    add_looking,
+    add_out,
+    add_pruning,
+    add_region,
+    asked_for,
+    read_photo,
+)
 from pruneattr_core.commands.progress import Progress
+from pruneattr_core.models import model_card
 from pruneattr_core.share.live import check_out
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui.levels import START
@@ -25,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_pruning(parser)
     add_looking(parser)
+    add_region(parser)
     add_out(parser, required=True)
 
 
@@ -32,10 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain and write."""
     use_threads(arguments)
     check_out(arguments.out)
+    image = read_photo(arguments.photo)
     view = explain_view(
         arguments.model,
-        read_photo(arguments.photo),
-        asked_for(arguments),
+        image,
+        asked_for(arguments, model_card(arguments.model), image),
         sparsity=arguments.sparsity,
         of=arguments.of,
         mode=arguments.mode,

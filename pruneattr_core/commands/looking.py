@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
 
-from pruneattr_core.commands.arguments import add_device, add_json, add_threads, whole
+from pruneattr_core.commands.arguments import add_device, add_json, add_threads, number, whole
 from pruneattr_core.errors import InputError
+from pruneattr_core.heads import outputs_in
 from pruneattr_core.images import decode_image
-from pruneattr_core.response import Target, difference, group
+from pruneattr_core.models import ModelCard, load_model
+from pruneattr_core.response import Response, Target, difference, group, region
+from pruneattr_core.runtime import device_for
 from pruneattr_core.share.live import KINDS
 from pruneattr_core.ui.keys import RUNNER_UP
 
@@ -33,6 +39,56 @@ def add_looking(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+def add_region(parser: argparse.ArgumentParser) -> None:
+    """Declare --region."""
+    parser.add_argument(
+        "--region", metavar="WHERE",
+        help="for a network that answers a map (segmentation): explain the class over a part of it; `answer` "
+        "is where it is answered, X0,Y0,X1,Y1 a box in shares of the picture, else a picture, bright there",
+    )  # fmt: skip
+
+
+def region_of(arguments: argparse.Namespace, card: ModelCard, image: Image.Image) -> Response:
+    """What --target and --region say of one picture.
+
+    Raises:
+        InputError: a network that answers no map, classes beside a region, or a region without any place.
+    """
+    if isinstance(arguments.target, tuple) or arguments.instead_of is not None:
+        raise InputError("--region explains one class: give one as --target, and no --instead-of.")
+    device = device_for(arguments.device)
+    network = load_model(arguments.model, str(device))
+    with torch.inference_mode():
+        outputs = outputs_in(network(card.preprocess(image).to(device)), 1)
+    if outputs.ndim != 4:
+        raise InputError(
+            f"--region is for networks that answer a map (1, K, H, W); {card.id} answers "
+            f"{tuple(outputs.shape)}. Leave --region away."
+        )
+    target, size = arguments.target, tuple(outputs.shape[2:])
+    if arguments.region == "answer":
+        answered = outputs[0].argmax(0).cpu()
+        target = int(answered.flatten().mode().values) if target is None else target
+        mask, nowhere = answered == target, f"Class {target} is answered nowhere in this picture"
+    else:
+        mask, nowhere = _drawn(arguments.region, card, size), f"--region {arguments.region} holds no place"
+    if not bool(mask.any()):
+        raise InputError(f"{nowhere} of the map {size}. Name another class or region.")
+    return region(mask, target)
+
+
+def _drawn(text: str, card: ModelCard, size: tuple[int, ...]) -> Tensor:
+    """Bool (H, W): a box in shares of the picture, or what is bright in a picture file."""
+    try:
+        left, top, right, bottom = (number(0, 1)(part.strip()) for part in text.split(","))
+    except (ValueError, argparse.ArgumentTypeError):
+        seen = torch.from_numpy(card.display(read_photo(Path(text))).copy()).float().mean(2)
+        return F.interpolate(seen[None, None], size, mode="nearest-exact")[0, 0] > 127
+    rows, columns = ((torch.arange(count) + 0.5) / count for count in size)
+    inside = (top <= rows) & (rows <= bottom)
+    return inside[:, None] & (left <= columns) & (columns <= right)
+
+
 def _classes(text: str) -> int | tuple[int, ...]:
     found = tuple(whole(0)(part.strip()) for part in text.split(","))
     return found if len(found) > 1 else found[0]
@@ -42,12 +98,21 @@ def _other(text: str) -> int | str:
     return text if text == RUNNER_UP else whole(0)(text)
 
 
-def asked_for(arguments: argparse.Namespace) -> Target:
-    """What --target and --instead-of say, as the library takes it.
+def asked_for(
+    arguments: argparse.Namespace, card: ModelCard | None = None, image: Image.Image | None = None
+) -> Target:
+    """What --target, --instead-of and --region say, as the library takes it.
+
+    Args:
+        arguments: of the command.
+        card: of the network, where the command has --region.
+        image: what is explained, likewise.
 
     Raises:
-        InputError: a group instead of another class.
+        InputError: a group instead of another class, or as `region_of`.
     """
+    if card is not None and image is not None and arguments.region is not None:
+        return region_of(arguments, card, image)
     target, other = arguments.target, arguments.instead_of
     if isinstance(target, tuple):
         if other is not None:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from pruneattr_core import PruneGrad
 from pruneattr_core.commands.arguments import share, show, use_threads
-from pruneattr_core.commands.looking import add_looking, add_out, add_pruning, asked_for, read_photo
+from pruneattr_core.commands.looking import (
+    add_looking,
+    add_out,
+    add_pruning,
+    add_region,
+    asked_for,
+    read_photo,
+)
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.models import load_model, model_card
 from pruneattr_core.runtime import device_for
@@ -26,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_pruning(parser)
     add_looking(parser)
+    add_region(parser)
     add_out(parser, required=False)
 
 
@@ -37,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     image, device = read_photo(arguments.photo), device_for(arguments.device)
     card = model_card(arguments.model)
     found = PruneGrad(load_model(arguments.model, str(device))).sweep(
-        card.preprocess(image).to(device), asked_for(arguments), arguments.levels, arguments.mode,
-        arguments.contribution, of=arguments.of, progress=Progress("maps"),
+        card.preprocess(image).to(device), asked_for(arguments, card, image), arguments.levels,
+        arguments.mode, arguments.contribution, of=arguments.of, progress=Progress("maps"),
     )  # fmt: skip
     view = sweep_view(found, card, picture=arguments.photo.name)
     levels = [view.at(k) for k in range(len(view.sweep.sparsity))]

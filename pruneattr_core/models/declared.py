@@ -240,19 +240,21 @@ def _classes(one: Declared, options: Mapping[str, Any], count: int) -> tuple[str
 
 
 def _answers(one: Declared, network: nn.Module, shape: tuple[int, ...]) -> int:
-    """Number of outputs for one picture."""
+    """Number of outputs for one picture, or of classes at each place where the network answers a map."""
     try:
         with torch.no_grad():
             logits = outputs_in(network(torch.zeros(shape)), 1)
-        _, count = logits.shape
+        if logits.ndim not in (2, 4):
+            raise ValueError(f"outputs {tuple(logits.shape)}")
     except Exception as error:
         raise ModelError(
             f"{one.name} does not answer pictures {shape} with one row of outputs ({_short(error)}): "
-            "correct its size, or return logits (B, K)."
+            "correct its size, or return logits (B, K), or maps (B, K, H, W)."
         ) from error
+    count = int(logits.shape[1])
     if count < 1:
         raise ModelError(f"{one.name} answers {tuple(logits.shape)} for one picture: expected (1, K).")
-    return int(count)
+    return count
 
 
 def _function(one: Declared) -> Callable[..., Any]:

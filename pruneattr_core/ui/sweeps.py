@@ -18,7 +18,7 @@ from pruneattr_core.attention import heads_shown
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
-from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
@@ -82,6 +82,7 @@ class Explained:
         against: the class instead of which the target is explained, None where it is explained by itself.
         unit: what `neurons` counts, see `Question`.
         members: classes whose mean is explained, () where it is no group.
+        covered: share of the network's map over which the class is explained, None where it answers none.
     """
 
     maps: Array
@@ -100,13 +101,15 @@ class Explained:
     against: int | None = None
     unit: str = "neuron"
     members: tuple[int, ...] = ()
+    covered: float | None = None
 
     def what(self, classes: Sequence[str]) -> str:
         """What is explained, in words."""
         if self.members:
             return f"the mean of {', '.join(classes[member] for member in self.members)}"
         instead = "" if self.against is None else f" instead of {classes[self.against]}"
-        return f"{classes[self.target]}{instead}"
+        region = "" if self.covered is None else f" in a region of {self.covered:.1%} of the answer"
+        return f"{classes[self.target]}{instead}{region}"
 
     def named(self, classes: Sequence[str], answer: int) -> str:
         """An answer in words."""
@@ -228,11 +231,12 @@ def explain_levels(
 
 
 def beside(asked: Asked, image: int) -> dict[str, Any]:
-    """The fields `against` and `members` of what is explained of one input."""
+    """The fields `against`, `members` and `covered` of what is explained of one input."""
     group = asked.response.kind == "group"
     return {
         "against": None if asked.against is None else int(asked.against[image]),
         "members": (asked.response.target or ()) if group else (),
+        "covered": None if asked.mask is None else float(asked.mask[image].float().mean()),
     }
 
 
@@ -328,6 +332,11 @@ def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:
     """Ask the original network about (1, C, H, W)."""
     with torch.inference_mode():
         logits = outputs_in(model(inputs), len(inputs))
+    if logits.ndim != 2:
+        raise ModelError(
+            f"This network answers maps, {tuple(logits.shape)}, and the pages explain one answer a picture. "
+            "Use `pruneattr explain --region`, or `region` in Python."
+        )
     head = head_of(model, logits)
     read = probabilities(logits, head)[0].double().cpu().numpy()
     several = head != "values" and not exclusive(logits, head)

@@ -21,6 +21,7 @@ from pruneattr_core.share.html import one_file
 from pruneattr_core.ui.explore.page import CONTRIBUTIONS, MODES
 from pruneattr_core.ui.explore.wrong import LEVELS
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.keys import RUNNER_UP
 from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS
 from pruneattr_core.ui.payload import COLLAPSES
@@ -376,8 +377,11 @@ def test_unknown_failure_is_an_apology(start: Start, monkeypatch: pytest.MonkeyP
     assert "secret" not in app.error[0].value
 
 
-def test_the_wrong_class_control_is_off_until_asked_and_says_what_the_library_says(start: Start) -> None:
-    app = start(picture="3")
+@pytest.mark.parametrize("contrast", [{}, {"contrast": RUNNER_UP}], ids=["alone", "instead"])
+def test_the_wrong_class_control_is_off_until_asked_and_says_what_the_library_says(
+    start: Start, contrast: dict[str, str]
+) -> None:
+    app = start(picture="3", **contrast)
     assert not app.get("plotly_chart")
     app.toggle(key="_wrong").set_value(True).run()
     until(app, lambda app: bool(app.get("plotly_chart")))
@@ -386,7 +390,7 @@ def test_the_wrong_class_control_is_off_until_asked_and_says_what_the_library_sa
     card = model_card("scenes-net")
     inputs = card.preprocess(load_dataset("scenes")[3].image)
     count = len(card.classes)
-    found = wrong_class_control(small_network(), inputs, (2, count), LEVELS)
+    found = wrong_class_control(small_network(), inputs, (2, count), LEVELS, instead=bool(contrast))
     assert " ".join(found.words(card.classes)) in [caption.value for caption in app.caption]
     lines = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
     assert [line["name"].partition(", ")[2] for line in lines] == [

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import networks
-from pruneattr_core import PruneGrad, PrunePGD, contributions, explain, wrong_class_control
+from pruneattr_core import PruneGrad, PrunePGD, contributions, difference, explain, wrong_class_control
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths import calibrated, dial
@@ -134,25 +134,30 @@ def test_a_dial_that_does_not_exist_is_named(options: dict[str, object], text: s
             method(networks.network("plain")).attribute(networks.inputs(1), **options)  # type: ignore[arg-type]
 
 
-def test_a_wrong_class_is_kept_and_asked_for() -> None:
+@pytest.mark.parametrize("instead", [False, True])
+def test_a_wrong_class_is_kept_and_asked_for(instead: bool) -> None:
     net, x = networks.network("plain"), networks.inputs(3)
     seen: list[int] = []
-    found = wrong_class_control(net, x, (2, 99), (0.0, 0.9), progress=lambda done, total: seen.append(done))
+    found = wrong_class_control(
+        net, x, (2, 99), (0.0, 0.9), instead=instead, progress=lambda done, total: seen.append(done)
+    )
     order = net(x).argsort(1, descending=True)
     assert torch.equal(found.target, torch.stack([order[:, 1], order[:, -1]]))
     for place in range(2):
         for image in range(3):
             one, target = x[image : image + 1], int(found.target[place, image])
-            masks = contributions(net, one, target).path(0.9, of="contributing").layers
+            asked = difference(target, int(order[image, 0])) if instead else target
+            masks = contributions(net, one, asked).path(0.9, of="contributing").layers
             answer = int(pruned_logits(net, one, masks).argmax())
             assert bool(found.becomes[place, 1, image]) == (answer == target)
     assert not found.becomes[:, 0].any()  # nothing removed: the network's own answer
     assert torch.equal(found.share, found.becomes.double().mean(2))
     assert seen[-1] == 6
+    other = " instead of the answer" if instead else ""
     for image in range(3):
         words = " ".join(found.words("abcde", image))
         for row, place in enumerate(("the runner-up", "the last of 5")):
-            name = f"{'abcde'[int(found.target[row, image])]} ({place}), the network"
+            name = f"{'abcde'[int(found.target[row, image])]} ({place}){other}, the network"
             answered = bool(found.becomes[row, 1, image])
             assert f"{name} answers that {'with 90%' if answered else 'at no level'}" in words
         assert ("no evidence" in words) == bool(found.becomes[:, :, image].any())

@@ -14,12 +14,13 @@ from PIL import Image
 from pruneattr_core import PruneGrad, compare, contributions, explain, explain_view, load_model, model_card
 from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.render import read_provenance
-from pruneattr_core.response import Response, difference, group
+from pruneattr_core.response import Response, difference, from_setting, group, region
 from pruneattr_core.share import live
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.sweeps import answer
 
 NAME = "resnet8-cifar10"
 
@@ -87,6 +88,70 @@ def test_the_command_explains_a_difference_and_a_group(
     assert words in told["target"]
 
 
+MAPS = """
+import torch
+from torch import nn
+
+PRUNEATTR = {"size": [24, 32]}
+
+class Net(nn.Sequential):
+    def forward(self, x):
+        return {"out": super().forward(x)}
+
+def build():
+    torch.manual_seed(0)
+    return Net(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 1))
+"""
+
+
+def test_the_command_explains_a_region_of_a_map(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "maps.py").write_text(MAPS)
+    name, out = f"{tmp_path}/maps.py:build", tmp_path / "v.npz"
+    net, inputs = load_model(name), model_card(name).preprocess(Image.open(photo))
+    answered = net(inputs).argmax(1)[0]
+    box = torch.zeros(12, 16, dtype=torch.bool)
+    box[:6, 4:8] = True
+    Image.fromarray(np.eye(1, 2, dtype=np.uint8).repeat(60, 1).repeat(60, 0) * 255).save(tmp_path / "m.png")
+    left = torch.zeros(12, 16, dtype=torch.bool)
+    left[:, :8] = True
+    common = int(answered.flatten().mode().values)
+    for where, asked in (
+        (["answer"], region(answered == common, common)),
+        (
+            ["answer", "--target", str(int(answered[0, 0]))],
+            region(answered == answered[0, 0], int(answered[0, 0])),
+        ),
+        (["0.25,0,0.5,0.5", "--target", "2"], region(box, 2)),
+        ([str(tmp_path / "m.png")], region(left)),
+    ):
+        command = ["explain", str(photo), "--model", name, "--json", "--out", str(out), "--region", *where]
+        assert main(command) == 0
+        told = json.loads(capsys.readouterr().out)
+        kept = PruneGrad(net).sweep(inputs, asked, [told["sparsity"]])
+        assert told["probability"] == pytest.approx(float(kept.probability), abs=1e-6)
+        assert f"in a region of {float(asked.mask.float().mean()):.1%}" in told["target"]
+        with np.load(out, allow_pickle=False) as arrays:
+            level = int(np.abs(arrays["sparsity"] - told["sparsity"]).argmin())
+            np.testing.assert_allclose(arrays["attribution"][level], kept.maps[0, 0].numpy(), atol=1e-6)
+            settings = json.loads(str(arrays["settings"]))
+        assert torch.equal(from_setting(settings["response"]).mask, asked.mask)
+    assert main(["sweep", str(photo), "--model", name, "--region", "answer"]) == 0
+    for where, says in (
+        (["answer", "--target", "1,2"], "one class"),
+        (["0,0,0,0"], "holds no place"),
+        (["nothing.png"], "cannot be read"),
+        (["answer", "--target", "9"], "answered nowhere"),
+    ):
+        assert main(["explain", str(photo), "--model", name, "--out", str(out), "--region", *where]) == 1
+        assert says in capsys.readouterr().err.splitlines()[-1]
+    assert main(["explain", str(photo), "--model", name, "--out", str(out)]) == 1
+    assert "--region" in capsys.readouterr().err
+    with pytest.raises(ModelError, match="--region"):
+        answer(net, inputs, "")
+
+
 def test_a_notebook_gets_a_frame_that_holds_everything(photo: Path) -> None:
     bundle = explain_view(NAME, Image.open(photo))._repr_mimebundle_()
     assert bundle["text/html"].startswith('<iframe srcdoc="&lt;!doctype html&gt;')
@@ -103,6 +168,7 @@ def test_a_notebook_gets_a_frame_that_holds_everything(photo: Path) -> None:
         (["--out", "/proc/x.html"], "/proc"),
         (["--out", "x.html", "--target", "3", "--instead-of", "3"], "class 3 twice"),
         (["--out", "x.html", "--target", "3,4", "--instead-of", "runner-up"], "one class"),
+        (["--out", "x.html", "--region", "answer"], "answer a map"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

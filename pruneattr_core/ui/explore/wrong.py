@@ -26,7 +26,8 @@ LEVELS = (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 LOOK = 0.5
 _HELP = (
     "Prunes the network again for the runner-up and for a class far down its order, and asks whether that "
-    "becomes the answer. Where it does, keeping the answer is no evidence for an explanation."
+    "becomes the answer. Where it does, keeping the answer is no evidence for an explanation. With "
+    '"instead of the runner-up" each class is asked for instead of the answer, too.'
 )
 
 
@@ -72,7 +73,12 @@ def wrong_class(chosen: Selection, contribution: str, sweep: Explained | None) -
     st.session_state["_wrong"] = st.session_state[FIELD.name] == "yes"
     st.toggle("Can another class have it too?", key="_wrong", on_change=turned, help=_HELP)
     subject = Subject(
-        chosen.card.id, chosen.answer.weights, chosen.picture.sha256, None, chosen.subject.device
+        chosen.card.id,
+        chosen.answer.weights,
+        chosen.picture.sha256,
+        None,
+        chosen.subject.device,
+        chosen.against,
     )
     key = Key(subject, contribution) if st.session_state[FIELD.name] == "yes" else None
     former = st.session_state.get(_RUNNING)
@@ -97,7 +103,13 @@ def _work(chosen: Selection, key: Key) -> Callable[[Job], Controlled]:
         job.note = "Pruning for other classes"
         return Controlled(
             wrong_class_control(
-                network, inputs, ranks, LEVELS, contribution=key.contribution, progress=job.tick
+                network,
+                inputs,
+                ranks,
+                LEVELS,
+                contribution=key.contribution,
+                instead=bool(key.subject.against),
+                progress=job.tick,
             )
         )
 
