@@ -16,6 +16,7 @@ from torch import Tensor
 from pruneattr_core import heads
 from pruneattr_core.errors import ArgumentTypeError, InputError, TargetError
 from pruneattr_core.heads import Head
+from pruneattr_core.runlength import mask_of, runs
 
 Kind = Literal["class", "difference", "group", "region", "custom"]
 
@@ -52,7 +53,7 @@ class Response:
         if self.kind == "difference":
             record["against"] = None if self.against is None else list(self.against)
         if self.mask is not None:
-            record["mask"] = _runs(self.mask)
+            record["mask"] = runs(self.mask)
         if self.kind == "custom":
             record["name"] = self.name
         return record
@@ -134,24 +135,12 @@ def from_setting(record: Mapping[str, Any]) -> Response:
         if kind == "group" and target is not None:
             return group(target)
         if kind == "region":
-            return region(_from_runs(record["mask"]), target)
+            return region(mask_of(record["mask"]), target)
         if kind in ("class", "difference"):
             return Response(kind, target, against)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"This is no response that was recorded ({error}).") from error
     raise InputError(f"This is no response that was recorded: its kind is {kind!r}.")
-
-
-def _runs(mask: Tensor) -> dict[str, Any]:
-    """A mask in JSON values: its shape, and the lengths of its runs of False, True, False and so on."""
-    flat = torch.cat([torch.zeros(1, dtype=torch.bool), mask.flatten().cpu()])
-    lengths = torch.unique_consecutive(flat, return_counts=True)[1].tolist()
-    return {"shape": list(mask.shape), "runs": [lengths[0] - 1, *lengths[1:]]}
-
-
-def _from_runs(record: Mapping[str, Any]) -> Tensor:
-    runs = torch.tensor(record["runs"])
-    return (torch.arange(len(runs)) % 2 == 1).repeat_interleave(runs).view(*record["shape"])
 
 
 def _classes(name: str, value: Any) -> tuple[int, ...] | None:
