@@ -378,9 +378,7 @@ def test_unknown_failure_is_an_apology(start: Start, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("contrast", ["", RUNNER_UP])
-def test_the_wrong_class_control_is_off_until_asked_and_says_the_librarys(
-    start: Start, contrast: str
-) -> None:
+def test_the_wrong_class_control_is_off_until_asked_and_is_right(start: Start, contrast: str) -> None:
     app = start(picture="3", **({"contrast": contrast} if contrast else {}))
     assert not app.get("plotly_chart")
     app.toggle(key="_wrong").set_value(True).run()

@@ -29,6 +29,7 @@ ORDER = (
         "selection",
         "fitness",
         "heads",
+        "runlength",
         "response",
         "values",
     ),
