@@ -30,6 +30,8 @@ BETTER = {
     ("pixels", "lerf_minus_morf"): HIGHER,
     ("sanity", "spearman_abs"): LOWER,
     ("sanity", "ssim"): LOWER,
+    ("logits", "spearman_abs"): LOWER,
+    ("logits", "ssim"): LOWER,
     ("localise", "roc_auc"): HIGHER,
     ("localise", "point_accuracy"): HIGHER,
     ("localise", "mass_inside"): HIGHER,
@@ -40,6 +42,9 @@ BETTER = {
     ("quality", "mass_inside"): HIGHER,
     ("quality", "rank_accuracy"): HIGHER,
     ("quality", "parts_rank"): HIGHER,
+    ("fidelity", "f_fidelity"): HIGHER,
+    ("fidelity", "fid_plus"): HIGHER,
+    ("fidelity", "fid_minus"): LOWER,
     ("roar", "roar"): LOWER,
     ("roar", "kar"): HIGHER,
 }

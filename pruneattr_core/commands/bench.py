@@ -1,7 +1,7 @@
 """`bench`: compute one of the papers' benchmarks and keep it as a run, resumable after a kill.
 
-`bench all` computes every benchmark that needs no training; `roar`, which trains dozens of networks, joins it
-on a GPU, or when `--setting` asks for it.
+`bench all` computes every benchmark that needs no training; `roar`, which trains dozens of networks, and
+`fidelity`, which fine-tunes one, join it on a GPU, or when `--setting` asks for them.
 """
 
 from __future__ import annotations
@@ -62,11 +62,14 @@ _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "test": (count, "test pictures"),
     "repeats": (count, "networks per method and fraction"),
     "fractions": (number(0, 1, open_low=True), "of the pixels, in (0, 1]"),
+    "steps": (count, "of the fine-tuning (default 200)"),
     "epochs": (count, "of each training"),
     "batch": (count, "pictures of one training step"),
     "lr": (number(0, 1, open_low=True, open_high=True), "Adam's learning rate at the start"),
     "width": (whole(8), "channels of ResNet-8's stem"),
 }
+#: Benchmarks that `all` leaves out on a CPU, and why.
+_TRAIN = {"roar": "trains networks for hours on a CPU", "fidelity": "fine-tunes the network for minutes"}
 #: Pictures of a run whose --n was left out.
 _PICTURES = 16
 #: PG2 fig. 7: PruneGrad and PrunePGD at these sparsities, and with dead neurons removed only ("50*").
@@ -96,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, benchmark in BENCHMARKS.items():
         line = f"{benchmark.title}: {benchmark.source}"
         _declare(kinds.add_parser(name, help=line, description=line), name, set(benchmark.choices))
-    line = "every benchmark that needs no training; roar too on a GPU, or with --setting"
+    line = "every benchmark that needs no training; roar and fidelity too on a GPU, or with --setting"
     everything = {choice for benchmark in BENCHMARKS.values() for choice in benchmark.choices}
     _declare(kinds.add_parser("all", help=line, description=line), "all", everything)
 
@@ -161,11 +164,8 @@ def run(arguments: argparse.Namespace) -> int:
         found[arguments.benchmark] = _one(arguments, arguments.benchmark, arguments.out)
     else:
         for name in BENCHMARKS:
-            if name == "roar" and arguments.setting is None and not _on_gpu(arguments):
-                line = (
-                    "left out: roar trains networks for hours on a CPU; add --setting reduced to include it"
-                )
-                say(arguments, line)
+            if name in _TRAIN and arguments.setting is None and not _on_gpu(arguments):
+                say(arguments, f"left out: {name} {_TRAIN[name]}; add --setting reduced to include it")
             elif not (arguments.method and BENCHMARKS[name].rows):  # those compare no methods
                 found[name] = _one(arguments, name, arguments.out / name)
     if arguments.method and arguments.benchmark == "all" and not arguments.json:

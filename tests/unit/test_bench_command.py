@@ -90,7 +90,7 @@ def test_all_leaves_training_out_on_a_cpu(small, tmp_path, capsys, monkeypatch):
     done: list[str] = []
     monkeypatch.setattr(bench, "_one", lambda arguments, name, out: done.append(name))
     assert main(arguments(small, "all", tmp_path / "runs")) == 0
-    assert done == ["calibrate", "sanity", "pixels", "localise", "quality", "circuits"]
+    assert done == ["calibrate", "sanity", "logits", "pixels", "localise", "quality", "circuits"]
     assert "left out: roar" in capsys.readouterr().out
     assert main(arguments(small, "all", tmp_path / "runs", "--setting", "reduced")) == 0
     assert done[-1] == "roar"

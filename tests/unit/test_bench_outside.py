@@ -144,6 +144,6 @@ def test_the_scorecard_of_a_new_method_is_one_command(
     said = capsys.readouterr().out
     assert "mine (yours)" in said
     assert "How far the measures agree" in said
-    assert {folder.name for folder in out.iterdir()} == {"sanity", "pixels", "localise", "quality"}
+    assert {folder.name for folder in out.iterdir()} == {"sanity", "logits", "pixels", "localise", "quality"}
     assert main(["runs", "verify", str(out / "pixels"), "--method", f"{code}:mine", "--cells", "2"]) == 0
     assert "2 of 2 cells bit for bit" in capsys.readouterr().out

@@ -2,8 +2,10 @@
 
 from pruneattr_core.benchmarks.protocols.calibration import CALIBRATION
 from pruneattr_core.benchmarks.protocols.circuits import CIRCUITS
+from pruneattr_core.benchmarks.protocols.fidelity import FIDELITY
 from pruneattr_core.benchmarks.protocols.kind import Benchmark
 from pruneattr_core.benchmarks.protocols.localisation import LOCALISATION
+from pruneattr_core.benchmarks.protocols.logits import LOGITS
 from pruneattr_core.benchmarks.protocols.quality import QUALITY
 from pruneattr_core.benchmarks.protocols.randomisation import SANITY
 from pruneattr_core.benchmarks.protocols.removal import PIXELS
@@ -14,9 +16,11 @@ __all__ = ["BENCHMARKS", "Benchmark"]
 BENCHMARKS: dict[str, Benchmark] = {
     "calibrate": CALIBRATION,
     "sanity": SANITY,
+    "logits": LOGITS,
     "pixels": PIXELS,
     "localise": LOCALISATION,
     "quality": QUALITY,
+    "fidelity": FIDELITY,
     "circuits": CIRCUITS,
     "roar": ROAR,
 }

@@ -23,24 +23,25 @@ from pruneattr_core.benchmarks.protocols.kind import (
 )
 from pruneattr_core.benchmarks.sources import Opened
 
-_LIKENESS = ("spearman", "spearman_abs", "ssim")
+#: What is asked of two maps.
+LIKENESS = ("spearman", "spearman_abs", "ssim")
 
 
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names = [unit.name for unit in sanity.units(opened.model)]
-    return _LIKENESS, ("original", *reversed(names))
+    return LIKENESS, ("original", *reversed(names))
 
 
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     inputs, target = pictures(opened, plan, part)
-    values = np.full((len(_LIKENESS), len(plan.x), len(inputs)), np.nan)
+    values = np.full((len(LIKENESS), len(plan.x), len(inputs)), np.nan)
     first: torch.Tensor | None = None
     for step, (_, network) in enumerate(sanity.cascade(opened.model, plan.protocol["sd"], plan.data["seed"])):
         maps = maps_of(network, inputs, target, plan.methods[method], plan.protocol["collapse"]).cpu()
         first = maps if first is None else first
         for image in range(len(inputs)):
             if bool(torch.isfinite(maps[image]).all()):
-                for place, measure in enumerate(_LIKENESS):
+                for place, measure in enumerate(LIKENESS):
                     values[place, step, image] = similarity.MEASURES[measure](first[image], maps[image])
     return values
 

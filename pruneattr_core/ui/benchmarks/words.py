@@ -41,6 +41,9 @@ MEASURES = {
     "sensitivity_n": "Sensitivity-n: correlation of a set's attributions with what its removal costs",
     "rank_accuracy": "Rank accuracy: of the K highest pixels the share inside a mask of K",
     "parts_rank": "Parts: rank correlation with the exact importance of every shape",
+    "fid_plus": "Fid+: probability lost without what the map marks, of a copy that learned to bear holes",
+    "fid_minus": "Fid-: probability lost without the rest, of a copy that learned to bear holes",
+    "f_fidelity": "F-Fidelity: Fid+ less Fid-",
 }
 #: What a map that knows nothing gets.
 CHANCE = {"roc_auc": 0.5, "grid_share": 0.25}
@@ -57,6 +60,8 @@ _HIGHER = (
     "sensitivity_n",
     "rank_accuracy",
     "parts_rank",
+    "fid_plus",
+    "f_fidelity",
 )
 _JUDGES_NOBODY = (
     "output_change",
@@ -87,6 +92,8 @@ _MEANING = {
     "asks the network is the most stable",
     "sensitivity_n": "what a map says of a set of pixels should be what the response loses without it",
     "parts_rank": "the shape without which the response falls most should hold the largest values",
+    "f_fidelity": "without what the map marks a copy that bears holes should lose more than without the rest",
+    "logits": "the map of another class should be another map, and controls that ask no class stay the same",
     "sanity": "a map that stays while the weights are lost did not need them, as the edge detector and the "
     "random map, which never ask the network",
 }
