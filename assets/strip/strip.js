@@ -24,8 +24,11 @@ function go(s, index, pause = 0) {
   mark(s);
   if (s.focused) s.thumbs.querySelector('[aria-checked=true]')?.focus();
   clearTimeout(s.timer);
-  s.timer = setTimeout(() => s.send('picked', {of: s.of, index: s.at}), pause);
+  s.timer = setTimeout(() => { s.timer = 0; s.send('picked', {of: s.of, index: s.at}); }, pause);
 }
+
+// A run that was on its way when a key was pressed neither takes the choice back nor stops it being sent.
+const standing = (s, of, at) => s.timer && s.of === of ? s.at : at;
 
 function thumbnail(s, {index, title, image}) {
   const button = element('button'), picture = element('img');
@@ -66,8 +69,11 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   if (!s) STRIPS.set(root, s = begin(root));
   s.send = setTriggerValue;
   const {of, count, at, thumbs} = data;
-  Object.assign(s, {of, count, at, shown: thumbs});
-  clearTimeout(s.timer);
+  if (s.of !== of) {
+    clearTimeout(s.timer);
+    s.timer = 0;
+  }
+  Object.assign(s, {at: standing(s, of, at), of, count, shown: thumbs});
   s.box.max = count;
   root.querySelector('.of').textContent = `of ${count.toLocaleString('en')}`;
   for (const button of root.querySelectorAll('[data-step], .surprise')) button.disabled = count < 2;

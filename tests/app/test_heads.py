@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.heads import declare
 from pruneattr_core.models import load_model, model_card
+from pruneattr_core.ui import cache
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import spaced
 from pruneattr_core.ui.sweeps import NOT_IT, Question, answer, explain_levels, score
+from tests.app.conftest import Small, Start
 
 
 def test_several_answers_are_read_as_sigmoids() -> None:
@@ -42,3 +45,24 @@ def test_a_lost_answer_says_which() -> None:
     assert yes[0]
     np.testing.assert_array_equal(found.prediction, np.where(yes, 0, NOT_IT))
     assert found.named(("heart", "ring"), NOT_IT) == "not heart"
+
+
+class Gated(Small):
+    """Its last layer is x * sigmoid(1.702 x), which is no call that the tape can gate."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.features(x)
+        logits: torch.Tensor = self.head((x * torch.sigmoid(1.702 * x)).mean((2, 3)))
+        return logits
+
+
+@pytest.mark.parametrize("kind", [Small, Gated])
+def test_about_this_model_says_what_is_not_seen(
+    kind: type[nn.Module], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "load_model", lambda *_, **__: kind().eval())
+    captions = [one.value for one in start(picture="2").sidebar.caption]
+    seen = [caption for caption in captions if "What is not seen is never pruned." in caption]
+    assert len(seen) == (kind is Gated)
+    assert all("product with its own sigmoid in the network itself" in caption for caption in seen)
+    assert any("classes · input" in caption for caption in captions)
