@@ -96,8 +96,19 @@ class _PreActivations(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Frozen:
-    """The network of one image in which everything outside the path is a constant."""
+class Frozen:
+    """The network of one image in which everything outside the path is a constant.
+
+    Attributes:
+        model: the network, untouched.
+        image: (1, C, H, W).
+        masks: bool (1, *shape) per activation call, the path.
+        constants: (1, *shape) per call, what the others stay.
+        logits: (1, classes).
+
+    Raises:
+        ModelError: an activation that is not piecewise linear.
+    """
 
     def __init__(self, model: nn.Module, image: Tensor, masks: Sequence[Tensor], class_scores: bool) -> None:
         self.model, self.image, self.masks, self.class_scores = model, image, masks, class_scores
@@ -113,15 +124,19 @@ class _Frozen:
 
     def run(self, given: Tensor) -> tuple[list[Tensor], Tensor]:
         """Pre-activation distances per call and logits for inputs (n, C, H, W) near the image."""
+        return self.seen(given, _PreActivations())
+
+    def seen(self, given: Tensor, watch: Any) -> tuple[list[Tensor], Tensor]:
+        """What a mode keeps in its `seen` of every activation call, and logits, for inputs near the image."""
 
         def gate(call: int, activation: Tensor) -> Tensor:
             return torch.where(self.masks[call], activation, self.constants[call])
 
-        with _PreActivations() as mode:
+        with watch as mode:
             record = tape.run(self.model, given, gate, class_scores=self.class_scores)
         # A network that works in place on activations is run twice; the last run is the one that counts.
-        seen = mode.seen[-record.total :]
-        return [seen[call] for call in record.calls], record.logits
+        last = mode.seen[-record.total :]
+        return [last[call] for call in record.calls], record.logits
 
     def tangents(self, directions: Tensor) -> list[Tensor]:
         """(n, path's neurons of the call) derivative of z_j along each of n directions, per call.
@@ -207,8 +222,8 @@ def linear_radius(
     for image in range(len(inputs)):
         x = inputs[image : image + 1]
         masks = [mask[image : image + 1].to(inputs.device) for mask in path.layers]
-        frozen = _Frozen(model, x, masks, path.class_scores)
-        rough = frozen if coarse is model else _Frozen(coarse, x.float(), masks, path.class_scores)
+        frozen = Frozen(model, x, masks, path.class_scores)
+        rough = frozen if coarse is model else Frozen(coarse, x.float(), masks, path.class_scores)
         found.append(_one(frozen, rough, passes, probes, seed, risk))
         if progress is not None:
             progress(image + 1, len(inputs))
@@ -224,7 +239,7 @@ def linear_radius(
 
 
 def _one(
-    frozen: _Frozen, rough: _Frozen, passes: int, probes: int, seed: int, allowed: float | None
+    frozen: Frozen, rough: Frozen, passes: int, probes: int, seed: int, allowed: float | None
 ) -> tuple[Tensor, Tensor, int, int, int, float]:
     image = frozen.image
     with torch.no_grad():
@@ -294,7 +309,7 @@ def _one(
     return best, normal, int(calls[nearest]) if nearest >= 0 else -1, checked, count, risk
 
 
-def _rounding(frozen: _Frozen, rough: _Frozen, direction: Tensor) -> Tensor:
+def _rounding(frozen: Frozen, rough: Frozen, direction: Tensor) -> Tensor:
     """Four times the largest error of a probe in each call, for every neuron of the path."""
     pairs = zip(frozen.tangents(direction), rough.tangents(direction.to(rough.image)), strict=True)
     errors = [(fine - found.to(fine)).abs() for fine, found in pairs]
@@ -351,7 +366,7 @@ def affine_error(
     for image in range(len(inputs)):
         x = inputs[image : image + 1]
         masks = [mask[image : image + 1].to(x.device) for mask in path.layers]
-        frozen = _Frozen(model, x, masks, path.class_scores)
+        frozen = Frozen(model, x, masks, path.class_scores)
         own = int(resolve_target(frozen.logits, None if chosen is None else chosen[image : image + 1]))
         with torch.enable_grad():
             leaf = x.clone().requires_grad_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -250,3 +251,44 @@ def carried_lines(sizes: Sequence[float], lines: Mapping[str, Array], whole: flo
     figure.update_xaxes(title_text="Share of all neurons kept", type="log", tickformat=".1%")
     figure.update_yaxes(title_text="Target logit")
     return _framed(figure, 420)
+
+
+def nudged_lines(factors: Sequence[float], lines: Mapping[str, Array], at: float) -> go.Figure:
+    """Shares in [0, 1] of what still holds, (K,) each, over how far the picture was moved, in radii.
+
+    Args:
+        factors: (K,) distances in radii of the ball.
+        lines: title -> values.
+        at: the one looked at.
+    """
+    figure = go.Figure()
+    for place, (title, values) in enumerate(lines.items()):
+        style = series(place)
+        figure.add_scatter(
+            x=list(factors),
+            y=values,
+            name=title,
+            mode="lines+markers",
+            line={"color": style.colour, "dash": style.dash, "width": 3},
+            marker={"symbol": style.symbol, "size": 8},
+            hovertemplate="%{x:g} radii: %{y:.4f}<extra>" + title + "</extra>",
+        )
+    figure.add_vrect(x0=min(factors) / 2, x1=1, fillcolor=QUIET, opacity=0.15, line_width=0)
+    figure.add_annotation(
+        x=math.log10(min(factors) / 2), y=0.02, yanchor="bottom", xanchor="left", textangle=-90,
+        showarrow=False, text="inside the ball", font={"color": QUIET, "size": _FONT},
+    )  # fmt: skip
+    figure.add_vline(x=at, line={"color": QUIET, "width": 1, "dash": "dot"})
+    figure.update_xaxes(
+        title_text="How far the picture is moved, in radii",
+        type="log",
+        tickvals=list(factors),
+        ticktext=_sparse(factors),
+    )
+    figure.update_yaxes(title_text="What still holds", range=[-0.03, 1.05])
+    return _framed(figure, 420).update_layout(legend={"orientation": "v", "y": 1.02})
+
+
+def _sparse(factors: Sequence[float]) -> list[str]:
+    """Names of powers of ten only: the others would touch."""
+    return [f"{factor:g}" if math.log10(factor).is_integer() or factor == 0.5 else "" for factor in factors]

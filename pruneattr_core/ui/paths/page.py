@@ -18,6 +18,7 @@ from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import carries as path_carries
+from pruneattr_core.ui.paths import holds as path_holds
 from pruneattr_core.ui.paths import runs as path_runs
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths import views as path_views
@@ -146,6 +147,7 @@ def draw(chosen: shell.Selection) -> None:
 
 _VIEWS = {
     "carries": path_carries.carries,
+    "holds": path_holds.holds,
     "agreement": path_views.agreement,
     "dead": path_views.dead,
     "where": path_where.where,

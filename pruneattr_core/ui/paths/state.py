@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.analysis.nudging import BLOCKS, FACTORS
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.choose import select
@@ -19,6 +20,7 @@ UPLOADED = "upload"
 UPLOADED_TITLE = "Your path"
 VIEWS = {
     "carries": "What it carries",
+    "holds": "How far does it hold?",
     "agreement": "Do methods agree?",
     "dead": "Dead neurons",
     "where": "Where it lives",
@@ -31,6 +33,13 @@ REPLACED = {
     "freeze": "Their own value",
     "mean": "Their mean",
     "resample": "Another picture's value",
+}
+#: Ways to move a picture -> how readers meet them.
+NUDGES = {
+    "noise": "Noise",
+    "brightness": "Brightness",
+    "block": "One block",
+    "edge": "The shortest way out",
 }
 MODES = {"zero": "Zero", "freeze": "Freeze"}
 SCALES = {"own": "One per map", "shared": "One for all"}
@@ -68,6 +77,13 @@ FIELDS = (
     Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
     Field("kept", 0.1, lambda text: SIZES[SIZES.index(float(text))], "the path's size", "{:g}".format),
     Field("instead", "zero", one_of(REPLACED), "the replacement"),
+    Field("nudge", "noise", one_of(NUDGES), "the nudge"),
+    Field(
+        "nudge_by", 10.0, lambda text: FACTORS[FACTORS.index(float(text))], "the nudge's size", "{:g}".format
+    ),
+    Field("nudge_seed", 0, whole(0, SEED_LIMIT), "the seed of the noise"),
+    Field("nudge_row", 4, whole(1, BLOCKS), "the block's row"),
+    Field("nudge_column", 4, whole(1, BLOCKS), "the block's column"),
     Field("set_scale", "own", one_of(SCALES), "the colour scale"),
 )
 
