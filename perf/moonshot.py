@@ -264,10 +264,10 @@ def worst(label: str, found: Sequence[tuple[Task, Scores, Scores]]) -> tuple[flo
 
 
 def search(options: argparse.Namespace) -> None:
-    """Both stages; writes search.csv (first stage), second.json and chosen.json."""
+    """Both stages; each writes its best candidates (stage1.json, stage2.json) and chosen.json."""
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = list(candidates())[:: options.every]
-    tasks = [task for task in TASKS if not options.only or options.only in task.model]
+    tasks = [task for task in TASKS if options.only in task.model]
     with ProcessPoolExecutor(len(tasks), multiprocessing.get_context("spawn")) as pool:
         for stage, count in ((1, FEW), (2, MANY)):
             count = min(count, options.pictures)
@@ -281,18 +281,18 @@ def search(options: argparse.Namespace) -> None:
             lines = lines if stage == 2 else lines[:60]
             (options.out / f"stage{stage}.json").write_text(json.dumps(lines, indent=1))
             wanted = [one for _, _, one in ranked[:BEST]]
-    (options.out / "chosen.json").write_text(json.dumps(wanted[0], indent=1))
+            (options.out / "chosen.json").write_text(json.dumps(wanted[0], indent=1))
     print(json.dumps(lines[0], indent=1))
 
 
 def plans(options: argparse.Namespace) -> Iterator[tuple[str, Source, Plan]]:
-    """The runs of the test: name, source, plan over pictures that the search never saw."""
+    """The runs of the test: name, source, plan over pictures that the search never saw; ROAD is last."""
     chosen = json.loads((options.out / "chosen.json").read_text())
     ours = "path_density:" + ",".join(f"{key}={value}" for key, value in chosen.items())
     fair = {"order_by": "magnitude", "range": "whole", "collapse": "abs_sum"}
-    for task in TASKS:
-        if options.only and options.only not in task.model:
-            continue
+    tasks = [task for task in TASKS if options.only in task.model]
+    rounds = [(task, False) for task in tasks] + [(task, True) for task in reversed(tasks)]
+    for task, road in rounds:
         source = Source(task.model, task.data, device=options.device)
         opened = open_source(source)
         held = apart(opened)[1]
@@ -300,12 +300,13 @@ def plans(options: argparse.Namespace) -> Iterator[tuple[str, Source, Plan]]:
         short = f"{task.model.rpartition('/')[2]}-{task.data}"
         photographs = opened.card.size[0] >= 200
         runs: list[tuple[str, dict[str, str], int]] = []
-        if "lerf" in task.measures:
-            many = TESTED["photographs" if photographs else "small"]
-            runs += [("pixels", fair, many), ("pixels", fair | {"fill": "noisy_linear"}, TESTED["road"])]
-        if "auc" in task.measures:
+        if road and "road" in task.measures:
+            runs += [("pixels", fair | {"fill": "noisy_linear"}, TESTED["road"])]
+        if not road and "lerf" in task.measures:
+            runs += [("pixels", fair, TESTED["photographs" if photographs else "small"])]
+        if not road and "auc" in task.measures:
             runs += [("localise", {"game": "none"}, TESTED["masks"])]
-        if "parts" in task.measures:
+        if not road and "parts" in task.measures:
             runs += [("quality", {}, TESTED["parts"])]
         for benchmark, choices, count in runs:
             plan = plan_run(benchmark, source, [ours, *names], 1, 0, choices, 4)

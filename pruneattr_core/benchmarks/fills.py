@@ -161,7 +161,7 @@ def imputed_together(pictures: Tensor, removed: Tensor, tolerance: float = 1e-9,
 def _filled_there(image: Tensor, removed: Tensor, noise: Sequence[np.random.Generator]) -> Tensor:
     """Noisy linear imputation of copies of one picture (C, H, W) on its device, with `imputed`'s noise."""
     copies = image.detach().double().expand(len(removed), *image.shape)
-    filled = imputed_together(copies, removed)
+    filled = imputed_together(copies, removed, tolerance=1e-6)  # far below the noise
     for k, (mask, random) in enumerate(zip(removed, noise, strict=True)):
         count = int(mask.sum())
         if 0 < count < mask.numel():
