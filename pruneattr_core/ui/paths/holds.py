@@ -20,7 +20,6 @@ from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths import nudging
-from pruneattr_core.ui.paths.methods import AT_ONCE
 from pruneattr_core.ui.paths.nudging import Ball
 from pruneattr_core.ui.paths.state import FIELDS, KEEP, NUDGES, SEED_LIMIT
 from pruneattr_core.ui.paths.views import QUIET_BAR
@@ -44,9 +43,9 @@ def holds(board: Board) -> None:
     )
     key = ("ball", board.subject, board.kappa)
     if engine().jobs.results.get(key) is None and engine().jobs.watch(key, viewer()) is None:
-        seconds = nudging.COST * board.ground.seconds
         offered = st.session_state.setdefault("_balls_offered", set())
-        if seconds > AT_ONCE or key in offered:
+        if board.ground.neurons > nudging.AT_ONCE or key in offered:
+            seconds = nudging.COST * board.ground.seconds
             st.markdown(f"The radius of the ball takes about {duration(seconds)} here.")
             if not st.button(
                 "Find the radius", key="find_ball", type="primary", icon=":material/play_arrow:"

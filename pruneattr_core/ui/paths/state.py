@@ -39,7 +39,7 @@ NUDGES = {
     "noise": "Noise",
     "brightness": "Brightness",
     "block": "One block",
-    "edge": "The shortest way out",
+    "edge": "Nearest switch",
 }
 MODES = {"zero": "Zero", "freeze": "Freeze"}
 SCALES = {"own": "One per map", "shared": "One for all"}
