@@ -1,14 +1,18 @@
 """Run and differentiate a network on a path.
 
-Two semantics, never interchangeable (PAPERS):
+The papers have two semantics, never interchangeable:
 - zero (PG1, PG2): neurons outside the path are multiplied by 0 in the forward pass.
 - freeze (SCP section 3.1): neurons outside the path keep their value as constants; the forward
   pass is unchanged and no gradient passes them.
+
+Circuits are judged with others: a `Replacement` says what the neurons outside become, and passes no gradient.
+Every method that runs a path takes one for its mode.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +24,32 @@ from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.selection import Removal
 from pruneattr_core.values import Mode, Outputs
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Values for the neurons that a path leaves out; see `circuits.replacement` for how they are made.
+
+    Attributes:
+        name: "zero", "mean", "channel mean", "resample", "freeze" or a name of the caller's.
+        layers: per activation call, detached, (1 or B, *shape) or smaller where it broadcasts.
+    """
+
+    name: str
+    layers: tuple[Tensor, ...]
+
+    def __getitem__(self, at: slice) -> Replacement:
+        """That of a slice of the inputs."""
+        return Replacement(self.name, tuple(a if len(a) == 1 else a[at] for a in self.layers))
+
+    def repeat(self, times: int) -> Replacement:
+        """That of the inputs, all of them `times` over."""
+        layers = (a if len(a) == 1 else a.repeat(times, *[1] * (a.ndim - 1)) for a in self.layers)
+        return Replacement(self.name, tuple(layers))
+
+
+#: What the neurons outside a path become.
+Instead = Mode | Replacement
 
 
 def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
@@ -42,10 +72,39 @@ def freeze_gate(masks: Sequence[Tensor]) -> tape.Gate:
     return lambda index, activation: torch.where(masks[index], activation, activation.detach())
 
 
-def check_mode(mode: str) -> None:
-    """Raise InputError unless `mode` is "zero" or "freeze"."""
-    if mode not in ("zero", "freeze"):
-        raise InputError(f'Expected mode "zero" or "freeze", got {mode!r}.')
+def replace_gate(masks: Sequence[Tensor], replacement: Replacement) -> tape.Gate:
+    """Keep activations where the bool masks are True and replace the others."""
+
+    def gate(index: int, activation: Tensor) -> Tensor:
+        if index >= len(masks) or index >= len(replacement.layers):
+            raise InputError("The path and the replacement belong to another network: it has more calls.")
+        try:
+            return torch.where(masks[index], activation, replacement.layers[index])
+        except RuntimeError as error:
+            raise InputError(
+                f"The path and the replacement do not fit activation call {index + 1} of shape "
+                f"{tuple(activation.shape)}: they were made with another network, input or batch size."
+            ) from error
+
+    return gate
+
+
+def gate_of(masks: Sequence[Tensor], mode: Instead) -> tape.Gate:
+    """The gate of a mode, or of a replacement for it."""
+    if isinstance(mode, Replacement):
+        return replace_gate(masks, mode)
+    return zero_gate(masks) if mode == "zero" else freeze_gate(masks)
+
+
+def check_mode(mode: Instead) -> None:
+    """Raise InputError unless `mode` is "zero", "freeze" or a replacement."""
+    if not isinstance(mode, Replacement) and mode not in ("zero", "freeze"):
+        raise InputError(f'Expected mode "zero" or "freeze", or a replacement; got {mode!r}.')
+
+
+def part_of(mode: Instead, at: slice) -> Instead:
+    """The mode of a slice of the inputs."""
+    return mode[at] if isinstance(mode, Replacement) else mode
 
 
 def pruned_logits(
@@ -64,7 +123,7 @@ def pruned_gradient(
     inputs: Tensor,
     target: Tensor | Asked,
     masks: Sequence[Tensor],
-    mode: Mode,
+    mode: Instead,
     class_scores: bool = False,
     finite: bool = True,
 ) -> tuple[Tensor, Tensor]:
@@ -75,7 +134,7 @@ def pruned_gradient(
         inputs: checked batch (B, ...).
         target: classes (B,) int64, or another response.
         masks: bool (B, *shape) per activation call, True = kept.
-        mode: "zero" or "freeze".
+        mode: "zero", "freeze", or a replacement of one or B inputs.
         class_scores: whether the masks cover class scores too.
         finite: whether to refuse answers and gradients that are not.
 
@@ -89,7 +148,7 @@ def pruned_gradient(
         graph = Graph(model, inputs, target, class_scores=class_scores)
         gradient = graph.input_gradient(masks)
     else:
-        gate = zero_gate(masks)
+        gate = gate_of(masks, mode)
         graph = Graph(model, inputs, target, gate=gate, class_scores=class_scores, finite=False)
         gradient = graph.input_gradient()
     logits = graph.record.logits.detach()

@@ -378,7 +378,7 @@ class Sweep(Outputs):
     requested: tuple[float, ...]
     target: Tensor
     asked: Asked
-    mode: Mode
+    mode: str
     of: Of = "all"
     problems: tuple[str, ...] = ()
     neurons: int = 0

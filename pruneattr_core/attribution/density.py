@@ -18,11 +18,11 @@ from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
-from pruneattr_core.pruning import check_mode, freeze_gate, zero_gate
+from pruneattr_core.pruning import Instead, check_mode, gate_of
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
-from pruneattr_core.values import ChangeOf, Contributions, Mode
+from pruneattr_core.values import ChangeOf, Contributions
 
 #: How the contributions at one place become one number.
 SIZES = ("magnitude", "positive")
@@ -47,7 +47,7 @@ def path_density(
     of: Of = "all",
     output_change: float | None = None,
     change_of: ChangeOf = "response",
-    mode: Mode = "zero",
+    mode: Instead = "zero",
     contribution: str = "taylor",
     ties: Ties = "drop",
     class_scores: bool = False,
@@ -90,7 +90,7 @@ def densities(
     inputs: Tensor,
     scores: Contributions,
     masks: Sequence[Tensor],
-    mode: Mode = "zero",
+    mode: Instead = "zero",
     sizes: str = "magnitude",
 ) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
     """The maps that are blended, each (B, h, w) with mean 1 (or all 0).
@@ -113,8 +113,7 @@ def densities(
     check_mode(mode)
     if sizes not in SIZES:
         raise InputError(f"Expected sizes in {SIZES}, got {sizes!r}.")
-    gate = (zero_gate if mode == "zero" else freeze_gate)(masks)
-    graph = Graph(model, inputs, scores.question, gate=gate, class_scores=scores.class_scores)
+    graph = Graph(model, inputs, scores.question, gate=gate_of(masks, mode), class_scores=scores.class_scores)
     gradient, size = graph.input_gradient(), tuple(inputs.shape[2:])
     found: dict[tuple[int, ...], list[Tensor]] = {}
     calls = zip(graph.record.activations, graph.activation_gradients(), masks, strict=True)

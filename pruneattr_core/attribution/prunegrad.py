@@ -15,13 +15,21 @@ from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head
 from pruneattr_core.paths.dial import Dial, Sparsity, levels
-from pruneattr_core.pruning import check_mode, not_finite, outputs_of, pruned_gradient
+from pruneattr_core.pruning import (
+    Instead,
+    Replacement,
+    check_mode,
+    not_finite,
+    outputs_of,
+    part_of,
+    pruned_gradient,
+)
 from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import METHODS, contributions
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
-from pruneattr_core.values import ChangeOf, Contributions, Mode, Outputs, Sweep
+from pruneattr_core.values import ChangeOf, Contributions, Outputs, Sweep
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
 Progress = Callable[[int, int], None]
@@ -72,7 +80,7 @@ class PruneGrad(CaptumShaped):
         of: Of = "all",
         output_change: float | None = None,
         change_of: ChangeOf = "response",
-        mode: Mode = "zero",
+        mode: Instead = "zero",
         contribution: str = "taylor",
         ties: Ties = "drop",
         class_scores: bool = False,
@@ -88,7 +96,8 @@ class PruneGrad(CaptumShaped):
             output_change: if given, replaces `sparsity`: per input, prune until the zero-mode output
                 change first exceeds it (PG1 section 4.1).
             change_of: what changes: the "response" or its "probability", see `Outputs`.
-            mode: "zero" multiplies pruned neurons by 0 (PG2), "freeze" makes them constants (SCP 3.1).
+            mode: "zero" multiplies pruned neurons by 0 (PG2), "freeze" makes them constants (SCP 3.1); or a
+                replacement of one or B inputs, see `circuits.replacement`.
             contribution: how neurons are ranked, see `contributions`.
             ties: see `Contributions.path`.
             class_scores: whether class scores count as neurons, see `contributions`.
@@ -118,7 +127,7 @@ class PruneGrad(CaptumShaped):
         inputs: Tensor,
         target: Target = None,
         sparsities: Sequence[float] | None = None,
-        mode: Mode = "zero",
+        mode: Instead = "zero",
         contribution: str = "taylor",
         ties: Ties = "drop",
         progress: Progress | None = None,
@@ -165,7 +174,7 @@ class PruneGrad(CaptumShaped):
             before = part.start * len(sparsities)
             tick = None if progress is None else (lambda done, b=before: progress(b + done, total))
             own = chosen[part]
-            asked = (sparsities, mode, contribution, ties, of, class_scores)
+            asked = (sparsities, part_of(mode, part), contribution, ties, of, class_scores)
             known = None if scores is None else scores if len(own) == len(inputs) else scores[part]
             parts.append(_sweep(self.model, inputs[part], own, *asked, tick, known))
         return replace(parts[0] if len(parts) == 1 else _join(parts), inputs=inputs.detach())
@@ -175,7 +184,7 @@ class PruneGrad(CaptumShaped):
         inputs: Tensor,
         target: Target,
         dial: Dial,
-        mode: Mode,
+        mode: Instead,
         contribution: str,
         ties: Ties,
         class_scores: bool,
@@ -187,7 +196,8 @@ class PruneGrad(CaptumShaped):
             x = inputs[image : image + 1]
             scores = contributions(self.model, x, chosen[image], contribution, class_scores=class_scores)
             masks = dial.masks(self.model, x, scores, ties)
-            maps.append(pruned_gradient(self.model, x, scores.question, masks, mode, class_scores)[0])
+            part = part_of(mode, slice(image, image + 1))
+            maps.append(pruned_gradient(self.model, x, scores.question, masks, part, class_scores)[0])
         return torch.cat(maps)
 
 
@@ -205,7 +215,7 @@ def _sweep(
     inputs: Tensor,
     target: Asked,
     sparsities: Sequence[float],
-    mode: Mode,
+    mode: Instead,
     contribution: str,
     ties: Ties,
     of: Of,
@@ -242,8 +252,9 @@ def _sweep(
             k = len(waiting)
             stacked = [torch.cat(layer) for layer in zip(*waiting.values(), strict=True)]
             copies = inputs.repeat(k, *[1] * (inputs.ndim - 1))
+            instead = mode.repeat(k) if isinstance(mode, Replacement) else mode
             gradient, answers = pruned_gradient(
-                model, copies, asked.repeat(k), stacked, mode, class_scores, finite=False
+                model, copies, asked.repeat(k), stacked, instead, class_scores, finite=False
             )
             maps.update(zip(waiting, gradient.split(batch), strict=True))
             logits.update(zip(waiting, answers.split(batch), strict=True))
@@ -271,7 +282,7 @@ def _sweep(
         requested=tuple(float(s) for s in sparsities),
         target=asked.target,
         asked=asked,
-        mode=mode,
+        mode=mode.name if isinstance(mode, Replacement) else mode,
         of=of,
         problems=_problems(stacked_maps, answers, sparsities),
         neurons=total,

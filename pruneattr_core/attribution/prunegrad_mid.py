@@ -9,11 +9,11 @@ from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
-from pruneattr_core.pruning import check_mode, freeze_gate, zero_gate
+from pruneattr_core.pruning import Instead, check_mode, gate_of
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
-from pruneattr_core.values import ChangeOf, Contributions, Mode
+from pruneattr_core.values import ChangeOf, Contributions
 
 #: Class names of residual blocks: torchvision's, timm's and ours.
 _BLOCKS = ("BasicBlock", "Bottleneck")
@@ -28,7 +28,7 @@ def prunegrad_mid(
     of: Of = "all",
     output_change: float | None = None,
     change_of: ChangeOf = "response",
-    mode: Mode = "zero",
+    mode: Instead = "zero",
     contribution: str = "taylor",
     ties: Ties = "drop",
     class_scores: bool = False,
@@ -48,7 +48,7 @@ def prunegrad_mid(
         of: as `PruneGrad.attribute` takes it.
         output_change: as `PruneGrad.attribute` takes it.
         change_of: as `PruneGrad.attribute` takes it.
-        mode: "zero" or "freeze".
+        mode: "zero", "freeze" or a replacement.
         contribution: how neurons are ranked, see `contributions`.
         ties: see `Contributions.path`.
         class_scores: whether class scores count as neurons, see `contributions`.
@@ -81,7 +81,7 @@ def prunegrad_mid(
         model,
         inputs,
         scores.question,
-        gate=zero_gate(masks) if mode == "zero" else freeze_gate(masks),
+        gate=gate_of(masks, mode),
         to_input=False,
         class_scores=scores.class_scores,
     )

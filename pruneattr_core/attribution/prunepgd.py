@@ -13,12 +13,12 @@ from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.paths.dial import Dial, Sparsity
-from pruneattr_core.pruning import check_mode, pruned_gradient
+from pruneattr_core.pruning import Instead, check_mode, part_of, pruned_gradient
 from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
-from pruneattr_core.values import ChangeOf, Mode
+from pruneattr_core.values import ChangeOf
 
 
 class PrunePGD(CaptumShaped):
@@ -53,7 +53,7 @@ class PrunePGD(CaptumShaped):
         of: Of = "all",
         output_change: float | None = None,
         change_of: ChangeOf = "response",
-        mode: Mode = "zero",
+        mode: Instead = "zero",
         steps: int = 20,
         step_size: float = 0.01,
         l2_bound: float = 0.1,
@@ -70,7 +70,7 @@ class PrunePGD(CaptumShaped):
             of: as `PruneGrad.attribute` takes it.
             output_change: as `PruneGrad.attribute` takes it.
             change_of: as `PruneGrad.attribute` takes it.
-            mode: "zero" or "freeze".
+            mode: "zero", "freeze" or a replacement, as `PruneGrad.attribute` takes it.
             steps: number of ascent steps, >= 1.
             step_size: l2 length of a step, > 0.
             l2_bound: radius of the ball, > 0.
@@ -94,7 +94,8 @@ class PrunePGD(CaptumShaped):
             x = batch[part]
             scores = contributions(self.model, x, chosen[part], contribution, class_scores=class_scores)
             masks, ball = dial.masks(self.model, x, scores, ties), (steps, step_size, l2_bound)
-            parts.append(ascend(self.model, x, scores.question, masks, *ball, mode, class_scores))
+            own = part_of(mode, part)
+            parts.append(ascend(self.model, x, scores.question, masks, *ball, own, class_scores))
         perturbation = torch.cat(parts)
         return (perturbation,) if isinstance(inputs, tuple) else perturbation
 
@@ -107,7 +108,7 @@ def ascend(
     steps: int,
     step_size: float,
     l2_bound: float,
-    mode: Mode = "zero",
+    mode: Instead = "zero",
     class_scores: bool = False,
 ) -> Tensor:
     """Projected gradient ascent on the pruned network of fixed masks; the perturbation (B, ...)."""

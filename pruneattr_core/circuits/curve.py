@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.checks import check_inputs
-from pruneattr_core.circuits.replacement import Replacement, replaced_logits
+from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.pruning import Replacement
 from pruneattr_core.runtime import chunks
 from pruneattr_core.selection import masks_at
 

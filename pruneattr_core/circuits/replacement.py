@@ -8,7 +8,6 @@ mean and resample ablation too (Chan et al. 2022, causal scrubbing; Conmy et al.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -17,26 +16,9 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
-from pruneattr_core.runtime import own_modes
+from pruneattr_core.pruning import Replacement, replace_gate
 
 Unit = Literal["neuron", "channel"]
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """Values for the neurons that a path leaves out.
-
-    Attributes:
-        name: "zero", "mean", "channel mean", "resample", "freeze" or a name of the caller's.
-        layers: per activation call, detached, (1 or B, *shape) or smaller where it broadcasts.
-    """
-
-    name: str
-    layers: tuple[Tensor, ...]
-
-    def __getitem__(self, at: slice) -> Replacement:
-        """That of a slice of the inputs."""
-        return Replacement(self.name, tuple(a if len(a) == 1 else a[at] for a in self.layers))
 
 
 def zero(model: nn.Module, inputs: Tensor) -> Replacement:
@@ -86,23 +68,6 @@ def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") 
     return Replacement(name, tuple((total / count).to(dtype) for total in sums))
 
 
-def replacing(masks: Sequence[Tensor], replacement: Replacement) -> tape.Gate:
-    """The gate that keeps activations where the bool masks are True and replaces the others."""
-
-    def gate(index: int, activation: Tensor) -> Tensor:
-        if index >= len(masks) or index >= len(replacement.layers):
-            raise InputError("The path and the replacement belong to another network: it has more calls.")
-        try:
-            return torch.where(masks[index], activation, replacement.layers[index])
-        except RuntimeError as error:
-            raise InputError(
-                f"The path and the replacement do not fit activation call {index + 1} of shape "
-                f"{tuple(activation.shape)}: they were made with another network, input or batch size."
-            ) from error
-
-    return gate
-
-
 def replaced_logits(
     model: nn.Module, inputs: Tensor, masks: Sequence[Tensor], replacement: Replacement
 ) -> Tensor:
@@ -115,34 +80,7 @@ def replaced_logits(
         replacement: of one or B inputs.
     """
     with torch.no_grad():
-        return tape.run(model, inputs.clone(), replacing(masks, replacement)).logits
-
-
-@own_modes()
-def replaced_gradient(
-    model: nn.Module, inputs: Tensor, target: Tensor, masks: Sequence[Tensor], replacement: Replacement
-) -> Tensor:
-    """PruneGrad whose mode is a replacement: the input gradient where what lies outside a path is replaced.
-
-    With zeros it is mode zero; with the inputs' own activations, mode freeze.
-
-    Args:
-        model: network in eval mode; left untouched.
-        inputs: batch (B, C, H, W).
-        target: (B,) int64, the classes explained.
-        masks: bool (B, *shape) per activation call, True = kept.
-        replacement: of one or B inputs.
-
-    Returns:
-        Shape of `inputs`, in units of the target's logit per unit of input.
-    """
-    image = check_inputs(model, inputs).detach().clone().requires_grad_()
-    logits = tape.run(model, image.clone(), replacing(masks, replacement)).logits
-    response = logits.gather(1, target.to(logits.device).view(-1, 1)).sum()
-    if not response.requires_grad:  # nothing of the input is left
-        return torch.zeros_like(inputs)
-    (found,) = torch.autograd.grad(response, image, allow_unused=True)
-    return torch.zeros_like(inputs) if found is None else found.contiguous()
+        return tape.run(model, inputs.clone(), replace_gate(masks, replacement)).logits
 
 
 def positions(activation: Tensor) -> tuple[int, ...]:

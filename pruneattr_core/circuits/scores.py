@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs, check_target
-from pruneattr_core.circuits.replacement import Replacement
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
+from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import Asked
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.scoring.branching import Brancher

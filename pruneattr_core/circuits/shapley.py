@@ -16,9 +16,10 @@ from scipy.special import stdtrit
 from torch import Tensor, nn
 
 from pruneattr_core.checks import check_inputs
-from pruneattr_core.circuits.replacement import Replacement, Unit, positions
+from pruneattr_core.circuits.replacement import Unit, positions
 from pruneattr_core.circuits.scores import along
 from pruneattr_core.errors import InputError
+from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
 from pruneattr_core.runtime import own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher

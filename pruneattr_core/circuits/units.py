@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from pruneattr_core.attention import WithHeads, is_heads
 from pruneattr_core.checks import Target, check_inputs
-from pruneattr_core.circuits.replacement import Replacement, positions
+from pruneattr_core.circuits.replacement import positions
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
+from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import asked_of
 from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring.intgrad import intgrad_signed

@@ -7,9 +7,10 @@ import argparse
 from torch import Tensor
 
 from pruneattr_core.benchmarks.sources import Opened, chosen
-from pruneattr_core.circuits.replacement import Replacement, Unit, activations_of, mean_of, zero
+from pruneattr_core.circuits.replacement import Unit, activations_of, mean_of, zero
 from pruneattr_core.commands.arguments import count
 from pruneattr_core.errors import InputError
+from pruneattr_core.pruning import Replacement
 
 NAMES = ("zero", "mean", "channel mean", "resample")
 

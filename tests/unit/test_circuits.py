@@ -10,19 +10,20 @@ import torch
 from torch import Tensor, nn
 
 import networks
-from pruneattr_core import PruneGrad, contributions
+import slow
+from pruneattr_core import PruneGrad, PrunePGD, contributions
+from pruneattr_core.attribution.density import path_density
+from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
 from pruneattr_core.circuits.curve import circuit_curve
 from pruneattr_core.circuits.replacement import (
-    Replacement,
     activations_of,
     mean_of,
-    replaced_gradient,
     replaced_logits,
     zero,
 )
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.errors import InputError
-from pruneattr_core.pruning import pruned_logits
+from pruneattr_core.pruning import Replacement, pruned_logits
 from pruneattr_core.values import masks_at
 
 NAMES = ("residual", "reused", "concatenating", "in_place")
@@ -45,20 +46,47 @@ def test_replacing_by_zero_is_mode_zero(name: str) -> None:
     assert networks.state(model) == before
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_prunegrad_with_a_replacement_is_zero_or_freeze_where_it_should_be(name: str) -> None:
+#: What runs a path, from (model, inputs, target, mode).
+RUNNERS = {
+    "prunegrad": lambda m, x, t, mode: PruneGrad(m).attribute(x, t, sparsity=0.6, mode=mode),
+    "sweep": lambda m, x, t, mode: PruneGrad(m).sweep(x, t, [0.3, 0.6], mode=mode).maps[1],
+    "by change": lambda m, x, t, mode: PruneGrad(m).attribute(x, t, output_change=0.2, mode=mode),
+    "prunepgd": lambda m, x, t, mode: PrunePGD(m).attribute(x, t, sparsity=0.6, steps=3, mode=mode),
+    "mid": lambda m, x, t, mode: prunegrad_mid(m, x, t, sparsity=0.6, mode=mode),
+    "density": lambda m, x, t, mode: path_density(m, x, t, sparsity=0.6, mode=mode),
+}
+
+
+@pytest.mark.parametrize("name", ["residual", "in_place"])
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_whatever_runs_a_path_takes_a_replacement_for_its_mode(name: str, runner: str) -> None:
+    """Zero and a picture's own values are the papers' modes; a batch equals its single pictures."""
     model, inputs = networks.network(name), networks.inputs(3)
-    target = model(inputs).argmax(1)
+    target, run = model(inputs).argmax(1), RUNNERS[runner]
+    wanted = run(model, inputs, target, "zero")
+    torch.testing.assert_close(run(model, inputs, target, zero(model, inputs)), wanted, rtol=1e-9, atol=1e-12)
+    if runner != "prunepgd":  # there the path's own values are those of x + delta, and these are constants
+        own, frozen = activations_of(model, inputs), run(model, inputs, target, "freeze")
+        torch.testing.assert_close(run(model, inputs, target, own), frozen, rtol=1e-9, atol=1e-12)
+    base = activations_of(model, inputs.roll(1, 0))
+    other = run(model, inputs, target, base)
+    alone = run(model, inputs[1:2], target[1:2], base[1:2])
+    torch.testing.assert_close(other[1:2], alone, rtol=1e-9, atol=1e-12)
+    assert not torch.allclose(other, wanted)
+
+
+def test_the_replaced_gradient_is_that_of_the_replaced_network() -> None:
+    """Against autograd through hooks of an independent implementation."""
+    model, inputs = networks.network("residual"), networks.inputs(2)
+    target, base = model(inputs).argmax(1), mean_of(model, [networks.inputs(3, seed=9)])
     masks = masks_of(model, inputs, 0.6)
-    for base, mode in ((zero(model, inputs), "zero"), (activations_of(model, inputs), "freeze")):
-        found = replaced_gradient(model, inputs, target, masks, base)
-        wanted = PruneGrad(model).attribute(inputs, target, sparsity=0.6, mode=mode)
-        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-14)
-    other = replaced_gradient(model, inputs, target, masks, activations_of(model, inputs.roll(1, 0)))
-    one = activations_of(model, inputs.roll(1, 0))[1:2]
-    alone = replaced_gradient(model, inputs[1:2], target[1:2], [mask[1:2] for mask in masks], one)
-    torch.testing.assert_close(other[1:2], alone, rtol=1e-12, atol=1e-14)
-    assert not torch.allclose(other, found)
+    leaf = inputs.clone().requires_grad_()
+    with slow.patched(lambda i, a: torch.where(masks[i], a, base.layers[i])):
+        model(leaf).gather(1, target[:, None]).sum().backward()
+    found = PruneGrad(model).attribute(inputs, target, sparsity=0.6, mode=base)
+    torch.testing.assert_close(found, leaf.grad, rtol=1e-10, atol=1e-13)
+    with pytest.raises(InputError, match="or a replacement"):
+        PruneGrad(model).attribute(inputs, target, sparsity=0.6, mode="mean")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,9 +18,10 @@ from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, without
 from pruneattr_core.benchmarks.sources import Opened, chosen
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve
-from pruneattr_core.circuits.replacement import Replacement, activations_of, mean_of, zero
+from pruneattr_core.circuits.replacement import activations_of, mean_of, zero
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.errors import InputError
+from pruneattr_core.pruning import Replacement
 from pruneattr_core.scoring import contributions
 
 #: Shares of all neurons kept, by the name of the choice.

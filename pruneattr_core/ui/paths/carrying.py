@@ -9,14 +9,8 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve
-from pruneattr_core.circuits.replacement import (
-    Replacement,
-    activations_of,
-    mean_of,
-    replaced_gradient,
-    zero,
-)
-from pruneattr_core.models import model_card
+from pruneattr_core.circuits.replacement import activations_of, mean_of, zero
+from pruneattr_core.pruning import Replacement, pruned_gradient
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import masks_at
 from pruneattr_core.ui import pictures, shell
@@ -116,7 +110,7 @@ def map_of(
         (masks,) = masks_at(ground.scores.layers, [1 - size], "exact")
         kept = [mask.to(engine.device) for mask in masks]
         target = ground.scores.target.to(engine.device)
-        return replaced_gradient(network, inputs, target, kept, replacement)[0].cpu()
+        return pruned_gradient(network, inputs, target, kept, replacement)[0][0].cpu()
 
     return work
 
