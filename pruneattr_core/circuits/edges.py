@@ -7,8 +7,10 @@ is
 
 along ways that pass no other activation, so that skip connections are edges of their own. Where activations
 are piecewise linear, the edges into j, the input's included, and what the biases add make up its signed
-Taylor score g_j . a_j (PG2 eq. 3 before its absolute value). One batched backward pass per layer. After edge
-attribution patching (Syed et al. 2023, arXiv:2310.10348), with a zero baseline.
+Taylor score g_j . a_j (PG2 eq. 3 before its absolute value). One batched backward pass per layer. This is
+edge attribution patching (Syed et al. 2023, arXiv:2310.10348) with a zero baseline; with another one, a' and
+x', a - a' stands for a and x - x' for the picture everywhere, and what is left over says how far the network
+bends between the two.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pruneattr_core.circuits.replacement import positions
 from pruneattr_core.circuits.units import channel_sums
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
+from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import Target, asked_of
 from pruneattr_core.runtime import own_modes
 
@@ -42,7 +45,7 @@ class Node:
         call: number of its activation call.
         layer: name of that call.
         channel: its number there.
-        score: signed Taylor contribution, in units of the response.
+        score: signed Taylor contribution against the baseline, in units of the response.
         rest: of that, what comes from channels outside the circuit and from biases.
     """
 
@@ -112,7 +115,13 @@ class Circuit:
 
 @own_modes()
 def circuit_edges(
-    model: nn.Module, inputs: Tensor, target: Target = None, most: int = 8, class_scores: bool = False
+    model: nn.Module,
+    inputs: Tensor,
+    target: Target = None,
+    most: int = 8,
+    class_scores: bool = False,
+    replacement: Replacement | None = None,
+    picture: Tensor | None = None,
 ) -> Circuit:
     """The strongest channels of every layer and what flows between them.
 
@@ -122,9 +131,11 @@ def circuit_edges(
         target: None for the predicted class; int, list or tensor as in Captum; or another response.
         most: channels per layer, those of the largest |score|; fewer where fewer score.
         class_scores: whether class scores count as neurons, see `contributions`.
+        replacement: the baseline of the activations, of one input; None for zero.
+        picture: the baseline of the input, (1, C, H, W); None for zero.
 
     Raises:
-        InputError: not one input, or fewer than one channel.
+        InputError: not one input, fewer than one channel, or a baseline of another network or size.
     """
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise InputError(f"Expected at least one channel per layer, got {most!r}.")
@@ -134,7 +145,9 @@ def circuit_edges(
     graph = Graph(model, inputs, asked_of(target, 1), to_input=False, class_scores=class_scores)
     names, gradients = graph.record.names, graph.activation_gradients()
     activations = [a.detach() for a in graph.record.activations]
-    sums = channel_sums([g * a for g, a in zip(gradients, activations, strict=True)])
+    bases = _bases(activations, replacement, inputs, picture)
+    moved = [a - base for a, base in zip(activations, bases[1:], strict=True)]
+    sums = channel_sums([g * a for g, a in zip(gradients, moved, strict=True)])
     scores = [layer.flatten() for layer in sums]
     chosen = [_strongest(score, most) for score in scores]
 
@@ -161,7 +174,7 @@ def circuit_edges(
         rows = one.movedim(_channel_dim(one), 1)
         for row, channel in enumerate(own):
             rows[row, channel] = spread[0, channel]
-        flows = _flows(made[call], one, image, [leaves[k] for k in range(call)])
+        flows = _flows(made[call], one, [image, *(leaves[k] for k in range(call))], bases)
         for row, channel in enumerate(own):
             into: list[tuple[str, float]] = [(INPUT, float(flows[0][row].sum()))]
             for source in range(call):
@@ -172,7 +185,7 @@ def circuit_edges(
             edges += [(a, nodes[-1].id, weight) for a, weight in into if weight != 0]
     first = torch.zeros_like(response)
     first[0] = 1
-    flows = _flows(response, first, image, [leaves[k] for k in range(len(chosen))])
+    flows = _flows(response, first, [image, *(leaves[k] for k in range(len(chosen)))], bases)
     for source, own in enumerate(chosen):
         weights = [(f"{names[source]}/{i}", float(flows[1 + source][0, i])) for i in own]
         edges += [(a, ANSWER, weight) for a, weight in weights if weight != 0]
@@ -189,13 +202,34 @@ def _channel_dim(layer: Tensor) -> int:
     return 2 if positions(layer) == (1,) else 1
 
 
-def _flows(values: Tensor, weights: Tensor, image: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
-    """Source x gradient of (values . weights), per copy: the image (n, C), then each leaf (n, channels)."""
-    sources = [image, *leaves]
+def _bases(
+    activations: Sequence[Tensor], replacement: Replacement | None, inputs: Tensor, picture: Tensor | None
+) -> list[Tensor]:
+    """What stands for the picture, then for every activation, each broadcasting to it."""
+    if picture is not None and picture.shape != inputs.shape:
+        raise InputError(f"Expected a picture {tuple(inputs.shape)}, got {tuple(picture.shape)}.")
+    layers = [a.new_zeros(()) for a in activations] if replacement is None else list(replacement.layers)
+    try:
+        fits = len(layers) == len(activations) and all(
+            torch.broadcast_shapes(base.shape, a.shape) == a.shape
+            for base, a in zip(layers, activations, strict=True)
+        )
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise InputError("The replacement was made with another network, input size or number of pictures.")
+    return [inputs.new_zeros(()) if picture is None else picture.to(inputs), *layers]
+
+
+def _flows(
+    values: Tensor, weights: Tensor, sources: Sequence[Tensor], bases: Sequence[Tensor]
+) -> list[Tensor]:
+    """(source - base) x gradient of (values . weights), per copy: (n, channels) of each source."""
     found: Sequence[Tensor | None] = [None] * len(sources)
     if values.requires_grad:
         found = torch.autograd.grad(values, sources, weights, retain_graph=True, allow_unused=True)
     flows = [
-        torch.zeros_like(a) if g is None else g * a.detach() for a, g in zip(sources, found, strict=True)
+        torch.zeros_like(a) if g is None else g * (a.detach() - base)
+        for a, g, base in zip(sources, found, bases, strict=False)  # a call sees those before it alone
     ]
     return [flow.flatten(1) for flow in channel_sums(flows)]

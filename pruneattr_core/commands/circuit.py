@@ -15,7 +15,7 @@ from pruneattr_core.circuits.scores import patching
 from pruneattr_core.commands.arguments import count, say, show
 from pruneattr_core.commands.keeping import Record, add_keeping, keep, kept, over_pictures
 from pruneattr_core.commands.pictures import add_pictures, open_pictures
-from pruneattr_core.commands.replacing import add_replacement, replacement_of
+from pruneattr_core.commands.replacing import add_replacement, baseline_of, replacement_of
 from pruneattr_core.errors import InputError
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -71,7 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
     }
     lines.append(f"CPR {record['cpr']:.3f} (higher is better), CMD {record['cmd']:.3f} (lower is better)")
     if graph is not None:
-        circuit = circuit_edges(opened.model, opened.inputs(indices), most=arguments.most)
+        x = opened.inputs(indices)
+        base, picture = baseline_of(arguments, opened, indices, x)
+        circuit = circuit_edges(opened.model, x, most=arguments.most, replacement=base, picture=picture)
         write_atomically(graph, (circuit.json() if graph.suffix == ".json" else circuit.graphml()).encode())
         say(arguments, f"{len(circuit.nodes)} channels and {len(circuit.edges)} edges are in {graph}.")
     keep(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+import torch
 from torch import Tensor
 
 from pruneattr_core.benchmarks.sources import Opened, chosen
@@ -26,19 +27,28 @@ def add_replacement(parser: argparse.ArgumentParser) -> None:
 def replacement_of(
     arguments: argparse.Namespace, opened: Opened, explained: list[int], inputs: Tensor
 ) -> Replacement:
-    """What was asked for; pictures of a reference are drawn from those not explained.
+    """What was asked for; see `baseline_of`."""
+    return baseline_of(arguments, opened, explained, inputs)[0]
+
+
+def baseline_of(
+    arguments: argparse.Namespace, opened: Opened, explained: list[int], inputs: Tensor
+) -> tuple[Replacement, Tensor | None]:
+    """What stands for the activations and for the picture, None for zero; of pictures not explained.
 
     Raises:
         InputError: every picture is explained.
     """
     if arguments.replacement == "zero":
-        return zero(opened.model, inputs)
+        return zero(opened.model, inputs), None
     wanted = len(explained) + arguments.reference
     others = [i for i in chosen(opened.data, wanted, arguments.seed + 1) if i not in set(explained)]
     others = others[: arguments.reference]
     if not others:
         raise InputError("Every picture is explained, none is left to replace activations from: lower --n.")
     if arguments.replacement == "resample":
-        return activations_of(opened.model, opened.inputs(others[:1]))
+        picture = opened.inputs(others[:1])
+        return activations_of(opened.model, picture), picture
     unit: Unit = "channel" if arguments.replacement == "channel mean" else "neuron"
-    return mean_of(opened.model, (opened.inputs([index]) for index in others), unit)
+    mean = mean_of(opened.model, (opened.inputs([index]) for index in others), unit)
+    return mean, torch.stack([opened.inputs([index]) for index in others]).mean(0)

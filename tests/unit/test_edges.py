@@ -11,6 +11,8 @@ from torch import nn
 
 import networks
 from pruneattr_core.circuits.edges import ANSWER, INPUT, circuit_edges
+from pruneattr_core.circuits.replacement import activations_of, zero
+from pruneattr_core.errors import InputError
 
 
 def without_biases(name: str) -> nn.Module:
@@ -80,3 +82,21 @@ def test_files_hold_the_circuit() -> None:
     assert links == list(found.edges)
     assert links == [(link["source"], link["target"], link["contribution"]) for link in record["links"]]
     assert {end for a, b, _ in links for end in (a, b)} <= ids
+
+
+@pytest.mark.parametrize("name", ["residual", "concatenating"])
+def test_edges_against_another_picture(name: str) -> None:
+    """Zero is the default; where nothing switches between the two pictures the split is complete again."""
+    model, x = networks.network(name), networks.inputs(1)
+    plain = circuit_edges(model, x, most=100)
+    assert circuit_edges(model, x, most=100, replacement=zero(model, x), picture=0 * x) == plain
+    near = x + 1e-7 * networks.inputs(1, seed=4)
+    found = circuit_edges(model, x, most=100, replacement=activations_of(model, near), picture=near)
+    for node in found.nodes:
+        into = sum(weight for _, target, weight in found.edges if target == node.id)
+        assert node.score == pytest.approx(into, rel=1e-4, abs=1e-16)
+    last = sum(weight for _, target, weight in found.edges if target == ANSWER)
+    target = int(model(x).argmax())
+    assert last == pytest.approx(float((model(x) - model(near))[0, target].detach()), rel=1e-4)
+    with pytest.raises(InputError, match="another network"):
+        circuit_edges(model, x, replacement=activations_of(networks.network("plain"), x))

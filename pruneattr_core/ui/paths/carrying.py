@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve
 from pruneattr_core.circuits.replacement import activations_of, mean_of, zero
+from pruneattr_core.models import model_card
 from pruneattr_core.pruning import Replacement, pruned_gradient
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import masks_at
