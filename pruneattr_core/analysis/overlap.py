@@ -10,7 +10,11 @@ from torch import Tensor
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.errors import InputError
+from pruneattr_core.likeness import jaccard
 from pruneattr_core.values import Path
+
+#: Ones that float32 counts exactly.
+_EXACT = 1 << 23
 
 
 def overlap_matrix(paths: Mapping[str, Path]) -> Tensor:
@@ -60,12 +64,13 @@ def chance_overlap(kept: float, other: float | None = None) -> float:
 def image_overlap(path: Path) -> Tensor:
     """Jaccard between the paths of all images of a batch: (B, B) float64."""
     batch = len(path)
-    matrix = torch.ones(batch, batch, dtype=torch.float64)
-    for shift in range(1, batch):
-        pairs = path[shift:].jaccard(path[: batch - shift]).cpu()
-        rows = torch.arange(shift, batch)
-        matrix[rows, rows - shift] = matrix[rows - shift, rows] = pairs
-    return matrix
+    both = torch.zeros(batch, batch, dtype=torch.float64)
+    for layer in path.layers:
+        for part in layer.flatten(1).split(_EXACT, 1):
+            ones = part.float()
+            both += (ones @ ones.T).double().cpu()
+    own = both.diagonal()
+    return jaccard(both, own[:, None] + own - both)
 
 
 def class_overlap(path: Path, labels: Sequence[int]) -> tuple[Interval, Interval]:
@@ -85,7 +90,12 @@ def class_overlap(path: Path, labels: Sequence[int]) -> tuple[Interval, Interval
     """
     if len(labels) != len(path):
         raise InputError(f"Expected {len(path)} labels, one per image, got {len(labels)}.")
-    matrix, of = image_overlap(path), torch.as_tensor(list(labels))
+    return between_classes(image_overlap(path), labels)
+
+
+def between_classes(matrix: Tensor, labels: Sequence[int]) -> tuple[Interval, Interval]:
+    """`class_overlap` from the overlaps of all pairs, (B, B)."""
+    of = torch.as_tensor(list(labels))
     same = of.unsqueeze(0) == of.unsqueeze(1)
     within = same & ~torch.eye(len(of), dtype=torch.bool)
     means = [_row_means(matrix, pairs) for pairs in (within, ~same)]

@@ -26,8 +26,8 @@ def shipped(place: Path, header: str, read: Callable[[Path], Found]) -> dict[str
     return _read(read, tuple((file.parent, file.stat().st_mtime_ns) for file in files))
 
 
-# The reader has no part in the key: each place has one. Two editions of each of three places.
-@st.cache_resource(max_entries=6, show_spinner=False)
+# The reader has no part in the key: each place has one. Two editions of each of four places.
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _read(_one: Callable[[Path], Any], folders: tuple[tuple[Path, int], ...]) -> dict[str, Any]:
     found = {}
     for folder, _ in folders:

@@ -8,6 +8,7 @@ import torch
 
 import networks
 from pruneattr_core import Path, contributions
+from pruneattr_core.analysis.alike import alike
 from pruneattr_core.analysis.dead import prevalence, prevalence_over
 from pruneattr_core.analysis.interval import mean_interval
 from pruneattr_core.analysis.overlap import (
@@ -18,6 +19,7 @@ from pruneattr_core.analysis.overlap import (
     nesting,
     overlap_matrix,
 )
+from pruneattr_core.analysis.table_run import Table
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.table import METHODS, Search
@@ -122,3 +124,40 @@ def test_intervals_cover_and_refuse() -> None:
         mean_interval([])
     with pytest.raises(InputError, match="reference"):
         layer_overlap({}, "intgrad")
+
+
+def test_a_run_of_nesting_is_read_as_overlaps_of_pictures_and_classes() -> None:
+    """Against the paths themselves; pictures of one answer come to stand next to each other."""
+    generator = torch.Generator().manual_seed(3)
+    masks = torch.rand(5, 40, generator=generator) < 0.4
+    path = Path(("relu",), (masks,))
+    answers = ["cat", "dog", "cat", "eel", "dog"]
+    half = torch.tril(image_overlap(path)).double().numpy()
+    half[np.triu_indices(5, 1)] = np.nan
+    rows = [(s, str(k), answer) for s in ("0.6", "0.9") for k, answer in enumerate(answers)]
+    inside = np.array([[np.nan]] * 5 + [[1.0], [0.5], [1.0], [1.0], [0.5]])
+    header = {
+        "benchmark": "nesting",
+        "texts": ["sparsity", "picture", "answer"],
+        "numbers": ["inside the denser", *(f"with {k}" for k in range(5))],
+    }
+    table = Table(header, tuple(rows), np.hstack([inside, np.vstack([half, half])]))
+    found = alike(table, "0.9")
+    order = [0, 2, 1, 4, 3]
+    assert found.answers == tuple(answers[k] for k in order)
+    for i, a in enumerate(order):
+        for j, b in enumerate(order):
+            if i != j:
+                assert found.pictures[i, j] == pytest.approx(float(path[a : a + 1].jaccard(path[b : b + 1])))
+    assert found.classes == ("cat", "dog", "eel")
+    assert found.matrix[0, 0] == pytest.approx(found.pictures[0, 1])
+    assert found.matrix[0, 1] == pytest.approx(found.pictures[:2, 2:4].mean())
+    assert np.isnan(found.matrix[2, 2])
+    for mine, theirs in zip((found.within, found.between), class_overlap(path, [0, 1, 0, 2, 1]), strict=True):
+        assert mine is not None
+        assert (mine.n, *map(pytest.approx, (mine.mean, mine.low))) == (theirs.n, theirs.mean, theirs.low)
+    assert found.inside is not None
+    assert found.inside.mean == pytest.approx(0.8)
+    assert alike(table, "0.6").inside is None
+    with pytest.raises(InputError, match="nesting"):
+        alike(table, "0.7")

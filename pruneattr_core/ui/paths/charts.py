@@ -14,6 +14,15 @@ from pruneattr_core.render.series import QUIET, Series, series
 Array = NDArray[Any]
 _MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 _FONT = 14
+#: Of a heat map: above, so that the cells keep the width of a phone.
+_BAR = {
+    "orientation": "h",
+    "y": 1.02,
+    "yanchor": "bottom",
+    "thickness": 10,
+    "outlinewidth": 0,
+    "title": {"text": "Jaccard", "side": "top"},
+}
 
 
 def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
@@ -30,26 +39,19 @@ def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     return figure
 
 
-def heat_map(titles: Sequence[str], overlap: Array) -> go.Figure:
-    """Jaccard overlap (M, M) in [0, 1], its value written into every cell."""
+def heat_map(titles: Sequence[str], overlap: Array, top: float = 1.0) -> go.Figure:
+    """Jaccard overlap (M, M) in [0, 1], its value written into every cell; colours end at `top`."""
     figure = go.Figure(
         go.Heatmap(
             z=overlap,
             x=list(titles),
             y=list(titles),
             zmin=0,
-            zmax=1,
+            zmax=top,
             colorscale="Cividis",
             xgap=2,
             ygap=2,
-            colorbar={  # above, so that the cells keep the width of a phone
-                "orientation": "h",
-                "y": 1.02,
-                "yanchor": "bottom",
-                "thickness": 10,
-                "outlinewidth": 0,
-                "title": {"text": "Jaccard", "side": "top"},
-            },
+            colorbar=_BAR,
             hovertemplate="%{y} and %{x}: %{z:.4f}<extra></extra>",
         )
     )
@@ -57,12 +59,38 @@ def heat_map(titles: Sequence[str], overlap: Array) -> go.Figure:
         for column, other in enumerate(titles):
             value = overlap[row, column]
             # Cividis turns light in its upper half.
-            ink = "#10131a" if value > 0.55 else "#ffffff"
+            ink = "#10131a" if value > 0.55 * top else "#ffffff"
+            if math.isnan(value):
+                continue
             figure.add_annotation(
                 x=other, y=own, text=f"{value:.2f}", showarrow=False, font={"size": _FONT + 1, "color": ink}
             )
     figure.update_yaxes(autorange="reversed")
     return _framed(figure, 160 + 54 * max(3, len(titles)))
+
+
+def picture_map(names: Sequence[str], overlap: Array, top: float) -> go.Figure:
+    """Jaccard overlap (B, B) of many pictures, nan on the diagonal; colours end at `top`."""
+    places = list(range(len(names)))
+    figure = go.Figure(
+        go.Heatmap(
+            z=overlap,
+            x=places,
+            y=places,
+            zmin=0,
+            zmax=top,
+            colorscale="Cividis",
+            colorbar=_BAR,
+            customdata=[[f"{one} and {other}" for other in names] for one in names],
+            hovertemplate="%{customdata}: %{z:.4f}<extra></extra>",
+        )
+    )
+    firsts = [k for k, name in enumerate(names) if k == 0 or names[k - 1] != name]
+    figure.update_xaxes(showticklabels=False, showgrid=False)
+    figure.update_yaxes(
+        autorange="reversed", showgrid=False, tickvals=firsts, ticktext=[names[k] for k in firsts]
+    )
+    return _framed(figure, 520)
 
 
 def layer_lines(

@@ -15,6 +15,7 @@ from pruneattr_core.render.series import SERIES, series
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.alike import pictures_and_classes
 from pruneattr_core.ui.paths.published import overlaps, published
 from pruneattr_core.ui.paths.run_files import label_of, path_runs
 from pruneattr_core.ui.paths.state import KEEP, PRESETS
@@ -46,6 +47,7 @@ def papers(model: str, board: Board | None, folio: Folio) -> None:
     _overlap(run, sparsity, here, at_paper, folio)
     if run is not None:
         _by_layer(run, sparsity, folio)
+    pictures_and_classes(model if run is None else run.header["model"]["id"], folio)
     folio.markdown("### Which published figures cannot be reproduced, and why")
     for sentence in chapter["not_reproducible"]:
         folio.markdown(f"- {sentence}")

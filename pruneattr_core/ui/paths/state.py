@@ -11,6 +11,7 @@ from pruneattr_core.analysis.nudging import BLOCKS, FACTORS
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.choose import select
+from pruneattr_core.ui.paths.alike import nestings
 from pruneattr_core.ui.paths.run_files import path_runs
 from pruneattr_core.ui.state import Field, number, one_of, several_of, whole
 from pruneattr_core.values import Path
@@ -75,6 +76,8 @@ FIELDS = (
     Field("mode", "zero", one_of(MODES), "the mode"),
     Field("run", "", lambda text: one_of(path_runs())(text), "the run"),
     Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
+    Field("alike", "", lambda text: one_of(nestings())(text), "the run of overlaps"),
+    Field("alike_at", "0.9", str, "the sparsity of the overlaps"),
     Field("kept", 0.1, lambda text: SIZES[SIZES.index(float(text))], "the path's size", "{:g}".format),
     Field("instead", "zero", one_of(REPLACED), "the replacement"),
     Field("nudge", "noise", one_of(NUDGES), "the nudge"),
