@@ -19,6 +19,7 @@ from scipy.stats import kendalltau
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.benchmarks.plan import Plan
+from pruneattr_core.benchmarks.protocols.foreign import METRICS
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.summary import areas
 
@@ -42,6 +43,7 @@ BETTER = {
     ("quality", "mass_inside"): HIGHER,
     ("quality", "rank_accuracy"): HIGHER,
     ("quality", "parts_rank"): HIGHER,
+    **{("quantus", name): metric.better for name, metric in METRICS.items() if metric.better},
     ("fidelity", "f_fidelity"): HIGHER,
     ("fidelity", "fid_plus"): HIGHER,
     ("fidelity", "fid_minus"): LOWER,

@@ -16,6 +16,7 @@ from pruneattr_core.benchmarks.cluster import over_ray
 from pruneattr_core.benchmarks.executor import execute, in_process, in_processes, plan_run
 from pruneattr_core.benchmarks.maps import SCORECARD, STANDARD, fitting
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.benchmarks.protocols.foreign import METRICS
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.benchmarks.scoreboard import markdown, rankings
 from pruneattr_core.benchmarks.sources import Source, open_source
@@ -62,6 +63,7 @@ _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "test": (count, "test pictures"),
     "repeats": (count, "networks per method and fraction"),
     "fractions": (number(0, 1, open_low=True), "of the pixels, in (0, 1]"),
+    "metrics": (str, f"of Quantus: {', '.join(METRICS)}"),
     "steps": (count, "of the fine-tuning (default 200)"),
     "epochs": (count, "of each training"),
     "batch": (count, "pictures of one training step"),
@@ -131,9 +133,11 @@ def _declare(parser: argparse.ArgumentParser, name: str, choices: set[str]) -> N
     for choice, (kind, text) in _CHOICES.items():
         if choice in choices:
             allowed = {value for one in having for value in one.allowed.get(choice, ())}
+            several = "+" if choice in ("fractions", "metrics") else None
+            shown = None if allowed else "NAME" if choice == "metrics" else "N"
             parser.add_argument(
                 f"--{choice.replace('_', '-')}", type=kind, choices=sorted(allowed) or None, help=text,
-                metavar=None if allowed else "N", nargs="+" if choice == "fractions" else None,
+                metavar=shown, nargs=several,
             )  # fmt: skip
     add_device(parser)
     parser.add_argument(
@@ -166,6 +170,8 @@ def run(arguments: argparse.Namespace) -> int:
         for name in BENCHMARKS:
             if name in _TRAIN and arguments.setting is None and not _on_gpu(arguments):
                 say(arguments, f"left out: {name} {_TRAIN[name]}; add --setting reduced to include it")
+            elif name == "quantus" and not arguments.metrics:
+                say(arguments, "left out: quantus; name --metrics to include it")
             elif not (arguments.method and BENCHMARKS[name].rows):  # those compare no methods
                 found[name] = _one(arguments, name, arguments.out / name)
     if arguments.method and arguments.benchmark == "all" and not arguments.json:

@@ -14,7 +14,7 @@ from torch import nn
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.sources import Source
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.scenes import scene
 
 TARGET = torch.tensor([1])
@@ -156,3 +156,24 @@ def test_a_pictures_numbers_do_not_depend_on_its_cell() -> None:
     alone = compute_cell(source, plan_run("quality", source, ["input_x_gradient"], 2, chunk=1), 1)
     np.testing.assert_allclose(together[:, 0, 1:], alone[:, 0], rtol=1e-4, atol=1e-5)
     assert np.isfinite(together).all()
+
+
+def test_quantus_is_a_benchmark_by_the_names_of_its_metrics() -> None:
+    source = Source("scenes-net", "scenes")
+    with pytest.raises(InputError, match="Expected --metrics"):
+        plan_run("quantus", source, ["edges"], 1, choices={"metrics": ["sparsness"]})
+    try:
+        metrics = ["sparseness", "complexity", "relevance_rank_accuracy", "faithfulness_correlation"]
+        two = plan_run("quantus", source, ["edges"], 2, choices={"metrics": metrics}, chunk=2)
+    except PruneAttrError as error:
+        pytest.skip(str(error))
+    one = plan_run("quantus", source, ["edges"], 2, choices={"metrics": metrics}, chunk=1)
+    ours = plan_run("quality", source, ["edges"], 2, chunk=1)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    both, second = compute_cell(source, two, 0), compute_cell(source, one, 1)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    np.testing.assert_allclose(both[:, :, 1:], second, atol=1e-6)
+    known = dict(zip(ours.measures, compute_cell(source, ours, 1)[:, 0, 0], strict=True))
+    np.testing.assert_allclose(
+        second[:3, 0, 0], [known["gini"], known["entropy"], known["rank_accuracy"]], atol=1e-5
+    )

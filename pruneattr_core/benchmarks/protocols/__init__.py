@@ -3,6 +3,7 @@
 from pruneattr_core.benchmarks.protocols.calibration import CALIBRATION
 from pruneattr_core.benchmarks.protocols.circuits import CIRCUITS
 from pruneattr_core.benchmarks.protocols.fidelity import FIDELITY
+from pruneattr_core.benchmarks.protocols.foreign import QUANTUS
 from pruneattr_core.benchmarks.protocols.kind import Benchmark
 from pruneattr_core.benchmarks.protocols.localisation import LOCALISATION
 from pruneattr_core.benchmarks.protocols.logits import LOGITS
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "localise": LOCALISATION,
     "quality": QUALITY,
     "fidelity": FIDELITY,
+    "quantus": QUANTUS,
     "circuits": CIRCUITS,
     "roar": ROAR,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pruneattr_core.benchmarks.protocols.foreign import METRICS
 from pruneattr_core.benchmarks.run import Run
 
 #: Measure -> its name, and after a colon what it is.
@@ -108,6 +109,8 @@ def better(measure: str) -> str:
     """Which way a good map's values go, "lower" or "higher"; "" where maps are not judged by it."""
     if measure in _JUDGES_NOBODY:
         return ""
+    if measure in METRICS and measure not in MEASURES:
+        return METRICS[measure].better
     return "higher" if measure in _HIGHER else "lower"
 
 
