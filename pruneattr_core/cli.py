@@ -51,7 +51,7 @@ EXTRAS = {
     **dict.fromkeys(("sklearn", "torch_pruning"), "bench"),
     **dict.fromkeys(("streamlit", "plotly", "cachetools", "fpdf"), "app"),
     **dict.fromkeys(("timm", "transformers"), "hubs"),
-    "anywidget": "notebook", "onnx": "gallery", "ray": "ray",
+    "anywidget": "notebook", "onnx": "gallery", "ray": "ray", "quantus": "quantus",
 }  # fmt: skip
 
 

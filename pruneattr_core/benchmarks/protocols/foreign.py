@@ -92,7 +92,7 @@ def _quantus() -> Any:
             import quantus
     except ImportError as error:
         raise PruneAttrError(
-            f"Quantus cannot be imported ({error}): pip install 'quantus>=0.6,<0.7', and libGL for OpenCV."
+            f"Quantus cannot be imported ({error}): pip install 'pruneattr[quantus]', and libGL for its OpenCV."
         ) from error
     return quantus
 
