@@ -35,7 +35,7 @@ from pruneattr_core import contributions
 from pruneattr_core.attribution.density import BLENDS, FINE, SIZES, blended, densities
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, execute, plan_run
-from pruneattr_core.benchmarks.fills import imputed_together
+from pruneattr_core.benchmarks.fills import imputed, imputed_together
 from pruneattr_core.benchmarks.maps import collapsed, fitting, method_from, values_of
 from pruneattr_core.benchmarks.pixels import removal_masks
 from pruneattr_core.benchmarks.plan import Plan
@@ -62,8 +62,10 @@ PLACES = (
 COARSE, SMOOTH = (0, 2, 1), (0.0, 0.02, 0.05)
 #: Shares of the pixels that go while searching.
 FRACTIONS = (0.1, 0.4, 0.8)
-#: Candidates of the second stage, and pictures of both.
-BEST, FEW, MANY = 24, 16, 72
+#: Pictures set apart for the search.
+APART = 72
+#: Networks of the first stage.
+SMALL = ("scenes-net", "resnet8-cifar10")
 #: Pictures of the test.
 TESTED = {"photographs": 100, "small": 200, "parts": 60, "road": 40, "masks": 200}
 
@@ -98,7 +100,7 @@ def apart(opened: Opened) -> tuple[list[int], list[int]]:
     """Pictures to search on and to test on; of clips, all frames of one lie on one side."""
     order = chosen_order(opened.data, 0)
     if opened.data.id != "davis2016":
-        return order[-min(MANY, len(order) // 3) :], order[: -min(MANY, len(order) // 3)]
+        return order[-min(APART, len(order) // 3) :], order[: -min(APART, len(order) // 3)]
     clips = list(dict.fromkeys(opened.data[i].name.rpartition("_")[0] for i in order))
     kept = set(clips[-len(clips) // 3 :])
     inside = [opened.data[i].name.rpartition("_")[0] in kept for i in order]
@@ -180,7 +182,7 @@ class Bench:
             kept = self._after(maps, "lerf", road=False)
             found["lerf"] = -((kept - self.first).abs() / self.first).mean(0)
         if "road" in self.task.measures:
-            last, first = self._after(maps, "lerf", road=True), self._after(maps, "morf", road=True)
+            last, first = (self._after(maps, order, road=True) for order in ("lerf", "morf"))
             found["road"] = ((last - first) / self.first).mean(0)
         scores = {name: one.cpu().numpy() for name, one in found.items()}
         if "auc" in self.task.measures:
@@ -194,8 +196,15 @@ class Bench:
         """Probability of the target after removal, (fractions, B)."""
         gone = removal_masks(maps, FRACTIONS, order)
         flat, many = gone.flatten(0, 1), self.inputs.repeat(len(FRACTIONS), 1, 1, 1)
-        filled = imputed_together(many, flat, 1e-3, 150) if road else many * ~flat[:, None]
+        filled = self._imputed(many, flat) if road else many * ~flat[:, None]
         return self._probability(filled, self.target.repeat(len(FRACTIONS))).view(len(FRACTIONS), -1)
+
+    def _imputed(self, pictures: Tensor, removed: Tensor) -> Tensor:
+        """Without ROAD's noise: exactly on the CPU, nearly on a GPU."""
+        if pictures.device.type == "cuda":
+            return imputed_together(pictures, removed, 1e-3, 150)
+        pairs = zip(pictures.double().numpy(), removed.numpy(), strict=True)
+        return torch.from_numpy(np.stack([imputed(one, gone) for one, gone in pairs])).to(pictures)
 
     def _parts_rank(self, maps: NDArray[Any]) -> NDArray[np.float64]:
         data = self.opened.data
@@ -264,14 +273,18 @@ def worst(label: str, found: Sequence[tuple[Task, Scores, Scores]]) -> tuple[flo
 
 
 def search(options: argparse.Namespace) -> None:
-    """Both stages; each writes its best candidates (stage1.json, stage2.json) and chosen.json."""
+    """Both stages; each writes its best candidates (stage1.json, stage2.json) and chosen.json.
+
+    All candidates meet the small networks; the best of them meet all networks, with other pictures as well.
+    """
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = list(candidates())[:: options.every]
-    tasks = [task for task in TASKS if options.only in task.model]
-    with ProcessPoolExecutor(len(tasks), multiprocessing.get_context("spawn")) as pool:
-        for stage, count in ((1, FEW), (2, MANY)):
-            count = min(count, options.pictures)
+    stages = ((1, SMALL, options.few), (2, tuple(dict.fromkeys(task.model for task in TASKS)), options.many))
+    workers = len(TASKS) if options.device == "cuda" else 1
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for stage, networks, count in stages:
             began = time.monotonic()
+            tasks = [task for task in TASKS if task.model in networks and options.only in task.model]
             futures = [pool.submit(searched, task, options.device, count, wanted) for task in tasks]
             found = [(task, *future.result()) for task, future in zip(tasks, futures, strict=True)]
             ranked = sorted(((*worst(json.dumps(one), found), one) for one in wanted), key=lambda r: -r[0])
@@ -280,9 +293,9 @@ def search(options: argparse.Namespace) -> None:
             lines = [{"worst_t": round(t, 3), **one, "rows": rows} for t, rows, one in ranked]
             lines = lines if stage == 2 else lines[:60]
             (options.out / f"stage{stage}.json").write_text(json.dumps(lines, indent=1))
-            wanted = [one for _, _, one in ranked[:BEST]]
+            wanted = [one for _, _, one in ranked[: options.best]]
             (options.out / "chosen.json").write_text(json.dumps(wanted[0], indent=1))
-    print(json.dumps(lines[0], indent=1))
+    print(json.dumps(lines[0], indent=1), flush=True)
 
 
 def plans(options: argparse.Namespace) -> Iterator[tuple[str, Source, Plan]]:
@@ -364,8 +377,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=16)
-    parser.add_argument("--pictures", type=int, default=1000, help="at most so many, to try it")
-    parser.add_argument("--every", type=int, default=1, help="every so manieth candidate, to try it")
+    parser.add_argument("--few", type=int, default=16, help="pictures of the first stage")
+    parser.add_argument("--many", type=int, default=72, help="pictures of the second stage")
+    parser.add_argument("--best", type=int, default=24, help="candidates of the second stage")
+    parser.add_argument("--pictures", type=int, default=1000, help="at most so many in the test, to try it")
+    parser.add_argument(
+        "--every", type=int, default=1, help="every so manieth candidate, where time is short"
+    )
     parser.add_argument("--only", default="", help="part of a network's name")
     options = parser.parse_args()
     (search if options.step == "search" else test)(options)

@@ -92,7 +92,7 @@ def _quantus() -> Any:
             import quantus
     except ImportError as error:
         raise PruneAttrError(
-            f"Quantus cannot be imported ({error}): pip install 'pruneattr[quantus]', and libGL for its OpenCV."
+            f"Quantus cannot be imported ({error}): pip install 'pruneattr[quantus]', and libGL."
         ) from error
     return quantus
 
