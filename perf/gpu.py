@@ -221,7 +221,6 @@ def stored(rows: Rows, device: torch.device) -> Stored:
         "bars": BARS,
         "seed": 0,
         "provenance": provenance(device),
-        "cudnn_tf32": str(device.type == "cuda" and torch.backends.cudnn.allow_tf32),
     }
     return Stored(
         header, values, out.getvalue().encode(), timing={"date": time.strftime("%Y-%m-%d", time.gmtime())}

@@ -11,7 +11,7 @@ from torchvision.models import resnet50
 import networks
 from pruneattr_core import PruneGrad, tape
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
-from pruneattr_core.runtime import chunks, device_for
+from pruneattr_core.runtime import chunks, device_for, provenance
 
 
 def names(name: str) -> list[str]:
@@ -146,3 +146,13 @@ def test_devices_chunks_and_locks() -> None:
     single = networks.inputs(1, dtype=torch.float32)
     assert [s.stop - s.start for s in chunks(5, 1 << 29, single)] == [2, 2, 1]
     assert [s.stop - s.start for s in chunks(3, 1, single.double())] == [1, 1, 1]
+
+
+def test_choosing_cuda_turns_tf32_off_and_results_say_what_was_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert provenance("cuda")["tf32"] == "True"
+    assert device_for("auto").type == "cuda"
+    assert provenance("cuda")["tf32"] == "False"
+    assert provenance("cpu")["tf32"] == "False"
