@@ -278,7 +278,9 @@ def search(options: argparse.Namespace) -> None:
     All candidates meet the small networks; the best of them meet all networks, with other pictures as well.
     """
     options.out.mkdir(parents=True, exist_ok=True)
-    wanted = list(candidates())[:: options.every]
+    every = list(candidates())
+    drawn = np.random.default_rng(0).permutation(len(every))[: options.candidates]
+    wanted = [every[k] for k in sorted(drawn)]
     stages = ((1, SMALL, options.few), (2, tuple(dict.fromkeys(task.model for task in TASKS)), options.many))
     workers = len(TASKS) if options.device == "cuda" else 1
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
@@ -381,9 +383,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=72, help="pictures of the second stage")
     parser.add_argument("--best", type=int, default=24, help="candidates of the second stage")
     parser.add_argument("--pictures", type=int, default=1000, help="at most so many in the test, to try it")
-    parser.add_argument(
-        "--every", type=int, default=1, help="every so manieth candidate, where time is short"
-    )
+    parser.add_argument("--candidates", type=int, default=10_000, help="at most so many, drawn at random")
     parser.add_argument("--only", default="", help="part of a network's name")
     options = parser.parse_args()
     (search if options.step == "search" else test)(options)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.analysis.interval import mean_interval
 from pruneattr_core.benchmarks.command import command_of
+from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS
 from pruneattr_core.benchmarks.run import Run, statistics
 from pruneattr_core.benchmarks.summary import areas, summary
 from pruneattr_core.reproduction.claim import Claim, Ours
@@ -40,6 +41,8 @@ def claims(runs: Mapping[str, Run], published: Mapping[str, Any]) -> Iterator[Cl
     """
     yield from _areas(runs, "roar", "roar", "table 1", published["roar_auc"]["data"])
     yield from _areas(runs, "pixels", "lerf", "table 2", published["lerf_auc"]["data"])
+    yield from _missing(published)
+    yield from _sparser(runs)
     yield from _sanity(runs, published["sanity_curves"])
     yield from _calibration(runs)
 
@@ -69,6 +72,8 @@ def _differs(found: Ours | None, data: str) -> str:
     if found is None:
         return _NO_BIRDS if data == "Birdsnap" else "no run holds both methods in this order"
     other = {"CIFAR10": "", "ImageNet": "another network than ResNet-50"}.get(data, "")
+    if "--setting reduced" in found.command:
+        other = "narrow networks, few pictures: the reduced setting"
     return "; ".join(filter(None, [f"{found.network} on {found.data}", other]))
 
 
@@ -83,15 +88,61 @@ def _contrast(
         and run.plan.data["id"] in data
         and measure in run.plan.measures
         and run.plan.protocol.get("order_by") == order
-        and run.plan.protocol.get("fill", "mean") == "mean"
+        and run.plan.protocol.get("fill", "mean") in ("mean", "channel mean")
         and _label(run, method) is not None
         and _label(run, "saliency") is not None
     ]
     if not fitting:
         return None
     name, run = max(fitting, key=lambda pair: pair[1].plan.n)
-    one, other = (areas(run, str(_label(run, which)), measure) for which in (method, "saliency"))
+    one, other = (_area(run, str(_label(run, which)), measure) for which in (method, "saliency"))
     return _paired(name, run, one, other, "networks" if benchmark == "roar" else "pictures")
+
+
+def _area(run: Run, label: str, measure: str) -> NDArray[np.float64]:
+    """As printed: of LeRF, up to the tenth of the pixels that the paper's curves end with."""
+    if measure != "lerf":
+        return areas(run, label, measure)
+    kept = [float(x) <= LERF_FRACTIONS[-1] + 1e-9 for x in run.plan.x]
+    x = np.array([0.0, *(float(x) for x, inside in zip(run.plan.x, kept, strict=True) if inside)])
+    values = run.of(label, measure)[np.array(kept)]
+    area: NDArray[np.float64] = np.trapezoid(np.concatenate([np.zeros((1, run.plan.n)), values]), x, axis=0)
+    return area
+
+
+def _missing(published: Mapping[str, Any]) -> Iterator[Claim]:
+    """Figures that are printed and that nothing here can be set beside."""
+    birds = published["roar_curves"]["data"]["Birdsnap"]
+    for method in birds:
+        if method != "saliency":
+            text = f"{_NAMES[method]} against Gradient, accuracy after the most relevant 90 % are gone (ROAR)"
+            why = _NO_BIRDS.replace("bench pixels", "bench roar")
+            yield Claim("SCP", "ROAR, Birdsnap", text, birds[method][-1], birds["saliency"][-1], None, why)
+    why = "what the star changes is said nowhere in the material at hand"
+    for where in ("ROAR, CIFAR10", "ROAR, Birdsnap", "LeRF, CIFAR10", "LeRF, Birdsnap", "LeRF, ImageNet"):
+        yield Claim("SCP", where, "the curve NeuronIntGrad*", math.nan, math.nan, None, why)
+
+
+def _sparser(runs: Mapping[str, Run]) -> Iterator[Claim]:
+    """PG2 fig. 7: the more neurons are removed, the lower the curve of ROAR."""
+    for kind in ("prunegrad", "prunepgd"):
+        text = f"Area of ROAR, {_NAMES.get(kind, 'PrunePGD')}: most neurons removed against fewest"
+        found = None
+        for name, run in runs.items():
+            if run.plan.benchmark != "roar" or "roar" not in run.plan.measures:
+                continue
+            labels = {
+                float(m["options"]["sparsity"]): str(m["label"])
+                for m in run.plan.methods
+                if m["id"] == kind and m["options"].get("of", "all") != "contributing"
+            }
+            if len(labels) > 1:
+                one, other = (areas(run, labels[pick(labels)], "roar") for pick in (max, min))
+                found = _paired(name, run, one, other, "networks")
+                text += f" ({max(labels):g} against {min(labels):g})"
+                break
+        why = f"{found.network}, reduced setting" if found else "no run of ROAR holds several sparsities"
+        yield Claim("PG2", "fig. 7", text, math.nan, math.nan, found, why, expected=-1)
 
 
 def _label(run: Run, method: str) -> str | None:

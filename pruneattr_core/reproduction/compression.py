@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from scipy.special import stdtrit
 
 from pruneattr_core.analysis.interval import Interval
@@ -16,9 +17,15 @@ _COLUMNS = ("AUC", "PointAcc", "mAP", "F1", "cos", "l2")
 _COMMAND = "python -m pruneattr_core compress zoo && python -m pruneattr_core compress table --out NEW"
 #: Tables without a run of ours.
 _OUT = {
+    "Fig. 7": "its figures are not in the material at hand, so there is nothing to set ours beside",
     "Table 11": "ImageNet with VGG16, weights pruned: needs ImageNet's training pictures and a GPU",
     "Table 12": "ImageNet with ResNet34, channels pruned: needs ImageNet's training pictures and a GPU",
 }
+#: AP's names of what was compressed without matching -> ours, and those of the methods.
+_KINDS = {"KD": "distil", "Structured": "structured", "Unstructured": "unstructured"}
+_METHODS = {"GradCAM": "gradcam", "EBP": "excitation_backprop", "LRP_a1b0": "lrp_alpha1_beta0", "RAP": "rap"}
+_MEASURES = {"AUC": "roc_auc", "PointAcc": "point_accuracy"}
+_DIFFERS = "shape scenes and a small VGG, short trainings; VOC 2012 and VGG16 in the paper"
 
 
 def claims(studies: Mapping[str, Mapping[str, Any]], published: Mapping[str, Any]) -> Iterator[Claim]:
@@ -32,6 +39,8 @@ def claims(studies: Mapping[str, Mapping[str, Any]], published: Mapping[str, Any
         for table, rows in study["tables"].items():
             if table not in ("Table 1", "Table 8"):  # those repeat figures, or have columns of their own
                 yield from _table(name, study, table, beside(table, rows, published))
+        yield from _by_method(name, study, published["tables"])
+        yield from _by_rate(name, study)
     for table, why in _OUT.items():
         yield Claim("AP", table.lower(), "Matched students against plain ones", math.nan, math.nan, None, why)
 
@@ -55,7 +64,7 @@ def _table(name: str, study: Mapping[str, Any], table: str, rows: list[dict[str,
             yield Claim(
                 "AP", table.lower(), f"{column} of {size} students: {matching} against plain",
                 row[f"{column}, AP"], plain[f"{column}, AP"], ours,
-                f"{alone}shape scenes and a small VGG, short trainings; VOC 2012 and VGG16 in the paper",
+                f"{alone}{_DIFFERS}",
             )  # fmt: skip
 
 
@@ -68,3 +77,90 @@ def _difference(one: Mapping[str, Any], other: Mapping[str, Any], column: str) -
     spreads = [row[f"{column} ±"] ** 2 / n for row, n in zip((one, other), counts, strict=True)]
     half = float(stdtrit(min(counts) - 1, 0.975)) * math.sqrt(sum(spreads))
     return Interval(mean, mean - half, mean + half, min(counts))
+
+
+def _by_method(name: str, study: Mapping[str, Any], tables: Mapping[str, Any]) -> Iterator[Claim]:
+    """AP tables 1 and 8 to 10: what compression does to every method's maps, and what matching then does."""
+    teacher = [card for card in study["members"] if card["kind"] == "teacher"]
+    groups = {kind: _smallest(study["members"], kind, "none") for kind in _KINDS.values()}
+    for measure, key in _MEASURES.items():
+        table = "Table9_AUC_by_attr" if measure == "AUC" else "Table10_PointAcc_by_attr"
+        where = f"tables 1 and {table.partition('_')[0].removeprefix('Table')}"
+        for place, (title, method) in enumerate(_METHODS.items()):
+            for kind, cards in ((known, groups[one]) for known, one in _KINDS.items()):
+                text = f"{measure} of {title}: {kind} against the teacher"
+                figures = tables[table][kind][place], tables[table]["Full"][place]
+                yield _cards(name, where, text, figures, cards, teacher, method, key)
+            matched = _smallest(study["members"], "distil", "sswa")
+            known, column = tables["Table8_other_methods_VGG8_KD"], list(_MEASURES).index(measure)
+            figures = known["SSWA"][title][column], known["Naive"][title][column]
+            text = f"{measure} of {title}, smallest distilled students: SSWA against plain"
+            yield _cards(name, "table 8", text, figures, matched, groups["distil"], method, key)
+
+
+def _smallest(members: Sequence[Mapping[str, Any]], kind: str, matching: str) -> list[Mapping[str, Any]]:
+    """Students of a kind and a matching, one a seed; of distilled ones the smallest."""
+    found = [card for card in members if card["kind"] == kind and card["matching"] == matching]
+    smallest = min((card["parameters"] for card in found), default=0)
+    return [card for card in found if card["parameters"] == smallest]
+
+
+def _cards(
+    name: str,
+    where: str,
+    text: str,
+    figures: tuple[float, float],
+    cards: Sequence[Mapping[str, Any]],
+    others: Sequence[Mapping[str, Any]],
+    method: str,
+    measure: str,
+) -> Claim:
+    def values(some: Sequence[Mapping[str, Any]]) -> list[float]:
+        found = [card["measured"]["maps"].get(method, {}).get(measure, {}).get("mean") for card in some]
+        return [100 * one for one in found if one is not None]
+
+    ours, theirs = values(cards), values(others)
+    if not ours or not theirs:
+        return Claim("AP", where, text, *figures, None, "the study holds no such students")
+    gap = _welch(ours, theirs)
+    alone = "" if math.isfinite(gap.low) else "one network each, no interval; "
+    found = Ours(
+        sum(ours) / len(ours), sum(theirs) / len(theirs), gap, "networks", f"compression/{name}",
+        str(cards[0]["title"]), "shape scenes", _COMMAND,
+    )  # fmt: skip
+    return Claim("AP", where, text, *figures, found, f"{alone}{_DIFFERS}")
+
+
+def _welch(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
+    """Difference of two means over networks, with Welch's spread; a side with one network counts without."""
+    gap, sides = sum(ours) / len(ours) - sum(theirs) / len(theirs), [ours, theirs]
+    several = [side for side in sides if len(side) > 1]
+    if not several:
+        return Interval(gap, math.nan, math.nan, 1)
+    half = float(stdtrit(min(map(len, several)) - 1, 0.975)) * math.sqrt(
+        sum(float(np.var(side, ddof=1)) / len(side) for side in several)
+    )
+    return Interval(gap, gap - half, gap + half, min(map(len, several)))
+
+
+def _by_rate(name: str, study: Mapping[str, Any]) -> Iterator[Claim]:
+    """AP fig. 3: what matching does while ever more weights go; here after the last round."""
+    rounds = {
+        card["matching"]: card["rounds"][-1]
+        for card in study["members"]
+        if card["kind"] == "unstructured" and "cosine" in (card.get("rounds") or [{}])[-1]
+    }
+    for column, sign in (("mAP", 1), ("roc_auc", 1), ("cosine", 1), ("l2", -1)):
+        text = f"{column} after the last round of pruning: SSWA against plain"
+        if not {"none", "sswa"} <= rounds.keys():
+            why = (
+                "the shipped students were pruned without --measured; `compress unstructured --measured 500`"
+            )
+            yield Claim("AP", "fig. 3", text, math.nan, math.nan, None, why, sign)
+            continue
+        one, other = rounds["sswa"][column], rounds["none"][column]
+        gap = Interval(one - other, math.nan, math.nan, 1)
+        ours = Ours(
+            one, other, gap, "networks", f"compression/{name}", "pruned VGG", "shape scenes", _COMMAND
+        )
+        yield Claim("AP", "fig. 3", text, math.nan, math.nan, ours, f"a curve in the paper; {_DIFFERS}", sign)

@@ -14,7 +14,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.compression.table import read_study as read_compression
 from pruneattr_core.reproduction import benchmarks, compression, paths
-from pruneattr_core.reproduction.claim import Claim
+from pruneattr_core.reproduction.claim import OUT, Claim
 from pruneattr_core.runs.stored import HEADER
 
 COLUMNS = ("paper", "where", "what", "published", "ours", "difference", "verdict", "differs", "run")
@@ -66,7 +66,7 @@ def markdown(claims: Sequence[Claim]) -> str:
     counts = Counter(claim.verdict for claim in claims)
     told = ", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common())
     lines = [
-        f"{len(claims)} claims. {told}.",
+        f"{len(claims)} claims, {len(claims) - counts[OUT]} of them with ours. {told}.",
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
