@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -26,8 +25,16 @@ from PIL import (
 from pruneattr_core.errors import ImageError
 
 MAX_PIXELS = 60_000_000
-#: Larger ones are decoded at a half, a third, ... of either side, whichever is the first to fit.
-WHOLE_PIXELS = 25_000_000
+#: Larger ones are decoded at a half, a third, ... of either side, whichever is the first to fit, ...
+WHOLE_PIXELS = 16_000_000
+#: ... in so many bytes; JPEG, whose decoder reduces the picture itself, has most room.
+MAX_DECODED = 196_000_000
+#: Mode -> bytes of a pixel once decoded; 4 in all others.
+_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+#: Kinds whose decoders hold several copies -> bytes of a pixel in all of them, measured.
+_COPIES = {"WEBP": 16, "AVIF": 8}
+#: Pixels that are converted at a time.
+_STRIP = 250_000
 #: Passes over the picture that a JPEG may ask for: a progressive one has some ten, 4,000 fit into 67 kB.
 MAX_SCANS = 64
 MAX_BYTES = 100_000_000
@@ -155,6 +162,11 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
             f"{_called(name)} has {width} x {height} pixels ({width * height / 1e6:.1f} megapixels), "
             f"the limit is {MAX_PIXELS / 1e6:.0f}: make it smaller and try again."
         )
+    if not _factor(image):
+        raise ImageError(
+            f"{_called(name)} has {width} x {height} pixels, more than can be decoded as {image.format} in "
+            f"{MAX_DECODED / 1e6:.0f} MB: make it smaller, or save it as an ordinary JPEG."
+        )
     if min(width, height) < 1 or max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(
             f"{_called(name)} has {width} x {height} pixels, a shape of more than {MAX_ASPECT} to 1: "
@@ -168,22 +180,69 @@ def _decoded(image: ImageFile.ImageFile, name: str) -> Image.Image:
         if image.mode == "F":
             raise ImageError(f"{_called(name)} holds fractional numbers: save it with 8 or 16 bits a pixel.")
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-        small = _loaded(image)
-        upright = small if turn is None else small.transpose(turn)
-        if upright.mode.startswith("I"):
-            deep = np.asarray(upright).astype(np.float64).clip(min=0)
-            depth = next(bits for bits in _DEPTHS if deep.max() < 2**bits)
-            upright = Image.fromarray((deep * (255 / (2**depth - 1)) + 0.5).astype(np.uint8))
-        if upright.mode in _WITH_ALPHA or "transparency" in upright.info:
-            clear = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-        rgb = upright.convert("RGB")
+        factor = _factor(image)
+        if factor > 1 and isinstance(image, JpegImagePlugin.JpegImageFile):
+            image.draft(image.mode, (-(-image.width // factor), -(-image.height // factor)))
+            factor = 1
+        image.load()
+        small = _plain(image, factor)
+        image.close()
+        return small if turn is None else small.transpose(turn)
     except ImageError:
         raise
     except Exception as error:  # see above
         raise _damaged(name) from error
-    rgb.info = {}
-    return rgb
+
+
+def _factor(image: ImageFile.ImageFile) -> int:
+    """The smallest whole k for which 1/k of either side fits `WHOLE_PIXELS` and `MAX_DECODED`; 0 for none."""
+    pixels, jpeg = image.width * image.height, isinstance(image, JpegImagePlugin.JpegImageFile)
+    decoder = _coefficients(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else _copies(image)
+    for k in (1, 2, 4, 8) if jpeg else range(1, 33):  # a JPEG's decoder halves
+        small = 4 * pixels // k**2
+        if small <= 4 * WHOLE_PIXELS and small + max(decoder, small if jpeg else 0) <= MAX_DECODED:
+            return k
+    return 0
+
+
+def _copies(image: ImageFile.ImageFile) -> int:
+    """Bytes that the decoder of a picture holds."""
+    each = _COPIES.get(image.format or "", _BYTES.get(image.mode, 4))
+    rows = image.height
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # a strip, which may be all of it, is unpacked first
+        strip = image.tag_v2.get(TiffImagePlugin.ROWSPERSTRIP)
+        rows += min(rows, strip) if isinstance(strip, int) and strip > 0 else rows
+    return image.width * rows * each
+
+
+def _coefficients(image: JpegImagePlugin.JpegImageFile) -> int:
+    """Bytes of a progressive JPEG's coefficients: two for every sample, kept until the last scan has come."""
+    if not image.info.get("progressive"):
+        return 0
+    channels = [across * down for _, across, down, _ in image.layer]
+    return 2 * image.width * image.height * sum(channels) // max([*channels, 1])
+
+
+def _plain(image: Image.Image, factor: int) -> Image.Image:
+    """In RGB, on white, at 1/factor of either side; a few rows at a time, so that no second copy is held."""
+    width, height = image.size
+    plain = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = factor * max(1, _STRIP // (width * factor))
+    strips = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+    deep = image.mode.startswith("I")
+    most = max(np.asarray(image.crop(strip)).max() for strip in strips) if deep else 0
+    depth = next(bits for bits in _DEPTHS if most < 2**bits)
+    for strip in strips:
+        part = image.crop(strip)
+        if deep:
+            grey = np.asarray(part).astype(np.float64).clip(min=0)
+            part = Image.fromarray((grey * (255 / (2**depth - 1)) + 0.5).astype(np.uint8))
+        if part.mode in _WITH_ALPHA or "transparency" in part.info:
+            clear = part.convert("RGBA")
+            part = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+        part = part.convert("RGB")
+        plain.paste(part.reduce(factor) if factor > 1 else part, (0, strip[1] // factor))
+    return plain
 
 
 def _reader(data: bytes, name: str) -> type[ImageFile.ImageFile]:
@@ -207,18 +266,6 @@ def _reader(data: bytes, name: str) -> type[ImageFile.ImageFile]:
         heif: type[ImageFile.ImageFile] = import_module("pillow_heif").HeifImageFile
         return heif
     raise ImageError(f"{_called(name)} is not a picture we can read: save it as {FORMATS} and try again.")
-
-
-def _loaded(image: ImageFile.ImageFile) -> Image.Image:
-    """The pixels, at 1/k of either side for the smallest whole k that gives at most `WHOLE_PIXELS`."""
-    width, height = image.size
-    factor = math.ceil(math.sqrt(width * height / WHOLE_PIXELS))
-    if factor > 1 and isinstance(image, JpegImagePlugin.JpegImageFile):
-        image.draft(image.mode, (-(-width // factor), -(-height // factor)))  # JPEG decodes halves at once
-        factor = math.ceil(math.sqrt(image.width * image.height / WHOLE_PIXELS))
-    image.load()
-    deep = image.mode.startswith("I;")  # Pillow reduces no 16-bit grey
-    return image.reduce(factor) if factor > 1 and not deep else image
 
 
 def _called(name: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -19,6 +18,8 @@ from pruneattr_core.runs.stored import LIMIT
 _IDENTITY = {"schema": "pruneattr-run/1"}
 #: No text of a run has these; pages show texts as Markdown, where they would make links and pictures.
 _MARKUP = frozenset("[]<>`$\\")
+#: No point of an axis is as far out; beyond, areas and ticks overflow.
+_FAR = 1e15
 #: Stands for a protocol entry that a run does not have.
 UNSAID = "not said"
 
@@ -134,8 +135,11 @@ def _check(given: dict[str, Any]) -> None:
         raise ValueError("markup in a text")
     if any(not isinstance(method["options"], dict) for method in given["methods"]):
         raise ValueError("options of a method")
+    reduction = given["protocol"].get("reduction", [])
+    if not isinstance(reduction, list) or not all(isinstance(text, str) for text in reduction):
+        raise ValueError("a reduction that is no list of texts")
     numbers = [x for x in given["x"] if isinstance(x, (int, float)) and not isinstance(x, bool)]
-    if not all(math.isfinite(x) for x in numbers) or len(numbers) not in (0, len(given["x"])):
+    if not all(abs(x) < _FAR for x in numbers) or len(numbers) not in (0, len(given["x"])):
         raise ValueError("points that are neither all numbers nor all names")
     if len(numbers) != len(given["x"]) and not all(isinstance(x, str) and len(x) < 100 for x in given["x"]):
         raise ValueError("points that are neither all numbers nor all names")

@@ -155,6 +155,12 @@ def run_of(stored: Stored, title: str) -> Run:
             f"{', '.join(BENCHMARKS)}. Open it with the version that made it, or on the page of its kind."
         )
     plan = plan_from(stored.header)
+    known = BENCHMARKS[kind]
+    if not set(known.needs) <= set(plan.measures) or (known.numbers and isinstance(plan.x[0], str)):
+        raise StoreError(
+            f"The run in {title} lacks what every run of {kind} has: {', '.join((*known.needs, 'numbers'))}. "
+            "It was put together: export the run again."
+        )
     run = Run(plan, stored.values, stored.samples, stored.timing)
     if points_csv(plan, run.values) != stored.points:
         raise StoreError(

@@ -221,20 +221,20 @@ def _index(path: Path) -> bytes:
                     f"The weights file {path.name!r} is a scripted model: save the original's "
                     "model.state_dict()."
                 )
+            if names and all(name.endswith(".npy") for name in names):
+                raise _foreign(path, "numpy")
             if any(one.compress_type != zipfile.ZIP_STORED for one in records):
                 raise WeightsError(
                     f"The weights file {path.name!r} has compressed records, which could unpack to any size: "
                     "save it again with torch.save."
                 )
-            if names and all(name.endswith(".npy") for name in names):
-                raise _foreign(path, "numpy")
             (index,) = (one for one in records if one.filename.endswith("/data.pkl"))
             if index.file_size > MAX_INDEX:
                 raise _crowded(path)
             return archive.read(index)
     except WeightsError:
         raise
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
+    except Exception as error:  # zipfile raises anything from BadZipFile to struct.error
         raise _damaged(path) from error
 
 

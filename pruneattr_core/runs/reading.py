@@ -76,11 +76,13 @@ def from_zip(data: bytes) -> Stored:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             return checked(_members(packed), "this file")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        if isinstance(error, StoreError):
-            raise
+    except StoreError:
+        raise
+    except (
+        Exception
+    ) as error:  # zipfile and its unpackers raise anything from zlib.error to NotImplementedError
         raise StoreError(
-            f"This is no zip file we can read ({str(error)[:80]}): export the run again."
+            f"This is no zip file we can read ({harmless(str(error))}): export the run again."
         ) from error
 
 

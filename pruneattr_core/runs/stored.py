@@ -32,6 +32,8 @@ OLDER = ("pruneattr-run/1", "pruneattr-paths/1")
 HEADER, VALUES, POINTS, TIMING = "header.json", "values.npy", "points.csv", "timing.json"
 #: Largest run that is read, in values.
 LIMIT = 4_000_000
+#: Bytes of its JSON that are read: lists of nothing take thirty times their text.
+TEXT_LIMIT = 4 << 20
 #: Said of the files, not of what they hold.
 _OWN = ("schema", "shape", "files", "sha256")
 
@@ -153,6 +155,8 @@ def npy(values: NDArray[np.float64]) -> bytes:
 def _parsed(data: bytes, what: str) -> dict[str, Any]:
     """A JSON object of finite numbers, except those a header writes as NaN itself."""
     try:
+        if len(data) > TEXT_LIMIT:
+            raise ValueError(f"it has more than {TEXT_LIMIT >> 20} MB")
         found = json.loads(data)
         if not isinstance(found, dict):
             raise ValueError(f"it is a {type(found).__name__}")

@@ -17,6 +17,8 @@ from pruneattr_core.share.words import in_words, said
 
 #: What stands over the settings of a file.
 WORDS = ("Settings and provenance", "Drop this file on PruneAttr to come back to this view.")
+#: Characters of settings that are read: lists of nothing take thirty times their text.
+SETTINGS_LIMIT = 1 << 20
 _OPEN = '<script type="application/json" id="pruneattr-settings">'
 
 
@@ -116,6 +118,8 @@ def settings_in(text: str) -> dict[str, Any]:
     try:
         if not found or not closed:
             raise ValueError("it holds no settings")
+        if len(inner) > SETTINGS_LIMIT:
+            raise ValueError("its settings are too long")
         settings = json.loads(inner)
         if not isinstance(settings, dict):
             raise ValueError("its settings are no table")

@@ -17,7 +17,7 @@ from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
-from pruneattr_core.share.html import settings_in
+from pruneattr_core.share.html import SETTINGS_LIMIT, settings_in
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.ui.own_weights import loading_code
@@ -30,7 +30,6 @@ FORMAT = "pruneattr-view-1"
 _PANEL = 448
 #: Panels in a row of a figure.
 _ACROSS = 7
-_JSON_LIMIT = 1 << 20
 #: Characters of a setting: the names of all methods take some 300.
 _LONGEST = 2000
 
@@ -303,7 +302,7 @@ def read_view(name: str, data: bytes) -> SavedView | None:
 
 def _parse(data: bytes) -> Any:
     try:
-        if len(data) > _JSON_LIMIT:
+        if len(data) > SETTINGS_LIMIT:
             raise ValueError("too long")
         return json.loads(data)
     except (ValueError, RecursionError):

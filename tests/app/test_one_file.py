@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.circuits.curve import SIZES
+from pruneattr_core.errors import StoreError
 from pruneattr_core.share.component import FOLIO
 from pruneattr_core.share.html import one_file, settings_in
 from pruneattr_core.ui import one_file as module
@@ -90,3 +91,10 @@ def test_a_page_of_its_own_networks_leaves_and_comes_back(
     fresh.file_uploader(key="uploader").upload("view.html", text.encode(), "text/html").run()
     healthy(fresh)
     assert fresh.session_state[key] == view[key]
+
+
+def test_settings_of_lists_take_no_memory() -> None:
+    text = one_file(FOLIO, b"", "A page", {"page": "paths"})
+    start = text.index('{"page"')
+    with pytest.raises(StoreError, match="too long"):
+        settings_in(text[:start] + '{"a": [' + "[]," * 400_000 + "[]]}</script>")

@@ -40,6 +40,14 @@ def test_other_files_are_refused(data):
         path_from_bytes(data, "<b>x</b>.npz", NAMES, LIKE)
 
 
+def test_an_archive_for_a_newer_reader_is_refused():
+    """Which zipfile says with another exception than of other archives."""
+    data = path_bytes(some_path(), {})
+    place = data.index(b"PK\x01\x02") + 6
+    with pytest.raises(StoreError, match="not a path"):
+        path_from_bytes(data[:place] + b"\x63" + data[place + 1 :], "p.npz", NAMES, LIKE)
+
+
 def test_other_archives_are_refused_before_they_unpack():
     small, large = io.BytesIO(), io.BytesIO()
     np.savez_compressed(small, header=np.zeros(4, np.uint8))

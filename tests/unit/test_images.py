@@ -174,6 +174,36 @@ def test_large_pictures_are_decoded_reduced(kind, monkeypatch):
     assert small.getpixel((70, 30)) > (215, 215, 215)
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
+def test_every_mode_is_reduced_in_strips_as_a_whole_picture_would_be(mode, monkeypatch):
+    """Palettes, masks and deep grey too, which Pillow itself reduces not, or only with several copies."""
+    deep = Image.fromarray(noise(50, 30, 1)[..., 0].astype(np.uint16) * 257)
+    image = (
+        deep if mode == "I;16" else Image.fromarray(noise(50, 30, 4), "RGBA").convert(mode.replace("1", "L"))
+    )
+    data = encoded(image.convert("1") if mode == "1" else image)
+    whole = decode_image(data)
+    monkeypatch.setattr(images, "WHOLE_PIXELS", 500)
+    monkeypatch.setattr(images, "_STRIP", 100)
+    assert np.array_equal(np.asarray(decode_image(data)), np.asarray(whole.reduce(2)))
+
+
+def test_what_a_decoder_would_hold_is_bounded_before_it_begins():
+    assert "more than can be decoded as PNG in 196 MB" in refusal(hollow_png(10000, 6000))
+    data = encoded(Image.new("L", (9, 300)), "TIFF", compression="tiff_lzw")
+    strip = next(
+        data.index(struct.pack("<HHI", 278, kind, 1))
+        for kind in (3, 4)
+        if struct.pack("<HHI", 278, kind, 1) in data
+    )
+    assert check_image(data[: strip + 8] + bytes(4) + data[strip + 12 :]) == (9, 300)  # strips of no rows
+    jpeg = encoded(Image.new("RGB", (8, 8)), "JPEG", progressive=True)
+    frame = jpeg.index(b"\xff\xc2")
+    for place in (11, 14, 17):  # no samples in any channel
+        jpeg = jpeg[: frame + place] + b"\0" + jpeg[frame + place + 1 :]
+    assert "damaged" in refusal(jpeg)
+
+
 def test_scans_are_counted_before_any_is_decoded(monkeypatch):
     data = encoded(Image.fromarray(noise(16, 16, 3)), "JPEG", progressive=True)
     assert decode_image(data).size == (16, 16)
@@ -267,7 +297,7 @@ def test_needle_shaped_pictures_are_refused():
 
 
 def test_the_largest_allowed_size_passes_the_check():
-    assert check_image(hollow_png(10000, 6000)) == (10000, 6000)
+    assert check_image(encoded(Image.new("L", (10000, 6000)), "JPEG")) == (10000, 6000)
     assert MAX_PIXELS == 10000 * 6000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -179,7 +180,7 @@ def forged(change, content=None) -> bytes:
         (lambda h: h["methods"].append(h["methods"][0]), "damaged"),
         (lambda h: h.update(methods=[3]), "damaged"),
         (lambda h: h["data"].update(indices=[-1, 2]), "damaged"),
-        (lambda h: h["data"].update(indices=list(range(10**6)), names=["x"] * 10**6), "damaged"),
+        (lambda h: h["data"].update(indices=list(range(10**6)), names=["x"] * 10**6), "more than 4 MB"),
         (lambda h: h["model"].update(title="x" * 10**5), "damaged"),
         (lambda h: h.update(x=[0.1, 0.2]), "Expected values float64"),
         (lambda h: h.update(x=[0.1, 0.2, 0.3]), "points are not those"),
@@ -227,6 +228,38 @@ def test_a_hostile_zip_is_refused_and_leaves_nothing(data, tmp_path, monkeypatch
     with pytest.raises(StoreError):
         run_from_zip(data)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"x": (0.1, 0.2, 1e300)}, "points"),
+        ({"x": ("a", "b", "c")}, "lacks what every run of pixels has: numbers"),
+        ({"benchmark": "calibrate"}, "lacks what every run of calibrate has: output_change, numbers"),
+        ({"protocol": {"reduction": ["8 epochs", 3]}}, "no list of texts"),
+        ({"protocol": {"reduction": 3}}, "no list of texts"),
+    ],
+)
+def test_a_run_sealed_anew_has_what_pages_read(changes, says):
+    """Whoever changes a header can also write its hash."""
+    stored = a_run(**changes).stored()
+    with pytest.raises(StoreError, match=says):
+        run_from_zip(hostile(*stored.files().items()))
+
+
+@pytest.mark.parametrize("name", ["header.json", "timing.json"])
+def test_a_header_of_lists_takes_no_memory(name):
+    files = a_run().stored().files()
+    lists = b'{"a": [' + b"[]," * (2 << 20) + b"[]]}"
+    with pytest.raises(StoreError, match="more than 4 MB"):
+        run_from_zip(hostile(*{**files, name: lists}.items()))
+
+
+def test_what_unpackers_raise_is_one_sentence():
+    good = zip_run(a_run())
+    for place in range(200, len(good) - 200, 61):  # inside what is compressed: zlib.error, CRC, length
+        with contextlib.suppress(StoreError):
+            run_from_zip(good[:place] + bytes(9) + good[place + 9 :])
 
 
 def test_the_files_of_a_folder_make_the_run_again():

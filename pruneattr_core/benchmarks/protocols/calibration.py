@@ -34,6 +34,8 @@ CALIBRATION = Benchmark(
     source="PG2 fig. 2a",
     x_title="Sparsity (fraction of neurons removed)",
     better="",
+    needs=("output_change",),
+    numbers=True,
     choices={},
     fixed={
         "output_change": "|f_pruned - f| / |f| of the response, the predicted class's logit",

@@ -159,6 +159,7 @@ CIRCUITS = Benchmark(
     source="SCP section 2; resample and mean ablation: Chan et al. 2022, Conmy et al. 2023",
     x_title="Share of all neurons kept",
     better="higher",
+    numbers=True,
     choices={"reference": 64, "sizes": "twelve"},
     allowed={"sizes": tuple(GRIDS)},
     settle=lambda choices, seed: without(choices, sizes="twelve"),

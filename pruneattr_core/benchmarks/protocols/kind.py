@@ -56,6 +56,8 @@ class Benchmark:
             the header says about the data.
         unit: what those are.
         rows: id -> label of what is compared, where that is no table of attribution methods.
+        needs: measures that pages and tables expect of every run.
+        numbers: whether they expect points that are numbers.
     """
 
     title: str
@@ -71,6 +73,8 @@ class Benchmark:
     subjects: Callable[[Opened, Choices, int, int], dict[str, Any]] = chosen_pictures
     unit: str = "pictures"
     rows: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    numbers: bool = False
 
     def protocol(self, given: Choices, seed: int) -> dict[str, Any]:
         """Every free choice, with the given ones put in.

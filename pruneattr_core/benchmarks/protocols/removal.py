@@ -64,6 +64,7 @@ PIXELS = Benchmark(
     source="SCP table 2",
     x_title="Fraction of pixels removed",
     better="lower",
+    numbers=True,
     choices={
         "fill": "mean",
         "ties": "raster",

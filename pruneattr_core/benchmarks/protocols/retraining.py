@@ -225,6 +225,7 @@ ROAR = Benchmark(
     source="SCP table 1, PG2 fig. 7; Hooker et al. 2019",
     x_title="Fraction of pixels removed from training and test pictures",
     better="lower",
+    numbers=True,
     choices={
         "setting": "paper",
         "measure": "roar",

@@ -121,7 +121,7 @@ def _wrapped(text: str, width: int = 52) -> str:
 
 def at_sparsities(run: Run) -> dict[str, dict[float, str]]:
     """Title of a method that is there at several sparsities -> sparsity -> label, rising."""
-    found: dict[tuple[str, Any], dict[float, str]] = {}
+    found: dict[tuple[str, str], dict[float, str]] = {}
     for method in run.plan.methods:
         options, known = method["options"], METHODS.get(method["id"])
         if known is None or not isinstance(options.get("sparsity"), (int, float)):
@@ -129,7 +129,7 @@ def at_sparsities(run: Run) -> dict[str, dict[float, str]]:
         rest = {key: value for key, value in options.items() if key not in ("sparsity", "of")}
         # An option that a run made before it existed does not have, has its default.
         if all(key in known.options and known.options[key].default == rest[key] for key in rest):
-            levels = found.setdefault((known.title, options.get("of")), {})
+            levels = found.setdefault((known.title, str(options.get("of") or "")), {})
             levels[float(options["sparsity"])] = str(method["label"])
     several = {key: levels for key, levels in found.items() if len(levels) > 1}
     titles = [title for title, _ in several]

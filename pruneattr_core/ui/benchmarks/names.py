@@ -96,8 +96,8 @@ def _methods(plan: Plan) -> str:
     ids = list(dict.fromkeys(str(method["id"]) for method in plan.methods))
     if len(ids) > 2 or BENCHMARKS[plan.benchmark].rows:
         return f"{len(plan.methods)} {'method' if len(plan.methods) == 1 else 'methods'}"
-    sparsities = {method["options"].get("sparsity") for method in plan.methods}
-    level = f" at {len(sparsities)} sparsities" if len(sparsities - {None}) > 1 else ""
+    sparsities = {str(method["options"].get("sparsity")) for method in plan.methods}
+    level = f" at {len(sparsities)} sparsities" if len(sparsities - {"None"}) > 1 else ""
     named = [METHODS[name].title if name in METHODS else name for name in ids]
     return " and ".join(named) + level
 

@@ -43,7 +43,7 @@ def path_from_bytes(data: bytes, name: str, names: Sequence[str], like: Sequence
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile:
+    except Exception:  # zipfile raises anything from BadZipFile to NotImplementedError
         raise StoreError(
             f"{_short(name)} is not a path saved by PruneAttr: choose an .npz downloaded here."
         ) from None
