@@ -53,7 +53,7 @@ BETTER = {
 #: Entries of a protocol that make another measure of the same name.
 _APART = ("order_by", "range", "fill", "variant", "setting", "collapse")
 #: Labels that no ranking is about.
-_CONTROLS = frozenset({"Random map", "Edge detector"})
+CONTROLS = frozenset({"Random map", "Edge detector"})
 #: Methods that two rankings must share before their orders are compared.
 _FEWEST = 4
 #: Network, data, measure, which way is better, and what makes two runs comparable.
@@ -118,7 +118,7 @@ def agreement(one: Ranking, other: Ranking) -> float:
     Over the methods that stand in both, without the controls; nan for fewer than four of them.
     """
     ranks = [{line.label: line.rank for line in ranking.lines} for ranking in (one, other)]
-    shared = sorted((set(ranks[0]) & set(ranks[1])) - _CONTROLS)
+    shared = sorted((set(ranks[0]) & set(ranks[1])) - CONTROLS)
     if len(shared) < _FEWEST:
         return math.nan
     return float(kendalltau(*([rank[label] for label in shared] for rank in ranks)).statistic)

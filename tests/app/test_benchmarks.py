@@ -131,6 +131,21 @@ def test_an_import_is_checked_then_shown(opened) -> None:
     assert f"run {a_run(seed=8).id}" in texts(app)
 
 
+def test_an_import_stands_in_one_ranking_with_the_runs_over_its_pictures(opened) -> None:
+    app, run = opened(), a_run()
+    mine = ({"id": "saliency", "label": "mine (yours)", "options": {}},)
+    plan = dataclasses.replace(run.plan, methods=mine)
+    best = dataclasses.replace(run, plan=plan, values=np.zeros(plan.shape))
+    app.session_state["bench"] = "pixels"
+    app.file_uploader(key="bench_upload_0").set_value(("r.zip", zip_run(best), "application/zip")).run()
+    healthy(app)
+    board = next(table.value for table in app.dataframe if "beside the random map" in table.value)
+    assert board["method"].iloc[0] == "mine (yours)"
+    assert list(board["rank"]) == [1, 2, 3]
+    assert sorted(board["from"]) == ["imported", "shipped", "shipped"]
+    assert set(board["run"]) == {"one", f"import-{best.id}"}
+
+
 @pytest.mark.parametrize(
     ("benchmark", "schema", "said"),
     [

@@ -10,6 +10,7 @@ from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, zip_run
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.benchmarks import tables as bench_tables
+from pruneattr_core.ui.benchmarks.board import board
 from pruneattr_core.ui.benchmarks.charts import FIRST
 from pruneattr_core.ui.benchmarks.figures import ALONG, figures
 from pruneattr_core.ui.benchmarks.importing import imported, importer
@@ -166,6 +167,7 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
     if first.plan.benchmark in ("pixels", "roar"):
         others = [run for run in kin(first, every) if run is not first]
         bench_tables.papers(first, others, counterpart(first, every), folio)
+    board(next(iter(shown)), measure, every, folio)
     _protocol(shown, folio)
 
 

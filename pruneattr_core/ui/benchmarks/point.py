@@ -30,8 +30,13 @@ def point(runs: dict[str, Run], measure: str, chart: str) -> None:
     run = runs[title]
     if BENCHMARKS[run.plan.benchmark].unit != "pictures":
         return  # computing again would train networks
+    check(run, label, measure, place)
+
+
+def check(run: Run, label: str, measure: str, place: int, begin: str = "") -> None:
+    """Draw the check of a run's method, told at its point number `place`; `begin` sets the keys apart."""
     running = _running(run, label) is not None
-    st.fragment(_check, run_every=LOOK if running else None)(run, label, measure, place, running)
+    st.fragment(_check, run_every=LOOK if running else None)(run, label, measure, place, running, begin)
 
 
 def _running(run: Run, label: str) -> Job | None:
@@ -39,20 +44,20 @@ def _running(run: Run, label: str) -> Job | None:
     return watching.running(_PLACE) if watching.asked_for(_PLACE) == check_key(run, label) else None
 
 
-def _check(run: Run, label: str, measure: str, place: int, was_running: bool) -> None:
+def _check(run: Run, label: str, measure: str, place: int, was_running: bool, begin: str) -> None:
     """The button, then progress, then the verdict; looks again by itself while it computes."""
     key, task = check_key(run, label), _running(run, label)
     if was_running != (task is not None):
         st.rerun()  # start or stop the clock
     if task is not None:
         with st.container(border=True):
-            progress(task, f"Computing {label} again", "pictures", "cancel_check")
+            progress(task, f"Computing {label} again", "pictures", f"{begin}cancel_check")
         return
     reason = obstacle(run)
     st.button(
         f"Compute {label} again on {pictures_again(run.plan)} pictures",
         icon=":material/refresh:",
-        key=f"bench_check_{run.id}",
+        key=f"{begin}bench_check_{run.id}",
         on_click=_start,
         args=(run, label),
         disabled=bool(reason),
