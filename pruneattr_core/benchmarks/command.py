@@ -17,12 +17,16 @@ from pruneattr_core.models.declared import is_code
 def command_of(plan: Plan) -> str:
     """`python -m pruneattr_core bench ...` that computes the plan again.
 
-    --root, --weights and --device are not said: where things lie is no part of a plan.
+    --root and --weights are not said: where things lie is no part of a plan. --device is where it tells the
+    precision of trainings.
     """
     chosen = _roar(plan) if plan.benchmark == "roar" else _choices(plan)
     words = ["python", "-m", "pruneattr_core", "bench", plan.benchmark, "--model", plan.model["id"]]
     words += ["--data", plan.data["id"], *chosen, "--seed", str(plan.data["seed"])]
-    words += ["--chunk", str(plan.chunk), "--threads", plan.versions.get("threads", "1"), "--methods"]
+    words += ["--chunk", str(plan.chunk), "--threads", plan.versions.get("threads", "1")]
+    if plan.benchmark == "roar" and plan.versions.get("device", "cpu") not in ("cpu", "mps"):
+        words += ["--device", "cuda"]
+    words.append("--methods")
     words += [method["id"] if BENCHMARKS[plan.benchmark].rows else _named(method) for method in plan.methods]
     return shlex.join(words)
 

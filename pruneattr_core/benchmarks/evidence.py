@@ -160,5 +160,7 @@ def _areas(orders: Mapping[str, Run], method: str, order: str) -> NDArray[Any] |
 
 
 def _interval(values: NDArray[np.float64]) -> str:
+    if len(values) < 2:
+        return f"{values.mean():.4f}"
     found = mean_interval(values)
     return f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"

@@ -49,10 +49,15 @@ def summary(run: Run) -> list[dict[str, Any]]:
 def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
     if run.plan.benchmark in ("pixels", "roar", "circuits"):
         mean, deviation, count = statistics(areas(run, method, measure))
-        return {f"{measure} AUC": float(mean), f"{measure} ±": float(deviation / max(1, int(count)) ** 0.5)}
+        return {f"{measure} AUC": float(mean), f"{measure} ±": _standard_error(deviation, count)}
     mean, deviation, count = statistics(run.of(method, measure))
     if run.plan.benchmark == "sanity":
         # A map that is flat once weights are lost has no rank correlation: such steps say nothing.
         known = mean[1:][np.isfinite(mean[1:])]
         return {measure: float(known.mean()) if len(known) else float("nan")}
-    return {measure: float(mean[0]), f"{measure} ±": float(deviation[0] / max(1, int(count[0])) ** 0.5)}
+    return {measure: float(mean[0]), f"{measure} ±": _standard_error(deviation[0], count[0])}
+
+
+def _standard_error(deviation: Any, count: Any) -> float:
+    """Of a mean; nan for one value, which says nothing of others."""
+    return float(deviation / int(count) ** 0.5) if count > 1 else float("nan")
