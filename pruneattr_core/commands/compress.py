@@ -36,7 +36,7 @@ from pruneattr_core.compression.pool import pool
 from pruneattr_core.compression.table import RUNS, markdown, published, tables, write_study
 from pruneattr_core.compression.teacher import train_teacher
 from pruneattr_core.compression.train import Matching, identity
-from pruneattr_core.compression.zoo import JOBS, NOTES, TEACHER, order, workshop
+from pruneattr_core.compression.zoo import JOBS, TEACHER, notes, order, workshop
 from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import device_for, provenance
@@ -278,7 +278,7 @@ def _table(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
         "about": f"Compression of {cards[0]['title']}, measured on {pictures.title}",
         "config": {
             **config,
-            "notes": list(NOTES) if cards[0]["id"] == TEACHER else [],
+            "notes": notes(cards) if cards[0]["id"] == TEACHER else [],
             "data_sha256": pictures.sha256(),
             "methods": list(examination.methods),
         },

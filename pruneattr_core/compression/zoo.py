@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -36,11 +37,8 @@ SCHEDULES = {
     "unstructured": Schedule(epochs=0.15, rate=0.01, muon_rate=0.0, weight_decay=1e-4),
     "structured": Schedule(epochs=6, muon_rate=0.02, rate=0.01),
 }
-#: Where this study is smaller than the paper's, and what its figures are; kept with every run.
-NOTES = (
-    f"Each of the 16 rounds of iterative pruning trains {SCHEDULES['unstructured'].epochs} epochs; AP's, 30.",
-    f"Students learn for {SCHEDULES['x2'].epochs} to {SCHEDULES['x8'].epochs} epochs of {COUNT} scenes; the "
-    "released code's default is 350 epochs of VOC.",
+#: What the figures of a study of this family are; kept with every run.
+_MEASURED = (
     "Maps are judged on pairs (picture, class) that the network predicts correctly (logit above 0), "
     "deformation on those that its teacher predicts too.",
     "mAP and F1 are means over classes; *_released are the released code's: means over pictures, F1 with a "
@@ -48,6 +46,32 @@ NOTES = (
     "l2 is the distance of the normalised maps; AP prints another unit (about 50 times 2 - 2 cosine).",
     "Excitation backprop is computed at the input; the released code computes it at the last ReLU.",
 )
+
+
+def notes(cards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where a study of this family is smaller than the paper's, by its cards, and what was measured."""
+    epochs: dict[str, list[float]] = {}
+    for card in cards:
+        if card["kind"] != "teacher":
+            kind = "unstructured" if card["kind"] == "unstructured" else "others"
+            epochs.setdefault(kind, []).append(float(card["recipe"]["schedule"]["epochs"]))
+    found = []
+    if "unstructured" in epochs:
+        rounds = _span(epochs["unstructured"])
+        found.append(f"Each round of iterative pruning trains {rounds} epochs; AP's 16 rounds, 30 each.")
+    if "others" in epochs:
+        found.append(
+            f"Students learn for {_span(epochs['others'])} epochs of {cards[0]['training_pictures']} scenes; "
+            "the released code's default is 350 epochs of VOC."
+        )
+    return [*found, *_MEASURED]
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 #: Convolutions that lose 70 % of their channels: the first and the second half, as in the released code.
 STRUCTURED_LAYERS = ("features.0", "features.11", "features.15", "features.18")
 

@@ -21,6 +21,7 @@ from pruneattr_core.compression.order import Order, Teacher, Workshop
 from pruneattr_core.compression.pool import Pool
 from pruneattr_core.compression.teacher import answers
 from pruneattr_core.compression.train import Matching
+from pruneattr_core.compression.zoo import notes
 from pruneattr_core.errors import InputError, ModelError, WeightsError
 from pruneattr_core.models.vgg import SceneVGG
 
@@ -181,3 +182,15 @@ def test_other_classes_than_the_teachers(tmp_path):
     other = Pool(shop.pictures.images, np.zeros((24, 7), np.float32), True, "", (0.5,) * 3, (0.25,) * 3)
     with pytest.raises(InputError, match="train a teacher on them first"):
         Workshop(shop.teacher, other, tmp_path, tmp_path)
+
+
+def test_a_study_tells_the_trainings_that_its_own_students_had():
+    def card(kind: str, epochs: float) -> dict:
+        return {"kind": kind, "training_pictures": 77, "recipe": {"schedule": {"epochs": epochs}}}
+
+    said = " ".join(
+        notes([{**card("teacher", 1), "recipe": {}}, card("unstructured", 4), card("distil", 60)])
+    )
+    assert "pruning trains 4 epochs" in said
+    assert "learn for 60 epochs of 77 scenes" in said
+    assert "learn for 5 to 60 epochs" in " ".join(notes([card("distil", 60), card("structured", 5)]))
