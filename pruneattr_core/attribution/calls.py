@@ -109,7 +109,7 @@ _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Call, ...]]] = weak
 _guard = threading.Lock()
 
 
-def calls_of(model: nn.Module, inputs: Tensor, again: bool = False) -> tuple[Call, ...]:
+def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool = False) -> tuple[Call, ...]:
     """Every call of one forward pass, in order; remembered per model object and input shape.
 
     Args:
@@ -117,6 +117,7 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False) -> tuple[Cal
         inputs: (B, ...), only its first item is run.
         again: whether to run it in any case: a network whose calls depend on its values, or on a flag that
             somebody has set since, may call something else than what is remembered.
+        taken: whether the tape has just run these inputs, which is not done twice then.
 
     Raises:
         InputError: the model refuses these inputs.
@@ -128,7 +129,8 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False) -> tuple[Cal
         found = None if again else _known.get(network, {}).get(key)
     if found is None:
         with torch.no_grad():
-            tape.run(network, inputs[:1].clone())  # raises what is wrong with model or inputs
+            if not taken:
+                tape.run(network, inputs[:1].clone())  # raises what is wrong with model or inputs
             listen, first = _Listen(network), inputs[:1].clone()
             with listen:
                 network(first)
@@ -190,8 +192,8 @@ class _Swap(TorchFunctionMode):
 class Substituted(nn.Module):
     """A network whose calls in a table are carried out by modules of its own.
 
-    `calls` holds them in order. The shared network stays outside the module tree, so nothing that walks
-    over modules or parameters can reach it.
+    `calls` holds them in order; `count` is that of all calls. The shared network stays outside the module
+    tree, so nothing that walks over modules or parameters can reach it.
     """
 
     def __init__(self, model: nn.Module, inputs: Tensor, choose: Choice) -> None:
@@ -207,7 +209,7 @@ class Substituted(nn.Module):
         swap, first = _Swap(choose, None), inputs[:1].clone()
         with torch.no_grad(), swap:
             self._shared[0](first)
-        self._made, self._count = swap.made, swap.count
+        self._made, self.count = swap.made, swap.count
         self.calls = nn.ModuleList(swap.made.values())
         self.eval()
 
@@ -225,7 +227,7 @@ class Substituted(nn.Module):
         swap, given = _Swap(_nothing, self._made), inputs.clone()
         with swap:
             output = self._shared[0](given)
-        if swap.count != self._count:
+        if swap.count != self.count:
             raise ModelError("The calls of this network depend on its values, so they cannot be told apart.")
         return outputs_in(output, len(inputs))
 

@@ -17,7 +17,7 @@ from pruneattr_core.attribution.calls import (
 )
 from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.attribution.support import cam_layer, spatial_axes
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, ModelError
 
 _RECTIFIERS = rectifiers()
 
@@ -70,7 +70,7 @@ def _with_layer(
     model: nn.Module, inputs: Tensor, layer: str | None, table: dict[Any, Any]
 ) -> tuple[Substituted, int]:
     """The network with one call, the layer of Grad-CAM, as a module besides those in `table`."""
-    calls, size = calls_of(model, inputs, again=True), tuple(inputs.shape[2:])
+    calls, size = calls_of(model, inputs), tuple(inputs.shape[2:])
     place = cam_layer(calls, size)
     if layer is not None:
         named = {call.name: i for i, call in enumerate(calls) if spatial_axes(call.shape, size) == (1, 2)}
@@ -89,7 +89,12 @@ def _with_layer(
             return make
         return lambda *args, **kwargs: (make and make(*args, **kwargs)) or _as_module(func, args, kwargs)
 
-    return Substituted(model, inputs, choose), place
+    network = Substituted(model, inputs, choose)
+    if network.count != len(calls):
+        raise ModelError(
+            "The calls of this network depend on its values, so its layers cannot be told apart."
+        )
+    return network, place
 
 
 def _as_module(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> nn.Module:

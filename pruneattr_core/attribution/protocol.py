@@ -80,7 +80,7 @@ def explain(
     parts = list(chunks(len(batch), int(entry.memory * bytes_each(batch)), batch))
     targets = [_asked(model, batch[part], chosen[part]) for part in parts]
     if entry.supports is not any_network:
-        calls_of(model, batch, again=True)  # what was known of the network may be out of date
+        calls_of(model, batch, again=True, taken=True)  # what was known of the network may be out of date
     reason = entry.supports(model, batch)
     if reason:
         raise ModelError(f"{entry.title} does not fit this network: {reason}")
