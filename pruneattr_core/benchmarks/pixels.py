@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
-from pruneattr_core.runtime import chunks
 
 ORDERS = {"lerf": "Least relevant first", "morf": "Most relevant first"}
 TIES = {"raster": "Equal pixels go row by row", "random": "Equal pixels go in a seeded random order"}
@@ -159,7 +158,7 @@ def removal_curve(
             originals.append(_probability(logits, chosen, head))
             targets.append(chosen)
             answers = []
-            for part in chunks(count, bytes_each(inputs) // 4, inputs):  # nothing is kept for a backward pass
+            for part in forward_chunks(count, inputs):
                 filled = fill_removed(x, removed[part, image], fill, seed + image)
                 answers.append(_probability(outputs_in(model(filled), len(filled)), chosen, head))
                 if progress is not None:

@@ -24,9 +24,8 @@ from torch import Tensor, nn
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import InputError
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import Replacement
-from pruneattr_core.runtime import chunks
 from pruneattr_core.selection import masks_at
 
 Array = NDArray[np.float64]
@@ -177,7 +176,7 @@ def _answers(
 ) -> Tensor:
     """(sets, classes): one row per set of neurons kept, as memory-bounded batches."""
     parts = []
-    for part in chunks(len(sets), bytes_each(image) // 2, image):
+    for part in forward_chunks(len(sets), image):
         masks = [torch.cat(layer) for layer in zip(*sets[part], strict=True)]
         copies = image.expand(len(masks[0]), *image.shape[1:])
         parts.append(replaced_logits(model, copies, masks, replacement))

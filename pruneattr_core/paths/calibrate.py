@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import outputs_of, pruned_logits
-from pruneattr_core.runtime import chunks, own_modes
+from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
 from pruneattr_core.values import ChangeOf, Contributions, Outputs
@@ -59,7 +59,7 @@ def output_curve(
     known: dict[tuple[int, ...], Tensor] = {}
     keys: list[tuple[int, ...]] = []
     waiting: list[tuple[tuple[int, ...], tuple[Tensor, ...]]] = []
-    size = next(iter(chunks(len(sparsities), batch * bytes_each(inputs) // 2, inputs))).stop
+    size = next(iter(forward_chunks(len(sparsities), inputs, batch))).stop
 
     def flush() -> None:
         stacked = [torch.cat(layer) for layer in zip(*(masks for _, masks in waiting), strict=True)]

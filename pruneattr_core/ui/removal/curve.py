@@ -16,10 +16,9 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, area, removal_masks
 from pruneattr_core.errors import InputError
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.models import ModelCard
-from pruneattr_core.runtime import chunks
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import MapKey, Mapped
 
@@ -182,7 +181,7 @@ def removed(
 
 def _parts(count: int, inputs: Tensor) -> Iterator[slice]:
     """As much at a time as memory allows, in steps small enough for a bar of progress."""
-    for part in chunks(count, bytes_each(inputs) // 4, inputs):
+    for part in forward_chunks(count, inputs):
         for start in range(part.start, part.stop, _STEP):
             yield slice(start, min(start + _STEP, part.stop))
 
