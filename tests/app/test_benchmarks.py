@@ -104,7 +104,7 @@ def test_runs_compare_only_when_their_protocols_agree(opened) -> None:
 
 def test_every_benchmark_opens_even_without_runs(opened) -> None:
     app = opened()
-    for name in ("calibrate", "sanity", "localise"):
+    for name in ("calibrate", "sanity", "quantus"):
         app.session_state["bench"] = name
         app.run()
         healthy(app)

@@ -117,8 +117,9 @@ def _nothing(name: str) -> None:
         "put it into assets/runs/bench:",
         icon=":material/terminal:",
     )
+    asked = "--metrics sparseness random_logit " if name == "quantus" else ""
     st.code(
-        f"python -m pruneattr_core bench {name} --model scenes-net --data scenes --out my-run",
+        f"python -m pruneattr_core bench {name} --model scenes-net --data scenes {asked}--out my-run",
         language="bash",
     )
 
