@@ -60,14 +60,20 @@ def verify(
         tell: called with a line after every cell.
 
     Raises:
-        InputError: another network or other pictures lie there than the run was made with, or it names
-            code that may not be run.
+        InputError: another network or other pictures lie there than the run was made with, it was made on
+            another device, or it names code that may not be run.
     """
     opened = open_source(source)
     if opened.weights != run.plan.model["weights_sha256"]:
         raise InputError(f"{opened.card.title} here has other weights than the run's: name the run's own.")
     if opened.data.data_hash() != run.plan.data["sha256"]:
         raise InputError(f"{opened.data.title} here holds other pictures than the run's: name its own.")
+    made, here = (str(one.get("device", "cpu")) for one in (run.plan.versions, provenance(opened.device)))
+    if made != here:
+        raise InputError(
+            f"The run was made on {made}, and here is {here}: another device gives single pictures values "
+            "that no bound holds together, though means agree. Verify it on such a device (--device)."
+        )
     foreign = [m["id"] for m in run.plan.methods if is_code(m["id"]) and m["id"] not in own]
     if foreign:
         raise InputError(
@@ -90,5 +96,5 @@ def verify(
             apart = np.abs(values[known] - kept[known]) / (1 + np.abs(kept[known]))
             worst = max(worst, float(apart.max(initial=0.0)))
         tell(f"cell {number}: {run.plan.labels[method]}, largest difference so far {worst:.2g}")
-    here = provenance(opened.device) | {"threads": str(torch.get_num_threads())}
-    return Verdict(count, exact, worst, here == dict(run.plan.versions))
+    versions = provenance(opened.device) | {"threads": str(torch.get_num_threads())}
+    return Verdict(count, exact, worst, versions == dict(run.plan.versions))

@@ -21,7 +21,7 @@ from pruneattr_core.benchmarks.run import Run, read_run, run_from_zip
 from pruneattr_core.benchmarks.scoreboard import markdown, rankings
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.benchmarks.verify import verify
-from pruneattr_core.commands.arguments import add_seed, count
+from pruneattr_core.commands.arguments import add_device, add_seed, count
 from pruneattr_core.commands.migration import migrate
 from pruneattr_core.errors import InputError
 from pruneattr_core.runs.reading import RUN_LIMIT
@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     checked.add_argument("--weights", type=Path, help="weights file of a local model")
     checked.add_argument("--root", type=Path, help="where the data set lies")
     own = "methods of the run that are code, and that you allow to run"
+    add_device(checked)
     checked.add_argument("--method", nargs="+", default=[], metavar="FILE.py:FUNCTION", help=own)
     line = "bring runs of earlier versions to today's format, in their places, the numbers unchanged"
     migrated = actions.add_parser("migrate", help=line, description=line)
@@ -98,6 +99,7 @@ def _verified(arguments: argparse.Namespace) -> int:
         data=run.plan.data["id"],
         weights=None if arguments.weights is None else str(arguments.weights),
         root=None if arguments.root is None else str(arguments.root),
+        device=arguments.device,
     )
     verdict = verify(run, source, arguments.cells, arguments.seed, arguments.method, print)
     versions = "the same" if verdict.same_versions else "other"

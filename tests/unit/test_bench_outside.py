@@ -88,6 +88,9 @@ def test_verify_takes_a_true_run_and_no_other(code: str, tmp_path: Path) -> None
     older = replace(run.plan, versions={**run.plan.versions, "torch": "1.0"})
     assert verify(Run(older, run.values, {}, run.timing), SOURCE).holds
     assert not verify(Run(older, values, {}, run.timing), SOURCE).holds
+    elsewhere = replace(run.plan, versions={**run.plan.versions, "device": "NVIDIA H100"})
+    with pytest.raises(InputError, match="made on NVIDIA H100"):
+        verify(Run(elsewhere, run.values, {}, run.timing), SOURCE)
 
 
 def test_verify_runs_nobodys_code_unasked(code: str, tmp_path: Path) -> None:
