@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
+from scipy.stats import binomtest, spearmanr
+
 from pruneattr_core import compare, explain_view, load_model, model_card
+from pruneattr_core.analysis.alike import alike, sparsities
+from pruneattr_core.analysis.table_run import Table, read_table
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, read_run, statistics
@@ -25,10 +30,13 @@ from pruneattr_core.share.live import Live
 
 #: Share of the neurons at which the controls of circuits are shown.
 _SIZE = 0.2
+#: Distances at which the affine error is shown, in radii.
+_RADII = ("0.99", "2", "10", "100", "1000")
 _TABLES = {
     "<!-- methods -->": "methods",
     "<!-- reproduction -->": "reproduction",
     "<!-- circuits -->": "circuits",
+    "<!-- theory -->": "theory",
     "<!-- localisation -->": "localisation",
     "<!-- scoreboard -->": "scoreboard",
     "<!-- gallery -->": "gallery",
@@ -56,29 +64,38 @@ def reproduction() -> str:
 
 
 def circuits() -> str:
-    """Answers kept by paths of rising size, from the shipped run."""
-    run = read_run(ASSETS / "runs" / "bench" / "resnet8-circuits")
-    shown = [k for k, size in enumerate(run.plan.x) if float(size) in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)]
+    """Answers kept by paths of rising size, and the controls at one size, from the shipped runs."""
+    folder = ASSETS / "runs" / "bench"
+    lines: list[str] = []
+    for name in ("resnet8-circuits", "scenes-circuits", "lite0-circuits"):
+        if (folder / name).is_dir():
+            run = read_run(folder / name)
+            lines += [f"### {run.plan.model['title']}", "", *_kept(run), "", *_controls(run), ""]
+    return "\n".join(lines)
+
+
+def _kept(run: Run) -> list[str]:
+    """The share that keeps its answer, by size."""
     lines = [
-        f"{run.plan.model['title']}, {run.plan.n} pictures of {run.plan.data['title']}; share that keeps its "
-        "answer when this share of all neurons stays:",
+        f"{run.plan.n} pictures of {run.plan.data['title']}; share that keeps its answer when this share of "
+        "all neurons stays:",
         "",
-        "| score, rest becomes | " + " | ".join(f"{float(run.plan.x[k]):.0%}" for k in shown) + " |",
-        "|---|" + "---|" * len(shown),
+        "| score, rest becomes | " + " | ".join(f"{float(size):.0%}" for size in run.plan.x) + " |",
+        "|---|" + "---|" * len(run.plan.x),
     ]
     for label in run.plan.labels:
         kept = statistics(run.of(label, "path_kept"))[0]
-        lines.append(f"| {label} | " + " | ".join(f"{kept[k]:.2f}" for k in shown) + " |")
-    return "\n".join([*lines, "", *_controls(run)])
+        lines.append(f"| {label} | " + " | ".join(f"{share:.2f}" for share in kept) + " |")
+    return lines
 
 
 def _controls(run: Run) -> list[str]:
-    """The same share at one size, beside the paths without which it says little; ± is the standard error."""
+    """The same share at one size, beside the paths without which it says little; 95 % Wilson intervals."""
     at = [float(size) for size in run.plan.x].index(_SIZE)
     kinds = {"path": "its path", "runner_up": "the runner-up's", "neighbour": "another picture's"}
     kinds |= {"random": "random", "rest": "all but its path"}
     lines = [
-        f"The same at {_SIZE:.0%}, beside the controls (± standard error over the pictures):",
+        f"The same at {_SIZE:.0%}, beside the controls (95 % Wilson intervals over the pictures):",
         "",
         "| score, rest becomes | " + " | ".join(kinds.values()) + " |",
         "|---|" + "---|" * len(kinds),
@@ -86,10 +103,130 @@ def _controls(run: Run) -> list[str]:
     for label in run.plan.labels:
         cells = []
         for kind in kinds:
-            mean, spread, count = (values[at] for values in statistics(run.of(label, f"{kind}_kept")))
-            cells.append(f"{mean:.2f} ± {spread / count**0.5:.2f}")
+            found = run.of(label, f"{kind}_kept")[at]
+            ends = binomtest(int(found.sum()), len(found)).proportion_ci(method="wilson")
+            cells.append(f"{found.mean():.2f} [{ends.low:.2f}, {ends.high:.2f}]")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return lines
+
+
+def theory() -> str:
+    """Radius and affine error, nesting, overlaps and Shapley values, from the shipped runs."""
+    folder = ASSETS / "runs" / "theory"
+    tables = {file.parent.name: read_table(file.parent) for file in sorted(folder.glob("*/header.json"))}
+    kinds = {"linearity": _linearity, "nesting": _nesting, "shapley": _shapley}
+    return "\n".join(
+        line
+        for kind, write in kinds.items()
+        for line in write([table for table in tables.values() if table.kind == kind])
+    )
+
+
+def _linearity(tables: list[Table]) -> list[str]:
+    lines = [
+        "**Local linearity** (SCP Prop. 4, 5). With all but the path of 90 % sparsity constant, no neuron of "
+        "it switches within the radius of the picture (l2, of the normalised input). Medians over pictures; "
+        "the error of the affine map is the largest of 16 random directions and the way to the nearest "
+        "switch, in logits.",
+        "",
+        "| network | n | how | radius | of the picture's length | error at 0.99 | 2 | 10 | 100 | 1000 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for table in tables:
+        radius = table.column("radius")
+        errors = [float(np.median(table.column(f"error at {at}"))) for at in _RADII]
+        config, share = table.header["config"], float(np.median(radius / table.column("norm")))
+        cells = [
+            table.header["model"]["title"],
+            str(len(radius)),
+            "exact" if config["exact"] else f"risk {config['risk']:g}",
+            f"{np.median(radius):.3g}",
+            f"{share:.2%}",
+            *(f"{error:.2g}" for error in errors),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, "", *_exactness(tables)]
+
+
+def _exactness(tables: list[Table]) -> list[str]:
+    """The fast radius beside the exact one, where both know a picture."""
+    said = []
+    for exact in (table for table in tables if table.header["config"]["exact"]):
+        for fast in tables:
+            alike = fast.header["model"] == exact.header["model"] and not fast.header["config"]["exact"]
+            if not alike or fast.header["config"]["sparsity"] != exact.header["config"]["sparsity"]:
+                continue
+            known = dict(zip((row[0] for row in fast.rows), fast.column("radius"), strict=True))
+            pairs = [
+                (known[row[0]], value)
+                for row, value in zip(exact.rows, exact.column("radius"), strict=True)
+                if row[0] in known
+            ]
+            if pairs:
+                worst = max(abs(found / value - 1) for found, value in pairs)
+                said.append(
+                    f"On {len(pairs)} pictures the exact radius of {exact.header['model']['title']} is known "
+                    f"too: the fast one differs by at most {worst:.2%}."
+                )
+    return [*said, ""]
+
+
+def _nesting(tables: list[Table]) -> list[str]:
+    lines = [
+        "**Nesting and overlap** (SCP section 2.4). Jaccard of the paths of two pictures, of one answer and "
+        "of different ones; and the share of a path that lies in the same picture's path of the sparsity "
+        "before.",
+        "",
+        "| network | n | method | sparsity | one answer | different ones | chance | in the larger path |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for table in tables:
+        for sparsity in sparsities(table):
+            found = alike(table, sparsity)
+            cells = [
+                table.header["model"]["title"],
+                str(len(found.answers)),
+                table.header["config"]["method"],
+                sparsity,
+                *(
+                    "-" if one is None else f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]"
+                    for one in (found.within, found.between)
+                ),
+                f"{found.chance:.3f}",
+                "-" if found.inside is None else f"{found.inside.mean:.1%}",
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _shapley(tables: list[Table]) -> list[str]:
+    lines = [
+        "**Shapley values** (SCP Lemma 1) of one layer's channels, sampled, beside cheaper scores: the mean "
+        "over pictures of Spearman's rank correlation.",
+        "",
+        "| network | n | layer | others become | Taylor | integrated | ablation |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for table in tables:
+        pictures = list(dict.fromkeys(row[0] for row in table.rows))
+        ranks = [
+            np.mean(
+                [
+                    spearmanr(table.column("shapley", picture=one), table.column(name, picture=one)).statistic
+                    for one in pictures
+                ]
+            )
+            for name in ("taylor", "integrated", "ablation")
+        ]
+        cells = [
+            table.header["model"]["title"],
+            str(len(pictures)),
+            table.rows[0][1],
+            table.header["config"]["replacement"],
+            *(f"{rank:.3f}" for rank in ranks),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def localisation() -> str:

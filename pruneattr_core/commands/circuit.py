@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines.append(f"CPR {record['cpr']:.3f} (higher is better), CMD {record['cmd']:.3f} (lower is better)")
     if graph is not None:
         x = opened.inputs(indices)
-        base, picture = baseline_of(arguments, opened, indices, x)
+        base, picture = baseline_of(arguments, opened, indices, indices[0])
         circuit = circuit_edges(opened.model, x, most=arguments.most, replacement=base, picture=picture)
         write_atomically(graph, (circuit.json() if graph.suffix == ".json" else circuit.graphml()).encode())
         say(arguments, f"{len(circuit.nodes)} channels and {len(circuit.edges)} edges are in {graph}.")
@@ -100,7 +100,7 @@ def _picture(arguments: argparse.Namespace, index: int) -> Record:
     x = opened.inputs([index])
     with torch.no_grad():
         order = opened.model(x).argsort(1, descending=True)
-    base = replacement_of(arguments, opened, indices, x)
+    base = replacement_of(arguments, opened, indices, index)
     answer, second = order[:, 0], order[:, min(1, order.shape[1] - 1)]
 
     def scores(target: Tensor) -> list[Tensor]:

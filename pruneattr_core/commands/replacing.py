@@ -7,13 +7,15 @@ import argparse
 import torch
 from torch import Tensor
 
+from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.benchmarks.sources import Opened, chosen
 from pruneattr_core.circuits.replacement import Unit, activations_of, mean_of, zero
 from pruneattr_core.commands.arguments import count
+from pruneattr_core.datasets.shape_scenes import ShapeScenes
 from pruneattr_core.errors import InputError
 from pruneattr_core.pruning import Replacement
 
-NAMES = ("zero", "mean", "channel mean", "resample")
+NAMES = ("zero", "mean", "channel mean", "resample", "counterfactual")
 
 
 def add_replacement(parser: argparse.ArgumentParser) -> None:
@@ -25,22 +27,25 @@ def add_replacement(parser: argparse.ArgumentParser) -> None:
 
 
 def replacement_of(
-    arguments: argparse.Namespace, opened: Opened, explained: list[int], inputs: Tensor
+    arguments: argparse.Namespace, opened: Opened, explained: list[int], index: int
 ) -> Replacement:
     """What was asked for; see `baseline_of`."""
-    return baseline_of(arguments, opened, explained, inputs)[0]
+    return baseline_of(arguments, opened, explained, index)[0]
 
 
 def baseline_of(
-    arguments: argparse.Namespace, opened: Opened, explained: list[int], inputs: Tensor
+    arguments: argparse.Namespace, opened: Opened, explained: list[int], index: int
 ) -> tuple[Replacement, Tensor | None]:
     """What stands for the activations and for the picture, None for zero; of pictures not explained.
 
     Raises:
-        InputError: every picture is explained.
+        InputError: every picture is explained, or nobody knows where the object of this one is.
     """
     if arguments.replacement == "zero":
-        return zero(opened.model, inputs), None
+        return zero(opened.model, opened.inputs([index])), None
+    if arguments.replacement == "counterfactual":
+        picture = without_object(opened, index)
+        return activations_of(opened.model, picture, "counterfactual"), picture
     wanted = len(explained) + arguments.reference
     others = [i for i in chosen(opened.data, wanted, arguments.seed + 1) if i not in set(explained)]
     others = others[: arguments.reference]
@@ -52,3 +57,22 @@ def baseline_of(
     unit: Unit = "channel" if arguments.replacement == "channel mean" else "neuron"
     mean = mean_of(opened.model, (opened.inputs([index]) for index in others), unit)
     return mean, torch.stack([opened.inputs([index]) for index in others]).mean(0)
+
+
+def without_object(opened: Opened, index: int) -> Tensor:
+    """The picture without its labelled object, normalised.
+
+    A scene is drawn without it; a photograph with a mask is filled in there from around it.
+
+    Raises:
+        InputError: the data set does not say where objects are.
+    """
+    if isinstance(opened.data, ShapeScenes):
+        return opened.card.preprocess(opened.data.without(index, 0)).to(opened.device)
+    mask = opened.mask(index)
+    if mask is None:
+        raise InputError(
+            f"{opened.data.title} has no masks, so its pictures cannot be shown without their object: choose "
+            "scenes, or photographs with masks."
+        )
+    return fill_removed(opened.inputs([index])[0], torch.from_numpy(mask)[None], "noisy_linear", 0)

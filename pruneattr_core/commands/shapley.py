@@ -60,7 +60,7 @@ def _picture(arguments: argparse.Namespace, index: int) -> Record:
     """Values of one picture's layer."""
     opened, indices = open_pictures(arguments)
     x = opened.inputs([index])
-    base = replacement_of(arguments, opened, indices, x)
+    base = replacement_of(arguments, opened, indices, index)
     names = list(contributions(opened.model, x).names)
     if arguments.layer is not None and arguments.layer not in names:
         raise InputError(f"Expected --layer in {names}, got {arguments.layer!r}.")

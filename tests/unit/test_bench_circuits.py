@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pruneattr_core import contributions
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
-from pruneattr_core.benchmarks.protocols.circuits import _reference
+from pruneattr_core.benchmarks.protocols.circuits import GRIDS, _reference
+from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.circuits.curve import circuit_curve
 from pruneattr_core.circuits.replacement import activations_of, mean_of
@@ -39,3 +41,39 @@ def test_cells_are_the_curves_of_the_library() -> None:
         np.testing.assert_array_equal(found["rest_kept"], curve.kept["rest"])
         np.testing.assert_array_equal(found["neighbour_kept"], curve.kept["neighbour"])
     assert plan.labels == ("Taylor, rest becomes mean", "Taylor, rest becomes another picture")
+
+
+#: Pictures of the study's runs.
+PICTURES = {"resnet8": 100, "scenes": 100, "lite0": 12}
+#: What docs/zero-ablation.md says: run, row, measure -> answers kept at 1, 5, 10, 20 and 50 %.
+SAID = {
+    ("resnet8", "taylor-zero", "path_kept"): (100, 100, 100, 99, 100),
+    ("scenes", "taylor-zero", "path_kept"): (100, 100, 100, 100, 100),
+    ("resnet8", "taylor-zero", "runner_up_kept"): (18, 42, 61, 87, 100),
+    ("scenes", "taylor-zero", "runner_up_kept"): (100, 100, 100, 100, 100),
+    ("resnet8", "taylor-mean", "path_kept"): (0, 0, 0, 0, 0),
+    ("resnet8", "taylor-channel_mean", "path_kept"): (0, 0, 0, 0, 6),
+    ("scenes", "taylor-mean", "path_kept"): (0, 0, 0, 1, 90),
+    ("scenes", "taylor-channel_mean", "path_kept"): (0, 0, 0, 0, 95),
+    ("resnet8", "integrated_patching-mean", "path_kept"): (0, 0, 2, 62, 97),
+    ("resnet8", "integrated_patching-mean", "runner_up_kept"): (3, 2, 2, 18, 67),
+    ("resnet8", "integrated_patching-channel_mean", "path_kept"): (0, 0, 0, 38, 100),
+    ("resnet8", "patching-blurred", "path_kept"): (17, 20, 34, 85, 99),
+    ("scenes", "integrated_patching-mean", "path_kept"): (6, 100, 100, 100, 100),
+    ("scenes", "integrated_patching-resample", "path_kept"): (15, 54, 100, 100, 100),
+    ("lite0", "taylor-zero", "path_kept"): (8, 12, 12, 12, 12),
+    ("lite0", "taylor-zero", "runner_up_kept"): (1, 3, 6, 10, 12),
+    ("lite0", "taylor-mean", "path_kept"): (0, 0, 0, 0, 0),
+    ("lite0", "taylor-resample", "path_kept"): (0, 0, 0, 0, 0),
+    ("lite0", "patching-channel_mean", "path_kept"): (0, 0, 0, 0, 9),
+    ("lite0", "patching-blurred", "path_kept"): (0, 0, 0, 0, 1),
+}
+
+
+def test_what_the_study_says_is_in_its_runs() -> None:
+    runs = {name: read_run(ASSETS / "runs" / "bench" / f"{name}-circuits") for name in PICTURES}
+    for (name, row, measure), said in SAID.items():
+        plan = runs[name].plan
+        assert (plan.n, plan.x) == (PICTURES[name], GRIDS["five"])
+        label = next(method["label"] for method in plan.methods if method["id"] == row)
+        assert tuple(runs[name].of(label, measure).sum(1)) == said, (name, row)

@@ -7,12 +7,14 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pruneattr_core import cli
 from pruneattr_core.analysis.table_run import read_table
 from pruneattr_core.benchmarks.sources import Source, chosen, open_source
 from pruneattr_core.circuits.curve import SIZES, circuit_curve
-from pruneattr_core.circuits.replacement import zero
+from pruneattr_core.circuits.replacement import activations_of, zero
+from pruneattr_core.circuits.scores import patching
 from pruneattr_core.commands import circuit
 from pruneattr_core.errors import PruneAttrError, StoreError
 from pruneattr_core.models import declared
@@ -39,6 +41,22 @@ def test_circuit_is_the_curve_and_its_graph_is_written(capsys, tmp_path):
     assert file.read_text("utf-8").count("<node ") == 2 + 2 * len(scores.names)
     assert cli.main(["circuit", *SCENES, "--graph", str(tmp_path / "x.txt")]) == 1
     assert "ends in .json or .graphml" in capsys.readouterr().err
+
+
+def test_a_counterfactual_is_the_scene_without_its_shape(capsys, tmp_path):
+    found = told(capsys, "circuit", "--replacement", "counterfactual")
+    opened = open_source(Source("scenes-net", "scenes", None, None, "cpu"))
+    (index,) = chosen(opened.data, 1, 0)
+    x = opened.inputs([index])
+    bare = activations_of(opened.model, opened.card.preprocess(opened.data.without(index, 0)))
+    target = opened.model(x).argmax(1)
+    scores = [layer.abs() for layer in patching(opened.model, x, target, bare)]
+    curve = circuit_curve(opened.model, x, target, scores, bare)
+    np.testing.assert_allclose(found["curves"]["path"]["faithfulness"], curve.faithfulness()[:, 0], rtol=1e-4)
+    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
+    words = ("--model", "scenes-net", "--data", str(tmp_path), "--replacement", "counterfactual")
+    assert cli.main(["circuit", *words]) == 1
+    assert "has no masks" in capsys.readouterr().err
 
 
 def test_nesting_of_contributions_is_whole(capsys):
