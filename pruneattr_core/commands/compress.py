@@ -30,17 +30,31 @@ from pruneattr_core.compression.examine import Examination, machine, measured_ke
 from pruneattr_core.compression.family import STUDENTS
 from pruneattr_core.compression.loop import Schedule
 from pruneattr_core.compression.matching import ALPHA, BETA, DROP, MASKS, TEMPERATURE
-from pruneattr_core.compression.members import blank, open_member, read_card, write_card, write_member
+from pruneattr_core.compression.members import (
+    blank,
+    open_member,
+    read_card,
+    start_from,
+    write_card,
+    write_member,
+)
 from pruneattr_core.compression.order import Order, Teacher, Workshop, facts, open_teacher
 from pruneattr_core.compression.pool import pool
 from pruneattr_core.compression.table import RUNS, markdown, published, tables, write_study
-from pruneattr_core.compression.teacher import train_teacher
+from pruneattr_core.compression.teacher import CHANGES, train_teacher
 from pruneattr_core.compression.train import Matching, identity
 from pruneattr_core.compression.zoo import JOBS, TEACHER, notes, order, workshop
 from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError
+from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.store import refuse_unwritable, write_atomically
+
+#: Mean and standard deviation of pixels in [0, 1], by name.
+_NORMALISATIONS = {
+    "half": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +65,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--architecture", default="SceneVGG", help="SceneVGG, SceneNet, ResNet8 or torchvision/NAME"
     )
     teacher.add_argument("--size", type=whole(8, 4096), default=64, help="side of the pictures (default 64)")
+    teacher.add_argument(
+        "--start",
+        type=Path,
+        help="weights to start from, e.g. ImageNet's; a head of other classes begins anew",
+    )
+    teacher.add_argument(
+        "--change", choices=tuple(CHANGES), default="shift", help="of pictures at random; crop as AP's on VOC"
+    )
+    teacher.add_argument(
+        "--normalisation",
+        choices=tuple(_NORMALISATIONS),
+        default="half",
+        help="imagenet as AP's (default half)",
+    )
     for name, line in (
         ("distil", "a student with a part of the channels, from new weights"),
         ("unstructured", "set the smallest weights of all convolutions to 0, round by round"),
@@ -197,18 +225,24 @@ def _teacher(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     refuse_unwritable(arguments.out / "card.json")
     data, size = _data(arguments, "train", arguments.count), (arguments.size, arguments.size)
     name = arguments.id or f"{arguments.architecture.replace('/', '-')}-{Path(arguments.data).name}".lower()
-    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    mean, std = _NORMALISATIONS[arguments.normalisation]
     model = renewed(blank(arguments.architecture, len(data.classes)), arguments.seed)
+    recipe: dict[str, str] = {} if arguments.change == "shift" else {"change": arguments.change}
+    if arguments.start is not None:
+        start_from(model, arguments.start)
+        recipe["start"] = file_sha256(arguments.start)
     device = device_for(arguments.device)
     pictures = replace(pool(data, size, mean, std, arguments.count), device=str(device))
     schedule = _schedule(arguments)
     teacher = Teacher(name, model, arguments.architecture, data.classes, size, mean, std, "")
     known = {"id": name, "title": name, "kind": "teacher", "matching": "none", "seed": arguments.seed}
     known |= facts(teacher, pictures)
-    key = identity("teacher", known, repr(schedule))
+    key = identity("teacher", known, repr(schedule), *([recipe] if recipe else []))
     checkpoint = arguments.cache / f"{key[:24]}.pt"
-    seconds = train_teacher(model.to(device), pictures, schedule, arguments.seed, key, checkpoint, log)
-    done = {**known, "recipe": {"schedule": vars(schedule)}, "identity": key, "seconds": seconds}
+    seconds = train_teacher(
+        model.to(device), pictures, schedule, arguments.seed, key, checkpoint, log, arguments.change
+    )
+    done = {**known, "recipe": {"schedule": vars(schedule), **recipe}, "identity": key, "seconds": seconds}
     path = write_member(model.cpu(), arguments.out, done, str(device))
     remove(checkpoint)
     show(arguments, f"wrote {path}", {**done, "file": str(path)})

@@ -64,6 +64,23 @@ def blank(architecture: str, classes: int, counts: Mapping[str, int] | None = No
     )
 
 
+def start_from(model: nn.Module, file: Path) -> None:
+    """Fill a network with weights of its architecture, e.g. ImageNet's; a head of other classes stays new.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or more than the last layer does not fit.
+    """
+    known, own = read_values(read_checkpoint(file), file.name), model.state_dict()
+    fits = {key: value for key, value in known.items() if key in own and own[key].shape == value.shape}
+    last = next(
+        reversed([name for name, one in model.named_modules() if isinstance(one, nn.Linear | nn.Conv2d)])
+    )
+    missing = [key for key in own if key not in fits and key.rpartition(".")[0] != last]
+    if missing:
+        raise WeightsError(f"{file.name} is of another architecture: {missing[0]} and others do not fit.")
+    model.load_state_dict(fits, strict=False)
+
+
 def write_member(model: nn.Module, folder: Path, card: Mapping[str, Any], device: str = "cpu") -> Path:
     """Write `<id>.safetensors`, then `<id>.json` with its sha256, sizes and versions; the card's path.
 

@@ -29,11 +29,13 @@ def train_teacher(
     identity: str,
     checkpoint: Path | None = None,
     log: Callable[[str], None] = print,
+    change: str = "shift",
 ) -> float:
-    """Train on the task alone, pictures shifted and mirrored at random; see `optimise`."""
+    """Train on the task alone, pictures mirrored and changed (`CHANGES`) at random; see `optimise`."""
+    changed = CHANGES[change]
 
     def loss(chosen: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        inputs = _shifted(pictures.batch(chosen, rng.random(len(chosen)) < 0.5), rng)
+        inputs = changed(pictures.batch(chosen, rng.random(len(chosen)) < 0.5), rng)
         return task_loss(model(inputs), pictures.targets(chosen), pictures.multi_label)
 
     return optimise(model, loss, len(pictures), schedule, seed, identity, checkpoint, log=log)
@@ -48,6 +50,26 @@ def _shifted(batch: Tensor, rng: np.random.Generator) -> Tensor:
     which, rows, columns = (one.to(batch.device) for one in (torch.arange(count), rows, columns))
     picked = padded[which[:, None, None], rows[:, :, None], columns[:, None, :]]
     return picked.permute(0, 3, 1, 2)
+
+
+def _cropped(batch: Tensor, rng: np.random.Generator) -> Tensor:
+    """A part of each picture made as large as it, as torchvision's RandomResizedCrop chooses it (AP on VOC).
+
+    The part's area is 8 to 100 % of the picture's and its sides are as 3:4 to 4:3; a side that would be
+    longer than the picture's is as long.
+    """
+    count = len(batch)
+    areas, ratios = rng.uniform(0.08, 1.0, count), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), count))
+    sides = np.stack([np.sqrt(areas * ratios), np.sqrt(areas / ratios)], 1).clip(max=1.0)  # width, height
+    moved = (1 - sides) * rng.uniform(-1, 1, (count, 2))
+    theta = np.zeros((count, 2, 3))
+    theta[:, [0, 1], [0, 1]], theta[:, :, 2] = sides, moved
+    grid = F.affine_grid(torch.from_numpy(theta).to(batch), list(batch.shape), align_corners=False)
+    return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
+
+
+#: What happens to pictures at random while the teacher learns, besides mirroring.
+CHANGES: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {"shift": _shifted, "crop": _cropped}
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from pruneattr_core.compression.data import Item
 from pruneattr_core.compression.examine import Examination
 from pruneattr_core.compression.loop import Schedule, optimise
-from pruneattr_core.compression.members import open_member, read_card
+from pruneattr_core.compression.members import open_member, read_card, start_from
 from pruneattr_core.compression.order import Order, Teacher, Workshop
 from pruneattr_core.compression.pool import Pool
-from pruneattr_core.compression.teacher import answers
+from pruneattr_core.compression.teacher import CHANGES, answers
 from pruneattr_core.compression.train import Matching
 from pruneattr_core.compression.zoo import notes
 from pruneattr_core.errors import InputError, ModelError, WeightsError
@@ -194,3 +194,34 @@ def test_a_study_tells_the_trainings_that_its_own_students_had():
     assert "pruning trains 4 epochs" in said
     assert "learn for 60 epochs of 77 scenes" in said
     assert "learn for 5 to 60 epochs" in " ".join(notes([card("distil", 60), card("structured", 5)]))
+
+
+def test_a_crop_is_a_part_of_its_picture_made_as_large():
+    side, rng = 32, np.random.default_rng(0)
+    ramp = torch.linspace(0, 1, side).expand(side, side)
+    batch = torch.stack([ramp, ramp.T, torch.ones(side, side)]).expand(200, 3, side, side)
+    found = CHANGES["crop"](batch, rng)
+    steps = found.diff(dim=3)[:, 0, side // 2, 2:-2].mean(1) * (side - 1)  # 1 for a whole picture's width
+    heights = found.diff(dim=2)[:, 1, 2:-2, side // 2].mean(1) * (side - 1)
+    assert found.shape == batch.shape
+    assert torch.allclose(found[:, 2], torch.ones(side, side))
+    assert float(found.min()) >= 0
+    assert float(found.max()) <= 1 + 1e-6
+    area, ratio = steps * heights, steps / heights
+    assert float(area.min()) > 0.06
+    assert float(area.max()) < 1.05
+    assert 0.45 < float(area.mean()) < 0.6
+    assert float(ratio.min()) > 0.7
+    assert float(ratio.max()) < 1.4
+
+
+def test_a_teacher_starts_from_weights_with_another_head(tmp_path):
+    torch.manual_seed(0)
+    other, mine = SceneVGG(7, WIDTHS), SceneVGG(3, WIDTHS)
+    head = mine.classifier.weight.clone()
+    save_file(other.state_dict(), tmp_path / "other.safetensors")
+    start_from(mine, tmp_path / "other.safetensors")
+    assert torch.equal(mine.features[0].weight, other.features[0].weight)
+    assert torch.equal(mine.classifier.weight, head)
+    with pytest.raises(WeightsError, match="another architecture"):
+        start_from(SceneVGG(3, (3, 4, 6, 6, 8, 9)), tmp_path / "other.safetensors")

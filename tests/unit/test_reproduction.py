@@ -13,6 +13,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.reproduction.claim import HOLDS, NOT, OUT, PARTLY, Claim, Ours
 from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, texts
+from pruneattr_core.runs.stored import HEADER
 
 
 def claim(mean: float, low: float, high: float, tolerance: float = 0.0, first: float = 0.1) -> Claim:
@@ -89,3 +90,21 @@ def test_a_row_is_the_paired_difference_of_its_run() -> None:
     np.testing.assert_allclose([ours.first, ours.second], [one.mean(), other.mean()])
     np.testing.assert_allclose(ours.difference.mean, (one - other).mean())
     assert texts(row)["run"] == ours.run
+
+
+def test_no_shipped_row_of_prunegrad_is_the_gradient_without_saying_so():
+    found = 0
+    for file in sorted(ASSETS.glob(f"runs/bench/*/{HEADER}")):
+        run = read_run(file.parent)
+        ids = {str(method["label"]): method for method in run.plan.methods}
+        gradient = next((label for label, method in ids.items() if method["id"] == "saliency"), None)
+        for place, (label, method) in enumerate(ids.items()):
+            if gradient is None or method["id"] != "prunegrad" or method["options"]["sparsity"] == 0:
+                continue
+            found += 1
+            theirs = run.values[run.plan.labels.index(gradient)]
+            assert not np.allclose(run.values[place], theirs, equal_nan=True, atol=1e-9), (
+                file.parent.name,
+                label,
+            )
+    assert found > 20
