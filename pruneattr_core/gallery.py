@@ -133,7 +133,7 @@ def browser_page(folder: Path) -> None:
             {
                 "id": name, "title": card.title, "classes": card.classes, "height": card.size[0],
                 "width": card.size[1], "mean": card.mean, "std": card.std, "lut": lut, "note": card.note,
-                "examples": examples, **files,
+                "examples": examples, "neurons": graphs.neurons, **files,
             }
         )  # fmt: skip
     about = json.dumps({"networks": networks})

@@ -26,13 +26,16 @@ function prepared(image, {height, width, mean, std}) {
 }
 
 const classTensor = index => new ort.Tensor('int64', BigInt64Array.of(BigInt(index)), [1]);
+const scalar = value => new ort.Tensor('float32', [value], []);
 const largest = values => values.reduce((best, value, i) => value > values[best] ? i : best, 0);
 const softmax = logits => { const e = [...logits].map(v => Math.exp(v - Math.max(...logits))), sum = e.reduce((a, b) => a + b); return e.map(v => v / sum); };
 
 async function look(image) {
   state.inputs = prepared(image, state.network);
-  const [scorer] = await sessionsOf(state.network);
-  const {logits} = await scorer.run({inputs: state.inputs, target: classTensor(0)});
+  // The whole network answers by the graph of the map, which is warm then: its first pass is slow.
+  const {neurons} = state.network, none = new ort.Tensor('float32', new Float32Array(neurons), [neurons]);
+  const [, mapper] = await sessionsOf(state.network);
+  const {logits} = await mapper.run({inputs: state.inputs, target: classTensor(0), scores: none, threshold: scalar(-1)});
   $('target').value = state.target = largest(logits.data);
   await rank();
 }
@@ -46,23 +49,33 @@ async function rank() {
   await draw();
 }
 
-// As `Contributions.path` counts: silent neurons first, then the lowest of those that contribute.
-function threshold(share) {
-  if (share === 0) return -1;
-  const rest = state.order.length - state.silent;
-  return state.order[Math.min(state.silent + Math.trunc(share * Math.max(rest - 1, 0)), state.order.length - 1)];
+// As `Contributions.path` counts: silent neurons first, then the lowest of those that contribute. Which of two
+// neighbours is lower can be a matter of a score's last bit, which is another one in every runtime. So the cut goes
+// where two neighbours are furthest apart, among the nearest two thousandths of the contributing neurons.
+function cut(share) {
+  if (share === 0) return {threshold: -1, reached: 0};
+  const {order, silent} = state, rest = order.length - silent, reach = Math.ceil(rest / 1000);
+  const wanted = Math.min(silent + Math.trunc(share * Math.max(rest - 1, 0)), order.length - 1);
+  if (wanted < silent || wanted === order.length - 1) return {threshold: order[wanted], reached: share};
+  let place = wanted, widest = 0;
+  for (let i = Math.max(silent, wanted - reach); i <= Math.min(wanted + reach, order.length - 2); i++) {
+    const apart = order[i + 1] / order[i];
+    if (apart > widest) [place, widest] = [i, apart];
+  }
+  return {threshold: (order[place] + order[place + 1]) / 2, reached: (place - silent + .5) / (rest - 1)};
 }
 
 async function draw() {
   const share = +$('share').value, [, mapper] = await sessionsOf(state.network), began = performance.now();
-  const given = {inputs: state.inputs, target: classTensor(state.target), scores: state.scores, threshold: new ort.Tensor('float32', [threshold(share)], [])};
+  const {threshold, reached} = cut(share);
+  const given = {inputs: state.inputs, target: classTensor(state.target), scores: state.scores, threshold: scalar(threshold)};
   const {map, logits} = await mapper.run(given), took = performance.now() - began;
   paint(map.data);
   const answer = largest(logits.data), p = softmax(logits.data)[state.target], names = state.network.classes;
   const kept = answer === state.target ? 'the answer still' : 'the answer is now';
   $('said').textContent = `${Math.round(100 * share)} % removed, ${kept} ${names[answer]}; ${names[state.target]} at ${p.toFixed(2)}. ${Math.round(took)} ms.`;
   Object.assign($('said').dataset, {share, took});
-  globalThis.pruneattr = {map, scores: state.scores, inputs: state.inputs, target: state.target};   // for whoever wants the numbers
+  globalThis.pruneattr = {map, scores: state.scores, inputs: state.inputs, target: state.target, reached};   // for whoever wants the numbers
 }
 
 // The channel of the largest magnitude, signed, scaled to the 99.5th percentile.

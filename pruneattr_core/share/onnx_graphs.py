@@ -35,10 +35,12 @@ class Graphs:
             order of `contributions`.
         map: (inputs, target, scores, threshold) -> map (1, C, H, W), the input gradient of the network whose
             neurons of scores <= threshold are 0; its logits.
+        neurons: N.
     """
 
     scores: bytes
     map: bytes
+    neurons: int
 
 
 def onnx_graphs(model: nn.Module, inputs: Tensor) -> Graphs:
@@ -58,7 +60,7 @@ def onnx_graphs(model: nn.Module, inputs: Tensor) -> Graphs:
         raise PruneAttrError("Graphs for the browser need onnx: pip install 'pruneattr[gallery]'.") from None
     traced = symbolic_trace(model)
     ShapeProp(traced).propagate(inputs)
-    return Graphs(_scores(traced, inputs), _map(traced, inputs))
+    return Graphs(_scores(traced, inputs), _map(traced, inputs), _Writer(traced, inputs).neurons)
 
 
 def _scores(traced: GraphModule, inputs: Tensor) -> bytes:
