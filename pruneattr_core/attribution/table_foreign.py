@@ -230,8 +230,8 @@ FOREIGN: dict[str, Method] = {
             "baselines": Option(
                 "text",
                 None,
-                note="A .npy file of normalised pictures (N, C, H, W) to draw baselines from; by default "
-                "plain pictures of random colour.",
+                note="A .npy file of normalised pictures (N, C, H, W) to draw baselines from (`data --save` "
+                "writes one); by default plain pictures of random colour.",
             ),
             "seed": SEED,
         },

@@ -1,23 +1,42 @@
-"""`data`: the sets of pictures that can be named here, and where others would be looked for."""
+"""`data`: the sets of pictures that can be named here, and where others would be looked for.
+
+With --save, some pictures of one as a network sees them, in a file: baselines of Expected Gradients.
+"""
 
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
-from pruneattr_core.commands.arguments import add_json, show
+import numpy as np
+
+from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
+from pruneattr_core.commands.arguments import add_json, add_seed, count, show
 from pruneattr_core.datasets import list_datasets, load_dataset
 from pruneattr_core.datasets.opening import ENVIRONMENT, find_data_root
+from pruneattr_core.errors import InputError
+from pruneattr_core.store import refuse_unwritable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `data`."""
     parser.add_argument("--root", type=Path, help=f"where to look (default ${ENVIRONMENT})")
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE.npy",
+        help="write pictures of --data, normalised for --model, for expected_gradients:baselines=FILE.npy",
+    )  # fmt: skip
+    parser.add_argument("--model", default="scenes-net", help="of --save (default scenes-net)")
+    parser.add_argument("--data", default="scenes", help="of --save (default scenes)")
+    parser.add_argument("--n", type=count, default=64, help="pictures of --save (default 64)")
+    add_seed(parser, "the pictures of --save")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line a data set, with the number of its pictures."""
+    """Print one line a data set, with the number of its pictures; or save some of one."""
+    if arguments.save is not None:
+        return _save(arguments)
     root = arguments.root or find_data_root()
     records = []
     for name in list_datasets(root):
@@ -29,4 +48,20 @@ def run(arguments: argparse.Namespace) -> int:
     where = "nowhere else: no such folder is named" if root is None else f"in {root}"
     lines.append(f"looked {where} (--root, or ${ENVIRONMENT}); --data also takes any folder of pictures")
     show(arguments, "\n".join(lines), {"root": None if root is None else str(root), "data": records})
+    return 0
+
+
+def _save(arguments: argparse.Namespace) -> int:
+    """Training pictures where the data set has some, else its own."""
+    refuse_unwritable(arguments.save)
+    root = None if arguments.root is None else str(arguments.root)
+    opened = open_source(Source(arguments.model, arguments.data, root=root))
+    with suppress(InputError):
+        opened = Opened(opened.card, opened.model, opened.training)
+    pictures = opened.inputs(chosen(opened.data, arguments.n, arguments.seed)).cpu().numpy()
+    arguments.save.parent.mkdir(parents=True, exist_ok=True)
+    with arguments.save.open("wb") as file:
+        np.save(file, pictures)
+    line = f"wrote {len(pictures)} pictures of {opened.data.title} to {arguments.save}"
+    show(arguments, line, {"file": str(arguments.save), "shape": list(pictures.shape)})
     return 0

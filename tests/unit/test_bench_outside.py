@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from pruneattr_core.attribution import explain
 from pruneattr_core.benchmarks.executor import execute, plan_run
 from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.scoreboard import agreement, markdown, rankings
-from pruneattr_core.benchmarks.sources import Source
+from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
 from pruneattr_core.benchmarks.verify import verify
 from pruneattr_core.cli import main
 from pruneattr_core.errors import InputError
@@ -150,3 +152,18 @@ def test_the_scorecard_of_a_new_method_is_one_command(
     assert {folder.name for folder in out.iterdir()} == {"sanity", "logits", "pixels", "localise", "quality"}
     assert main(["runs", "verify", str(out / "pixels"), "--method", f"{code}:mine", "--cells", "2"]) == 0
     assert "2 of 2 cells bit for bit" in capsys.readouterr().out
+
+
+def test_baselines_of_expected_gradients_come_from_the_data(tmp_path: Path) -> None:
+    file = tmp_path / "baselines.npy"
+    common = ["--model", "scenes-net", "--data", "scenes", "--n", "2"]
+    assert main(["data", "--save", str(file), *common]) == 0
+    opened = open_source(Source("scenes-net", "scenes"))
+    training = Opened(opened.card, opened.model, opened.training)
+    wanted = training.inputs(chosen(training.data, 2, 0))
+    np.testing.assert_array_equal(np.load(file), wanted.numpy())
+    x = opened.inputs([0])
+    assert not torch.equal(x, wanted[:1])
+    here = explain(opened.model, x, 0, "expected_gradients", baselines=str(file), samples=2).values
+    plain = explain(opened.model, x, 0, "expected_gradients", samples=2).values
+    assert not torch.equal(here, plain)
