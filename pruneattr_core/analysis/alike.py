@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +60,7 @@ def alike(table: Table, sparsity: str) -> Alike:
     full = full[np.ix_(order, order)]
     classes = tuple(dict.fromkeys(names))
     of = [classes.index(name) for name in names]
-    within: Interval | None = None
-    between: Interval | None = None
-    with suppress(InputError):  # no answer was given twice, or all are one
-        within, between = between_classes(torch.from_numpy(full), of)
+    within, between = between_classes(torch.from_numpy(full), of)
     np.fill_diagonal(full, np.nan)
     member = np.eye(len(classes))[of]  # (B, C)
     pairs = member.T @ (~np.isnan(full)) @ member

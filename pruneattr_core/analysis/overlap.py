@@ -90,18 +90,20 @@ def class_overlap(path: Path, labels: Sequence[int]) -> tuple[Interval, Interval
     """
     if len(labels) != len(path):
         raise InputError(f"Expected {len(path)} labels, one per image, got {len(labels)}.")
-    return between_classes(image_overlap(path), labels)
+    within, between = between_classes(image_overlap(path), labels)
+    if within is None or between is None:
+        raise InputError("Expected images of at least two classes, and two images of one of them.")
+    return within, between
 
 
-def between_classes(matrix: Tensor, labels: Sequence[int]) -> tuple[Interval, Interval]:
-    """`class_overlap` from the overlaps of all pairs, (B, B)."""
+def between_classes(matrix: Tensor, labels: Sequence[int]) -> tuple[Interval | None, Interval | None]:
+    """`class_overlap` from the overlaps of all pairs, (B, B); None for a kind without a pair."""
     of = torch.as_tensor(list(labels))
     same = of.unsqueeze(0) == of.unsqueeze(1)
     within = same & ~torch.eye(len(of), dtype=torch.bool)
     means = [_row_means(matrix, pairs) for pairs in (within, ~same)]
-    if not all(len(found) for found in means):
-        raise InputError("Expected images of at least two classes, and two images of one of them.")
-    return mean_interval(means[0]), mean_interval(means[1])
+    own, other = (mean_interval(found) if found else None for found in means)
+    return own, other
 
 
 def _row_means(matrix: Tensor, pairs: Tensor) -> list[float]:

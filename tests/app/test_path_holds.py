@@ -1,4 +1,4 @@
-"""How far does it hold: a picture in and out of its path's ball, at every way and place of the slider."""
+"""How far does it hold (a picture in and out of its ball), and whose paths are alike."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.analysis.alike import alike
 from pruneattr_core.analysis.nudging import FACTORS
 from pruneattr_core.ui.paths import page as path_page
+from pruneattr_core.ui.paths.alike import nestings
 from tests.app.conftest import Start, healthy, until
 
 
@@ -58,3 +60,18 @@ def test_a_path_of_nothing_holds_everywhere(lone_page: Callable[..., Start]) -> 
     app = lone_page(path_page.draw, "Critical paths")(show="holds", paths="taylor", kappa="1")
     until(app, lambda app: any("holds everywhere" in info.value for info in app.info))
     healthy(app)
+
+
+def test_overlaps_of_classes_and_pictures_are_those_of_the_run(lone_page: Callable[..., Start]) -> None:
+    app = lone_page(path_page.draw, "Critical paths")(
+        show="published", paths="taylor", alike="resnet8-nesting", alike_at="0.99"
+    )
+    healthy(app)
+    found = alike(nestings()["resnet8-nesting"], "0.99")
+    assert found.within is not None
+    assert found.inside is not None
+    text = next(one.value for one in app.markdown if "lies in the same picture's" in one.value)
+    assert f"**{found.within.mean:.3f}**" in text
+    assert f"**{found.inside.mean:.1%}**" in text
+    charts = {c.proto.id.rpartition("-")[2]: c for c in app.get("plotly_chart")}
+    assert {"chart_classes", "chart_pictures"} <= set(charts)

@@ -78,6 +78,12 @@ def pictures_and_classes(model: str, folio: Folio) -> None:
 def sentences(found: Alike, offered: list[str], at: str) -> str:
     """What the run says, in words."""
     said = []
+    if found.within is None and found.between is not None:
+        said.append(
+            f"No answer was given twice. Two pictures share **{found.between.mean:.3f}** of their paths "
+            f"[{found.between.low:.3f}, {found.between.high:.3f}], and two random paths of this size "
+            f"{found.chance:.3f} (Jaccard; 95 % over pictures)."
+        )
     if found.within is not None and found.between is not None:
         said.append(
             f"Two pictures of one answer share **{found.within.mean:.3f}** of their paths "
