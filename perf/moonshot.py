@@ -1,15 +1,14 @@
 """Search a map that is best, or equal best, on every measure at once; freeze it; test it once.
 
     PYTHONPATH=. python perf/moonshot.py search --out FOLDER [--device cuda]
-    PYTHONPATH=. python perf/moonshot.py test --out FOLDER [--device cuda] [--workers 16]
+    PYTHONPATH=. python perf/moonshot.py test --out FOLDER [--device cuda]
 
 `search` goes through the options of `path_density` on pictures set apart: the last of the seeded order
 of each data set, and a third of the clips of DAVIS. Measures: LeRF by magnitude (mean fill), ROAD (noisy
 linear imputation, LeRF - MoRF), ROC-AUC against masks, and the rank of parts whose importance is known. The
 rule: of all candidates the one whose worst paired t against the best other method of the table is highest,
-over every network and measure; FOLDER/chosen.json holds it. `test` computes ordinary benchmark runs of the
-chosen options and of the other methods on pictures that the search never saw, and writes the paired
-differences.
+over every network and measure; FOLDER/chosen.json holds it. `test` computes the chosen options over pictures
+of shipped runs that the search never saw, and writes the paired differences to every method of those runs.
 """
 
 from __future__ import annotations
@@ -32,19 +31,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pruneattr_core import contributions
+from pruneattr_core.analysis.interval import mean_interval
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.density import BLENDS, FINE, SIZES, blended, densities
 from pruneattr_core.benchmarks import quality
-from pruneattr_core.benchmarks.executor import compute_cell, execute, plan_run
+from pruneattr_core.benchmarks.executor import execute
 from pruneattr_core.benchmarks.fills import imputed, imputed_together
 from pruneattr_core.benchmarks.maps import collapsed, fitting, method_from, values_of
 from pruneattr_core.benchmarks.pixels import removal_masks
-from pruneattr_core.benchmarks.plan import Plan
-from pruneattr_core.benchmarks.protocols.kind import told
-from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.sources import Opened, Source, chosen_order, open_source
+from pruneattr_core.benchmarks.summary import areas
 from pruneattr_core.datasets.shape_scenes import ShapeScenes
 from pruneattr_core.paths.dial import Dial
+from pruneattr_core.runtime import provenance
 
 #: The methods of the table that a candidate must not lose to, and the controls.
 OTHERS = (
@@ -69,8 +70,11 @@ FRACTIONS = {"mean": (0.1, 0.4, 0.8), "road": (0.1, 0.4)}
 APART = 72
 #: Networks of the first stage.
 SMALL = ("scenes-net", "resnet8-cifar10")
-#: Pictures of the test.
-TESTED = {"photographs": 100, "small": 200, "parts": 60, "road": 40, "masks": 200}
+#: Shipped runs whose pictures the test takes, and whose methods it meets.
+BESIDE = (
+    "resnet8-pixels-whole", "squeezenet-davis-dial", "scenes-pixels-whole", "scenes-localise-200",
+    "lite0-davis", "lite0-pixels-whole", "scenes-quality",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -305,75 +309,63 @@ def search(options: argparse.Namespace) -> None:
     print(json.dumps(lines[0], indent=1), flush=True)
 
 
-def plans(options: argparse.Namespace) -> Iterator[tuple[str, Source, Plan]]:
-    """The runs of the test: name, source, plan over pictures that the search never saw; ROAD is last."""
-    chosen = json.loads((options.out / "chosen.json").read_text())
-    ours = "path_density:" + ",".join(f"{key}={value}" for key, value in chosen.items())
-    fair = {"order_by": "magnitude", "range": "whole", "collapse": "abs_sum"}
-    tasks = [task for task in TASKS if options.only in task.model]
-    rounds = [(task, False) for task in tasks] + [(task, True) for task in reversed(tasks)]
-    for task, road in rounds:
-        source = Source(task.model, task.data, device=options.device)
-        opened = open_source(source)
-        held = apart(opened)[1]
-        names, _ = fitting(opened.model, opened.inputs(held[:1]), OTHERS)
-        short = f"{task.model.rpartition('/')[2]}-{task.data}"
-        photographs = opened.card.size[0] >= 200
-        runs: list[tuple[str, dict[str, str], int]] = []
-        if road and "road" in task.measures:
-            runs += [("pixels", fair | {"fill": "noisy_linear"}, TESTED["road"])]
-        if not road and "lerf" in task.measures:
-            runs += [("pixels", fair, TESTED["photographs" if photographs else "small"])]
-        if not road and "auc" in task.measures:
-            runs += [("localise", {"game": "none"}, TESTED["masks"])]
-        if not road and "parts" in task.measures:
-            runs += [("quality", {}, TESTED["parts"])]
-        for benchmark, choices, count in runs:
-            plan = plan_run(benchmark, source, [ours, *names], 1, 0, choices, 4)
-            indices = sorted(held[: min(count, options.pictures)])
-            plan = replace(plan, data={**plan.data, **told(opened, indices)})
-            yield f"{short}-{benchmark}{'-road' if 'fill' in choices else ''}", source, plan
-
-
-def one_cell(device: str, source: Source, plan: Plan, number: int) -> tuple[int, NDArray[np.float64], float]:
-    """A cell in a process of its own."""
-    started(device)
-    began = time.perf_counter()
-    return number, compute_cell(source, plan, number), time.perf_counter() - began
-
-
 def test(options: argparse.Namespace) -> None:
-    """Compute the runs and write compared.csv: the chosen options against every other method, paired."""
+    """Compute the chosen options over the pictures of shipped runs, and pair them with theirs: compared.csv.
+
+    A run is kept beside each, of the same protocol and pictures, so that both stand in one ranking.
+    """
+    chosen = json.loads((options.out / "chosen.json").read_text())
+    ours = method_from("path_density")
+    if any(ours["options"][key] != value for key, value in chosen.items()):  # not the table's own choice
+        ours = method_from("path_density:" + ",".join(f"{key}={value}" for key, value in chosen.items()))
+    started(options.device)
     rows: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
+    for name in BESIDE:
+        theirs = read_run(ASSETS / "runs" / "bench" / name)
+        if options.only not in name:
+            continue
+        began = time.monotonic()
+        source = Source(theirs.plan.model["id"], theirs.plan.data["id"], device=options.device)
+        opened = open_source(source)
+        if (opened.weights, opened.data.data_hash()) != (
+            theirs.plan.model["weights_sha256"], theirs.plan.data["sha256"],
+        ):  # fmt: skip
+            raise SystemExit(f"{name} was made with another network or other pictures than are here.")
+        versions = provenance(opened.device) | {"threads": str(torch.get_num_threads())}
+        plan = replace(theirs.plan, methods=(ours,), versions=versions)
+        run = execute(source, plan, options.out / f"{name}-density")
+        seen = set(apart(opened)[0])
+        fresh = np.array([index not in seen for index in plan.data["indices"]])
+        rows += compared(name, run, theirs, fresh)
+        print(f"{name}: {len(plan.cells)} cells, {time.monotonic() - began:.0f} s", flush=True)
+        with (options.out / "compared.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
 
-        def spread(source: Source, plan: Plan, numbers: Sequence[int]) -> Iterator[Any]:
-            for future in [pool.submit(one_cell, options.device, source, plan, n) for n in numbers]:
-                yield future.result()
 
-        for name, source, plan in plans(options):
-            began = time.monotonic()
-            run = execute(source, plan, options.out / name, spread=spread)
-            rows += compared(name, run)
-            print(f"{name}: {len(plan.cells)} cells, {time.monotonic() - began:.0f} s", flush=True)
-            with (options.out / "compared.csv").open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+def compared(name: str, ours: Run, theirs: Run, fresh: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
+    """Every method of a run against the chosen, paired over the pictures that the search never saw.
 
+    Of curves over pixels the area, as in the tables; of the rest the value.
+    """
+    label = ours.plan.labels[0]
 
-def compared(name: str, run: Run) -> Iterator[dict[str, Any]]:
-    """Mean of every method in every measure, over the points, and the paired gap to the first, the chosen."""
-    values = run.values.mean(2)
-    for k, label in enumerate(run.plan.labels):
-        for m, measure in enumerate(run.plan.measures):
-            gap = values[0, m] - values[k, m]
+    def figures(run: Run, which: str, measure: str) -> NDArray[np.float64]:
+        curve = run.plan.benchmark == "pixels"
+        found: NDArray[np.float64] = areas(run, which, measure) if curve else run.of(which, measure)[0]
+        return found[fresh]
+
+    for measure in ours.plan.measures:
+        mine = figures(ours, label, measure)
+        for other in theirs.plan.labels:
+            gap = mine - figures(theirs, other, measure)
             gap = gap[np.isfinite(gap)]
-            half = 1.96 * gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
+            found = mean_interval(gap)
             yield {
-                "run": name, "measure": measure, "method": label, "n": len(gap),
-                "mean": round(float(np.nanmean(values[k, m])), 5), "gap": round(float(gap.mean()), 5),
-                "half": round(float(half), 5),
+                "run": name, "measure": measure, "method": other, "n": len(gap),
+                "ours": round(float(np.nanmean(mine)), 5), "gap": round(found.mean, 5),
+                "low": round(found.low, 5), "high": round(found.high, 5),
             }  # fmt: skip
 
 
@@ -383,13 +375,11 @@ def main() -> None:
     parser.add_argument("step", choices=("search", "test"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--few", type=int, default=16, help="pictures of the first stage")
     parser.add_argument("--many", type=int, default=72, help="pictures of the second stage")
     parser.add_argument("--best", type=int, default=24, help="candidates of the second stage")
-    parser.add_argument("--pictures", type=int, default=1000, help="at most so many in the test, to try it")
     parser.add_argument("--candidates", type=int, default=10_000, help="at most so many, drawn at random")
-    parser.add_argument("--only", default="", help="part of a network's name")
+    parser.add_argument("--only", default="", help="part of the name of a network, or of a run of the test")
     options = parser.parse_args()
     (search if options.step == "search" else test)(options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -149,12 +150,13 @@ OURS: dict[str, Method] = {
         paths=True,
         supports=support.spatial_activation,
         options={
-            "sizes": Option("choice", "magnitude", choices=SIZES, note="Of all channels, or their sum."),
+            "sizes": Option("choice", "positive", choices=SIZES, note="Of all channels, or their sum."),
             "blend": Option("choice", "geometric", choices=BLENDS, note="Wanted by all resolutions, or any."),
-            "coarse": Option("int", 0, 0, 100, note="Resolutions blended, the coarsest ones; 0 for all."),
+            "coarse": Option("int", 1, 0, 100, note="Resolutions blended, the coarsest ones; 0 for all."),
             "fine": Option("choice", "times_input", choices=FINE, note="What stands for the picture itself."),
-            "smooth": Option("float", 0.0, 0.0, 0.5, note="Blur, as a share of the shorter side."),
+            "smooth": Option("float", 0.02, 0.0, 0.5, note="Blur, as a share of the shorter side."),
             **_PRUNING,
+            "mode": replace(MODE, default="freeze"),
         },
         cost_of=lambda side, options: 2 + _search(options),
         memory=2.0,

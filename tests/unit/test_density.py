@@ -48,13 +48,11 @@ def test_density_is_where_the_contributions_of_the_path_lie(blend: str, sizes: s
     ]
     large = torch.stack([F.interpolate(m[:, None], size=(8, 8), mode="bilinear")[:, 0] for m in maps])
     mean = large.mean(0) if blend == "arithmetic" else (large + 1e-3).log().mean(0).exp()
-    found = explain(
-        net, x.detach(), 1, "path_density", sparsity=0.6, of="all", blend=blend, sizes=sizes
-    ).values
+    asked = {"sparsity": 0.6, "of": "all", "sizes": sizes, "smooth": 0.0, "mode": "zero"}
+    found = explain(net, x.detach(), 1, "path_density", blend=blend, coarse=0, **asked).values
     torch.testing.assert_close(found[:, 0], _share(mean).detach(), rtol=1e-9, atol=1e-12)
     # The coarsest alone, without the picture, is one map made large.
     alone = explain(
-        net, x.detach(), 1, "path_density", sparsity=0.6, of="all", coarse=1, fine="none", sizes=sizes,
-        blend="arithmetic",
-    ).values  # fmt: skip
+        net, x.detach(), 1, "path_density", coarse=1, fine="none", blend="arithmetic", **asked
+    ).values
     torch.testing.assert_close(alone[:, 0], _share(large[2]).detach(), rtol=1e-9, atol=1e-12)
