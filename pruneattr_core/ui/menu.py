@@ -62,5 +62,11 @@ STYLE = """<style>
 /* What comes a moment later finds its place kept. */
 .st-key-choices { min-height: 61px; }
 @media (min-width: 900px) { .st-key-scrub { min-height: 56rem; } }
+/* Options that a line does not hold take another one, where Streamlit would hide them behind its end. */
+@media (min-width: 641px) {
+  [data-testid="stButtonGroup"] > [role] {
+    flex-wrap: wrap; row-gap: .3rem; overflow-x: visible; mask-image: none;
+  }
+}
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; } }
 </style>"""

@@ -1,4 +1,4 @@
-"""Every page: nothing is fetched from elsewhere, no error in the console, nothing that axe-core finds."""
+"""Every page: nothing from elsewhere, no error in the console, nothing that axe-core finds, nothing cut."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ VIOLATIONS = """async () => {
   return violations.filter(one => ['moderate', 'serious', 'critical'].includes(one.impact)).flatMap(one =>
     one.nodes.map(node => [one.id, node.html.slice(0, 120),
       [...node.any, ...node.all, ...node.none][0]?.message].join(" "))); }"""
+
+#: Options that lie behind the end of their line.
+HIDDEN_OPTIONS = """() => [...document.querySelectorAll('[data-testid=stButtonGroup] > [role]')]
+  .filter(group => group.scrollWidth > group.clientWidth + 1).map(group => group.innerText)"""
 
 
 @pytest.fixture
@@ -85,6 +89,7 @@ def test_nothing_from_elsewhere_no_error_no_barrier(
         found.clear()
         until(page, seen_twice)
         assert found[-1] == [], scheme
+    assert page.evaluate(HIDDEN_OPTIONS) == []
     assert wrong == []
 
 
