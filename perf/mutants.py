@@ -24,30 +24,30 @@ import platform
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from perf.mutants_known import REASONS
-from perf.mutants_places import SCOPE, TESTS, Mutant, generated, known
+from perf.mutants_places import SCOPE, Mutant, generated, known
 from perf.mutants_trying import (
     LIMIT,
+    OWN,
     Trace,
     Traces,
     Verdict,
     matching,
     meeting,
     prepare,
+    speaking,
     trace_file,
     try_mutant,
     try_tests,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-#: The test of this command would run it again.
-OWN = "test_mutants.py"
 
 
 class Kept:
@@ -98,11 +98,9 @@ def workers(root: Path, count: int) -> Iterator[ProcessPoolExecutor]:
                 pool.shutdown(cancel_futures=True)
 
 
-def traced(
-    pool: ProcessPoolExecutor, root: Path, traces: Traces, patterns: Sequence[str]
-) -> dict[str, Trace]:
-    """What every test of the files calls."""
-    names = [name for name in matching(root, patterns) if not name.endswith(OWN)]
+def traced(pool: ProcessPoolExecutor, root: Path, traces: Traces) -> dict[str, Trace]:
+    """What every unit test calls."""
+    names = [name for name in matching(root, ["unit/test_*.py"]) if not name.endswith(OWN)]
     for gone in traces.files.keys() - set(names):
         del traces.files[gone]
     work = {pool.submit(trace_file, name): name for name in names if not traces.fresh(root, name)}
@@ -113,17 +111,17 @@ def traced(
     return tests
 
 
-def sound(pool: ProcessPoolExecutor, root: Path, mutants: list[Mutant]) -> None:
-    """See that the tests of the mutants pass without them.
+def sound(pool: ProcessPoolExecutor, kept: Kept) -> None:
+    """See that the tests that noticed something pass where nothing is broken.
 
     Raises:
         SystemExit: they do not.
     """
-    distinct = {one.tests for one in mutants}
-    work = {pool.submit(try_tests, _given(root, tests)): tests for tests in distinct}
-    for done in as_completed(work):
-        if done.result().status:
-            sys.exit(f"{' '.join(work[done])} fails without any mutant: nothing can be told.")
+    noticed = sorted({one.by.partition("[")[0] for one in kept.verdicts.values() if one.killed})
+    names = [name for name in noticed if "::" in name]
+    ended = pool.submit(try_tests, names).result() if names else None
+    if ended is not None and ended.status:
+        sys.exit(f"{ended.failed} fails without any mutant: nothing can be told of what it has noticed.")
 
 
 def _given(root: Path, tests: tuple[str, ...]) -> list[str]:
@@ -156,7 +154,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--spoken",
         action="store_true",
-        help="only test files that perf/mutants_places.py names, in a third of the time",
+        help="no trace: the files whose text names the function or module, and those of TESTS",
     )
     cores = os.cpu_count() or 1
     parser.add_argument("--workers", type=int, default=cores, help=f"processes (default {cores})")
@@ -200,11 +198,11 @@ def main() -> int:
         return 0
     with workers(root, options.workers) as pool:
         if which == "known":
-            sound(pool, root, mutants)
-            plans = [[(_given(root, one.tests), float(LIMIT))] for one in mutants]
+            plans = [[([name], LIMIT) for name in _given(root, one.tests)] for one in mutants]
+        elif options.spoken:
+            plans = [[(speaking(root, one), options.seconds)] for one in mutants]
         else:
-            patterns = [one for _, some in TESTS for one in some] if options.spoken else ["unit/test_*.py"]
-            tests = traced(pool, root, Traces(options.traces), patterns)
+            tests = traced(pool, root, Traces(options.traces))
             plans = [meeting(one, tests, matching(root, one.tests), options.seconds) for one in mutants]
         work: dict[Future[Verdict], Mutant] = {
             pool.submit(try_mutant, one, plan): one for one, plan in zip(mutants, plans, strict=True)
@@ -214,6 +212,7 @@ def main() -> int:
             kept.put(key, verdict)
             said = f"killed   {key}   by {verdict.by}" if verdict.killed else f"SURVIVED {key}"
             print(f"{number} of {len(mutants)} {said}", flush=True)
+        sound(pool, kept)
     alive = sorted(key for key, verdict in kept.verdicts.items() if not verdict.killed)
     print(f"{len(kept.verdicts) - len(alive)} of {len(kept.verdicts)} killed")
     for key in alive:

@@ -19,7 +19,7 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("pruneattr_core/ui/jobs.py", "LRUCache(limit, getsizeof=size)", "LRUCache(limit)", _PAYLOAD),
     # Which neurons go, and what they become.
     ("pruneattr_core/opening.py", "gradient * (before <= 0)", "gradient * (before > 0)", ("unit/test_opening.py",)),
-    ("pruneattr_core/circuits/replacement.py", "torch.where(masks[index], activation, replacement.layers[index])", "torch.where(~masks[index], activation, replacement.layers[index])", ("unit/test_circuits.py",)),
+    ("pruneattr_core/pruning.py", "torch.where(masks[index], activation, replacement.layers[index])", "torch.where(~masks[index], activation, replacement.layers[index])", ("unit/test_circuits.py",)),
     # Attribution matching.
     (_TRAIN, "matching.weight * matching_loss", "matching_loss", _COMPRESSION),
     (_TRAIN, "create_graph=True", "create_graph=False", _COMPRESSION),

@@ -6,6 +6,7 @@ Which tests meet a mutant follows from a trace: which functions of the package e
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -18,6 +19,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -27,12 +29,19 @@ import pytest
 from perf.mutants_places import Mutant
 
 PACKAGE = "pruneattr_core"
+#: The test of this command would run it again.
+OWN = "test_mutants.py"
 #: Computing seconds that any call of pytest may take, besides what is expected; waiting for each of them.
 START, WAIT = 60, 6
 #: Computing seconds for a whole test file without a mutant.
 LIMIT = 600
-#: Pytest's status where it does not know a test.
-_NAMES = 4
+#: What most tests import besides torch; each of their processes has it from the start.
+_LOADED = (
+    *("scipy.stats", "torchvision", "captum.attr", "zennit.composites", "sklearn.cluster", "torch_pruning"),
+    *("skimage.segmentation", "matplotlib.pyplot"),
+)
+#: Pytest's status where it was told to stop, and where it does not know a test.
+_STOPPED, _NAMES = 2, 4
 #: Sums of expected seconds at which the tests of a mutant are divided, so that the first failure comes early.
 STEPS = (2.0, 15.0)
 
@@ -62,10 +71,10 @@ class Trace(NamedTuple):
 class Watcher:
     """A plugin of pytest: writes down the first failure and, where asked, what each test calls."""
 
-    def __init__(self, root: Path, report: Path, traced: bool) -> None:
+    def __init__(self, root: Path, report: Path, traced: bool, budget: float) -> None:
         self.package = str(root / PACKAGE) + os.sep
         self.cut = len(str(root)) + 1
-        self.report, self.traced = report, traced
+        self.report, self.traced, self.ends = report, traced, time.process_time() + budget
         self.failed = ""
         self.useless: set[str] = set()
         self.seconds: dict[str, float] = defaultdict(float)
@@ -82,7 +91,9 @@ class Watcher:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> object:
-        """Time a test; note its calls."""
+        """Time a test; note its calls. Where too much time is gone it is the last one."""
+        if time.process_time() > self.ends:
+            item.session.shouldstop = "out of time"
         name = item.nodeid.partition("[")[0]
         begin = sum(os.times()[:4])
         if self.traced:
@@ -148,7 +159,7 @@ class Scratch:
             (place / "shared").symlink_to((repository.parent / "shared").resolve())
 
     def noticed(self, mutant: Mutant, chunks: Iterable[tuple[Sequence[str], float]]) -> Verdict:
-        """Whether a test fails, or hangs, with this mutant: chunks of tests, with the seconds they take."""
+        """Whether a test fails, or hangs, with this mutant: chunks of tests, and seconds for them."""
         file = self.root / mutant.file
         text = file.read_text("utf-8")
         end, met = mutant.start + len(mutant.old), 0
@@ -156,9 +167,11 @@ class Scratch:
         try:
             for names, seconds in chunks:
                 met += len(names)
-                ended = self.run(names, START + 3 * seconds)
+                ended = self.run(names, START + 3 * seconds, budget=seconds)
                 if ended.status == _NAMES:  # a mutant of a test's parameters may take the test's name away
                     ended = self.run(sorted({name.partition("::")[0] for name in names}), LIMIT)
+                if ended.status == _STOPPED and not ended.failed:
+                    break
                 if ended.status not in (0, 5):
                     return Verdict(True, ended.failed or f"status {ended.status}", met)
         finally:
@@ -171,12 +184,15 @@ class Scratch:
         found = self._report().get("traces", {})
         return {name: Trace(seconds, frozenset(calls)) for name, (seconds, calls) in found.items()}
 
-    def run(self, names: Sequence[str], limit: float, traced: bool = False) -> Ended:
-        """Pytest, seen from the copy's root, until `limit` seconds of computing are gone."""
+    def run(self, names: Sequence[str], limit: float, traced: bool = False, budget: float = LIMIT) -> Ended:
+        """Pytest, seen from the copy's root.
+
+        No test begins after `budget` seconds of computing, and none goes on after `limit`.
+        """
         (self.place / "report").unlink(missing_ok=True)
         process = os.fork()
         if process == 0:
-            self._child(list(names), int(limit), traced)
+            self._child(list(names), int(limit), traced, budget)
         ends, status = time.monotonic() + WAIT * limit, None
         while status is None and time.monotonic() < ends:
             done, waited = os.waitpid(process, os.WNOHANG)
@@ -192,7 +208,7 @@ class Scratch:
         file = self.place / "report"
         return json.loads(file.read_text("utf-8")) if file.exists() else {}
 
-    def _child(self, names: list[str], limit: int, traced: bool) -> None:
+    def _child(self, names: list[str], limit: int, traced: bool, budget: float) -> None:
         status = 70
         try:
             os.setsid()
@@ -219,7 +235,7 @@ class Scratch:
             plugins = ["-p", "no:cacheprovider"]
             if importlib.util.find_spec("pytest_timeout") is not None:
                 plugins += ["-p", "pytest_timeout"]
-            watcher = Watcher(self.root, self.place / "report", traced)
+            watcher = Watcher(self.root, self.place / "report", traced, budget)
             status = int(pytest.main([*([] if traced else ["-x"]), "-q", *plugins, *names], [watcher]))
         finally:
             os._exit(status)
@@ -325,6 +341,21 @@ def meeting(
     return [chunk for chunk in chunks if chunk[0]]
 
 
+def speaking(root: Path, mutant: Mutant) -> list[str]:
+    """Unit test files, those that name the function most often first, then those of the table."""
+    module = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    names = [part for part in mutant.where.split(".") if not part.startswith("__")]
+
+    def named(file: str) -> tuple[int, int]:
+        text = (root / file).read_text("utf-8")
+        return sum(text.count(name) for name in names), text.count(module)
+
+    files = {file: named(file) for file in matching(root, ["unit/test_*.py"]) if not file.endswith(OWN)}
+    told = [file for file, (_, of_module) in files.items() if of_module]
+    table = matching(root, mutant.tests)
+    return list(dict.fromkeys([*sorted(told, key=lambda file: files[file], reverse=True)[:4], *table]))
+
+
 class _Worker:
     """This process's copy; made at its first use."""
 
@@ -336,6 +367,9 @@ def prepare(repository: Path, place: Path) -> None:
     import torch
 
     torch.set_num_threads(1)
+    for name in _LOADED:
+        with suppress(ImportError):
+            importlib.import_module(name)
     _Worker.scratch = Scratch(repository, Path(tempfile.mkdtemp(dir=place)))
 
 

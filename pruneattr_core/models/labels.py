@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core.errors import WeightsError
+from pruneattr_core.render.plain import inert
 
 _KEYS = (
     *("classes", "class_names", "classnames", "labels", "label_names", "categories", "idx_to_class"),
@@ -113,4 +114,5 @@ def _listed(given: Any, count: int) -> tuple[str, ...] | None:
 
 
 def _clean(name: str | int) -> str:
-    return "".join(c if c.isprintable() else " " for c in str(name)).strip()[:_LONGEST] or "(no name)"
+    shown = "".join(c if c.isprintable() else " " for c in str(name)).strip()[:_LONGEST]
+    return inert(shown) or "(no name)"

@@ -16,6 +16,28 @@ _FOUND = re.compile(r"([:@])(?=\S)|(?<=[wW])(\.)")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
+#: Marks that make something of the text between two of them -> letters that look like them.
+_ALIKE = str.maketrans(
+    {"*": "\u2217", "`": "\u02cb", "$": "\uff04", "\\": "\u29f5", "~": "\u223c", "|": "\u2223"}
+)
+#: Where words or marks begin something in what pages, charts and titles read.
+_BEGINS = re.compile(r"(?<!\w)_|_(?!\w)|[\[\]<&@](?=\S)|[:%](?=[^\s\d])|(?<=[wW])\.|^[#>+=-]|^\d+(?=[.)])")
+
+
+def inert(text: str) -> str:
+    """The text as it looks, on one line, but no markup wherever it is read: for names that go everywhere.
+
+    A mark that makes something of the letters beside it gets a joiner, which takes no room; one that makes
+    something of what stands between two of it becomes its double.
+    """
+
+    def still(found: re.Match[str]) -> str:
+        mark = found[0]
+        return "\uff3f" if mark == "_" else f"{_JOINER}." if mark == "." else f"{mark}{_JOINER}"
+
+    return _BEGINS.sub(still, " ".join(text.split()).translate(_ALIKE))
+
+
 def markdown_text(text: object) -> str:
     """The text itself where Markdown is read, on one line: no link, picture, heading, formula or emoji."""
     line = " ".join(str(text).split())

@@ -76,6 +76,7 @@ def test_a_browser_gives_back_the_upload_that_was_asked_for_and_no_other(
         {"id": name, "missing": True},
         {"id": "else", "name": "a.png", "data": text},
         {"id": name, "name": "a.png", "data": "no base64"},
+        {"id": name, "name": "a.png", "data": "é"},
         {"id": name, "name": "a.png", "data": base64.b64encode(b"no picture").decode()},
     ):
         assert not take(wrong, name)

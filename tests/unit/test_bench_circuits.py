@@ -16,6 +16,12 @@ from pruneattr_core.circuits.replacement import activations_of, mean_of
 SOURCE = Source("resnet8-cifar10", "scenes")
 
 
+def test_grids_are_rising_shares() -> None:
+    for sizes in GRIDS.values():
+        assert sorted({*sizes}) == list(sizes)
+        assert 0 < sizes[0] < sizes[-1] <= 1
+
+
 def test_cells_are_the_curves_of_the_library() -> None:
     """References are other pictures; a neighbour is the next one explained, the first after the last."""
     names = ["taylor-mean", "taylor-resample"]

@@ -22,6 +22,7 @@ from pruneattr_core.models.cifar_resnet import CifarResNet
 from pruneattr_core.models.fitting import hollow
 from pruneattr_core.models.likeness import looks_like
 from pruneattr_core.models.zoo import zoo_builder
+from pruneattr_core.render.plain import inert
 
 NET = "cifar-resnet20"
 
@@ -243,24 +244,26 @@ def test_a_deeper_network_of_the_family_is_not_taken_for_a_shallower_one(tmp_pat
 # Names of classes
 
 
-NAMES = ["ant", "bee", "<b>cat</b>"]
+#: The last one as strangers may write it; pages, charts and labels of buttons read Markdown.
+NAMES = ["ant", "bee", "![<b>cat</b>](http://evil.example/c.png)"]
+SHOWN = ("ant", "bee", inert(NAMES[2]))
 
 
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("w.txt", "ant\nbee\n\n<b>cat</b>\n"),
+        ("w.txt", "ant\nbee\n\n![<b>cat</b>](http://evil.example/c.png)\n"),
         ("w.json", json.dumps(NAMES)),
-        ("labels.txt", "ant\r\nbee\r\n<b>cat</b>"),
-        ("classes.json", json.dumps({"0": "ant", "2": "<b>cat</b>", "1": "bee"})),
-        ("class_names.json", json.dumps({"bee": 1, "ant": 0, "<b>cat</b>": 2})),
+        ("labels.txt", "ant\r\nbee\r\n![<b>cat</b>](http://evil.example/c.png)"),
+        ("classes.json", json.dumps({"0": "ant", "2": NAMES[2], "1": "bee"})),
+        ("class_names.json", json.dumps({"bee": 1, "ant": 0, NAMES[2]: 2})),
         ("config.json", json.dumps({"id2label": dict(enumerate(NAMES)), "hidden": 3})),
     ],
 )
 def test_names_beside_the_file_are_taken(file: str, text: str, tmp_path) -> None:
     torch.save(network(classes=3).state_dict(), tmp_path / "w.pth")
     (tmp_path / file).write_text(text)
-    assert open_model(NET, weights=tmp_path / "w.pth")[1].classes == tuple(NAMES)
+    assert open_model(NET, weights=tmp_path / "w.pth")[1].classes == SHOWN
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ def test_names_beside_the_file_are_taken(file: str, text: str, tmp_path) -> None
 )
 def test_names_in_the_checkpoint_are_taken(beside: dict[str, Any], tmp_path) -> None:
     torch.save({"state_dict": network(classes=3).state_dict(), **beside}, tmp_path / "w.pth")
-    assert open_model(NET, weights=tmp_path / "w.pth")[1].classes == tuple(NAMES)
+    assert open_model(NET, weights=tmp_path / "w.pth")[1].classes == SHOWN
 
 
 def test_names_that_do_not_fit(tmp_path) -> None:
@@ -300,4 +303,4 @@ def test_a_name_by_hash_knows_what_was_opened(tmp_path) -> None:
     name = f"{NET}#{file_sha256(file)}"
     assert len(model_card(name).classes) == 10  # nobody has opened it yet
     load_model(name, weights=file)
-    assert model_card(name).classes == tuple(NAMES)
+    assert model_card(name).classes == SHOWN

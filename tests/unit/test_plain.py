@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pruneattr_core.compression.review_verdicts import Verdict, review_csv
-from pruneattr_core.render.plain import chart_text, markdown_text, sheet_cell
+from pruneattr_core.render.plain import chart_text, inert, markdown_text, sheet_cell
 from pruneattr_core.share.review_report import html_report
 
 UI = Path(__file__).parents[2] / "pruneattr_core" / "ui"
@@ -35,6 +36,36 @@ def test_markdown_reads_the_characters_themselves(text: str) -> None:
     # What Streamlit itself finds in plain text: addresses, emoji and icons, directives.
     for mark in ("://", "www.", "@e", ":m", ":r"):
         assert mark not in said
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "_x_", "a*b*c", "=1+1", "%{x}", "&lt;b&gt;", "$a$", "+x", "@x", "~~s~~"]
+)
+def test_an_inert_name_is_no_markup_anywhere_and_looks_as_it_was(text: str) -> None:
+    from markdown_it import MarkdownIt
+
+    name = inert(text)
+    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    for said in (name, f"Answer *{name}* here", f"**{name}**"):
+        inline = reader.parse(said)[1]
+        kinds = {part.type for part in inline.children or ()}
+        assert kinds <= {"text", "softbreak", "em_open", "em_close", "strong_open", "strong_close"}
+        assert sum(part.type in ("em_open", "strong_open") for part in inline.children or ()) == (
+            said != name
+        )
+    for mark in ("://", "www.", "@e", ":m", ":r", "$", "&l", "%{"):
+        assert mark not in name
+    assert not re.search(r"<\w|</", name)
+    assert sheet_cell(name) == name or text[0] in "=+-@"
+    assert len(name.replace("\u2060", "")) == len(" ".join(text.split()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hot_dog", "A&B".replace("&", " and "), "C++", "trilobite, 3 cm", "n01440764", "10:30", "rock 'n' roll"],
+)
+def test_plain_names_stay_as_they_are(text: str) -> None:
+    assert inert(text) == text
 
 
 def test_charts_get_no_tags_and_no_fields() -> None:

@@ -143,8 +143,9 @@ def test_what_is_subtracted_is_the_strongest_other_class() -> None:
     assert other.against.tolist() == [1, 0]
     with pytest.raises(TargetError, match="class 1 twice"):
         resolved(z, asked_of(difference(1, 1), 2))
-    with pytest.raises(TargetError, match="does not exist"):
-        resolved(z, asked_of(group([0, 3]), 2))
+    for wrong in (group([0, 3]), difference(3), difference(0, 3), difference(1, -4)):
+        with pytest.raises(TargetError, match="does not exist"):
+            resolved(z, asked_of(wrong, 2))
 
 
 def test_a_group_is_as_probable_as_its_classes() -> None:

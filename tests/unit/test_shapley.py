@@ -66,6 +66,23 @@ def test_the_axioms() -> None:
     assert exact[:4].abs().min() > 1e-6
 
 
+def test_the_sample_is_the_mean_over_the_orders_drawn_and_their_reverses() -> None:
+    game, generator = game_of(), torch.Generator().manual_seed(7)
+    slow = torch.zeros(6, dtype=torch.float64)
+    for order in [torch.randperm(6, generator=generator) for _ in range(3)]:
+        for way in (order, order.flip(0)):
+            kept = torch.zeros(6, dtype=torch.bool)
+            before = game(kept[None])[0]
+            for unit in way:
+                kept[unit] = True
+                after = game(kept[None])[0]
+                slow[unit] += after - before
+                before = after
+    found = sampled_shapley(game, 3, seed=7)
+    torch.testing.assert_close(found.values, slow / 6, rtol=1e-10, atol=1e-12)
+    assert (found.coalitions, found.orders) == (2 + 3 * 2 * 5, 3)
+
+
 def test_the_sample_is_as_sure_as_it_says() -> None:
     """Over 60 seeds the 95 % interval holds the exact value about as often, and its width falls as 1/sqrt."""
     game = game_of()

@@ -122,4 +122,7 @@ def test_bad_maps_are_refused_in_words() -> None:
         ssim(np.eye(4), np.eye(5))
     with pytest.raises(InputError, match="NaN or infinite"):
         cosine(np.full((4, 4), np.nan), np.eye(4))
+    with pytest.raises(InputError, match=r"map \(H, W\), got shape \(0, 4\)"):
+        normalised(np.zeros((0, 4)))
     assert normalised(np.array([[2.0, -4.0]])).tolist() == [[0.5, -1.0]]
+    assert normalised(np.array([[-3.0]])).tolist() == [[-1.0]]

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.inline import inline
@@ -117,13 +118,15 @@ def inventory(board: Board) -> None:
         for key in board.paths:
             if key != UPLOADED:
                 _download(board, key)
-        counted = (
+        before = (
             f"{board.ground.neurons:,} neurons in {len(board.ground.scores.names)} activation calls; "
-            f"{board.chosen.card.title}, picture {board.chosen.picture.title}, n = 1, "
-            f"on {board.subject.device}."
+            f"{board.chosen.card.title}, picture "
         )
+        title, after = board.chosen.picture.title, f", n = 1, on {board.subject.device}."
         board.folio.caption(
-            f"{counted} Files hold bits and provenance; upload one above to compare it.", counted
+            f"{before}{markdown_text(title)}{after} Files hold bits and provenance; upload one above to "
+            "compare it.",
+            f"{before}{title}{after}",
         )
 
 
