@@ -226,7 +226,9 @@ def _choices(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
 def _methods(benchmark: str, arguments: argparse.Namespace, source: Source) -> list[str]:
     given: list[str] = arguments.methods
     if rows := BENCHMARKS[benchmark].rows:
-        return list(rows) if given in (["standard"], ["all"]) else given
+        # Their rows are no methods of the table: with `all` the names given are for the other benchmarks.
+        foreign = arguments.benchmark == "all" and not set(given) <= set(rows)
+        return list(rows) if foreign or given in (["standard"], ["all"]) else given
     given = [name for one in given for name in LISTS.get(one, (one,))]
     if given not in (["standard"], ["all"]):
         return [*arguments.method, *given]

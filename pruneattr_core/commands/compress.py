@@ -23,7 +23,7 @@ from pruneattr_core.commands.arguments import (
     use_threads,
     whole,
 )
-from pruneattr_core.commands.train import default_cache
+from pruneattr_core.commands.train import checkpoints_in, default_cache
 from pruneattr_core.compression.cut import renewed
 from pruneattr_core.compression.data import LabelledMasks, cifar10, folder, scenes_multilabel, voc2012
 from pruneattr_core.compression.examine import Examination, machine, measured_key
@@ -181,7 +181,7 @@ def kept(arguments: argparse.Namespace) -> str:
     """What is there after an interruption."""
     if arguments.action == "table":
         return f"Networks measured so far have their figures on their cards in {arguments.students}."
-    return f"The last checkpoint, not older than 100 steps, is kept in {arguments.cache}."
+    return checkpoints_in(arguments.cache)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -41,7 +41,14 @@ def default_cache() -> Path:
 
 def kept(arguments: argparse.Namespace) -> str:
     """What is there after an interruption."""
-    return f"The last checkpoint, not older than 100 steps, is kept in {arguments.cache}."
+    return checkpoints_in(arguments.cache)
+
+
+def checkpoints_in(cache: Path) -> str:
+    """What a training that was interrupted has left."""
+    if cache.is_dir() and any(cache.iterdir()):
+        return f"The last checkpoint, not older than 100 steps, is kept in {cache}."
+    return f"A checkpoint is written into {cache} every 100 steps; there is none yet."
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -94,6 +95,14 @@ def test_all_leaves_training_out_on_a_cpu(small, tmp_path, capsys, monkeypatch):
     assert "left out: roar" in capsys.readouterr().out
     assert main(arguments(small, "all", tmp_path / "runs", "--setting", "reduced")) == 0
     assert done[-1] == "roar"
+
+
+def test_methods_given_to_all_are_those_of_the_table(small):
+    given = argparse.Namespace(benchmark="all", methods=["saliency", "random"], method=[])
+    assert bench._methods("pixels", given, small) == ["saliency", "random"]
+    assert bench._methods("calibrate", given, small) == list(bench.BENCHMARKS["calibrate"].rows)
+    own = argparse.Namespace(benchmark="all", methods=["taylor"], method=[])
+    assert bench._methods("calibrate", own, small) == ["taylor"]
 
 
 def test_mistakes_are_one_sentence_and_leave_nothing(small, tmp_path, capsys):
