@@ -192,6 +192,69 @@ def circuit_edges(
     return Circuit(tuple(nodes), tuple(edges), float(response[0].detach()))
 
 
+@own_modes()
+def strongest_inputs(
+    model: nn.Module,
+    inputs: Tensor,
+    call: int,
+    channel: int,
+    target: Target = None,
+    most: int = 6,
+) -> tuple[Node, tuple[tuple[int, int, float], ...]]:
+    """One channel and what flows into it from all channels before it, the strongest first: one backward pass.
+
+    Args:
+        model: classifier in eval mode; left untouched.
+        inputs: normalised, (1, C, H, W).
+        call: number of the activation call, from 0.
+        channel: its number there.
+        target: as in `circuit_edges`.
+        most: how many inputs are named.
+
+    Returns:
+        The node, its rest being what is not named; and (call, channel, contribution) of the inputs, the
+        picture's channels as call -1.
+
+    Raises:
+        InputError: not one input, or no such call or channel.
+    """
+    inputs = check_inputs(model, inputs)
+    if len(inputs) != 1:
+        raise InputError(f"Expected one input, got {len(inputs)}: a circuit is that of one.")
+    graph = Graph(model, inputs, asked_of(target, 1), to_input=False)
+    names, gradients = graph.record.names, graph.activation_gradients()
+    if not 0 <= call < len(names):
+        raise InputError(f"Expected a call from 0 to {len(names) - 1}, got {call}.")
+    channels = gradients[call].shape[_channel_dim(gradients[call])]
+    if not 0 <= channel < channels:
+        raise InputError(f"Expected a channel from 0 to {channels - 1} of {names[call]}, got {channel}.")
+    activation = graph.record.activations[call].detach()
+    score = float(channel_sums([gradients[call] * activation])[0].flatten()[channel])
+    image = inputs.detach().clone().requires_grad_()
+    made: dict[int, Tensor] = {}
+    leaves: dict[int, Tensor] = {}
+
+    def cut(at: int, given: Tensor) -> Tensor:
+        made[at] = given
+        leaves[at] = given.detach().clone().requires_grad_()
+        return leaves[at]
+
+    tape.run(model, image.clone(), cut)
+    weights = torch.zeros_like(made[call])
+    dim = _channel_dim(weights)
+    weights.select(dim, channel).copy_(gradients[call].select(dim, channel))
+    sources = [image, *(leaves[k] for k in range(call))]
+    flows = _flows(made[call], weights, sources, [inputs.new_zeros(())] * len(sources))
+    found = [
+        (at - 1, k, value)
+        for at, flow in enumerate(flows)
+        for k, value in enumerate(flow[0].tolist())
+        if value
+    ]
+    found = sorted(found, key=lambda one: -abs(one[2]))[:most]
+    return Node(call, names[call], channel, score, score - sum(one[2] for one in found)), tuple(found)
+
+
 def _strongest(scores: Tensor, most: int) -> list[int]:
     """Channels of the largest |score| above 0, in order of channel."""
     order = scores.abs().argsort(descending=True, stable=True)[:most]

@@ -140,6 +140,17 @@ def test_layer_and_channel_open_each_other(paths_page: Start) -> None:
     assert app.session_state["channel"] == -1
 
 
+def test_a_channel_leads_to_what_feeds_it(paths_page: Start) -> None:
+    app = paths_page(show="where", paths="taylor", call="2")
+    healthy(app)
+    button = next(one for one in app.button if str(one.key).startswith("feeds_"))
+    _, call, channel = button.key.split("_")
+    button.click().run()
+    healthy(app)
+    assert (app.session_state["call"], app.session_state["channel"]) == (int(call) + 1, int(channel))
+    assert any(f"Channel {channel} on the picture" in text.value for text in app.markdown)
+
+
 def test_sets_count_every_neuron_once(paths_page: Start) -> None:
     app = paths_page(show="sets", paths="taylor,random", a="taylor", b="random")
     healthy(app)

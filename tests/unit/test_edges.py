@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import networks
-from pruneattr_core.circuits.edges import ANSWER, INPUT, circuit_edges
+from pruneattr_core.circuits.edges import ANSWER, INPUT, circuit_edges, strongest_inputs
 from pruneattr_core.circuits.replacement import activations_of, zero
 from pruneattr_core.errors import InputError
 
@@ -100,3 +100,20 @@ def test_edges_against_another_picture(name: str) -> None:
     assert last == pytest.approx(float((model(x) - model(near))[0, target].detach()), rel=1e-4)
     with pytest.raises(InputError, match="another network"):
         circuit_edges(model, x, replacement=activations_of(networks.network("plain"), x))
+
+
+def test_the_strongest_inputs_of_a_channel_are_its_edges() -> None:
+    model, x = networks.network("residual"), networks.inputs(1)
+    whole = circuit_edges(model, x, most=100)
+    node = max(whole.nodes, key=lambda one: (one.call, abs(one.score)))
+    found, inputs = strongest_inputs(model, x, node.call, node.channel, most=5)
+    assert (found.id, found.score) == (node.id, pytest.approx(node.score))
+    names = {other.call: other.layer for other in whole.nodes}
+    edges = {a: weight for a, b, weight in whole.edges if b == node.id and a != INPUT}
+    ranked = sorted(edges.values(), key=abs, reverse=True)
+    own = [(f"{names[call]}/{channel}", weight) for call, channel, weight in inputs if call >= 0]
+    for (name, weight), expected in zip(own, ranked, strict=False):
+        assert weight == pytest.approx(edges[name]) == pytest.approx(expected)
+    assert found.rest == pytest.approx(node.score - sum(weight for *_, weight in inputs))
+    with pytest.raises(InputError, match="channel from 0"):
+        strongest_inputs(model, x, node.call, 999)

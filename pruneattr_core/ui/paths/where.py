@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.feeding import Fed, inputs_of
 from pruneattr_core.ui.paths.places import (
     channel_shares,
     grid_of,
@@ -121,6 +124,7 @@ def _channels(board: Board, method: str, call: int) -> None:
             f"{grid.channels:,} channels" + (f"; {grid.extra} tokens without a place." if grid.extra else ".")
         )
         _tokens(board, mask, name, style.colour)
+        _inputs(board, call, channel)
     with right:
         board.folio.markdown(f"### Channel {channel} on the picture")
         kept = positions(mask, channel)
@@ -165,6 +169,42 @@ def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
         + "; ".join(said)
         + ". The strongest colour is the patch that keeps most. Tokens exchange what they hold at every "
         "attention: a patch of a late layer speaks of more than its own place."
+    )
+
+
+def _inputs(board: Board, call: int, channel: int) -> None:
+    """What feeds the channel, each input a button that leads to it; the address then names that one."""
+    names = board.ground.scores.names
+    key = ("inputs of a channel", board.subject, board.target, call, channel)
+    waiting = Waiting()
+    work = inputs_of(engine(), board.subject, board.chosen.picture, board.target, call, channel)
+    try:
+        fed: Fed = engine().jobs.run(key, work, waiting)
+    except PruneAttrError as error:
+        st.info(str(error))
+        return
+    finally:
+        waiting.clear()
+    node, found = fed.node, fed.inputs
+    board.folio.markdown("### What feeds it · press one to go there", "### What feeds it")
+
+    def go(at: int, to: int) -> None:
+        st.session_state["call"], st.session_state["channel"] = at + 1, to
+
+    with st.container(horizontal=True):
+        for at, to, weight in found:
+            if at < 0:
+                st.markdown(f"picture, channel {to}: **{weight:+.3g}**", width="content")
+            else:
+                st.button(
+                    f"{names[at]} · {to}: {weight:+.3g}", key=f"feeds_{at}_{to}", on_click=go, args=(at, to)
+                )
+    told = [f"{'picture' if at < 0 else names[at]}, channel {to}: {weight:+.3g}" for at, to, weight in found]
+    board.folio.note("; ".join(told))
+    board.folio.caption(
+        f"Channel {channel} of {names[call]} contributes {node.score:+.3g} to the logit (signed Taylor). "
+        "That is split over what feeds it along ways that pass no other activation; "
+        f"{node.rest:+.3g} comes from inputs not named and from biases."
     )
 
 
