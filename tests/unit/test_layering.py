@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -58,10 +59,22 @@ def files(patterns: tuple[str, ...]) -> list[Path]:
     return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, dotted name) of every import, wherever it stands; `from a import b` counts as a.b."""
+def imports(path: Path, late: bool = True) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import, wherever it stands; `from a import b` counts as a.b.
+
+    Without `late` those inside of functions, which run later, are left out.
+    """
     package = path.relative_to(ROOT).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        inner
+        for node in ast.walk(tree)
+        if not late and isinstance(node, ast.FunctionDef)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in inside:
+            continue
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -129,6 +142,20 @@ def test_no_page_imports_another_page() -> None:
         if of_another_page(path.parent.name, name)
     ]
     assert wrong == []
+
+
+def test_no_files_import_each_other() -> None:
+    """Nor for type checkers: whoever reads one would have to read the other first."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files((f"{CORE}/**/*.py",))
+    }
+    arrows = {
+        name: {there for _, to in imports(path, late=False) for there in (to, to.rpartition(".")[0])}
+        & set(paths)
+        for name, path in paths.items()
+    }
+    assert len(arrows) > 300
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the files
 
 
 def test_the_rule_itself() -> None:

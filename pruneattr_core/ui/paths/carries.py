@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -21,15 +20,13 @@ from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import carrying
 from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.carrying import CONTROLS, Carried
 from pruneattr_core.ui.paths.places import channel_shares
 from pruneattr_core.ui.paths.state import FIELDS, KEEP, REPLACED
 from pruneattr_core.ui.paths.views import QUIET_BAR
 from pruneattr_core.ui.state import publish, viewer
 from pruneattr_core.ui.watching import progress, report_failure
-
-if TYPE_CHECKING:
-    from pruneattr_core.ui.paths.page import Board
 
 #: Seconds between two looks while curves are computed.
 LOOK = 0.7

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import streamlit as st
@@ -20,14 +20,12 @@ from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths import nudging
+from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.nudging import Ball
 from pruneattr_core.ui.paths.state import FIELDS, KEEP, NUDGES, SEED_LIMIT
 from pruneattr_core.ui.paths.views import QUIET_BAR
 from pruneattr_core.ui.state import publish, viewer
 from pruneattr_core.ui.watching import LOOK, duration, progress, report_failure
-
-if TYPE_CHECKING:
-    from pruneattr_core.ui.paths.page import Board
 
 #: Pixels that pictures are drawn with at least.
 _SIDE = 260

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
-from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.plain import markdown_text
-from pruneattr_core.render.series import Series, series
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
@@ -23,79 +20,20 @@ from pruneattr_core.ui.paths import runs as path_runs
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths import views as path_views
 from pruneattr_core.ui.paths import where as path_where
+from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.files import path_from_bytes
 from pruneattr_core.ui.paths.methods import Timed, find_ground
-from pruneattr_core.ui.paths.results import Comparison, Ground, compare
+from pruneattr_core.ui.paths.results import Ground, compare
 from pruneattr_core.ui.paths.state import (
     FIELDS,
     KEEP,
     UPLOADED,
-    UPLOADED_TITLE,
     VIEWS,
     own_path,
 )
 from pruneattr_core.ui.state import publish, report
 from pruneattr_core.values import Path
-
-
-@dataclass(frozen=True)
-class Board:
-    """Everything the views draw from.
-
-    Attributes:
-        chosen: model, picture and target.
-        subject: its key.
-        ground: scores, dead neurons and answer of the original network.
-        kappa: sparsity asked for.
-        paths: method -> path, those that are there.
-        found: method -> how it was found; without the uploaded path.
-        comparison: of `paths`, in their order.
-        key: explicit values that name `paths`.
-        pending: methods chosen that have no path yet.
-        folio: takes what is shown.
-    """
-
-    chosen: shell.Selection
-    subject: Subject
-    ground: Ground
-    kappa: float
-    paths: Mapping[str, Path]
-    found: Mapping[str, Timed]
-    comparison: Comparison
-    key: tuple[object, ...]
-    pending: tuple[str, ...]
-    folio: Folio
-
-    @property
-    def choices(self) -> dict[str, str]:
-        """Method -> title, of all that were chosen; those without a path yet say so."""
-        return self.titles | {key: f"{title_of(key)} (not computed yet)" for key in self.pending}
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Method -> title, of the paths that are there."""
-        return {key: title_of(key) for key in self.paths}
-
-    @property
-    def styles(self) -> dict[str, Series]:
-        """Title -> how it is drawn; the same for a method whatever else is chosen."""
-        return {title_of(key): style_of(key) for key in self.paths}
-
-    @property
-    def target(self) -> int:
-        """The class explained."""
-        return int(self.ground.scores.target[0])
-
-
-def title_of(key: str) -> str:
-    """How readers meet a method."""
-    return UPLOADED_TITLE if key == UPLOADED else METHODS[key].title
-
-
-def style_of(key: str) -> Series:
-    """Colour, dash and marker of a method."""
-    return series([*METHODS, UPLOADED].index(key))
 
 
 def draw(chosen: shell.Selection) -> None:

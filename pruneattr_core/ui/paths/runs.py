@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -16,13 +16,11 @@ from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.alike import pictures_and_classes
+from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.published import overlaps, published
 from pruneattr_core.ui.paths.run_files import label_of, path_runs
 from pruneattr_core.ui.paths.state import KEEP, PRESETS
 from pruneattr_core.ui.state import refuse
-
-if TYPE_CHECKING:
-    from pruneattr_core.ui.paths.page import Board
 
 #: The sparsity of the papers' figures.
 PUBLISHED_AT = 0.9

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import streamlit as st
 
@@ -14,13 +12,11 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.colour_strip import colour_strip
 from pruneattr_core.ui.paths.files import path_bytes
 from pruneattr_core.ui.paths.results import Sets, cut
 from pruneattr_core.ui.paths.state import KEEP, MODES, SCALES, UPLOADED, choose_from
-
-if TYPE_CHECKING:
-    from pruneattr_core.ui.paths.page import Board
 
 NOT_YET = "This path is not computed yet: start it above, or choose another one."
 #: Plotly's toolbar covers small charts and says nothing here.

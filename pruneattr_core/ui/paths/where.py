@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import streamlit as st
 
@@ -12,6 +10,7 @@ from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.feeding import Fed, inputs_of
 from pruneattr_core.ui.paths.places import (
     channel_shares,
@@ -25,9 +24,6 @@ from pruneattr_core.ui.paths.places import (
 from pruneattr_core.ui.paths.state import choose_from
 from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
 from pruneattr_core.ui.state import refuse
-
-if TYPE_CHECKING:
-    from pruneattr_core.ui.paths.page import Board
 
 
 def where(board: Board) -> None:
