@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.lessons.figures import Figure, Frame
 from pruneattr_core.lessons.tables import Rows, tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address
@@ -71,6 +72,8 @@ def sheet(
             shown = _shown((figures or {}).get(number), pictures, word)
         steps.append(_step(number, step, word, shown))
     scripts = [live(SCRUBBER, {f"live-{k}": data for k, data in explorers.items()})] if explorers else []
+    if explorers and lesson.language == "de":
+        scripts.append(f'<script type="module">\n{_german()}</script>')
     if any('class="slides"' in one for one in steps):
         scripts.append(f"<script>{_SCRIPT}</script>")
     body = "\n".join([f"<p>{_inline(lesson.know)}</p>", *steps])
@@ -78,6 +81,12 @@ def sheet(
         lesson.title, body, settings, "".join(scripts), _STYLE + pictures.style, lesson.language,
         (word("file_settings"), word("file_back")),
     )  # fmt: skip
+
+
+def _german() -> str:
+    """What puts the explorers' English texts into German, once they are mounted."""
+    code = (ASSETS / "share" / "german.js").read_text("utf-8")
+    return f"{code}for (const live of document.querySelectorAll('.live')) speakGerman(live.shadowRoot);\n"
 
 
 class _Pictures:

@@ -154,6 +154,17 @@ def test_one_file_holds_every_answer_and_nothing_of_a_text_becomes_markup() -> N
     assert "<script>" not in sheet(lesson, lambda key: key, {})
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_explorers_of_a_german_file_speak_german(language: str) -> None:
+    lesson = parse(WRITTEN, "mine", language)
+    page = sheet(lesson, lambda key: key, {}, explorers={1: b"a sweep"})
+    german = "speakGerman(live.shadowRoot)"
+    assert (german in page) == (language == "de")
+    assert german not in sheet(lesson, lambda key: key, {})
+    if language == "de":  # after the views are mounted
+        assert page.index(german) > page.index("attachShadow")
+
+
 def test_a_worksheet_asks_first_and_answers_on_its_last_page() -> None:
     lesson = parse(WRITTEN, "mine")
     figure = Figure(

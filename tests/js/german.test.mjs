@@ -1,0 +1,35 @@
+// The explorer's texts in German: all of what it says, and numbers as Germans write them.
+
+import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
+import test from 'node:test';
+import {from} from './scripts.mjs';
+
+const {germanOf, SEEN} = from(['share/german'], ['germanOf', 'SEEN']);
+const {sentence, lookFor} = from(['browser/numbers', 'scrubber/levels', 'scrubber/words'], ['sentence', 'lookFor']);
+const level = (sparsity, contributing, answer) => ({at: 0, sparsity, contributing, change: 0, answer, target_probability: .48, plain: contributing === 0, peak: 1});
+const header = mode => ({mode, target: 0, classes: {0: 'Kreis', 1: 'Stern'}, levels: [level(0, 0, 0), level(.5, 0, 0), level(.9, .8, 0), level(.99, .975, 1)]});
+
+test('sentences', () => {
+  for (const mode of ['zero', 'freeze']) for (const dial of ['all', 'contributing']) for (let k = 0; k < 4; k++) {
+    const words = sentence(header(mode), k, dial), english = words.map(([text]) => text).join(''), seek = lookFor(header(mode), k);
+    for (const [text, role] of words) if (!role && text !== ', ') assert.notEqual(germanOf(text), text);
+    assert.match(germanOf(`${english} ${seek}`), /^(Alle|[\d.,>]+\u202f%).*(Kreis|Stern).* mit 0,48\. (Nach rechts|Nur stumme)/);
+  }
+});
+
+test('numbers, notes and what is nobody\'s', () => {
+  assert.equal(germanOf('89\u202f% of all removed · 1,725 of 16,384 neurons left'), '89\u202f% von allen entfernt · noch 1.725 von 16.384 Neuronen');
+  assert.equal(germanOf('Probability of star 0.48'), 'Wahrscheinlichkeit von star: 0,48');
+  assert.match(germanOf('Shaded: 47 % of the 16,384 neurons are dead or contribute nothing to this answer. They go all at once, so no map changes inside the shade. More.'), /^Schattiert: 47 % der 16\.384 Neuronen .* keine Karte\. More\.$/);
+  assert.equal(germanOf('a photograph'), 'a photograph');
+  assert.equal(germanOf('Map: plus and minus zoom, arrows move, 0 resets; Ctrl and wheel zooms too'), 'Karte: Plus und Minus vergrößern, Pfeile schieben, 0 stellt zurück; auch Strg und Rad');
+  assert.equal(germanOf('Map at 0\u202f% removed. 39 % of the positive mass in the top-left quarter; 50 % of all mass is negative.'), 'Karte, 0\u202f% entfernt. 39 % der positiven Masse im Viertel oben links; 50 % aller Masse sind negativ.');
+});
+
+test('every text of the explorer\'s page is known', () => {
+  const page = readFileSync(new URL('../../assets/scrubber/scrubber.html', import.meta.url), 'utf-8').replace(/<details[^]*<\/details>/, '').replaceAll('&#9654;', '▶').replace(/&\w+;/g, '');
+  const texts = [...page.matchAll(/(?:title|aria-label)="([^"]+)"|>([^<>]*[a-z][^<>]*)</g)].map(found => found[1] ?? found[2]);
+  assert.ok(texts.length > 15 && SEEN.length > 50);
+  for (const text of texts) if (text !== 'Zoom') assert.notEqual(germanOf(text), text, text);
+});
