@@ -72,7 +72,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/commands/", ("unit/test_commands.py", "unit/test_bench_command.py")),
     ("pruneattr_core/render/", ("unit/test_render.py",)),
     ("pruneattr_core/ui/payload.py", ("unit/test_payload.py", "unit/test_properties.py")),
-    ("pruneattr_core/ui/levels.py", ("unit/test_payload.py", "app/test_sweeps.py")),
+    ("pruneattr_core/ui/levels.py", ("unit/test_levels.py", "unit/test_payload.py")),
     ("pruneattr_core/ui/", ("unit/test_payload.py",)),
 )
 #: Exchanged for one another; spelled as in the source.

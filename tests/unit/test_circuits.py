@@ -215,6 +215,16 @@ def test_a_curve_equals_single_sets_and_single_images() -> None:
     np.testing.assert_array_equal(alone.response["random"][:, 0], curve.response["random"][:, 1])
 
 
+def test_a_curve_says_how_far_it_is() -> None:
+    model, inputs = networks.network("residual"), networks.inputs(3)
+    scores, told = contributions(model, inputs).layers, []
+    base = mean_of(model, [inputs])
+    circuit_curve(
+        model, inputs, model(inputs).argmax(1), scores, base, progress=lambda *now: told.append(now)
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
 def test_what_does_not_fit_is_said() -> None:
     model, inputs = networks.network("plain"), networks.inputs(2)
     scores, target = contributions(model, inputs).layers, torch.zeros(2, dtype=torch.long)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pruneattr_core.compression import zoo
 from pruneattr_core.compression.data import Item
 from pruneattr_core.compression.examine import Examination
 from pruneattr_core.compression.loop import Schedule, optimise
@@ -101,6 +102,29 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, kind, until):
     one, other = (load_file(tmp_path / name / f"{kind}.safetensors") for name in ("out", "whole"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch": 1}, {"rate": 0}, {"muon_rate": -0.1}, {"weight_decay": -1e-9}]
+)
+def test_schedules_that_would_train_nothing_are_refused(wrong):
+    with pytest.raises(InputError, match="above 0 and a batch of 2 or more"):
+        Schedule(**{"epochs": 1, **wrong})
+    assert Schedule(epochs=0.01, batch=2).steps(2) == 1
+
+
+def test_students_have_names_of_their_own_and_a_teacher_is_made_once(tmp_path):
+    jobs = [
+        zoo.Job(kind, matching, seed)
+        for kind in ("x2", "x8")
+        for matching in ("none", "swa")
+        for seed in (0, 1)
+    ]
+    assert len({job.id for job in jobs}) == len({job.title for job in jobs}) == 8
+    assert zoo.Job("x2", "none").id == f"{zoo.TEACHER}-x2-none"
+    card = tmp_path / f"{zoo.TEACHER}.json"
+    card.touch()
+    assert zoo.make_teacher(tmp_path, tmp_path, lambda line: None) == card
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.runs import workers
+from pruneattr_core.runs.workers import each
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -139,6 +141,11 @@ def test_two_processes_at_one_place_both_get_the_run(small, tmp_path):
     assert said == [f"Another process has finished {tmp_path / 'run'} meanwhile: its run is taken."]
     assert run.id == execute(small, plan, tmp_path / "alone").id
     assert sorted(p.name for p in tmp_path.iterdir()) == ["alone", "run"]
+
+
+def test_one_worker_computes_in_this_process():
+    """What it computes need not be importable then."""
+    assert list(each(lambda job: (job, os.getpid()), [1, 2])) == [(k, (k, os.getpid())) for k in (1, 2)]
 
 
 def test_a_damaged_plan_loses_no_cell(small, tmp_path):

@@ -179,6 +179,20 @@ def test_theory_holds_for_rectifiers() -> None:
     assert theory_note(networks.network("residual"), networks.inputs(1)) is None
 
 
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ([nn.LayerNorm(6), nn.ReLU()], "layer_norm multiplies or divides"),
+        ([nn.LayerNorm(6), nn.ReLU(), nn.Sigmoid()], "layer_norm, sigmoid multiply or divide"),
+        ([nn.GELU()], "gelu is smooth"),
+        ([nn.GELU(), nn.Linear(6, 6), nn.SiLU()], "gelu, silu are smooth"),
+    ],
+)
+def test_theory_speaks_of_one_and_of_several(layers: list[nn.Module], says: str) -> None:
+    net = nn.Sequential(nn.Linear(4, 6), *layers, nn.Linear(6, 3)).eval()
+    assert says in str(theory_note(net, torch.rand(1, 4)))
+
+
 def test_two_slopes_are_not_on_and_off() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(256, 5)).double().eval()
     for method in ("guided_backprop", "rectgrad", "lrp", "rap"):

@@ -123,6 +123,17 @@ def test_deletion_and_insertion_are_one_curve_read_from_both_ends() -> None:
     assert torch.equal(gone.target, net(x).argmax(1))
 
 
+def test_blur_stays_in_its_channel_and_a_map_of_one_value_is_a_map() -> None:
+    red = torch.zeros(3, 10, 10, dtype=torch.float64)
+    red[0, 4:6, 4:6] = 1
+    filled = fill_removed(red, torch.ones(1, 10, 10, dtype=torch.bool), "blur")[0]
+    assert filled[0].any()
+    assert not filled[1:].any()
+    assert removal_masks(torch.zeros(2, 1, 1), [1.0], "lerf").tolist() == [[[[True]], [[True]]]]
+    with pytest.raises(InputError, match=r"maps \(B, H, W\), got shape \(2, 0, 4\)"):
+        removal_masks(torch.zeros(2, 0, 4), [0.5], "lerf")
+
+
 @pytest.mark.parametrize("fill", FILLS)
 def test_fills_touch_removed_pixels_only(fill: str) -> None:
     image, gone = networks.inputs(1)[0], maps(3) > 0

@@ -148,6 +148,12 @@ def test_what_is_subtracted_is_the_strongest_other_class() -> None:
             resolved(z, asked_of(wrong, 2))
 
 
+def test_without_a_question_the_answer_itself_is_asked_for() -> None:
+    z = torch.tensor([[1.0, 5.0, 3.0], [4.0, 0.0, 2.0]])
+    assert resolved(z, None).target.tolist() == [1, 0]
+    assert resolved(z, torch.tensor([2, 1])).target.tolist() == [2, 1]
+
+
 def test_a_group_is_as_probable_as_its_classes() -> None:
     z = torch.tensor([[1.0, 5.0, 3.0]], dtype=torch.float64)
     asked = resolved(z, asked_of(group([0, 2]), 1))

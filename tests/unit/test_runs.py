@@ -101,6 +101,13 @@ def test_statistics_leave_undefined_values_out():
     assert np.isnan(deviation[1])
 
 
+def test_a_run_is_named_by_twelve_digits_over_plan_and_values():
+    run, other = a_run(), a_run(chunk=2)
+    assert len(run.id) == 12
+    assert set(run.id) <= set("0123456789abcdef")
+    assert len({run.id, other.id, dataclasses.replace(run, values=run.values + 1).id}) == 3
+
+
 def test_areas_are_those_of_the_papers_table(shared):
     published = json.loads((shared / "published_numbers.json").read_text("utf-8"))
     curves = published["critical_paths/LeRF_curve_cifar10"]

@@ -1,0 +1,131 @@
+"""Where the explorer's slider may stand: levels, their places on the track, presets, the film strip."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from pruneattr_core.ui.levels import (
+    FIXED,
+    OF_CONTRIBUTING,
+    QUIET_TRACK,
+    START,
+    TOP,
+    first_beyond,
+    first_levels,
+    nearest,
+    positions,
+    presets,
+    spaced,
+    strip,
+)
+
+QUIET = (0.0, 0.015, 0.3, 0.71, 0.96, 1.0)
+
+
+def asked_beyond(start: float, calibrated: float | None) -> list[float]:
+    asked = [*FIXED, *(start + share * (1 - start) for share in OF_CONTRIBUTING)]
+    asked += [] if calibrated is None else [calibrated]
+    return [share for share in asked if start < share < TOP]
+
+
+@pytest.mark.parametrize("quiet", QUIET)
+@pytest.mark.parametrize("calibrated", [None, 0.835])
+def test_levels_are_presets_and_equal_steps_of_what_is_kept(quiet: float, calibrated: float | None) -> None:
+    start = min(quiet, 0.99)
+    asked = asked_beyond(start, calibrated)
+    kept = np.geomspace(1 - start, 1 - TOP, 24)
+    step = math.log(kept[0] / kept[1])
+    free = [k for k in kept[1:-1] if all(abs(math.log(k / (1 - one))) > step / 5 for one in asked)]
+    wanted = sorted({0.0, start, TOP, *asked, *(1 - k for k in free)})
+    found = spaced(quiet, calibrated)
+    assert len(found) <= 36
+    assert found == tuple(sorted(set(found)))
+    assert found == tuple(round(one, 6) for one in found)
+    assert all(one == 0 or one > start - 1.1e-6 for one in found)  # nothing where no map changes
+    for one in wanted:
+        assert min(abs(one - other) for other in found) <= 1.1e-6, one
+    for one in found:
+        assert -1e-9 <= min((other - one for other in wanted), key=abs) <= 1.1e-6  # cut, never above
+
+
+def test_the_track_is_linear_where_nothing_happens_and_logarithmic_beyond() -> None:
+    found = positions([0.0, 0.25, 0.5, 0.75, 0.875, 0.999], 0.5)
+    span = math.log(0.5 / 0.001)
+    beyond = [QUIET_TRACK + (1 - QUIET_TRACK) * math.log(k) / span for k in (2, 4)]
+    assert found == pytest.approx([0, QUIET_TRACK / 2, QUIET_TRACK, *beyond, 1])
+    assert positions([0.0, 0.5, 0.75], 0.0) == pytest.approx([0, 0.5, 1])
+    assert positions([0.0, 0.02, 0.75], 0.02)[1] == 0  # too few to be shown
+    assert positions([0.0, 1.0], 1.0) == pytest.approx([0, 1])
+    assert positions([0.0, 0.5], -0.1) == pytest.approx([0, 1])
+
+
+def test_near_is_near_in_what_is_kept() -> None:
+    assert nearest([0.0, 0.9, 0.98, 0.99], 0.984) == 2
+    assert nearest([0.0, 0.9, 0.98, 0.99], 0.9865) == 3
+    assert nearest([0.0, 0.5, 1.0], 0.9999) == 1
+    assert nearest([0.0, 0.5, 1.0], 1.0) == 2
+
+
+def test_a_first_look_has_what_a_slider_needs() -> None:
+    levels = (0.0, 0.4, 0.7, 0.88, 0.95, 0.999)
+    assert first_levels(levels, 0.4) == (0.0, 0.4, 0.88, 0.999)  # 0.8 of the 0.6 that contribute
+    assert first_levels(levels, 0.02) == (0.0, 0.7, 0.999)
+    assert START == 0.8
+
+
+def test_an_allowed_change_is_the_first_level_beyond_it() -> None:
+    assert [first_beyond([0.0, 0.1, 0.4], allowed) for allowed in (0.0, 0.1, 0.3, 0.4)] == [1, 2, 2, 2]
+    assert first_beyond([0.0, math.nan, 0.4], 0.3) == 2
+
+
+def places(quiet: float, calibrated: float | None, change: list[float] | None = None) -> dict[str, object]:
+    levels = spaced(quiet, calibrated)
+    found = presets(levels, quiet, change or [0.0] * len(levels), calibrated)
+    return {f"{one.label} {'/'.join(one.dials)}": levels[one.level] for one in found}
+
+
+def test_presets_stand_where_they_say() -> None:
+    found = places(0.5, 0.9)
+    every = "contributing/all/change"
+    assert found[f"0 {every}"] == 0
+    assert found[f"dead only {every}"] == 0.5
+    assert found[f"15 % change {every}"] == 0.9
+    for share in OF_CONTRIBUTING:
+        assert found[f"{100 * share:.0f} % contributing/change"] == pytest.approx(0.5 + 0.5 * share, abs=2e-6)
+    for share in FIXED:
+        assert found[f"{100 * share:.0f} % all"] == pytest.approx(share, abs=2e-6)
+    assert len(found) == 3 + len(OF_CONTRIBUTING) + len(FIXED)
+
+
+def test_presets_that_would_lie_in_the_silence_are_left_out() -> None:
+    found = places(0.8, 0.75)
+    assert not [name for name in found if name.startswith("15 %")]
+    assert [name for name in found if name.endswith(" all")] == ["90 % all", "95 % all", "99 % all"]
+    assert not [name for name in places(0.02, 0.5) if name.startswith("dead only")]
+    coarse = presets([0.0, 0.5, 0.999], 0.5, [0.0, 0.0, 0.4], 0.9)
+    assert [(one.label, one.level) for one in coarse] == [("0", 0), ("dead only", 1)]
+
+
+def test_without_a_calibration_the_pictures_own_change_counts_beyond_the_silence() -> None:
+    levels = spaced(0.5)
+    own = levels.index(next(one for one in levels if one > 0.9))
+    change = [0.0, 0.3, *(0.15 if k < own else 0.2 for k in range(2, len(levels)))]
+    found = places(0.5, None, change)
+    assert found["15 % here contributing/all/change"] == levels[own]
+    assert "15 % here contributing/all/change" not in places(0.5, None)
+
+
+def test_the_strip_shows_nothing_removed_then_eight_equal_steps() -> None:
+    levels = spaced(0.3)
+    shown = [levels[k] for k in strip(levels, 0.3)]
+    assert shown[0] == 0
+    assert shown[1] == 0.3
+    assert shown[-1] == TOP
+    steps = [math.log((1 - one) / (1 - other)) for one, other in itertools.pairwise(shown[1:])]
+    whole = math.log(0.7 / (1 - TOP)) / 8
+    assert len(steps) == 8
+    assert all(0.6 * whole < step < 1.4 * whole for step in steps)
