@@ -31,21 +31,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from perf.mutants_known import REASONS
+from perf.mutants_meeting import OWN, matching, meeting, speaking
 from perf.mutants_places import SCOPE, Mutant, generated, known
-from perf.mutants_trying import (
-    LIMIT,
-    OWN,
-    Trace,
-    Traces,
-    Verdict,
-    matching,
-    meeting,
-    prepare,
-    speaking,
-    trace_file,
-    try_mutant,
-    try_tests,
-)
+from perf.mutants_trying import LIMIT, Trace, Traces, Verdict, prepare, trace_file, try_mutant, try_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 

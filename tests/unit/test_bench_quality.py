@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from torch import nn
 
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
+from pruneattr_core.benchmarks.protocols.foreign import _drawn
+from pruneattr_core.benchmarks.protocols.quality import _layout
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.scenes import scene
@@ -45,6 +48,33 @@ def test_the_gradient_of_a_linear_network_is_faithful_in_any_unit(linear) -> Non
     assert quality.infidelity(net, x, TARGET, 7 * gradient, 0) < 1e-12
     assert quality.infidelity(net, x, TARGET, net.weight[0].detach().view_as(x), 0) > 0.5
     assert quality.infidelity(net, x, TARGET, torch.zeros_like(x), 0) == 1
+
+
+def test_measures_that_need_masks_stand_only_where_there_are_masks() -> None:
+    """And those that need the parts of a scene, where there are scenes."""
+    names = {
+        mask is not None: _layout(SimpleNamespace(mask=lambda index, mask=mask: mask, data=[]), {})[0]
+        for mask in (None, np.ones((4, 4), bool))
+    }
+    assert set(names[False]) < set(names[True])
+
+
+def test_foreign_metrics_draw_the_same_again_and_leave_the_generators_as_they_were() -> None:
+    def draws() -> tuple[float, float]:
+        return float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
+
+    found = []
+    for seed in (3, 3, 4):
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
+        expected = draws()
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
+        with _drawn(seed):
+            found.append(draws())
+        assert draws() == expected
+    assert found[0] == found[1]
+    assert not set(found[0]) & set(found[2])
 
 
 def test_gradient_times_input_of_a_linear_network_foretells_every_removal(linear) -> None:

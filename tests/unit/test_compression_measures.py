@@ -16,13 +16,20 @@ from pruneattr_core.compression import family, table
 from pruneattr_core.compression.data import scenes_multilabel
 from pruneattr_core.compression.examine import Examination, summary
 from pruneattr_core.compression.matching import channel_weights, seen, swa_map
-from pruneattr_core.compression.measures import METHODS_OF_REVIEW, map_of, predicted, prediction_quality
+from pruneattr_core.compression.measures import METHODS_OF_REVIEW, _f1, map_of, predicted, prediction_quality
 from pruneattr_core.compression.members import read_card
 from pruneattr_core.compression.pool import pool
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.likeness import cosine, l2_distance, normalise_l2
 from pruneattr_core.models import list_models, load_model, model_card, students
 from pruneattr_core.models.vgg import SceneVGG
+
+
+def test_the_f1_score_of_a_class_by_hand() -> None:
+    truth = np.array([[1, 1, 0, 0], [1, 0, 0, 1]], bool)
+    answer = np.array([[1, 0, 0, 1], [1, 1, 0, 0]], bool)
+    assert _f1(truth, answer, 0).tolist() == [1.0, 0.0, 0.0, 0.0]  # the third is nowhere, and counts as 0
+    assert _f1(truth, answer, 1).tolist() == [0.5, 0.5]
 
 
 def test_deformation_against_loops():

@@ -238,7 +238,10 @@ def test_last_linear_layer_is_exact_for_all_three() -> None:
     last = len(contributions(net, x).names) - 1
     truth = exact_ablation(net, x, layers=[last]).layers[0]
     torch.testing.assert_close(intgrad_signed(net, x, steps=1, layers=[last]).layers[0], truth)
-    torch.testing.assert_close(contributions(net, x).layers[last], truth.abs())
+    scores, ablated = contributions(net, x), exact_ablation(net, x, layers=[last])
+    torch.testing.assert_close(scores.layers[last], truth.abs())
+    assert ablated.head == scores.head
+    torch.testing.assert_close(ablated.logits, scores.logits)
 
 
 def test_progress_may_stop_and_arguments_are_checked() -> None:
