@@ -4,7 +4,7 @@
     python -m perf.mutants sample --n 200        a seeded sample of all places where an operator applies
     python -m perf.mutants sample --n 200 --out perf/mutants_sample.json    ... whose results are kept
     python -m perf.mutants sample --n 20 --only pruneattr_core/scoring --list
-    python -m perf.mutants again --out perf/mutants_sample.json    the survivors of that file once more
+    python -m perf.mutants again --out perf/mutants_sample.json    its survivors without a reason, once more
 
 Operators: see perf/mutants_places.py. Each worker (as many as cores, or --workers) makes mutants in a scratch
 copy of the repository of its own; tests run in processes forked from one that has torch loaded. A mutant of a
@@ -174,13 +174,15 @@ def main() -> int:
     root, which = options.root.resolve(), options.which
     only = options.only or ("" if which == "known" else SCOPE)
     kept = Kept(options.out, {"n": options.n, "seed": options.seed, "only": only})
-    mutants = drawn(root, which, options.n, options.seed, only)
+    if which == "again":
+        alive = {key for key, verdict in kept.verdicts.items() if not verdict.killed} - REASONS.keys()
+        files = sorted({key.partition("::")[0] for key in alive})
+        mutants = [one for file in files for one in generated(root, file) if one.key in alive]
+    else:
+        mutants = drawn(root, which, options.n, options.seed, only)
+        mutants = [one for one in mutants if one.key not in kept.verdicts]
     if options.skip:
         mutants = [one for one in mutants if not one.file.startswith(tuple(options.skip.split(",")))]
-    if which == "again":
-        mutants = [one for one in mutants if one.key in kept.verdicts and not kept.verdicts[one.key].killed]
-    else:
-        mutants = [one for one in mutants if one.key not in kept.verdicts]
     if options.list:
         print(*(f"{one.key}   [{' '.join(one.tests)}]" for one in mutants), sep="\n")
         return 0
