@@ -27,9 +27,8 @@ def bytes_each(inputs: Tensor) -> int:
 def forward_chunks(count: int, inputs: Tensor, copies: int = 1) -> Iterator[slice]:
     """Slices of `range(count)` for passes that go forward only.
 
-    On the CPU a pass is kept to about two photographs, or one for each thread: a layer's output beyond 32 MB
-    is mapped anew by every pass and its pages cleared, which makes a picture of EfficientNet-Lite0 in a pass
-    of ten twice as dear as in a pass of two.
+    On the CPU a pass is kept to about two photographs, or one for each of up to eight threads: larger results
+    of a layer are mapped anew by every pass and their pages cleared.
 
     Args:
         count: of pictures, or of sets of them.
@@ -38,8 +37,8 @@ def forward_chunks(count: int, inputs: Tensor, copies: int = 1) -> Iterator[slic
     """
     each = copies * bytes_each(inputs)
     if inputs.device.type == "cpu":
-        return chunks(count, 4 * each // max(2, torch.get_num_threads()), inputs)
-    return chunks(count, each // 4, inputs)
+        return chunks(count, 4 * each // min(max(2, torch.get_num_threads()), 8), inputs)
+    return chunks(count, each // 2, inputs)  # nothing is kept for a backward pass
 
 
 class Graph:
