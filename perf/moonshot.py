@@ -73,7 +73,7 @@ SMALL = ("scenes-net", "resnet8-cifar10")
 #: Shipped runs whose pictures the test takes, and whose methods it meets.
 BESIDE = (
     "resnet8-pixels-whole", "squeezenet-davis-dial", "scenes-pixels-whole", "scenes-localise-200",
-    "lite0-davis", "lite0-pixels-whole", "scenes-quality",
+    "lite0-davis", "lite0-pixels-whole", "scenes-quality", "squeezenet-pixels-whole",
 )  # fmt: skip
 
 

@@ -45,6 +45,10 @@ MEASURES = {
     "fid_plus": "Fid+: probability lost without what the map marks, of a copy that learned to bear holes",
     "fid_minus": "Fid-: probability lost without the rest, of a copy that learned to bear holes",
     "f_fidelity": "F-Fidelity: Fid+ less Fid-",
+    **{
+        name: f"{name.replace('_', ' ').capitalize()}: Quantus' {metric.name}"
+        for name, metric in METRICS.items()
+    },
 }
 #: What a map that knows nothing gets.
 CHANCE = {"roc_auc": 0.5, "grid_share": 0.25}
@@ -109,7 +113,7 @@ def better(measure: str) -> str:
     """Which way a good map's values go, "lower" or "higher"; "" where maps are not judged by it."""
     if measure in _JUDGES_NOBODY:
         return ""
-    if measure in METRICS and measure not in MEASURES:
+    if measure in METRICS:
         return METRICS[measure].better
     return "higher" if measure in _HIGHER else "lower"
 
