@@ -163,8 +163,8 @@ OURS: dict[str, Method] = {
         note=(
             "Claims: where the contributions of the neurons that stay lie, from the picture to the last "
             "feature maps. Known against it: positions are taken to stay where they were, a blend is no "
-            "derivative of anything, and its options were found by a search. On pictures that the search never "
-            "saw it finds objects in photographs best of all methods, and loses to coarse class maps in LeRF."
+            "derivative of anything, and its options were found by a search. On pictures that the search "
+            "never saw it finds objects in photographs best of what was measured; coarse class maps win LeRF."
         ),
     ),
     "neuron_intgrad": Method(
