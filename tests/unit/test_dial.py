@@ -70,6 +70,7 @@ def test_the_default_is_080_of_the_contributing_neurons_everywhere() -> None:
 def test_every_scale_of_every_method_that_prunes(method: str) -> None:
     net, x = networks.network("plain"), networks.inputs(2)
     own = {"steps": 2} if method == "prunepgd" else {}
+    other = "zero" if METHODS[method].options["mode"].default == "freeze" else "freeze"
     maps = {
         name: explain(net, x, [1, 3], method, **own, **options).values
         for name, options in {
@@ -77,7 +78,7 @@ def test_every_scale_of_every_method_that_prunes(method: str) -> None:
             "contributing": {"sparsity": 0.9, "of": "contributing"},
             "response": {"output_change": 0.2},
             "probability": {"output_change": 0.2, "change_of": "probability"},
-            "freeze": {"sparsity": 0.9, "mode": "freeze"},
+            "other mode": {"sparsity": 0.9, "mode": other},
         }.items()
     }
     first = maps.pop("all")
@@ -85,7 +86,7 @@ def test_every_scale_of_every_method_that_prunes(method: str) -> None:
     scorer = {"contribution": "intgrad"} if method == "neuron_intgrad" else {}
     if method == "prunepgd":
         again = PrunePGD(net).attribute(x, [1, 3], output_change=0.2, change_of="probability", steps=2)
-    elif method == "prunegrad_mid":
+    elif method in ("prunegrad_mid", "path_density"):
         return
     else:
         again = PruneGrad(net).attribute(x, [1, 3], output_change=0.2, change_of="probability", **scorer)
