@@ -2,7 +2,10 @@
 
 The integrand is a gradient of a piecewise linear network: it jumps wherever scaling the layer switches a
 later neuron, thousands of times. Every rule's error therefore falls as 1/n, and the midpoint rule has the
-smallest (perf/intgrad.py measures the ranking that each gives).
+smallest (perf/intgrad.py measures the ranking that each gives). Where jumps are as dense as in SqueezeNet the
+ranking gets better more slowly: on one photograph, paths at sparsity .8, .9 and .95 are like those of 600
+midpoints (Jaccard) to .977, .973 and .973 with 32 nodes, .986, .982 and .981 with 64, and .987, .985 and .983
+with 80, for 14, 30 and 35 s of processor. Whoever needs more asks for `steps`.
 """
 
 from __future__ import annotations
