@@ -75,6 +75,17 @@ def test_whatever_runs_a_path_takes_a_replacement_for_its_mode(name: str, runner
     assert not torch.allclose(other, wanted)
 
 
+def test_levels_that_run_as_one_batch_keep_each_pictures_replacement() -> None:
+    """In float32, where pictures and levels share a pass."""
+    model, inputs = networks.network("residual", torch.float32), networks.inputs(3).float()
+    target, base = model(inputs).argmax(1), activations_of(model, inputs.roll(1, 0))
+    maps = PruneGrad(model).sweep(inputs, target, [0.3, 0.6, 0.8], mode=base).maps
+    for k in range(3):
+        at = slice(k, k + 1)
+        alone = PruneGrad(model).sweep(inputs[at], target[at], [0.6], mode=base[at]).maps[0]
+        torch.testing.assert_close(maps[1, at], alone, rtol=1e-3, atol=1e-5)
+
+
 def test_the_replaced_gradient_is_that_of_the_replaced_network() -> None:
     """Against autograd through hooks of an independent implementation."""
     model, inputs = networks.network("residual"), networks.inputs(2)
