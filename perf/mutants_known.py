@@ -45,6 +45,7 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 #: `Mutant.key` -> why no test can notice it, or need not.
 REASONS: dict[str, str] = {
+    "pruneattr_core/circuits/shapley.py::sampled_shapley: 0 -> 1 (3)": "coalitions in rows of pairs instead of one row: the same values in the same order",
     "pruneattr_core/ui/payload.py::payload_of: <= -> <": "differs where a share is the silent one and exactly a millionth more",
     "pruneattr_core/compression/pool.py::pool: 2 -> 3": "pictures of the size wanted are then resized to it, which changes nothing",
     "pruneattr_core/benchmarks/executor.py::execute: and -> or": "a run that another process has finished is refused when it is written, and taken then",

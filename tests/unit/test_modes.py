@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 import networks
 from pruneattr_core import PruneGrad, PrunePGD, contributions, explain
@@ -104,6 +105,26 @@ class Dividing(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.one(x).relu()
         return self.two(h / h.sum(1, keepdim=True))
+
+
+class Noisy(nn.Module):
+    """Draws in eval mode, and ends the gradient."""
+
+    def __init__(self, cut: bool) -> None:
+        super().__init__()
+        self.cut = cut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach() if self.cut else F.dropout(x, 0.5, training=True)
+
+
+@pytest.mark.parametrize(
+    ("cut", "says"), [(False, r"^2 \(dropout\) draws"), (True, r"the gradient ends at 2 \(detach\)")]
+)
+def test_what_is_refused_is_named_as_the_network_names_it(cut: bool, says: str) -> None:
+    net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), Noisy(cut), nn.Linear(6, 3)).eval()
+    with pytest.raises(ModelError, match=says):
+        contributions(net, torch.rand(1, 4))
 
 
 @pytest.mark.parametrize("method", ["saliency", "guided_backprop", "deeplift", "lrp", "noise_tunnel"])
