@@ -6,13 +6,15 @@ import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pruneattr_core.cli import main
-from pruneattr_core.compression import family, table
+from pruneattr_core.compression import examine, family, table
 from pruneattr_core.compression.data import scenes_multilabel
 from pruneattr_core.compression.examine import Examination, summary
 from pruneattr_core.compression.matching import channel_weights, seen, swa_map
@@ -23,6 +25,21 @@ from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.likeness import cosine, l2_distance, normalise_l2
 from pruneattr_core.models import list_models, load_model, model_card, students
 from pruneattr_core.models.vgg import SceneVGG
+
+
+def test_latency_is_that_of_passes_of_one_picture(monkeypatch) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Counting(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(tuple(x.shape))
+            return x
+
+    clock = iter(range(1000))
+    monkeypatch.setattr(examine.time, "perf_counter", lambda: next(clock) / 1000)
+    pictures = SimpleNamespace(batch=lambda index: torch.zeros(len(index), 3, 4, 4))
+    assert examine.latency_ms(Counting(), pictures) == pytest.approx(1)
+    assert seen == [(1, 3, 4, 4)] * (examine.REPEATS + 3)
 
 
 def test_the_f1_score_of_a_class_by_hand() -> None:

@@ -270,6 +270,14 @@ def test_what_unpackers_raise_is_one_sentence():
             run_from_zip(good[:place] + bytes(9) + good[place + 9 :])
 
 
+def test_so_many_files_may_a_zip_hold():
+    samples = [(f"samples/{i}.png", b"") for i in range(257)]
+    with pytest.raises(StoreError, match="holds 257 files"):
+        run_from_zip(hostile(*samples))
+    with pytest.raises(StoreError, match=r"has no header\.json"):
+        run_from_zip(hostile(("points.csv", b""), *samples[:255]))
+
+
 def test_the_files_of_a_folder_make_the_run_again():
     run = a_run()
     loose = {f"some/folder/{name}".rsplit("/", 1)[-1]: data for name, data in run.stored().files().items()}

@@ -81,6 +81,9 @@ def test_the_sample_is_the_mean_over_the_orders_drawn_and_their_reverses() -> No
     found = sampled_shapley(game, 3, seed=7)
     torch.testing.assert_close(found.values, slow / 6, rtol=1e-10, atol=1e-12)
     assert (found.coalitions, found.orders) == (2 + 3 * 2 * 5, 3)
+    assert sampled_shapley(game, 2).orders == 2
+    with pytest.raises(InputError, match="an interval needs two"):
+        sampled_shapley(game, 1)
 
 
 def test_the_sample_is_as_sure_as_it_says() -> None:
