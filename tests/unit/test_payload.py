@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.models import model_card
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.look import SIGNS, Look, default_colours
 from pruneattr_core.ui.payload import COLLAPSES, payload_of
 from pruneattr_core.ui.pictures import Picture
@@ -118,3 +121,12 @@ def test_every_picture_and_network_has_an_answer_of_its_own():
     ]
     assert all(one != other for k, one in enumerate(asked) for other in asked[:k])
     assert engine.answer("scenes-net", pictures[0], lambda *_: None).probabilities.tolist() == asked[0]
+
+
+def test_a_map_of_a_larger_picture_is_foretold_as_what_it_costs_there():
+    subject = Subject("scenes-net", "0" * 64, "1" * 64, None, "cpu")
+    key = map_key(subject, "occlusion", {"window": 16, "stride": 8})
+    side = max(model_card("scenes-net").size)
+    for scale in (1, 2):
+        assert key.passes(scale) == METHODS["occlusion"].cost(scale * side, **dict(key.options))
+    assert key.passes(2) > key.passes(1)
