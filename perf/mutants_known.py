@@ -45,6 +45,8 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 #: `Mutant.key` -> why no test can notice it, or need not.
 REASONS: dict[str, str] = {
+    "pruneattr_core/benchmarks/fills.py::fill_removed: and -> or": "the way made for CUDA gives the CPU's numbers, as a test says; it is only slower there",
+    "pruneattr_core/circuits/replacement.py::zero: 1 -> 2": "only the activations' number of dimensions is read, which one more picture does not change",
     "pruneattr_core/benchmarks/samples.py::module: 16 -> 17": "how many small pictures a run carries; no number depends on it",
     "pruneattr_core/ui/cache.py::Waiting._reserve: 0 -> 1": "in which column the picture stands while its map is computed: for eyes, seen in a browser only",
     "pruneattr_core/compression/review_paths.py::path_overlap: True -> False": "zip's strict guards lengths that are equal by construction",

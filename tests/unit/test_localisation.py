@@ -28,6 +28,14 @@ def example(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return random.normal(size=mask.shape).round(1) + 0.3 * mask, mask
 
 
+def test_a_grid_of_one_column_is_a_pile() -> None:
+    pile = torch.arange(3 * 2 * 4 * 5.0).view(3, 2, 4, 5)
+    assert torch.equal(compose_grid(pile, 1).squeeze(0), torch.cat(list(pile), 1))
+    for columns in (0, 2):
+        with pytest.raises(InputError, match="columns"):
+            compose_grid(pile, columns)
+
+
 def test_roc_auc_equals_counting_all_pairs() -> None:
     values, mask = example()
     wins = sum(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 from itertools import product
@@ -85,6 +86,17 @@ def test_every_pixel_drawn_is_the_value_it_stands_for(how, sign, shared):
     assert header["signed"] is look.signed
 
 
+def test_the_header_says_what_is_counted_and_where_no_map_changes():
+    for unit, things in (("neuron", None), ("channel", "channels and heads")):
+        sweep = dataclasses.replace(a_sweep(), unit=unit, quiet=0.5)
+        photo = np.zeros((SIDE, SIDE, 3), np.uint8)
+        payload = payload_of(sweep, photo, Look(), ["a", "b", "c"], "zero", None, "noise", "id", {}, True)
+        header = header_of(payload)
+        assert header.get("things") == things
+        assert [level["plain"] for level in header["levels"]] == [True, True, False, False]
+        assert (things or "neurons") in header["note"]
+
+
 def _tensor(array: np.ndarray):
     import torch
 
@@ -108,12 +120,14 @@ def test_the_least_recently_used_goes_first():
     assert heavy.get("w") is None
 
 
-def test_every_picture_and_network_has_an_answer_of_its_own():
+def test_every_picture_and_network_has_an_answer_of_its_own(monkeypatch):
     engine = Engine()
     pictures = [
         Picture("upload", "x", "one", Image.new("RGB", (128, 128), colour), digit * 64, None, "")
         for colour, digit in (("red", "0"), ("blue", "1"))
     ]
+    run, lanes = engine.jobs.run, []
+    monkeypatch.setattr(engine.jobs, "run", lambda *given: lanes.append(given[-1]) or run(*given))
     asked = [
         engine.answer(model, picture, lambda *_: None).probabilities.tolist()
         for model in ("scenes-net", "scenes-vgg")
@@ -121,6 +135,13 @@ def test_every_picture_and_network_has_an_answer_of_its_own():
     ]
     assert all(one != other for k, one in enumerate(asked) for other in asked[:k])
     assert engine.answer("scenes-net", pictures[0], lambda *_: None).probabilities.tolist() == asked[0]
+    assert lanes == [
+        "page",
+        "quick",
+        "page",
+        "quick",
+        "quick",
+    ]  # a network that is there waits for none to load
 
 
 def test_a_map_of_a_larger_picture_is_foretold_as_what_it_costs_there():

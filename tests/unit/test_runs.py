@@ -178,6 +178,7 @@ def forged(change, content=None) -> bytes:
         (lambda h: h.update(shape=[-1]), "damaged .shape."),
         (lambda h: h.update(shape=[10**5] * 4), "are not the"),
         (lambda h: h.update(shape=[2, 2, 3, 90]), "are not the"),
+        (lambda h: h.update(shape=[0, 2]), "are not the"),
         (lambda h: h["data"].update(title="![](http://a.b/c.png)"), "markup"),
         (lambda h: h["protocol"].update(reduction=[{"<b>": 1}]), "markup"),
         (lambda h: h.pop("methods"), "methods"),
