@@ -45,6 +45,8 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 #: `Mutant.key` -> why no test can notice it, or need not.
 REASONS: dict[str, str] = {
+    "pruneattr_core/selection.py::_rows: 4 -> 5": "a layer in another order is then copied: the same values, only slower",
+    "pruneattr_core/benchmarks/protocols/logits.py::_cell: 13 -> 14": "keeps these random numbers apart from others of the seed, as any number does",
     "pruneattr_core/benchmarks/fills.py::fill_removed: and -> or": "the way made for CUDA gives the CPU's numbers, as a test says; it is only slower there",
     "pruneattr_core/circuits/replacement.py::zero: 1 -> 2": "only the activations' number of dimensions is read, which one more picture does not change",
     "pruneattr_core/benchmarks/samples.py::module: 16 -> 17": "how many small pictures a run carries; no number depends on it",

@@ -71,6 +71,7 @@ def test_files_hold_the_circuit() -> None:
     per_call = [sum(node.call == call for node in found.nodes) for call in range(4)]
     assert max(per_call) <= 3
     record = json.loads(found.json())
+    assert (record["directed"], record["multigraph"], record["graph"]) == (True, False, {})
     root = ElementTree.fromstring(found.graphml())
     space = "{http://graphml.graphdrawing.org/xmlns}"
     ids = {node.get("id") for node in root.iter(f"{space}node")}
