@@ -31,7 +31,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "pruneattr_core/scoring/",
         ("unit/test_neurons.py", "unit/test_intgrad.py", "unit/test_paths.py", "unit/test_prunegrad.py"),
     ),
-    ("pruneattr_core/tape.py", ("unit/test_neurons.py", "unit/test_tape.py", "unit/test_prunegrad.py")),
+    ("pruneattr_core/tape.py", ("unit/test_tape.py", "unit/test_modes.py", "unit/test_neurons.py")),
     ("pruneattr_core/graph.py", ("unit/test_neurons.py", "unit/test_prunegrad.py", "unit/test_paths.py")),
     ("pruneattr_core/response.py", ("unit/test_response.py", "unit/test_prunegrad.py")),
     ("pruneattr_core/heads.py", ("unit/test_heads_units.py", "unit/test_response.py")),

@@ -17,7 +17,7 @@ from pruneattr_core.cli import main
 from pruneattr_core.compression import examine, family, table
 from pruneattr_core.compression.data import scenes_multilabel
 from pruneattr_core.compression.examine import Examination, summary
-from pruneattr_core.compression.matching import channel_weights, seen, swa_map
+from pruneattr_core.compression.matching import channel_weights, seen, seen_at, swa_map
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW, _f1, map_of, predicted, prediction_quality
 from pruneattr_core.compression.members import read_card
 from pruneattr_core.compression.pool import pool
@@ -40,6 +40,12 @@ def test_latency_is_that_of_passes_of_one_picture(monkeypatch) -> None:
     pictures = SimpleNamespace(batch=lambda index: torch.zeros(len(index), 3, 4, 4))
     assert examine.latency_ms(Counting(), pictures) == pytest.approx(1)
     assert seen == [(1, 3, 4, 4)] * (examine.REPEATS + 3)
+
+
+def test_a_layer_that_is_not_there_is_answered_with_those_nearest_by_name() -> None:
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    with pytest.raises(ModelError, match=r"no layer 'relu' in Sequential: it has .*[01]"):
+        seen_at(net, torch.rand(1, 4), ["relu"])
 
 
 def test_the_f1_score_of_a_class_by_hand() -> None:

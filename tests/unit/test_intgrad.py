@@ -232,6 +232,30 @@ def test_ablation_equals_one_neuron_at_a_time(name: str) -> None:
             assert float(found[j]) == pytest.approx(base - float(net(x)[0, 2]), abs=1e-13)
 
 
+def test_the_gap_is_told_as_a_share_of_the_change() -> None:
+    found = completeness(networks.network("residual"), networks.inputs(2), steps=3)
+    gap = (found.total - found.change).abs()
+    assert bool((gap > 0).any())
+    torch.testing.assert_close(found.relative, gap / found.change.abs())
+
+
+def test_branches_that_do_not_depend_on_the_layer_join_those_that_do() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.head = nn.Linear(4, 3), nn.Linear(4, 2), nn.Linear(5, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.cat([self.one(x).relu(), self.two(x).relu()], 1))
+
+    torch.manual_seed(0)
+    net, x = Two().double().eval(), torch.rand(1, 4, dtype=torch.float64)
+    target = int(net(x).argmax())
+    first = net.one(x).relu().detach()
+    found = exact_ablation(net, x).layers[0]
+    torch.testing.assert_close(found, first * net.head.weight[target, :3].detach())  # linear from here on
+
+
 def test_last_linear_layer_is_exact_for_all_three() -> None:
     """Where only linear maps follow, Taylor, IntGrad and ablation agree."""
     net, x = networks.network("residual"), networks.inputs(2)
