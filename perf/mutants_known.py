@@ -45,6 +45,11 @@ KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 #: `Mutant.key` -> why no test can notice it, or need not.
 REASONS: dict[str, str] = {
+    "pruneattr_core/selection.py::_rows: and -> or": "a layer in another order is then copied, or viewed: the same values",
+    "pruneattr_core/ui/cache.py::Waiting._reserve: 3 -> 4": "how many boxes stand while a map is computed: for eyes, seen in a browser only",
+    "pruneattr_core/ui/cache.py::Waiting._reserve: st.skeleton(height=self.height) -> None": "a grey box while a map is computed: for eyes, seen in a browser only",
+    "pruneattr_core/ui/keys.py::Scored: False -> True": "results are compared by what names them, never with one another",
+    "pruneattr_core/runs/cells.py::Cells: True -> False": "nobody changes it; frozen is said to readers",
     "pruneattr_core/selection.py::_rows: 4 -> 5": "a layer in another order is then copied: the same values, only slower",
     "pruneattr_core/benchmarks/protocols/logits.py::_cell: 13 -> 14": "keeps these random numbers apart from others of the seed, as any number does",
     "pruneattr_core/benchmarks/fills.py::fill_removed: and -> or": "the way made for CUDA gives the CPU's numbers, as a test says; it is only slower there",

@@ -60,6 +60,7 @@ def test_the_track_is_linear_where_nothing_happens_and_logarithmic_beyond() -> N
     assert positions([0.0, 0.5, 0.75], 0.0) == pytest.approx([0, 0.5, 1])
     assert positions([0.0, 0.02, 0.75], 0.02)[1] == 0  # too few to be shown
     assert positions([0.0, 1.0], 1.0) == pytest.approx([0, 1])
+    assert max(positions([0.0, 0.3, 1.0 - 1e-12], 0.3)) <= 1
     assert positions([0.0, 0.5], -0.1) == pytest.approx([0, 1])
 
 

@@ -277,7 +277,7 @@ def test_so_many_files_may_a_zip_hold():
         run_from_zip(hostile(*samples))
     with pytest.raises(StoreError, match=r"has no header\.json"):
         run_from_zip(hostile(("points.csv", b""), *samples[:255]))
-    half = bytes(25 << 20)
+    half = bytes((24 << 20) + 1)
     for members in ([("points.csv", bytes((32 << 20) + 1))], [("points.csv", half), ("values.npy", half)]):
         with pytest.raises(StoreError, match="unpacks to more than a run may have"):
             run_from_zip(hostile(*members))
