@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.analysis.alike import sparsities
 from pruneattr_core.analysis.nudging import BLOCKS, FACTORS
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
@@ -62,6 +63,11 @@ def _chosen(text: str) -> str:
     return one_of((*st.session_state["paths"].split(","), *own))(text)
 
 
+def _removed() -> list[str]:
+    """The sparsities of all runs of overlaps."""
+    return [at for run in nestings().values() for at in sparsities(run)]
+
+
 FIELDS = (
     Field("show", "carries", one_of(VIEWS), "the view"),
     Field("paths", ",".join(FIRST_METHODS), parse_methods, "the methods"),
@@ -77,7 +83,7 @@ FIELDS = (
     Field("run", "", lambda text: one_of(path_runs())(text), "the run"),
     Field("run_at", 0.9, number(0, 1), "the sparsity of the run", lambda value: f"{value:.6g}"),
     Field("alike", "", lambda text: one_of(nestings())(text), "the run of overlaps"),
-    Field("alike_at", "0.9", str, "the sparsity of the overlaps"),
+    Field("alike_at", "0.9", lambda text: one_of(_removed())(text), "the sparsity of the overlaps"),
     Field("kept", 0.1, lambda text: SIZES[SIZES.index(float(text))], "the path's size", "{:g}".format),
     Field("instead", "zero", one_of(REPLACED), "the replacement"),
     Field("nudge", "noise", one_of(NUDGES), "the nudge"),
