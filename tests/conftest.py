@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from pruneattr_core.models import declared
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,6 +23,12 @@ def seeds() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002  (Captum and torchvision draw from the global generator)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_server_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that ran in this process has closed the list of networks that are code; a test finds it open."""
+    monkeypatch.setattr(declared, "_closed", threading.Event())
 
 
 @pytest.fixture(scope="session")

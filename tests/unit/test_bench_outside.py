@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_sourc
 from pruneattr_core.benchmarks.verify import verify
 from pruneattr_core.cli import main
 from pruneattr_core.errors import InputError
-from pruneattr_core.models import declared
 
 SOURCE = Source("scenes-net", "scenes")
 CODE = """
@@ -41,9 +39,8 @@ def fails(model, inputs, target):
 
 
 @pytest.fixture
-def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Path of a file with methods; an app that ran before in this process closed the list of code."""
-    monkeypatch.setattr(declared, "_closed", threading.Event())
+def code(tmp_path: Path) -> str:
+    """Path of a file with methods."""
     file = tmp_path / "mine.py"
     file.write_text(CODE)
     return str(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from pruneattr_core.circuits.replacement import activations_of, zero
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.commands import circuit
 from pruneattr_core.errors import PruneAttrError, StoreError
-from pruneattr_core.models import declared
 from pruneattr_core.scoring import contributions
 
 SCENES = ("--model", "scenes-net", "--data", "scenes", "--json")
@@ -140,11 +138,8 @@ def build():
 """
 
 
-def test_linearity_keeps_its_risk(capsys, tmp_path, monkeypatch):
+def test_linearity_keeps_its_risk(capsys, tmp_path):
     """On a network of one's own: the photographs and scenes-net take seconds."""
-    monkeypatch.setattr(
-        declared, "_closed", threading.Event()
-    )  # an app that ran in this process closes the list
     (tmp_path / "tiny.py").write_text(TINY, "utf-8")
     words = ("--model", f"{tmp_path / 'tiny.py'}:build", "--data", "scenes", "--json")
     assert cli.main(["linearity", *words, "--n", "1", "--sparsity", "0.5", "--risk", "0.01"]) == 0

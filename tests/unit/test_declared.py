@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,6 @@ class Flat(Net):
 def code(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(CODE)
     (tmp_path / "neighbour.py").write_text("WIDTH = 5\n")
-    monkeypatch.setattr(declared, "_closed", threading.Event())
     monkeypatch.setenv(declared.SETTINGS, str(tmp_path / "pruneattr.toml"))
     monkeypatch.delenv(declared.ENVIRONMENT, raising=False)
     return tmp_path
