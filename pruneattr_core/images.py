@@ -33,6 +33,8 @@ MAX_DECODED = 196_000_000
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 #: Kinds whose decoders hold several copies -> bytes of a pixel in all of them, measured.
 _COPIES = {"WEBP": 16, "AVIF": 8}
+#: ... and how many of these are given back before the picture is reduced, so that reducing takes no more.
+_GIVEN_BACK = {"WEBP": 4}
 #: Pixels that are converted at a time.
 _STRIP = 250_000
 #: Passes over the picture that a JPEG may ask for: a progressive one has some ten, 4,000 fit into 67 kB.
@@ -198,9 +200,11 @@ def _factor(image: ImageFile.ImageFile) -> int:
     """The smallest whole k for which 1/k of either side fits `WHOLE_PIXELS` and `MAX_DECODED`; 0 for none."""
     pixels, jpeg = image.width * image.height, isinstance(image, JpegImagePlugin.JpegImageFile)
     decoder = _coefficients(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else _copies(image)
+    free = pixels * _GIVEN_BACK.get(image.format or "", 0)
     for k in (1, 2, 4, 8) if jpeg else range(1, 33):  # a JPEG's decoder halves
         small = 4 * pixels // k**2
-        if small <= 4 * WHOLE_PIXELS and small + max(decoder, small if jpeg else 0) <= MAX_DECODED:
+        most = small + max(decoder, small) if jpeg else max(decoder, decoder - free + small)
+        if small <= 4 * WHOLE_PIXELS and most <= MAX_DECODED:
             return k
     return 0
 

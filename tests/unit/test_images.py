@@ -204,6 +204,15 @@ def test_what_a_decoder_would_hold_is_bounded_before_it_begins():
     assert "damaged" in refusal(jpeg)
 
 
+def test_webp_that_can_be_decoded_is_not_reduced_for_its_decoder(monkeypatch):
+    """4032 x 3024, a phone's, came as 504 x 378: what the decoder gives back has room for the picture."""
+    data = encoded(Image.new("RGB", (40, 30)), "WEBP")
+    monkeypatch.setattr(images, "MAX_DECODED", 16 * 40 * 30)
+    assert decode_image(data).size == (40, 30)
+    monkeypatch.setattr(images, "MAX_DECODED", 16 * 40 * 30 - 1)
+    assert "more than can be decoded as WEBP" in refusal(data)
+
+
 def test_scans_are_counted_before_any_is_decoded(monkeypatch):
     data = encoded(Image.fromarray(noise(16, 16, 3)), "JPEG", progressive=True)
     assert decode_image(data).size == (16, 16)
