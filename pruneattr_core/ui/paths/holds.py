@@ -43,8 +43,8 @@ def holds(board: Board) -> None:
     if engine().jobs.results.get(key) is None and engine().jobs.watch(key, viewer()) is None:
         offered = st.session_state.setdefault("_balls_offered", set())
         if board.ground.neurons > nudging.AT_ONCE or key in offered:
-            least, most = (duration(cost * board.ground.seconds) for cost in (nudging.COST, nudging.MOST))
-            st.markdown(f"The radius of the ball takes from {least} to {most} here. It can be cancelled.")
+            seconds = nudging.COST * board.ground.seconds
+            st.markdown(f"The radius of the ball takes about {duration(seconds)} here.")
             if not st.button(
                 "Find the radius", key="find_ball", type="primary", icon=":material/play_arrow:"
             ):

@@ -22,9 +22,8 @@ from pruneattr_core.values import Path
 
 #: Chance of having missed a neuron that switches more than 5 % sooner, and random directions that are probed.
 RISK, PROBES = 0.001, 24
-#: Cost of a radius in units of the pass that scores a picture: measured on ResNet-8 and scenes-net, and the
-#: most passes that `linear_radius` makes, in float64.
-COST, MOST = 200.0, 2 * 4096.0
+#: Cost of a radius in units of the pass that scores a picture; measured on ResNet-8 and scenes-net.
+COST = 200.0
 #: Neurons of networks whose radius is looked for without being asked: that of ResNet-8 takes seconds.
 AT_ONCE = 1_000_000
 
