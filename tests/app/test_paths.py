@@ -140,6 +140,12 @@ def test_layer_and_channel_open_each_other(paths_page: Start) -> None:
     assert app.session_state["channel"] == -1
 
 
+def test_pixels_feed_the_first_channels_and_lead_nowhere(paths_page: Start) -> None:
+    app = paths_page(show="where", paths="taylor", call="1")
+    assert "### What feeds it" in [text.value for text in app.markdown]
+    assert not [one for one in app.button if str(one.key).startswith("feeds_")]
+
+
 def test_a_channel_leads_to_what_feeds_it(paths_page: Start) -> None:
     app = paths_page(show="where", paths="taylor", call="2")
     healthy(app)

@@ -182,7 +182,8 @@ def _inputs(board: Board, call: int, channel: int) -> None:
     finally:
         waiting.clear()
     node, found = fed.node, fed.inputs
-    board.folio.markdown("### What feeds it · press one to go there", "### What feeds it")
+    leads = any(at >= 0 for at, _, _ in found)
+    board.folio.markdown("### What feeds it" + " · press one to go there" * leads, "### What feeds it")
 
     def go(at: int, to: int) -> None:
         st.session_state["call"], st.session_state["channel"] = at + 1, to
