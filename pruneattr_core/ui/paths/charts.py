@@ -253,6 +253,23 @@ def response_lines(
     return _framed(figure, 340)
 
 
+def _draw_lines(
+    figure: go.Figure, x: Sequence[float], lines: Mapping[str, Array], hover: str, first: int, others: int
+) -> None:
+    """A line and markers for each title, over the same places; widths of the first and of the others."""
+    for place, (title, values) in enumerate(lines.items()):
+        style = series(place)
+        figure.add_scatter(
+            x=list(x),
+            y=values,
+            name=title,
+            mode="lines+markers",
+            line={"color": style.colour, "dash": style.dash, "width": others if place else first},
+            marker={"symbol": style.symbol, "size": 8},
+            hovertemplate=f"{hover}<extra>{title}</extra>",
+        )
+
+
 def carried_lines(sizes: Sequence[float], lines: Mapping[str, Array], whole: float, size: float) -> go.Figure:
     """The response of each set of neurons, (K,), over its size on a logarithmic axis.
 
@@ -263,17 +280,7 @@ def carried_lines(sizes: Sequence[float], lines: Mapping[str, Array], whole: flo
         size: the one looked at.
     """
     figure = go.Figure()
-    for place, (title, values) in enumerate(lines.items()):
-        style = series(place)
-        figure.add_scatter(
-            x=list(sizes),
-            y=values,
-            name=title,
-            mode="lines+markers",
-            line={"color": style.colour, "dash": style.dash, "width": 4 if place == 0 else 2},
-            marker={"symbol": style.symbol, "size": 8},
-            hovertemplate="%{x:.1%} kept: %{y:.2f}<extra>" + title + "</extra>",
-        )
+    _draw_lines(figure, sizes, lines, "%{x:.1%} kept: %{y:.2f}", first=4, others=2)
     figure.add_hline(y=whole, line={"color": QUIET, "width": 1})
     figure.add_vline(x=size, line={"color": QUIET, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="Share of all neurons kept", type="log", tickformat=".1%")
@@ -290,17 +297,7 @@ def nudged_lines(factors: Sequence[float], lines: Mapping[str, Array], at: float
         at: the one looked at.
     """
     figure = go.Figure()
-    for place, (title, values) in enumerate(lines.items()):
-        style = series(place)
-        figure.add_scatter(
-            x=list(factors),
-            y=values,
-            name=title,
-            mode="lines+markers",
-            line={"color": style.colour, "dash": style.dash, "width": 3},
-            marker={"symbol": style.symbol, "size": 8},
-            hovertemplate="%{x:g} radii: %{y:.4f}<extra>" + title + "</extra>",
-        )
+    _draw_lines(figure, factors, lines, "%{x:g} radii: %{y:.4f}", first=3, others=3)
     figure.add_vrect(x0=min(factors) / 2, x1=1, fillcolor=QUIET, opacity=0.15, line_width=0)
     figure.add_annotation(
         x=math.log10(min(factors) / 2), y=0.02, yanchor="bottom", xanchor="left", textangle=-90,
