@@ -22,7 +22,7 @@ from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_fra
 from pruneattr_core.ui.networks import network_catalogue
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.state import Field, follow, one_of, publish, refuse, report, whole
+from pruneattr_core.ui.state import Field, another_network, follow, one_of, publish, refuse, report, whole
 from pruneattr_core.ui.strip import choose_from_strip
 from pruneattr_core.ui.sweeps import Answer
 from pruneattr_core.ui.uploader import refused, turn, uploader
@@ -247,6 +247,7 @@ def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
     """The model, and where what is known of it once it has answered is said."""
 
     def changed() -> None:
+        another_network()
         st.session_state["target"] = PREDICTED
         if st.session_state["source"] != pictures.UPLOAD:
             st.session_state["source"], st.session_state["picture"] = (

@@ -26,6 +26,8 @@ _ASKED = "_asked"
 _SAID = "_said"
 #: Where sentences go that turn out to be needed while the page is drawn.
 _SPOT = "_said_spot"
+#: Defaults of the settings seen so far that name a part of one network.
+_PARTS = "_parts"
 #: Longest value of the address bar that is repeated in a message.
 _SHOWN = 40
 #: Seconds for which a sentence outlives reruns: a page that computes starts itself again and would wipe it.
@@ -44,6 +46,8 @@ class Field:
         text: value -> text.
         usual: what stands for the default on this machine, if that has to be looked up; left out of the
             address, too.
+        part: whether it names a part of the network shown (a layer, a channel), so that it says nothing of
+            another one, see `another_network`.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Field:
     title: str
     text: Callable[[Any], str] = str
     usual: Callable[[], Any] | None = None
+    part: bool = False
 
     def take(self, value: Any) -> Any:
         """`value` if it is one of this field, as the field's type.
@@ -148,6 +153,8 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
     restored: dict[str, str] = st.session_state.setdefault(_RESTORED, {})
     asked: dict[str, tuple[Field, Any]] = st.session_state.setdefault(_ASKED, {})
     complaints = {}
+    parts: dict[str, Any] = st.session_state.setdefault(_PARTS, {})
+    parts.update({field.name: field.default for field in fields if field.part})
     for field in fields:
         text = restored.pop(field.name, None)
         linked = st.query_params.get_all(field.name)
@@ -173,6 +180,11 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
                 complaints[field.name] = _complaint(field, text)
         accept([field], {field.name: st.session_state.get(field.name, field.default)}, otherwise_default=True)
     return complaints
+
+
+def another_network() -> None:
+    """Let go of every page's settings that name a part of the network before; for whoever chooses another."""
+    st.session_state.update(st.session_state.get(_PARTS, {}))
 
 
 def accept(fields: Sequence[Field], values: Mapping[str, Any], otherwise_default: bool = False) -> None:

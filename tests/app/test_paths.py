@@ -140,6 +140,14 @@ def test_layer_and_channel_open_each_other(paths_page: Start) -> None:
     assert app.session_state["channel"] == -1
 
 
+def test_a_layer_and_a_channel_are_of_one_network(paths_page: Start) -> None:
+    app = paths_page(show="where", paths="taylor", call="2", channel="3")
+    healthy(app)
+    box(app, "Model").set_value("torchvision/resnet18").run()
+    healthy(app)
+    assert (app.session_state["call"], app.session_state["channel"]) == (1, -1)
+
+
 def test_pixels_feed_the_first_channels_and_lead_nowhere(paths_page: Start) -> None:
     app = paths_page(show="where", paths="taylor", call="1")
     assert "### What feeds it" in [text.value for text in app.markdown]

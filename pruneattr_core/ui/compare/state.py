@@ -154,7 +154,7 @@ FIELDS = (
     Field("more", (), parse_more, "more pictures", _joined),
     Field("grid_dial", "", one_of(STOPS), "the dial"),
     Field("prune", START, number(0, 1), "the sparsity", lambda value: f"{value:.6g}"),
-    Field("layer", "", lambda text: text[:200], "the layer"),
+    Field("layer", "", lambda text: text[:200], "the layer", part=True),
     Field("smooth", "saliency", one_of(SMOOTHED), "the smoothed method"),
     Field("reference", "prunegrad", one_of(METHODS), "the reference"),
     Field("order", "table", one_of(ORDERS), "the order"),
