@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function_unary
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function_unary
 
 
 def head_outputs(heads: Tensor) -> Tensor:
@@ -116,6 +116,28 @@ def activation_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         args = args[:at]
         kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
     return Activation(partial(plain, *args, **kwargs), plain, given, in_place, _kinks(plain, args, kwargs))
+
+
+class Watch(TorchFunctionMode):
+    """Keeps something of every activation call, in the order of the calls.
+
+    Attributes:
+        seen: what was kept.
+    """
+
+    def __init__(self, keep: Callable[[Activation], Tensor]) -> None:
+        """Take what is kept of a call."""
+        super().__init__()
+        self.seen: list[Tensor] = []
+        self._keep = keep
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        found = activation_of(func, args, kwargs or {})
+        if found is not None:
+            self.seen.append(self._keep(found))
+        return func(*args, **(kwargs or {}))
 
 
 def _kinks(plain: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[float, ...]:

@@ -10,17 +10,16 @@ steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
-from pruneattr_core.activations import activation_of
+from pruneattr_core.activations import Watch
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.values import Contributions, Path
@@ -175,7 +174,7 @@ def _ascend(
 
     def respond(picture: Tensor, waking: bool = False) -> Tensor:
         gate = None if masks is None else zero_gate(masks)
-        with _Before() as before:
+        with Watch(lambda found: found.before) as before:
             record = tape.run(model, (picture - shift) / spread, gate, class_scores=class_scores)
         value = _response(record, objective)
         if waking and isinstance(objective, Neuron) and value.item() == 0:
@@ -199,22 +198,6 @@ def _ascend(
         weights = _adam(weights, gradient, moments, step, recipe.rate)
         if step % every == 0 or step == recipe.steps:
             yield look(step)
-
-
-class _Before(TorchFunctionMode):
-    """Collects what goes into every activation call."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        found = activation_of(func, args, kwargs or {})
-        if found is not None:
-            self.seen.append(found.before)
-        return func(*args, **(kwargs or {}))
 
 
 def _response(record: tape.Record, objective: int | Neuron) -> Tensor:

@@ -16,14 +16,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
-from pruneattr_core.activations import activation_of
+from pruneattr_core.activations import Activation, Watch
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import bytes_each
@@ -74,26 +72,13 @@ class AffineError:
     change: Tensor
 
 
-class _PreActivations(TorchFunctionMode):
-    """Collects the distance of every pre-activation to its nearest kink, attached to the graph."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        found = activation_of(func, args, kwargs or {})
-        if found is not None:
-            to_kinks = [found.before - kink for kink in found.kinks] or [
-                torch.full_like(found.before, torch.inf)
-            ]
-            nearest = to_kinks[0]
-            for other in to_kinks[1:]:
-                nearest = torch.where(nearest.abs() <= other.abs(), nearest, other)
-            self.seen.append(nearest)
-        return func(*args, **(kwargs or {}))
+def _to_kink(found: Activation) -> Tensor:
+    """The distance of every pre-activation to its nearest kink, attached to the graph."""
+    to_kinks = [found.before - kink for kink in found.kinks] or [torch.full_like(found.before, torch.inf)]
+    nearest = to_kinks[0]
+    for other in to_kinks[1:]:
+        nearest = torch.where(nearest.abs() <= other.abs(), nearest, other)
+    return nearest
 
 
 class Frozen:
@@ -124,18 +109,18 @@ class Frozen:
 
     def run(self, given: Tensor) -> tuple[list[Tensor], Tensor]:
         """Pre-activation distances per call and logits for inputs (n, C, H, W) near the image."""
-        return self.seen(given, _PreActivations())
+        return self.seen(given, _to_kink)
 
-    def seen(self, given: Tensor, watch: Any) -> tuple[list[Tensor], Tensor]:
-        """What a mode keeps in its `seen` of every activation call, and logits, for inputs near the image."""
+    def seen(self, given: Tensor, keep: Callable[[Activation], Tensor]) -> tuple[list[Tensor], Tensor]:
+        """What `keep` makes of every activation call, and logits, for inputs near the image."""
 
         def gate(call: int, activation: Tensor) -> Tensor:
             return torch.where(self.masks[call], activation, self.constants[call])
 
-        with watch as mode:
+        with Watch(keep) as watch:
             record = tape.run(self.model, given, gate, class_scores=self.class_scores)
         # A network that works in place on activations is run twice; the last run is the one that counts.
-        last = mode.seen[-record.total :]
+        last = watch.seen[-record.total :]
         return [last[call] for call in record.calls], record.logits
 
     def tangents(self, directions: Tensor) -> list[Tensor]:

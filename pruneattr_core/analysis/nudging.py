@@ -8,15 +8,14 @@ about the whole network, whose other neurons switch when they like: both are fol
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from pruneattr_core.activations import activation_of
+from pruneattr_core.activations import Activation
 from pruneattr_core.analysis.linearity import Frozen
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
@@ -194,25 +193,14 @@ def _gradient(frozen: Frozen, points: Tensor, target: int) -> tuple[Tensor, Tens
     return logits.detach(), gradient
 
 
-class _Pieces(TorchFunctionMode):
-    """On which of its linear pieces every neuron is: the number of kinks below it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        found = activation_of(func, args, kwargs or {})
-        if found is not None:
-            below = torch.zeros_like(found.before, dtype=torch.int8)
-            for kink in found.kinks:
-                below += found.before > kink
-            self.seen.append(below)
-        return func(*args, **(kwargs or {}))
+def _piece(found: Activation) -> Tensor:
+    """On which of its linear pieces every neuron is, in one byte: the number of kinks below it."""
+    below = torch.zeros_like(found.before, dtype=torch.int8)
+    for kink in found.kinks:
+        below += found.before > kink
+    return below
 
 
 def _pieces(frozen: Frozen, points: Tensor) -> list[Tensor]:
     with torch.no_grad():
-        return frozen.seen(points, _Pieces())[0]
+        return frozen.seen(points, _piece)[0]

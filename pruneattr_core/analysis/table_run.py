@@ -21,10 +21,7 @@ from numpy.typing import NDArray
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_folder
-from pruneattr_core.runs.stored import Stored, harmless, write_stored
-
-#: Kinds of these runs.
-KINDS = ("circuit", "linearity", "nesting", "shapley")
+from pruneattr_core.runs.stored import TABLES, Stored, harmless, write_stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ class Table:
 
     @property
     def kind(self) -> str:
-        """One of `KINDS`."""
+        """One of `TABLES`."""
         return str(self.header["benchmark"])
 
     @property
@@ -86,7 +83,7 @@ def read_table(folder: Path) -> Table:
     """
     stored = from_folder(folder)
     kind = stored.header.get("benchmark")
-    if kind not in KINDS:
+    if kind not in TABLES:
         raise StoreError(f"The run in {folder.name} holds {harmless(str(kind))!r}, no table of pictures.")
     try:
         width = len(stored.header["texts"])

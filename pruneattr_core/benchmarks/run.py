@@ -22,7 +22,7 @@ from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.errors import StoreError
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_files, from_folder, from_zip, zipped
-from pruneattr_core.runs.stored import Stored, harmless, write_stored
+from pruneattr_core.runs.stored import HEADER, POINTS, STUDIES, Stored, harmless, write_stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +149,16 @@ def run_of(stored: Stored, title: str) -> Run:
         StoreError: it is of another kind, or its header, values and table do not belong together.
     """
     kind = stored.header.get("benchmark")
+    if kind in STUDIES:
+        raise StoreError(
+            f"The run in {title} is a study of kind {kind!r}, no benchmark of maps: its page shows it, and "
+            f"cell by cell only benchmarks can be verified. To check it, make it again into another folder, with "
+            f"the command or the settings that its {HEADER} names, and compare the two {POINTS}."
+        )
     if not isinstance(kind, str) or kind not in BENCHMARKS:
         raise StoreError(
             f"The run in {title} measures {harmless(str(kind))!r}, and the benchmarks of this version are "
-            f"{', '.join(BENCHMARKS)}. Open it with the version that made it, or on the page of its kind."
+            f"{', '.join(BENCHMARKS)}. Open it with the version that made it."
         )
     plan = plan_from(stored.header)
     known = BENCHMARKS[kind]

@@ -30,6 +30,9 @@ SCHEMA = "pruneattr-run/2"
 #: Schemas of earlier versions, which `runs migrate` brings here.
 OLDER = ("pruneattr-run/1", "pruneattr-paths/1")
 HEADER, VALUES, POINTS, TIMING = "header.json", "values.npy", "points.csv", "timing.json"
+#: Kinds of runs that are tables about single pictures, and all kinds that are no benchmarks.
+TABLES = ("circuit", "linearity", "nesting", "shapley")
+STUDIES = (*TABLES, "paths", "compression", "device")
 #: Largest run that is read, in values.
 LIMIT = 4_000_000
 #: Bytes of its JSON that are read: lists of nothing take thirty times their text.

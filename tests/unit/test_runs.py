@@ -173,7 +173,7 @@ def forged(change, content=None) -> bytes:
             lambda h: h.update(benchmark="insertion"),
             "measures 'insertion', and the benchmarks of this version",
         ),
-        (lambda h: h.update(benchmark="paths"), "on the page of its kind"),
+        (lambda h: h.update(benchmark="circuit"), "a study of kind 'circuit'.*make it again"),
         (lambda h: h.update(benchmark=["pixels"]), "measures '.*pixels"),
         (lambda h: h.update(shape=[-1]), "damaged .shape."),
         (lambda h: h.update(shape=[10**5] * 4), "are not the"),
