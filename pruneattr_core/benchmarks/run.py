@@ -152,8 +152,8 @@ def run_of(stored: Stored, title: str) -> Run:
     if kind in STUDIES:
         raise StoreError(
             f"The run in {title} is a study of kind {kind!r}, no benchmark of maps: its page shows it, and "
-            f"cell by cell only benchmarks can be verified. To check it, make it again into another folder, with "
-            f"the command or the settings that its {HEADER} names, and compare the two {POINTS}."
+            f"cell by cell only benchmarks can be verified. To check it, make it again into another folder, "
+            f"with the command or settings that its {HEADER} names, and compare the two {POINTS}."
         )
     if not isinstance(kind, str) or kind not in BENCHMARKS:
         raise StoreError(
