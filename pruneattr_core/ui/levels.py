@@ -89,7 +89,7 @@ def positions(sparsity: Sequence[float], quiet: float) -> list[float]:
     def place(s: float) -> float:
         if s <= start:
             return floor * s / start if start else 0.0
-        return floor + (1 - floor) * min(1.0, math.log((1 - start) / max(1 - s, 1e-9)) / span)
+        return floor + (1 - floor) * math.log((1 - start) / max(1 - s, 1e-9)) / span
 
     return [place(s) for s in sparsity]
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
-from pruneattr_core.benchmarks.protocols.foreign import _drawn
+from pruneattr_core.benchmarks.protocols.foreign import STEPS, _drawn, _step
 from pruneattr_core.benchmarks.protocols.quality import _layout
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError, PruneAttrError
@@ -75,6 +75,14 @@ def test_foreign_metrics_draw_the_same_again_and_leave_the_generators_as_they_we
         assert draws() == expected
     assert found[0] == found[1]
     assert not set(found[0]) & set(found[2])
+
+
+@pytest.mark.parametrize("pixels", [1, 49, 64, 97, 1024, 10_000, 50_176])
+def test_quantus_removes_a_divisor_of_the_pixels_at_a_time(pixels: int) -> None:
+    step = _step(pixels)
+    assert pixels % step == 0
+    assert step >= pixels / STEPS - 1
+    assert not [k for k in range(max(1, pixels // STEPS), step) if pixels % k == 0]  # no more than is needed
 
 
 def test_gradient_times_input_of_a_linear_network_foretells_every_removal(linear) -> None:

@@ -25,6 +25,18 @@ def test_the_curve_holds_the_answers_of_the_sweep() -> None:
     assert seen[-1] == len(levels)
 
 
+def test_a_curve_never_holds_more_at_once_than_fits() -> None:
+    """In float64 every picture runs alone; with two, the copies of one level at a time."""
+    net, x = networks.network("plain"), networks.inputs(2)
+    scores, rows = contributions(net, x), []
+    handle = net.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    output_curve(net, x, scores, (0.0, 0.3, 0.5, 0.7, 0.9))
+    handle.remove()
+    assert rows
+    assert set(rows) == {2}
+    assert len(rows) <= 5
+
+
 def test_calibrated_points_lie_on_the_mean_curve() -> None:
     net = networks.network("residual")
     batches = [networks.inputs(3, seed) for seed in range(2)]

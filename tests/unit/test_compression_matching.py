@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pruneattr_core.compression import matching
 from pruneattr_core.compression.pool import Pool
 from pruneattr_core.compression.teacher import Answers, answers
-from pruneattr_core.compression.train import Matching, student_loss
+from pruneattr_core.compression.train import Matching, prune_iteratively, student_loss
 from pruneattr_core.errors import InputError, ModelError
 
 _VGG16_8 = (8, 8, 0, 16, 16, 0, 32, 32, 32, 0, 64, 64, 64, 0, 64, 64, 64, 0)
@@ -237,6 +237,22 @@ def test_papers_defaults():
     assert Matching("ewa", beta=7.0).weight == 7.0
     with pytest.raises(InputError, match="Expected a matching out of none, ewa, swa, sswa"):
         Matching("cam")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": 0.0}, {"alpha": -0.1}, {"alpha": 1.1}, {"drop": -0.1}, {"drop": 1.0}]
+)
+def test_shares_and_temperatures_that_are_none_are_refused(wrong):
+    assert Matching("sswa", temperature=1e-3, alpha=1.0, drop=0.0).alpha == 1
+    assert Matching("sswa", alpha=0.0, drop=0.999).alpha == 0
+    with pytest.raises(InputError, match="temperature above 0, alpha and drop"):
+        Matching("sswa", **wrong)
+
+
+@pytest.mark.parametrize(("rate", "rounds"), [(0.0, 1), (1.0, 1), (-0.2, 1), (0.2, 0)])
+def test_a_round_of_pruning_leaves_and_takes_something(rate, rounds):
+    with pytest.raises(InputError, match=r"rate in \(0, 1\) and 1 or more rounds"):
+        prune_iteratively(_Tiny(2, 2), None, rounds, rate)
 
 
 def test_layers_are_found_or_asked_for(tiny):

@@ -143,6 +143,14 @@ def test_without_an_iterate_that_keeps_the_prediction_says_so() -> None:
     assert gates.iteration.tolist() == [0] * 8
 
 
+@pytest.mark.parametrize(("init", "named"), [("one", "dgr_init1"), ("random", "dgr_random")])
+def test_gates_name_the_method_that_made_them(init: str, named: str) -> None:
+    settings = dgr_gates(networks.network("plain"), networks.inputs(1), init, 5, 1).settings  # type: ignore[arg-type]
+    assert settings["method"] == named
+    assert settings.get("seed") == (5 if init == "random" else None)
+    assert settings["iterations"] == 1
+
+
 def test_refuses_what_it_cannot_use() -> None:
     net, x = networks.network("plain"), networks.inputs(1)
     with pytest.raises(InputError, match="init"):

@@ -15,7 +15,7 @@ import slow
 from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.errors import Cancelled, InputError, ModelError
 from pruneattr_core.scoring.ablation import exact_ablation
-from pruneattr_core.scoring.branching import Brancher
+from pruneattr_core.scoring.branching import Brancher, _MixedBatches
 from pruneattr_core.scoring.intgrad import completeness, intgrad_signed, ranked
 from pruneattr_core.scoring.quadrature import NODES, PREVIEW, nodes
 from test_reference import PERCENT, Reference
@@ -254,6 +254,18 @@ def test_branches_that_do_not_depend_on_the_layer_join_those_that_do() -> None:
     first = net.one(x).relu().detach()
     found = exact_ablation(net, x).layers[0]
     torch.testing.assert_close(found, first * net.head.weight[target, :3].detach())  # linear from here on
+
+
+@pytest.mark.parametrize("join", [torch.cat, torch.stack])
+def test_one_picture_joins_many_variants_of_itself(join) -> None:
+    one, many = torch.rand(1, 2), torch.rand(3, 2)
+    with _MixedBatches():
+        found = [join([one, many], 1), join([many, one], dim=-1), join([many, many], 1)]
+        rows = torch.cat([one, many])
+    alike = one.expand(3, 2)
+    for got, parts in zip(found, ([alike, many], [many, alike], [many, many]), strict=True):
+        torch.testing.assert_close(got, join(parts, -1 if got is found[1] else 1))
+    assert torch.equal(rows, torch.cat([one, many]))
 
 
 def test_last_linear_layer_is_exact_for_all_three() -> None:

@@ -94,6 +94,33 @@ def test_a_network_that_calls_something_else_than_before_is_looked_at_again() ->
         explain(net, x, 1, "guided_backprop")
 
 
+def test_relevance_goes_through_means_over_rows_and_columns_only() -> None:
+    """In any spelling; a mean over one of them, over channels or over everything has no rule."""
+
+    class Mean(nn.Module):
+        def __init__(self, *dims: object) -> None:
+            super().__init__()
+            self.dims, self.body, self.linear = dims, nn.Conv2d(3, 4, 3), nn.LazyLinear(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(self.body(x).relu().mean(*self.dims).reshape(1, -1))
+
+    x = networks.inputs(1)
+    for dims in ((), (1,), (3,), ((1, 2),), ((-1, 1),)):
+        net = Mean(*dims).double().eval()
+        net(x)
+        with pytest.raises(ModelError, match="means over rows and columns only"):
+            explain(net, x, 1, "lrp")
+    found = []
+    for dims in (((2, 3),), ((-1, -2),), ([-2, 3], True)):
+        torch.manual_seed(0)
+        net = Mean(*dims).double().eval()
+        net(x)
+        found.append(explain(net, x, 1, "lrp").values)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
 def test_the_active_subnet_of_relu_has_the_plain_gradient() -> None:
     net, x = networks.network("residual"), networks.inputs(1)
     active = explain(net, x, 1, "active_subnet", attribution="gradient").values

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from perf.mutants_known import KNOWN
+from perf.mutants_known import KNOWN, REASONS
 from perf.mutants_places import TESTS, generated, known
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """def f(a, b):
     if not a < b and len([a, "1 < 2"]) == 2:
         print(a)
-    return max(a + b, 3)
+    return max(a + b, 3, *zip(a, strict=True))
 """
 
 
@@ -30,6 +30,11 @@ def test_every_known_mutant_is_a_place_in_the_code_and_has_tests():
     for _, patterns in TESTS:
         for pattern in patterns:
             assert list((ROOT / "tests").glob(pattern)), pattern
+
+
+def test_every_reason_is_that_of_a_place_in_the_code():
+    files = {key.partition("::")[0] for key in REASONS}
+    assert not REASONS.keys() - {one.key for file in files for one in generated(ROOT, file)}
 
 
 def test_operators_change_one_thing_each(tmp_path):

@@ -16,7 +16,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.models import model_card
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.look import SIGNS, Look, default_colours
 from pruneattr_core.ui.payload import COLLAPSES, payload_of
@@ -95,6 +95,7 @@ def test_the_header_says_what_is_counted_and_where_no_map_changes():
         assert header.get("things") == things
         assert [level["plain"] for level in header["levels"]] == [True, True, False, False]
         assert (things or "neurons") in header["note"]
+        assert header["quiet_at"] == pytest.approx(header["levels"][1]["at"], abs=1e-5)
 
 
 def _tensor(array: np.ndarray):
@@ -142,6 +143,15 @@ def test_every_picture_and_network_has_an_answer_of_its_own(monkeypatch):
         "quick",
         "quick",
     ]  # a network that is there waits for none to load
+
+
+def test_a_job_that_has_its_network_begins_to_count_anew():
+    engine, job, told = Engine(), Job("a", lambda job: None), []
+    for _ in range(2):  # loaded, and taken from where it is kept
+        job.note, job.done, job.total = "Waiting", 3, 7
+        told.append(engine.model("scenes-net", job))
+        assert (job.note, job.done, job.total) == ("", 0, 1)
+    assert told[0][0] is told[1][0]
 
 
 def test_a_map_of_a_larger_picture_is_foretold_as_what_it_costs_there():

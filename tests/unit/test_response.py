@@ -192,6 +192,18 @@ def test_networks_that_answer_maps_need_a_region_or_a_function() -> None:
         assert torch.allclose(ours, explain(net, x, lambda z: z[:, 1, 2:5, 3:8].mean((1, 2)), method).values)
 
 
+def test_the_class_answered_over_a_region_is_the_largest_inside_it() -> None:
+    logits = torch.zeros(2, 3, 4, 4)
+    logits[:, 0] = 5.0  # largest outside
+    mask = torch.zeros(4, 4, dtype=torch.bool)
+    mask[1:3, 1:3] = True
+    logits[0, 2, mask], logits[0, 0, mask], logits[1, 1, mask] = 2.0, 1.0, 9.0
+    asked = asked_of(region(mask, 0), 2)
+    assert asked.prediction(logits, "values").tolist() == [2, 1]
+    single = asked_of(region(mask, 0), 1)
+    assert [single.prediction(one[None], "values").item() for one in logits] == [2, 1]
+
+
 def test_pgd_and_greedy_take_responses() -> None:
     net, x = networks.network("plain"), networks.inputs(2)
     delta = PrunePGD(net).attribute(x, difference(3, 1), sparsity=0.0, l2_bound=1e-4, step_size=1e-4, steps=1)
