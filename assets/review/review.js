@@ -27,8 +27,9 @@ const HELD = {review: null, key: null};
 function showDesk(state, decoded) {
   const {root} = state, {header} = decoded, before = state.header, turned = before && before.page !== header.page, resumed = (!before || before.review !== header.review) && header.rows.some(one => one.verdict);
   const inside = root.activeElement ?? root.getRootNode().activeElement;
-  // Streamlit may put another desk in the place of the one that had the focus, which then nothing has.
-  const lost = document.activeElement === document.body && HELD.review === header.review ? HELD.key : undefined;
+  // Streamlit may put another desk in the place of the one that had the focus: before it is gone, or after, when nothing has it.
+  const has = document.activeElement, leaving = has?.shadowRoot?.activeElement ?? has;
+  const lost = (has === document.body || leaving?.closest('.row')) && HELD.review === header.review ? HELD.key : undefined;
   const row = inside?.closest?.('.row')?.dataset.key ?? lost;
   const typing = inside?.matches?.('.note') ? [inside.selectionStart, inside.selectionEnd] : null;
   Object.assign(state, decoded);
