@@ -46,7 +46,7 @@ from pruneattr_core.ui.paths.files import path_bytes, path_from_bytes
 from pruneattr_core.values import Path as Kept
 
 #: Bytes beyond which a file takes too much.
-BAR = 200 << 20
+BAR = 200_000_000
 #: What stands instead of a value of a header.
 ODD: tuple[Any, ...] = (
     None, True, -1, 0, 1e300, 10**30, "", "x" * 5000, "<b>", "\x00", [], {}, [[[]]], {"a": {"b": []}},

@@ -1,11 +1,13 @@
-"""Kill long computations at random moments and see whether they end with the bits of an undisturbed one.
+"""Kill and damage long computations and see whether they end with the bits of undisturbed ones.
 
-    python -m perf.kills --kills 100
+    python -m perf.kills --kills 100 --damages 60
 
 A benchmark (cells over pictures), a study of paths and a training each run once in peace; then each is
 started again and again and killed (SIGKILL) after a random time, as often as its share of `--kills` says, and
-at last allowed to end. Random weights and noise, one thread; POSIX only. Prints one line each; exit status 1
-where a byte differs or a file is left over.
+at last allowed to end. Then a killed state of each is taken again and again, one of its files (a cell; a
+checkpoint, with and without the one before it) damaged as tests/damages.py says, and the work goes on: what
+is damaged must be named, and never taken. Random weights and noise, one thread; POSIX only. Prints one line
+each; exit status 1 where a byte differs, a file is left over or a damaged one is not named.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -31,12 +34,12 @@ from pruneattr_core.benchmarks.executor import execute, plan_run
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.training import Pool, Recipe, fit, write_weights
+from tests.damages import DAMAGES
 
-Work = Callable[[Path], None]
-
-
-def quiet(line: str) -> None:
-    """Say nothing."""
+Say = Callable[[str], None]
+Work = Callable[[Path, Say], None]
+#: Files that a killed work must have left before one of them is damaged.
+LEFT = 2
 
 
 def benchmark(place: Path) -> Work:
@@ -52,8 +55,8 @@ def benchmark(place: Path) -> Work:
     source = Source("cifar-resnet20", str(data), str(weights))
     plan = plan_run("pixels", source, ["saliency", "random"], n=8, chunk=1)
 
-    def work(out: Path) -> None:
-        execute(source, plan, out / "run", say=quiet)
+    def work(out: Path, say: Say) -> None:
+        execute(source, plan, out / "run", say=say)
 
     return work
 
@@ -67,8 +70,8 @@ def paths(place: Path) -> Work:
     def picture(index: int) -> torch.Tensor:
         return torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(index))
 
-    def work(out: Path) -> None:
-        cells = study(network, picture, jobs, question, out / "cells", quiet)
+    def work(out: Path, say: Say) -> None:
+        cells = study(network, picture, jobs, question, out / "cells", say)
         header = {
             "config": {"sparsities": [0.8, 0.9], "reference": "intgrad"},
             "model": {"title": "random"},
@@ -87,10 +90,10 @@ def training(place: Path) -> Work:
     images = np.random.default_rng(0).integers(0, 256, (160, 16, 16, 3), dtype=np.uint8)
     pool = Pool(images, np.arange(160) % 10)
 
-    def work(out: Path) -> None:
+    def work(out: Path, say: Say) -> None:
         torch.manual_seed(0)
         network = BUILDERS["cifar-resnet20"]()
-        fit(network, pool, recipe, 0, out / "net.pt", every=3, log=quiet)
+        fit(network, pool, recipe, 0, out / "net.pt", every=3, log=say)
         write_weights(network, out / "run", "net", {})
 
     return work
@@ -99,14 +102,17 @@ def training(place: Path) -> Work:
 KINDS = {"benchmark": benchmark, "paths": paths, "training": training}
 
 
-def child(work: Work, out: Path) -> int:
-    """The process that does it."""
+def child(work: Work, out: Path, said: Path | None = None) -> int:
+    """The process that does it; what it says goes into the file `said`."""
     process = os.fork()
     if process == 0:
         status = 1
         try:
             out.mkdir(exist_ok=True)
-            work(out)
+            lines: list[str] = []
+            work(out, lines.append)
+            if said is not None:
+                said.write_text("\n".join(lines), "utf-8")
             status = 0
         finally:
             os._exit(status)
@@ -119,14 +125,8 @@ def content(out: Path) -> dict[str, bytes]:
     return {file.relative_to(out).as_posix(): file.read_bytes() for file in files}
 
 
-def tried(name: str, place: Path, kills: int, rng: random.Random) -> bool:
-    """Kill one kind of work; whether it ended well."""
-    work = KINDS[name](place)
-    start = time.monotonic()
-    _, status = os.waitpid(child(work, place / "whole"), 0)
-    longest = time.monotonic() - start
-    if status:
-        return False
+def tried(name: str, work: Work, place: Path, longest: float, kills: int, rng: random.Random) -> bool:
+    """Kill one kind of work, which takes `longest` seconds at most; whether it ended well."""
     done, started = 0, 0
     while done < kills:
         out = place / f"killed{started}"
@@ -151,21 +151,80 @@ def tried(name: str, place: Path, kills: int, rng: random.Random) -> bool:
     return True
 
 
+def kept(out: Path) -> list[Path]:
+    """Cells and checkpoints that a killed work has left."""
+    found = [*out.rglob("*.cell"), *out.glob("net.pt"), *out.glob("net.pt.before")]
+    return sorted(file for file in found if file.name[0] != ".")
+
+
+def half_done(work: Work, out: Path) -> None:
+    """A work killed when it has left `LEFT` files or more."""
+    while len(kept(out)) < LEFT:
+        shutil.rmtree(out, ignore_errors=True)
+        process, ended = child(work, out), False
+        while len(kept(out)) < LEFT and not ended:
+            time.sleep(0.002)
+            ended = os.waitpid(process, os.WNOHANG)[0] == process
+        if not ended:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+
+
+def damaged(name: str, work: Work, place: Path, count: int, rng: random.Random) -> bool:
+    """Damage files of one kind of work; whether each was named and none taken."""
+    said, kinds = place / "said", list(DAMAGES.items())
+    half_done(work, place / "half")
+    named = same = 0
+    for number in range(count):
+        kind, damage = kinds[number % len(kinds)]
+        out = place / f"damaged{number}"
+        shutil.copytree(place / "half", out)
+        files = kept(out)
+        hit = [rng.choice(files)]
+        if name == "training":  # the last checkpoint; the second time round the one before it as well
+            hit = files if number >= len(kinds) else [out / "net.pt"]
+        for file in hit:
+            file.write_bytes(damage(file.read_bytes()))
+        said.unlink(missing_ok=True)
+        ended = os.waitpid(child(work, out, said), 0)[1] == 0
+        lines = said.read_text("utf-8").splitlines() if ended else []
+        told = all(any(str(file) in line for line in lines) for file in hit)
+        equal = ended and content(out) == content(place / "whole")
+        named, same = named + told, same + equal
+        if not (told and equal):
+            print(f"{name}: {kind}: {'' if told else 'not named '}{'' if equal else 'other bits'}: {lines}")
+        shutil.rmtree(out)
+    what = "checkpoints" if name == "training" else "cells"
+    print(
+        f"{name}: {count} times damaged {what}, {named} named, {same} with the same bits at the end",
+        flush=True,
+    )
+    return named == same == count
+
+
 def main() -> int:
-    """Kill, compare, report."""
+    """Kill, damage, compare, report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=100, help="in all (default 100)")
+    parser.add_argument("--damages", type=int, default=60, help="in all (default 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rng, good = random.Random(arguments.seed), True
     for number, name in enumerate(KINDS):
-        share = (arguments.kills + number) // len(KINDS)
-        with tempfile.TemporaryDirectory() as place:
-            good &= tried(name, Path(place), share, rng)
+        with tempfile.TemporaryDirectory() as folder:
+            place, start = Path(folder), time.monotonic()
+            work = KINDS[name](place)
+            whole = os.waitpid(child(work, place / "whole"), 0)[1] == 0
+            longest = time.monotonic() - start
+            kills, damages = (
+                (total + number) // len(KINDS) for total in (arguments.kills, arguments.damages)
+            )
+            good &= whole and tried(name, work, place, longest, kills, rng)
+            good &= whole and (not damages or damaged(name, work, place, damages, rng))
     return not good
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
 from pruneattr_core.render.look import Look
-from pruneattr_core.runtime import device_for
+from pruneattr_core.runtime import device_for, give_back
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
@@ -99,6 +99,7 @@ class Engine:
                 network = load_model(name, device=str(self.device), weights=file, progress=job.tick)
                 kept = network, weights_hash(network)
                 self.models.put(key, kept)
+                give_back()  # what loading took, and networks that had to go
         job.note, job.done, job.total = "", 0, 1
         return kept
 

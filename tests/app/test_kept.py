@@ -43,7 +43,9 @@ def test_networks_are_freed_when_others_take_their_place(monkeypatch: pytest.Mon
         made.append(weakref.ref(network))
         return network
 
+    there: list[int] = []
     monkeypatch.setattr(cache, "load_model", load)
+    monkeypatch.setattr(cache, "give_back", lambda: there.append(sum(one() is not None for one in made)))
     size = sum(one.numel() * one.element_size() for one in small_network().state_dict().values())
     monkeypatch.setattr(cache, "MODEL_BYTES", 5 * size // 2)
     engine = cache.Engine()
@@ -51,3 +53,6 @@ def test_networks_are_freed_when_others_take_their_place(monkeypatch: pytest.Mon
         engine.model(f"torchvision/resnet{depth}", Job("model", lambda job: None))
     assert len(made) == 5
     assert [one() is None for one in made] == [True, True, True, False, False]
+    assert there == [1, 2, 2, 2, 2]  # memory goes back to the system when a network has gone, not before
+    engine.model("torchvision/resnet152", Job("model", lambda job: None))
+    assert len(there) == 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import networks
+from damages import DAMAGES
 from pruneattr_core.analysis.study import Question, study
 from pruneattr_core.compression.train import _finished
 from pruneattr_core.descent import Checkpoint, Descent, Rates, packed, unpacked
@@ -22,38 +22,6 @@ from pruneattr_core.store import sealed, unsealed, write_sealed
 STEPS, EVERY, KILLED = 9, 2, 7
 
 
-def torch_list() -> bytes:
-    out = io.BytesIO()
-    torch.save([1, 2], out)
-    return out.getvalue()
-
-
-def flipped(share: float) -> Callable[[bytes], bytes]:
-    def damage(data: bytes) -> bytes:
-        place = min(int(share * len(data)), len(data) - 1)
-        return data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
-
-    return damage
-
-
-#: What may happen to a file on disk; fifteen kinds, of every kind of file.
-DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    "first byte": flipped(0),
-    "in the seal": flipped(0.001),
-    "a third in": flipped(0.33),
-    "in the middle": flipped(0.5),
-    "near the end": flipped(0.9),
-    "last byte": flipped(1),
-    "cut to nothing": lambda data: b"",
-    "cut in the seal": lambda data: data[:40],
-    "cut in half": lambda data: data[: len(data) // 2],
-    "cut by one": lambda data: data[:-1],
-    "longer": lambda data: data + b"\0",
-    "hello": lambda data: b"hello",
-    "not sealed": unsealed,
-    "a list": lambda data: sealed(torch_list() if b"PK" in data else b"[1, 2]"),
-    "nothing inside": lambda data: sealed(packed({}) if b"PK" in data else b"{}"),
-}
 damages = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 
 

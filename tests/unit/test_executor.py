@@ -181,10 +181,11 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(small, tm
 
 
 def test_killed_and_resumed_gives_the_same_bits():
-    """Benchmark, paths and training; `python -m perf.kills --kills 100` is the long form."""
+    """Benchmark, paths and training, killed and damaged; `python -m perf.kills` is the long form."""
     done = subprocess.run(
-        [sys.executable, "-m", "perf.kills", "--kills", "6"],
+        [sys.executable, "-m", "perf.kills", "--kills", "6", "--damages", "3"],
         cwd=ROOT, capture_output=True, text=True, timeout=800, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout
-    assert done.stdout.count("the same bits") == 3
+    assert done.stdout.count("to the end, the same bits") == 3
+    assert done.stdout.count("1 named, 1 with the same bits") == 3
