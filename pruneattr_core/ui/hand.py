@@ -4,15 +4,23 @@ A component draws a payload that names what it shows in `of`. It starts where th
 when the hand lets go it answers with that name, the token of the start, a value that means the same in any
 payload (a sparsity, a fraction), and the time. An answer to another payload, one from before a link moved the
 component, or one that was heard before, is dropped.
+
+A component that was not on the screen knows nothing of what the hand did to the one before it: after another
+page, or another network that had to be fetched first, it starts where the session stands.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException, get_script_run_ctx
+
+#: Of a session: the page of its last whole run, places whose components are on the screen, those drawn since.
+_SCREEN = "_hand_screen"
 
 
 def name_of(*what: object) -> str:
@@ -20,8 +28,37 @@ def name_of(*what: object) -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
 
 
+@contextmanager
+def whole_run() -> Iterator[None]:
+    """A whole run of a page, around all that it draws; afterwards what it did not draw has left the screen.
+
+    A run that is started again leaves the screen as it is, and only another page clears it at once.
+    """
+    context, screen = get_script_run_ctx(), _screen()
+    page = context.page_script_hash if context else ""
+    if screen["page"] != page:
+        screen["standing"] = set()
+    screen["page"], screen["drawn"] = page, set()
+    again = False
+    try:
+        yield
+    except RerunException:
+        again = True
+        raise
+    finally:
+        if not again:
+            screen["standing"] = set(screen["drawn"])  # held, for a stopped run can no longer ask its session
+
+
+def _screen() -> dict[str, Any]:
+    screen: dict[str, Any] = st.session_state.setdefault(
+        _SCREEN, {"page": None, "standing": set(), "drawn": set()}
+    )
+    return screen
+
+
 def start_of(place: str, of: str, view: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the component stands first; it changes only with what is shown, or when a link moves it.
+    """Where the component stands first; it changes with what is shown, when a link moves it, or where it is new.
 
     The live position must not enter the payload, which would be sent again with every release.
 
@@ -34,7 +71,11 @@ def start_of(place: str, of: str, view: Mapping[str, Any]) -> dict[str, Any]:
         The view when it was last taken, and a token that says so.
     """
     frozen = st.session_state.setdefault(place, {"of": None, "token": -1, "seen": None, "when": None})
-    if frozen["of"] != of or frozen["seen"] != view:
+    screen = _screen()
+    left = place not in screen["standing"] and frozen.get("start") != view
+    screen["standing"].add(place)
+    screen["drawn"].add(place)
+    if frozen["of"] != of or frozen["seen"] != view or left:
         frozen.update(of=of, token=frozen["token"] + 1, seen=dict(view), start=dict(view))
     return {"token": frozen["token"], **frozen["start"]}
 

@@ -79,9 +79,11 @@ def main() -> None:
             if time.monotonic() >= _engine.due:
                 _engine.start()
         st.rerun()
+    from pruneattr_core.ui.hand import whole_run
     from pruneattr_core.ui.shell import main as run
 
-    run()
+    with whole_run():
+        run()
 
 
 def stored() -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
@@ -20,6 +21,46 @@ def page() -> None:
     if news is not None:
         state["share"] = news["share"]
     settled("place", {"share": state["share"]})
+
+
+def whole() -> None:
+    import streamlit as st
+
+    from pruneattr_core.ui.hand import settled, start_of, whole_run
+
+    state = st.session_state
+    with whole_run():
+        if state["first"]:
+            state["first"] = False
+            st.rerun()
+        if state["drawn"]:
+            state["start"] = start_of("place", "picture", {"share": state["share"]})
+            settled("place", {"share": state["share"]})
+        if state["stops"]:
+            st.stop()
+
+
+def start(app: AppTest, **now: Any) -> Any:
+    """Where the component starts in a run with these values in the session."""
+    for name, value in {"first": False, "drawn": True, "stops": False, **now}.items():
+        app.session_state[name] = value
+    app.run()
+    assert not app.exception
+    return app.session_state["start"]
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_component_that_was_away_starts_where_the_hand_let_go(stops: bool) -> None:
+    app = AppTest.from_function(whole, default_timeout=120)
+    first = start(app, share=0.8)
+    app.session_state["place"]["seen"] = {"share": 0.5}  # what the hand said was taken
+    assert start(app, share=0.5) == first  # it stands there: nothing is sent to it again
+    assert start(app, first=True) == first  # also when a run is started anew before it comes to it
+    assert start(app, drawn=False, stops=stops) == first
+    again = start(app)
+    assert again["share"] == 0.5
+    assert again["token"] != first["token"]
+    assert start(app) == again
 
 
 def drawn(app: AppTest, **now: Any) -> Any:

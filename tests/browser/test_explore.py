@@ -82,7 +82,7 @@ def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str
     expect(page.locator(".interpolated")).to_be_hidden()
 
 
-def test_reload_keeps_the_view(page: Page, app_url: str, settled: Settled) -> None:
+def test_another_page_and_a_reload_keep_the_view(page: Page, app_url: str, settled: Settled) -> None:
     scrubber = opened(page, f"{app_url}/?picture=3", settled)
     page.get_by_role("button", name="95 %", exact=True).click()
     page.wait_for_url("**at=0.95**")
@@ -92,7 +92,16 @@ def test_reload_keeps_the_view(page: Page, app_url: str, settled: Settled) -> No
     page.keyboard.press("Escape")
     expect(page.get_by_text("one scale for all levels")).to_be_visible()
     settled(page)
-    level = scrubber.get_attribute("data-level")
+    level, reading = scrubber.get_attribute("data-level"), page.locator(".reading")
+    said = reading.inner_text()
+    page.get_by_role("link", name="Lessons").click()
+    expect(page.get_by_role("heading", name="Lessons", exact=True)).to_be_visible()
+    page.get_by_role(
+        "link", name="Threshold explorer"
+    ).click()  # as the address says, not as it was drawn first
+    expect(reading).to_have_text(said)
+    page.wait_for_url("**at=0.95**")
+    settled(page)
     page.reload()
     page.locator(COMPLETE).wait_for()
     settled(page)
