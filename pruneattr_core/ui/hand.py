@@ -58,7 +58,7 @@ def _screen() -> dict[str, Any]:
 
 
 def start_of(place: str, of: str, view: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the component stands first; it changes with what is shown, when a link moves it, or where it is new.
+    """Where the component stands first; changes with what is shown, when a link moves it, or where it is new.
 
     The live position must not enter the payload, which would be sent again with every release.
 

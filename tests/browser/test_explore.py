@@ -96,9 +96,7 @@ def test_another_page_and_a_reload_keep_the_view(page: Page, app_url: str, settl
     said = reading.inner_text()
     page.get_by_role("link", name="Lessons").click()
     expect(page.get_by_role("heading", name="Lessons", exact=True)).to_be_visible()
-    page.get_by_role(
-        "link", name="Threshold explorer"
-    ).click()  # as the address says, not as it was drawn first
+    page.get_by_role("link", name="Threshold explorer").click()  # as the hand left it
     expect(reading).to_have_text(said)
     page.wait_for_url("**at=0.95**")
     settled(page)
