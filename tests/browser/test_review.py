@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.compression import family
-from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
+from pruneattr_core.compression.review_verdicts import Verdict, load_review, reviews_folder, save_verdicts
 from tests.browser.waiting import fits_sideways, have, until
 
 Settled = Callable[[Page], None]
@@ -52,6 +52,14 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
     desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
     rows = desk.locator(".row")
     expect(rows).to_have_count(6)
+    teacher, student, data, _, target, method = str(rows.first.get_attribute("data-key")).split("|")
+    said = Verdict(teacher, student, data, 9, "one", target, method, "ok")
+    save_verdicts("another", {said.key: said})
+    page.reload()
+    offer = page.get_by_role("button", name="Go on with another (1 of 24)")
+    expect(offer).to_be_visible()
+    desk.wait_for()
+    settled(page)
     rows.first.focus()
     for key in ("1", "3", "2"):
         page.keyboard.press(key)
@@ -60,9 +68,10 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
     page.keyboard.press("Enter")
     expect(rows.nth(3)).to_be_focused()
     expect(page.get_by_text("3 of 24")).to_be_visible()
+    expect(offer).to_be_hidden()  # this one is begun
     until(page, lambda: len(load_review(review)) == 4)  # the note comes with a later run
-    said = [(one.verdict, one.note) for one in load_review(review).values()]
-    assert said == [("ok", ""), ("broken", ""), ("suspicious", ""), ("", "looks at the corner")]
+    kept = [(one.verdict, one.note) for one in load_review(review).values()]
+    assert kept == [("ok", ""), ("broken", ""), ("suspicious", ""), ("", "looks at the corner")]
     page.reload()
     desk.wait_for()
     settled(page)

@@ -58,7 +58,7 @@ LEGEND = (
 def desk(lineup: Lineup, pictures: Pictures, options: Options) -> None:
     """Draw it; the grid runs again by itself while something is computed."""
     st.session_state.pop("_desk_payload", None)  # the page may be entered anew: show what is on the disk
-    _go_on(lineup, pictures, options)
+    _enter()
     numbers = _numbers(lineup, pictures, options)
     going = _running()
     st.fragment(_frame, run_every=LOOK if going else None)(lineup, pictures, options, numbers, going)
@@ -116,6 +116,9 @@ def _frame(
     _start(sheet)
     if _running() != was_running:
         st.rerun()
+    offer = st.empty()  # holds its place, or what comes below would be put there anew
+    with offer:
+        _offer_last(blank, options.count)
     summary = _state_line(sheet, options, numbers)
     if not places:
         st.info(
@@ -135,6 +138,8 @@ def _frame(
     told = show_grid(payload, "desk_grid", level)
     receive(name, told.given, int(told.level))
     verdicts = read_review(name)
+    if verdicts:
+        offer.empty()
     rows = [key for key, (owner, _) in st.session_state["_desk_rows"].items() if owner.key == sheet.key]
     settled = any(key in verdicts and verdicts[key].verdict for key in rows)
     st.session_state["_desk_settled"] = options.todo == "open" and settled
@@ -160,15 +165,18 @@ def _open_page(places: Sequence[int], verdicts: Mapping[str, Verdict], sheet: Sh
     return next((k for k, place in enumerate(places) if place not in judged), 0) // ROWS + 1
 
 
-def _go_on(lineup: Lineup, pictures: Pictures, options: Options) -> None:
-    """Offer to go on with the last review where this one is fresh; a resumed one opens where it ended."""
+def _enter() -> None:
+    """A review that is resumed opens where it ended."""
     name = st.session_state["review"]
     if st.session_state.get("_desk_review") != name:
         st.session_state["_desk_open"] = "desk_page" not in st.query_params
         st.session_state["_desk_review"] = name
-    if read_review(name):
+
+
+def _offer_last(blank: Sheet, count: int) -> None:
+    """Offer to go on with the last review while this one is fresh."""
+    if read_review(st.session_state["review"]):
         return
-    blank = Sheet(lineup, pictures, (), options.method, options.wanted)
     last = last_review()
     judged = sum(bool(one.verdict) for one in about(read_review(last), blank)) if last else 0
     if not judged:
@@ -177,10 +185,11 @@ def _go_on(lineup: Lineup, pictures: Pictures, options: Options) -> None:
     def resume() -> None:
         st.session_state["review"] = last
 
-    st.button(
-        f"Go on with {markdown_text(last)} ({judged} of {options.count})", key="desk_go_on", on_click=resume,
+    if st.button(
+        f"Go on with {markdown_text(last)} ({judged} of {count})", key="desk_go_on", on_click=resume,
         icon=":material/resume:", type="primary",
-    )  # fmt: skip
+    ):  # fmt: skip
+        st.rerun()
 
 
 def _payload(
