@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import RerunException, get_script_run_ctx
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 #: Of a session: the page of its last whole run, places whose components are on the screen, those drawn since.
 _SCREEN = "_hand_screen"
@@ -32,22 +32,25 @@ def name_of(*what: object) -> str:
 def whole_run() -> Iterator[None]:
     """A whole run of a page, around all that it draws; afterwards what it did not draw has left the screen.
 
-    A run that is started again leaves the screen as it is, and only another page clears it at once.
+    A run that is superseded, or started again, leaves the screen as it is; another page clears it at once.
     """
     context, screen = get_script_run_ctx(), _screen()
     page = context.page_script_hash if context else ""
     if screen["page"] != page:
         screen["standing"] = set()
     screen["page"], screen["drawn"] = page, set()
-    again = False
     try:
         yield
-    except RerunException:
-        again = True
+    except Exception:  # Streamlit's own control flow is none
+        all_drawn()
         raise
-    finally:
-        if not again:
-            screen["standing"] = set(screen["drawn"])  # held, for a stopped run can no longer ask its session
+    all_drawn()
+
+
+def all_drawn() -> None:
+    """This run draws nothing more, also when it is stopped now."""
+    screen = _screen()
+    screen["standing"] = set(screen["drawn"])
 
 
 def _screen() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pruneattr_core.ui.component import explain_words
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.hand import all_drawn
 from pruneattr_core.ui.keys import RUNNER_UP, Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.networks import network_catalogue
@@ -41,7 +42,6 @@ ALONE = {
 CONTRASTS = ("",)
 #: Answers of the network that are one click away.
 MOST_LIKELY = 4
-
 WELL_KNOWN = tuple(
     f"torchvision/{name}"
     for name in ("resnet50", "vgg16", "squeezenet1_1", "resnet18", "vit_b_16", "densenet121")
@@ -195,6 +195,7 @@ def require_frame() -> Selection:
     in_frame()
     chosen: Selection | None = st.session_state[_CHOSEN]
     if chosen is None:
+        all_drawn()
         st.stop()
     return chosen
 

@@ -26,23 +26,26 @@ def page() -> None:
 def whole() -> None:
     import streamlit as st
 
-    from pruneattr_core.ui.hand import settled, start_of, whole_run
+    from pruneattr_core.ui.hand import all_drawn, settled, start_of, whole_run
 
     state = st.session_state
     with whole_run():
-        if state["first"]:
-            state["first"] = False
+        if state["early"] == "again":
+            state["early"] = ""
             st.rerun()
+        elif state["early"]:
+            st.stop()  # as Streamlit does with a run that is superseded
         if state["drawn"]:
             state["start"] = start_of("place", "picture", {"share": state["share"]})
             settled("place", {"share": state["share"]})
         if state["stops"]:
+            all_drawn()
             st.stop()
 
 
 def start(app: AppTest, **now: Any) -> Any:
     """Where the component starts in a run with these values in the session."""
-    for name, value in {"first": False, "drawn": True, "stops": False, **now}.items():
+    for name, value in {"early": "", "drawn": True, "stops": False, **now}.items():
         app.session_state[name] = value
     app.run()
     assert not app.exception
@@ -55,7 +58,9 @@ def test_a_component_that_was_away_starts_where_the_hand_let_go(stops: bool) -> 
     first = start(app, share=0.8)
     app.session_state["place"]["seen"] = {"share": 0.5}  # what the hand said was taken
     assert start(app, share=0.5) == first  # it stands there: nothing is sent to it again
-    assert start(app, first=True) == first  # also when a run is started anew before it comes to it
+    for early in ("again", "superseded"):
+        assert start(app, early=early) == first  # also when a run ends before it comes to it
+    assert start(app) == first
     assert start(app, drawn=False, stops=stops) == first
     again = start(app)
     assert again["share"] == 0.5
