@@ -41,7 +41,8 @@ from pruneattr_core.render.png import png_bytes
 from pruneattr_core.runs.stored import _json, _seal
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.html import one_file
-from pruneattr_core.ui.exports import FORMAT, read_view
+from pruneattr_core.share.way_back import FORMAT
+from pruneattr_core.ui.exports import read_view
 from pruneattr_core.ui.paths.files import path_bytes, path_from_bytes
 from pruneattr_core.values import Path as Kept
 

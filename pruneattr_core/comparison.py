@@ -30,11 +30,13 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.share.component import GRID, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
+from pruneattr_core.share.way_back import WayBack, asked_in_address, carried
 from pruneattr_core.ui.compare.cells import CURVES, LIVE, LevelsKey, drawn
+from pruneattr_core.ui.compare.entries import entry_of
 from pruneattr_core.ui.compare.live import Track, levels_of, track_of
 from pruneattr_core.ui.compare.numbers import KINDS, Numbers, written
 from pruneattr_core.ui.compare.payload import Cell, Grid, grid_payload, scales_for
-from pruneattr_core.ui.keys import DIAL, Subject
+from pruneattr_core.ui.keys import DIAL, RUNNER_UP, Subject
 from pruneattr_core.ui.levels import DIALS, START
 from pruneattr_core.ui.sweeps import score
 from pruneattr_core.values import Attribution
@@ -82,6 +84,7 @@ class Comparison(Live):
         answers: name of the explained class per picture.
         title: network and methods in a few words.
         settings: what made it; JSON values.
+        back: see `Live`.
     """
 
     component: ClassVar[Component] = GRID
@@ -93,6 +96,7 @@ class Comparison(Live):
     answers: tuple[str, ...]
     title: str
     settings: Mapping[str, Any]
+    back: WayBack | None = None
 
     def __getitem__(self, label: str) -> Attribution:
         """The maps of a method, by its key or label; the first one where a method stands several times."""
@@ -252,14 +256,42 @@ def compare(
         "curve": "LeRF area over 1 to 10 % of the pixels" if curves else None,
         "versions": provenance(inputs.device.type),
     }
+    photos, titled = tuple(photo_of(one, card) for one in inputs), tuple(titles or _numbered(count))
     return Comparison(
         tuple(entries),
-        tuple(photo_of(one, card) for one in inputs),
-        tuple(titles or _numbered(count)),
+        photos,
+        titled,
         tuple(names[int(one)] for one in first.target),
         f"{'A network' if card is None else card.title}: {len(entries)} methods",
         settings,
+        None if card is None or count > 1 else _way_back(card, photos[0], target, given, plans, titled[0]),
     )
+
+
+def _way_back(
+    card: ModelCard,
+    photo: NDArray[np.uint8],
+    target: Target,
+    given: Sequence[str],
+    plans: Sequence[Mapping[str, Any]],
+    title: str,
+) -> WayBack | None:
+    """What brings the app's page Compare to the same methods; None where it has no such choice."""
+    asked = asked_in_address(target, RUNNER_UP)
+    if asked is None or any(plan["id"] not in METHODS for plan in plans):
+        return None
+    entries = []
+    for text, plan in zip(given, plans, strict=True):
+        fixed = _fixed(text)
+        options = {name: value for name, value in plan["options"].items() if name in fixed}
+        entries.append(entry_of(plan["id"], options))
+    texts = {"model": card.id, **asked, "methods": ",".join(entries), "reference": REFERENCE}
+    return WayBack("compare", texts, carried(photo, card, title))
+
+
+def _fixed(text: str) -> set[str]:
+    """Names of the options that a method was given."""
+    return {part.partition("=")[0].strip() for part in text.partition(":")[2].split(",")}
 
 
 def attribution_view(found: Attribution, card: ModelCard | None = None) -> Comparison:
@@ -322,8 +354,7 @@ def _entry(
     for j, mask in enumerate(masks or ()):
         if mask is not None:
             numbers[j] = replace(numbers[j], mass=mass_inside(maps[j], mask))
-    said = text.partition(":")[2]
-    fixed = {part.partition("=")[0].strip() for part in said.split(",")}
+    said, fixed = text.partition(":")[2], _fixed(text)
     tracks: tuple[Track, ...] = ()
     if method in LIVE and not fixed & {"sparsity", "output_change"}:
         kept = {key: value for key, value in options.items() if key not in DIAL}

@@ -21,17 +21,19 @@ from torch import Tensor
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
+from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import colour_table, colourise, overlay, png_bytes, scale_map
 from pruneattr_core.render.look import Look
-from pruneattr_core.response import Target, asked_of
+from pruneattr_core.response import Response, Target, asked_of
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
-from pruneattr_core.ui.keys import Scored, Subject
-from pruneattr_core.ui.levels import START, nearest, spaced
+from pruneattr_core.share.way_back import WayBack, asked_in_address, carried
+from pruneattr_core.ui.keys import RUNNER_UP, Scored, Subject
+from pruneattr_core.ui.levels import START, first_beyond, nearest, spaced
 from pruneattr_core.ui.payload import payload_of, planes_of, scales_of
 from pruneattr_core.ui.sweeps import Explained, Question, beside, explain_levels
 from pruneattr_core.values import Sweep
@@ -50,6 +52,9 @@ class View(Live):
         classes: names, in the order of the outputs.
         settings: what made it: model, picture, target, mode, contribution, versions.
         level: index of the level shown first, and by formats that show one.
+        start: scale of the slider and its place on it at first, see `levels.DIALS`; None for the share of the
+            contributing neurons that is gone at `level`.
+        back: see `Live`.
     """
 
     component: ClassVar[Component] = SCRUBBER
@@ -61,10 +66,13 @@ class View(Live):
     classes: Sequence[str]
     settings: Mapping[str, Any]
     level: int
+    start: tuple[str, float] | None = None
+    back: WayBack | None = None
 
     def payload(self) -> bytes:
         """What the explorer's component draws."""
-        start = {"token": 0, "dial": "contributing", "share": float(self.sweep.contributing[self.level])}
+        dial, share = self.start or ("contributing", float(self.sweep.contributing[self.level]))
+        start = {"token": 0, "dial": dial, "share": share}
         return payload_of(
             self.sweep, self.photo, Look(), self.classes, self.settings["mode"],
             self.settings["calibrated"], str(self.settings["picture"]), "view", start, True,
@@ -108,7 +116,13 @@ class View(Live):
         return out.getvalue()
 
 
-def sweep_view(sweep: Sweep, card: ModelCard | None = None, image: int = 0, picture: str = "") -> View:
+def sweep_view(
+    sweep: Sweep,
+    card: ModelCard | None = None,
+    image: int = 0,
+    picture: str = "",
+    contribution: str | None = None,
+) -> View:
     """One input of a sweep as the explorer draws it; behind `Sweep.show`.
 
     Args:
@@ -116,6 +130,7 @@ def sweep_view(sweep: Sweep, card: ModelCard | None = None, image: int = 0, pict
         card: of the network: names of the classes, and the picture as it was before it was normalised.
         image: which input of the batch.
         picture: what it is, for titles and text alternatives.
+        contribution: what ranked the neurons, where the caller knows: without it the app finds no way back.
 
     Raises:
         InputError: there is no such input, or inputs are no pictures.
@@ -160,7 +175,13 @@ def sweep_view(sweep: Sweep, card: ModelCard | None = None, image: int = 0, pict
     }
     level = nearest(explained.sparsity.tolist(), quiet + START * (1 - quiet))
     title = asked if card is None else f"{card.title}: {asked}"
-    return View(explained, photo_of(sweep.inputs[image], card), title, classes, settings, level)
+    photo, back = photo_of(sweep.inputs[image], card), None
+    if card is not None and contribution is not None:
+        settings["contribution"], start = contribution, ("contributing", float(contributing[level]))
+        back = _way_back(
+            card, photo, sweep.asked.response, sweep.mode, contribution, start, str(settings["picture"])
+        )
+    return View(explained, photo, title, classes, settings, level, back=back)
 
 
 def explain_view(
@@ -170,6 +191,7 @@ def explain_view(
     *,
     sparsity: float = START,
     of: str = "contributing",
+    output_change: float | None = None,
     mode: str = "zero",
     contribution: str = "taylor",
     picture: str = "a picture",
@@ -186,6 +208,8 @@ def explain_view(
             region.
         sparsity: level shown first.
         of: what it is a share of: "contributing" or "all" neurons.
+        output_change: replaces `sparsity`: the level shown first is the first at which the response has moved
+            by more than this share of it.
         mode: "zero" or "freeze".
         contribution: see `contributions`.
         picture: what it is, for titles and text alternatives.
@@ -208,6 +232,7 @@ def explain_view(
         raise InputError(
             f'Expected sparsity in [0, 1] of "contributing" or "all", got {sparsity!r} of {of!r}.'
         )
+    check_change(output_change, "response")
     device = str(device_for(device))
     network, card = load_model(model, device), model_card(model)
     inputs, weights = card.preprocess(image).to(device), weights_hash(network)
@@ -236,9 +261,29 @@ def explain_view(
         "silent_share": round(sweep.quiet, 6),
         "versions": provenance(device),
     }
-    level = 0 if sparsity == 0 else nearest(sweep.sparsity.tolist(), wanted)
-    title = f"{card.title}: {sweep.what(card.classes)}"
-    return View(sweep, np.asarray(card.display(image)), title, card.classes, settings, level)
+    level, start = 0 if sparsity == 0 else nearest(sweep.sparsity.tolist(), wanted), (of, sparsity)
+    if output_change is not None:
+        level, start = first_beyond(sweep.change.tolist(), output_change), ("change", output_change)
+    title, photo = f"{card.title}: {sweep.what(card.classes)}", np.asarray(card.display(image))
+    back = _way_back(card, photo, asked.response, mode, contribution, start, picture)
+    return View(sweep, photo, title, card.classes, settings, level, start, back)
+
+
+def _way_back(
+    card: ModelCard,
+    photo: NDArray[np.uint8],
+    response: Response,
+    mode: str,
+    contribution: str,
+    start: tuple[str, float],
+    picture: str,
+) -> WayBack | None:
+    """What brings the app's explorer to a view; None where it has no such choice."""
+    asked = asked_in_address(response, RUNNER_UP)
+    if asked is None or contribution == "intgrad_preview":
+        return None
+    place = {"mode": mode, "contribution": contribution, "dial": start[0], "at": f"{start[1]:.4g}"}
+    return WayBack("", {"model": card.id, **asked, **place}, carried(photo, card, picture))
 
 
 def _levels(quiet: float, shares: Sequence[float]) -> tuple[float, ...]:

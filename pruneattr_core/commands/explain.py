@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from pruneattr_core.commands.arguments import number, show, use_threads
+from pruneattr_core.commands.arguments import positive, share, show, use_threads
 from pruneattr_core.commands.looking import (
     add_looking,
     add_out,
@@ -18,19 +19,17 @@ from pruneattr_core.commands.progress import Progress
 from pruneattr_core.models import model_card
 from pruneattr_core.share.live import check_out
 from pruneattr_core.show import explain_view
-from pruneattr_core.ui.levels import START
+from pruneattr_core.ui.levels import DIALS, START
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("photo", type=Path, help="a picture file")
     parser.add_argument(
-        "--sparsity",
-        type=number(0, 1),
-        default=START,
-        metavar="S",
-        help=f"level shown first (default {START})",
-    )
+        "--dial", type=_dial, default=(DIALS[0], START), metavar="[SCALE:]PLACE",
+        help=f"where the slider stands first: a share of the contributing neurons (default {START}), all:0.7 "
+        "of all neurons, or change:0.15 as the output change that is allowed",
+    )  # fmt: skip
     add_pruning(parser)
     add_looking(parser)
     add_region(parser)
@@ -46,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.model,
         image,
         asked_for(arguments, model_card(arguments.model), image),
-        sparsity=arguments.sparsity,
-        of=arguments.of,
+        **_at(*arguments.dial),
         mode=arguments.mode,
         contribution=arguments.contribution,
         picture=arguments.photo.name,
@@ -58,3 +56,16 @@ def run(arguments: argparse.Namespace) -> int:
     found = {"file": str(arguments.out), "target": view.settings["target_name"], **view.numbers()}
     show(arguments, f"{arguments.out}: {view.title}, probability {found['probability']:.3f}", found)
     return 0
+
+
+def _dial(text: str) -> tuple[str, float]:
+    """Scale and place of --dial."""
+    scale, colon, place = text.rpartition(":")
+    if colon and scale not in DIALS:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(DIALS)} before the colon, got {text!r}")
+    return scale or DIALS[0], (positive if scale == "change" else share)(place)
+
+
+def _at(scale: str, place: float) -> dict[str, Any]:
+    """The same as options of `explain_view`."""
+    return {"output_change": place} if scale == "change" else {"sparsity": place, "of": scale}

@@ -122,10 +122,7 @@ def asked_for(
 
 
 def add_pruning(parser: argparse.ArgumentParser) -> None:
-    """Declare --of, --mode, --contribution."""
-    parser.add_argument(
-        "--of", choices=("contributing", "all"), default="contributing", help="what S is a share of"
-    )
+    """Declare --mode, --contribution."""
     parser.add_argument(
         "--mode", choices=("zero", "freeze"), default="zero", help="what removed neurons become"
     )

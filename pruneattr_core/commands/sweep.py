@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--levels", type=share, nargs="+", default=_LEVELS, metavar="S",
         help=f"sparsities (default {' '.join(f'{level:g}' for level in _LEVELS)})",
     )  # fmt: skip
+    parser.add_argument(
+        "--of", choices=("contributing", "all"), default="contributing", help="what S is a share of"
+    )
     add_pruning(parser)
     add_looking(parser)
     add_region(parser)
@@ -48,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         card.preprocess(image).to(device), asked_for(arguments, card, image), arguments.levels,
         arguments.mode, arguments.contribution, of=arguments.of, progress=Progress("maps"),
     )  # fmt: skip
-    view = sweep_view(found, card, picture=arguments.photo.name)
+    view = sweep_view(found, card, picture=arguments.photo.name, contribution=arguments.contribution)
     levels = [view.at(k) for k in range(len(view.sweep.sparsity))]
     lines = [view.title, "of contributing   of all  change   p      answer"]
     lines += [

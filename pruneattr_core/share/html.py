@@ -13,6 +13,7 @@ from pruneattr_core import __version__
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import StoreError
 from pruneattr_core.share.component import Component
+from pruneattr_core.share.way_back import Carried
 from pruneattr_core.share.words import in_words, said
 
 #: What stands over the settings of a file.
@@ -28,6 +29,7 @@ def one_file(
     title: str,
     settings: Mapping[str, Any],
     paragraphs: Sequence[str] = (),
+    picture: Carried | None = None,
 ) -> str:
     """A self-contained page. Its content security policy forbids every request.
 
@@ -37,10 +39,11 @@ def one_file(
         title: plain text.
         settings: what restores the view and says how it was computed; JSON values.
         paragraphs: plain texts under the view.
+        picture: what the view is about, where no data set has it.
     """
     prose = (f"<p>{escape(text)}</p>" for text in paragraphs)
     body = "\n".join(['<div id="view"></div>', *prose])
-    return document(title, body, settings, live(component, {"view": payload}))
+    return document(title, body, settings, live(component, {"view": payload}), picture=picture)
 
 
 def document(
@@ -51,6 +54,7 @@ def document(
     style: str = "",
     language: str = "en",
     words: tuple[str, str] = WORDS,
+    picture: Carried | None = None,
 ) -> str:
     """A page that is one file, with its settings in it; every file of ours is written here.
 
@@ -62,6 +66,7 @@ def document(
         style: rules beside the shared ones.
         language: of the page.
         words: the heading over the settings, and how to come back; plain texts.
+        picture: see `one_file`.
     """
     template = Template((ASSETS / "share" / "share.html").read_text("utf-8"))
     return template.substitute(
@@ -71,12 +76,13 @@ def document(
         style=style,
         body=body,
         provenance=escape(words[0]),
-        back=escape(words[1]),
+        back=f"<p>{escape(words[1])}</p>" if "view" in settings else "",
         rows="\n".join(
             f"<tr><th scope='row'>{escape(in_words(name))}</th><td>{escape(said(value))}</td></tr>"
             for name, value in settings.items()
         ),
         scripts=scripts,
+        picture="" if picture is None else picture.markup(),
         # Inside a script element only "</" and "<!--" could end or change it.
         settings=json.dumps(settings).replace("<", "\\u003c"),
     )

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.html import one_file
+from pruneattr_core.share.way_back import WayBack
 from pruneattr_core.share.widget import installed, widget
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -28,12 +29,14 @@ class Live(ABC):
         height: of its frame in a notebook, in pixels.
         title: a few words.
         settings: what made it; JSON values.
+        back: what brings the app to it, where the app can ask for it.
     """
 
     component: ClassVar[Component]
     height: ClassVar[int]
     title: str
     settings: Mapping[str, Any]
+    back: WayBack | None
 
     @abstractmethod
     def payload(self) -> bytes:
@@ -53,7 +56,10 @@ class Live(ABC):
 
     def html(self) -> str:
         """The view in one page that asks nothing of anybody."""
-        return one_file(self.component, self.payload(), self.title, self.settings)
+        if self.back is None:
+            return one_file(self.component, self.payload(), self.title, self.settings)
+        settings = {**self.settings, **self.back.settings()}
+        return one_file(self.component, self.payload(), self.title, settings, picture=self.back.picture)
 
     def widget(self) -> Any:
         """The view as an `anywidget`; its trait `chosen` holds where the hand let go.
@@ -97,6 +103,10 @@ class Live(ABC):
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return self.bundle()
+
+    def _repr_html_(self) -> str:
+        """For programs that know no bundles: the live frame."""
+        return self.bundle()["text/html"]
 
 
 def check_kind(file: Path) -> None:

@@ -63,4 +63,7 @@ def _class_of(component: Component) -> Any:
             live, meta = found if isinstance(found, tuple) else (found or {}, {})
             return {**live, **self._instead}, meta
 
+        def _repr_html_(self) -> str:
+            return self._instead["text/html"]
+
     return View

@@ -18,6 +18,7 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import SETTINGS_LIMIT, settings_in
+from pruneattr_core.share.way_back import FORMAT, Carried, picture_in
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.ui.own_weights import loading_code
@@ -25,7 +26,6 @@ from pruneattr_core.ui.payload import THINGS, planes_of, scales_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import Explained, Question
 
-FORMAT = "pruneattr-view-1"
 #: Pixels of the longer side of a panel in the exported PNG, at least.
 _PANEL = 448
 #: Panels in a row of a figure.
@@ -264,10 +264,12 @@ class SavedView:
     Attributes:
         page: path of the page in the address, "" for the explorer.
         texts: its settings as in the address bar.
+        picture: what it is about, where the file brings it.
     """
 
     page: str
     texts: dict[str, str]
+    picture: Carried | None = None
 
 
 def read_view(name: str, data: bytes) -> SavedView | None:
@@ -278,9 +280,11 @@ def read_view(name: str, data: bytes) -> SavedView | None:
         ImageError: not a readable picture.
     """
     saved: dict[str, Any] | None
+    picture = None
     if name.lower().endswith(".html") or data[:1] == b"<":
         try:
-            saved = settings_in(data.decode("utf-8", "replace"))
+            text = data.decode("utf-8", "replace")
+            saved, picture = settings_in(text), picture_in(text)
         except StoreError as error:
             raise InputError(str(error)) from error
     elif name.lower().endswith(".json") or data[:1] == b"{":
@@ -297,7 +301,8 @@ def read_view(name: str, data: bytes) -> SavedView | None:
             "This file does not hold a view saved by PruneAttr. Use the HTML, JSON or PNG downloaded here."
         )
     page = saved.get("page", "")
-    return SavedView(page if isinstance(page, str) else "", {str(key): text for key, text in view.items()})
+    texts = {str(key): text for key, text in view.items()}
+    return SavedView(page if isinstance(page, str) else "", texts, picture)
 
 
 def _parse(data: bytes) -> Any:

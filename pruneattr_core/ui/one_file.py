@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from pruneattr_core.models import ModelCard
 from pruneattr_core.share.component import FOLIO, Component
 from pruneattr_core.share.html import one_file
+from pruneattr_core.share.way_back import UPLOAD, carried
 from pruneattr_core.ui import exports
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.shell import FIELDS, Selection
 from pruneattr_core.ui.state import Field, view
 
@@ -24,6 +27,7 @@ def one_file_button(
     settings: Mapping[str, Any],
     stem: str,
     key: str,
+    about: tuple[ModelCard, Picture] | None = None,
 ) -> None:
     """Draw it; the file is made when it is pressed.
 
@@ -34,10 +38,19 @@ def one_file_button(
         settings: the record that goes into the file and restores the view, see `exports.record`.
         stem: of the file's name.
         key: of the button, unique on the page.
+        about: network and picture of the view; an upload goes with the file, as the network saw it.
     """
+
+    def made() -> str:
+        goes = None
+        if about is not None and about[1].source == UPLOAD:
+            card, picture = about
+            goes = carried(np.asarray(card.display(picture.image)), card, picture.title)
+        return one_file(parts, payload(), title, settings, picture=goes)
+
     st.download_button(
         "One file (HTML)",
-        lambda: one_file(parts, payload(), title, settings),
+        made,
         f"{stem}.html",
         "text/html",
         key=key,
@@ -70,7 +83,8 @@ def page_button(
     settings = exports.page_record(page, chosen.subject, chosen.card, chosen.picture, target, texts)
     stem = f"{page}_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}"
     title = f"{chosen.card.title}: {chosen.card.classes[target]}"
-    one_file_button(parts, payload, title, settings, stem, f"{page}_one_file")
+    about = chosen.card, chosen.picture
+    one_file_button(parts, payload, title, settings, stem, f"{page}_one_file", about)
 
 
 def folio_button(

@@ -17,9 +17,9 @@ from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
 from pruneattr_core.errors import ImageError
 from pruneattr_core.images import decode_image, image_hash
 from pruneattr_core.models import ModelCard
+from pruneattr_core.share.way_back import UPLOAD as UPLOAD
 from pruneattr_core.ui.jobs import Cache
 
-UPLOAD = "upload"
 #: Uploads a session keeps; the oldest goes first.
 UPLOADS_KEPT = 4
 _UPLOADS = "_uploads"

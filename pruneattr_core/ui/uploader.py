@@ -9,6 +9,7 @@ import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui import exports, pictures
+from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.state import Field, restore, view
 
@@ -47,8 +48,9 @@ def uploader(fields: Sequence[Field]) -> None:
         try:
             saved = exports.read_view(file.name, file.getvalue())
             if saved is not None:
-                names = {*saved.texts, *(field.name for field in fields)}
-                restore(saved.texts, [Field(name, "", str, name) for name in names])
+                texts = _with_picture(saved)
+                names = {*texts, *(field.name for field in fields)}
+                restore(texts, [Field(name, "", str, name) for name in names])
                 st.session_state[_TURN] = saved.page
                 return
             st.session_state["upload"] = pictures.keep_upload(file.name, file.getvalue())
@@ -64,6 +66,19 @@ def uploader(fields: Sequence[Field]) -> None:
         help="Pictures stay in this browser and in your session; the server stores none.",
     )
     refused(fields)
+
+
+def _with_picture(saved: exports.SavedView) -> dict[str, str]:
+    """The settings of a saved view; what it is about is kept as if it had been uploaded, unless it is here.
+
+    Raises:
+        ImageError: that is no picture.
+    """
+    held, wanted = saved.picture, saved.texts.get("upload")
+    if held is None or saved.texts.get("source") != pictures.UPLOAD or wanted in pictures.uploads():
+        return saved.texts
+    kept = pictures.keep_upload(held.name, held.data)
+    return {**saved.texts, "upload": kept, CROP.name: CROP.default}  # it holds what was seen, no more
 
 
 def refused(fields: Sequence[Field]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.errors import StoreError
 from pruneattr_core.share.component import FOLIO
 from pruneattr_core.share.html import one_file, settings_in
+from pruneattr_core.share.way_back import picture_in
+from pruneattr_core.show import explain_view
 from pruneattr_core.ui import one_file as module
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.paths import decoding_page
@@ -98,3 +102,37 @@ def test_settings_of_lists_take_no_memory() -> None:
     start = text.index('{"page"')
     with pytest.raises(StoreError, match="too long"):
         settings_in(text[:start] + '{"a": [' + "[]," * 400_000 + "[]]}</script>")
+
+
+def test_a_file_brings_its_picture_to_an_app_that_never_saw_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[Callable[[], str]] = []
+
+    def download(label: str, data: Any, *_: object, **__: object) -> None:
+        offered.extend([data] if label == "One file (HTML)" else [])
+
+    monkeypatch.setattr(module.st, "download_button", download)
+    wide, photo = Image.effect_mandelbrot((300, 140), (-2, -1, 1, 1), 60).convert("RGB"), io.BytesIO()
+    wide.save(photo, "PNG")
+
+    def given(name: str, data: bytes, title: str, **query: str) -> tuple[AppTest, str]:
+        """The app after a file has come, and what it gives away then."""
+        app = start(model="scenes-net", **query)
+        app.file_uploader(key="uploader").upload(name, data).run()
+        until(app, lambda app: offered and settings_in(offered[-1]())["picture"]["title"] == title)
+        healthy(app)
+        return app, offered[-1]()
+
+    _, own = given("my photo.png", photo.getvalue(), "my photo.png", mode="freeze", crop="0")
+    middle = explain_view("scenes-net", wide, mode="freeze", picture="scene.png", shares=(0, 0.8)).html()
+    for text in (own, middle):  # of the app, and of the command `explain`
+        sent = picture_in(text)
+        assert sent is not None
+        app, again = given("view.html", text.encode(), sent.name)
+        assert app.session_state["mode"] == "freeze"
+        assert app.session_state["crop"] == "50"
+        assert picture_in(again) == sent  # the very pixels, once more
+        settings = settings_in(again)
+        assert settings["picture"]["sha256"] == sent.sha256
+    assert picture_in(own) != picture_in(middle)

@@ -153,7 +153,9 @@ def test_the_command_explains_a_region_of_a_map(
 
 
 def test_a_notebook_gets_a_frame_that_holds_everything(photo: Path) -> None:
-    bundle = explain_view(NAME, Image.open(photo))._repr_mimebundle_()
+    view = explain_view(NAME, Image.open(photo))
+    bundle = view._repr_mimebundle_()
+    assert view._repr_html_() == view.widget()._repr_html_() == bundle["text/html"]
     assert bundle["text/html"].startswith('<iframe srcdoc="&lt;!doctype html&gt;')
     assert '"' not in bundle["text/html"].split('srcdoc="')[1].split('" sandbox')[0]
     assert set(bundle) == {"text/plain", "text/html", "image/png"}

@@ -192,6 +192,7 @@ def _take_away(plan: Plan, grid: Grid) -> None:
             settings,
             stem,
             "grid_one_file",
+            (plan.card, plan.pictures[0]),
         )
         figure_popover(
             "Figure", lambda: compare_exports.panels(grid, plan.look), settings, stem, "grid_figure"

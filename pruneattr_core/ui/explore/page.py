@@ -345,6 +345,7 @@ def _take_away(
             settings,
             stem,
             "one_file",
+            (chosen.card, chosen.picture),
         )
         figure_popover(
             "Figure", lambda: exports.panels(sweep, look, photo, [level]), settings, stem, "figure"
