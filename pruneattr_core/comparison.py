@@ -280,18 +280,17 @@ def _way_back(
     asked = asked_in_address(target, RUNNER_UP)
     if asked is None or any(plan["id"] not in METHODS for plan in plans):
         return None
-    entries = []
-    for text, plan in zip(given, plans, strict=True):
-        fixed = _fixed(text)
-        options = {name: value for name, value in plan["options"].items() if name in fixed}
-        entries.append(entry_of(plan["id"], options))
+    entries = [
+        entry_of(plan["id"], {name: plan["options"][name] for name in _fixed(text)})
+        for text, plan in zip(given, plans, strict=True)
+    ]
     texts = {"model": card.id, **asked, "methods": ",".join(entries), "reference": REFERENCE}
     return WayBack("compare", texts, carried(photo, card, title))
 
 
 def _fixed(text: str) -> set[str]:
     """Names of the options that a method was given."""
-    return {part.partition("=")[0].strip() for part in text.partition(":")[2].split(",")}
+    return {part.partition("=")[0].strip() for part in text.partition(":")[2].split(",") if part}
 
 
 def attribution_view(found: Attribution, card: ModelCard | None = None) -> Comparison:
