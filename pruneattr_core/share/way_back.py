@@ -71,7 +71,7 @@ def carried(photo: NDArray[np.uint8], card: ModelCard, name: str) -> Carried:
     """A picture of which the card's resizing and cropping give just these pixels; it holds no others.
 
     Args:
-        photo: uint8 (H, W, 3), what the network saw: `card.display` of the picture.
+        photo: uint8 (H, W, 3), what the network saw, see `ModelCard.display`.
         card: of the network.
         name: of the picture.
     """
