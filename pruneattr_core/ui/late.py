@@ -11,7 +11,8 @@ Both methods changed here are Streamlit's own; nothing public stands before them
 from __future__ import annotations
 
 import time
-from typing import Any
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
@@ -20,24 +21,52 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 GRACE = 60.0
 #: On a manager of files: download -> when it was first seen to be replaced.
 _REPLACED = "_pruneattr_replaced"
-#: On a session: (page of the last whole run that the browser asked for, page that it was on at that moment).
+#: On a session: the `_Asked` of the last whole run that the browser asked for.
 _ASKED = "_pruneattr_asked"
 
 
-def is_late(state: Any, session: Any) -> bool:
-    """Whether a request is for a part of a page that the browser has left; notes the page of one for a whole.
+class _Asked(NamedTuple):
+    """A request for a whole run.
+
+    Attributes:
+        page: that it is for.
+        stood: page that the session was on at that moment.
+        url: address of the page on which it was made, "" where the browser does not say.
+        widgets: ids of those it tells of; for another page only the ones in the frame around all pages.
+    """
+
+    page: str
+    stood: str
+    url: str
+    widgets: frozenset[str]
+
+
+def taken(state: Any, session: Any) -> Any:
+    """The request as it is to be run, which is noted if it is for a whole page; None for a part of one left.
+
+    A press on a whole-page control of the page that was left (the sidebar, too) counts on the page that its
+    reader has asked for meanwhile. It is told from a link back by the widgets of the page that it speaks of.
 
     Args:
         state: Streamlit's `ClientState`: what is asked for.
         session: the `AppSession` that is asked.
     """
-    stands = session.page_script_hash
-    if not state.fragment_id:
-        setattr(session, _ASKED, (state.page_script_hash, stands))
-        return False
-    asked, stood = getattr(session, _ASKED, (stands, stands))
-    # Once a run has begun elsewhere the session knows better: the script itself can turn to another page.
-    return bool(state.page_script_hash != (asked if stands == stood and asked else stands))
+    page, stands = state.page_script_hash, session.page_script_hash
+    asked: _Asked = getattr(session, _ASKED, _Asked(stands, stands, "", frozenset()))
+    if state.fragment_id:
+        # Once a run has begun elsewhere the session knows better: the script itself can turn to another page.
+        return state if page == (asked.page if stands == asked.stood and asked.page else stands) else None
+    now = _Asked(
+        page, stands, state.context_info.url, frozenset(one.id for one in state.widget_states.widgets)
+    )
+    leaving = asked.page and page == asked.stood != asked.page and stands in (asked.stood, asked.page)
+    still_there = now.url and now.url == asked.url and not state.is_history_navigation
+    if leaving and still_there and now.widgets - asked.widgets:
+        state = deepcopy(state)
+        state.page_script_hash, state.query_string = asked.page, ""  # the address is the former page's
+        return state
+    setattr(session, _ASKED, now)
+    return state
 
 
 def forget_replaced(manager: Any, now: float) -> None:
@@ -63,8 +92,9 @@ def mind_late_presses() -> None:
         return
 
     def request_rerun(self: AppSession, client_state: Any) -> None:
-        if client_state is None or not is_late(client_state, self):
-            usual(self, client_state)
+        wanted = client_state and taken(client_state, self)
+        if client_state is None or wanted is not None:
+            usual(self, wanted)
 
     def remove(self: MediaFileManager) -> None:
         forget_replaced(self, time.monotonic())

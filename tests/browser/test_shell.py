@@ -47,14 +47,17 @@ async def _pages_run(url: str) -> tuple[list[str], str]:
         fragment = next(part for _, part, _ in visit.elements.values() if part)
         wanted = next(hash for hash, name in visit.pages.items() if name == "reproduction")
 
-        async def ask(script: str, part: str = "") -> None:
+        async def ask(script: str, part: str = "", pressed: str = "") -> None:
             said = BackMsg()
-            said.rerun_script.query_string = view.query
+            said.rerun_script.query_string, said.rerun_script.context_info.url = view.query, f"{url}/"
             said.rerun_script.page_script_hash, said.rerun_script.fragment_id = script, part
+            if pressed:
+                said.rerun_script.widget_states.widgets.add(id=pressed, bool_value=True)
             await line.send(said.SerializeToString())
 
         await ask(wanted)
         await ask(left, fragment)
+        await ask(left, pressed="$$ID-of_the_whole_page-None")
         ran: list[str] = []
         whole = 0
         while whole < 2:

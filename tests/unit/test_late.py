@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
-from pruneattr_core.ui.late import GRACE, forget_replaced, is_late, mind_late_presses
+from pruneattr_core.ui.late import GRACE, forget_replaced, mind_late_presses, taken
+
+
+def _asked(page: str, part: str = "", url: str = "/", widgets: str = "frame", back: bool = False) -> Any:
+    return ClientState(
+        page_script_hash=page, fragment_id=part, query_string="at=1", is_history_navigation=back,
+        context_info={"url": url}, widget_states={"widgets": [{"id": one} for one in widgets.split()]},
+    )  # fmt: skip
 
 
 class _Session(SimpleNamespace):
     """A session of Streamlit's, as far as it is asked: the page of its latest run."""
 
-    def whole(self, page: str) -> None:
-        assert not is_late(SimpleNamespace(fragment_id="", page_script_hash=page), self)
+    def whole(self, page: str, **said: Any) -> Any:
+        return taken(_asked(page, **said), self).page_script_hash
 
     def part_is_late(self, page: str) -> bool:
-        return is_late(SimpleNamespace(fragment_id="f", page_script_hash=page), self)
+        return taken(_asked(page, "f"), self) is None
 
 
 @pytest.fixture
@@ -54,6 +63,31 @@ def test_whoever_stays_is_never_late(session: _Session) -> None:
     session.whole("explore")
     assert not session.part_is_late("explore")
     session.whole("")  # a line that broke is taken up again
+    assert not session.part_is_late("explore")
+
+
+@pytest.mark.parametrize("runs", ["explore", "removal"])
+def test_a_press_on_the_page_that_was_left_counts_on_the_one_asked_for(session: _Session, runs: str) -> None:
+    pressed = {"widgets": "frame slider"}
+    assert session.whole("explore", **pressed) == "explore"
+    assert session.whole("removal") == "removal"  # a link
+    session.page_script_hash = runs  # its run may have begun
+    for _ in range(2):
+        assert session.whole("explore", **pressed) == "removal"
+        assert taken(_asked("explore", **pressed), session).query_string == ""
+    assert session.part_is_late("explore")
+    session.page_script_hash = "removal"
+    assert session.whole("removal", url="/removal", **pressed) == "removal"
+    assert session.whole("explore", url="/removal") == "explore"  # the link back
+
+
+@pytest.mark.parametrize("said", [{}, {"widgets": "frame slider", "back": True}])
+def test_a_link_and_a_step_back_while_the_next_page_comes_do_lead_back(
+    session: _Session, said: dict[str, Any]
+) -> None:
+    session.whole("explore", widgets="frame slider")
+    session.whole("removal")
+    assert session.whole("explore", **said) == "explore"
     assert not session.part_is_late("explore")
 
 
