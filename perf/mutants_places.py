@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from perf.mutants_known import KNOWN
 
@@ -25,7 +25,7 @@ SCOPE = ",".join(
                  "ui/payload.py", "ui/levels.py", "ui/framing.py", "ui/cache.py", "ui/keys.py")
 )  # fmt: skip
 #: Prefix of a file -> test files (patterns in tests/) that speak about it; the first prefix that fits counts.
-#: They come before all others that call the code.
+#: They, and the file of the module's own name, come before all others that call the code.
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/scoring/intgrad", ("unit/test_intgrad.py", "unit/test_reference.py")),
     (
@@ -141,6 +141,7 @@ def generated(root: Path, file: str) -> Iterator[Mutant]:
     """Every mutant that the operators make of a file of the repository `root`."""
     text = (root / file).read_text("utf-8")
     tests = next((tests for prefix, tests in TESTS if file.startswith(prefix)), ())
+    tests = tuple(dict.fromkeys([f"unit/test_{PurePosixPath(file).stem}.py", *tests]))
     starts = [0]
     for line in text.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))

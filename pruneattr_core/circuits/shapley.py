@@ -29,6 +29,9 @@ Progress = Callable[[int, int], None]
 #: Most units whose coalitions are all run: 16384 of them.
 MOST_EXACT = 14
 
+#: Coalitions of sampled orders that are laid out at once.
+LAID_OUT = 4096
+
 
 @dataclass(frozen=True)
 class Shapley:
@@ -207,7 +210,7 @@ def sampled_shapley(game: Game, orders: int = 64, seed: int = 0, progress: Progr
     ends = game(torch.stack([torch.zeros(n, dtype=torch.bool), torch.ones(n, dtype=torch.bool)]))
     drawn = []
     runs = 2 * (n - 1)
-    together = max(1, 4096 // max(1, runs))  # pairs whose coalitions are laid out at once
+    together = max(1, LAID_OUT // max(1, runs))
     for start in range(0, orders, together):
         pairs = min(together, orders - start)
         forwards = torch.stack([torch.randperm(n, generator=generator) for _ in range(pairs)])

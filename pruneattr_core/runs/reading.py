@@ -100,7 +100,7 @@ def _members(packed: zipfile.ZipFile) -> dict[str, bytes]:
     names = [member.filename for member in found]
     if len(found) > MEMBER_LIMIT or len(set(names)) != len(names):
         raise StoreError(f"The zip holds {len(found)} files, some perhaps twice: this is no exported run.")
-    top = os.path.commonpath(names) if names and HEADER not in names else ""
+    top = os.path.commonpath(names) if names else ""
     files, left = {}, RUN_LIMIT
     for member in found:
         name = member.filename.removeprefix(f"{top}/") if top else member.filename

@@ -19,12 +19,15 @@ from typing import Any
 from cachetools import LRUCache
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.runtime import give_back
 
 #: Threads a lane. "quick": what takes one pass, such as an answer; "coarse": a first look at a map; "page":
 #: what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes.
 LANES = {"quick": 1, "coarse": 1, "page": 1, "long": 2}
 #: Seconds after which a session that stopped asking counts as gone (hidden tabs ask about once a minute).
 PATIENCE = 150.0
+#: Seconds between two times at which freed memory goes back to the system, see `Jobs._tidy`.
+TIDY = 30.0
 #: Failed jobs remembered until somebody reads their message.
 _FAILURES_KEPT = 32
 
@@ -173,6 +176,7 @@ class Jobs:
         self.results = results
         self.jobs: dict[Hashable, Job] = {}
         self.lock = threading.Lock()
+        self._tidied = -math.inf
         atexit.register(self.close)  # a thread inside torch while the interpreter ends aborts the process
 
     def run(
@@ -294,6 +298,17 @@ class Jobs:
             if not kept and self.jobs.get(job.key) is job:
                 del self.jobs[job.key]
             self._fill(job.lane)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Give freed memory back where nothing is left to compute: a thread has a heap of its own."""
+        with self.lock:
+            if time.monotonic() - self._tidied < TIDY or not all(
+                j.finished.is_set() for j in self.jobs.values()
+            ):
+                return
+            self._tidied = time.monotonic()
+        give_back()
 
     def _forget_failures(self) -> None:
         failed = [key for key, job in self.jobs.items() if job.finished.is_set()]

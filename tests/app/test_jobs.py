@@ -109,6 +109,20 @@ def test_remaining_time_follows_the_pace(monkeypatch):
     assert task.remaining == pytest.approx(6)
 
 
+def test_freed_memory_goes_back_once_nothing_is_left_to_compute(lanes, monkeypatch):
+    given, ended, tidy = [], [], lanes._tidy
+    monkeypatch.setattr(jobs, "give_back", lambda: given.append(list(lanes.jobs)))
+    monkeypatch.setattr(lanes, "_tidy", lambda: ended.append(tidy()))
+    lanes.start("long", endless, "me")
+    lanes.run("quick", lambda job: 1, lambda *_: None, "quick")
+    lanes.leave("long", "me")
+    until(lambda: len(ended) == 2)
+    assert given == [[]]
+    lanes.run("quick too", lambda job: 1, lambda *_: None, "quick")
+    until(lambda: len(ended) == 3)
+    assert given == [[]]  # not again so soon
+
+
 def test_what_is_quick_never_waits_behind_what_is_not(lanes):
     release = threading.Event()
     for key in range(12):

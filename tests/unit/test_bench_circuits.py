@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from pruneattr_core import contributions
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
-from pruneattr_core.benchmarks.protocols.circuits import GRIDS, _reference
+from pruneattr_core.benchmarks.protocols.circuits import GRIDS, _reference, _scores
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.benchmarks.sources import Source, open_source
 from pruneattr_core.circuits.curve import circuit_curve
 from pruneattr_core.circuits.replacement import activations_of, mean_of
+from pruneattr_core.circuits.scores import patching
 
 SOURCE = Source("resnet8-cifar10", "scenes")
 
@@ -20,6 +22,17 @@ def test_grids_are_rising_shares() -> None:
     for sizes in GRIDS.values():
         assert sorted({*sizes}) == list(sizes)
         assert 0 < sizes[0] < sizes[-1] <= 1
+
+
+def test_patching_takes_the_gradient_there_and_its_integral_the_midpoints_that_are_told() -> None:
+    opened = open_source(SOURCE)
+    inputs, target = opened.inputs([0]), opened.model(opened.inputs([0])).argmax(1)
+    base = activations_of(opened.model, opened.inputs([1]))
+    told = int(read_run(ASSETS / "runs" / "bench" / "resnet8-circuits").plan.protocol["steps"].split()[0])
+    for score, steps in (("patching", 1), ("integrated_patching", told)):
+        expected = patching(opened.model, inputs, target, base, steps)
+        for layer, one in zip(_scores(score, opened, [0], target, base), expected, strict=True):
+            assert torch.equal(layer, one.abs())
 
 
 def test_cells_are_the_curves_of_the_library() -> None:

@@ -57,6 +57,10 @@ def test_only_runs_that_differ_in_the_order_stand_side_by_side():
     other = dataclasses.replace(runs["b"].plan, data=runs["b"].plan.data | {"indices": [1, 4, 6]})
     runs["b"] = dataclasses.replace(runs["b"], plan=other)
     assert len(same_pictures(runs)) == 1
+    plain = {name: value for name, value in runs["a"].plan.protocol.items() if name != "order_by"}
+    for number, change in enumerate(({"protocol": plain}, {"benchmark": "roar"})):  # no order, no pixels
+        other = dataclasses.replace(runs["a"].plan, **change)
+        assert same_pictures({"other": dataclasses.replace(runs["a"], plan=other)}) == {}, number
 
 
 def test_areas_and_differences_are_those_of_a_loop():

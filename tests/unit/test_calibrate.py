@@ -39,8 +39,9 @@ def test_a_curve_never_holds_more_at_once_than_fits() -> None:
 
 def test_calibrated_points_lie_on_the_mean_curve() -> None:
     net = networks.network("residual")
-    batches = [networks.inputs(3, seed) for seed in range(2)]
-    found = calibrate(net, batches)
+    batches, seen = [networks.inputs(3, seed) for seed in range(2)], []
+    found = calibrate(net, batches, progress=seen.append)
+    assert seen == [3, 6]
     change = np.concatenate(
         [PruneGrad(net).sweep(x, None, PRUNING_STEPS).output_change.numpy() for x in batches], axis=1
     )

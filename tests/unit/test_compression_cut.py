@@ -115,7 +115,9 @@ def test_only_the_named_layers_are_cut(vgg):
 
 def test_narrowed_copies_are_the_narrow_architecture():
     teacher, inputs = SceneVGG().eval(), torch.randn(1, 3, 64, 64)
-    for divisor in (2, 4, 8):
+    with pytest.raises(InputError, match="divisor of 1 or more"):
+        narrowed_copy(teacher, 0, inputs, seed=3)
+    for divisor in (1, 2, 4, 8):
         student = narrowed_copy(teacher, divisor, inputs, seed=3)
         assert tuple(channels(student).values()) == narrowed(divisor)
         torch.manual_seed(3)

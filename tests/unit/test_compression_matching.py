@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -253,6 +254,19 @@ def test_shares_and_temperatures_that_are_none_are_refused(wrong):
 def test_a_round_of_pruning_leaves_and_takes_something(rate, rounds):
     with pytest.raises(InputError, match=r"rate in \(0, 1\) and 1 or more rounds"):
         prune_iteratively(_Tiny(2, 2), None, rounds, rate)
+
+
+def test_rounds_of_pruning_take_the_seconds_of_their_trainings():
+    class Setting:
+        pictures = SimpleNamespace(device="cpu")
+        log = staticmethod(lambda line: None)
+        identity = file = staticmethod(lambda *what: None)
+        fit = staticmethod(lambda student, kind, rate, number: float(number))
+
+    student, seconds, record = prune_iteratively(_Tiny(2, 2), Setting(), 3, 0.5)
+    assert seconds == 1 + 2 + 3
+    assert len(record) == 3
+    assert not student.training
 
 
 def test_layers_are_found_or_asked_for(tiny):

@@ -81,6 +81,22 @@ def test_the_two_conditions_differ_and_both_are_in_the_table() -> None:
     assert (text.meta["condition"], printed.meta["condition"]) == ("activation", "score")
 
 
+def test_progress_is_told_step_by_step_over_all_images() -> None:
+    seen: list[tuple[int, int]] = []
+    greedy_paths(
+        networks.network("plain"),
+        networks.inputs(2),
+        None,
+        [0.3, 0.6],
+        0.1,
+        progress=lambda *at: seen.append(at),
+    )
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {100}
+    assert len({done for done, _ in seen if done < 50}) >= 3  # of the first image
+    assert len({done for done, _ in seen if 50 < done < 100}) >= 3
+
+
 def test_batch_equals_singles() -> None:
     net, x = networks.network("reused"), networks.inputs(3)
     (batch,) = greedy_paths(net, x, None, [0.5])

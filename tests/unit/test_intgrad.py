@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ import networks
 import slow
 from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.errors import Cancelled, InputError, ModelError
+from pruneattr_core.response import asked_of
 from pruneattr_core.scoring.ablation import exact_ablation
 from pruneattr_core.scoring.branching import Brancher, _MixedBatches
-from pruneattr_core.scoring.intgrad import completeness, intgrad_signed, ranked
+from pruneattr_core.scoring.intgrad import _integrate, completeness, intgrad_signed, ranked
 from pruneattr_core.scoring.quadrature import NODES, PREVIEW, nodes
 from test_reference import PERCENT, Reference
 
@@ -237,6 +239,29 @@ def test_the_gap_is_told_as_a_share_of_the_change() -> None:
     gap = (found.total - found.change).abs()
     assert bool((gap > 0).any())
     torch.testing.assert_close(found.relative, gap / found.change.abs())
+
+
+def test_contributions_computed_before_are_taken_with_or_without_what_was_asked() -> None:
+    net, x = networks.network("residual"), networks.inputs(3)
+    signed = intgrad_signed(net, x, [2, 0, 1], steps=3)
+    whole = completeness(net, x, [2, 0, 1], steps=3)
+    for given in (signed, dataclasses.replace(signed, asked=None)):
+        assert torch.equal(completeness(net, x, signed=given).change, whole.change)
+
+
+def test_a_layer_on_which_nothing_depends_takes_one_node() -> None:
+    class Apart:
+        activations = (torch.ones(1, 3),)
+
+        def bytes_each(self, index: int) -> int:
+            return 1
+
+        def run(self, index: int, vary, rows: int, grad: bool) -> tuple[Tensor, Tensor]:
+            return vary(self.activations[0]), torch.zeros(rows, 2)
+
+    alphas, weights = nodes(8, "midpoint")
+    found, taken = _integrate(Apart(), 0, asked_of([0], 1), alphas, weights, True)  # type: ignore[arg-type]
+    assert (found.tolist(), taken) == ([[0, 0, 0]], 1)
 
 
 def test_branches_that_do_not_depend_on_the_layer_join_those_that_do() -> None:

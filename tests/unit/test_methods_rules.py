@@ -13,7 +13,7 @@ from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 import networks
 import slow
-from pruneattr_core.attribution import METHODS, explain, theory_note
+from pruneattr_core.attribution import METHODS, explain, relevance, theory_note
 from pruneattr_core.attribution.controls import generator_for
 from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.errors import InputError, ModelError
@@ -92,6 +92,21 @@ def test_a_network_that_calls_something_else_than_before_is_looked_at_again() ->
     net.scaled, net.smooth = False, True
     with pytest.raises(ModelError, match="calls gelu"):
         explain(net, x, 1, "guided_backprop")
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"padding": 1}, {"dilation": 2}])
+def test_the_module_that_stands_for_a_call_gives_the_calls_values(options: dict[str, int]) -> None:
+    """What is not said is the function's own default."""
+    x = networks.inputs(2)
+    weight, bias = torch.rand(4, 3, 3, 3).double(), torch.rand(4).double()
+    for given in ((weight,), (weight, bias)):
+        assert torch.equal(relevance._conv2d(x, *given, **options)(x), F.conv2d(x, *given, **options))
+        if not options:
+            v, w = torch.rand(2, 3).double(), torch.rand(4, 3).double()
+            assert torch.equal(relevance._linear(v, w, *given[1:])(v), F.linear(v, w, *given[1:]))
+    for more in ({}, {"ceil_mode": True}):
+        ours = relevance.max_pool2d(x, 3, **options, **more)(x)
+        assert torch.equal(ours, F.max_pool2d(x, 3, **options, **more))
 
 
 def test_relevance_goes_through_means_over_rows_and_columns_only() -> None:
@@ -202,6 +217,17 @@ def test_transformer_and_convnext_work_with_ours(build) -> None:
             assert explain(net, x, 1, method).values.shape == (1, 1, 32, 32)
 
 
+@pytest.mark.parametrize(("window", "stride"), [(4, 2), (3, 3), (None, None), (10, 5)])
+def test_occlusion_takes_the_passes_that_are_foretold(window: int | None, stride: int | None) -> None:
+    net, x, rows = networks.network("plain"), networks.inputs(1), []
+    explain(net, x, 1, "occlusion", window=window, stride=stride)  # looked at before
+    handle = net.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    explain(net, x, 1, "occlusion", window=window, stride=stride)
+    handle.remove()
+    windows = METHODS["occlusion"].forwards(x.shape[-1], window=window, stride=stride)
+    assert windows <= sum(rows) <= windows + 4  # the picture itself, a few times
+
+
 def test_theory_holds_for_rectifiers() -> None:
     assert theory_note(networks.network("residual"), networks.inputs(1)) is None
 
@@ -222,7 +248,7 @@ def test_theory_speaks_of_one_and_of_several(layers: list[nn.Module], says: str)
 
 def test_two_slopes_are_not_on_and_off() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(256, 5)).double().eval()
-    for method in ("guided_backprop", "rectgrad", "lrp", "rap"):
+    for method in ("guided_backprop", "guided_gradcam", "rectgrad", "lrp", "rap"):
         assert "leaky_relu" in str(METHODS[method].supports(net, networks.inputs(1)))
 
 

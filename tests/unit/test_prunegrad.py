@@ -247,6 +247,12 @@ def test_prunepgd_ascends_inside_its_ball() -> None:
         assert after > before
 
 
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"step_size": 0.0}, {"l2_bound": 0.0}, {"l2_bound": -1.0}])
+def test_a_ball_of_nothing_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="steps >= 1, step_size > 0 and l2_bound > 0"):
+        PrunePGD(networks.network("plain")).attribute(networks.inputs(1), 1, **wrong)
+
+
 def test_one_step_of_prunepgd_is_the_unit_prunegrad_direction() -> None:
     net, x = networks.network("plain"), networks.inputs(1)
     gradient = PruneGrad(net).attribute(x, 1, sparsity=0.5)

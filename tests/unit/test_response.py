@@ -192,6 +192,12 @@ def test_networks_that_answer_maps_need_a_region_or_a_function() -> None:
         assert torch.allclose(ours, explain(net, x, lambda z: z[:, 1, 2:5, 3:8].mean((1, 2)), method).values)
 
 
+def test_an_answer_that_is_sure_is_a_distribution_too() -> None:
+    sure, scores = torch.eye(3)[:2], torch.eye(3)[:2] * 2 - torch.eye(3)[[1, 2]]
+    assert head_of(nn.Identity(), sure, None, None) == "probabilities"
+    assert head_of(nn.Identity(), scores, None, None) == "softmax"  # sums to 1, but no shares
+
+
 def test_the_class_answered_over_a_region_is_the_largest_inside_it() -> None:
     logits = torch.zeros(2, 3, 4, 4)
     logits[:, 0] = 5.0  # largest outside

@@ -167,6 +167,8 @@ def forged(change, content=None) -> bytes:
     ("change", "says"),
     [
         (lambda h: h.update(schema="other/9"), "no run of ours"),
+        (lambda h: h.update(schema="pruneattr-run/x"), "no run of ours"),
+        (lambda h: h.update(schema="pruneattr-run/\u0663"), "no run of ours"),
         (lambda h: h.update(schema="pruneattr-run/3"), "schema 3, this version reads schema 2: a newer"),
         (lambda h: h.update(schema="pruneattr-run/1"), "older schema .*runs migrate FOLDER"),
         (
@@ -185,6 +187,8 @@ def forged(change, content=None) -> bytes:
         (lambda h: h.update(chunk=True), "chunk"),
         (lambda h: h.update(chunk=0), "damaged"),
         (lambda h: h.update(x=[1, "two"]), "damaged"),
+        (lambda h: h.update(x=[[1], [2], [3]]), "damaged"),
+        (lambda h: h.update(x=["x" * 100, "y", "z"]), "damaged"),
         (lambda h: h.update(x=[float("inf")] * 3), "a number is infinite"),
         (lambda h: h["methods"].append(h["methods"][0]), "damaged"),
         (lambda h: h.update(methods=[3]), "damaged"),

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import networks
+from pruneattr_core.circuits import shapley
 from pruneattr_core.circuits.replacement import activations_of, mean_of, replaced_logits, zero
 from pruneattr_core.circuits.shapley import Game, beside, exact_shapley, sampled_shapley
 from pruneattr_core.errors import InputError
@@ -100,9 +101,16 @@ def test_the_sample_is_as_sure_as_it_says() -> None:
 
 def test_batches_do_not_change_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
     game = game_of("concatenating", 2)
-    together = sampled_shapley(game, orders=8)
+    together = sampled_shapley(game, orders=7)
     monkeypatch.setitem(MEMORY_BUDGET, "cpu", 1)
-    torch.testing.assert_close(sampled_shapley(game, orders=8).values, together.values)
+    torch.testing.assert_close(sampled_shapley(game, orders=7).values, together.values)
+    runs, done = 2 * (game.units - 1), []
+    monkeypatch.setattr(shapley, "LAID_OUT", 2 * runs)  # two orders and their reverses at a time
+    parts = sampled_shapley(game, orders=7, progress=lambda *at: done.append(at))
+    torch.testing.assert_close(parts.values, together.values)
+    torch.testing.assert_close(parts.half_width, together.half_width)
+    assert done == sorted(done)
+    assert done[-1] == (7 * runs, 7 * runs)
 
 
 def test_scores_beside_are_those_of_a_linear_layer() -> None:

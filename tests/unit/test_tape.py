@@ -26,6 +26,25 @@ def test_calls_are_named_by_module_and_numbered_when_it_is_called_again() -> Non
     assert names("in_place") == ["gelu", "relu"]
 
 
+def test_a_call_belongs_to_the_module_whose_forward_runs() -> None:
+    """A method of another module that is called on the way does not count, nor does a module made there."""
+
+    class Helper(nn.Module):
+        def rectified(self, x: torch.Tensor) -> torch.Tensor:
+            return F.relu(x)
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.helper = nn.Linear(3, 3), Helper()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(nn.ReLU()(self.linear(self.helper.rectified(self.linear(x)))))
+
+    found = list(tape.activation_shapes(nn.Sequential(Outer()).eval(), torch.rand(1, 3)))
+    assert found == ["0.relu#1", "0.relu#2"]
+
+
 def test_resnet50_has_49_calls_and_all_its_neurons() -> None:
     shapes = tape.activation_shapes(resnet50().eval(), torch.zeros(1, 3, 224, 224))
     assert len(shapes) == 49
