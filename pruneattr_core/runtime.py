@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from importlib import metadata
 
 import torch
@@ -87,12 +88,16 @@ def give_back() -> None:
 
 def provenance(device: torch.device | str | None = None) -> dict[str, str]:
     """Versions and device to store beside any result."""
-    names = ("torch", "torchvision", "captum", "numpy")
-    versions = {name: metadata.version(name) for name in names}
-    record = {"python": platform.python_version(), **versions}
+    record = {"python": platform.python_version(), **_versions()}
     if device is not None:
         device = torch.device(device)
         record["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         fast = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
         record["tf32"] = str(device.type == "cuda" and fast)
     return record
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    """Read once: every run of a page asks, and files are opened for it."""
+    return {name: metadata.version(name) for name in ("torch", "torchvision", "captum", "numpy")}

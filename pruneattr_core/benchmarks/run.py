@@ -11,6 +11,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Run:
             raise StoreError(f"Expected values float64 {self.plan.shape}, got {given}: the run is damaged.")
         self.values.setflags(write=False)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits over plan and values."""
         return hashlib.sha256(self.plan.sha256().encode() + self.values.tobytes()).hexdigest()[:12]

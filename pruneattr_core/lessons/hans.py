@@ -119,16 +119,20 @@ def stored() -> dict[str, Any]:
     return found
 
 
-def tables() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """The stored figures as rows for readers: accuracy by marking, mass on the mark by method."""
+def tables(word: Callable[[str], str]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """The stored figures as rows for readers: accuracy by marking, mass on the mark by method.
+
+    Args:
+        word: a text by its key, in the reader's language.
+    """
     networks = stored()["networks"]
     right = [
         {
-            "network": model_card(name).title,
-            "scenes": marking,
-            "right answers": f"{found['all']:.1%}",
-            "hearts right": f"{found['hearts']:.1%}",
-            "others called heart": f"{found['other shapes called heart']:.1%}",
+            word("hans_network"): word(f"hans_{name}"),
+            word("hans_scenes"): word(f"hans_{marking}"),
+            word("hans_all"): f"{found['all']:.1%}",
+            word("hans_hearts"): f"{found['hearts']:.1%}",
+            word("hans_others"): f"{found['other shapes called heart']:.1%}",
         }
         for name, one in networks.items()
         for marking, found in one["accuracy"].items()
@@ -136,15 +140,15 @@ def tables() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     first = next(iter(networks.values()))["mass on the mark"]
     mass = []
     for method in first:
-        row = {"method": METHODS[method].title}
+        row = {word("table_method"): METHODS[method].title}
         for name, one in networks.items():
             found = one["mass on the mark"][method]
-            row[model_card(name).title] = f"{found['mean']:.1%} ± {found['standard error']:.1%}"
+            row[word(f"hans_{name}")] = f"{found['mean']:.1%} ± {found['standard error']:.1%}"
         mass.append(row)
     mass.append(
-        {"method": "Share of the picture that the mark covers"}
+        {word("table_method"): word("hans_covers")}
         | {
-            model_card(name).title: f"{one['mass on the mark']['random']['share of the picture']:.1%}"
+            word(f"hans_{name}"): f"{one['mass on the mark']['random']['share of the picture']:.1%}"
             for name, one in networks.items()
         }
     )

@@ -10,7 +10,7 @@ to name.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,46 +77,34 @@ class Bench:
     """One network of the laboratory.
 
     Attributes:
-        title: a few words.
         formula: its output, for people.
-        why: why the right answer is right, a sentence.
         build: makes the network.
         truth: square -> its right share; negative where it speaks against the answer.
     """
 
-    title: str
     formula: str
-    why: str
     build: Callable[[], Tiny]
     truth: dict[str, float]
 
 
 BENCHES = {
     "neuron": Bench(
-        "One neuron",
         "f = ReLU(a)",
-        "Nothing but a is read.",
         lambda: Tiny(((1.0, 0.0),), (0.0,), (1.0,)),
         {"a": 1.0},
     ),
     "or": Bench(
-        "OR",
         "f = 1 - ReLU(1 - a - b)",
-        "Either is enough and both are there, so both share the answer.",
         lambda: Tiny(((-1.0, -1.0),), (1.0,), (-1.0,), 1.0),
         {"a": 1.0, "b": 1.0},
     ),
     "and": Bench(
-        "AND",
         "f = ReLU(a + b - 1)",
-        "Without either one the answer is gone, so both share it.",
         lambda: Tiny(((1.0, 1.0),), (-1.0,), (1.0,)),
         {"a": 1.0, "b": 1.0},
     ),
     "suppressor": Bench(
-        "Suppressor",
         "f = ReLU(2a) - ReLU(b)",
-        "a speaks for the answer, b against it and half as loud.",
         lambda: Tiny(((2.0, 0.0), (0.0, 1.0)), (0.0, 0.0), (1.0, -1.0)),
         {"a": 1.0, "b": -0.5},
     ),
@@ -188,24 +176,29 @@ def table() -> list[Score]:
     return [score(bench, method) for method in METHODS for bench in BENCHES]
 
 
-def rows(scores: list[Score]) -> list[dict[str, str]]:
-    """The table for readers, best first: one row a method, one column a network; methods that fit none go."""
+def rows(scores: Sequence[Score], word: Callable[[str], str]) -> list[dict[str, str]]:
+    """The table for readers, best first: one row a method, one column a network; methods that fit none go.
+
+    Args:
+        scores: of every method on every network.
+        word: a text by its key, in the reader's language.
+    """
     by: dict[str, list[Score]] = {}
     for one in scores:
         by.setdefault(one.method, []).append(one)
     fitting = {method: row for method, row in by.items() if any(one.cosine is not None for one in row)}
     order = sorted(fitting, key=lambda method: -sum(one.right for one in fitting[method]))
     return [
-        {"method": METHODS[method].title}
-        | {BENCHES[one.bench].title: _words(one) for one in fitting[method]}
-        | {"right": f"{sum(one.right for one in fitting[method])} of {len(BENCHES)}"}
+        {word("table_method"): METHODS[method].title}
+        | {word(f"lab_{one.bench}"): _said(one, word) for one in fitting[method]}
+        | {word("table_right"): f"{sum(one.right for one in fitting[method])} / {len(BENCHES)}"}
         for method in order
     ]
 
 
-def _words(one: Score) -> str:
+def _said(one: Score, word: Callable[[str], str]) -> str:
     if one.cosine is None:
-        return "does not fit"
+        return word("lab_misfit")
     if one.note:
-        return "✗ zero map"
+        return word("lab_zero")
     return f"{'✓' if one.right else '✗'} {one.cosine:.2f}"

@@ -155,7 +155,8 @@ def _step(number: int, step: Step, word: Callable[[str], str], shown: str) -> st
             for choice in step.choices
         )
         parts.append(f"<details><summary>{escape(word('solution'))}</summary><ol>{reasons}</ol>")
-        parts.append(_blocks(step.reveal) + "".join(map(_table, tables_of(step.table))) + "</details>")
+    answer = _blocks(step.reveal) + "".join(map(_table, tables_of(step.table, word)))
+    parts.append(f"{answer}</details>" if step.question else answer)
     return "\n".join([*parts, "</section>"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from pruneattr_core.lessons import hans, lab
@@ -9,9 +10,19 @@ from pruneattr_core.lessons import hans, lab
 Rows = list[dict[str, str]]
 
 
-@cache
-def tables_of(name: str) -> tuple[Rows, ...]:
-    """Rows for readers of one of `text.TABLES`; the laboratory's is computed; none for an empty name."""
+def tables_of(name: str, word: Callable[[str], str]) -> tuple[Rows, ...]:
+    """Rows for readers of one of `text.TABLES`; the laboratory's is computed; none for an empty name.
+
+    Args:
+        name: of the table.
+        word: a text by its key, in the reader's language.
+    """
     if not name:
         return ()
-    return (lab.rows(lab.table()),) if name == "lab" else hans.tables()
+    return (lab.rows(scores(), word),) if name == "lab" else hans.tables(word)
+
+
+@cache
+def scores() -> tuple[lab.Score, ...]:
+    """Every method on every network of the laboratory."""
+    return tuple(lab.table())

@@ -82,7 +82,7 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
         written(f"✓ {choice.text}. {choice.reason}")
         for block in _blocks(step.reveal):
             written(block, 9)
-        for rows in tables_of(step.table):
+        for rows in tables_of(step.table, word):
             pdf.set_font("text", "", 7)
             with pdf.table(line_height=4, text_align="LEFT", borders_layout="HORIZONTAL_LINES") as table:
                 for cells in (rows[0], *(row.values() for row in rows)):

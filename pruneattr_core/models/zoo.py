@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from torch import nn
 from torchvision import models as torchvision_models
@@ -55,12 +55,19 @@ def zoo_ids() -> tuple[str, ...]:
     ids = []
     for architecture in architectures():
         ids.append(PREFIX + architecture)
-        default = _enum(architecture).DEFAULT
-        others = (PREFIX + f"{architecture}@{member.name}" for member in _classifying(architecture))
-        ids += [
-            one for one in others if one != ids[-1] + "@" + default.name and zoo_card(one).available_offline()
-        ]
+        ids += [one for one in _others(architecture) if zoo_card(one).available_offline()]
     return tuple(ids)
+
+
+@cache
+def _others(architecture: str) -> tuple[str, ...]:
+    """Ids of an architecture's sets of weights but the default one."""
+    default = _enum(architecture).DEFAULT
+    return tuple(
+        PREFIX + f"{architecture}@{member.name}"
+        for member in _classifying(architecture)
+        if member.name != default.name
+    )
 
 
 @lru_cache(maxsize=256)

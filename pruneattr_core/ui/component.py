@@ -35,6 +35,14 @@ def mind_history() -> None:
     _address(key="address")
 
 
+_top = st.components.v2.component("pruneattr_top", js=(ASSETS / "lessons" / "top.js").read_text("utf-8"))
+
+
+def begin_at_top(place: str) -> None:
+    """Scroll the page to its top when this is another place than in the run before."""
+    _top(key="top", data={"place": place})
+
+
 _words = register("pruneattr_words", Component("words", ("words/words.js",)))
 
 

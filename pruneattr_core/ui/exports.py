@@ -54,7 +54,8 @@ def record(
         level: index shown.
         view: the settings as in the address bar; what restores the view.
     """
-    scale = scales_of(planes_of(sweep.maps, look.collapse, look.sign), look)[level]
+    seen = sweep.maps if look.shared else sweep.maps[level : level + 1]
+    scale = scales_of(planes_of(seen, look.collapse, look.sign), look)[level if look.shared else 0]
     return {
         "format": FORMAT,
         "view": dict(view),

@@ -55,6 +55,8 @@ FRAMED = "_framed"
 #: Room for a projector on wide screens, none wasted on a phone.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 2.2rem 3rem; max-width: 1700px; }
+/* Beside a folded sidebar the bar at the top would cover the first line. */
+[data-testid="stHeader"] { background: transparent; }
 [data-testid="stSidebarContent"] img { border-radius: .5rem; }
 /* White on the dark theme's light blue would be 2.3 to 1. */
 [data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span),

@@ -33,6 +33,14 @@ def network_catalogue(chosen: Callable[[str], None]) -> None:
         _search(chosen)
 
 
+def is_here(name: str) -> bool:
+    """Whether there is a network of this name, and its weights are on this machine."""
+    try:
+        return model_card(name).available_offline()
+    except PruneAttrError:
+        return False
+
+
 def matching(text: str, entries: Sequence[Entry]) -> list[Entry]:
     """The networks in whose line every word of the text occurs; underscores count as spaces."""
     words = _plain(text).split()

@@ -107,6 +107,13 @@ def from_dataset(name: str, index: int) -> Picture:
     return found
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def titles(name: str, count: int) -> tuple[str, ...]:
+    """Of the first `count` pictures of a data set; each is drawn or decoded for it, so once and for all."""
+    data = dataset(name)
+    return tuple(data[index].name for index in range(count))
+
+
 def pixels_hash(image: Image.Image) -> str:
     """What names a picture that came as no file: SHA-256 over its size and pixels."""
     return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()

@@ -20,7 +20,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import all_drawn
 from pruneattr_core.ui.keys import RUNNER_UP, Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
-from pruneattr_core.ui.networks import network_catalogue
+from pruneattr_core.ui.networks import is_here, network_catalogue
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, another_network, follow, one_of, publish, refuse, report, whole
@@ -122,9 +122,8 @@ def models() -> list[str]:
 
 
 def default_model() -> str:
-    """The model shown before anybody chooses."""
-    names = models()
-    return FIRST_MODEL if FIRST_MODEL in names else names[0]
+    """The model shown before anybody chooses. Asked several times a run: no list of all is made."""
+    return FIRST_MODEL if is_here(FIRST_MODEL) else models()[0]
 
 
 def default_source(model: str) -> str:

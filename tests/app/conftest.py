@@ -56,6 +56,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setattr(explore, "FIRST_LOOK", 600.0)  # no browser, no clock: the page waits for every level
     monkeypatch.setattr(method_cards, "FIRST_LOOK", 600.0)  # and for every card
     monkeypatch.setattr(models, "load_model", small_network)
+    monkeypatch.setattr(shell, "FIRST_MODEL", "scenes-net")
     monkeypatch.setattr(shell, "list_models", lambda: ("scenes-net", "torchvision/resnet18"))
     monkeypatch.setattr(
         ModelCard,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from string import Formatter
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.lessons import figures
 from pruneattr_core.lessons.figures import Figure, Frame, figure_of
 from pruneattr_core.lessons.sheet import sheet
-from pruneattr_core.lessons.text import address, languages, names, parse, read, right_answers
+from pruneattr_core.lessons.text import FOLDER, address, languages, names, parse, read, right_answers
 from pruneattr_core.lessons.worksheet import worksheet
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.share.html import settings_in
@@ -214,3 +216,19 @@ def test_a_table_that_a_step_names_is_in_both_files() -> None:
     page = sheet(named, lambda key: key, settings={})
     assert page.count("<td>Guided Backprop</td>") == 1
     assert len(worksheet(named, lambda key: key, {})) > len(worksheet(plain, lambda key: key, {})) + 1000
+
+
+def test_a_text_after_a_step_that_asks_nothing_is_in_the_file_and_unfolded() -> None:
+    page = sheet(parse(WRITTEN.replace("Done.", "Done.\n\nreveal:\nUnasked."), "mine"), lambda key: key, {})
+    assert page.index("</details>") < page.index("<p>Unasked.</p>")
+
+
+def test_every_language_has_every_word() -> None:
+    english, *others = (json.loads((FOLDER / one / "words.json").read_text("utf-8")) for one in languages())
+    for other in others:
+        assert other.keys() == english.keys()
+        assert all(_named(other[key]) == _named(english[key]) for key in other)
+
+
+def _named(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(text)} - {None}

@@ -9,7 +9,7 @@ import pytest
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons import classroom
 from pruneattr_core.lessons.classroom import MOST_CLASSES, MOST_VOTERS, Classes, Place
-from pruneattr_core.ui.lessons.group import SPAN, TURNS, Turns
+from pruneattr_core.ui.lessons.group import AT_ONCE, LEASE, Turns
 
 
 def test_thirty_threads_vote_and_change_their_minds() -> None:
@@ -57,8 +57,12 @@ def test_classes_and_voters_are_bounded_and_age(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_pages_are_drawn_a_few_at_a_time_and_everybody_s_turn_comes() -> None:
-    turns = Turns()
-    given = [turns.take(tick * SPAN / 10) for tick in range(10)]
-    assert given == [tick < TURNS for tick in range(10)]
-    later = [turns.take(SPAN + tick * SPAN / 10) for tick in range(10)]
-    assert sum(later) == TURNS
+    turns, waiting, late = Turns(), [f"pupil {number}" for number in range(30)], 0.0
+    while waiting:
+        drawn = [who for who in waiting if turns.take(who, late)]
+        assert drawn == waiting[:AT_ONCE]
+        for who in drawn[1:]:
+            turns.give_back(who)
+        late += LEASE  # of the first one nothing is heard any more: it holds nobody up for longer
+        waiting = [who for who in waiting if who not in drawn]
+    turns.give_back("somebody without a turn")

@@ -52,8 +52,8 @@ def test_a_row_a_method_and_what_does_not_fit_is_said() -> None:
     scores = [lab.Score("gradcam", bench, None, "no layer") for bench in lab.BENCHES]
     said = zip(lab.BENCHES, (1, 0.9, 0.89, None), strict=True)
     scores += [lab.Score("saliency", bench, cosine) for bench, cosine in said]
-    (row,) = lab.rows(scores)
-    assert list(row.values())[1:] == ["✓ 1.00", "✓ 0.90", "✗ 0.89", "does not fit", "2 of 4"]
+    (row,) = lab.rows(scores, lambda key: key)
+    assert list(row.values())[1:] == ["✓ 1.00", "✓ 0.90", "✗ 0.89", "lab_misfit", "2 / 4"]
 
 
 def test_stored_figures_of_clever_hans_are_those_of_the_networks() -> None:

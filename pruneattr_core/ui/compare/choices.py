@@ -150,14 +150,20 @@ def _choose_pictures(chosen: shell.Selection) -> None:
         kept = [text for text in st.session_state[box] if text.isdecimal() and int(text) < len(data)]
         st.session_state["more"] = tuple(dict.fromkeys(map(int, kept)))[:MORE]
 
-    around = range(min(len(data), 100))
-    options = sorted({*around, *st.session_state["more"]})
+    around = pictures.titles(chosen.picture.source, min(len(data), 100))
+    options = sorted({*range(len(around)), *st.session_state["more"]})
+
+    def title(text: str) -> str:
+        if not text.isdecimal() or int(text) >= len(data):
+            return text
+        return around[int(text)] if int(text) < len(around) else data[int(text)].name
+
     st.multiselect(
         f"Beside the sidebar's picture, up to {MORE} of {data.title}",
         [str(place) for place in options],
         key=box,
         max_selections=MORE,
-        format_func=lambda text: data[int(text)].name if text.isdecimal() and int(text) < len(data) else text,
+        format_func=title,
         accept_new_options=len(data) > len(around),
         help="Type a number for a picture that is not in the list.",
         on_change=changed,

@@ -271,17 +271,22 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
         st.metric(
             f"Probability of {classes[sweep.target]}{where}",
             f"{probability:.3f}",
-            f"{probability - first:+.3f}",
-            border=True,
+            **_moved(probability - first, 3),
         )
         against = "Target logit" if sweep.against is None else f"Lead over {classes[sweep.against]}"
         st.metric(
             f"{against}{where}",
             f"{sweep.logit[level]:.2f}",
-            f"{sweep.logit[level] - sweep.logit[0]:+.2f}",
-            border=True,
+            **_moved(float(sweep.logit[level] - sweep.logit[0]), 2),
         )
         st.metric(f"Answer{where}", sweep.named(classes, int(sweep.prediction[level])), border=True)
+
+
+def _moved(by: float, digits: int) -> dict[str, Any]:
+    """What a card says of a number that has moved; no arrow where rounding leaves nothing of it."""
+    if round(by, digits) == 0:
+        return {"delta": f"{0:.{digits}f}", "delta_color": "off", "delta_arrow": "off", "border": True}
+    return {"delta": f"{by:+.{digits}f}", "border": True}
 
 
 def _explain_early_change(sweep: Explained) -> None:

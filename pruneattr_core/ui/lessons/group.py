@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from threading import Lock
 
 import streamlit as st
@@ -23,10 +22,10 @@ _LED = "_class_led"
 LOOK = 0.8
 #: Seconds between two looks of a pupil at where the class is.
 FOLLOW = 0.4
-#: So many pupils' pages are drawn anew in so many seconds; more at once would hold up the others' texts.
-TURNS, SPAN = 4, 0.5
-#: Where the class has gone, while the page is still where it was.
-_AHEAD = "_class_ahead"
+#: Pupils' pages that are drawn at a time: more at once would all come later, and hold up the others' texts.
+AT_ONCE = 2
+#: Seconds after which the next one is drawn, whatever became of the one before: its reader may have gone.
+LEASE = 2.0
 
 
 @st.cache_resource
@@ -36,19 +35,25 @@ def classes() -> Classes:
 
 
 class Turns:
-    """Who may draw a whole page now."""
+    """Whose whole page is drawn now, `AT_ONCE` at most."""
 
     def __init__(self) -> None:
-        """Nobody has yet."""
-        self._lock, self._taken = Lock(), deque[float](maxlen=TURNS)
+        """Nobody's is yet."""
+        self._lock, self._taken = Lock(), dict[str, float]()
 
-    def take(self, now: float) -> bool:
-        """Whether it is one's turn at `now`, in seconds; at most `TURNS` within `SPAN`."""
+    def take(self, who: str, now: float) -> bool:
+        """Whether it is the turn of this session at `now`, in seconds."""
         with self._lock:
-            if len(self._taken) == TURNS and now - self._taken[0] < SPAN:
+            self._taken = {one: since for one, since in self._taken.items() if now - since < LEASE}
+            if len(self._taken) >= AT_ONCE:
                 return False
-            self._taken.append(now)
+            self._taken[who] = now
             return True
+
+    def give_back(self, who: str) -> None:
+        """The page of this session stands; nothing if it had no turn."""
+        with self._lock:
+            self._taken.pop(who, None)
 
 
 @st.cache_resource
@@ -107,22 +112,36 @@ def lead(common: tuple[tuple[str, str], ...] = ()) -> None:
 
 @st.fragment(run_every=FOLLOW)
 def _watch(code: str, place: Place) -> None:
-    """Of a step that the class has gone to the text comes first, everybody's; the page is drawn a look later.
-
-    Thirty pages at once take a small server seconds; thirty texts do not.
-    """
+    """Draws the page of a step that the class has gone to; where others come first, its text at once."""
     now = classes().place(code)
     if now == place:
-        st.session_state[_AHEAD] = None
         return
-    seen = st.session_state.get(_AHEAD) == now
-    if now is None or not now.lesson or (seen and _turns().take(time.monotonic())):
+    if now is None or not now.lesson or _my_turn():
         st.rerun()
-    st.session_state[_AHEAD] = now
     with suppress(InputError):  # the page will say it
         lesson = read(now.lesson, now.language)
         if 1 <= now.step <= len(lesson.steps):
             head(lesson, now.step)
+    until = time.monotonic() + FOLLOW  # then the next look has come
+    while time.monotonic() < until:
+        time.sleep(0.01)
+        st.session_state.get("_yield")  # where Streamlit stops what a press has overtaken
+        if _my_turn():
+            st.rerun()
+
+
+def _my_turn() -> bool:
+    return _turns().take(viewer(), time.monotonic())
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """While the page is drawn; afterwards the next pupil's may be."""
+    who = viewer()
+    try:
+        yield
+    finally:
+        _turns().give_back(who)
 
 
 def answer(lesson: str, step: int, choice: int) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.text import Lesson, names, read
+from pruneattr_core.ui.component import begin_at_top
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.lessons import group, notes, view
 from pruneattr_core.ui.lessons import step as steps
@@ -28,24 +29,29 @@ _STYLE = """<style>.st-key-lesson_choices button > div { justify-content: space-
 def draw() -> None:
     """The page."""
     report(FIELDS)
-    with guarded():
-        frozen = group.join()
-        name = st.session_state["lesson"]
-        if name and name not in names(st.session_state["lesson_language"]):
-            refuse("lesson")
-            st.info(word("not_translated"), icon=":material/translate:")
-            st.session_state["lesson_language"] = "en"
-        if not name:
-            group.lead()
-            _cards()
-        elif st.session_state["notes"] and frozen is not None:
-            publish(FIELDS)
-            notes.draw(read(name, st.session_state["lesson_language"]), st.session_state["lesson_step"])
-        else:
-            _lesson(read(name, st.session_state["lesson_language"]), frozen)
+    with group.drawing(), guarded():
+        _draw()
+
+
+def _draw() -> None:
+    frozen = group.join()
+    name = st.session_state["lesson"]
+    if name and name not in names(st.session_state["lesson_language"]):
+        refuse("lesson")
+        st.info(word("not_translated"), icon=":material/translate:")
+        st.session_state["lesson_language"] = "en"
+    if not name:
+        group.lead()
+        _cards()
+    elif st.session_state["notes"] and frozen is not None:
+        publish(FIELDS)
+        notes.draw(read(name, st.session_state["lesson_language"]), st.session_state["lesson_step"])
+    else:
+        _lesson(read(name, st.session_state["lesson_language"]), frozen)
 
 
 def _cards() -> None:
+    st.set_page_config(initial_sidebar_state="auto")
     view.leave()
     publish(FIELDS)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -57,6 +63,7 @@ def _cards() -> None:
             _card(read(name, st.session_state["lesson_language"]))
         except InputError as error:  # a teacher's file; the others stand
             complain(error)
+    begin_at_top("lessons")
 
 
 def _card(lesson: Lesson) -> None:
@@ -79,6 +86,7 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     if st.session_state["lesson_step"] > len(lesson.steps):
         refuse("lesson_step", instead="the first step is shown")
         st.session_state["lesson_step"] = 1
+    st.set_page_config(initial_sidebar_state="collapsed")  # text and view need the width
     number = st.session_state["lesson_step"]
     step = lesson.steps[number - 1]
     wrong = view.complaint(step)
@@ -93,6 +101,7 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     text, picture = st.columns([2, 3], gap="large") if step.page else (st.container(), None)
     with text, st.container(key="lesson_text"):
         steps.draw(lesson, number)
+        begin_at_top(f"{lesson.name} {number}")
     if wrong:
         raise InputError(f"Lesson {lesson.name}, step {number}: {wrong}")
     if picture is not None:

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from pruneattr_core.lessons import hans, lab
-from pruneattr_core.lessons.tables import tables_of
+from pruneattr_core.lessons.tables import scores, tables_of
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.ui.lessons import files, group, view
 from pruneattr_core.ui.lessons.head import head
@@ -114,17 +114,20 @@ def _switches(lesson: Lesson) -> None:
 
 def _table(name: str) -> None:
     if name == "lab":
-        st.dataframe(_lab(), hide_index=True, width="stretch", key="lab")
-        for bench in lab.BENCHES.values():
-            st.caption(f"**{bench.title}**: `{bench.formula}`. {bench.why}")
+        with st.spinner(word("lab_asking")):
+            _asked()
+        (rows,) = tables_of(name, word)
+        st.dataframe(rows, hide_index=True, width="stretch", key="lab")
+        for key, bench in lab.BENCHES.items():
+            st.caption(f"**{word(f'lab_{key}')}**: `{bench.formula}`. {word(f'lab_{key}_why')}")
         st.caption(word("lab_note", right=lab.RIGHT))
         return
-    right, mass = tables_of(name)
-    st.dataframe(right, hide_index=True, width="stretch", key="hans_right")
-    st.dataframe(mass, hide_index=True, width="stretch", key="hans_mass")
+    for rows in tables_of(name, word):  # static, so that a narrow column breaks lines and cuts nothing off
+        st.table(rows, border="horizontal", hide_index=True)
     st.caption(word("computed_by", command=hans.stored()["command"]))
 
 
-@st.cache_data(max_entries=1, show_spinner="Asking every method")
-def _lab() -> list[dict[str, str]]:
-    return tables_of("lab")[0]
+@st.cache_resource(show_spinner=False)
+def _asked() -> bool:
+    """Once, however many of a class wait for it."""
+    return bool(scores())

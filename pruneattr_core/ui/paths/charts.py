@@ -180,7 +180,7 @@ def kept_bars(
     )
     figure.add_hline(y=overall, line={"color": QUIET, "dash": "dash", "width": 2})
     figure.update_xaxes(title_text="activation call, first to last", nticks=12)
-    figure.update_yaxes(title_text="share of the call's neurons", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title_text="share of the call's neurons", tickformat="~%", rangemode="tozero")
     return _framed(figure, 340, clickmode="event+select", dragmode=False, bargap=0.25)
 
 
@@ -203,7 +203,7 @@ def channel_bars(order: Array, shares: Array, style: Series, chosen: int) -> go.
         )
     )
     figure.update_xaxes(title_text="channels, most kept first", nticks=12)
-    figure.update_yaxes(title_text="share of its positions", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title_text="share of its positions", tickformat="~%", rangemode="tozero")
     return _framed(
         figure, 300, clickmode="event+select", dragmode=False, bargap=0.1 if len(order) < 80 else 0
     )

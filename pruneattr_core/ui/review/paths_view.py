@@ -125,7 +125,7 @@ def _dead(lineup: Lineup, folio: Folio) -> None:
             hovertemplate="%{x:.1%} of the weights removed: %{y:.1%} dead<extra>" + member.title + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text="weights removed", range=[-0.02, 1.02], tickformat=".0%")
-    figure.update_yaxes(title_text="dead neurons", rangemode="tozero", tickformat=".0%")
+    figure.update_yaxes(title_text="dead neurons", rangemode="tozero", tickformat="~%")
     folio.plotly_chart(
         _framed(figure), key="dead_chart", alt="Share of dead neurons against the share of weights removed"
     )
