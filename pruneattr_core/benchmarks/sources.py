@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
+from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.datasets import Dataset, load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, model_card, open_model, weights_hash
@@ -101,11 +101,7 @@ class Opened:
 
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """The object's mask on the pixels that the network sees: resized and cropped as the picture."""
-        mask = self.data[index].mask
-        if mask is None:
-            return None
-        seen = self.card.display(Image.fromarray(mask.astype(np.uint8) * 255).convert("RGB"))
-        return np.asarray(seen[:, :, 0] > 127)
+        return mask_seen(self.card, self.data[index].mask)
 
 
 @lru_cache(maxsize=1)

@@ -7,11 +7,10 @@ import argparse
 import torch
 from torch import Tensor
 
-from pruneattr_core.benchmarks.fills import fill_removed
+from pruneattr_core.benchmarks.objects import without_object
 from pruneattr_core.benchmarks.sources import Opened, chosen
 from pruneattr_core.circuits.replacement import Unit, activations_of, mean_of, zero
 from pruneattr_core.commands.arguments import count
-from pruneattr_core.datasets.shape_scenes import ShapeScenes
 from pruneattr_core.errors import InputError
 from pruneattr_core.pruning import Replacement
 
@@ -44,7 +43,7 @@ def baseline_of(
     if arguments.replacement == "zero":
         return zero(opened.model, opened.inputs([index])), None
     if arguments.replacement == "counterfactual":
-        picture = without_object(opened, index)
+        picture = without_object(opened.data, index, opened.card).to(opened.device)
         return activations_of(opened.model, picture, "counterfactual"), picture
     wanted = len(explained) + arguments.reference
     others = [i for i in chosen(opened.data, wanted, arguments.seed + 1) if i not in set(explained)]
@@ -57,22 +56,3 @@ def baseline_of(
     unit: Unit = "channel" if arguments.replacement == "channel mean" else "neuron"
     mean = mean_of(opened.model, (opened.inputs([index]) for index in others), unit)
     return mean, torch.stack([opened.inputs([index]) for index in others]).mean(0)
-
-
-def without_object(opened: Opened, index: int) -> Tensor:
-    """The picture without its labelled object, normalised.
-
-    A scene is drawn without it; a photograph with a mask is filled in there from around it.
-
-    Raises:
-        InputError: the data set does not say where objects are.
-    """
-    if isinstance(opened.data, ShapeScenes):
-        return opened.card.preprocess(opened.data.without(index, 0)).to(opened.device)
-    mask = opened.mask(index)
-    if mask is None:
-        raise InputError(
-            f"{opened.data.title} has no masks, so its pictures cannot be shown without their object: choose "
-            "scenes, or photographs with masks."
-        )
-    return fill_removed(opened.inputs([index])[0], torch.from_numpy(mask)[None], "noisy_linear", 0)

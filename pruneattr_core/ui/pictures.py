@@ -8,15 +8,12 @@ import io
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
 from pruneattr_core.errors import ImageError
 from pruneattr_core.images import decode_image, image_hash
-from pruneattr_core.models import ModelCard
 from pruneattr_core.share.way_back import UPLOAD as UPLOAD
 from pruneattr_core.ui.jobs import Cache
 
@@ -160,11 +157,3 @@ def _upload(sha256: str, name: str, data: bytes) -> Picture:
         kept = Picture(UPLOAD, sha256, name, decode_image(data, name), sha256, None, code)
         _decoded().put(sha256, kept)
     return kept if kept.title == name else replace(kept, title=name)
-
-
-def mask_seen(card: ModelCard, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-    """The mask (H, W) through the same resizing and cropping as the picture."""
-    if mask is None:
-        return None
-    grey = Image.fromarray(np.repeat(255 * mask[:, :, None].astype(np.uint8), 3, 2))
-    return np.asarray(card.display(grey))[:, :, 0] > 127

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core import models
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.models import model_card
 from pruneattr_core.render.look import Look
 from pruneattr_core.ui import pictures
@@ -18,7 +19,6 @@ from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
-from pruneattr_core.ui.pictures import mask_seen
 from tests.app.conftest import Start, drawn, healthy, until
 
 QUICK = "saliency,input_x_gradient,edges"

@@ -15,6 +15,7 @@ from PIL import Image
 from pruneattr_core import models
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.localisation import mass_inside
+from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.errors import Cancelled
 from pruneattr_core.models import model_card
@@ -32,7 +33,6 @@ from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Failed, Job
 from pruneattr_core.ui.keys import Mapped
-from pruneattr_core.ui.pictures import mask_seen
 from tests.app.compare_grids import computed, header, opened, plan_of
 from tests.app.conftest import Start
 

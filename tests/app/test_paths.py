@@ -288,13 +288,17 @@ def test_the_page_opens_with_what_the_path_carries(paths_page: Start) -> None:
 def test_what_a_path_carries_is_drawn_of_an_upload_too(paths_page: Start) -> None:
     data = io.BytesIO()
     Image.new("RGB", (140, 130), (200, 40, 90)).save(data, "PNG")
-    app = paths_page(paths="taylor,random")
+    app = paths_page(paths="taylor,random", instead="counterfactual")
+    assert app.session_state["instead"] == "counterfactual"  # a scene can be drawn without its shape
     app.file_uploader(key="uploader").set_value(("mine.png", data.getvalue(), "image/png")).run()
     assert app.session_state["source"] == UPLOAD
     until(
         app, lambda app: any(str(c.proto.id).endswith("chart_carries_zero") for c in app.get("plotly_chart"))
     )
     healthy(app)
+    assert app.session_state["instead"] == "zero"  # nobody knows where an upload's object is
+    offered = next(one for one in app.get("button_group") if str(one.key) == "instead").options
+    assert list(offered) == [title for name, title in REPLACED.items() if name != "counterfactual"]
 
 
 def test_pictures_beside_one_are_never_itself_and_always_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.render.look import COLLAPSES, Look
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
@@ -37,7 +38,7 @@ from pruneattr_core.ui.compare.state import (
 )
 from pruneattr_core.ui.dial import dial_of, on_the_dial
 from pruneattr_core.ui.look import choose_look
-from pruneattr_core.ui.pictures import Picture, mask_seen
+from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import refuse
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}

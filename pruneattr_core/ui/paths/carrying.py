@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pruneattr_core.benchmarks.objects import shows_object, without_object
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve
 from pruneattr_core.circuits.replacement import activations_of, mean_of, zero
+from pruneattr_core.datasets import Dataset
 from pruneattr_core.models import model_card
 from pruneattr_core.pruning import Replacement, pruned_gradient
 from pruneattr_core.scoring import contributions
@@ -87,7 +89,10 @@ def work_of(
         }
         scores = [layer.to(engine.device) for layer in ground.scores.layers]
         curves: dict[str, CircuitCurve] = {}
-        steps = [(grid, name) for grid in (COARSE, tuple(sizes)) for name in REPLACED]
+        if (data := _shown_in(picture)) is not None:
+            bare = without_object(data, int(picture.place), card).to(engine.device)
+            replacements["counterfactual"] = activations_of(network, bare, "counterfactual")
+        steps = [(grid, name) for grid in (COARSE, tuple(sizes)) for name in replacements]
         for done, (grid, name) in enumerate(steps):
             job.tick(done, len(steps))
             job.note = f"Replaced by: {REPLACED[name].lower()}"
@@ -98,6 +103,19 @@ def work_of(
         return Carried(curves, replacements, rival)
 
     return work
+
+
+def replaced_for(picture: Picture) -> list[str]:
+    """Replacements that this picture can be asked about: without its object only where that is known."""
+    return [name for name in REPLACED if name != "counterfactual" or _shown_in(picture) is not None]
+
+
+def _shown_in(picture: Picture) -> Dataset | None:
+    """The data set that knows where the object of this picture is."""
+    if picture.source == pictures.UPLOAD:
+        return None
+    data = pictures.dataset(picture.source)
+    return data if shows_object(data, int(picture.place)) else None
 
 
 def map_of(

@@ -35,6 +35,7 @@ REPLACED = {
     "freeze": "Their own value",
     "mean": "Their mean",
     "resample": "Another picture's value",
+    "counterfactual": "Their value without the object",
 }
 #: Ways to move a picture -> how readers meet them.
 NUDGES = {

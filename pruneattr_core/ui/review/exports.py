@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.compression.review_maps import START_LEVEL, Seen, levels_of
 from pruneattr_core.compression.review_verdicts import Verdict, load_review, review_csv
 from pruneattr_core.errors import InputError
@@ -16,7 +17,6 @@ from pruneattr_core.share.review_report import html_report
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.exports import alone_record
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.pictures import mask_seen
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import COLOURS, coded
 from pruneattr_core.ui.review.pictures import Pictures

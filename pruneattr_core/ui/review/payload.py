@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.compression.review_maps import PRUNING, Numbers, Seen, levels_of, numbers_of
 from pruneattr_core.compression.review_triage import NO_TARGET
 from pruneattr_core.compression.review_verdicts import Verdict
@@ -20,7 +21,6 @@ from pruneattr_core.render import colour_table, describe_map, scale_map, scale_o
 from pruneattr_core.render.scale import Scale
 from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.payload import pack
-from pruneattr_core.ui.pictures import mask_seen
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown
 from pruneattr_core.ui.review.sheet import Sheet, Target

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.compression.measures import collapsed, predicted
 from pruneattr_core.compression.review_maps import (
     LEVELS,
@@ -28,7 +29,7 @@ from pruneattr_core.errors import ImageError, PruneAttrError
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Cache, Failed, Job
 from pruneattr_core.ui.keys import Subject, map_key
-from pruneattr_core.ui.pictures import mask_seen, pixels_hash
+from pruneattr_core.ui.pictures import pixels_hash
 from pruneattr_core.ui.results import attempt, mapped, telling
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures, Shown
