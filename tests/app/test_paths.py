@@ -154,6 +154,18 @@ def test_pixels_feed_the_first_channels_and_lead_nowhere(paths_page: Start) -> N
     assert not [one for one in app.button if str(one.key).startswith("feeds_")]
 
 
+def test_a_channel_is_decoded_where_it_is_looked_at(paths_page: Start) -> None:
+    app = paths_page(show="where", paths="taylor,random", call="4", channel="3")
+    app.button(key="decode_channel").click().run()
+
+    def drawn(app: AppTest) -> bool:
+        return any("Step 64 of 64" in one.value for one in app.caption)
+
+    until(app, drawn)
+    healthy(app)
+    assert not [one for one in app.button if str(one.key) == "decode_channel"]
+
+
 def test_a_channel_leads_to_what_feeds_it(paths_page: Start) -> None:
     app = paths_page(show="where", paths="taylor", call="2")
     healthy(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -21,6 +20,7 @@ from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import charts as path_charts
+from pruneattr_core.ui.paths.canvas import Canvas, picture_so_far
 from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.decoding import (
     MOVES,
@@ -41,7 +41,7 @@ from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
 from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT
 from pruneattr_core.ui.paths.tasks import collect
 from pruneattr_core.ui.state import Field, one_of, publish, report, viewer, whole
-from pruneattr_core.ui.watching import LOOK, duration, report_failure
+from pruneattr_core.ui.watching import LOOK, duration
 
 ORIGINAL, ACTIVE = "Original network", "Active subnet"
 STEPS = (32, 64, 128, 256, 512)
@@ -58,23 +58,6 @@ FIELDS = (
 )
 #: Cards in one row of a wide window.
 MOST_ABREAST = 5
-#: Longest side of a picture on the page, in pixels.
-_SIDE = 420
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """One picture to decode.
-
-    Attributes:
-        key: of its result.
-        source: the network it belongs to.
-        neuron: whether the source's top neuron is decoded, not the class.
-    """
-
-    key: Hashable
-    source: Source
-    neuron: bool
 
 
 def draw(chosen: shell.Selection) -> None:
@@ -268,12 +251,14 @@ def _card(
     counted = f"{kept:,} of {ground.neurons:,} neurons · sparsity {1 - kept / ground.neurons:.4f}"
     st.caption(counted)
     name = chosen.card.classes[target]
-    drawn = _picture(by_source[one.key, False], f"{one.title} decoded for {name}", how)
+    drawn = picture_so_far(by_source[one.key, False], f"{one.title} decoded for {name}", how)
     spot, words = top
     left, right = st.columns(2)
     with left:
         if (one.key, True) in by_source:
-            seen = _picture(by_source[one.key, True], f"Top neuron of {one.title} decoded", how, small=True)
+            seen = picture_so_far(
+                by_source[one.key, True], f"Top neuron of {one.title} decoded", how, small=True
+            )
             if seen is not None and seen.steps[-1] == how.steps and seen.responses[-1] <= 0:
                 words += "; still silent after the last step: more steps may wake it"
     with right:
@@ -309,30 +294,4 @@ def _card(
             icon=":material/download:",
             on_click="ignore",
         )
-    return drawn
-
-
-def _picture(canvas: Canvas, alt: str, how: Recipe, small: bool = False) -> Drawn | None:
-    """The picture so far, with its progress; None before the first step."""
-    drawn: Drawn | None = engine().jobs.results.get(canvas.key)
-    task = None if drawn is not None else engine().jobs.watch(canvas.key, viewer())
-    if task is not None and task.finished.is_set() and task.error is not None:
-        report_failure(canvas.key, task)
-        return None
-    if task is not None:
-        drawn = task.partial
-    if drawn is None:
-        st.skeleton(height=90 if small else 220)
-        if not small:
-            st.caption("Waits for its turn" if task is not None else "Not decoded yet")
-        return None
-    factor = max(1, -(-_SIDE // drawn.pixels.shape[0]))
-    st.image(
-        inline(np.repeat(np.repeat(drawn.pixels, factor, 0), factor, 1)),
-        width="stretch",
-        alt=f"{alt}, step {drawn.steps[-1]} of {how.steps}",
-    )
-    if not small:
-        left = "" if task is None or task.remaining is None else f" · {duration(task.remaining)} left"
-        st.caption(f"Step {drawn.steps[-1]} of {how.steps} · logit {drawn.responses[-1]:.2f}{left}")
     return drawn

@@ -23,6 +23,7 @@ from pruneattr_core.ui.paths.places import (
 )
 from pruneattr_core.ui.paths.state import choose_from
 from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
+from pruneattr_core.ui.paths.wish import wish
 from pruneattr_core.ui.state import refuse
 
 
@@ -123,24 +124,32 @@ def _channels(board: Board, method: str, call: int) -> None:
         _inputs(board, call, channel)
     with right:
         board.folio.markdown(f"### Channel {channel} on the picture")
-        kept = positions(mask, channel)
-        if kept is None:
-            st.info("These neurons have no place on the picture: the layer sees all of it.")
-            return
-        living = positions(alive, channel)
-        assert living is not None  # of one shape with the kept
-        photo = board.chosen.card.display(board.chosen.picture.image)
-        board.folio.image(
-            inline(shown_places(photo, kept, living, style.colour)),
-            width="stretch",
-            alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, "
-            f"{int(living.sum())} alive",
-        )
-        board.folio.caption(
-            f"{kept.shape[0]} x {kept.shape[1]} positions: **{int(kept.sum()):,} kept** (coloured), "
-            f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
-            "Blocks show the neuron's own position; its receptive field is larger."
-        )
+        _on_picture(board, mask, alive, name, channel, style.colour)
+        wish(board, call, channel)
+
+
+def _on_picture(
+    board: Board, mask: np.ndarray, alive: np.ndarray, name: str, channel: int, colour: str
+) -> None:
+    """Which of the channel's positions the path keeps."""
+    kept = positions(mask, channel)
+    if kept is None:
+        st.info("These neurons have no place on the picture: the layer sees all of it.")
+        return
+    living = positions(alive, channel)
+    assert living is not None  # of one shape with the kept
+    photo = board.chosen.card.display(board.chosen.picture.image)
+    board.folio.image(
+        inline(shown_places(photo, kept, living, colour)),
+        width="stretch",
+        alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, "
+        f"{int(living.sum())} alive",
+    )
+    board.folio.caption(
+        f"{kept.shape[0]} x {kept.shape[1]} positions: **{int(kept.sum()):,} kept** (coloured), "
+        f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
+        "Blocks show the neuron's own position; its receptive field is larger."
+    )
 
 
 def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
