@@ -6,9 +6,9 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -214,6 +214,7 @@ class Contributions:
         asked: the response explained; None for the class `target`.
         head: how the outputs are read, as the network showed it.
         class_scores: whether activations that nothing learned follows were counted as neurons.
+        agreement: (B,) float64, estimated Jaccard of paths with those of a fine integral; None without one.
     """
 
     names: tuple[str, ...]
@@ -225,6 +226,7 @@ class Contributions:
     asked: Asked | None = None
     head: Head = "softmax"
     class_scores: bool = False
+    agreement: Tensor | None = None
 
     def __repr__(self) -> str:
         targets = self.target[:4].tolist() + (["..."] if len(self.target) > 4 else [])
@@ -252,19 +254,17 @@ class Contributions:
         """(B,) float64: share of all neurons that are dead for this input."""
         return 1 - share_removed(self.dead)
 
-    def __getitem__(self, index: int | slice) -> Contributions:
+    def __getitem__(self, index: int | slice) -> Self:
         """Those of one input (still a batch, of one) or of a slice of inputs."""
         at = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return Contributions(
-            self.names,
-            tuple(layer[at] for layer in self.layers),
-            tuple(layer[at] for layer in self.dead),
-            self.target[at],
-            self.logits[at],
-            self.method,
-            None if self.asked is None else self.asked[at],
-            self.head,
-            self.class_scores,
+        return replace(
+            self,
+            layers=tuple(layer[at] for layer in self.layers),
+            dead=tuple(layer[at] for layer in self.dead),
+            target=self.target[at],
+            logits=self.logits[at],
+            asked=None if self.asked is None else self.asked[at],
+            agreement=None if self.agreement is None else self.agreement[at],
         )
 
     def spread(self, masks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -23,7 +23,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.scoring import contributions
-from pruneattr_core.scoring.quadrature import NODES
+from pruneattr_core.scoring.settling import NAME
 from pruneattr_core.selection import Of, silent_count
 from pruneattr_core.values import Path
 
@@ -80,7 +80,7 @@ class Question:
 
     def key(self) -> str:
         """Twelve hexadecimal digits over all fields and the rule of NeuronIntGrad."""
-        asked = {**vars(self), **self.neurons(), "midpoints": NODES["midpoint"]}
+        asked = {**vars(self), **self.neurons(), "integral": NAME}
         for name in {"of", "class_scores"} - set(self.neurons()):
             del asked[name]  # came later
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]

@@ -18,8 +18,10 @@ from pruneattr_core.attribution.prunepgd import PrunePGD
 from pruneattr_core.attribution.rectgrad import rectgrad
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import METHODS as SCORERS
+from pruneattr_core.scoring.intgrad import INTEGRALS
 
 _CONTRIBUTION = Option("choice", "taylor", choices=tuple(SCORERS), note="How neurons are ranked.")
+_INTEGRAL = Option("choice", "intgrad", choices=tuple(INTEGRALS), note="Nodes of the integral.")
 _PRUNING = {
     **DIAL,
     "mode": MODE,
@@ -40,10 +42,6 @@ def _prunegrad(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) 
 
 def _prunegrad_x_input(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -> Tensor:
     return inputs * PruneGrad(model).attribute(inputs, target, **options)
-
-
-def _neuron_intgrad(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -> Tensor:
-    return PruneGrad(model).attribute(inputs, target, contribution="intgrad", **options)
 
 
 def _prunepgd(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -> Tensor:
@@ -175,9 +173,9 @@ OURS: dict[str, Method] = {
         signed=True,
         channels=True,
         passes=240,
-        compute=_neuron_intgrad,
+        compute=_prunegrad,
         paths=True,
-        options={**DIAL, "mode": MODE, "ties": TIES, "class_scores": CLASS_SCORES},
+        options={**DIAL, "mode": MODE, "contribution": _INTEGRAL, "ties": TIES, "class_scores": CLASS_SCORES},
         cost_of=lambda side, options: 60 + _search(options),
         memory=2.0,
         note=(

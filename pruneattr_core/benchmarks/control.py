@@ -37,8 +37,7 @@ def control_of(
         return found
     dial = Dial(options["sparsity"], options["of"] or "all", None, options["change_of"])
     sparsity, of = dial.level(model)
-    by = "intgrad" if method["id"] == "neuron_intgrad" else options["contribution"]
-    ties, counted = options["ties"], options["class_scores"]
+    by, ties, counted = (options[name] for name in ("contribution", "ties", "class_scores"))
     scores = contributions(model, inputs, target, by, class_scores=counted)
     kept = output_curve(model, inputs, scores, (sparsity,), ties, of=of)
     others = wrong_class_control(model, inputs, RANKS, (sparsity,), of, by, ties, counted)

@@ -18,7 +18,7 @@ What is not ranked stays in every path.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from torch import Tensor, nn
@@ -58,14 +58,6 @@ class UnitContributions(Contributions):
     calls: tuple[str, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
     source: tuple[int | None, ...] = ()
-
-    def __getitem__(self, index: int | slice) -> UnitContributions:
-        """Those of one input (still a batch, of one) or of a slice of inputs."""
-        own = super().__getitem__(index)
-        base = {field.name: getattr(own, field.name) for field in fields(Contributions)}
-        return UnitContributions(
-            **base, unit=self.unit, calls=self.calls, shapes=self.shapes, source=self.source
-        )
 
     def spread(self, masks: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Masks of neurons, (B, *shape) per activation call, from masks of units."""
@@ -144,10 +136,10 @@ def unit_contributions(
         graph.asked,
         graph.head,
         class_scores,
-        unit,
-        graph.record.names,
-        tuple(tuple(a.shape[1:]) for a in activations),
-        source,
+        unit=unit,
+        calls=graph.record.names,
+        shapes=tuple(tuple(a.shape[1:]) for a in activations),
+        source=source,
     )
 
 

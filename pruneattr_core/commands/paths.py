@@ -41,7 +41,7 @@ from pruneattr_core.paths.table import METHODS
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import device_for, provenance
-from pruneattr_core.scoring.quadrature import NODES
+from pruneattr_core.scoring.settling import NAME
 from pruneattr_core.store import refuse_unwritable
 
 #: Methods whose number of pictures --n-dgr limits.
@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
             "interval": "Student's t, 95 %, over pictures",
             "target": "predicted class",
             "ties": "drop",
-            "intgrad": {"rule": "midpoint", "nodes": NODES["midpoint"]},
+            "intgrad": {"rule": "settled", "nodes": NAME},
             "greedy": {"step": STEP},
             "dgr": {
                 "iterations": question.iterations,

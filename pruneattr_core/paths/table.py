@@ -13,9 +13,8 @@ from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import ITERATIONS, Gates, Init, dgr_gates
 from pruneattr_core.paths.greedy import TITLES, Condition, greedy_paths
 from pruneattr_core.response import Asked
-from pruneattr_core.scoring import contributions
+from pruneattr_core.scoring import contributions, settling
 from pruneattr_core.scoring.intgrad import intgrad_signed, ranked
-from pruneattr_core.scoring.quadrature import NODES
 from pruneattr_core.values import Contributions, Path
 
 Progress = Callable[[int, int], None]
@@ -117,7 +116,12 @@ def _intgrad(search: Search) -> Found:
     signed = intgrad_signed(
         search.model, search.inputs, search.target, progress=search.progress, class_scores=search.class_scores
     )
-    return Found(ranked(signed), note=f"{NODES['midpoint']} midpoints a layer")
+    assert signed.nodes is not None
+    assert signed.agreement is not None
+    low, high, agreement = int(signed.nodes.min()), int(signed.nodes.max()), float(signed.agreement.min())
+    note = f"{low} to {high} nodes a layer, overlap with a fine integral about {agreement:.3f}"
+    note += "" if agreement >= settling.GOAL else f": not settled with {settling.MOST}"
+    return Found(ranked(signed), note=note)
 
 
 def _greedy(condition: Condition, search: Search) -> Found:
@@ -190,9 +194,9 @@ METHODS: dict[str, PathMethod] = {
     "intgrad": PathMethod(
         "NeuronIntGrad",
         "SCP eq. 4",
-        f"{NODES['midpoint']} part passes per layer",
+        f"{2 * settling.FIRST} to {settling.MOST} part passes per layer",
         # A call's integral runs what follows it: half of the network on average, in batches of nodes.
-        lambda calls, sparsity: calls * NODES["midpoint"] / 2,
+        lambda calls, sparsity: calls * settling.USUAL / 2,
         _intgrad,
         counts="layers",
     ),

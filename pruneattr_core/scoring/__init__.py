@@ -38,11 +38,13 @@ def contributions(
         inputs: normalised batch (B, C, H, W).
         target: None for the predicted class; int, list or tensor as in Captum; or another response.
         method: a key of `METHODS`: "taylor" is NeuronMCT, |activation x gradient| (PG2 eq. 3);
-            "intgrad" is NeuronIntGrad (SCP eq. 4) by 32 midpoints, "intgrad_preview" by a few and so only
-            roughly right, "intgrad_uniform" by the papers' 51 equal steps with both ends, "intgrad_gauss" by
-            Gauss-Legendre; "intgrad_value" ranks by c (SCP's text), the others by |c| (the reference).
-        steps: number of nodes of the integral, i.e. of gradients averaged; None for the method's own. Methods
-            without an integral ignore it.
+            "intgrad" is NeuronIntGrad (SCP eq. 4) by as many nodes as its ranking needs (see
+            `scoring.settling` and `Contributions.agreement`), "intgrad_preview" by a few and so only
+            roughly right, "intgrad_midpoint" by 32 midpoints, "intgrad_uniform" by the papers' 51 equal steps
+            with both ends, "intgrad_gauss" and "intgrad_gauss8" by Gauss-Legendre of 16 and 8 nodes;
+            "intgrad_value" ranks by c (SCP's text), the others by |c| (the reference).
+        steps: number of nodes of the integral, i.e. of gradients averaged, midpoints for a method of no rule;
+            None for the method's own. Methods without an integral ignore it.
         class_scores: whether activations that nothing learned follows (SqueezeNet's last ReLU holds its class
             scores) count as neurons, as in published code.
 
@@ -87,4 +89,5 @@ def _join(parts: list[Contributions]) -> Contributions:
         joined([p.question for p in parts]),
         parts[0].head,
         parts[0].class_scores,
+        torch.cat(known) if (known := [p.agreement for p in parts if p.agreement is not None]) else None,
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -26,6 +25,7 @@ from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.quadrature import PREVIEW, Rule, nodes
+from pruneattr_core.scoring.settling import USUAL, Layer, all_alike, gradients_at, settle, weighed
 from pruneattr_core.values import Contributions
 
 Progress = Callable[[int, int], None]
@@ -34,8 +34,6 @@ Rank = Literal["magnitude", "value"]
 #: Nodes at which a layer is looked at first: gradients equal at the first, a middle and the last one are
 #: those of an answer linear along the way: what switches no neuron between two ends switches none inside.
 _LOOK = 3
-#: Gradients count as equal within this many units of rounding of the largest.
-_EQUAL = 100
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ class SignedContributions:
         asked: the response explained; None for the class `target`.
         head: how the outputs are read.
         class_scores: whether class scores were counted as neurons.
+        agreement: (B,) float64, see `Contributions.agreement`; None from a rule of fixed nodes.
     """
 
     names: tuple[str, ...]
@@ -63,6 +62,7 @@ class SignedContributions:
     asked: Asked | None = None
     head: Head = "softmax"
     class_scores: bool = False
+    agreement: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def intgrad_signed(
     inputs: Tensor,
     target: Target = None,
     steps: int | None = None,
-    rule: Rule = "midpoint",
+    rule: Rule | None = None,
     layers: Sequence[int] | None = None,
     progress: Progress | None = None,
     class_scores: bool = False,
@@ -105,9 +105,10 @@ def intgrad_signed(
         inputs: normalised batch (B, C, H, W); equals its single images.
         target: None for the predicted class; int, list or tensor as in Captum.
         steps: number of nodes of the rule; None for the rule's own, see `quadrature.nodes`.
-        rule: "midpoint", "uniform" (the papers') or "gauss".
+        rule: "midpoint", "uniform" (the papers') or "gauss". None for midpoints where steps are given, and
+            else for as many nodes as the ranking of these layers needs, see `settling`.
         layers: indices of the activation calls to score; None for all.
-        progress: called with (layers done, layers * B); may raise to stop.
+        progress: called with (layers done, layers * B), several times a layer; may raise to stop.
         class_scores: whether class scores count as neurons, see `contributions`.
 
     Raises:
@@ -117,17 +118,27 @@ def intgrad_signed(
     """
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))
-    alphas, weights = nodes(steps, rule)
-    found = []
+    fixed = None if rule is None and steps is None else nodes(steps, rule or "midpoint")
+    found, agreement = [], []
     for image in range(len(inputs)):
         brancher = Brancher(model, inputs[image : image + 1], class_scores)
         own = resolved(brancher.logits, chosen[image])
         calls = chosen_calls(layers, brancher.names)
-        scores = []
-        for done, call in enumerate(calls, 1):
-            scores.append(_integrate(brancher, call, own, alphas, weights, rule != "uniform"))
+
+        def tell(
+            done: float, before: int = image * len(calls), total: int = len(inputs) * len(calls)
+        ) -> None:
             if progress is not None:
-                progress(image * len(calls) + done, len(inputs) * len(calls))
+                progress(before + int(done), total)
+
+        if fixed is None:
+            scores, alike = _settled(brancher, calls, own, tell)
+            agreement.append(alike)
+        else:
+            scores = []
+            for done, call in enumerate(calls, 1):
+                scores.append(_integrate(brancher, call, own, *fixed, rule != "uniform"))
+                tell(done)
         found.append((brancher, calls, own, scores))
     first, calls = found[0][:2]
     return SignedContributions(
@@ -140,7 +151,25 @@ def intgrad_signed(
         asked=joined([one[2] for one in found]),
         head=first.head if chosen.head is None else chosen.head,
         class_scores=class_scores,
+        agreement=torch.tensor(agreement, dtype=torch.float64) if fixed is None else None,
     )
+
+
+def _settled(
+    brancher: Brancher, calls: Sequence[int], asked: Asked, tell: Callable[[float], None]
+) -> tuple[list[tuple[Tensor, int]], float]:
+    """Per layer signed contributions and their nodes, and how well their ranking has settled."""
+    layers: list[Layer] = []
+
+    def tick() -> None:
+        tell(sum(min(1.0, layer.nodes / USUAL) if layer.open else 1.0 for layer in layers))
+
+    for call in calls:
+        layers.append(Layer(brancher, call, asked))
+        tick()
+    agreement = settle(layers, tick)
+    tell(len(calls))
+    return [(layer.scores, layer.nodes) for layer in layers], agreement
 
 
 def chosen_calls(layers: Sequence[int] | None, names: Sequence[str]) -> list[int]:
@@ -160,43 +189,23 @@ def _integrate(
 ) -> tuple[Tensor, int]:
     """(1, *shape) signed contributions of one layer of one image, and how many nodes they needed."""
     activation = brancher.activations[call]
-    column = (-1, *[1] * (activation.ndim - 1))
-
-    def gradients(part: np.ndarray) -> Tensor | None:
-        """(nodes, *shape) at alphas; None where nothing after this layer depends on it."""
-        scale = torch.from_numpy(alphas[part]).to(activation).view(column)
-        scaled, logits = brancher.run(call, partial(torch.mul, scale), len(scale), grad=True)
-        if not logits.requires_grad:
-            return None
-        # The caller may have switched gradients off.
-        with torch.inference_mode(False), torch.enable_grad():
-            response = asked.repeat(len(scale)).of(logits).sum()
-        found: Tensor | None = torch.autograd.grad(response, scaled, allow_unused=True)[0]
-        return found
-
     total, every = torch.zeros_like(activation), np.arange(len(alphas))
     first = np.array([0, len(every) // 2, len(every) - 1]) if look and len(every) > _LOOK else every[:0]
     rest = np.setdiff1d(every, first)
     for nodes_at in filter(len, (first, rest)):
         for part in within_budget(len(nodes_at), brancher.bytes_each(call), activation.device):
             here = nodes_at[part]
-            gradient = gradients(here)
+            gradient = gradients_at(brancher, call, asked, alphas[here])
             if gradient is None:
                 return total, 1
-            if len(here) == _LOOK and nodes_at is first and _alike(gradient):
+            if len(here) == _LOOK and nodes_at is first and all_alike(gradient, gradient[:1]):
                 return gradient[-1:] * activation, 1
-            total += (gradient * torch.from_numpy(weights[here]).to(activation).view(column)).sum(0, True)
+            total += weighed(gradient, weights[here])
     return total.mul_(activation), len(every)
 
 
-def _alike(gradients: Tensor) -> bool:
-    """Whether all rows are equal up to rounding."""
-    bound = _EQUAL * torch.finfo(gradients.dtype).eps * gradients.abs().max()
-    return bool(((gradients - gradients[:1]).abs() <= bound).all())
-
-
 def _scorer(
-    method: str, rule: Rule = "midpoint", own: int | None = None, rank: Rank = "magnitude"
+    method: str, rule: Rule | None = None, own: int | None = None, rank: Rank = "magnitude"
 ) -> Callable[[nn.Module, Tensor, Asked, int | None, bool], Contributions]:
     def score(
         model: nn.Module,
@@ -213,12 +222,15 @@ def _scorer(
 
 
 #: Scorers of a checked batch, by the name of the contribution. All but the last rank by the magnitude, as the
-#: reference does; SCP's text ranks by the value.
+#: reference does; SCP's text ranks by the value. A name stands for one rule, so that a run keeps its meaning:
+#: what was the default before has a name of its own.
 INTEGRALS = {
     "intgrad": _scorer("intgrad"),
     "intgrad_preview": _scorer("intgrad_preview", own=PREVIEW),
+    "intgrad_midpoint": _scorer("intgrad_midpoint", "midpoint"),
     "intgrad_uniform": _scorer("intgrad_uniform", "uniform"),
     "intgrad_gauss": _scorer("intgrad_gauss", "gauss"),
+    "intgrad_gauss8": _scorer("intgrad_gauss8", "gauss", own=8),
     "intgrad_value": _scorer("intgrad_value", rank="value"),
 }
 
@@ -244,6 +256,7 @@ def ranked(signed: SignedContributions, method: str = "intgrad", rank: Rank = "m
         signed.asked,
         signed.head,
         signed.class_scores,
+        signed.agreement,
     )
 
 
@@ -253,7 +266,7 @@ def completeness(
     inputs: Tensor,
     target: Target = None,
     steps: int | None = None,
-    rule: Rule = "midpoint",
+    rule: Rule | None = None,
     signed: SignedContributions | None = None,
 ) -> Completeness:
     """Check sum_j c_j = f(x) - f(layer := 0) for every layer.

@@ -1,11 +1,11 @@
 """Rules for the integral over alpha in [0, 1] of NeuronIntGrad.
 
 The integrand is a gradient of a piecewise linear network: it jumps wherever scaling the layer switches a
-later neuron, thousands of times. Every rule's error therefore falls as 1/n, and the midpoint rule has the
-smallest (perf/intgrad.py measures the ranking that each gives). Where jumps are as dense as in SqueezeNet the
-ranking gets better more slowly: on one photograph, paths at sparsity .8, .9 and .95 are like those of 600
+later neuron, thousands of times. Every rule's error therefore falls as 1/n, and of equally spaced rules the
+midpoint rule has the smallest (perf/intgrad.py measures the ranking that each gives). Where jumps are as
+dense as in SqueezeNet the ranking settles slowly: paths at sparsity .8, .9 and .95 are like those of 600
 midpoints (Jaccard) to .977, .973 and .973 with 32 nodes, .986, .982 and .981 with 64, and .987, .985 and .983
-with 80, for 14, 30 and 35 s of processor. Whoever needs more asks for `steps`.
+with 80, on one photograph. What is published rests on `settling`, which takes as many as the ranking needs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pruneattr_core.errors import InputError
 
 Rule = Literal["midpoint", "uniform", "gauss"]
 
-#: Nodes of each rule when none are asked for. Midpoint: for anything published, as accurate a ranking as
-#: the papers' rule, whose 50 steps alpha = 0, 1/50, ..., 1 are 51 nodes. Gauss-Legendre: for smooth networks.
+#: Nodes of each rule when none are asked for. Midpoint: as accurate a ranking as the papers' rule, whose 50
+#: steps alpha = 0, 1/50, ..., 1 are 51 nodes. Gauss-Legendre: for smooth networks.
 NODES: dict[Rule, int] = {"midpoint": 32, "uniform": 51, "gauss": 16}
 #: Midpoints of a preview, which says so wherever it is shown.
 PREVIEW = 6

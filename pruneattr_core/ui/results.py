@@ -22,6 +22,7 @@ from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
 from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
+from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.ui.cache import Show, engine
 from pruneattr_core.ui.errors import APOLOGY, logger
 from pruneattr_core.ui.jobs import Cache, Failed, Job
@@ -30,6 +31,8 @@ from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import score
 
 Array = NDArray[Any]
+#: Methods whose map is the gradient of the network pruned by scores, and nothing else.
+_GRADIENTS = ("prunegrad", "neuron_intgrad")
 
 
 def mapped(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, tell: Progress) -> Mapped:
@@ -55,7 +58,7 @@ def scored(cache: Cache, network: nn.Module, inputs: Tensor, key: ScoresKey, tel
     """The contributions of `key`, computed once; arguments as of `mapped`."""
 
     def compute() -> Scored:
-        passes = METHODS["neuron_intgrad"].cost() if key.contribution == "intgrad" else 1
+        passes = METHODS["neuron_intgrad"].cost() if key.contribution in INTEGRALS else 1
         with watched(tell, passes * sum(call.activation for call in calls_of(network, inputs))):
             return score(network, inputs, key)
 
@@ -65,12 +68,11 @@ def scored(cache: Cache, network: nn.Module, inputs: Tensor, key: ScoresKey, tel
 
 def _attributed(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, tell: Progress) -> Mapped:
     options, start = dict(key.options), time.perf_counter()
-    contribution = "intgrad" if key.method == "neuron_intgrad" else options.get("contribution")
-    if contribution == "intgrad" and options["sparsity"] != "calibrated" and options["output_change"] is None:
+    integral = key.method in _GRADIENTS and options["contribution"] in INTEGRALS
+    if integral and options["sparsity"] != "calibrated" and options["output_change"] is None:
         # Its scores take nearly all the time; levels of the same network rest on them, too.
-        known = scored(
-            cache, network, inputs, ScoresKey(key.subject, contribution, options["class_scores"]), tell
-        )
+        scores = ScoresKey(key.subject, options["contribution"], options["class_scores"])
+        known = scored(cache, network, inputs, scores, tell)
         start = time.perf_counter() - known.seconds
         sweep = PruneGrad(network).sweep(
             inputs, sparsities=[options["sparsity"]], mode=options["mode"], ties=options["ties"],

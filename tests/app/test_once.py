@@ -7,13 +7,16 @@ import time
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.attribution import explain
 from pruneattr_core.compression.family import Member
 from pruneattr_core.errors import InputError
+from pruneattr_core.models import model_card
 from pruneattr_core.scoring import contributions
-from pruneattr_core.ui import keys, pictures
+from pruneattr_core.ui import keys, pictures, results
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.review import choices as review_choices
@@ -192,3 +195,15 @@ def test_an_integrated_view_scores_once_behind_a_quick_look(monkeypatch: pytest.
     assert found.requested == spaced(found.quiet)
     assert len(first.requested) < len(found.requested)
     engine.jobs.close()
+
+
+@pytest.mark.parametrize("method", ["prunegrad", "neuron_intgrad", "prunegrad_x_input", "prunegrad_mid"])
+def test_a_map_that_rests_on_an_integral_is_the_librarys(method: str) -> None:
+    network, photo = small_network("scenes-net"), pictures.from_dataset("scenes", 0)
+    inputs = model_card("scenes-net").preprocess(photo.image)
+    options = {"contribution": "intgrad_gauss8", "sparsity": 0.6, "of": "contributing"}
+    key = keys.map_key(keys.Subject("scenes-net", "w", photo.sha256, 1, "cpu"), method, options)
+    cache = Cache(1 << 26, lambda value: value.nbytes)
+    found = results.mapped(cache, network, inputs, key, lambda share: None)
+    wanted = explain(network, inputs, 1, method, **options).values[0]
+    np.testing.assert_array_equal(found.attribution, wanted.numpy())

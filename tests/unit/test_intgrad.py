@@ -15,7 +15,9 @@ import networks
 import slow
 from pruneattr_core import PruneGrad, contributions
 from pruneattr_core.errors import Cancelled, InputError, ModelError
+from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.response import asked_of
+from pruneattr_core.scoring import settling
 from pruneattr_core.scoring.ablation import exact_ablation
 from pruneattr_core.scoring.branching import Brancher, _MixedBatches
 from pruneattr_core.scoring.intgrad import _integrate, completeness, intgrad_signed, ranked
@@ -92,34 +94,68 @@ def test_complete_in_every_layer() -> None:
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
-def test_the_default_is_32_midpoints_and_a_layer_of_constant_gradient_takes_one(name: str) -> None:
+def test_midpoints_are_the_middles_and_a_layer_of_constant_gradient_takes_one(name: str) -> None:
     net, x = networks.network(name), networks.inputs(1)
-    found = intgrad_signed(net, x, 3)
+    found = intgrad_signed(net, x, 3, rule="midpoint")
     expected = slow_intgrad(net, x, 3, [(j + 0.5) / 32 for j in range(32)])
     for ours, theirs in zip(found.layers, expected, strict=True):
         np.testing.assert_allclose(ours[0], theirs, rtol=1e-9, atol=1e-13)
     *early, last = found.nodes[:, 0].tolist()
     assert last == 1
     assert name == "in_place" or 32 in early
+    assert found.agreement is None
 
 
-def test_a_network_without_biases_closes_its_blocks_linearly() -> None:
-    class Homogeneous(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b, self.c = (nn.Conv2d(3, 3, 3, padding=1, bias=False).double() for _ in range(3))
+def settled_slowly(net: nn.Module, x: Tensor, target: int, layer: int, nodes: int) -> np.ndarray:
+    """The integral over alpha = u ** 1.5 by nodes (j + shift) / n and the first correction at its end."""
+    shift = 2 / 3 if nodes // settling.FIRST in (2, 8, 32) else 1 / 3
+    total = 1.5 * (0.5 - shift) * slow_intgrad(net, x, target, [1.0])[layer]
+    for u in (np.arange(nodes) + shift) / nodes:
+        total += 1.5 * u**0.5 * slow_intgrad(net, x, target, [u**1.5])[layer]
+    return total / nodes
 
-        def forward(self, x: Tensor) -> Tensor:
-            x = torch.relu(self.a(x))
-            x = torch.relu(x + 9 * self.c(torch.relu(self.b(x))))
-            return x.mean((2, 3))
 
-    found = intgrad_signed(Homogeneous().eval(), networks.inputs(2), 1, class_scores=True).nodes
-    assert found.tolist() == [
-        [1, 1],
-        [32, 32],
-        [1, 1],
-    ]
+@pytest.mark.parametrize("name", ["residual", "concatenating", "gelu"])
+def test_the_default_doubles_its_nodes_until_the_ranking_settles(name: str) -> None:
+    net, x = networks.network(name), networks.inputs(1)
+    found = intgrad_signed(net, x, 3)
+    for layer, taken in enumerate(found.nodes[:, 0].tolist()):
+        assert taken in {1, *(settling.FIRST << k for k in range(1, 6))}
+        constant = slow_intgrad(net, x, 3, [0.5])[layer]
+        wanted = constant if taken == 1 else settled_slowly(net, x, 3, layer, taken)
+        np.testing.assert_allclose(found.layers[layer][0], wanted, rtol=1e-9, atol=1e-13)
+    assert int(found.nodes.min()) == 1 < int(found.nodes.max())
+    assert float(found.agreement) >= settling.GOAL or settling.MOST in found.nodes
+
+
+def test_the_default_comes_as_near_a_fine_rule_as_it_says() -> None:
+    said, true = [], []
+    for name in ("residual", "concatenating"):
+        net, x = networks.network(name), networks.inputs(2)
+        scores = contributions(net, x, method="intgrad")
+        assert scores[1].agreement.tolist() == [float(scores.agreement[1])]
+        fine = contributions(net, x, method="intgrad", steps=300)
+        both = (one.paths(settling.JUDGED) for one in (scores, fine))
+        alike = torch.stack([path.jaccard(wanted) for path, wanted in zip(*both, strict=True)])
+        said.append(float(scores.agreement.mean()))
+        true.append(float(alike.mean()))
+    assert min(said) >= settling.GOAL
+    assert min(true) >= settling.GOAL
+    assert all(one >= other - 0.005 for one, other in zip(true, said, strict=True))
+
+
+def test_what_cannot_settle_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = networks.network("residual"), networks.inputs(1)
+    monkeypatch.setattr(settling, "MOST", 12)
+    monkeypatch.setattr(settling, "GOAL", 0.9999)
+    found = METHODS["intgrad"].find(Search(net, x))
+    assert 0.9 < float(found.ranked.agreement) < 0.9999
+    assert found.note.endswith("not settled with 12")
+    monkeypatch.setattr(settling, "GOAL", 0.9)
+    assert "not settled" not in METHODS["intgrad"].find(Search(net, x)).note
+    with torch.no_grad():
+        next(net.parameters()).fill_(torch.nan)
+    assert torch.isnan(intgrad_signed(net, x, 1).agreement).all()
 
 
 def test_ranked_by_value_or_by_magnitude() -> None:
@@ -136,12 +172,13 @@ def test_ranked_by_value_or_by_magnitude() -> None:
 def test_steps_are_nodes_of_the_rule() -> None:
     net, x = networks.network("plain"), networks.inputs(1)
     for method, rule, count in (
-        ("intgrad", "midpoint", 32),
         ("intgrad_preview", "midpoint", PREVIEW),
+        ("intgrad_midpoint", "midpoint", 32),
         ("intgrad_uniform", "uniform", 51),
         ("intgrad_gauss", "gauss", 16),
+        ("intgrad_gauss8", "gauss", 8),
     ):
-        assert len(nodes(None, rule)[0]) == NODES[rule]
+        assert method.endswith(("preview", "8")) or NODES[rule] == count
         for given in (None, 3):
             wanted = intgrad_signed(net, x, steps=given or count, rule=rule).layers
             found = contributions(net, x, method=method, steps=given).layers
@@ -309,7 +346,8 @@ def test_progress_may_stop_and_arguments_are_checked() -> None:
     net, x = networks.network("reused"), networks.inputs(2)
     seen: list[tuple[int, int]] = []
     intgrad_signed(net, x, progress=lambda *at: seen.append(at))
-    assert seen == [(k, 6) for k in range(1, 7)]
+    assert seen == sorted(seen)
+    assert {at[1] for at in seen} == {seen[-1][0]} == {6}
 
     def stop(done: int, total: int) -> None:
         raise Cancelled("enough")

@@ -28,6 +28,8 @@ from pruneattr_core.scoring import contributions
 GRIDS = {"twelve": SIZES, "five": (0.01, 0.05, 0.1, 0.2, 0.5)}
 #: Midpoints of the integrated score against a replacement.
 STEPS = 16
+#: What ranks the rows "intgrad": 32 midpoints, as in the runs that are shipped.
+INTEGRAL = "intgrad_midpoint"
 REPLACEMENTS = {
     "zero": "0",
     "mean": "mean",
@@ -108,7 +110,8 @@ def _against_zero(
     opened: Opened, score: str, indices: tuple[int, ...], target: tuple[int, ...]
 ) -> tuple[Tensor, ...]:
     """Scores that no replacement changes: the rows of a part share them."""
-    return contributions(opened.model, opened.inputs(list(indices)), list(target), score).layers
+    by = INTEGRAL if score == "intgrad" else score
+    return contributions(opened.model, opened.inputs(list(indices)), list(target), by).layers
 
 
 def _scores(

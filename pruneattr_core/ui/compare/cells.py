@@ -85,8 +85,9 @@ class LevelsKey:
     def scores(self) -> ScoresKey:
         """Names the scores that all levels rest on."""
         options = dict(self.options)
-        contribution = "intgrad" if self.method == "neuron_intgrad" else options.get("contribution", "taylor")
-        return ScoresKey(self.subject, contribution, options.get("class_scores", False))
+        return ScoresKey(
+            self.subject, options.get("contribution", "taylor"), options.get("class_scores", False)
+        )
 
 
 @dataclass(frozen=True)
