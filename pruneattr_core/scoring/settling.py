@@ -24,7 +24,9 @@ from torch import Tensor
 from pruneattr_core.response import Asked
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.scoring.branching import Brancher
+from pruneattr_core.scoring.quadrature import PREVIEW
 from pruneattr_core.selection import masks_at
+from pruneattr_core.values import Contributions
 
 #: Sparsities, of all neurons, at which the ranking is judged.
 JUDGED = (0.8, 0.9, 0.95)
@@ -129,6 +131,18 @@ def settle(layers: Sequence[Layer], tick: Callable[[], None]) -> float:
             left = left - doubt[k] * (1 - 1 / _GAIN)
             if 1 - left.max() >= GOAL:
                 break
+
+
+def caveat(scores: Contributions) -> str:
+    """What is to be said beside maps and paths that rest on an integral; "" where nothing is."""
+    if scores.method == "intgrad_preview":
+        return f"Neurons are ranked by a quick integral, of {PREVIEW} nodes a layer."
+    if scores.agreement is None or bool((scores.agreement >= GOAL).all()):
+        return ""
+    return (
+        f"The integral that ranks neurons has not settled with {MOST} nodes a layer: its paths overlap by "
+        f"about {float(scores.agreement.min()):.1%} with those of a finer one."
+    )
 
 
 def _doubt(layers: Sequence[Layer]) -> np.ndarray:

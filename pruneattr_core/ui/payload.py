@@ -140,7 +140,7 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale], classes: Sequenc
             f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} {THINGS[sweep.unit]} are dead or "
             "contribute nothing to this answer. They go all at once, so no map changes inside the shade."
         )
-    parts.extend(sweep.problems)
+    parts.extend(filter(None, (sweep.caveat, *sweep.problems)))
     if mode == "freeze":
         curve = "; the curve is that of removing them (mode zero)" if sweep.change.any() else ""
         parts.append(f"Freezing keeps the answer by construction{curve}.")

@@ -23,6 +23,7 @@ from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabili
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
+from pruneattr_core.scoring.settling import caveat
 from pruneattr_core.tape import roles_of
 from pruneattr_core.ui.keys import Scored, ScoresKey, Subject
 from pruneattr_core.values import Contributions
@@ -83,6 +84,7 @@ class Explained:
         unit: what `neurons` counts, see `Question`.
         members: classes whose mean is explained, () where it is no group.
         covered: share of the network's map over which the class is explained, None where it answers none.
+        caveat: what is to be said of the scores that it rests on.
     """
 
     maps: Array
@@ -102,6 +104,7 @@ class Explained:
     unit: str = "neuron"
     members: tuple[int, ...] = ()
     covered: float | None = None
+    caveat: str = ""
 
     def what(self, classes: Sequence[str]) -> str:
         """What is explained, in words."""
@@ -226,6 +229,7 @@ def explain_levels(
         seconds=time.perf_counter() - start,
         problems=problems,
         unit=question.unit,
+        caveat=caveat(scores),
         **beside(scores.question, 0),
     )
 

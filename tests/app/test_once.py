@@ -194,6 +194,8 @@ def test_an_integrated_view_scores_once_behind_a_quick_look(monkeypatch: pytest.
     assert asked == ["intgrad_preview", "intgrad"]
     assert found.requested == spaced(found.quiet)
     assert len(first.requested) < len(found.requested)
+    assert "quick integral" in first.caveat
+    assert "quick" not in found.caveat
     engine.jobs.close()
 
 

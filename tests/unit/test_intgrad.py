@@ -151,8 +151,11 @@ def test_what_cannot_settle_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     found = METHODS["intgrad"].find(Search(net, x))
     assert 0.9 < float(found.ranked.agreement) < 0.9999
     assert found.note.endswith("not settled with 12")
+    assert "has not settled with 12 nodes" in settling.caveat(found.ranked)
     monkeypatch.setattr(settling, "GOAL", 0.9)
-    assert "not settled" not in METHODS["intgrad"].find(Search(net, x)).note
+    found = METHODS["intgrad"].find(Search(net, x))
+    assert "not settled" not in found.note
+    assert not settling.caveat(found.ranked)
     with torch.no_grad():
         next(net.parameters()).fill_(torch.nan)
     assert torch.isnan(intgrad_signed(net, x, 1).agreement).all()
