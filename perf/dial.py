@@ -5,7 +5,8 @@ PYTHONPATH=. python perf/dial.py [--model torchvision/squeezenet1_0] [--n 42] [-
 Prints, for one frame of each clip of DAVIS 2016, ROC-AUC, point accuracy and mass inside of the sum of
 magnitudes, at the default dial, along the dial and of comparison methods; for ImageNet photographs the mean
 output change of the response and of the probability at shares of all neurons; how often a wrong class becomes
-the answer; and how many default maps equal the plain gradient.
+the answer (mode zero; in mode freeze the answer stays by construction) when neurons are ranked for its logit,
+for that above the answer's, or for its probability; and how many default maps equal the plain gradient.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pruneattr_core.benchmarks.localisation import mass_inside, point_accuracy, 
 from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.runtime import provenance
+from pruneattr_core.selection import Of
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.88, 0.95, 0.99)
 SHARES = (0.5, 0.8, 0.9)
@@ -51,6 +53,7 @@ def main() -> None:
 def answers(opened: Opened, indices: list[int]) -> None:
     """Output change and wrong classes."""
     answered: dict[tuple[str, bool], Tensor] = {}
+    likely: dict[Of, Tensor] = {}
     grid = (0.5, 0.7, 0.75, 0.8, 0.85, 0.9)
     response, probability, alike = [], [], 0
     for index in indices:
@@ -60,6 +63,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
         probability.append(curve.probability_change[:, 0].numpy())
         gradient = explain(opened.model, x, method="saliency").values
         alike += int(torch.equal(PruneGrad(opened.model).attribute(x).abs(), gradient.abs()))
+        of: Of
         for of in ("contributing", "all"):
             for instead in (False, True):
                 scores = contributions(opened.model, x, difference() if instead else None)
@@ -67,6 +71,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
                 control = wrong_class_control(opened.model, x, (2, 50), SHARES, of, instead=instead)
                 rows = torch.cat([kept[None], control.becomes[:, :, 0]]).int()
                 answered[of, instead] = rows + answered.get((of, instead), 0)
+            likely[of] = likely.get(of, 0) + by_probability(opened, x, of)
     print(f"{len(indices)} photographs; default maps that equal the plain gradient: {alike}")
     error = np.std(response, axis=0, ddof=1) / len(indices) ** 0.5
     for k, level in enumerate(grid):
@@ -81,6 +86,17 @@ def answers(opened: Opened, indices: list[int]) -> None:
         ):
             other = "the runner-up" if who == "its answer" else "its answer"
             print(f"  {of:12s} {who}{f' instead of {other}' if instead else ''}: {row} of {len(indices)}")
+    for share_of, counted in likely.items():
+        row = f"{counted.tolist()} of {len(indices)}"
+        print(f"  {share_of:12s} the class of rank 50, ranked for its probability: {row}")
+
+
+def by_probability(opened: Opened, x: Tensor, of: Of) -> Tensor:
+    """(SHARES,) int: 1 where the class of rank 50 becomes the answer, with neurons ranked for its probability."""
+    with torch.no_grad():
+        target = int(opened.model(x).argsort(1, descending=True)[0, 49])
+    scores = contributions(opened.model, x, lambda logits: logits.softmax(1)[:, target])
+    return (output_curve(opened.model, x, scores, SHARES, of=of).prediction[:, 0] == target).int()
 
 
 def localise(opened: Opened, most: int, frame: str) -> None:

@@ -143,7 +143,7 @@ def time_maps(device: torch.device, repeats: int) -> Iterator[tuple[str, dict[st
             torch.autograd.grad(network(leaf)[0, 1], leaf)
 
     def intgrad() -> object:
-        return contributions(network, x, 1, "intgrad")
+        return contributions(network, x, 1, "intgrad_midpoint")
 
     runs: dict[str, Callable[[], object]] = {
         "ResNet-50, two plain passes": plain,

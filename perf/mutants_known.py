@@ -56,7 +56,7 @@ REASONS: dict[str, str] = {
     "pruneattr_core/benchmarks/samples.py::module: 16 -> 17": "how many small pictures a run carries; no number depends on it",
     "pruneattr_core/ui/cache.py::Waiting._reserve: 0 -> 1": "in which column the picture stands while its map is computed: for eyes, seen in a browser only",
     "pruneattr_core/benchmarks/protocols/foreign.py::_step: 1 -> 2 (2)": "the number itself divides, so one more candidate is never reached",
-    "pruneattr_core/scoring/intgrad.py::_integrate: 0 -> 1 (2)": "the first node comes in a batch of its own: the same sum, one pass more",
+    "pruneattr_core/scoring/intgrad.py::_integrate: 0 -> 1": "the first node comes in a batch of its own: the same sum, one pass more",
     "pruneattr_core/circuits/shapley.py::sampled_shapley: 0 -> 1 (3)": "coalitions in rows of pairs instead of one row: the same values in the same order",
     "pruneattr_core/ui/payload.py::payload_of: <= -> <": "differs where a share is the silent one and exactly a millionth more",
     "pruneattr_core/compression/pool.py::pool: 2 -> 3": "pictures of the size wanted are then resized to it, which changes nothing",

@@ -27,7 +27,10 @@ SCOPE = ",".join(
 #: Prefix of a file -> test files (patterns in tests/) that speak about it; the first prefix that fits counts.
 #: They, and the file of the module's own name, come before all others that call the code.
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("pruneattr_core/scoring/intgrad", ("unit/test_intgrad.py", "unit/test_reference.py")),
+    *(
+        (f"pruneattr_core/scoring/{one}", ("unit/test_intgrad.py", "unit/test_reference.py"))
+        for one in ("intgrad", "settling")
+    ),
     (
         "pruneattr_core/scoring/",
         ("unit/test_neurons.py", "unit/test_intgrad.py", "unit/test_paths.py", "unit/test_prunegrad.py"),
