@@ -92,7 +92,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
 
 
 def by_probability(opened: Opened, x: Tensor, of: Of) -> Tensor:
-    """(SHARES,) int: 1 where the class of rank 50 becomes the answer, with neurons ranked for its probability."""
+    """(SHARES,) int: 1 where the class of rank 50 becomes the answer, ranked for its probability."""
     with torch.no_grad():
         target = int(opened.model(x).argsort(1, descending=True)[0, 49])
     scores = contributions(opened.model, x, lambda logits: logits.softmax(1)[:, target])
