@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,12 @@ _ANSWERS, _MAPS = "Table 2", "Table 3"
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def retraining(run: str) -> NDArray[np.uint8]:
+def retraining(run: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     """Accuracy of retrained networks against the share of pixels removed, a line a method; (H, W, 3).
 
     Args:
         run: name of a shipped run of ROAR.
+        word: a text by its key, in the reader's language.
 
     Raises:
         StoreError: there is no such run, or it is damaged.
@@ -32,14 +33,15 @@ def retraining(run: str) -> NDArray[np.uint8]:
     found = read_run(ASSETS / "runs" / "bench" / run)
     x = np.asarray(found.plan.x)
     lines = {label: (x, statistics(found.of(label, "roar"))[0]) for label in found.plan.labels}
-    return _drawn(lines, "share of pixels removed before training", "accuracy after training")
+    return _drawn(lines, word("figure_roar_x"), word("figure_roar_y"))
 
 
-def students(study: str) -> NDArray[np.uint8]:
+def students(study: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     """How alike the students' maps are to their teacher's against mean average precision; (H, W, 3).
 
     Args:
         study: name of a shipped study of compression; a line a way of training, a point a size.
+        word: a text by its key, in the reader's language.
 
     Raises:
         StoreError: there is no such study, or it is damaged.
@@ -52,8 +54,8 @@ def students(study: str) -> NDArray[np.uint8]:
         points.setdefault(way, []).append((answers[row["title"]]["mAP"], row["gradcam.cosine"]))
     lines = {way: (np.array(found)[:, 0], np.array(found)[:, 1]) for way, found in points.items()}
     sizes = [row["title"].split(" ")[0] for row in tables[_MAPS] if row["title"].endswith(" plain")]
-    named = f"mean average precision (from the right: {', '.join(sizes)} of the width)"
-    return _drawn(lines, named, "cosine of its Grad-CAM with the teacher's")
+    named = word("figure_students_x", sizes=", ".join(sizes))
+    return _drawn(lines, named, word("figure_students_y"))
 
 
 def _drawn(lines: Mapping[str, Line], across: str, up: str) -> NDArray[np.uint8]:
@@ -69,7 +71,7 @@ def _drawn(lines: Mapping[str, Line], across: str, up: str) -> NDArray[np.uint8]
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside upper left", ncols=4, fontsize=8, frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

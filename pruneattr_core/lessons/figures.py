@@ -41,6 +41,10 @@ STUDY = "scenes"
 REVIEWED = ("scenes-vgg", "scenes-vgg-x2-none", "scenes-vgg-x8-none", "scenes-vgg-x8-swa")
 
 
+#: A text by its key, in the reader's language, with values put in.
+Word = Callable[..., str]
+
+
 @dataclass(frozen=True)
 class Frame:
     """The view at one place of its slider.
@@ -81,6 +85,7 @@ class _Scene:
     image: Image.Image
     inputs: Tensor
     target: int
+    word: Word
 
     @property
     def photo(self) -> NDArray[np.uint8]:
@@ -96,17 +101,21 @@ class _Scene:
         return float(read[self.target])
 
 
-def figure_of(step: Step) -> Figure | None:
+def figure_of(step: Step, word: Word) -> Figure | None:
     """The figure of a step; None where there is no page, or one that shows numbers alone.
+
+    Args:
+        step: of a lesson.
+        word: its captions, see `Word`.
 
     Raises:
         PruneAttrError: the view names a network or a picture that is not here.
     """
     view = dict(step.view)
     if step.page == "benchmarks" and view.get("bench") == "roar" and "bench_run" in view:
-        return _chart(retraining(view["bench_run"]), model_card("resnet8-cifar10").title)
+        return _chart(retraining(view["bench_run"], word), model_card("resnet8-cifar10").title)
     if step.page == "review" and view.get("desk") == "tables":
-        return _chart(students(STUDY), model_card(REVIEWED[0]).title)
+        return _chart(students(STUDY, word), model_card(REVIEWED[0]).title)
     made = _PAGES.get(step.page)
     if made is None:
         return None
@@ -119,7 +128,7 @@ def figure_of(step: Step) -> Figure | None:
         logits = model(inputs)
     target = int(view.get("target", -1))
     target = int(logits.argmax()) if target < 0 else target
-    return made(_Scene(view, card, model, image, inputs, target))
+    return made(_Scene(view, card, model, image, inputs, target, word))
 
 
 def _chart(pixels: NDArray[np.uint8], caption: str) -> Figure:
@@ -145,7 +154,7 @@ def _explore(scene: _Scene) -> Figure:
         notes: tuple[str, ...] = (f"p = {float(sweep.probability[place, 0]):.2f}",)
         if mode == "zero":
             notes += (scene.card.classes[int(sweep.prediction[place, 0])],)
-        title = f"{share:.0%} removed"
+        title = scene.word("figure_removed", share=f"{share:.0%}")
         panels = (Panel("", scene.photo), _map(title, strongest, notes=notes))
         frames.append(Frame(title, panels))
     return Figure(tuple(frames), _nearest(LEVELS, scene.view, "at", 0.8), scene.caption)
@@ -176,7 +185,7 @@ def _sanity(scene: _Scene) -> Figure:
     names = scene.view["sane_methods"].split(",")
     frames = []
     for place, (layer, changed) in enumerate(cascade(scene.model, VARIANTS["released"])):
-        title = "trained" if place == 0 else f"{place} random, down to {layer}"
+        title = scene.word("figure_random" if place else "figure_trained", place=place, layer=layer)
         frames.append(Frame(title, (Panel("", scene.photo), *_maps(scene, changed, names))))
     at = min(int(scene.view.get("sane_step", 0)), len(frames) - 1)
     return Figure(tuple(frames), at, scene.caption)
@@ -203,7 +212,7 @@ def _removal(scene: _Scene) -> Figure:
             ]
         )
     frames = tuple(
-        Frame(f"{share:.0%} gone ({'most' if order == 'morf' else 'least'} relevant first)", panels)
+        Frame(scene.word(f"figure_{order}", share=f"{share:.0%}"), panels)
         for share, panels in zip(GONE, zip(*columns, strict=True), strict=True)
     )
     return Figure(frames, _nearest(GONE, scene.view, "gone", 0.3), scene.caption)
@@ -216,7 +225,7 @@ def _paths(scene: _Scene) -> Figure:
     found = contributions(scene.model, scene.inputs, scene.target).path(kappa)
     kept = found.layers[call][0].double().sum(0)[None, None]
     large = torch.nn.functional.interpolate(kept, scene.photo.shape[:2])[0, 0].numpy()
-    title = f"{found.names[call]}: neurons kept, {kappa:.0%} removed"
+    title = scene.word("figure_kept", layer=found.names[call], share=f"{kappa:.0%}")
     return Figure((Frame("", (Panel("", scene.photo), _map(title, large, False))),), 0, scene.caption)
 
 

@@ -8,18 +8,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pruneattr_core.lessons.figures import Figure
 from pruneattr_core.lessons.tables import tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address, right_answers
 from pruneattr_core.render.figure import figure
 
+if TYPE_CHECKING:
+    from fpdf import FPDF
+    from fpdf.recorder import FPDFRecorder
+
 #: Millimetres of a page's margin and of the widest figure; points of the text.
 _MARGIN, _WIDE, _TEXT = 18.0, 174.0, 10.5
 #: Millimetres of one panel of a figure, at most: two fit a line of text, not a page.
-_PANEL = 52.0
+_PANEL = 44.0
 #: Millimetres of a chart.
-_CHART = 95.0
+_CHART = 88.0
 _DPI = 130
 
 
@@ -44,44 +49,23 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
     for style, name in (("", ""), ("B", "-Bold"), ("I", "-Oblique"), ("BI", "-BoldOblique")):
         pdf.add_font("text", style, fonts / f"DejaVuSans{name}.ttf")
 
-    def written(text: str, size: float = _TEXT, style: str = "", after: float = 2.0) -> None:
-        pdf.set_font("text", style, size)
-        pdf.multi_cell(0, size * 0.5, _marks(text), markdown=True, align="L", new_x="LMARGIN", new_y="NEXT")
-        pdf.ln(after)
-
     pdf.add_page()
-    written(lesson.title, 18, "B", 3)
-    written(lesson.know, after=4)
+    _written(pdf, lesson.title, 18, "B", 3)
+    _written(pdf, lesson.know, after=4)
     for number, step in enumerate(lesson.steps, 1):
-        drawn = figures.get(number)
-        # A step begins where its heading, its figure and a few lines fit.
-        high = 30 if drawn is None else _CHART if drawn.chart else _PANEL
-        if pdf.will_page_break(40 + high):
+        with pdf.offset_rendering() as tried:  # a step is not parted, unless a page does not hold it
+            _step(tried, number, step, figures.get(number), word)
+        if tried.page_break_triggered:
             pdf.add_page()
-        written(f"{number}. {step.title}", 13, "B")
-        for block in _blocks(step.body):
-            written(block)
-        if drawn is not None:
-            frame = drawn.frames[drawn.at]
-            count = len(frame.panels)
-            wide = _CHART if drawn.chart else min(_WIDE, _PANEL * count)
-            panels = [replace(panel, notes=()) for panel in frame.panels]  # what it answers is asked
-            pixels = figure(panels, count, "png", wide, _DPI)
-            pdf.image(io.BytesIO(pixels), w=wide, alt_text=drawn.caption)
-            written(" · ".join(filter(None, (frame.title, drawn.caption))), 8)
-        if step.page:
-            written(f"{word('view_at')} {address(step)}", 7)
-        if step.question and pdf.will_page_break(30):
-            pdf.add_page()
-        _question(step, written)
+        _step(pdf, number, step, figures.get(number), word)
     pdf.add_page()
-    written(f"{word('answer_sheet')} · {lesson.title}", 15, "B", 3)
+    _written(pdf, f"{word('answer_sheet')} · {lesson.title}", 15, "B", 3)
     for number, choice in right_answers(lesson):
         step = lesson.steps[number - 1]
-        written(f"{number}. {step.question}", style="B", after=1)
-        written(f"✓ {choice.text}. {choice.reason}")
+        _written(pdf, f"{number}. {step.question}", style="B", after=1)
+        _written(pdf, f"✓ {choice.text}. {choice.reason}")
         for block in _blocks(step.reveal):
-            written(block, 9)
+            _written(pdf, block, 9)
         for rows in tables_of(step.table, word):
             pdf.set_font("text", "", 7)
             with pdf.table(line_height=4, text_align="LEFT", borders_layout="HORIZONTAL_LINES") as table:
@@ -90,17 +74,41 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
             pdf.ln(2)
         numbers = _numbers(figures[number]) if number in figures else ""
         if numbers:
-            written(numbers, 8)
+            _written(pdf, numbers, 8)
     return bytes(pdf.output())
 
 
-def _question(step: Step, written: Callable[..., None]) -> None:
+def _written(
+    pdf: FPDF | FPDFRecorder, text: str, size: float = _TEXT, style: str = "", after: float = 2.0
+) -> None:
+    pdf.set_font("text", style, size)
+    pdf.multi_cell(0, size * 0.5, _marks(text), markdown=True, align="L", new_x="LMARGIN", new_y="NEXT")
+    pdf.ln(after)
+
+
+def _step(
+    pdf: FPDF | FPDFRecorder, number: int, step: Step, drawn: Figure | None, word: Callable[[str], str]
+) -> None:
+    """Heading, text, figure and question."""
+    _written(pdf, f"{number}. {step.title}", 13, "B")
+    for block in _blocks(step.body):
+        _written(pdf, block)
+    if drawn is not None:
+        frame = drawn.frames[drawn.at]
+        count = len(frame.panels)
+        wide = _CHART if drawn.chart else min(_WIDE, _PANEL * count)
+        panels = [replace(panel, notes=()) for panel in frame.panels]  # what it answers is asked
+        pixels = figure(panels, count, "png", wide, _DPI)
+        pdf.image(io.BytesIO(pixels), w=wide, alt_text=drawn.caption)
+        _written(pdf, " · ".join(filter(None, (frame.title, drawn.caption))), 8)
+    if step.page:
+        _written(pdf, f"{word('view_at')} {address(step)}", 7)
     if not step.question:
         return
-    written(step.question, style="B", after=1)
+    _written(pdf, step.question, style="B", after=1)
     for choice in step.choices:
-        written(f"☐  {choice.text}", after=0.5)
-    written("_" * 78, 9, after=4)
+        _written(pdf, f"☐  {choice.text}", after=0.5)
+    _written(pdf, "_" * 78, 9, after=4)
 
 
 def _numbers(drawn: Figure) -> str:

@@ -183,7 +183,7 @@ def test_a_worksheet_asks_first_and_answers_on_its_last_page() -> None:
 @pytest.mark.parametrize("name", ["3-removing-pixels", "4-clever-hans"])
 def test_figures_are_those_of_the_view_that_a_step_sets(name: str) -> None:
     step = read(name).steps[3]
-    figure = figure_of(step)
+    figure = figure_of(step, _english)
     assert figure is not None
     if name == "3-removing-pixels":  # ordered by magnitude, least first: the answer stays
         whole, *_, most = figure.frames
@@ -194,7 +194,7 @@ def test_figures_are_those_of_the_view_that_a_step_sets(name: str) -> None:
         drawn = figure.frames[0].panels[1].pixels.astype(int)
         kept = np.abs(drawn - drawn[0, -1]).sum(2)
         assert kept[100:, :40].sum() > 0.6 * kept.sum()
-    assert figure_of(replace(step, page="reproduction")) is None
+    assert figure_of(replace(step, page="reproduction"), _english) is None
 
 
 def test_every_step_with_a_page_has_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,8 +202,8 @@ def test_every_step_with_a_page_has_its_figure(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(figures, "_PAGES", dict.fromkeys(figures._PAGES, lambda scene: scene))
     for name in names("en"):
         for step in read(name).steps:
-            assert (figure_of(step) is not None) == bool(step.page), (name, step.title)
-    chart = figure_of(read("5-small-networks").steps[1])
+            assert (figure_of(step, _english) is not None) == bool(step.page), (name, step.title)
+    chart = figure_of(read("5-small-networks").steps[1], _english)
     assert isinstance(chart, Figure)
     assert chart.frames[0].panels[0].pixels.std() > 5
 
@@ -232,3 +232,8 @@ def test_every_language_has_every_word() -> None:
 
 def _named(text: str) -> set[str | None]:
     return {name for _, name, _, _ in Formatter().parse(text)} - {None}
+
+
+def _english(key: str, **values: object) -> str:
+    text: str = json.loads((FOLDER / "en" / "words.json").read_text("utf-8"))[key]
+    return text.format(**values)

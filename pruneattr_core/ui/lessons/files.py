@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from pruneattr_core.datasets import load_dataset
@@ -11,7 +13,7 @@ from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.lessons.worksheet import worksheet
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui import exports
-from pruneattr_core.ui.lessons.state import word
+from pruneattr_core.ui.lessons.state import word, word_in
 
 #: Places of the dial in a live explorer, as shares of the contributing neurons: enough to pull, and small.
 SHARES = (0.0, 0.3, 0.5, 0.8, 0.9, 0.95)
@@ -56,10 +58,10 @@ def _explored(model: str, source: str, picture: int, target: int, mode: str, at:
 
 
 def _figures(lesson: Lesson) -> dict[int, Figure]:
-    found = ((number, _drawn(step)) for number, step in enumerate(lesson.steps, 1))
+    found = ((number, _drawn(step, lesson.language)) for number, step in enumerate(lesson.steps, 1))
     return {number: figure for number, figure in found if figure is not None}
 
 
-@st.cache_resource(max_entries=40, show_spinner=False)
-def _drawn(step: Step) -> Figure | None:
-    return figure_of(step)
+@st.cache_resource(max_entries=80, show_spinner=False)
+def _drawn(step: Step, language: str) -> Figure | None:
+    return figure_of(step, partial(word_in, language))

@@ -47,7 +47,11 @@ def _words(language: str) -> Mapping[str, str]:
 
 def word(key: str, **values: object) -> str:
     """A text of the page in the language chosen, English where that has none."""
-    language = st.session_state["lesson_language"]
+    return word_in(st.session_state["lesson_language"], key, **values)
+
+
+def word_in(language: str, key: str, **values: object) -> str:
+    """A text of the page in a language, English where that has none."""
     text = _words(language).get(key) or _words("en")[key]
     return text.format(**values)
 
