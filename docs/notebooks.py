@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).with_name("notebooks")
 #: What is kept of a result.
 _KEPT = ("text/plain",)
+_LIVE = "application/vnd.jupyter.widget-view+json"
 
 
 def executed(cells: list[Any], folder: Path) -> list[Any]:
@@ -39,7 +40,8 @@ def as_text(cell: Any) -> None:
     cell.metadata = {}
     if cell.cell_type != "code":
         return
-    kept = [output for output in cell.outputs if output.output_type != "stream" or output.name == "stdout"]
+    shown = (output for output in cell.outputs if _LIVE not in output.get("data", ()))  # said beside it
+    kept = [output for output in shown if output.output_type != "stream" or output.name == "stdout"]
     for output in kept:
         if "data" in output:
             output.data = {kind: text for kind, text in output.data.items() if kind in _KEPT}

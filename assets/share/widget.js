@@ -4,6 +4,9 @@ function bytesOf(view) { return new Uint8Array(view.buffer, view.byteOffset, vie
 export default {
   render({model, el}) {
     el.classList.add('pruneattr');
+    const hidden = document.createElement('style');  // the frame that an exported notebook draws
+    hidden.textContent = `[data-pruneattr-still="${model.get('still')}"] { display: none; }`;
+    document.head.append(hidden);
     const root = el.attachShadow({mode: 'open'}), style = document.createElement('style');
     style.textContent = model.get('sheet');
     const page = document.createElement('template');

@@ -112,7 +112,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _student_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--teacher", required=True, help="an id of list_models(), or a card (.json)")
     parser.add_argument("--weights", type=Path, help="weights file for --teacher ID instead of its own")
-    parser.add_argument("--matching", choices=tuple(BETA), default="none")
+    parser.add_argument(
+        "--matching", choices=tuple(BETA), default="none",
+        help="how the student's maps are drawn to the teacher's (default none)",
+    )  # fmt: skip
     parser.add_argument(
         "--layer", nargs="+", default=[], help="modules to match (default: the last ReLU with maps)"
     )

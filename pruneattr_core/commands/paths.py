@@ -56,8 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--n-dgr", type=whole(0), help="of these, pictures for DGR, which is dear (default all)"
     )
     parser.add_argument(
-        "--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD"
-    )
+        "--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD",
+        help=f"out of {', '.join(METHODS)} (default all)",
+    )  # fmt: skip
     parser.add_argument(
         "--sparsities", nargs="+", type=share, default=list(SPARSITIES), help="fractions removed"
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from pruneattr_core.assets import ASSETS
-from pruneattr_core.reproduction.page import all_claims, markdown
+from pruneattr_core.commands.arguments import add_json, show
+from pruneattr_core.reproduction.page import all_claims, markdown, texts
 from pruneattr_core.store import write_atomically
 
 
@@ -16,14 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=ASSETS / "runs", help="folder with bench, paths and compression in it"
     )
     parser.add_argument("--out", type=Path, help="Markdown file to write (default: print)")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the table."""
-    text = markdown(all_claims(arguments.runs))
-    if arguments.out is None:
-        print(text, end="")
-    else:
+    claims = all_claims(arguments.runs)
+    text = markdown(claims)
+    shown = text.rstrip("\n")
+    record: dict[str, Any] = {"claims": [texts(claim) for claim in claims]}
+    if arguments.out is not None:
         write_atomically(arguments.out, text.encode())
-        print(f"{arguments.out}: {text.partition(chr(10))[0]}")
+        shown, record["file"] = f"{arguments.out}: {text.partition(chr(10))[0]}", str(arguments.out)
+    show(arguments, shown, record)
     return 0

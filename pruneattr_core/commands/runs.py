@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +25,7 @@ from pruneattr_core.benchmarks.run import Run, read_run, run_from_zip
 from pruneattr_core.benchmarks.scoreboard import markdown, rankings
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.benchmarks.verify import verify
-from pruneattr_core.commands.arguments import add_device, add_seed, count
+from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, say, show
 from pruneattr_core.commands.migration import migrate
 from pruneattr_core.errors import InputError
 from pruneattr_core.runs.reading import RUN_LIMIT
@@ -65,13 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     line = "bring runs of earlier versions to today's format, in their places, the numbers unchanged"
     migrated = actions.add_parser("migrate", help=line, description=line)
     migrated.add_argument("places", type=Path, nargs="+", help="runs, or folders with runs in them")
+    for action in (listed, ranked, checked, migrated):
+        add_json(action)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked."""
     if arguments.action == "migrate":
-        count = sum(migrate(place, print) for place in arguments.places)
-        print(f"{count} runs migrated" if count else "nothing to migrate: all runs are of today's format")
+        count = sum(migrate(place, partial(say, arguments)) for place in arguments.places)
+        told = f"{count} runs migrated" if count else "nothing to migrate: all runs are of today's format"
+        show(arguments, told, {"migrated": count})
         return 0
     return {"list": _listed, "rank": _ranked, "verify": _verified}[arguments.action](arguments)
 
@@ -83,7 +90,9 @@ def _ranked(arguments: argparse.Namespace) -> int:
         runs |= _found(place)
     if not runs:
         raise InputError(f"{arguments.places[0]} holds no runs: make one with the command bench.")
-    print(markdown(rankings(runs)) or "No run here judges maps: pixels, sanity, localise and roar do.")
+    found = rankings(runs)
+    text = markdown(found) or "No run here judges maps: pixels, sanity, localise and roar do."
+    show(arguments, text, {"rankings": [asdict(one) for one in found]})
     return 0
 
 
@@ -101,12 +110,14 @@ def _verified(arguments: argparse.Namespace) -> int:
         root=None if arguments.root is None else str(arguments.root),
         device=arguments.device,
     )
-    verdict = verify(run, source, arguments.cells, arguments.seed, arguments.method, print)
+    verdict = verify(run, source, arguments.cells, arguments.seed, arguments.method, partial(say, arguments))
     versions = "the same" if verdict.same_versions else "other"
-    print(
+    show(
+        arguments,
         f"{name}: {verdict.exact} of {verdict.cells} cells bit for bit, largest difference "
         f"{verdict.worst:.3g} relative to 1 + |value|, {versions} versions here: "
-        + ("holds" if verdict.holds else "does NOT hold")
+        + ("holds" if verdict.holds else "does NOT hold"),
+        {"run": name, "holds": verdict.holds, **asdict(verdict)},
     )
     return 0 if verdict.holds else 1
 
@@ -125,9 +136,10 @@ def _found(place: Path) -> dict[str, Run]:
 
 def _listed(arguments: argparse.Namespace) -> int:
     """Print the text, or write it."""
-    text = text_of(arguments.folder)
+    runs = runs_in(arguments.folder)
+    text = text_of(runs)
     if not arguments.write:
-        print(text)
+        show(arguments, text, {"runs": [_record(name, run) for name, run in runs.items()]})
         return 0
     file = arguments.folder / "README.md"
     old = file.read_text("utf-8")
@@ -135,11 +147,20 @@ def _listed(arguments: argparse.Namespace) -> int:
         raise InputError(f"{file} has no marked part: put the lines {BEGIN} and {END} into it.")
     head, tail = old.split(BEGIN)[0], old.split(END)[-1]
     write_atomically(file, f"{head}{BEGIN}\n{text}\n{END}{tail}".encode())
+    show(arguments, f"wrote {file}", {"file": str(file)})
     return 0
 
 
-def text_of(folder: Path) -> str:
-    """The Markdown for a folder of runs; every run is checked as it is read.
+def _record(name: str, run: Run) -> dict[str, Any]:
+    plan = run.plan
+    return {
+        "name": name, "benchmark": plan.benchmark, "model": plan.model["id"], "data": plan.data["id"],
+        "n": plan.n, "methods": list(plan.labels), "command": command_of(plan),
+    }  # fmt: skip
+
+
+def runs_in(folder: Path) -> dict[str, Run]:
+    """The runs of a folder by their names; every run is checked as it is read.
 
     Raises:
         InputError: no runs in it.
@@ -150,6 +171,11 @@ def text_of(folder: Path) -> str:
     }
     if not runs:
         raise InputError(f"{folder} holds no runs: make one with the command bench.")
+    return runs
+
+
+def text_of(runs: Mapping[str, Run]) -> str:
+    """The Markdown for a folder of runs."""
     lines = ["## The runs", "", *listing(runs)]
     orders = same_pictures(runs)
     if len(orders) > 1:

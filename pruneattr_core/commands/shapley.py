@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_replacement(parser)
     add_keeping(parser)
     parser.add_argument("--layer", help="name of the activation call (default the last but one)")
-    parser.add_argument("--unit", choices=("channel", "neuron"), default="channel")
+    parser.add_argument(
+        "--unit", choices=("channel", "neuron"), default="channel", help="what takes part (default channel)"
+    )
     parser.add_argument(
         "--orders", type=whole(2), default=64,
         help=f"pairs of orders drawn where there are more than {MOST_EXACT} units (default %(default)s)",

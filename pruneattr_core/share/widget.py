@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
+from uuid import uuid4
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import PruneAttrError
@@ -53,15 +54,29 @@ def _class_of(component: Component) -> Any:
         sheet = traitlets.Unicode(component.css).tag(sync=True)  # `style` is a widget's own, of Jupyter
         payload = traitlets.Bytes().tag(sync=True)
         chosen = traitlets.Dict().tag(sync=True)
+        still = traitlets.Unicode().tag(sync=True)  # names the frame that the live view hides
 
         def __init__(self, instead: Mapping[str, str], **traits: Any) -> None:
-            super().__init__(**traits)
+            super().__init__(still=uuid4().hex, **traits)
             self._instead = dict(instead)
 
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:
             found = super()._repr_mimebundle_(**kwargs)
             live, meta = found if isinstance(found, tuple) else (found or {}, {})
             return {**live, **self._instead}, meta
+
+        def _ipython_display_(self, **_: Any) -> None:
+            """Two results: a frame for where no kernel is, and the live view, which hides it.
+
+            As one they would be lost in an export: it takes the live view, nothing without its kernel.
+            """
+            from IPython.display import display
+
+            frame = f'<div data-pruneattr-still="{self.still}">{self._instead["text/html"]}</div>'
+            display({**self._instead, "text/html": frame}, raw=True)
+            live, meta = self._repr_mimebundle_()
+            lost = ("text/html", "image/png")
+            display({kind: live[kind] for kind in live if kind not in lost}, metadata=meta, raw=True)
 
         def _repr_html_(self) -> str:
             return self._instead["text/html"]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 from playwright.sync_api import Page, expect
 
 from tests.browser.serving import ROOT, free_port
@@ -83,7 +84,7 @@ def lab(tmp_path: Path, chromium: str) -> Iterator[tuple[str, Path]]:
             server.wait()
 
 
-def test_a_sweep_draws_itself_and_the_level_comes_back(
+def test_a_sweep_draws_itself_the_level_comes_back_and_an_export_is_live(
     lab: tuple[str, Path], page: Page, artefacts: Path
 ) -> None:
     address, folder = lab
@@ -105,3 +106,16 @@ def test_a_sweep_draws_itself_and_the_level_comes_back(
 
     until(page, came_back)
     page.screenshot(path=artefacts / "jupyterlab.png")
+    expect(page.locator("[data-pruneattr-still]")).to_be_hidden()  # one view, not two
+
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    text, _ = HTMLExporter().from_filename(str(folder / "probe.ipynb"))
+    exported = folder / "exported.html"
+    exported.write_text(text, "utf-8")
+    page.route("http*://**", lambda route: route.abort())
+    page.goto(exported.as_uri())
+    frame = page.frame_locator("[data-pruneattr-still] iframe")
+    expect(frame.locator("section.scrubber[data-ready]")).to_be_visible()
+    before = frame.locator(".reading").text_content() or ""
+    frame.get_by_role("slider", name="Sparsity", exact=True).press("Home")
+    expect(frame.locator(".reading")).not_to_have_text(before)

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import io
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 
 import pruneattr_core
 from pruneattr_core import cli
-from pruneattr_core.commands import bench, progress
+from pruneattr_core.commands import bench, doctor, progress
 from pruneattr_core.commands.progress import Progress
 
+ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ("--model", "scenes-net", "--data", "scenes")
 PIXELS = ("bench", "pixels", *SOURCE, "--out", "x")
 
@@ -35,6 +37,16 @@ def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
             yield action
 
 
+def leaves(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The help of every command that can be run."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in below:
+        for part in action.choices.values():
+            yield from leaves(part)
+    if not below:
+        yield parser.format_help()
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_number_is_checked_when_it_is_read(name):
     for action in actions(parser_of(name)):
@@ -43,6 +55,14 @@ def test_every_number_is_checked_when_it_is_read(name):
             for text in ("-1", "nan", "inf", "", "ten", "1e999"):
                 with pytest.raises(argparse.ArgumentTypeError, match=f"expected .*, got {text!r}"):
                     action.type(text)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_its_words_and_has_json(name):
+    for action in actions(parser_of(name)):
+        assert action.help, action.option_strings or action.dest
+    if name != "app":  # Streamlit's own output
+        assert all("--json" in text for text in leaves(parser_of(name)))
 
 
 @pytest.mark.parametrize(
@@ -95,15 +115,34 @@ def test_lists_come_as_text_and_as_json(words, capsys):
         assert all(name in text for name in names)
 
 
-def test_doctor_names_what_is_missing(monkeypatch, capsys):
-    from pruneattr_core.commands import doctor
+def test_doctor_knows_every_package_that_some_part_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [one for listed in project["optional-dependencies"].values() for one in listed]
+    core = {one.split(">")[0] for one in project["dependencies"]}
+    every = core | {one.split(">")[0] for one in extras if not one.startswith("pruneattr[")}
+    assert set(doctor._NEEDED) == every
+    assert {name for name, (_, always) in doctor._NEEDED.items() if always} == core
 
+
+def test_doctor_names_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(doctor._NEEDED, "no-such-package", ("everything", True))
     monkeypatch.setenv("PRUNEATTR_DATA", "/nowhere")
     assert cli.main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "missing: no-such-package is not installed" in out
     assert "note: PRUNEATTR_DATA is '/nowhere', which is no folder" in out
+
+
+def test_what_runs_say_comes_as_json(capsys):
+    runs = ROOT / "assets" / "runs"
+    found = {}
+    for words in (["runs", "list"], ["runs", "rank"], ["reproduce", "--runs"]):
+        folder = runs if words[0] == "reproduce" else runs / "bench"
+        assert cli.main([*words, str(folder), "--json"]) == 0
+        found |= json.loads(capsys.readouterr().out)
+    names = {one["name"] for one in found["runs"]}
+    assert {line["run"] for one in found["rankings"] for line in one["lines"]} <= names
+    assert len(found["claims"]) > 200
 
 
 def test_a_result_as_json_is_all_that_is_printed(tmp_path, capsys):
