@@ -15,7 +15,7 @@ from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.ui.cache import Brought, engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
-from pruneattr_core.ui.state import Unknown
+from pruneattr_core.ui.unknown import Unknown
 
 #: Networks of its own that a session keeps; the oldest goes first.
 KEPT = 2

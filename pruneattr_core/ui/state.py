@@ -11,6 +11,8 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pruneattr_core.ui.unknown import Unknown
+
 #: Field name -> texts that this session wrote into the address, the last one last.
 _PUBLISHED = "_published"
 #: Such texts remembered: a request may carry an address from before the last few.
@@ -74,20 +76,6 @@ class Field:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.title}: {value!r}") from error
         return value if type(value) is type(taken) else taken
-
-
-class Unknown(ValueError):
-    """A text of the address, or a part of it, names nothing that is here.
-
-    Args:
-        part: what is named.
-        why: what is to be said of it.
-    """
-
-    def __init__(self, part: str, why: str = "is not available here") -> None:
-        """See the class."""
-        super().__init__(part)
-        self.part, self.why = part, why
 
 
 def one_of(options: Sequence[str] | Mapping[str, Any]) -> Callable[[str], str]:

@@ -19,7 +19,7 @@ from pruneattr_core.models.loading import load_model
 from pruneattr_core.ui import own_weights
 from pruneattr_core.ui.cache import Brought, Engine, engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.state import Unknown
+from pruneattr_core.ui.unknown import Unknown
 from tests.app.conftest import ROOT, Start, box, drawn, healthy
 
 NET = "cifar-resnet20"

@@ -12,7 +12,7 @@ from typing import Any
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.options import Option
 from pruneattr_core.errors import PruneAttrError
-from pruneattr_core.ui.state import Unknown
+from pruneattr_core.ui.unknown import Unknown
 
 _SEPARATOR = "~"
 #: Entries of one grid, at most.

@@ -12,8 +12,9 @@ from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.lessons.state import word
-from pruneattr_core.ui.state import Field, Unknown, publish
+from pruneattr_core.ui.state import Field, publish
 from pruneattr_core.ui.state import view as texts_of
+from pruneattr_core.ui.unknown import Unknown
 
 #: Page -> (module that draws it, module of its settings, whether it draws what was selected).
 _PAGES = {
