@@ -41,6 +41,7 @@ _NEEDED = {
     "scikit-learn": ("sample photographs, ROC curves", False),
     "torch-pruning": ("structured pruning", False),
     "anywidget": ("live views in notebooks", False),
+    "ipython": ("live views in notebooks", False),
     "traitlets": ("live views in notebooks", False),
     "onnx": ("the gallery's page in the browser", False),
     "timm": ("networks timm/NAME", False),
