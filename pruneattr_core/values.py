@@ -58,9 +58,8 @@ class Path:
             raise InputError("Every mask of a path must have the same batch size.")
 
     def __repr__(self) -> str:
-        shares = ", ".join(f"{share:.4f}" for share in self.sparsity[:4].tolist())
-        more = ", ..." if len(self) > 4 else ""
-        return f"CriticalPath(inputs={len(self)}, layers={len(self.names)}, sparsity=[{shares}{more}])"
+        shares = _some([f"{share:.4f}" for share in self.sparsity.tolist()])
+        return f"CriticalPath(inputs={len(self)}, layers={len(self.names)}, sparsity=[{shares}])"
 
     def __len__(self) -> int:
         """Number of inputs B."""
@@ -229,10 +228,9 @@ class Contributions:
     agreement: Tensor | None = None
 
     def __repr__(self) -> str:
-        targets = self.target[:4].tolist() + (["..."] if len(self.target) > 4 else [])
-        shown = ", ".join(map(str, targets))
+        targets = _some([str(one) for one in self.target.tolist()])
         size = f"neurons={self.neurons}, layers={len(self.names)}"
-        return f"Contributions({self.method}, target=[{shown}], {size})"
+        return f"Contributions({self.method}, target=[{targets}], {size})"
 
     @property
     def question(self) -> Asked:
@@ -394,7 +392,10 @@ class Sweep(Outputs):
         return pruneattr_core.sweep_view(self, card, image).show()
 
     def __repr__(self) -> str:
-        levels = ", ".join(f"{level:g}" for level in self.requested[:6]) + (
-            ", ..." if len(self.requested) > 6 else ""
-        )
+        levels = _some([f"{level:g}" for level in self.requested])
         return f"Sweep({self.mode}, sparsities=[{levels}] of {self.of}, maps={tuple(self.maps.shape)})"
+
+
+def _some(texts: Sequence[str], most: int = 4) -> str:
+    """The first ones, and dots where there are more."""
+    return ", ".join(texts if len(texts) <= most else [*texts[:most], "..."])

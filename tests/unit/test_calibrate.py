@@ -63,6 +63,10 @@ def test_an_allowance_that_is_never_exceeded_ends_at_the_last_step() -> None:
 
 def test_bad_calibrations_are_named() -> None:
     net = networks.network("plain")
+    scores = contributions(net, networks.inputs(1))
+    for wrong, says in (((-0.1,), "output_change >= 0"), ((0.1, "drop", "answer"), '"response" or "prob')):
+        with pytest.raises(InputError, match=says):
+            sparsity_for_change(net, networks.inputs(1), scores, *wrong)
     with pytest.raises(InputError, match="at least one input"):
         calibrate(net, [])
     with pytest.raises(InputError, match="increasing grid"):

@@ -6,7 +6,10 @@ leaves the suite unnoticed.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import itertools
+import pkgutil
 import threading
 from contextlib import suppress
 
@@ -16,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import networks
+from pruneattr_core import attribution, circuits, paths, scoring
 from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.errors import Cancelled, InputError, ModelError, TargetError
 
@@ -209,6 +213,31 @@ def test_what_the_table_says_is_complete(method: str) -> None:
         if option.low is not None:
             with pytest.raises(InputError, match=f"{name} >= "):
                 option.check(name, option.low - 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_functions_defaults_are_those_of_the_table(method: str) -> None:
+    entry = METHODS[method]
+    for name, parameter in inspect.signature(entry.compute).parameters.items():
+        if isinstance(parameter.default, int | float) and name in entry.options:
+            assert parameter.default == entry.options[name].default, name
+
+
+def test_class_scores_count_where_somebody_asks_for_them() -> None:
+    """Whatever takes `class_scores` and has a default leaves them out."""
+    found = 0
+    for package in (scoring, paths, attribution, circuits):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            for thing in vars(importlib.import_module(module.name)).values():
+                methods = vars(thing).values() if isinstance(thing, type) else (thing,)
+                for one in filter(inspect.isfunction, methods):
+                    if not one.__module__.startswith("pruneattr_core"):
+                        continue
+                    given = inspect.signature(one).parameters.get("class_scores")
+                    if given is not None and given.default is not given.empty:
+                        assert given.default is False, one
+                        found += 1
+    assert found > 10
 
 
 def test_an_unknown_method_is_named() -> None:

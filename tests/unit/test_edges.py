@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from xml.etree import ElementTree
 
@@ -101,6 +102,9 @@ def test_edges_against_another_picture(name: str) -> None:
     assert last == pytest.approx(float((model(x) - model(near))[0, target].detach()), rel=1e-4)
     with pytest.raises(InputError, match="another network"):
         circuit_edges(model, x, replacement=activations_of(networks.network("plain"), x))
+    few = dataclasses.replace(zero(model, x), layers=zero(model, x).layers[:-1])
+    with pytest.raises(InputError, match="another network"):
+        circuit_edges(model, x, replacement=few)
 
 
 def test_the_strongest_inputs_of_a_channel_are_its_edges() -> None:

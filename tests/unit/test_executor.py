@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pruneattr_core.benchmarks import executor
+from pruneattr_core.benchmarks.cluster import timed_cell
 from pruneattr_core.benchmarks.executor import execute, plan_run
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError, ModelError, StoreError
@@ -141,6 +144,35 @@ def test_two_processes_at_one_place_both_get_the_run(small, tmp_path):
     assert said == [f"Another process has finished {tmp_path / 'run'} meanwhile: its run is taken."]
     assert run.id == execute(small, plan, tmp_path / "alone").id
     assert sorted(p.name for p in tmp_path.iterdir()) == ["alone", "run"]
+
+
+def test_a_run_that_cannot_be_written_says_so_and_keeps_its_cells(small, tmp_path, monkeypatch):
+    plan = plan_run("pixels", small, ["random"], n=2, chunk=1)
+
+    def full(*_):
+        raise StoreError("the disk is full")
+
+    def never(source, plan, numbers):
+        assert list(numbers) == []
+        return iter(())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "write_run", full)
+        with pytest.raises(StoreError, match="the disk is full"):
+            execute(small, plan, tmp_path / "run")
+    assert execute(small, plan, tmp_path / "run", spread=never).id == execute(small, plan, tmp_path / "b").id
+
+
+def test_a_worker_of_a_cluster_gives_the_cell_and_its_seconds(small):
+    plan = plan_run("pixels", small, ["random"], n=2, chunk=1)
+    start = time.perf_counter()
+    number, values, seconds = timed_cell(small, plan, 1)
+    assert number == 1
+    np.testing.assert_array_equal(values, executor.compute_cell(small, plan, 1))
+    assert 0 <= seconds <= time.perf_counter() - start
+    other = dataclasses.replace(plan, versions=plan.versions | {"torch": "0"})
+    with pytest.raises(StoreError, match=r"A Ray worker has torch .*, not 0"):
+        timed_cell(small, other, 1)
 
 
 def test_one_worker_computes_in_this_process():

@@ -281,6 +281,12 @@ def test_the_gap_is_told_as_a_share_of_the_change() -> None:
     torch.testing.assert_close(found.relative, gap / found.change.abs())
 
 
+def test_the_head_is_the_callers_or_the_networks_own() -> None:
+    net, x = networks.network("plain"), networks.inputs(2)
+    assert intgrad_signed(net, x, steps=2).head == "softmax"
+    assert intgrad_signed(net, x, asked_of(None, 2, "sigmoid"), steps=2).head == "sigmoid"
+
+
 def test_contributions_computed_before_are_taken_with_or_without_what_was_asked() -> None:
     net, x = networks.network("residual"), networks.inputs(3)
     signed = intgrad_signed(net, x, [2, 0, 1], steps=3)

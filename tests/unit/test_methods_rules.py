@@ -13,10 +13,13 @@ from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 import networks
 import slow
-from pruneattr_core.attribution import METHODS, explain, relevance, theory_note
+from pruneattr_core.attribution import METHODS, captum_methods, explain, relevance, theory_note
 from pruneattr_core.attribution.controls import generator_for
+from pruneattr_core.attribution.method import run
 from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.graph import bytes_each
+from pruneattr_core.runtime import MEMORY_BUDGET
 
 
 def small_transformer() -> nn.Module:
@@ -107,6 +110,23 @@ def test_the_module_that_stands_for_a_call_gives_the_calls_values(options: dict[
     for more in ({}, {"ceil_mode": True}):
         ours = relevance.max_pool2d(x, 3, **options, **more)(x)
         assert torch.equal(ours, F.max_pool2d(x, 3, **options, **more))
+
+
+@pytest.mark.parametrize("name", [k for k, m in METHODS.items() if m.pictures or not m.channels])
+def test_what_is_laid_over_a_picture_needs_one(name: str) -> None:
+    net, x = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).eval(), torch.rand(2, 6)
+    with pytest.raises(InputError, match="needs pictures"):
+        run(METHODS[name], net, x, torch.tensor([0, 1]), {})
+
+
+def test_captum_takes_as_many_inputs_at_once_as_the_budget_holds_and_never_less_than_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = torch.zeros(3, 3, 8, 8)
+    monkeypatch.setitem(MEMORY_BUDGET, "cpu", 10 * bytes_each(x))
+    assert captum_methods._batch(x) == 10
+    monkeypatch.setitem(MEMORY_BUDGET, "cpu", bytes_each(x))
+    assert captum_methods._batch(x) == 3
 
 
 def test_relevance_goes_through_means_over_rows_and_columns_only() -> None:

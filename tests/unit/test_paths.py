@@ -158,8 +158,11 @@ def test_paths_of_other_networks_are_refused() -> None:
     x = networks.inputs(1)
     one = contributions(networks.network("plain"), x).path(0.5)
     two = contributions(networks.network("residual"), x).path(0.5)
-    with pytest.raises(InputError, match="cannot be compared"):
-        one.jaccard(two)
+    longer = Path(one.names, tuple(torch.cat([layer, layer], -1) for layer in one.layers))
+    for other in (two, longer, Path(tuple(f"{name}?" for name in one.names), one.layers)):
+        for compared in (one.jaccard, one.__or__, one.__and__, other.__or__):
+            with pytest.raises(InputError, match="cannot be compared"):
+                compared(one if compared == other.__or__ else other)
     with pytest.raises(ArgumentTypeError, match="boolean"):
         Path(("a",), (torch.zeros(1, 3),))
     with pytest.raises(InputError, match="one mask per name"):
@@ -179,3 +182,8 @@ def test_results_say_in_a_line_what_they_are() -> None:
         assert repr(value).startswith(name)
         assert len(repr(value)) < 120
     assert "sparsities=[0, 0.5] of contributing" in repr(sweep)
+    shown = ", ".join(map(str, scores.target[:4].tolist()))
+    assert f"target=[{shown}, ...]" in repr(scores)
+    assert f"target=[{shown}]" in repr(scores[:4])
+    assert repr(scores.path(0.5)).count(", ...]") == 1
+    assert "..." not in repr(scores[:4].path(0.5))

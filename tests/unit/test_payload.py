@@ -14,7 +14,7 @@ from PIL import Image
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.models import model_card
-from pruneattr_core.ui.cache import Engine
+from pruneattr_core.ui.cache import Engine, _tick
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.keys import Subject, map_key
@@ -152,6 +152,13 @@ def test_a_job_that_has_its_network_begins_to_count_anew():
         told.append(engine.model("scenes-net", job))
         assert (job.note, job.done, job.total) == ("", 0, 1)
     assert told[0][0] is told[1][0]
+
+
+def test_a_part_of_a_sweep_is_told_in_whole_levels_of_all():
+    job = Job("a", lambda job: None)
+    seen = [(_tick(job, 3, 5, 20, now, 3), job.done, job.total)[1:] for now in (0, 1, 2, 3)]
+    assert seen == [(3, 20), (4, 20), (6, 20), (8, 20)]
+    assert all(type(done) is int for done, _ in seen)
 
 
 def test_a_map_of_a_larger_picture_is_foretold_as_what_it_costs_there():

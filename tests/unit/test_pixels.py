@@ -20,6 +20,7 @@ from pruneattr_core.benchmarks.pixels import (
     removal_masks,
     replace_pixels,
 )
+from pruneattr_core.benchmarks.protocols.removal import WHOLE_FRACTIONS
 from pruneattr_core.errors import Cancelled, InputError, TargetError
 
 
@@ -103,6 +104,12 @@ def test_the_curve_equals_its_slow_twin(name: str, order: str) -> None:
         y = [0.0, *curve.change[:, image].tolist()]
         slow_area = sum(0.01 * (a + b) / 2 for a, b in itertools.pairwise(y))
         assert curve.curve_auc[image].item() == pytest.approx(slow_area, rel=1e-9)
+
+
+@pytest.mark.parametrize("shares", [LERF_FRACTIONS, FULL_FRACTIONS, WHOLE_FRACTIONS])
+def test_curves_go_by_rising_shares(shares: tuple[float, ...]) -> None:
+    assert list(shares) == sorted({*shares})
+    assert 0 <= shares[0] < shares[-1] <= 1
 
 
 def test_the_area_is_that_of_the_published_curve() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradientXActivation
+from torch import Tensor, nn
 
 import networks
 import slow
@@ -224,6 +225,16 @@ def test_bad_options_are_named(options: dict[str, object], text: str) -> None:
         PruneGrad(networks.network("plain")).attribute(networks.inputs(1), **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("contribution", ["taylor", "intgrad_preview"])
+@pytest.mark.parametrize("mode", ["zero", "freeze"])
+def test_a_sweep_is_its_maps_one_by_one_however_neurons_are_ranked(contribution: str, mode: str) -> None:
+    method, x = PruneGrad(networks.network("residual")), networks.inputs(2)
+    how = {"contribution": contribution, "mode": mode}
+    sweep = method.sweep(x, None, [0.3, 0.7], **how)
+    for level, sparsity in zip(sweep.maps, (0.3, 0.7), strict=True):
+        torch.testing.assert_close(level, method.attribute(x, None, sparsity=sparsity, of="all", **how))
+
+
 def test_training_mode_is_refused_before_anything_changes() -> None:
     net = networks.network("residual").train()
     before = networks.state(net)
@@ -251,6 +262,15 @@ def test_prunepgd_ascends_inside_its_ball() -> None:
 def test_a_ball_of_nothing_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="steps >= 1, step_size > 0 and l2_bound > 0"):
         PrunePGD(networks.network("plain")).attribute(networks.inputs(1), 1, **wrong)
+
+
+def test_a_network_that_breaks_when_it_is_pruned_is_refused_not_followed() -> None:
+    class Logarithm(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.relu().log().flatten(1)
+
+    with pytest.raises(InputError, match="NaN or infinite"):
+        PrunePGD(Logarithm()).attribute(torch.rand(1, 1, 2, 2) + 0.1, 0, sparsity=1.0, steps=1)
 
 
 def test_one_step_of_prunepgd_is_the_unit_prunegrad_direction() -> None:

@@ -14,7 +14,7 @@ from pruneattr_core import PruneGrad, PrunePGD, contributions
 from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.attribution.protocol import completeness_gap
 from pruneattr_core.errors import InputError, TargetError
-from pruneattr_core.heads import Head, head_of, probabilities
+from pruneattr_core.heads import Head, distance, head_of, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.paths.greedy import greedy_paths
 from pruneattr_core.response import asked_of, custom, difference, from_setting, group, region, resolved
@@ -196,6 +196,23 @@ def test_an_answer_that_is_sure_is_a_distribution_too() -> None:
     sure, scores = torch.eye(3)[:2], torch.eye(3)[:2] * 2 - torch.eye(3)[[1, 2]]
     assert head_of(nn.Identity(), sure, None, None) == "probabilities"
     assert head_of(nn.Identity(), scores, None, None) == "softmax"  # sums to 1, but no shares
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 4, 5)])
+@pytest.mark.parametrize("head", ["softmax", "sigmoid", "values", "probabilities"])
+def test_distances_are_means_over_positions_of_sums_over_classes(head: Head, shape: tuple[int, ...]) -> None:
+    one, other = torch.rand(shape).softmax(1), torch.rand(shape).softmax(1)
+    found = distance(one, other, head)
+    assert found.shape == (2,)
+    places = (
+        [distance(*(z.flatten(2)[..., k] for z in (one, other)), head) for k in range(one[0, 0].numel())]
+        if one.ndim > 2
+        else [found]
+    )
+    torch.testing.assert_close(found, torch.stack(places).mean(0))
+    softmax = -(other.softmax(1) * one.log_softmax(1)).sum(1)
+    if head == "softmax":
+        torch.testing.assert_close(found, softmax.flatten(1).mean(1) if one.ndim > 2 else softmax)
 
 
 def test_the_class_answered_over_a_region_is_the_largest_inside_it() -> None:

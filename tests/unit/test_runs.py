@@ -24,7 +24,7 @@ from pruneattr_core.benchmarks.run import (
     write_run,
     zip_run,
 )
-from pruneattr_core.benchmarks.summary import areas, summary
+from pruneattr_core.benchmarks.summary import _standard_error, areas, summary
 from pruneattr_core.errors import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,6 +203,11 @@ def forged(change, content=None) -> bytes:
 def test_a_forged_header_is_refused_in_a_sentence(change, says):
     with pytest.raises(StoreError, match=says):
         run_from_zip(forged(change))
+
+
+def test_two_pictures_have_a_standard_error_and_one_has_none():
+    assert np.isnan(_standard_error(3.0, 1))
+    assert _standard_error(3.0, 2) == pytest.approx(3 / 2**0.5)
 
 
 def test_numbers_are_never_read_as_anything_but_numbers():
