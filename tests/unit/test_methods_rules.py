@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -16,9 +18,12 @@ import slow
 from pruneattr_core.attribution import METHODS, captum_methods, explain, relevance, theory_note
 from pruneattr_core.attribution.controls import generator_for
 from pruneattr_core.attribution.method import run
+from pruneattr_core.attribution.options import DIAL, checked
+from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import bytes_each
+from pruneattr_core.paths.dial import DEFAULT
 from pruneattr_core.runtime import MEMORY_BUDGET
 
 
@@ -117,6 +122,34 @@ def test_what_is_laid_over_a_picture_needs_one(name: str) -> None:
     net, x = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).eval(), torch.rand(2, 6)
     with pytest.raises(InputError, match="needs pictures"):
         run(METHODS[name], net, x, torch.tensor([0, 1]), {})
+
+
+def test_warnings_are_as_before_when_the_last_one_has_left() -> None:
+    before = list(warnings.filters)
+    with quiet(), quiet():
+        inside = list(warnings.filters)
+    assert warnings.filters == before
+    assert inside != before
+    with quiet():
+        with quiet():
+            pass
+        assert list(warnings.filters) == inside
+    assert warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    ("given", "sparsity", "of"),
+    [
+        ({}, DEFAULT, "contributing"),
+        ({"output_change": 0.1}, None, "all"),
+        ({"sparsity": 0.3}, 0.3, "all"),
+        ({"sparsity": 0.3, "of": "contributing"}, 0.3, "contributing"),
+    ],
+)
+def test_what_is_left_out_of_the_dial_is_said(given: dict[str, object], sparsity: object, of: str) -> None:
+    found = checked("a method", DIAL, given)
+    assert (found["sparsity"], found["of"]) == (sparsity, of)
+    assert found["output_change"] == given.get("output_change")
 
 
 def test_captum_takes_as_many_inputs_at_once_as_the_budget_holds_and_never_less_than_all(

@@ -98,6 +98,15 @@ def test_the_header_says_what_is_counted_and_where_no_map_changes():
         assert header["quiet_at"] == pytest.approx(header["levels"][1]["at"], abs=1e-5)
 
 
+def test_the_note_says_what_the_one_scale_of_all_levels_cannot_show():
+    sweep, photo = a_sweep(), np.zeros((SIDE, SIDE, 3), np.uint8)
+    flat = dataclasses.replace(sweep, maps=0 * sweep.maps)
+    for given, shared, said in ((flat, True, True), (flat, False, False), (sweep, True, False)):
+        look = Look(shared=shared)
+        payload = payload_of(given, photo, look, ["a", "b", "c"], "zero", None, "noise", "id", {}, True)
+        assert ("This map is zero everywhere." in header_of(payload)["note"]) is said
+
+
 def _tensor(array: np.ndarray):
     import torch
 
