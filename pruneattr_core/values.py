@@ -229,8 +229,8 @@ class Contributions:
 
     def __repr__(self) -> str:
         targets = _some([str(one) for one in self.target.tolist()])
-        size = f"neurons={self.neurons}, layers={len(self.names)}"
-        return f"Contributions({self.method}, target=[{targets}], {size})"
+        head = f"Contributions({self.method}, target=[{targets}]"
+        return f"{head}, neurons={self.neurons}, layers={len(self.names)})"
 
     @property
     def question(self) -> Asked:
@@ -397,5 +397,4 @@ class Sweep(Outputs):
 
 
 def _some(texts: Sequence[str], most: int = 4) -> str:
-    """The first ones, and dots where there are more."""
     return ", ".join(texts if len(texts) <= most else [*texts[:most], "..."])
