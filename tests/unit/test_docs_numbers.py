@@ -1,0 +1,115 @@
+"""Numbers in the prose of the documentation are those of the shipped runs; of the tables, a build takes care."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pruneattr_core.assets import ASSETS
+from pruneattr_core.benchmarks.run import Run, read_run
+from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.reproduction.claim import OUT
+from pruneattr_core.reproduction.page import all_claims, markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+PATCHED, TAYLOR = "Integrated patching", "Taylor"
+OTHERS = ("mean", "channel mean", "another picture", "the blurred picture")
+
+
+@cache
+def run(name: str) -> Run:
+    return read_run(ASSETS / "runs" / "bench" / name)
+
+
+def kept(name: str, score: str, rest: str, kind: str = "path") -> dict[float, int]:
+    """Pictures that keep their answer, by the share of neurons that stays."""
+    found = run(name).of(f"{score}, rest becomes {rest}", f"{kind}_kept")
+    return {float(size): int(row.sum()) for size, row in zip(run(name).plan.x, found, strict=True)}
+
+
+def words(page: str) -> str:
+    return " ".join((ROOT / page).read_text("utf-8").replace("*", "").split())
+
+
+def listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+
+
+def test_the_study_says_what_its_runs_say() -> None:
+    text = words("docs/zero-ablation.md")
+    r8, scenes, lite = "resnet8-circuits", "scenes-circuits", "lite0-circuits"
+    zero = [kept(name, TAYLOR, "0") for name in (r8, scenes, lite)]
+    rivals = [kept(name, TAYLOR, "0", "runner_up") for name in (r8, scenes, lite)]
+    mean, channel = kept(r8, TAYLOR, "mean"), kept(r8, TAYLOR, "channel mean")
+    assert zero[0][0.01] == zero[1][0.01] == 100
+    assert set(rivals[1].values()) == {100}
+    assert max(mean[size] for size in (0.01, 0.05, 0.1, 0.2)) == 0
+    at_20 = [kept(r8, PATCHED, rest)[0.2] for rest in OTHERS]
+    at_50 = [kept(r8, PATCHED, rest)[0.5] for rest in OTHERS]
+    beside = [kept(r8, PATCHED, rest, "runner_up")[0.2] for rest in OTHERS]
+    single = [kept(r8, "Patching", rest)[0.2] for rest in OTHERS]
+    assert [
+        kept(scenes, PATCHED, rest)[0.05] for rest in ("mean", "channel mean", "the blurred picture")
+    ] == [100] * 3
+    assert kept(scenes, PATCHED, "another picture")[0.1] == 100
+    half = [kept(scenes, TAYLOR, rest)[0.5] for rest in ("mean", "channel mean")]
+    small = [kept(lite, "Patching", rest)[0.5] for rest in OTHERS]
+    assert small[0] == small[1]
+    for said in (
+        f"original answer on {rivals[0][0.1]} of 100 pictures, of 20 % on {rivals[0][0.2]}, and on SceneNet",
+        f"under a mean ({kept(scenes, TAYLOR, 'mean')[0.2]} of 100 at 20 % on SceneNet)",
+        f"ResNet-8 still keeps {mean[0.5]} of 100 under the mean and {channel[0.5]} under the channel's, and "
+        f"SceneNet {half[0]} and {half[1]}",
+        f"{min(at_50)} to {max(at_50)} of 100, and at 20 % between {min(at_20)} (channel mean) and "
+        f"{max(at_20)} (blur)",
+        f"at 20 % it keeps {listed(single)} there",
+        f"keeps {zero[2][0.01]} of 12 answers and 5 % all; of 20 % the runner-up's path keeps {rivals[2][0.2]}",
+        f"keeps {small[0]} of 12 under either mean, {small[3]} under the blur and none under another picture",
+        f"its own answer on {listed(at_20)} of 100 pictures",
+        f"scores the same answer on {listed(beside)}",
+        f"({kept(r8, TAYLOR, 'another picture')[0.01]} of 100 on ResNet-8, "
+        f"{kept(scenes, TAYLOR, 'another picture')[0.01]} on SceneNet)",
+    ):
+        assert said in text
+    assert zero[2][0.05] == 12
+    assert small[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "labels", "said"),
+    [
+        (
+            "lite0-davis", "roc_auc",
+            ("PruneGrad", "PruneGrad x Input", "Critical path density", "Grad-CAM", "Gradient (saliency)"),
+            "{}, {} and {}, Grad-CAM {}, the gradient {} (EfficientNet-Lite0, DAVIS, run `lite0-davis`)",
+        ),
+        (
+            "lite0-pixels-whole", "lerf_minus_morf AUC", ("Grad-CAM", "PruneGrad x Input", "Gradient (saliency)"),
+            "LeRF - MoRF {} and {} on EfficientNet-Lite0, the gradient {} (run `lite0-pixels-whole`)",
+        ),
+        (
+            "squeezenet-pixels-whole", "lerf_minus_morf AUC",
+            ("Grad-CAM", "PruneGrad x Input", "Gradient (saliency)"),
+            "{} and {} on SqueezeNet, the gradient {} (run `squeezenet-pixels-whole`)",
+        ),
+        (
+            "lite0-sanity-released-50", "spearman_abs", ("Guided Backprop", "PruneGrad", "Gradient (saliency)"),
+            "correlation of {} when the weights are drawn anew, PruneGrad's {}, the gradient's {}",
+        ),
+    ],
+)  # fmt: skip
+def test_which_method_when_has_the_numbers_of_its_runs(
+    name: str, measure: str, labels: tuple[str, ...], said: str
+) -> None:
+    rows = {row["method"]: row for row in summary(run(name))}
+    numbers = [f"{rows[label][measure]:.3f}".removeprefix("0") for label in labels]
+    assert said.format(*numbers) in words("docs/methods.md")
+
+
+def test_the_reproduction_is_that_of_the_runs() -> None:
+    claims = all_claims()
+    assert (ROOT / "docs" / "reproduction.md").read_text("utf-8") == markdown(claims)
+    ours = sum(claim.verdict != OUT for claim in claims)
+    assert f"{len(claims)} claims, {ours} with ours" in (ROOT / "CHANGELOG.md").read_text("utf-8")
