@@ -1,4 +1,4 @@
-"""Numbers in the prose of the documentation are those of the shipped runs; of the tables, a build takes care."""
+"""Numbers in the prose of the documentation are those of the shipped runs; tables are made from them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pruneattr_core.reproduction.page import all_claims, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 PATCHED, TAYLOR = "Integrated patching", "Taylor"
+FINE = ("Grad-CAM", "PruneGrad x Input", "Gradient (saliency)")
 OTHERS = ("mean", "channel mean", "another picture", "the blurred picture")
 
 
@@ -50,9 +51,8 @@ def test_the_study_says_what_its_runs_say() -> None:
     at_50 = [kept(r8, PATCHED, rest)[0.5] for rest in OTHERS]
     beside = [kept(r8, PATCHED, rest, "runner_up")[0.2] for rest in OTHERS]
     single = [kept(r8, "Patching", rest)[0.2] for rest in OTHERS]
-    assert [
-        kept(scenes, PATCHED, rest)[0.05] for rest in ("mean", "channel mean", "the blurred picture")
-    ] == [100] * 3
+    for rest in ("mean", "channel mean", "the blurred picture"):
+        assert kept(scenes, PATCHED, rest)[0.05] == 100
     assert kept(scenes, PATCHED, "another picture")[0.1] == 100
     half = [kept(scenes, TAYLOR, rest)[0.5] for rest in ("mean", "channel mean")]
     small = [kept(lite, "Patching", rest)[0.5] for rest in OTHERS]
@@ -65,7 +65,8 @@ def test_the_study_says_what_its_runs_say() -> None:
         f"{min(at_50)} to {max(at_50)} of 100, and at 20 % between {min(at_20)} (channel mean) and "
         f"{max(at_20)} (blur)",
         f"at 20 % it keeps {listed(single)} there",
-        f"keeps {zero[2][0.01]} of 12 answers and 5 % all; of 20 % the runner-up's path keeps {rivals[2][0.2]}",
+        f"keeps {zero[2][0.01]} of 12 answers and 5 % all; of 20 % the runner-up's path keeps "
+        f"{rivals[2][0.2]}",
         f"keeps {small[0]} of 12 under either mean, {small[3]} under the blur and none under another picture",
         f"its own answer on {listed(at_20)} of 100 pictures",
         f"scores the same answer on {listed(beside)}",
@@ -86,16 +87,17 @@ def test_the_study_says_what_its_runs_say() -> None:
             "{}, {} and {}, Grad-CAM {}, the gradient {} (EfficientNet-Lite0, DAVIS, run `lite0-davis`)",
         ),
         (
-            "lite0-pixels-whole", "lerf_minus_morf AUC", ("Grad-CAM", "PruneGrad x Input", "Gradient (saliency)"),
+            "lite0-pixels-whole", "lerf_minus_morf AUC", FINE,
             "LeRF - MoRF {} and {} on EfficientNet-Lite0, the gradient {} (run `lite0-pixels-whole`)",
         ),
         (
             "squeezenet-pixels-whole", "lerf_minus_morf AUC",
-            ("Grad-CAM", "PruneGrad x Input", "Gradient (saliency)"),
+            FINE,
             "{} and {} on SqueezeNet, the gradient {} (run `squeezenet-pixels-whole`)",
         ),
         (
-            "lite0-sanity-released-50", "spearman_abs", ("Guided Backprop", "PruneGrad", "Gradient (saliency)"),
+            "lite0-sanity-released-50", "spearman_abs",
+            ("Guided Backprop", "PruneGrad", "Gradient (saliency)"),
             "correlation of {} when the weights are drawn anew, PruneGrad's {}, the gradient's {}",
         ),
     ],
