@@ -32,8 +32,7 @@ function show(state, header, arrays) {
   state.measure = header.measures.find(measure => measure.key === wanted.measure) ?? header.measures[0];
   setRange(state, state.range, wanted.at);
   describe(state);
-  state.unsaid &&= !moved || held;
-  if (!state.held && (moved && held || state.unsaid)) tell(state);
+  if (!state.held && moved && held) tell(state);
   $('.stage').dataset.ready = header.id;
   $('.stage').dataset.complete = header.complete;
 }
@@ -107,10 +106,8 @@ function describe({root, header, measure}) {
   root.querySelector('.chart').setAttribute('aria-label', `${measure.axis}. ${header.cards.filter(card => card.values).map(card => `${card.title}: ${card.value.textContent}`).join('; ')}`);
 }
 
-// While maps are still being computed a message would start the page again, and them with it.
+// Also while maps are still to come: they are computed beside the page, and a reload must find the place.
 function tell(state) {
-  state.unsaid = !state.header.complete;
-  if (state.unsaid) return;
   clearTimeout(state.telling);
   state.telling = setTimeout(() => {
     state.telling = null;

@@ -10,6 +10,7 @@ import streamlit as st
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ImageError
 from pruneattr_core.ui import pictures
+from pruneattr_core.ui.component import said
 from pruneattr_core.ui.framing import framed
 
 _KEY = "_browser_store"
@@ -34,8 +35,8 @@ def ask_browser(sha256: str) -> bool:
         return False
 
     def arrived() -> None:
-        found = st.session_state[_KEY].get("found")
-        if not take(found, sha256):
+        found = said(_KEY, "found")
+        if found is not None and not take(found, sha256):
             missing.add(sha256)
 
     _mount(data=framed({"want": sha256}, []), key=_KEY, on_found_change=arrived)

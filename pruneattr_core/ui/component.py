@@ -24,6 +24,16 @@ def register(name: str, parts: Component) -> Callable[..., Any]:
     return st.components.v2.component(name, html=parts.html, css=parts.css, js=parts.js)
 
 
+def said(key: str, name: str) -> Any:
+    """What a component said under a name, for its callback; None where it has left with its page.
+
+    A browser may still send what was pressed, and Streamlit calls back for it, when the next page's run has
+    superseded the one that drew the component.
+    """
+    state = st.session_state.get(key)
+    return None if state is None else state.get(name)
+
+
 #: Nothing to see; it minds the browser's history.
 _address = st.components.v2.component(
     "pruneattr_address", js=(ASSETS / "address" / "address.js").read_text("utf-8")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import streamlit as st
-
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.share.component import Component
 from pruneattr_core.ui import pictures
-from pruneattr_core.ui.component import register
+from pruneattr_core.ui.component import register, said
 
 #: Thumbnails shown at once.
 SHOWN = 6
@@ -29,7 +27,7 @@ def choose_from_strip(source: str, count: int, at: int, chosen: Callable[[int], 
     """
 
     def picked() -> None:
-        index = _index(st.session_state[_KEY].get("picked"), source, count)
+        index = _index(said(_KEY, "picked"), source, count)
         if index is not None:
             chosen(index)
 
@@ -38,12 +36,12 @@ def choose_from_strip(source: str, count: int, at: int, chosen: Callable[[int], 
     _mount(data={"of": source, "count": count, "at": at, "thumbs": thumbs}, key=_KEY, on_picked_change=picked)
 
 
-def _index(said: Any, source: str, count: int) -> int | None:
+def _index(news: Any, source: str, count: int) -> int | None:
     """What the browser said, if it speaks of this data set and of a picture that is there."""
-    if not isinstance(said, dict) and not hasattr(said, "get"):
+    if not isinstance(news, dict) and not hasattr(news, "get"):
         return None
-    index = said.get("index")
-    right = said.get("of") == source and isinstance(index, int | float) and 0 <= index < count
+    index = news.get("index")
+    right = news.get("of") == source and isinstance(index, int | float) and 0 <= index < count
     return int(index) if right else None
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.ui import browser_store, strip
 
 
 def page() -> None:
@@ -88,3 +91,17 @@ def test_what_was_said_before_a_link_moved_the_component_is_dropped() -> None:
     assert drawn(app, message=again) == 0.5
     assert drawn(app) is None  # once
     assert drawn(app, share=0.9, message={**again, "when": 3}) is None  # a link moved it on the same picture
+
+
+def test_a_component_that_left_with_its_page_may_still_call_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: dict[str, Callable[[], None]] = {}
+    for module in (strip, browser_store):
+        monkeypatch.setattr(module, "_mount", lambda data, key, **later: calls.update(later))
+    chosen: list[int] = []
+    strip.choose_from_strip("scenes", 0, 0, chosen.append)
+    assert browser_store.ask_browser("0" * 64)
+    assert len(calls) == 2
+    for call in calls.values():
+        call()
+    assert chosen == []
+    assert browser_store.ask_browser("0" * 64)  # nobody said that the browser has it not

@@ -41,6 +41,9 @@ SAYS = """() => {
   for (const root of roots) for (const node of root.querySelectorAll('*')) if (node.shadowRoot) roots.push(node.shadowRoot);
   const scrubber = roots.flatMap(root => [...root.querySelectorAll('.scrubber[data-ready]')]);
   const text = node => node?.innerText ?? '';
+  const inMain = node => Boolean(node && (node.closest('[data-testid=stMain]') || inMain(node.getRootNode().host)));
+  const chosen = '[role=radio][aria-checked=true], input[type=radio]:checked, [role=slider], input[type=range]';
+  const said = node => node.type === 'range' ? node.value : node.getAttribute('aria-valuetext') || text(node.closest('label') ?? node);
   const state = document.querySelector('[data-testid=stApp]').dataset.testScriptState;
   return {
     quiet: state === 'notRunning' && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]'),
@@ -48,6 +51,9 @@ SAYS = """() => {
     reading: text(scrubber[0]?.querySelector('.reading')),
     chance: text(scrubber[0]?.querySelector('[data-key=chance]')),
     sentence: text(scrubber[0]?.querySelector('.sentence')),
+    place: roots.flatMap(root => [...root.querySelectorAll(chosen)])
+      .filter(node => inMain(node) && !node.closest('.opacity') && node.checkVisibility())
+      .map(node => `${node.getAttribute('aria-label') ?? ''} ${said(node)}`.trim()),
     cards: [...document.querySelectorAll('[data-testid=stMetric]')].map(card => card.innerText),
     errors: [...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')].map(text),
     body: document.body.innerText.match(/Traceback|[A-Z][A-Za-z]*Error:|this browser cannot/gi),
@@ -143,9 +149,15 @@ class Walker:
         line.on("framereceived", received)
         line.on("close", lambda _: setattr(self, "_asked", False))
 
-    def _look(self, done: str, patient: bool = True) -> str:
-        """Check what is on the screen; patient: when it is all there. What the explorer then says."""
-        end, says, found = time.monotonic() + PATIENCE, "", "nothing was drawn"
+    def _look(self, done: str, patient: bool = True, before: Sequence[str] = ()) -> list[str]:
+        """Check what is on the screen; patient: when it is all there. What is chosen and said there then.
+
+        Args:
+            done: what led there.
+            patient: whether to wait until all is there.
+            before: what must be chosen and said there in the end; more may have been computed meanwhile.
+        """
+        end, found = time.monotonic() + PATIENCE, "nothing was drawn"
         while time.monotonic() < end:
             if self._wrong:
                 raise self._fault(f"{done}: {self._wrong}")
@@ -158,17 +170,18 @@ class Walker:
             if now["errors"] or now["body"] or said:
                 raise self._fault(f"{done}: {now['errors']} {now['body']}\n{said}")
             if not patient:
-                return ""
+                return []
             now["quiet"] = now["quiet"] and not self._asked
-            found = disagreement(now) if self._on_explorer() else ""
+            wrong = disagreement(now) if self._on_explorer() else ""
+            found = wrong or found
             drawn = self.page.locator("[data-testid=stMain] :is(h1, h2, h3, [data-testid=stAlert])").count()
-            if now["quiet"] and not found and drawn:
-                says = f"{now['sentence']} | {now['reading']}"
-                break
+            if now["quiet"] and not wrong and drawn:
+                says = [now["sentence"], now["reading"], *now["place"]]
+                if set(before) <= set(says):
+                    return says
+                found = f"{before} became {says}"
             time.sleep(0.15)
-        else:
-            raise self._fault(f"{done}: {found or f'never quiet: {now}'}")
-        return says
+        raise self._fault(f"{done}: {found}; at last {now}")
 
     def _on_explorer(self) -> bool:
         return self.page.url.removeprefix(self.served.url).split("?")[0] in ("", "/")
@@ -282,9 +295,7 @@ class Walker:
         self.page.evaluate("() => new Promise(done => setTimeout(done, 200))")
         before = self._look(f"before {name}")
         act()
-        after = self._look(name)
-        if after != before:
-            raise self._fault(f"{name}: {before!r} became {after!r}")
+        self._look(name, before=before)
         return name
 
     def _upload(self) -> str:
