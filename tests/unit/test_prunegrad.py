@@ -14,6 +14,7 @@ import networks
 import slow
 from pruneattr_core import PruneGrad, PrunePGD, contributions
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
+from pruneattr_core.pruning import pruned_gradient
 
 LEVELS = (0.0, 0.3, 0.6, 0.8, 0.95, 1.0)
 
@@ -228,11 +229,12 @@ def test_bad_options_are_named(options: dict[str, object], text: str) -> None:
 @pytest.mark.parametrize("contribution", ["taylor", "intgrad_preview"])
 @pytest.mark.parametrize("mode", ["zero", "freeze"])
 def test_a_sweep_is_its_maps_one_by_one_however_neurons_are_ranked(contribution: str, mode: str) -> None:
-    method, x = PruneGrad(networks.network("residual")), networks.inputs(2)
-    how = {"contribution": contribution, "mode": mode}
-    sweep = method.sweep(x, None, [0.3, 0.7], **how)
+    net, x = networks.network("residual"), networks.inputs(2)
+    scores = contributions(net, x, None, contribution)
+    sweep = PruneGrad(net).sweep(x, None, [0.3, 0.7], contribution=contribution, mode=mode)
     for level, sparsity in zip(sweep.maps, (0.3, 0.7), strict=True):
-        torch.testing.assert_close(level, method.attribute(x, None, sparsity=sparsity, of="all", **how))
+        masks = scores.path(sparsity).layers
+        torch.testing.assert_close(level, pruned_gradient(net, x, scores.question, masks, mode)[0])
 
 
 def test_training_mode_is_refused_before_anything_changes() -> None:
