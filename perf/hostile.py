@@ -144,7 +144,7 @@ def pictures(n: int, rng: random.Random) -> Iterator[tuple[str, bytes, Reader]]:
         for share in (1.0, 0.5):
             size = 4000, int(share * most) // 4000
             yield (
-                f"{size[0]} x {size[1]} {mode} {kind}",
+                " ".join([f"{size[0]} x {size[1]} {mode} {kind}", *map(str, options.values())]),
                 drawn(Image.new(mode, size), kind, **options),
                 decode_image,
             )

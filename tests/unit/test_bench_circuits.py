@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from pruneattr_core import contributions
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
+from pruneattr_core.benchmarks.protocols import circuits
 from pruneattr_core.benchmarks.protocols.circuits import GRIDS, _reference, _scores
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.benchmarks.sources import Source, open_source
@@ -33,6 +35,24 @@ def test_patching_takes_the_gradient_there_and_its_integral_the_midpoints_that_a
         expected = patching(opened.model, inputs, target, base, steps)
         for layer, one in zip(_scores(score, opened, [0], target, base), expected, strict=True):
             assert torch.equal(layer, one.abs())
+
+
+def test_a_neighbour_is_the_next_picture_and_the_first_after_the_last(monkeypatch) -> None:
+    plan, opened = plan_run("circuits", SOURCE, ["taylor-zero"], n=3, chunk=1), open_source(SOURCE)
+    seen: list[list[torch.Tensor]] = []
+
+    def look(*_, others, **__):
+        seen.append(others["neighbour"])
+        raise InterruptedError
+
+    monkeypatch.setattr(circuits, "circuit_curve", look)
+    for number in range(3):
+        with pytest.raises(InterruptedError):
+            compute_cell(SOURCE, plan, number)
+    for number in range(3):
+        after = opened.inputs([plan.data["indices"][(number + 1) % 3]])
+        for layer, one in zip(seen[number], contributions(opened.model, after).layers, strict=True):
+            torch.testing.assert_close(layer, one)
 
 
 def test_cells_are_the_curves_of_the_library() -> None:

@@ -117,6 +117,8 @@ def test_the_strongest_inputs_of_a_channel_are_its_edges() -> None:
     edges = {a: weight for a, b, weight in whole.edges if b == node.id and a != INPUT}
     ranked = sorted(edges.values(), key=abs, reverse=True)
     own = [(f"{names[call]}/{channel}", weight) for call, channel, weight in inputs if call >= 0]
+    assert len(inputs) == 5
+    assert own
     for (name, weight), expected in zip(own, ranked, strict=False):
         assert weight == pytest.approx(edges[name]) == pytest.approx(expected)
     assert found.rest == pytest.approx(node.score - sum(weight for *_, weight in inputs))
