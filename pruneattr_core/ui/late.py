@@ -5,7 +5,8 @@ fragments that run every second. Streamlit 1.67 takes such a request up after th
 former page's address: it empties the screen, or goes back, and the fragment that follows finds no place
 (`Bad delta path index`) and leaves a white window. And what a download button would make is forgotten at
 the end of the next run, before the browser knows the button that replaces it: nothing comes when pressed.
-Both methods changed here are Streamlit's own; nothing public stands before them.
+And where a part asks just as a whole run has ended, what that run said last is thrown away: its page never
+comes. Both methods changed here are Streamlit's own; nothing public stands before them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Any, NamedTuple
 
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
+#: Seconds after which a part of the page asks again whether the run before has been heard.
+SOON = 0.005
 #: Seconds for which a download that has been replaced is still made.
 GRACE = 60.0
 #: On a manager of files: download -> when it was first seen to be replaced.
@@ -85,13 +89,32 @@ def forget_replaced(manager: Any, now: float) -> None:
     setattr(manager, _REPLACED, replaced)
 
 
+def is_unheard(session: Any) -> bool:
+    """Whether the last run of a session has ended and its end has not been passed on to the browser yet.
+
+    A part of the page that ran now would be a run of its own, and Streamlit throws away what the one before
+    has said last: on a busy server a whole page, which its reader then never sees.
+
+    Args:
+        session: an `AppSession`.
+    """
+    runner = session._scriptrunner
+    return runner is not None and runner._requests._state == ScriptRequestType.STOP
+
+
 def mind_late_presses() -> None:
-    """Let sessions pass over what is late, and make what was just replaced; once, however often called."""
+    """Let sessions pass over what is late, wait for what was said last, and make what was just replaced.
+
+    Once, however often it is called.
+    """
     usual = AppSession.request_rerun
     if usual.__module__ == __name__:
         return
 
     def request_rerun(self: AppSession, client_state: Any) -> None:
+        if client_state is not None and client_state.fragment_id and is_unheard(self):
+            self._event_loop.call_later(SOON, request_rerun, self, client_state)
+            return
         wanted = client_state and taken(client_state, self)
         if client_state is None or wanted is not None:
             usual(self, wanted)

@@ -12,6 +12,7 @@ from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 
 from pruneattr_core.ui.late import GRACE, forget_replaced, mind_late_presses, taken
 
@@ -104,3 +105,26 @@ def test_a_download_that_a_run_has_replaced_is_made_for_a_while(monkeypatch: pyt
     with pytest.raises(MediaFileStorageError, match="not found"):
         files.execute_deferred(first)
     assert files.execute_deferred(second)
+
+
+def test_a_part_of_the_page_runs_once_the_run_before_has_been_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Streamlit throws away what that run said last, as classes of thirty met it."""
+    ran, waiting = list[str](), list[Any]()
+    monkeypatch.setattr(AppSession, "request_rerun", lambda _, state: ran.append(state.fragment_id))
+    monkeypatch.setattr(MediaFileManager, "_remove_orphaned_deferred_callables", lambda _: None)
+    mind_late_presses()
+    requests = ScriptRequests()
+    session: Any = _Session(
+        page_script_hash="explore", _scriptrunner=SimpleNamespace(_requests=requests),
+        _event_loop=SimpleNamespace(call_later=lambda _, *what: waiting.append(what)),
+    )  # fmt: skip
+    AppSession.request_rerun(session, _asked("explore", "counts"))
+    assert ran == ["counts"]  # while a run goes on it takes them up itself
+    requests.request_stop()  # as at its end
+    AppSession.request_rerun(session, _asked("explore", "counts"))
+    function, *asked = waiting.pop()
+    function(*asked)
+    assert (ran, len(waiting)) == (["counts"], 1)
+    session._scriptrunner = None  # as when its end is passed on
+    function(*asked)
+    assert ran == ["counts", "counts"]
