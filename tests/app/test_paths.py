@@ -159,7 +159,7 @@ def test_a_channel_is_decoded_where_it_is_looked_at(paths_page: Start) -> None:
     app.button(key="decode_channel").click().run()
 
     def drawn(app: AppTest) -> bool:
-        return any("Step 64 of 64" in one.value for one in app.caption)
+        return any("Step 64 of 64 · activation" in one.value for one in app.caption)
 
     until(app, drawn)
     healthy(app)

@@ -56,5 +56,6 @@ def picture_so_far(canvas: Canvas, alt: str, how: Recipe, small: bool = False) -
     )
     if not small:
         left = "" if task is None or task.remaining is None else f" · {duration(task.remaining)} left"
-        st.caption(f"Step {drawn.steps[-1]} of {how.steps} · logit {drawn.responses[-1]:.2f}{left}")
+        what = "activation" if canvas.neuron else "logit"
+        st.caption(f"Step {drawn.steps[-1]} of {how.steps} · {what} {drawn.responses[-1]:.2f}{left}")
     return drawn
