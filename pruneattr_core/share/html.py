@@ -20,6 +20,8 @@ from pruneattr_core.share.words import in_words, said
 WORDS = ("Settings and provenance", "Drop this file on PruneAttr to come back to this view.")
 #: Characters of settings that are read: lists of nothing take thirty times their text.
 SETTINGS_LIMIT = 1 << 20
+#: Characters of a file that takes its picture with it, at most: it shall go through any mail.
+FILE_LIMIT = 1_000_000
 _OPEN = '<script type="application/json" id="pruneattr-settings">'
 
 
@@ -39,11 +41,15 @@ def one_file(
         title: plain text.
         settings: what restores the view and says how it was computed; JSON values.
         paragraphs: plain texts under the view.
-        picture: what the view is about, where no data set has it.
+        picture: what the view is about, where no data set has it; left out of a file that it makes too large.
     """
     prose = (f"<p>{escape(text)}</p>" for text in paragraphs)
     body = "\n".join(['<div id="view"></div>', *prose])
-    return document(title, body, settings, live(component, {"view": payload}), picture=picture)
+    scripts = live(component, {"view": payload})
+    text = document(title, body, settings, scripts, picture=picture)
+    if picture is not None and len(text) > FILE_LIMIT:
+        return document(title, body, settings, scripts)
+    return text
 
 
 def document(

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.html import one_file
-from pruneattr_core.share.way_back import WayBack
+from pruneattr_core.share.way_back import WayBack, picture_in
 from pruneattr_core.share.widget import installed, widget
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -59,7 +59,10 @@ class Live(ABC):
         if self.back is None:
             return one_file(self.component, self.payload(), self.title, self.settings)
         settings = {**self.settings, **self.back.settings()}
-        return one_file(self.component, self.payload(), self.title, settings, picture=self.back.picture)
+        text = one_file(self.component, self.payload(), self.title, settings, picture=self.back.picture)
+        if picture_in(text) is None:  # it would be too large, and without its picture there is no way back
+            return one_file(self.component, self.payload(), self.title, self.settings)
+        return text
 
     def widget(self) -> Any:
         """The view as an `anywidget`; its trait `chosen` holds where the hand let go.

@@ -31,7 +31,7 @@ class Carried:
 
     Attributes:
         name: of the picture, plain text.
-        data: PNG.
+        data: WebP without loss.
     """
 
     name: str
@@ -80,7 +80,7 @@ def carried(photo: NDArray[np.uint8], card: ModelCard, name: str) -> Carried:
     after = [w - s - b for w, s, b in zip(size, photo.shape[:2], before, strict=True)]
     out = io.BytesIO()
     around = [*zip(before, after, strict=True), (0, 0)]
-    Image.fromarray(np.pad(photo, around, mode="edge")).save(out, "PNG", optimize=True)
+    Image.fromarray(np.pad(photo, around, mode="edge")).save(out, "WEBP", lossless=True, quality=100)
     return Carried(name, out.getvalue())
 
 

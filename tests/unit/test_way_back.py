@@ -16,9 +16,10 @@ from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.images import decode_image
 from pruneattr_core.response import difference, group
+from pruneattr_core.share import html
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.share.live import Live
-from pruneattr_core.share.way_back import carried
+from pruneattr_core.share.way_back import carried, picture_in
 from pruneattr_core.ui.compare.entries import parse_entries
 from pruneattr_core.ui.exports import SavedView, read_view
 from pruneattr_core.ui.framing import header_of
@@ -106,6 +107,16 @@ def test_damaged_pictures_are_one_sentence() -> None:
     text = explain_view(NAME, load_dataset("scenes")[2].image, shares=(0, 0.9)).html()
     head, start, rest = text.partition('id="pruneattr-picture" data-name="')
     name, _, rest = rest.partition('">')
-    damaged = f'{head}{start}{name}">A{rest}'
+    damaged = f'{head}{start}{name}">={rest}'
     with pytest.raises(InputError, match="is damaged"):
         read_view("v.html", damaged.encode())
+
+
+def test_a_file_that_its_picture_makes_too_large_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = explain_view(NAME, load_dataset("scenes")[2].image, shares=(0, 0.9))
+    whole = len(view.html())
+    monkeypatch.setattr(html, "FILE_LIMIT", whole)
+    assert len(view.html()) == whole
+    monkeypatch.setattr(html, "FILE_LIMIT", whole - 1)
+    assert picture_in(view.html()) is None
+    assert BACK not in view.html()
