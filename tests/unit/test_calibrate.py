@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 import networks
 from pruneattr_core import PruneGrad, contributions
+from pruneattr_core.benchmarks.protocols.calibration import CALIBRATION
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.calibrate import PRUNING_STEPS, calibrate, output_curve, sparsity_for_change
 
@@ -71,3 +74,16 @@ def test_bad_calibrations_are_named() -> None:
         calibrate(net, [])
     with pytest.raises(InputError, match="increasing grid"):
         calibrate(net, [networks.inputs(1)], sparsities=(0.5, 0.2))
+
+
+def test_a_run_of_before_both_changes_were_measured_is_computed_as_it_was() -> None:
+    opened = SimpleNamespace(model=networks.network("residual"), inputs=lambda indices: networks.inputs(1))
+    row = {"id": "taylor", "options": {}}
+    new = SimpleNamespace(
+        data={"indices": [0]}, methods=(row,), protocol={"output_change": "", "probability_change": ""},
+        measures=("output_change", "probability_change", "kept_prediction"),
+    )  # fmt: skip
+    old = SimpleNamespace(**{**vars(new), "protocol": {"change": ""}, "measures": new.measures[::2]})
+    change, likely, kept = CALIBRATION.cell(opened, new, 0, slice(0, 1))
+    assert not np.array_equal(change, likely)
+    np.testing.assert_array_equal(CALIBRATION.cell(opened, old, 0, slice(0, 1)), [likely, kept])

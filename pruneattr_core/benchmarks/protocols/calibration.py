@@ -24,9 +24,14 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     inputs = opened.inputs(plan.data["indices"][part])
     scores = contributions(opened.model, inputs, method=plan.methods[method]["id"])
     curve = output_curve(opened.model, inputs, scores, PRUNING_STEPS)
-    kept = ~curve.changed
-    changes = curve.output_change.double(), curve.probability_change.double()
-    return torch.stack([*changes, kept.double()]).cpu().numpy()
+    found = {
+        "output_change": curve.output_change.double(),
+        "probability_change": curve.probability_change.double(),
+        "kept_prediction": (~curve.changed).double(),
+    }
+    if "output_change" not in plan.protocol:  # runs of before there were both measured the probability's
+        found["output_change"] = found["probability_change"]
+    return torch.stack([found[name] for name in plan.measures]).cpu().numpy()
 
 
 CALIBRATION = Benchmark(
