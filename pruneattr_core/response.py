@@ -105,10 +105,10 @@ def region(mask: Tensor, target: int | Sequence[int] | None = None) -> Response:
         >>> pruneattr_core.region(torch.ones(4, 4, dtype=torch.bool), 1).kind
         'region'
     """
-    if mask.dtype != torch.bool or mask.ndim not in (2, 3) or not bool(mask.flatten(-2).any(-1).all()):
+    told = f"{getattr(mask, 'dtype', type(mask).__name__)} {tuple(getattr(mask, 'shape', ()))}"
+    if "torch.bool" not in told or mask.ndim not in (2, 3) or not bool(mask.flatten(-2).any(-1).all()):
         raise InputError(
-            "Expected a region as a boolean mask (H, W) or (B, H, W) with at least one position each, "
-            f"got {mask.dtype} {tuple(mask.shape)}."
+            f"Expected a region as a boolean mask (H, W) or (B, H, W), a position in each, got {told}."
         )
     return Response("region", _classes("target", target), mask=mask.detach())
 

@@ -84,6 +84,9 @@ def test_verify_takes_a_true_run_and_no_other(code: str, tmp_path: Path) -> None
     false = verify(Run(run.plan, values, {}, run.timing), SOURCE)
     assert not false.holds
     assert false.exact == 1
+    rounded = verify(Run(run.plan, run.values * (1 + 1e-7), {}, run.timing), SOURCE)
+    assert rounded.holds
+    assert rounded.exact < 2
     older = replace(run.plan, versions={**run.plan.versions, "torch": "1.0"})
     assert verify(Run(older, run.values, {}, run.timing), SOURCE).holds
     assert not verify(Run(older, values, {}, run.timing), SOURCE).holds

@@ -215,6 +215,12 @@ def test_distances_are_means_over_positions_of_sums_over_classes(head: Head, sha
         torch.testing.assert_close(found, softmax.flatten(1).mean(1) if one.ndim > 2 else softmax)
 
 
+def test_a_region_that_is_no_mask_is_told() -> None:
+    for wrong in (3, "all", torch.ones(2, 2), torch.zeros(2, 2, dtype=torch.bool)):
+        with pytest.raises(InputError, match="boolean mask"):
+            region(wrong, 1)  # type: ignore[arg-type]
+
+
 def test_the_class_answered_over_a_region_is_the_largest_inside_it() -> None:
     logits = torch.zeros(2, 3, 4, 4)
     logits[:, 0] = 5.0  # largest outside
