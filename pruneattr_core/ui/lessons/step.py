@@ -99,7 +99,8 @@ def go(number: int) -> None:
 
 
 def _switches(lesson: Lesson) -> None:
-    with st.expander(word("more"), icon=":material/tune:"):
+    # The counts of a class come above it: then it is another box, which would hide the link just made.
+    with st.expander(word("more"), icon=":material/tune:", expanded=group.leads()):
         st.toggle(word("presenter"), key="presenter", help=word("presenter_help"), persist_state="session")
         choose_language()
         group.controls()
