@@ -33,6 +33,8 @@ QUICK = ("SceneNet on shape scenes", "ResNet-8 on CIFAR-10", "Network A on marke
 SLOW = ("EfficientNet-Lite0 on ImageNet",)
 #: Milliseconds for one press: what a run has just replaced may be gone, then nothing was pressed.
 PRESS = 30_000
+#: Milliseconds for an option of an open box, which a run may have closed.
+OPEN = 3_000
 #: Seconds for a result. A machine with load is slow, so this only ends a walk that stands still.
 PATIENCE = 240.0
 #: What the explorer says of where it stands: of the scrubber, and of the cards below it.
@@ -225,8 +227,8 @@ class Walker:
             box = self.page.get_by_role("combobox", name=re.compile(rf"(^|\W){label}$"))
             self._one_of(box).click()
             option = self._one_of(self.page.get_by_role("option"))
-            name = option.inner_text()
-            option.click()
+            name = option.inner_text(timeout=OPEN)
+            option.click(timeout=OPEN)
             return f"{label}: {name}"
 
         return act
