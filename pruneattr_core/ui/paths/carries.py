@@ -52,9 +52,6 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
         st.rerun()
     found = found or (job.partial if job is not None else None)
     st.markdown("### What the path carries when the rest is replaced")
-    offered = carrying.replaced_for(board.chosen.picture)
-    if st.session_state["instead"] not in offered:
-        st.session_state["instead"] = offered[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         # Its start is its value: what a run tells a slider once, a clock's next run may come before.
         size = st.select_slider(
@@ -63,12 +60,19 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
         )  # fmt: skip
         st.session_state["kept"] = size
         instead = st.segmented_control(
-            "The others become", offered, key="instead", required=True,
+            "The others become", list(REPLACED), key="instead", required=True,
             format_func=REPLACED.__getitem__, **KEEP,
         )  # fmt: skip
     publish(FIELDS)
     if job is not None:
         progress(job, "Curves", "curves", "cancel_carries")
+    if instead == "counterfactual" and not carrying.object_known(board.chosen.picture):
+        st.info(
+            "Nobody has marked where the object of this picture is, so it cannot be shown without it: "
+            "choose a scene or a photograph with a mask, or another replacement.",
+            icon=":material/filter_center_focus:",
+        )
+        return
     if found is None or instead not in found.curves:
         st.skeleton(height=420)
         return

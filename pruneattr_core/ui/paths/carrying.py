@@ -105,9 +105,9 @@ def work_of(
     return work
 
 
-def replaced_for(picture: Picture) -> list[str]:
-    """Replacements that this picture can be asked about: without its object only where that is known."""
-    return [name for name in REPLACED if name != "counterfactual" or _shown_in(picture) is not None]
+def object_known(picture: Picture) -> bool:
+    """Whether the picture can be had without its object."""
+    return _shown_in(picture) is not None
 
 
 def _shown_in(picture: Picture) -> Dataset | None:
