@@ -9,6 +9,7 @@ export default function () {
   addEventListener('popstate', () => { gesture = false; });
   history.pushState = (state, title, url) => {
     const elsewhere = new URL(url ?? location.href, location.href).pathname !== location.pathname;
+    if (new URL(url ?? location.href, location.href).href === location.href) return;  // nothing to undo, and no gesture spent
     if (elsewhere || gesture) push(state, title, url);
     else history.replaceState(state, title, url);
     gesture = false;

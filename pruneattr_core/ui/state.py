@@ -21,6 +21,8 @@ _REMEMBERED = 32
 _STEPPED = "_stepped"
 #: (page, what `publish` made of its address last; None until it has).
 _ADDRESS = "_address"
+#: Whether the address has to be written whatever stands there: the browser has stepped in its history.
+_OWED = "_address_owed"
 _RESTORED = "_restored"
 #: Field name -> (its field, the value that the address asked for).
 _ASKED = "_asked"
@@ -206,6 +208,7 @@ def follow(page: str) -> None:
     if stepped or st.session_state.get(_ADDRESS, ("", None))[0] != page:
         st.session_state[_ADDRESS] = page, None  # the browser went somewhere of its own accord
     if stepped:
+        st.session_state[_OWED] = True
         st.session_state[_STEPPED] = page, set()
     elif st.session_state.get(_STEPPED, (page, None))[0] != page:
         del st.session_state[_STEPPED]  # what that address left out is another page's
@@ -305,7 +308,8 @@ def publish(fields: Sequence[Field]) -> None:
     # What other pages read stays as it is, also where it is repeated: they say so themselves.
     wanted = {name: texts for name, texts in last.items() if name not in known}
     wanted |= {name: [text] for name, text in now.items()}
-    if wanted != here or wanted != last:
+    # What a run before said may reach the browser after its step back, and would stand there for good.
+    if st.session_state.pop(_OWED, False) or wanted != here or wanted != last:
         st.query_params.from_dict(wanted)
     st.session_state[_ADDRESS] = page, wanted
     written = st.session_state.setdefault(_PUBLISHED, {})

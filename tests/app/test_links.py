@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -220,3 +221,14 @@ def test_an_address_older_than_the_last_one_brings_nothing_back(monkeypatch: pyt
     before = len(sent)
     app.run()
     assert len(sent) == before  # nothing new, nothing said
+    # After a step back the address of a run before it may still be on its way to the browser.
+    app.query_params, app.session_state["part"] = third, False
+    with monkeypatch.context() as stepping:
+        stepping.setattr(state, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=True))
+        app.run()
+    healthy(app)
+    assert len(sent) > before
+    assert sent[-1] == {"model": ["b"], "at": ["1"]}
+    before = len(sent)
+    app.run()
+    assert len(sent) == before
