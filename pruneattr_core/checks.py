@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
 from pruneattr_core.response import Asked, Response
@@ -44,6 +45,8 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
         if inputs.numel():
             advice = "Add the batch dimension with inputs[None] for a single input."
         raise InputError(f"Expected a batch {shape} with B >= 1, got shape {tuple(inputs.shape)}. {advice}")
+    if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        raise ModelError("The model has lazy layers without weights. Run it once on a batch first.")
     parameter = _first_floating(model)
     if parameter is not None and (parameter.device != inputs.device or parameter.dtype != inputs.dtype):
         raise InputError(

@@ -6,7 +6,7 @@ Judged by what the network does in a pass, not by what it is: a `Doubts` sees it
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
@@ -62,6 +62,7 @@ class Doubts:
 
     Attributes:
         ends: calls after which the gradient does not go on, in order.
+        neurons: per recorded activation call, its module and how many `ends` there were before it.
         blind: where activations were computed without a graph although one was asked for.
         draws: where random numbers were drawn in eval mode.
         state: the buffer that a module in training mode changed, or "". It is put back.
@@ -70,6 +71,7 @@ class Doubts:
     def __init__(self, network: nn.Module, where: Callable[[FrameType | None], str]) -> None:
         """Watch `network`; `where` names the innermost of its modules on a call stack."""
         self.ends: list[End] = []
+        self.neurons: list[tuple[str, int]] = []
         self.blind: list[str] = []
         self.draws: list[str] = []
         self.state = ""
@@ -130,8 +132,10 @@ class Doubts:
     def activation(self, compute: Callable[[], Tensor], neurons: bool) -> Tensor:
         """The result of an activation call, watched; `neurons` says whether they are some."""
         result = compute()
-        if neurons and self._graded and not torch.is_grad_enabled():
-            self.blind.append(self._name("", without_graph=True))
+        if neurons and self._graded:
+            if not torch.is_grad_enabled():
+                self.blind.append(self._name("", without_graph=True))
+            self.neurons.append((self._name(""), len(self.ends)))
         return result
 
     def _refuse_flag(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -244,9 +248,16 @@ def _reentrant(frame: FrameType | None) -> bool:
     return False
 
 
+#: Functions that are constant wherever they have a derivative.
+_FLAT = {f"{name}Backward{i}" for name in ("Round", "Floor", "Ceil", "Trunc", "Sign") for i in (0, 1)}
+
+
 def _is_end(node: Any) -> bool:
-    """Whether autograd knows no derivative of an operation (those of quantised layers)."""
-    return node is not None and "NotImplemented" in type(node).__name__ + node.name()
+    """Whether an operation has no derivative (those of quantised layers), or 0 for one (rounding, sign)."""
+    if node is None:
+        return False
+    name = node.name()
+    return name in _FLAT or "NotImplemented" in type(node).__name__ + name
 
 
 def node_of(tensor: Tensor) -> Any:
@@ -270,6 +281,21 @@ def reached(*starts: Any) -> set[Any]:
     return found
 
 
+def _reaching(end: Any, nodes: Collection[Any]) -> set[Any]:
+    """Those of these nodes of the autograd graph from which a gradient reaches `end`."""
+    after: dict[Any, list[Any]] = {}
+    for node in nodes:
+        for before, _ in () if _is_end(node) else node.next_functions:
+            after.setdefault(before, []).append(node)
+    found, waiting = set(), [end]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(after.get(node, ()))
+    return found
+
+
 def check_connected(response: Tensor, given: Tensor, activations: Sequence[Tensor], doubts: Doubts) -> None:
     """See that a gradient goes from the response to all that it was computed from.
 
@@ -283,7 +309,10 @@ def check_connected(response: Tensor, given: Tensor, activations: Sequence[Tenso
         ModelError: the response is not connected, or only through part of the network.
     """
     first = doubts.ends[0].where if doubts.ends else ""
-    advice = "Remove torch.no_grad or detach there, or use the floating-point network of a quantised one."
+    advice = (
+        "Remove torch.no_grad or detach there, or use the floating-point network of a quantised one; "
+        "rounding, signs, choices and what goes through numpy have no derivative."
+    )
     if any("use_reentrant" in where for where in doubts.blind):
         raise ModelError(
             f"{doubts.blind[0]} hides its graph, so no gradient of part of the network can be taken. Switch "
@@ -307,4 +336,17 @@ def check_connected(response: Tensor, given: Tensor, activations: Sequence[Tenso
             raise ModelError(
                 "The response depends differentiably on part of the network only: the gradient ends at "
                 f"{end.where}. {advice}"
+            )
+    if not given.requires_grad:
+        return
+    # Neurons come from the input and reach the output: where no gradient does, it is lost on the way.
+    joined = _reaching(node_of(given), nodes)
+    for activation, (name, ends) in zip(activations, doubts.neurons, strict=True):
+        node = node_of(activation)
+        if node not in joined:
+            before = f" to the input (it ends at {doubts.ends[ends - 1].where})" if ends else " to the input"
+            way = before if node is None or node in nodes else " from the response to it"
+            raise ModelError(
+                "The response depends differentiably on part of the network only: the neurons of "
+                f"{name} act on it, but no gradient goes{way}. {advice}"
             )

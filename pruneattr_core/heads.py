@@ -174,6 +174,11 @@ def outputs_in(answer: Any, rows: int) -> Tensor:
             f'Expected the model to return logits: a tensor, a dict with "logits" or an object with .logits; '
             f"got {name}. Wrap the model in an nn.Module that returns the tensor."
         )
+    if not logits.is_floating_point():
+        raise ArgumentTypeError(
+            f"Expected logits as real numbers, got {logits.dtype}. Let the model return its scores, not the "
+            "classes chosen by them."
+        )
     if logits.ndim == 0 or logits.shape[0] != rows:
         raise InputError(
             f"Expected logits (batch, classes) for {rows} inputs, got {tuple(logits.shape)}. "

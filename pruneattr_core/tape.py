@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -24,9 +23,9 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
 from pruneattr_core.activations import PIECEWISE_LINEAR, activation_of
-from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
+from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
 from pruneattr_core.fitness import Doubts, refuse_chance
-from pruneattr_core.flow import Flow, Roles
+from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.opening import Opening
 
@@ -336,10 +335,31 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         with flow:
             tape, logits = _forward(tape, network, first, 1)
         refuse_chance(lambda: outputs_in(network(first.clone()), 1), tape.doubts.draws)
-    roles = flow.roles(tape.seen, logits)
+        roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
     return Roles(tuple(tape.calls), names, roles, rewritten, tuple(dict.fromkeys(flow.unseen)))
+
+
+def _by_value(
+    network: nn.Module, first: Tensor, tape: _Tape, logits: Tensor, roles: Sequence[Role]
+) -> tuple[Role, ...]:
+    """The roles, where values went a way that no trace follows (through numpy, say): such calls are neurons.
+
+    A "constant" that changes with the input comes from it; "unused" ones that change the output reach it.
+    """
+    found = tuple(roles)
+    if "constant" in roles:
+        again = _Tape(network, None, clone=True, rewritten=tape.rewritten)
+        other, _ = _forward(again, network, first / 2, 1)
+        if other.calls == tape.calls:
+            found = without_changing_constants(roles, tape.seen, other.seen)
+    unused = frozenset(call for call, role in enumerate(roles) if role == "unused")
+    if unused:
+        halved = _Tape(network, lambda index, a: a / 2, clone=True, kept=unused, rewritten=tape.rewritten)
+        if not torch.equal(_forward(halved, network, first.clone(), 1)[1], logits):
+            found = tuple("neuron" if role == "unused" else role for role in found)
+    return found
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -361,12 +381,12 @@ def _forward(tape: _Tape, network: nn.Module, inputs: Tensor, rows: int) -> tupl
     try:
         with tape.doubts, tape:
             output = network(inputs)
-    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-        if isinstance(error, (InputError, ModelError, torch.OutOfMemoryError)):
+    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
+        if isinstance(error, (PruneAttrError, torch.OutOfMemoryError)):
             raise
         raise InputError(
             f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
-            f"{error}"
+            f"{error}" + (". It is given one tensor." if isinstance(error, TypeError) else "")
         ) from error
     tape.doubts.check()
     return tape, outputs_in(output, rows)
@@ -374,6 +394,6 @@ def _forward(tape: _Tape, network: nn.Module, inputs: Tensor, rows: int) -> tupl
 
 def activation_shapes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
     """Names and shapes (without batch) of the activations of `model` for `inputs`, in call order."""
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad():
         record = run(model, inputs[:1])
     return {n: tuple(a.shape[1:]) for n, a in zip(record.names, record.activations, strict=True)}

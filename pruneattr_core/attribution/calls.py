@@ -32,9 +32,9 @@ ADDITIONS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__iadd__
 MEANS = {torch.mean, Tensor.mean}
 #: Calls that only move values, or ask about them: no method needs a rule for these.
 NEUTRAL = {
-    *("flatten", "view", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute", "transpose"),
-    *("unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point", "to", "numel"),
-    *("_set_grad_enabled", "requires_grad_", "stride", "is_contiguous"),
+    *("flatten", "view", "view_as", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute"),
+    *("transpose", "unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point", "to"),
+    *("numel", "_set_grad_enabled", "requires_grad_", "stride", "is_contiguous"),
     # What rectifiers are spelled with.
     *("zeros_like", "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"),
 }
@@ -183,6 +183,8 @@ class _Swap(TorchFunctionMode):
         tensors = args[:2] if func in ADDITIONS else args[:1]
         if func in FUNCTIONS and (activation := activation_of(func, args, kwargs)) is not None:
             tensors = (activation.before,)
+        if torch.is_grad_enabled() and not any(t.requires_grad for t in tensors):
+            return func(*args, **kwargs)  # no gradient will come back here: a table, or a branch of its own
         # Tensors of its own go in: hooks on the network's would also rule whatever else is done with them, as
         # in h + conv(relu(h)). Copies, since the network may go on in place; ReLU remembers its result only.
         viewed = type(module) is nn.ReLU

@@ -43,12 +43,12 @@ def relevance_network(
         ModelError: logits that are not the model's.
     """
     with torch.no_grad():
-        theirs = logits_of(model)(inputs[:1])
+        theirs = logits_of(model)(inputs[:1]).detach()  # the network may switch gradients on itself
     tolerance = 1e-8 if inputs.dtype == torch.float64 else 1e-3
     for merge in (True, False):
         network = Substituted(model, inputs, _choice(addition, passing, merge))
         with torch.no_grad():
-            ours = network(inputs[:1])
+            ours = network(inputs[:1]).detach()
         if torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance * float(theirs.abs().max())):
             return network
     raise ModelError(

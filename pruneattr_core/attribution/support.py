@@ -85,7 +85,7 @@ def layers_on_the_picture(model: nn.Module, inputs: Tensor) -> dict[str, tuple[s
     """Method with an option `layer` -> names of the activation calls it can look at, in call order."""
     size = tuple(inputs.shape[2:])
     calls = [call for call in calls_of(model, inputs) if call.activation]
-    maps = tuple(call.name for call in calls if spatial_axes(call.shape, size) == (1, 2))
+    maps = tuple(call.name for call in calls if _answers(call) and spatial_axes(call.shape, size) == (1, 2))
     return {
         # Class scores are not pruned, so there is no pruned gradient at them; Grad-CAM may weigh them.
         "prunegrad_mid": tuple(call.name for call in calls if _holds_neurons_in_rows(call, size)),
@@ -95,9 +95,14 @@ def layers_on_the_picture(model: nn.Module, inputs: Tensor) -> dict[str, tuple[s
     }
 
 
+def _answers(call: Call) -> bool:
+    """Whether an activation stands between input and answer; those of an auxiliary head do not."""
+    return call.role in ("neuron", "class score")
+
+
 def cam_layer(calls: tuple[Call, ...], size: tuple[int, ...]) -> int | None:
-    """Place of the last activation with feature maps, else of the last addition with them."""
-    for wanted in (lambda call: call.activation, lambda call: call.function == "add"):
+    """Place of the last activation with feature maps that the answer hangs on, else of the last addition."""
+    for wanted in (_answers, lambda call: call.function == "add"):
         places = [i for i, c in enumerate(calls) if wanted(c) and spatial_axes(c.shape, size) == (1, 2)]
         if places:
             return places[-1]

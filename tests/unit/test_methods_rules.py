@@ -77,6 +77,32 @@ def test_layers_that_are_offered_can_be_chosen() -> None:
     assert len(layers_on_the_picture(networks.network("scored"), x)["prunegrad_mid"]) == 2
 
 
+class Beside(nn.Module):
+    """A network, and a head beside it whose answer nobody asks for and which no gradient leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.aside = networks.network("plain"), nn.Conv2d(3, 4, 3).double()
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.main(x), "aux": F.relu(self.aside(x.detach()))}
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "gradcam", "layercam", "lrp", "excitation_backprop"])
+def test_heads_beside_and_hooks_of_the_user_change_no_map(method: str) -> None:
+    net, x = networks.network("plain"), networks.inputs(1)
+    expected = explain(net, x, 1, method).values
+    beside = Beside().eval().requires_grad_(False)
+    if METHODS[method].supports(beside, x) is None:
+        torch.testing.assert_close(explain(beside, x, 1, method).values, expected, rtol=1e-12, atol=1e-15)
+    hooks = [one.register_full_backward_hook(lambda *given: None) for one in net.modules()]
+    try:
+        torch.testing.assert_close(explain(net, x, 1, method).values, expected, rtol=1e-12, atol=1e-15)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 class Switched(nn.Module):
     """Calls something else once a flag is set."""
 
