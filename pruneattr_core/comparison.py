@@ -23,20 +23,21 @@ from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, removal_curve
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, weights_hash
-from pruneattr_core.render import colour_table, colourise, png_bytes, scale_map
+from pruneattr_core.render import colour_table, colourise, describe_map, png_bytes, scale_map
 from pruneattr_core.render.look import Look
-from pruneattr_core.response import Target
+from pruneattr_core.response import Target, asked_of
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.component import GRID, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
-from pruneattr_core.share.way_back import WayBack, asked_in_address, carried
+from pruneattr_core.share.way_back import WayBack
+from pruneattr_core.share.words import asked_in_words
 from pruneattr_core.ui.compare.cells import CURVES, LIVE, LevelsKey, drawn
-from pruneattr_core.ui.compare.entries import entry_of
 from pruneattr_core.ui.compare.live import Track, levels_of, track_of
 from pruneattr_core.ui.compare.numbers import KINDS, Numbers, written
 from pruneattr_core.ui.compare.payload import Cell, Grid, grid_payload, scales_for
-from pruneattr_core.ui.keys import DIAL, RUNNER_UP, Subject
+from pruneattr_core.ui.compare.way_back import options_given, way_back
+from pruneattr_core.ui.keys import DIAL, Subject
 from pruneattr_core.ui.levels import DIALS, START
 from pruneattr_core.ui.sweeps import score
 from pruneattr_core.values import Attribution
@@ -127,16 +128,24 @@ class Comparison(Live):
         """What Compare's component draws."""
         return grid_payload(self._grid(), _LOOK)
 
+    def pictures(self, j: int = 0) -> list[tuple[str, NDArray[np.uint8], str]]:
+        """Of one picture, a method's label, its map in colours (H, W, 3), and that in words."""
+        grid, table, found = self._grid(), colour_table(_LOOK.colours), []
+        scales = scales_for(grid, _LOOK)
+        for i, entry in enumerate(self.entries):
+            shown = grid.cells[i * len(self.photos) + j].shown
+            if shown is not None:
+                pixels = colourise(scale_map(shown, scale=scales[i, j]), table)
+                found.append((entry.label, pixels, describe_map(shown, _LOOK.signed)))
+        return found
+
     def png(self) -> bytes:
         """A row a picture: the picture, then its maps in order; settings inside the file."""
-        grid, table = self._grid(), colour_table(_LOOK.colours)
-        scales, rows = scales_for(grid, _LOOK), []
+        rows: list[NDArray[np.uint8]] = []
         for j, photo in enumerate(self.photos):
             row = [photo]
-            for i in range(len(self.entries)):
-                shown = grid.cells[i * len(self.photos) + j].shown
-                row += [np.full((len(photo), 4, 3), 255, np.uint8)]
-                row += [colourise(scale_map(shown, scale=scales[i, j]), table)] if shown is not None else []
+            for _, pixels, _ in self.pictures(j):
+                row += [np.full((len(photo), 4, 3), 255, np.uint8), pixels]
             rows += [np.concatenate(row, 1), np.full((4, sum(one.shape[1] for one in row), 3), 255, np.uint8)]
         return png_bytes(np.concatenate(rows[:-1]), {**self.settings, **self.numbers()})
 
@@ -245,7 +254,13 @@ def compare(
         progress(len(plans), len(plans), "")
     entries = _with_likeness(entries)
     first = entries[0].found
-    names = class_names(card, int(first.target.max()))
+    asked = asked_of(first.target, count) if first.asked is None else first.asked
+    named = [
+        first.target.max(),
+        *(asked.response.target or ()),
+        *([] if asked.against is None else asked.against),
+    ]
+    names = class_names(card, max(map(int, named)))
     settings = {
         "model": "a network" if card is None else card.id,
         "weights_sha256": weights_hash(model),
@@ -261,36 +276,11 @@ def compare(
         tuple(entries),
         photos,
         titled,
-        tuple(names[int(one)] for one in first.target),
+        tuple(asked_in_words(asked, row, names) for row in range(count)),
         f"{'A network' if card is None else card.title}: {len(entries)} methods",
         settings,
-        None if card is None or count > 1 else _way_back(card, photos[0], target, given, plans, titled[0]),
+        None if card is None else way_back(card, photos, target, given, plans, titled, REFERENCE),
     )
-
-
-def _way_back(
-    card: ModelCard,
-    photo: NDArray[np.uint8],
-    target: Target,
-    given: Sequence[str],
-    plans: Sequence[Mapping[str, Any]],
-    title: str,
-) -> WayBack | None:
-    """What brings the app's page Compare to the same methods; None where it has no such choice."""
-    asked = asked_in_address(target, RUNNER_UP)
-    if asked is None or any(plan["id"] not in METHODS for plan in plans):
-        return None
-    entries = [
-        entry_of(plan["id"], {name: plan["options"][name] for name in _fixed(text)})
-        for text, plan in zip(given, plans, strict=True)
-    ]
-    texts = {"model": card.id, **asked, "methods": ",".join(entries), "reference": REFERENCE}
-    return WayBack("compare", texts, carried(photo, card, title))
-
-
-def _fixed(text: str) -> set[str]:
-    """Names of the options that a method was given."""
-    return {part.partition("=")[0].strip() for part in text.partition(":")[2].split(",") if part}
 
 
 def attribution_view(found: Attribution, card: ModelCard | None = None) -> Comparison:
@@ -353,7 +343,7 @@ def _entry(
     for j, mask in enumerate(masks or ()):
         if mask is not None:
             numbers[j] = replace(numbers[j], mass=mass_inside(maps[j], mask))
-    said, fixed = text.partition(":")[2], _fixed(text)
+    said, fixed = text.partition(":")[2], options_given(text)
     tracks: tuple[Track, ...] = ()
     if method in LIVE and not fixed & {"sparsity", "output_change"}:
         kept = {key: value for key, value in options.items() if key not in DIAL}

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from pruneattr_core.beside import markup, methods_beside, own_entry
+from pruneattr_core.comparison import Comparison
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.paths.calibrate import check_change
@@ -32,7 +34,7 @@ from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, asked_in_address, carried
-from pruneattr_core.ui.keys import RUNNER_UP, Scored, Subject
+from pruneattr_core.ui.keys import Scored, Subject
 from pruneattr_core.ui.levels import START, first_beyond, nearest, spaced
 from pruneattr_core.ui.payload import payload_of, planes_of, scales_of
 from pruneattr_core.ui.sweeps import Explained, Question, beside, explain_levels
@@ -55,6 +57,7 @@ class View(Live):
         start: scale of the slider and its place on it at first, see `levels.DIALS`; None for the share of the
             contributing neurons that is gone at `level`.
         back: see `Live`.
+        others: other methods on the same picture, which a file shows beside it.
     """
 
     component: ClassVar[Component] = SCRUBBER
@@ -68,14 +71,26 @@ class View(Live):
     level: int
     start: tuple[str, float] | None = None
     back: WayBack | None = None
+    others: Comparison | None = None
 
     def payload(self) -> bytes:
         """What the explorer's component draws."""
+        return self._packed(None)
+
+    def small_payload(self, shades: int) -> bytes:
+        """See `Live`."""
+        return self._packed(shades)
+
+    def beside(self) -> str:
+        """The other methods, if there are some."""
+        return "" if self.others is None else markup(self.others)
+
+    def _packed(self, shades: int | None) -> bytes:
         dial, share = self.start or ("contributing", float(self.sweep.contributing[self.level]))
         start = {"token": 0, "dial": dial, "share": share}
         return payload_of(
             self.sweep, self.photo, Look(), self.classes, self.settings["mode"],
-            self.settings["calibrated"], str(self.settings["picture"]), "view", start, True,
+            self.settings["calibrated"], str(self.settings["picture"]), "view", start, True, shades,
         )  # fmt: skip
 
     def png(self) -> bytes:
@@ -89,8 +104,9 @@ class View(Live):
         return png_bytes(np.concatenate(row, 1), {**self.settings, **self.numbers()})
 
     def numbers(self) -> dict[str, Any]:
-        """What the pruned network answers at `level`."""
-        return self.at(self.level)
+        """What the pruned network answers at `level`, and the numbers of the methods beside it."""
+        beside = {} if self.others is None else {"methods_beside": self.others.table()}
+        return {**self.at(self.level), **beside}
 
     def at(self, level: int) -> dict[str, Any]:
         """What the pruned network answers at a level, by its index."""
@@ -107,11 +123,13 @@ class View(Live):
     def npz(self) -> bytes:
         """Maps, picture and the curves over the dial."""
         sweep, out = self.sweep, io.BytesIO()
+        entries = () if self.others is None else self.others.entries
+        beside = {f"beside/{one.method}": one.found.values[0].detach().cpu().numpy() for one in entries}
         np.savez_compressed(
             out, attribution=sweep.maps, picture=self.photo, sparsity=sweep.sparsity,
             sparsity_of_contributing=sweep.contributing, output_change=sweep.change,
             probability=sweep.probability, prediction=sweep.prediction,
-            settings=np.array(json.dumps(dict(self.settings))),
+            settings=np.array(json.dumps(dict(self.settings))), **beside,  # type: ignore[arg-type]
         )  # fmt: skip
         return out.getvalue()
 
@@ -198,6 +216,7 @@ def explain_view(
     device: str = "cpu",
     progress: Progress | None = None,
     shares: Sequence[float] | None = None,
+    beside: Sequence[str] = (),
 ) -> View:
     """Explain one picture at some thirty places of the dial, or at a few of one's own.
 
@@ -216,6 +235,7 @@ def explain_view(
         device: cpu, cuda, mps or auto.
         progress: called with (maps done, maps in all).
         shares: of the contributing neurons removed at each place; increasing, within [0, 1).
+        beside: other methods for the same picture, as `compare` takes them; a file shows maps and numbers.
 
     Raises:
         InputError: an argument out of range.
@@ -266,7 +286,9 @@ def explain_view(
         level, start = first_beyond(sweep.change.tolist(), output_change), ("change", output_change)
     title, photo = f"{card.title}: {sweep.what(card.classes)}", np.asarray(card.display(image))
     back = _way_back(card, photo, asked.response, mode, contribution, start, picture)
-    return View(sweep, photo, title, card.classes, settings, level, start, back)
+    own = "" if contribution != "taylor" else own_entry(start, mode)
+    others = None if not beside else methods_beside(network, inputs, [own, *beside], asked, card, picture)
+    return View(sweep, photo, title, card.classes, settings, level, start, back, others)
 
 
 def _way_back(
@@ -279,11 +301,11 @@ def _way_back(
     picture: str,
 ) -> WayBack | None:
     """What brings the app's explorer to a view; None where it has no such choice."""
-    asked = asked_in_address(response, RUNNER_UP)
+    asked = asked_in_address(response)
     if asked is None or contribution == "intgrad_preview":
         return None
     place = {"mode": mode, "contribution": contribution, "dial": start[0], "at": f"{start[1]:.4g}"}
-    return WayBack("", {"model": card.id, **asked, **place}, carried(photo, card, picture))
+    return WayBack("", {"model": card.id, **asked, **place}, (carried(photo, card, picture),))
 
 
 def _levels(quiet: float, shares: Sequence[float]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-// Bytes from Python -> header, maps level by level, photos: two blocks after the header, see blocks.js.
+// Bytes from Python -> header, maps level by level, photo pixel by pixel: two blocks after the header, see blocks.js.
 
 function openSweep(bytes) {
   const {header, blocks} = openFrame(bytes);
@@ -9,5 +9,6 @@ async function decodeSweep({header, maps, photo}) {
   const frame = header.planes * header.height * header.width;
   const [values, rgb] = await Promise.all([inflate(maps), inflate(photo)]);
   sumLevels(values, frame);
+  sumLevels(rgb, 3);
   return {header, values, rgb, lut: packedAll(header.lut), frame};
 }

@@ -172,7 +172,7 @@ function showLevel(state) {
     ? `Change above ${percent(state.limit)} → ${percent(now.contributing)} of the contributing removed`
     : `${percent(now.sparsity)} of all removed · ${(header.neurons * (1 - now.sparsity)).toLocaleString('en', {maximumFractionDigits: 0})} of ${header.neurons.toLocaleString('en')} ${header.things ?? 'neurons'} left`;
   root.querySelector('[data-key=change]').textContent = `Output change ${now.change > 9.99 ? '>10' : now.change.toFixed(2)}`;
-  root.querySelector('[data-key=chance]').textContent = `Probability of ${className(header, header.target)} ${chance(now.target_probability)}`;
+  root.querySelector('[data-key=chance]').textContent = `Probability of ${whose(header)} ${chance(now.target_probability)}`;
   const [low, high] = header.signed ? [signedNumber(-now.scale), signedNumber(now.scale)] : ['0', amount(now.scale)];
   root.querySelector('.low').textContent = low; root.querySelector('.high').textContent = high;
   root.querySelector('.unit').textContent = header.unit;

@@ -91,7 +91,7 @@ function drawCurve(state) {
   state.cursor = shape(svg, 'line', {class: 'cursor', x1: 0, x2: 0, y1: top - 4, y2: height});
   state.dots = ['change', 'chance'].map(name => shape(svg, 'circle', {class: `${name} point`, r: 5}));
   const key = element('div', 'key');
-  for (const [name, text] of [['change', 'Output change'], ['chance', `Probability of ${className(header, header.target)}`],
+  for (const [name, text] of [['change', 'Output change'], ['chance', `Probability of ${whose(header)}`],
     ...(brokenZones(levels).length ? [['flips', 'Another answer']] : [])]) {
     const item = element('span'), label = element('span', '', text);
     label.dataset.key = name;

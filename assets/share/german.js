@@ -27,6 +27,7 @@ const SEEN = [
   [/^Probability of (.+)$/, 'Wahrscheinlichkeit von $1'], [/^Another answer$/, 'Andere Antwort'], [/^now (.+)$/, 'jetzt $1'], [/^answer breaks$/, 'Antwort kippt'],
   [/^Picture$/, 'Bild'], [/^Map$/, 'Karte'], [/^Overlay( ?)$/, 'Überlagerung$1'], [/^Overlay opacity$/, 'Deckkraft der Überlagerung'],
   [/^logit per unit of normalised input$/, 'Logit je Einheit der normierten Eingabe'],
+  [/^mean of several logits per unit of normalised input$/, 'Mittel mehrerer Logits je Einheit der normierten Eingabe'],
   [/^difference of two logits per unit of normalised input$/, 'Unterschied zweier Logits je Einheit der normierten Eingabe'],
   [/^one scale for all levels$/, 'eine Skala für alle Stufen'], [/^each level has its own scale$/, 'jede Stufe hat ihre eigene Skala'],
   [/^Full screen$/, 'Vollbild'], [/^Fill the screen, Escape to leave$/, 'Füllt den Bildschirm, Escape führt zurück'],

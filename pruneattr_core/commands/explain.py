@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pruneattr_core.beside import BESIDE
 from pruneattr_core.commands.arguments import positive, share, show, use_threads
 from pruneattr_core.commands.looking import (
     add_looking,
@@ -33,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pruning(parser)
     add_looking(parser)
     add_region(parser)
+    parser.add_argument(
+        "--beside", nargs="+", default=BESIDE, metavar="METHOD",
+        help="methods that the file shows beside the slider, as `compare` takes them, or none (default "
+        f"{' '.join(BESIDE)}, without those that do not fit)",
+    )  # fmt: skip
     add_out(parser, required=True)
 
 
@@ -51,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         picture=arguments.photo.name,
         device=arguments.device,
         progress=Progress("maps"),
+        beside=() if list(arguments.beside) == ["none"] else arguments.beside,
     )
     view.save(arguments.out)
     found = {"file": str(arguments.out), "target": view.settings["target_name"], **view.numbers()}

@@ -18,7 +18,7 @@ from pruneattr_core.models import ModelCard, load_model
 from pruneattr_core.response import Response, Target, difference, group, region
 from pruneattr_core.runtime import device_for
 from pruneattr_core.share.live import KINDS
-from pruneattr_core.ui.keys import RUNNER_UP
+from pruneattr_core.share.way_back import RUNNER_UP
 
 
 def add_looking(parser: argparse.ArgumentParser) -> None:

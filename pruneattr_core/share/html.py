@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from string import Template
 from typing import Any
@@ -20,8 +20,10 @@ from pruneattr_core.share.words import in_words, said
 WORDS = ("Settings and provenance", "Drop this file on PruneAttr to come back to this view.")
 #: Characters of settings that are read: lists of nothing take thirty times their text.
 SETTINGS_LIMIT = 1 << 20
-#: Characters of a file that takes its picture with it, at most: it shall go through any mail.
+#: Characters of a file, at most, where that can be: it shall go through any mail.
 FILE_LIMIT = 1_000_000
+#: Shades that a file's maps may have: the first of these that makes it small enough.
+SHADES = (256, 128, 64)
 _OPEN = '<script type="application/json" id="pruneattr-settings">'
 
 
@@ -31,7 +33,8 @@ def one_file(
     title: str,
     settings: Mapping[str, Any],
     paragraphs: Sequence[str] = (),
-    picture: Carried | None = None,
+    pictures: Sequence[Carried] = (),
+    beside: str = "",
 ) -> str:
     """A self-contained page. Its content security policy forbids every request.
 
@@ -41,15 +44,26 @@ def one_file(
         title: plain text.
         settings: what restores the view and says how it was computed; JSON values.
         paragraphs: plain texts under the view.
-        picture: what the view is about, where no data set has it; left out of a file that it makes too large.
+        pictures: what the view is about, where no data set has it.
+        beside: markup under the view, see `share.beside`.
     """
     prose = (f"<p>{escape(text)}</p>" for text in paragraphs)
-    body = "\n".join(['<div id="view"></div>', *prose])
-    scripts = live(component, {"view": payload})
-    text = document(title, body, settings, scripts, picture=picture)
-    if picture is not None and len(text) > FILE_LIMIT:
-        return document(title, body, settings, scripts)
-    return text
+    body = "\n".join(['<div id="view"></div>', *prose, beside])
+    return document(title, body, settings, live(component, {"view": payload}), pictures=pictures)
+
+
+def mailable(made: Callable[[int, bool], str]) -> str:
+    """The best file of at most `FILE_LIMIT`: fewer shades first, then without the pictures it is about.
+
+    Args:
+        made: called with shades of the maps, and whether the pictures go along.
+    """
+    for along in (True, False):
+        for shades in SHADES:
+            text = made(shades, along)
+            if len(text) <= FILE_LIMIT:
+                return text
+    return made(SHADES[0], True)  # too large either way
 
 
 def document(
@@ -60,7 +74,7 @@ def document(
     style: str = "",
     language: str = "en",
     words: tuple[str, str] = WORDS,
-    picture: Carried | None = None,
+    pictures: Sequence[Carried] = (),
 ) -> str:
     """A page that is one file, with its settings in it; every file of ours is written here.
 
@@ -72,7 +86,7 @@ def document(
         style: rules beside the shared ones.
         language: of the page.
         words: the heading over the settings, and how to come back; plain texts.
-        picture: see `one_file`.
+        pictures: see `one_file`.
     """
     template = Template((ASSETS / "share" / "share.html").read_text("utf-8"))
     return template.substitute(
@@ -88,7 +102,7 @@ def document(
             for name, value in settings.items()
         ),
         scripts=scripts,
-        picture="" if picture is None else picture.markup(),
+        pictures="\n".join(picture.markup() for picture in pictures),
         # Inside a script element only "</" and "<!--" could end or change it.
         settings=json.dumps(settings).replace("<", "\\u003c"),
     )

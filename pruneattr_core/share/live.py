@@ -7,13 +7,14 @@ import html
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.share.component import Component
-from pruneattr_core.share.html import one_file
-from pruneattr_core.share.way_back import WayBack, picture_in
+from pruneattr_core.share.html import mailable, one_file
+from pruneattr_core.share.way_back import WayBack
 from pruneattr_core.share.widget import installed, widget
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -54,15 +55,27 @@ class Live(ABC):
     def numbers(self) -> dict[str, Any]:
         """What was measured; JSON values."""
 
+    def small_payload(self, shades: int) -> bytes:
+        """The same for a file: as small as it gets, and with so many shades where maps can have fewer."""
+        return self.payload()
+
+    def beside(self) -> str:
+        """Markup that a file has under the view."""
+        return ""
+
     def html(self) -> str:
         """The view in one page that asks nothing of anybody."""
-        if self.back is None:
-            return one_file(self.component, self.payload(), self.title, self.settings)
-        settings = {**self.settings, **self.back.settings()}
-        text = one_file(self.component, self.payload(), self.title, settings, picture=self.back.picture)
-        if picture_in(text) is None:  # it would be too large, and without its picture there is no way back
-            return one_file(self.component, self.payload(), self.title, self.settings)
-        return text
+        payload, beside = cache(self.small_payload), self.beside()
+
+        def made(shades: int, along: bool) -> str:
+            back = self.back if along else None  # without its pictures there is no way back
+            settings = self.settings if back is None else {**self.settings, **back.settings()}
+            pictures = () if back is None else back.pictures
+            return one_file(
+                self.component, payload(shades), self.title, settings, pictures=pictures, beside=beside
+            )
+
+        return mailable(made)
 
     def widget(self) -> Any:
         """The view as an `anywidget`; its trait `chosen` holds where the hand let go.

@@ -1,4 +1,4 @@
-"""The way back from a file to the app: the settings that restore its view, and the picture they are about."""
+"""The way back from a file to the app: the settings that restore its view, and its pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape, unescape
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,17 @@ from PIL import Image
 from pruneattr_core.errors import StoreError
 from pruneattr_core.images import image_hash
 from pruneattr_core.models import ModelCard
-from pruneattr_core.response import Response, Target
+from pruneattr_core.response import Response, Target, difference, group
 
 #: Of the settings of a view; and the source, in an address, of pictures that belong to no data set.
 FORMAT, UPLOAD = "pruneattr-view-1", "upload"
-_OPEN = '<script type="application/octet-stream" id="pruneattr-picture" data-name="'
+#: Pictures that a file takes along, and a session keeps, at most.
+PICTURES = 6
+#: In an address: the strongest other class, and what stands before classes that are averaged with one.
+RUNNER_UP, TOGETHER = "runner-up", "+"
+#: Classes that an address names beside one, at most: all dogs of ImageNet are 118.
+_MOST = 200
+_OPEN = '<script type="application/octet-stream" class="pruneattr-picture" data-name="'
 _HELD = re.compile(re.escape(_OPEN) + r'([^"]{0,2000})">([A-Za-z0-9+/=]*)</script>')
 
 
@@ -54,16 +61,18 @@ class WayBack:
     Attributes:
         page: path of the page in the address, "" for the explorer.
         texts: its settings as in the address.
-        picture: what they are about.
+        pictures: what they are about, the sidebar's first.
     """
 
     page: str
     texts: Mapping[str, str]
-    picture: Carried
+    pictures: tuple[Carried, ...]
 
     def settings(self) -> dict[str, Any]:
         """For the settings of a file."""
-        view = {**self.texts, "source": UPLOAD, "upload": self.picture.sha256}
+        first, *rest = (picture.sha256 for picture in self.pictures)
+        beside = {"uploads": ",".join(rest)} if rest else {}
+        view = {**self.texts, "source": UPLOAD, "upload": first, **beside}
         return {"format": FORMAT, "page": self.page, "view": view}
 
 
@@ -84,34 +93,67 @@ def carried(photo: NDArray[np.uint8], card: ModelCard, name: str) -> Carried:
     return Carried(name, out.getvalue())
 
 
-def picture_in(text: str) -> Carried | None:
-    """The picture that a file holds; None where it holds none.
+def pictures_in(text: str) -> tuple[Carried, ...]:
+    """The pictures that a file holds.
 
     Raises:
-        StoreError: it is damaged.
+        StoreError: one is damaged.
     """
-    found = _HELD.search(text)
-    if found is None:
-        return None
     try:
-        return Carried(unescape(found[1]), base64.b64decode(found[2], validate=True))
+        return tuple(
+            Carried(unescape(found[1]), base64.b64decode(found[2], validate=True))
+            for found in islice(_HELD.finditer(text), PICTURES)
+        )
     except ValueError as error:
-        raise StoreError(f"The picture in this HTML file is damaged ({error}).") from error
+        raise StoreError(f"A picture in this HTML file is damaged ({error}).") from error
 
 
-def asked_in_address(target: Target, runner_up: str) -> dict[str, str] | None:
-    """The settings of the app that ask for a target; None where it has none.
+def asked_in_address(target: Target) -> dict[str, str] | None:
+    """The settings of the app that ask for a target; None where it has none; see `asked_again`.
 
     Args:
-        target: as `explain` takes it, for one picture.
-        runner_up: the app's word for a difference to the strongest other class.
+        target: as `explain` takes it, for one picture or alike for several.
     """
     contrast = ""
     if isinstance(target, Response):
-        if target.kind not in ("class", "difference") or target.against is not None:
+        named, against = target.target, target.against
+        if target.kind == "group" and named is not None and len(named) <= _MOST:
+            first, *rest = dict.fromkeys(named)
+            return {"target": str(first), "contrast": TOGETHER + ",".join(map(str, rest)) if rest else ""}
+        alike = all(one is None or len(one) == 1 for one in (named, against))
+        if target.kind not in ("class", "difference") or not alike:
             return None
-        contrast = runner_up if target.kind == "difference" else ""
-        target = None if target.target is None else target.target[0]
+        if target.kind == "difference":
+            contrast = RUNNER_UP if against is None else str(against[0])
+        target = None if named is None else named[0]
     if target is not None and not isinstance(target, int):
         return None
     return {"target": "-1" if target is None else str(target), "contrast": contrast}
+
+
+def asked_again(target: int | None, contrast: str) -> Target:
+    """What an address asks for, as the library takes it.
+
+    Args:
+        target: the class; None for the predicted one, which cannot be averaged with others.
+        contrast: "", `RUNNER_UP`, the number of another class, or `TOGETHER` and numbers of classes.
+    """
+    if not contrast:
+        return target
+    if contrast.startswith(TOGETHER):
+        return group([*([] if target is None else [target]), *others_in(contrast)])
+    return difference(target, None if contrast == RUNNER_UP else int(contrast))
+
+
+def others_in(contrast: str) -> tuple[int, ...]:
+    """The classes that a `contrast` names.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if contrast in ("", RUNNER_UP):
+        return ()
+    numbers = contrast.removeprefix(TOGETHER).split(",") if contrast.startswith(TOGETHER) else [contrast]
+    if len(numbers) > _MOST or not all(one.isascii() and one.isdecimal() and len(one) < 8 for one in numbers):
+        raise ValueError(contrast)
+    return tuple(dict.fromkeys(map(int, numbers)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pruneattr_core.response import Asked
 
 
 def in_words(name: str) -> str:
@@ -22,3 +24,11 @@ def said(value: Any) -> str:
             return " ".join(f"{one:g}" for one in value)
         return " / ".join(said(one) for one in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def asked_in_words(asked: Asked, row: int, classes: Sequence[str]) -> str:
+    """What is explained of one input of a batch."""
+    if asked.response.kind == "group":
+        return f"the mean of {', '.join(classes[member] for member in asked.response.target or ())}"
+    target = classes[int(asked.target[row])]
+    return target if asked.against is None else f"{target} instead of {classes[int(asked.against[row])]}"

@@ -207,6 +207,7 @@ def payload(
     complete: bool,
     _sweep: Explained,
     _picture: Picture,
+    shades: int | None = None,
 ) -> bytes:
     """The scrubber's bytes for one sweep and look, kept because they are sent again with every rerun.
 
@@ -218,6 +219,7 @@ def payload(
         complete: whether no more will come.
         _sweep: what there is of it.
         _picture: the input.
+        shades: see `payload_of`.
     """
     card = model_card(question.subject.model)
     photo = np.asarray(card.display(_picture.image))
@@ -232,6 +234,7 @@ def payload(
         name_of(question),
         {"token": start[0], "dial": start[1], "share": start[2]},
         complete,
+        shades,
     )
 
 

@@ -18,7 +18,7 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import SETTINGS_LIMIT, settings_in
-from pruneattr_core.share.way_back import FORMAT, Carried, picture_in
+from pruneattr_core.share.way_back import FORMAT, Carried, pictures_in
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.ui.own_weights import loading_code
@@ -78,6 +78,7 @@ def record(
             "name": card.classes[sweep.target],
             "chosen": question.subject.target is not None,
             **({} if sweep.against is None else {"instead_of": card.classes[sweep.against]}),
+            **({"mean_of": [card.classes[member] for member in sweep.members]} if sweep.members else {}),
         },
         "method": {
             "name": "PruneGrad",
@@ -176,7 +177,8 @@ def panels(
     """Photo and maps for a figure, and how many stand in a row: one level, or several as a film strip."""
     planes = planes_of(sweep.maps, look.collapse, look.sign)
     scales, table = scales_of(planes, look), colour_table(look.colours)
-    unit = "logit per unit of input" if sweep.against is None else "difference of logits per unit of input"
+    kind = "mean of logits" if sweep.members else "logit" if sweep.against is None else "difference of logits"
+    unit = f"{kind} per unit of input"
     found = [Panel("Picture", photo)]
     for level in levels:
         share = f"{100 * sweep.sparsity[level]:.1f} % removed"
@@ -233,6 +235,8 @@ def python_code(question: Question, sweep: Explained, look: Look, picture: Pictu
     more, target = "", str(sweep.target)
     if sweep.against is not None:
         more, target = "difference, ", f"difference({sweep.target}, {sweep.against})"
+    if sweep.members:
+        more, target = "group, ", f"group({list(sweep.members)})"
     imports, scoring, scores = "", "", f"contribution={question.contribution!r}"
     counted = "of all neurons removed"
     if question.unit != "neuron":
@@ -265,12 +269,12 @@ class SavedView:
     Attributes:
         page: path of the page in the address, "" for the explorer.
         texts: its settings as in the address bar.
-        picture: what it is about, where the file brings it.
+        pictures: what it is about, where the file brings it; the sidebar's first.
     """
 
     page: str
     texts: dict[str, str]
-    picture: Carried | None = None
+    pictures: tuple[Carried, ...] = ()
 
 
 def read_view(name: str, data: bytes) -> SavedView | None:
@@ -281,11 +285,11 @@ def read_view(name: str, data: bytes) -> SavedView | None:
         ImageError: not a readable picture.
     """
     saved: dict[str, Any] | None
-    picture = None
+    pictures: tuple[Carried, ...] = ()
     if name.lower().endswith(".html") or data[:1] == b"<":
         try:
             text = data.decode("utf-8", "replace")
-            saved, picture = settings_in(text), picture_in(text)
+            saved, pictures = settings_in(text), pictures_in(text)
         except StoreError as error:
             raise InputError(str(error)) from error
     elif name.lower().endswith(".json") or data[:1] == b"{":
@@ -303,7 +307,7 @@ def read_view(name: str, data: bytes) -> SavedView | None:
         )
     page = saved.get("page", "")
     texts = {str(key): text for key, text in view.items()}
-    return SavedView(page if isinstance(page, str) else "", texts, picture)
+    return SavedView(page if isinstance(page, str) else "", texts, pictures)
 
 
 def _parse(data: bytes) -> Any:

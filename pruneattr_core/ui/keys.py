@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pruneattr_core import attribution
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.models import model_card
-from pruneattr_core.response import Target, difference
+from pruneattr_core.response import Target
+from pruneattr_core.share.way_back import RUNNER_UP as RUNNER_UP
+from pruneattr_core.share.way_back import asked_again
 from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]
-#: What a class may be set against: the strongest other one.
-RUNNER_UP = "runner-up"
 #: Passes below which nobody needs to know how far a map is.
 SHORT = 20
 #: Options that are a place of the dial.
@@ -33,7 +33,7 @@ class Subject:
         image: SHA-256 of the picture.
         target: class index, None for the predicted one.
         device: device type.
-        against: `RUNNER_UP` where the class instead of that is explained, else "".
+        against: what it is explained instead of or together with, "" where by itself; see `asked_again`.
     """
 
     model: str
@@ -46,7 +46,7 @@ class Subject:
     @property
     def response(self) -> Target:
         """What is explained, as the library takes it."""
-        return difference(self.target) if self.against else self.target
+        return asked_again(self.target, self.against)
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,14 @@ class Mapped:
         target: class explained.
         seconds: wall time, with that of the scores it rests on.
         gap: |sum of the map - what it should be| in logit units, where the method promises a sum.
+        against: the class instead of which it is explained, where there is one.
     """
 
     attribution: Array
     target: int
     seconds: float
     gap: float | None
+    against: int | None = None
 
     @property
     def nbytes(self) -> int:

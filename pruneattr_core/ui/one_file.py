@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import streamlit as st
 
 from pruneattr_core.models import ModelCard
 from pruneattr_core.share.component import FOLIO, Component
-from pruneattr_core.share.html import one_file
+from pruneattr_core.share.html import mailable, one_file
 from pruneattr_core.share.way_back import UPLOAD, carried
 from pruneattr_core.ui import exports
 from pruneattr_core.ui.folio import Folio
@@ -22,31 +23,38 @@ from pruneattr_core.ui.state import Field, view
 
 def one_file_button(
     parts: Component,
-    payload: Callable[[], bytes],
+    payload: Callable[[int], bytes],
     title: str,
     settings: Mapping[str, Any],
     stem: str,
     key: str,
-    about: tuple[ModelCard, Picture] | None = None,
+    about: tuple[ModelCard, Sequence[Picture]] | None = None,
+    beside: Callable[[], str] = str,
 ) -> None:
     """Draw it; the file is made when it is pressed.
 
     Args:
         parts: what draws the view.
-        payload: makes what it draws, standing where the hand left it.
+        payload: makes what it draws, standing where the hand left it, with so many shades where it can.
         title: of the file's page, plain text.
         settings: the record that goes into the file and restores the view, see `exports.record`.
         stem: of the file's name.
         key: of the button, unique on the page.
-        about: network and picture of the view; an upload goes with the file, as the network saw it.
+        about: network and pictures of the view; uploads go with the file, as the network saw them.
+        beside: makes the markup under the view.
     """
 
     def made() -> str:
-        goes = None
-        if about is not None and about[1].source == UPLOAD:
-            card, picture = about
-            goes = carried(np.asarray(card.display(picture.image)), card, picture.title)
-        return one_file(parts, payload(), title, settings, picture=goes)
+        card, shown = about or (None, ())
+        uploads = [one for one in shown if one.source == UPLOAD]
+        goes = [carried(np.asarray(card.display(one.image)), card, one.title) for one in uploads if card]
+        packed, under = cache(payload), beside()
+
+        def with_shades(shades: int, along: bool) -> str:
+            pictures = goes if along else ()
+            return one_file(parts, packed(shades), title, settings, pictures=pictures, beside=under)
+
+        return mailable(with_shades)
 
     st.download_button(
         "One file (HTML)",
@@ -64,7 +72,7 @@ def one_file_button(
 def page_button(
     page: str,
     parts: Component,
-    payload: Callable[[], bytes],
+    payload: Callable[[int], bytes],
     chosen: Selection,
     target: int,
     fields: Sequence[Field],
@@ -83,7 +91,7 @@ def page_button(
     settings = exports.page_record(page, chosen.subject, chosen.card, chosen.picture, target, texts)
     stem = f"{page}_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}"
     title = f"{chosen.card.title}: {chosen.card.classes[target]}"
-    about = chosen.card, chosen.picture
+    about = chosen.card, [chosen.picture]
     one_file_button(parts, payload, title, settings, stem, f"{page}_one_file", about)
 
 
@@ -100,7 +108,7 @@ def folio_button(
         fields: see `page_button`.
     """
 
-    def payload() -> bytes:
+    def payload(_: int) -> bytes:
         folio, named = Folio(), chosen.picture.title
         photo = np.asarray(chosen.card.display(chosen.picture.image))
         folio.picture(
@@ -124,4 +132,4 @@ def alone_button(page: str, folio: Folio, title: str, fields: Sequence[Field], *
         made_of: what the page read; JSON values.
     """
     settings = exports.alone_record(page, view(fields, every=True), **made_of)
-    one_file_button(FOLIO, lambda: folio.payload(title), title, settings, page, f"{page}_one_file")
+    one_file_button(FOLIO, lambda _: folio.payload(title), title, settings, page, f"{page}_one_file")

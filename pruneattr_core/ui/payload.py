@@ -24,6 +24,7 @@ from pruneattr_core.ui.sweeps import Explained
 #: The explorer also draws one panel a channel.
 COLLAPSES = {**RULES, "channels": "One map a channel"}
 UNIT, LEAD = "logit per unit of normalised input", "difference of two logits per unit of normalised input"
+MEAN = "mean of several logits per unit of normalised input"
 #: What is counted, in the plural, by the unit of a question.
 THINGS = {"neuron": "neurons", "channel": "channels and heads"}
 
@@ -41,10 +42,13 @@ def scales_of(planes: NDArray[Any], look: Look) -> list[Scale]:
     return [scale_of(level, look.signed, look.clip) for level in planes]
 
 
-def pack(header: Mapping[str, Any], maps: NDArray[np.uint8], photo: NDArray[np.uint8]) -> bytes:
-    """[uint32 header length][JSON header][zlib of level-to-level deltas of maps][zlib of photo]."""
-    pixels = zlib.compress(level_deltas(maps).tobytes(), 1)
-    return framed({**header, "map_bytes": len(pixels)}, [pixels, zlib.compress(photo.tobytes(), 1)])
+def pack(
+    header: Mapping[str, Any], maps: NDArray[np.uint8], photo: NDArray[np.uint8], effort: int = 1
+) -> bytes:
+    """[uint32 header length][JSON header][zlib of maps, step by level][zlib of photo, step by pixel]."""
+    pixels = zlib.compress(level_deltas(maps).tobytes(), effort)
+    seen = zlib.compress(level_deltas(photo.reshape(-1, photo.shape[-1])).tobytes(), effort)
+    return framed({**header, "map_bytes": len(pixels)}, [pixels, seen])
 
 
 def payload_of(
@@ -58,6 +62,7 @@ def payload_of(
     of: str,
     start: Mapping[str, Any],
     complete: bool,
+    shades: int | None = None,
 ) -> bytes:
     """Everything the scrubber needs to draw `sweep`.
 
@@ -72,10 +77,13 @@ def payload_of(
         of: names the sweep, see `hand`.
         start: dial and share shown first, see `hand.start_of`.
         complete: whether no more levels will come.
+        shades: of 256, that a file's maps keep, which is packed as small as it gets; None for the screen.
     """
     planes = planes_of(sweep.maps, look.collapse, look.sign)
     scales = scales_of(planes, look)
     codes = np.stack([scale_map(level, scale=scale) for level, scale in zip(planes, scales, strict=True)])
+    if shades is not None and shades < 256:
+        codes = coarse(codes, shades)
     sparsity, at = sweep.sparsity.tolist(), positions(sweep.sparsity.tolist(), sweep.quiet)
     change = np.minimum(np.nan_to_num(sweep.change, posinf=1e6), 1e6).tolist()
     contributing = sweep.shares("contributing")
@@ -113,17 +121,24 @@ def payload_of(
         "strip": strip(sparsity, sweep.quiet),
         "classes": {index: sweep.named(classes, index) for index in named},
         "target": sweep.target,
+        **({"whose": sweep.whose(classes)} if sweep.members else {}),
         "mode": mode,
         "neurons": sweep.neurons,
         **({} if sweep.unit == "neuron" else {"things": THINGS[sweep.unit]}),
         "picture": picture,
-        "unit": UNIT if sweep.against is None else LEAD,
+        "unit": MEAN if sweep.members else UNIT if sweep.against is None else LEAD,
         "note": _note(sweep, mode, scales, classes),
     }
     identity = hashlib.sha256(json.dumps(header).encode())
     identity.update(codes.tobytes())
     identity.update(photo.tobytes())
-    return pack({"id": identity.hexdigest()[:16], **header}, codes, photo)
+    return pack({"id": identity.hexdigest()[:16], **header}, codes, photo, 1 if shades is None else 9)
+
+
+def coarse(codes: NDArray[np.uint8], shades: int) -> NDArray[np.uint8]:
+    """Each code as the nearest of `shades` that lie evenly around the middle, 128, which stays."""
+    step = 256 // shades
+    return np.clip(np.round((codes.astype(np.int16) - 128) / step) * step + 128, 0, 255).astype(np.uint8)
 
 
 def _channel_names(count: int) -> list[str]:

@@ -14,11 +14,12 @@ from PIL import Image, ImageOps
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
 from pruneattr_core.errors import ImageError
 from pruneattr_core.images import decode_image, image_hash
+from pruneattr_core.share.way_back import PICTURES
 from pruneattr_core.share.way_back import UPLOAD as UPLOAD
 from pruneattr_core.ui.jobs import Cache
 
 #: Uploads a session keeps; the oldest goes first.
-UPLOADS_KEPT = 4
+UPLOADS_KEPT = PICTURES
 _UPLOADS = "_uploads"
 #: Bytes of decoded pictures kept for all sessions together.
 DECODED_BYTES = 256 << 20
@@ -130,6 +131,7 @@ def keep_upload(name: str, data: bytes) -> str:
     """
     kept, sha256 = uploads(), image_hash(data)
     _upload(sha256, name, data)
+    kept.pop(sha256, None)  # what comes once more is the newest
     kept[sha256] = (name, data)
     while len(kept) > UPLOADS_KEPT:
         del kept[next(iter(kept))]

@@ -22,6 +22,7 @@ from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
 from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
+from pruneattr_core.response import Asked
 from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.ui.cache import Show, engine
 from pruneattr_core.ui.errors import APOLOGY, logger
@@ -68,6 +69,7 @@ def scored(cache: Cache, network: nn.Module, inputs: Tensor, key: ScoresKey, tel
 
 def _attributed(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, tell: Progress) -> Mapped:
     options, start = dict(key.options), time.perf_counter()
+    asked: Asked | None
     integral = key.method in _GRADIENTS and options["contribution"] in INTEGRALS
     if integral and options["sparsity"] != "calibrated" and options["output_change"] is None:
         # Its scores take nearly all the time; levels of the same network rest on them, too.
@@ -80,14 +82,20 @@ def _attributed(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, t
         )  # fmt: skip
         if sweep.problems[0]:
             raise InputError(sweep.problems[0])
-        values, target, gap = sweep.maps[0], sweep.target, None
+        values, target, asked, gap = sweep.maps[0], sweep.target, sweep.asked, None
     else:
         found = explain(network, inputs, key.subject.response, key.method, progress=tell, **options)
-        values, target, gap = found.values, found.target, completeness_gap(network, inputs, found)
+        values, target, asked, gap = (
+            found.values,
+            found.target,
+            found.asked,
+            completeness_gap(network, inputs, found),
+        )
     attribution = values[0].detach().float().cpu().contiguous().numpy()
     seconds = time.perf_counter() - start
     attribution.setflags(write=False)
-    return Mapped(attribution, int(target[0]), seconds, None if gap is None else abs(float(gap[0])))
+    against = None if asked is None or asked.against is None else int(asked.against[0])
+    return Mapped(attribution, int(target[0]), seconds, None if gap is None else abs(float(gap[0])), against)
 
 
 def map_beside(job: Job, key: MapKey, picture: Picture) -> tuple[nn.Module, Tensor, Mapped]:

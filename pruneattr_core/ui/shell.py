@@ -9,7 +9,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.models import ModelCard, list_models, model_card
+from pruneattr_core.share.way_back import TOGETHER
 from pruneattr_core.ui import pictures
+from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, let_go_of_classes
 from pruneattr_core.ui.browser_store import ask_browser, keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
@@ -18,7 +20,7 @@ from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import all_drawn
-from pruneattr_core.ui.keys import RUNNER_UP, Subject
+from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.networks import is_here, network_catalogue
 from pruneattr_core.ui.own_weights import brought, known, own_weights
@@ -28,8 +30,6 @@ from pruneattr_core.ui.strip import choose_from_strip
 from pruneattr_core.ui.sweeps import Answer
 from pruneattr_core.ui.uploader import refused, turn, uploader
 
-#: Index that stands for "the predicted class".
-PREDICTED = -1
 _CHOSEN = "_selection"
 _OWN = "This page brings its own networks and pictures. What you chose on the others stays."
 #: Addresses of the pages that use neither the sidebar's model nor its picture -> what stands there instead.
@@ -38,8 +38,8 @@ ALONE = {
     "review": _OWN,
     "lessons": "A lesson sets network and picture. The other pages go on from there.",
 }
-#: Addresses of the pages that can explain a class instead of the runner-up; the first page has none.
-CONTRASTS = ("",)
+#: Addresses of the pages that can explain more than a class by itself; the first page has none.
+CONTRASTS = ("", "compare")
 #: Answers of the network that are one click away.
 MOST_LIKELY = 4
 WELL_KNOWN = tuple(
@@ -59,7 +59,7 @@ class Selection:
         picture: the picture.
         target: class index, None for the predicted one.
         answer: of the original network, with the hash of its weights.
-        against: what the class is set against where a page explains that, see `Subject`.
+        against: what the class is explained instead of or together with, where a page does so; see `Subject`.
     """
 
     card: ModelCard
@@ -77,20 +77,16 @@ class Selection:
 
     @property
     def contrast(self) -> Subject:
-        """The same where the class may be set against another."""
-        return replace(self.subject, against=self.against)
+        """The same where a class may be explained instead of another or together with some."""
+        target = self.target
+        if target is None and self.against.startswith(TOGETHER):
+            target = int(np.argmax(self.answer.probabilities))
+        return replace(self.subject, target=target, against=self.against)
 
 
 def _model(text: str) -> str:
     card = model_card(text)
     return known(text) if card.kind == "local" else card.id
-
-
-def _target(text: str) -> int:
-    value = int(text)
-    if value < PREDICTED:
-        raise ValueError(text)
-    return value
 
 
 #: Settings shared by all pages.
@@ -106,8 +102,7 @@ FIELDS = (
     Field("picture", 0, whole(0, 10**7), "picture number"),
     Field("upload", "", lambda text: one_of([text] if _is_hash(text) else [])(text), "the upload"),
     CROP,
-    Field("target", PREDICTED, _target, "target class"),
-    Field("contrast", "", one_of([RUNNER_UP]), "the class it is set against"),
+    *ASKED,
 )
 
 
@@ -209,8 +204,7 @@ def _sidebar(contrasts: bool) -> Selection | None:
         card, about = _choose_model()
         picture = _choose_picture()
         picture = None if picture is None else choose_crop(picture, card)
-        chosen = _choose_target(card)
-        against = _choose_against(card, contrasts)
+        chosen, against = choose_class(card, contrasts)
         answers = st.container(horizontal=True, gap="xxsmall")
         uploader(FIELDS)
     if picture is None:
@@ -248,7 +242,7 @@ def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
 
     def changed() -> None:
         another_network()
-        st.session_state["target"] = PREDICTED
+        let_go_of_classes()
         if st.session_state["source"] != pictures.UPLOAD:
             st.session_state["source"], st.session_state["picture"] = (
                 default_source(st.session_state["model"]),
@@ -337,46 +331,6 @@ def _ready(card: ModelCard) -> bool:
         return False
     st.session_state["_fetch"] = card.id
     return True
-
-
-def _choose_target(card: ModelCard) -> int:
-    """Drawn before the network has answered, so nothing in it may depend on what it answers."""
-    count = len(card.classes)
-    if st.session_state["target"] >= count:
-        refuse("target", instead="the predicted class is explained")
-        st.session_state["target"] = PREDICTED
-    return select(
-        "Class to explain",
-        range(PREDICTED, count),
-        "target",
-        lambda index: "The predicted class" if index == PREDICTED else card.classes[index],
-        help="Type to search all classes.",
-    )
-
-
-def _choose_against(card: ModelCard, served: bool) -> str:
-    """Whether the class is explained by itself or instead of the strongest other one.
-
-    Args:
-        card: of the network.
-        served: whether this page does so.
-    """
-
-    def turned() -> None:
-        st.session_state["contrast"] = RUNNER_UP if st.session_state["_contrast"] else ""
-
-    if len(card.classes) < 2:
-        st.session_state["contrast"] = ""
-        return ""
-    st.session_state["_contrast"] = st.session_state["contrast"] == RUNNER_UP
-    st.checkbox(
-        "instead of the runner-up", key="_contrast", on_change=turned,
-        help="Explains the difference of the two: what speaks for this class and not for the strongest other "
-        "one. What speaks for both drops out.",
-    )  # fmt: skip
-    if st.session_state["contrast"] and not served:
-        st.caption("This page explains the class by itself; the threshold explorer sets it against another.")
-    return str(st.session_state["contrast"])
 
 
 def _likely(card: ModelCard, answer: Answer) -> None:

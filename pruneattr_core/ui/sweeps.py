@@ -114,6 +114,12 @@ class Explained:
         region = "" if self.covered is None else f" in a region of {self.covered:.1%} of the answer"
         return f"{classes[self.target]}{instead}{region}"
 
+    def whose(self, classes: Sequence[str]) -> str:
+        """Whose probability is read, in words."""
+        if self.members:
+            return f"any of {', '.join(classes[member] for member in self.members)}"
+        return classes[self.target]
+
     def named(self, classes: Sequence[str], answer: int) -> str:
         """An answer in words."""
         return f"not {classes[self.target]}" if answer == NOT_IT else classes[answer]

@@ -74,11 +74,13 @@ def _with_picture(saved: exports.SavedView) -> dict[str, str]:
     Raises:
         ImageError: that is no picture.
     """
-    held, wanted = saved.picture, saved.texts.get("upload")
-    if held is None or saved.texts.get("source") != pictures.UPLOAD or wanted in pictures.uploads():
+    held, asked = saved.pictures, saved.texts.get("upload")
+    wanted = [asked, *filter(None, saved.texts.get("uploads", "").split(","))]
+    if not held or saved.texts.get("source") != pictures.UPLOAD or set(wanted) <= set(pictures.uploads()):
         return saved.texts
-    kept = pictures.keep_upload(held.name, held.data)
-    return {**saved.texts, "upload": kept, CROP.name: CROP.default}  # it holds what was seen, no more
+    first, *rest = [pictures.keep_upload(one.name, one.data) for one in held]
+    # They hold what was seen, no more.
+    return {**saved.texts, "upload": first, "uploads": ",".join(rest), CROP.name: CROP.default}
 
 
 def refused(fields: Sequence[Field]) -> None:

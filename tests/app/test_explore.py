@@ -173,7 +173,7 @@ def test_address_restores_the_view(start: Start) -> None:
 def test_a_class_can_be_explained_instead_of_the_runner_up(start: Start) -> None:
     app = start(picture="3", target="2")
     alone = header(app)
-    app.checkbox(key="_contrast").check().run()
+    app.selectbox(key="_how").select(RUNNER_UP).run()
     healthy(app)
     found, card = header(app), model_card("scenes-net")
     with torch.no_grad():

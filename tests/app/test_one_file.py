@@ -7,21 +7,30 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core import compare, difference, explain, group, model_card, models
 from pruneattr_core.circuits.curve import SIZES
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import StoreError
+from pruneattr_core.models import weights_hash
 from pruneattr_core.share.component import FOLIO
 from pruneattr_core.share.html import one_file, settings_in
-from pruneattr_core.share.way_back import picture_in
+from pruneattr_core.share.way_back import pictures_in
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui import one_file as module
+from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.framing import header_of
+from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.paths import decoding_page
 from pruneattr_core.ui.paths import page as path_page
-from tests.app.conftest import Start, healthy, until
+from tests.app.compare_grids import finished, names
+from tests.app.compare_grids import header as explorer
+from tests.app.conftest import Start, box, healthy, until
 
 Parts = list[dict[str, Any]]
 
@@ -37,7 +46,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest], tuple[Parts, st
         healthy(app)
         parts, payload, title, settings = offered[-1][:4]
         assert parts is FOLIO
-        data = payload()
+        data = payload(256)
         text = one_file(parts, data, title, settings)
         assert len(text) < 1_000_000
         assert settings["made_with"]["torch"]
@@ -127,12 +136,49 @@ def test_a_file_brings_its_picture_to_an_app_that_never_saw_it(
     _, own = given("my photo.png", photo.getvalue(), "my photo.png", mode="freeze", crop="0")
     middle = explain_view("scenes-net", wide, mode="freeze", picture="scene.png", shares=(0, 0.8)).html()
     for text in (own, middle):  # of the app, and of the command `explain`
-        sent = picture_in(text)
-        assert sent is not None
+        (sent,) = pictures_in(text)
         app, again = given("view.html", text.encode(), sent.name)
         assert app.session_state["mode"] == "freeze"
         assert app.session_state["crop"] == "50"
-        assert picture_in(again) == sent  # the very pixels, once more
+        assert pictures_in(again) == (sent,)  # the very pixels, once more
         settings = settings_in(again)
         assert settings["picture"]["sha256"] == sent.sha256
-    assert picture_in(own) != picture_in(middle)
+    assert pictures_in(own) != pictures_in(middle)
+
+
+def test_files_of_a_group_a_named_class_and_several_pictures_come_back(start: Start) -> None:
+    model, card = models.load_model("scenes-net"), model_card("scenes-net")
+    images = [load_dataset("scenes")[place].image for place in (2, 4, 6)]
+    inputs = torch.cat([card.preprocess(image) for image in images])
+    grid = compare(
+        model, inputs, ["saliency", "edges"], group([1, 3]), card=card, titles=["a", "b", "c"], curves=False
+    )
+    app = start(model="scenes-net", contrast="runner-up")
+    app.file_uploader(key="uploader").upload("grid.html", grid.html().encode()).run()
+    shown = finished(app)
+    assert [image["title"] for image in shown["images"]] == ["a", "b", "c"]
+    words = f"Explained: the mean of {card.classes[1]}, {card.classes[3]}"
+    assert {image["answer"] for image in shown["images"]} == {words}
+    assert names(shown) == ["saliency", "edges"]
+    found = engine().jobs.results
+    for place, image in enumerate(images):
+        sha256 = grid.back.pictures[place].sha256 if grid.back else ""
+        subject = Subject("scenes-net", weights_hash(model), sha256, 1, "cpu", "+3")
+        kept = found.get(map_key(subject, "saliency", {}))
+        wanted = explain(model, card.preprocess(image), group([1, 3]), "saliency").values[0].numpy()
+        np.testing.assert_allclose(kept.attribution, wanted, atol=1e-6)
+
+    view = explain_view("scenes-net", images[0], difference(1, 3), shares=(0, 0.8))
+    app.file_uploader(key="uploader").upload("view.html", view.html().encode()).run()
+    healthy(app)
+    assert f"{card.classes[1]} instead of {card.classes[3]}" in explorer(app)["note"]
+    assert box(app, "Instead of").value == 3
+    app.selectbox(key="_how").select("mean").run()
+    assert box(app, "Explain it").value == "mean"  # no class is named yet: it stands by itself
+    app.multiselect(key="_mean_of").select(2).select(4).run()
+    healthy(app)
+    assert app.query_params["contrast"] == "+2,4"
+    header = explorer(app)
+    named = ", ".join(card.classes[k] for k in (1, 2, 4))
+    assert header["whose"] == f"any of {named}"
+    assert f"the mean of {named}" in header["note"]

@@ -42,7 +42,7 @@ ORDER = (
     ("attribution", "analysis", "circuits"),
     ("benchmarks", "compression"),
     ("share", "reproduction", "lessons"),
-    ("ui", "show", "comparison", "gallery", "commands", "cli", "__main__"),
+    ("ui", "show", "beside", "comparison", "gallery", "commands", "cli", "__main__"),
     ("app.py", "pages"),
 )
 LEVEL = {name: row for row, names in enumerate(ORDER) for name in names}

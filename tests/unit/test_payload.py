@@ -49,7 +49,8 @@ def decoded(payload: bytes) -> tuple[dict, np.ndarray, np.ndarray]:
     split = start + header["map_bytes"]
     shape = (len(header["levels"]), header["planes"], header["height"], header["width"])
     deltas = np.frombuffer(zlib.decompress(payload[start:split]), np.uint8).reshape(shape)
-    photo = np.frombuffer(zlib.decompress(payload[split:]), np.uint8).reshape(*shape[2:], 3)
+    steps = np.frombuffer(zlib.decompress(payload[split:]), np.uint8).reshape(-1, 3)
+    photo = np.cumsum(steps, 0, dtype=np.uint8).reshape(*shape[2:], 3)
     codes, before = np.empty(shape, np.uint8), np.zeros(shape[1:], np.int64)
     for k in range(shape[0]):
         before = (before + deltas[k]) % 256

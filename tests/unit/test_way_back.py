@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.images import decode_image
-from pruneattr_core.response import difference, group
+from pruneattr_core.response import Target, asked_of, difference, group
 from pruneattr_core.share import html
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.share.live import Live
-from pruneattr_core.share.way_back import carried, picture_in
+from pruneattr_core.share.way_back import asked_again, asked_in_address, carried, others_in, pictures_in
 from pruneattr_core.ui.compare.entries import parse_entries
 from pruneattr_core.ui.exports import SavedView, read_view
 from pruneattr_core.ui.framing import header_of
@@ -55,15 +56,24 @@ def test_the_command_s_file_holds_the_way_back(tmp_path: Path, capsys: pytest.Ca
     assert told["sparsity"] == pytest.approx(0.9, abs=0.01)
     found = read_view("v.html", out.read_bytes())
     assert found is not None
-    assert found.picture is not None
+    (picture,) = found.pictures
     assert found.page == ""
     wanted = {"model": NAME, "target": "3", "mode": "freeze", "dial": "all", "at": "0.9", "source": "upload"}
     assert wanted.items() <= found.texts.items()
-    assert found.texts["upload"] == found.picture.sha256
-    assert found.picture.name == "a 'b\".png"
+    assert found.texts["upload"] == picture.sha256
+    assert picture.name == "a 'b\".png"
     card = model_card(NAME)
-    np.testing.assert_array_equal(card.display(decode_image(found.picture.data)), card.display(image))
-    assert BACK in out.read_text("utf-8")
+    np.testing.assert_array_equal(card.display(decode_image(picture.data)), card.display(image))
+    text = out.read_text("utf-8")
+    assert BACK in text
+    assert len(text) < 1_000_000
+    for label in ("Gradient (saliency)", "Grad-CAM", "Integrated Gradients"):
+        assert f'alt="{label}: ' in text
+    rows = {row["method"]: row for row in told["methods_beside"]}
+    assert len(rows) == 4
+    own = rows.pop("PruneGrad (sparsity 0.9, of all, mode freeze)")
+    assert own["passes"] == 2
+    assert all(np.isfinite(row["area"]) for row in rows.values())
 
 
 def test_the_dial_of_a_file_stands_where_it_was_asked_to() -> None:
@@ -89,34 +99,76 @@ def test_a_comparison_and_a_sweep_find_back_where_the_app_can_ask_for_them() -> 
     assert (found.page, found.texts["target"], found.texts["contrast"]) == ("compare", "4", "runner-up")
     entries = ("prunegrad~sparsity=0.9~mode=freeze", "edges")
     assert parse_entries(found.texts["methods"]) == entries
-    view = compare(model, inputs, ["edges"], card=card, curves=False)  # an upload stands alone there
-    assert BACK not in view.html()
+    of_two = compare(model, inputs, ["edges"], group([1, 2]), curves=False)
+    assert of_two.answers == ("the mean of class 1, class 2",) * 2
+    several = saved(compare(model, inputs, ["edges"], card=card, titles=["a", "b"], curves=False))
+    assert [one.name for one in several.pictures] == ["a", "b"]
+    named = [several.texts["upload"], several.texts["uploads"]]
+    assert named == [one.sha256 for one in several.pictures]
     sweep = PruneGrad(model).sweep(inputs, sparsities=[0, 0.9]).show(card)
     assert BACK not in sweep._repr_mimebundle_()[0]["text/html"]  # it does not say what ranked the neurons
 
 
+@pytest.mark.parametrize(
+    ("target", "texts"),
+    [
+        (None, ("-1", "")),
+        (3, ("3", "")),
+        (difference(), ("-1", "runner-up")),
+        (difference(1, 2), ("1", "2")),
+        (difference(None, 2), ("-1", "2")),
+        (group([4]), ("4", "")),
+        (group([4, 1, 4, 2]), ("4", "+1,2")),
+    ],
+)
+def test_what_is_asked_goes_into_an_address_and_comes_back(target: Target, texts: tuple[str, str]) -> None:
+    said = asked_in_address(target)
+    assert said is not None
+    assert (said["target"], said["contrast"]) == texts
+    again = asked_again(None if said["target"] == "-1" else int(said["target"]), said["contrast"])
+    wanted = group([4, 1, 2]) if texts[1] == "+1,2" else 4 if texts[0] == "4" else target
+    first, second = (asked_of(one, 1).response.setting() for one in (again, wanted))
+    assert first == second
+
+
+@pytest.mark.parametrize("text", ["+", "+1,", "1,2", "-3", "+a", "²", "99999999", "+" + "1," * 300 + "2"])
+def test_an_address_names_classes_or_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
+        others_in(text)
+
+
 def test_what_the_app_cannot_ask_for_says_nothing_of_a_way_back() -> None:
-    image = load_dataset("scenes")[2].image
-    for target in (group([1, 2]), difference(1, 2)):
-        text = explain_view(NAME, image, target, shares=(0, 0.9)).html()
+    model, card = load_model(NAME), model_card(NAME)
+    inputs = torch.cat([card.preprocess(load_dataset("scenes")[i].image) for i in (0, 3)])
+    for target in ([1, 2], difference([1, 2]), torch.tensor([1, 2])):
+        text = compare(model, inputs, ["edges"], target, card=card, curves=False).html()
         assert "view" not in settings_in(text)
         assert BACK not in text
 
 
 def test_damaged_pictures_are_one_sentence() -> None:
     text = explain_view(NAME, load_dataset("scenes")[2].image, shares=(0, 0.9)).html()
-    head, start, rest = text.partition('id="pruneattr-picture" data-name="')
+    head, start, rest = text.partition('class="pruneattr-picture" data-name="')
     name, _, rest = rest.partition('">')
     damaged = f'{head}{start}{name}">={rest}'
     with pytest.raises(InputError, match="is damaged"):
         read_view("v.html", damaged.encode())
 
 
-def test_a_file_that_its_picture_makes_too_large_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_too_large_has_fewer_shades_then_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     view = explain_view(NAME, load_dataset("scenes")[2].image, shares=(0, 0.9))
-    whole = len(view.html())
-    monkeypatch.setattr(html, "FILE_LIMIT", whole)
-    assert len(view.html()) == whole
-    monkeypatch.setattr(html, "FILE_LIMIT", whole - 1)
-    assert picture_in(view.html()) is None
-    assert BACK not in view.html()
+    whole = view.html()
+    monkeypatch.setattr(html, "FILE_LIMIT", len(whole))
+    assert view.html() == whole
+    monkeypatch.setattr(html, "FILE_LIMIT", len(whole) - 1)
+    fewer = view.html()  # shades go first
+    assert pictures_in(fewer) == pictures_in(whole)
+    assert len(fewer) < len(whole)
+    shaded = [len(view.small_payload(shades)) for shades in html.SHADES]
+    assert shaded == sorted(shaded, reverse=True)
+    monkeypatch.setattr(html, "FILE_LIMIT", len(whole) - (shaded[0] - shaded[-1]) * 4 // 3 - 500)
+    alone = view.html()
+    assert pictures_in(alone) == ()
+    assert BACK not in alone
+    monkeypatch.setattr(html, "FILE_LIMIT", 1)
+    assert view.html() == whole  # too large either way

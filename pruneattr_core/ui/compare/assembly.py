@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.response import Response
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
@@ -232,13 +233,8 @@ def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]
 
 def _image_head(plan: Plan, shelf: Cache, j: int) -> dict[str, Any]:
     picture, mask = plan.pictures[j], plan.masks[j]
-    target = plan.target
-    for key in plan.map_keys[j]:
-        found = shelf.get(key)
-        if isinstance(found, Mapped):
-            target = found.target
-            break
-    name = "its predicted class" if target is None else plan.card.classes[target]
+    found = next((one for key in plan.map_keys[j] if isinstance(one := shelf.get(key), Mapped)), None)
+    name = _asked(plan, found)
     covered = (
         ""
         if mask is None
@@ -246,6 +242,18 @@ def _image_head(plan: Plan, shelf: Cache, j: int) -> dict[str, Any]:
     )
     notes = [note for note in (covered, _game_note(plan, shelf, picture)) if note]
     return {"title": picture.title, "answer": f"Explained: {name}", "covered": " ".join(notes)}
+
+
+def _asked(plan: Plan, found: Mapped | None) -> str:
+    """What is explained, in words; the class that only the network names once a map is there."""
+    classes, asked, target = plan.card.classes, plan.asked, plan.target if found is None else found.target
+    name = "its predicted class" if target is None else classes[target]
+    if not isinstance(asked, Response):
+        return name
+    if asked.kind == "group":
+        return f"the mean of {', '.join(classes[member] for member in asked.target or ())}"
+    other = asked.against if found is None or found.against is None else (found.against,)
+    return f"{name} instead of {classes[other[0]] if other else 'the runner-up'}"
 
 
 def _game_note(plan: Plan, shelf: Cache, picture: Picture) -> str:

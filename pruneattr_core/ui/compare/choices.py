@@ -137,8 +137,39 @@ def _choose_methods(reasons: Mapping[str, str], layers: Layers) -> None:
 
 def _choose_pictures(chosen: shell.Selection) -> None:
     if chosen.picture.source == pictures.UPLOAD:
-        st.info("Several pictures work with data sets; an upload stands alone.")
+        _choose_uploads(chosen.picture.place)
+    else:
+        _choose_of_data(chosen)
+    st.segmented_control(
+        "Arrangement", list(LAYOUTS), key="arrange", required=True, format_func=LAYOUTS.__getitem__, **_KEEP
+    )
+
+
+def _choose_uploads(shown: str) -> None:
+    """Beside an upload, others of this session."""
+    kept = pictures.uploads()
+    gone = [place for place in st.session_state["uploads"] if place not in kept]
+    if gone:
+        refuse("uploads", gone[0], "it is left out: upload it again")
+        st.session_state["uploads"] = tuple(one for one in st.session_state["uploads"] if one not in gone)
+    others = [place for place in kept if place != shown]
+    if not others:
+        st.info("Upload another picture to set it beside this one.", icon=":material/upload:")
         return
+    box = "uploads_box"
+    st.session_state[box] = [place for place in st.session_state["uploads"] if place in others]
+
+    def changed() -> None:
+        st.session_state["uploads"] = tuple(st.session_state[box])
+
+    st.multiselect(
+        "Beside the sidebar's picture, of your uploads", others, key=box,
+        format_func=lambda place: kept[place][0] if place in kept else place, on_change=changed,
+    )  # fmt: skip
+
+
+def _choose_of_data(chosen: shell.Selection) -> None:
+    """Beside a picture of a data set, others of it."""
     data = pictures.dataset(chosen.picture.source)
     wrong = [place for place in st.session_state["more"] if place >= len(data)]
     if wrong:
@@ -168,9 +199,6 @@ def _choose_pictures(chosen: shell.Selection) -> None:
         accept_new_options=len(data) > len(around),
         help="Type a number for a picture that is not in the list.",
         on_change=changed,
-    )
-    st.segmented_control(
-        "Arrangement", list(LAYOUTS), key="arrange", required=True, format_func=LAYOUTS.__getitem__, **_KEEP
     )
 
 
@@ -209,6 +237,9 @@ def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], l
             if place < count and str(place) != chosen.picture.place
         ]
         shown += [pictures.from_dataset(source, place) for place in places]
+    else:
+        kept = [place for place in st.session_state["uploads"] if place in pictures.uploads()]
+        shown += [pictures.from_upload(place) for place in kept if place != chosen.picture.place]
     wanted, dial = (
         st.session_state["methods"],
         dial_of(st.session_state["grid_dial"], st.session_state["prune"]),
@@ -219,7 +250,7 @@ def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], l
         weights=chosen.answer.weights,
         pictures=tuple(shown),
         masks=tuple(mask_seen(chosen.card, _mask(picture)) for picture in shown),
-        target=chosen.target,
+        target=chosen.contrast.target,
         options={entry: _options(entry, layers, dial) for entry in wanted},
         blocked={name: reasons[name] for name in wanted if reasons[name]},
         look=look,
@@ -231,6 +262,7 @@ def make_plan(chosen: shell.Selection, look: Look, reasons: Mapping[str, str], l
         device=engine().device.type,
         rivals=tuple(map(_rivals, shown, repeat(shown))) if st.session_state["game"] else None,
         dial=dial,
+        against=chosen.against,
     )
 
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, scale_map
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
+from pruneattr_core.response import Response
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.way_back import FORMAT
 from pruneattr_core.ui.compare.cells import CURVES, Curve, Game
@@ -69,6 +70,7 @@ def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dic
             for p in plan.pictures
         ],
         "target": plan.target,
+        **({"contrast": plan.against} if plan.against else {}),
         "look": {
             "collapse": look.collapse,
             "sign": look.sign,
@@ -205,8 +207,14 @@ def python_code(plan: Plan) -> str:
         for name, pairs in plan.options.items()
         if name not in plan.blocked
     }
+    target, more, asked = str(plan.target), "", plan.asked
+    if isinstance(asked, Response):
+        classes = asked.target and list(asked.target)
+        other = asked.against and asked.against[0]
+        named = classes if asked.kind == "group" else f"{plan.target}, {other}"
+        target, more = f"{asked.kind}({named})", f"{asked.kind}, "
     finish = {"signed": "", "positive": ".clamp(min=0)", "absolute": ".abs()"}[plan.look.sign]
-    return f"""from pruneattr_core import load_model, model_card
+    return f"""from pruneattr_core import {more}load_model, model_card
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.{source}
@@ -218,7 +226,7 @@ attributions, maps = {{}}, {{}}
 for i, image in enumerate(images):
     inputs = card.preprocess(image){moved}
     for name, (method, options) in methods.items():
-        attributions[name, i] = explain(model, inputs, {plan.target}, method, **options).values
+        attributions[name, i] = explain(model, inputs, {target}, method, **options).values
         maps[name, i] = collapse(attributions[name, i], {plan.look.collapse!r}){finish}[0].cpu().numpy()
 """
 

@@ -187,12 +187,12 @@ def _take_away(plan: Plan, grid: Grid) -> None:
         )
         one_file_button(
             GRID,
-            lambda: grid_payload(replace(grid, start={"token": 0, **position}), plan.look),
+            lambda _: grid_payload(replace(grid, start={"token": 0, **position}), plan.look),
             f"{plan.card.title}: {len(plan.options)} methods",
             settings,
             stem,
             "grid_one_file",
-            (plan.card, plan.pictures[0]),
+            (plan.card, plan.pictures),
         )
         figure_popover(
             "Figure", lambda: compare_exports.panels(grid, plan.look), settings, stem, "grid_figure"

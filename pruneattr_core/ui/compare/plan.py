@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render.look import Look
+from pruneattr_core.response import Target
+from pruneattr_core.share.way_back import asked_again
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
     LIVE,
@@ -57,6 +59,7 @@ class Plan:
         device: device type.
         rivals: per picture, whom it may play the grid pointing game with; None for no games.
         dial: (scale, place on it) of the entries that follow the dial.
+        against: what the target is explained instead of or together with, see `Subject`.
     """
 
     card: ModelCard
@@ -75,6 +78,7 @@ class Plan:
     device: str
     rivals: tuple[tuple[Place, ...], ...] | None = None
     dial: tuple[str, float] = (DIALS[0], START)
+    against: str = ""
 
     @property
     def map_keys(self) -> list[list[MapKey]]:
@@ -86,8 +90,13 @@ class Plan:
 
     def map_key(self, picture: Picture, entry: str) -> MapKey:
         """Names one attribution."""
-        subject = Subject(self.card.id, self.weights, picture.sha256, self.target, self.device)
+        subject = Subject(self.card.id, self.weights, picture.sha256, self.target, self.device, self.against)
         return map_key(subject, method_of(entry), dict(self.options[entry]))
+
+    @property
+    def asked(self) -> Target:
+        """What is explained of each picture, as the library takes it."""
+        return asked_again(self.target, self.against)
 
     @property
     def following(self) -> tuple[str, ...]:
@@ -104,7 +113,8 @@ class Plan:
     def name(self) -> str:
         """Of what is shown, wherever the dial stands; see `hand`."""
         pictures = [picture.sha256 for picture in self.pictures]
-        return name_of(self.card.id, self.weights, pictures, self.target, tuple(self.options), self.device)
+        asked = self.target, self.against
+        return name_of(self.card.id, self.weights, pictures, asked, tuple(self.options), self.device)
 
     def levels_key(self, picture: Picture, entry: str) -> LevelsKey | None:
         """Names the levels that the slider moves, if it moves this entry while it is dragged."""

@@ -145,6 +145,14 @@ def parse_more(text: str) -> tuple[int, ...]:
     return numbers
 
 
+def _parse_uploads(text: str) -> tuple[str, ...]:
+    """Hashes of uploads, each once."""
+    hashes = tuple(dict.fromkeys(part for part in text.split(",") if part))
+    if len(hashes) > MORE or any(len(one) != 64 or set(one) - set("0123456789abcdef") for one in hashes):
+        raise ValueError(text)
+    return hashes
+
+
 def _joined(values: tuple[object, ...]) -> str:
     return ",".join(map(str, values))
 
@@ -152,6 +160,7 @@ def _joined(values: tuple[object, ...]) -> str:
 FIELDS = (
     Field("methods", FIRST, parse_entries, "the methods", _joined),
     Field("more", (), parse_more, "more pictures", _joined),
+    Field("uploads", (), _parse_uploads, "more uploads", _joined),
     Field("grid_dial", "", one_of(STOPS), "the dial"),
     Field("prune", START, number(0, 1), "the sparsity", lambda value: f"{value:.6g}"),
     Field("layer", "", lambda text: text[:200], "the layer", part=True),

@@ -17,6 +17,7 @@ from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
+from pruneattr_core.ui.explore.beside import beside_file
 from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.explore.wrong import FIELD as WRONG
 from pruneattr_core.ui.explore.wrong import wrong_class
@@ -269,11 +270,13 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
             f"Output change{where}", f"{change:.1%}" if np.isfinite(change) else "infinite", border=True
         )
         st.metric(
-            f"Probability of {classes[sweep.target]}{where}",
+            f"Probability of {sweep.whose(classes)}{where}",
             f"{probability:.3f}",
             **_moved(probability - first, 3),
         )
-        against = "Target logit" if sweep.against is None else f"Lead over {classes[sweep.against]}"
+        against = "Mean logit" if sweep.members else "Target logit"
+        if sweep.against is not None:
+            against = f"Lead over {classes[sweep.against]}"
         st.metric(
             f"{against}{where}",
             f"{sweep.logit[level]:.2f}",
@@ -345,12 +348,15 @@ def _take_away(
         )
         one_file_button(
             SCRUBBER,
-            lambda: payload(question, look, (0, dial, at), len(sweep.requested), True, sweep, chosen.picture),
+            lambda shades: payload(
+                question, look, (0, dial, at), len(sweep.requested), True, sweep, chosen.picture, shades
+            ),
             f"{chosen.card.title}: {sweep.what(chosen.card.classes)}",
             settings,
             stem,
             "one_file",
-            (chosen.card, chosen.picture),
+            (chosen.card, [chosen.picture]),
+            lambda: beside_file(chosen, question, (dial, at)),
         )
         figure_popover(
             "Figure", lambda: exports.panels(sweep, look, photo, [level]), settings, stem, "figure"

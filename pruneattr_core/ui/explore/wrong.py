@@ -10,6 +10,7 @@ import streamlit as st
 from pruneattr_core.analysis.wrong_class import RANKS, WrongClass, wrong_class_control
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
+from pruneattr_core.share.way_back import RUNNER_UP, TOGETHER
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.jobs import Job
@@ -27,7 +28,7 @@ LOOK = 0.5
 _HELP = (
     "Prunes the network again for the runner-up and for a class far down its order, and asks whether that "
     "becomes the answer. Where it does, keeping the answer is no evidence for an explanation. With "
-    '"instead of the runner-up" each class is asked for instead of the answer, too.'
+    '"instead of" a class each is asked for instead of the answer, too.'
 )
 
 
@@ -78,7 +79,7 @@ def wrong_class(chosen: Selection, contribution: str, sweep: Explained | None) -
         chosen.picture.sha256,
         None,
         chosen.subject.device,
-        chosen.against,
+        "" if chosen.against.startswith(TOGETHER) else chosen.against and RUNNER_UP,
     )
     key = Key(subject, contribution) if st.session_state[FIELD.name] == "yes" else None
     former = st.session_state.get(_RUNNING)

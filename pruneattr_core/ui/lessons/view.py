@@ -11,6 +11,7 @@ import streamlit as st
 from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.asking import PREDICTED
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.state import Field, publish
 from pruneattr_core.ui.state import view as texts_of
@@ -129,7 +130,7 @@ def _draw(step: Step) -> None:
     place = min(st.session_state["picture"], len(pictures.dataset(source)) - 1)
     target = st.session_state["target"]
     picture = pictures.from_dataset(source, place)
-    chosen = shell.selected(card, picture, None if target == shell.PREDICTED else target)
+    chosen = shell.selected(card, picture, None if target == PREDICTED else target)
     if chosen is not None:
         _module(drawing).draw(chosen)
 

@@ -131,7 +131,7 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
     settled(_START, _position())
     publish(FIELDS)
     start = {"token": 0, **_position()}
-    page_button("removal", stage("removal"), lambda: made(start), chosen, target, FIELDS)
+    page_button("removal", stage("removal"), lambda _: made(start), chosen, target, FIELDS)
 
 
 def _position() -> dict[str, Any]:

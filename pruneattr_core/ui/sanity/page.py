@@ -121,4 +121,4 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
     settled(_START, view)
     publish(FIELDS)
     start = {"token": 0, **view}
-    page_button("sanity", stage("sanity"), lambda: made(start), chosen, target, FIELDS)
+    page_button("sanity", stage("sanity"), lambda _: made(start), chosen, target, FIELDS)
