@@ -33,6 +33,7 @@ _NEEDED = {
     "scipy": ("benchmarks", True),
     "scikit-image": ("likeness of maps", True),
     "matplotlib": ("figures", True),
+    "tqdm": ("progress of commands", True),
     "streamlit": ("the app", False),
     "cachetools": ("the app", False),
     "plotly": ("the app's charts", False),

@@ -1,19 +1,47 @@
-"""How far a long command has come, for a terminal and for a log file."""
+"""How far a long command has come: tqdm's bar on a terminal, lines where the output goes to a log."""
 
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from typing import TextIO
 
-#: Seconds between two lines of a log file.
-_PAUSE = 20.0
+from tqdm import tqdm
+
+#: Seconds between two lines of a log file, and between two drawings of a bar.
+_LOG, _TERMINAL = 20.0, 0.1
+_COUNT = "{n_fmt} of {total_fmt} {unit}{postfix}, {elapsed}"
+_LEFT = _COUNT + ", about {remaining} left"
+
+
+class _Bar(tqdm):  # type: ignore[type-arg,misc,unused-ignore]  # tqdm comes without types
+    """A bar; in a log file, where a bar would write one endless line, a new line each time it is drawn."""
+
+    monitor_interval = 0  # no thread of its own: every call looks at the clock
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Draw it."""
+        if self.fp.isatty():
+            super().display(msg, pos)
+        else:
+            print(msg or str(self), file=self.fp, flush=True)
+
+    def end(self) -> None:
+        """The last drawing."""
+        if self.fp.isatty():
+            self.close()
+        else:
+            self.display()
+
+    def __del__(self) -> None:
+        """A bar that was interrupted stays as it stood: tqdm would draw it once more at the very end."""
+
+
+_Bar.set_lock(threading.RLock())  # else tqdm takes one of processes
 
 
 class Progress:
-    """Lines such as "12 of 60 cells, PrunePGD, 3 min 20 s, about 14 min left".
-
-    On a terminal one line that changes; elsewhere a new line now and then, and the last one.
+    """Tells "12 of 60 cells, PrunePGD, 03:20, about 14:00 left".
 
     Args:
         unit: what is counted.
@@ -22,38 +50,26 @@ class Progress:
 
     def __init__(self, unit: str, out: TextIO | None = None) -> None:
         self._unit, self._out = unit, sys.stderr if out is None else out
-        self._terminal = self._out.isatty()
-        self._began = time.monotonic()
-        self._first: float | None = None
-        self._said, self._width = -_PAUSE, 0
+        self._bar: _Bar | None = None
 
     def __call__(self, done: float, total: int, what: str = "") -> None:
         """Tell that `done` of `total` are done, and `what` is being worked on."""
-        now = time.monotonic() - self._began
-        if self._first is None:
-            self._first = done  # what an earlier call of the command had finished says nothing about speed
-        if not self._terminal and now - self._said < _PAUSE and done < total:
-            return
-        self._said = now
-        fresh = done - self._first
-        left = f", about {_duration(now / fresh * (total - done))} left" if fresh > 0 and done < total else ""
-        part = f" ({done % 1:.0%} of the next)" if done % 1 else ""
-        named = f", {what}" if what and done < total else ""
-        line = f"{int(done)} of {total} {self._unit}{part}{named}, {_duration(now)}{left}"
-        self._write(line, done >= total)
-
-    def _write(self, line: str, last: bool) -> None:
-        if not self._terminal:
-            print(line, file=self._out, flush=True)
-            return
-        print(f"\r{line:<{self._width}}", end="\n" if last else "", file=self._out, flush=True)
-        self._width = len(line)
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        at, terminal = int(done) if done == int(done) else round(done, 2), self._out.isatty()
+        if self._bar is None:
+            # What an earlier call of the command had finished says nothing about speed.
+            self._bar = _Bar(
+                total=total, initial=at, unit=self._unit, file=self._out, miniters=0, postfix=what,
+                mininterval=_TERMINAL if terminal else _LOG, bar_format=_COUNT, dynamic_ncols=terminal,
+            )  # fmt: skip
+        bar = self._bar
+        bar.total = total
+        bar.set_postfix_str(what if at < total else "", refresh=False)
+        if bar.initial < at < total:
+            bar.bar_format = f"{{bar:24}} {_LEFT}" if terminal else _LEFT
+        bar.n = at
+        if at < total:
+            bar.update(0)  # draws if it is time
+        else:
+            bar.bar_format = _COUNT
+            bar.end()
+            self._bar = None
