@@ -167,5 +167,8 @@ def _filled(
     try:
         model.load_state_dict(read_values(loaded, source))
     except RuntimeError as error:
-        raise WeightsError(f"{source} does not fit {architecture}: {str(error)[:200]}") from error
+        what = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"{source} does not fit {architecture} ({what}): take both from one place."
+        ) from error
     return model

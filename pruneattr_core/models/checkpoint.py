@@ -16,9 +16,10 @@ import pickletools
 import re
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +28,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from pruneattr_core.archives import TooMany, check_directory
 from pruneattr_core.errors import WeightsError
+from pruneattr_core.models.pickles import Crowded, globals_in
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _INTEGERS = {torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool}
@@ -114,7 +117,7 @@ def plain(source: str, key: str, value: Any, floating: bool = True) -> Tensor:
     """
 
     def refused(what: str, advice: str) -> WeightsError:
-        return WeightsError(f"The weights file {source!r} holds {what} under {key!r}{advice}.")
+        return WeightsError(f"The weights file {source!r} holds {what} under {shown(key)}{advice}.")
 
     if not isinstance(value, Tensor):
         raise refused(kind(value), ", not a tensor: save model.state_dict() alone")
@@ -152,10 +155,17 @@ def finite(source: str, key: str, value: Tensor) -> Tensor:
         low, high = value.aminmax()
         if not (torch.isfinite(low) and torch.isfinite(high)):
             raise WeightsError(
-                f"The weights file {source!r} has values that are not finite under {key!r}: "
+                f"The weights file {source!r} has values that are not finite under {shown(key)}: "
                 "the training diverged or the file is damaged; use another."
             )
     return value
+
+
+def shown(key: object) -> str:
+    """A key of a file in a sentence: escaped, short, and of any type."""
+    if not isinstance(key, str):
+        return f"a key of type {type(key).__name__}"
+    return repr(key if len(key) <= _SHOWN else f"{key[:_SHOWN]}...")
 
 
 def kind(value: Any) -> str:
@@ -194,7 +204,9 @@ def _read_torch(path: Path, start: bytes) -> Any:
     archived = start[:4] == b"PK\x03\x04"
     if archived:
         _check_names(path, io.BytesIO(_index(path)), 1)
-    elif start[:2] == b"\x80\x02":
+    elif start[:2] != b"\x80\x02":  # torch's reader would take its opcodes without the two bytes as well
+        raise _damaged(path)
+    else:
         with path.open("rb") as data:
             _check_names(path, data, 5)  # magic number, protocol, system, the object, the keys
     try:
@@ -213,6 +225,8 @@ def _read_torch(path: Path, start: bytes) -> Any:
 def _index(path: Path) -> bytes:
     """The pickle in a PyTorch archive that holds everything but the numbers."""
     try:
+        with path.open("rb") as data:
+            check_directory(data, MAX_INDEX)
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
             names = {one.filename for one in records}
@@ -234,6 +248,8 @@ def _index(path: Path) -> bytes:
             return archive.read(index)
     except WeightsError:
         raise
+    except TooMany as error:
+        raise _crowded(path) from error
     except Exception as error:  # zipfile raises anything from BadZipFile to struct.error
         raise _damaged(path) from error
 
@@ -241,7 +257,7 @@ def _index(path: Path) -> bytes:
 def _check_names(path: Path, data: IO[bytes], pickles: int) -> None:
     """Refuse what torch's reader of weights would follow to more than plain tensors, before it does."""
     try:
-        for name in _names(path, data, pickles):
+        for name in chain.from_iterable(globals_in(data, MAX_INDEX) for _ in range(pickles)):
             if name in _BOMBS:
                 raise _foreign(path)
             if name.startswith("numpy"):
@@ -252,23 +268,16 @@ def _check_names(path: Path, data: IO[bytes], pickles: int) -> None:
                 )
     except WeightsError:
         raise
+    except Crowded as error:
+        raise _crowded(path) from error
     except (ValueError, EOFError, OverflowError, MemoryError) as error:
         raise _damaged(path) from error
 
 
-def _names(path: Path, data: IO[bytes], pickles: int) -> Iterator[str]:
-    for _ in range(pickles):
-        for code, argument, place in pickletools.genops(data):
-            if code.name == "GLOBAL":
-                yield str(argument)
-            if place is not None and place > MAX_INDEX:
-                raise _crowded(path)
-
-
 def _crowded(path: Path) -> WeightsError:
     return WeightsError(
-        f"The weights file {path.name!r} has more than {MAX_INDEX >> 20} MB besides its numbers: "
-        "save model.state_dict() alone."
+        f"The weights file {path.name!r} holds more than {MAX_INDEX >> 20} MB besides its numbers, or more "
+        "objects, or deeper nested ones, than a state dict: save model.state_dict() alone."
     )
 
 

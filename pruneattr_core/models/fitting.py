@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.errors import WeightsError
-from pruneattr_core.models.checkpoint import finite, kind, plain
+from pruneattr_core.models.checkpoint import finite, kind, plain, shown
 from pruneattr_core.models.unwrapping import Entry, Found, find_state, tables, unknown
 
 _AWAITING = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
@@ -124,7 +124,7 @@ def read_values(loaded: Mapping[Any, Any], source: str) -> dict[str, Tensor]:
     """
     for _, table in tables(loaded):
         if any(isinstance(value, Tensor) for value in table.values()):
-            checked = {str(k): plain(source, str(k), v, floating=False) for k, v in table.items()}
+            checked = {k: plain(source, k, v, floating=False) for k, v in table.items() if isinstance(k, str)}
             return {key: finite(source, key, _single(value)) for key, value in checked.items()}
     _refuse_without_tensors(source, loaded)
     raise AssertionError("not reached")
@@ -161,7 +161,7 @@ def _first_fault(source: str, wanted: Mapping[str, Tensor], found: Found) -> str
         if entry.shape != tuple(tensor.shape):
             return f"{key!r} has shape {entry.shape}, expected {tuple(tensor.shape)}"
     extra = unknown(found)
-    return "" if extra is None else f"{extra!r} is unknown to it"
+    return "" if extra is None else f"{shown(extra)} is unknown to it"
 
 
 def _refuse_without_tensors(source: str, loaded: Mapping[Any, Any]) -> None:
@@ -170,7 +170,7 @@ def _refuse_without_tensors(source: str, loaded: Mapping[Any, Any]) -> None:
         return
     key, value = next(iter(loaded.items()))
     raise WeightsError(
-        f"The weights file {source!r} holds {kind(value)} under {str(key)!r}, not a tensor: "
+        f"The weights file {source!r} holds {kind(value)} under {shown(key)}, not a tensor: "
         "save model.state_dict() alone."
     )
 

@@ -18,7 +18,7 @@ _KEYS = (
 #: Where such keys stand in a checkpoint.
 _PLACES = ("meta", "hyper_parameters", "hparams", "config", "args", "extra")
 _BESIDE = ("labels", "classes", "class_names", "categories", "config")
-_MAX_BYTES, _LONGEST = 4 << 20, 120
+_MAX_BYTES, _LONGEST, _LARGEST = 4 << 20, 120, 1 << 63
 
 
 def names_in(loaded: Mapping[Any, Any], count: int) -> tuple[str, ...] | None:
@@ -102,15 +102,31 @@ def _listed(given: Any, count: int) -> tuple[str, ...] | None:
             pairs = [(value, key) for key, value in pairs]
         try:
             order = {
-                int(index): name[-1] if isinstance(name, list) and name else name for index, name in pairs
+                _index(index): name[-1] if isinstance(name, list) and name else name for index, name in pairs
             }
-        except (TypeError, ValueError):
+        except ValueError:
             return None
         given = [order.get(index) for index in range(count)]
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != count:
         return None
-    names = tuple(_clean(name) for name in given if isinstance(name, str | int))
+    names = tuple(_clean(name) for name in given if isinstance(name, str) or _small(name))
     return names if count and len(names) == count else None
+
+
+def _index(given: Any) -> int:
+    """The place that a key names.
+
+    Raises:
+        ValueError: none.
+    """
+    if isinstance(given, str) or _small(given):
+        return int(given)
+    raise ValueError("no whole number")
+
+
+def _small(value: Any) -> bool:
+    """Whether it is a number that can be written out: a pickle holds ones of a million digits."""
+    return isinstance(value, int) and abs(value) < _LARGEST
 
 
 def _clean(name: str | int) -> str:

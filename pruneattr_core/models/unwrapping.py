@@ -28,6 +28,8 @@ _PREFERRED = (
 )
 #: How deep wrappers are opened, and how many are looked at.
 _DEPTH, _TABLES = 4, 400
+#: Characters of the way there that are told.
+_WHERE = 120
 #: Segments that compiling and sharding put anywhere into a key.
 _INSERTED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 #: What only training uses, or tools leave behind.
@@ -100,7 +102,7 @@ def find_state(
             if best is None or quality > best[0]:
                 best = quality, found
     if best is None:
-        return Found("", {}, {str(key): value for key, value in loaded.items()})
+        return Found("", {}, {key: value for key, value in loaded.items() if isinstance(key, str)})
     return best[1]
 
 
@@ -164,7 +166,7 @@ def _located(
                 entries[key] = Entry({under[name]: table[under[name]] for name in names}, join)
                 used.update(names)
                 break
-    where = ", ".join([*path, *([f"prefix {prefix}"] if prefix else [])])
+    where = ", ".join([*path, *([f"prefix {prefix}"] if prefix else [])])[:_WHERE]
     unused = {key: table[full] for key, full in under.items() if key not in used}
     outside = {key: table[full] for key, full in keys.items() if not key.startswith(prefix)}
     return Found(where, entries, unused, outside, _metadata(table, prefix))
@@ -197,7 +199,11 @@ def _metadata(table: Mapping[Any, Any], prefix: str) -> dict[str, Any] | None:
     given = getattr(table, "_metadata", None)
     if not isinstance(given, Mapping):
         return None
-    cleaned = {_cleaned(str(module)): versions for module, versions in given.items()}
+    cleaned = {
+        _cleaned(name): {"version": said["version"]}
+        for name, said in given.items()
+        if isinstance(name, str) and isinstance(said, Mapping) and type(said.get("version")) is int
+    }
     stem = prefix.rstrip(".")
     inside = {
         module.removeprefix(stem).lstrip("."): versions

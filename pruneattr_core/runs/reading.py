@@ -8,11 +8,14 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from pruneattr_core.archives import check_directory
 from pruneattr_core.errors import StoreError
 from pruneattr_core.runs.stored import HEADER, POINTS, TIMING, VALUES, Stored, checked, harmless
 
 #: Bytes of one file and of a whole run, and members of a zip, that are accepted.
 FILE_LIMIT, RUN_LIMIT, MEMBER_LIMIT = 32 << 20, 48 << 20, 256
+#: Bytes of a zip's list of members.
+DIRECTORY_LIMIT = 1 << 20
 
 
 def from_folder(folder: Path) -> Stored:
@@ -74,6 +77,7 @@ def from_zip(data: bytes) -> Stored:
         StoreError: no zip, hostile names or sizes, or whatever `from_folder` refuses.
     """
     try:
+        check_directory(io.BytesIO(data), DIRECTORY_LIMIT)
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             return checked(_members(packed), "this file")
     except StoreError:

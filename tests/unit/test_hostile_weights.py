@@ -170,7 +170,16 @@ def hostile() -> dict[str, tuple[Callable[[], bytes], str]]:
         "scripted": (lambda: repacked(0, {"archive/constants.pkl": b""}), "scripted"),
         "crowded index": (lambda: archive(b"\x80\x02" + b"}" * (5 << 20) + b"."), "more than"),
         "crowded pickle": (lambda: b"\x80\x02" + 4 * (b"X\x00\x00\x10\x00" + b"a" * (1 << 20)), "more than"),
-        "deep lists": (lambda: archive(b"\x80\x02" + b"]" * 9999 + b"a" * 9998 + b"."), "damaged|list"),
+        "deep tuples as a key": (lambda: archive(b"\x80\x02}N" + b"\x85" * 1000 + b"K\x01s."), "nested"),
+        "opcodes without a protocol": (lambda: b"}N" + b"\x85" * 1000 + b"K\x01s.", "damaged"),
+        "half a million objects": (
+            lambda: archive(b"\x80\x02}](ccollections\nOrderedDict\nq\0" + b"h\0)R" * 400_000 + b"es."),
+            "more objects",
+        ),
+        "a key of a megabyte": (lambda: saved({**STATE, "k" * 10**6: torch.zeros(2)}), "is unknown"),
+        "a key of many digits": (lambda: saved({10**500: 3}), "type int under a key of type int"),
+        "versions that are none": (lambda: saved(_versions()), "is missing"),
+        "deep lists": (lambda: archive(b"\x80\x02" + b"]" * 9999 + b"a" * 9998 + b"."), "nested"),
         "memo of 2**31": (lambda: archive(b"\x80\x02}r\xff\xff\xff\x7f."), "empty dict|damaged"),
         "wrong counts": (lambda: archive(b"\x80\x02}" + b"0" * 9 + b"."), "damaged|objects"),
         "a record that lies": (lambda: assembled((10**9,), (1,), 0, 10**9), "damaged"),
@@ -209,6 +218,13 @@ def hostile() -> dict[str, tuple[Callable[[], bytes], str]]:
         "two thousand wrappers": (lambda: saved({f"a{i}": {"b": {}} for i in range(2000)}), "type|missing"),
     }  # fmt: skip
     return found
+
+
+def _versions() -> OrderedDict[str, torch.Tensor]:
+    """A state dict without its first value, with versions of layers of every kind beside it."""
+    odd = OrderedDict(list(STATE.items())[1:])
+    odd._metadata = {10**500: {"version": 1}, "bn1": {"version": "x"}, "conv1": 7, "linear": None}
+    return odd
 
 
 def _ring() -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pruneattr_core.archives import check_directory
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.values import Path
 
@@ -41,6 +42,7 @@ def path_from_bytes(data: bytes, name: str, names: Sequence[str], like: Sequence
     """
     needed = sum(layer[0].numel() for layer in like) // 8 + _SLACK
     try:
+        check_directory(io.BytesIO(data), _SLACK)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
     except Exception:  # zipfile raises anything from BadZipFile to NotImplementedError
