@@ -41,7 +41,7 @@ def select(
     box = f"{key}_{shown}"
 
     def picked() -> None:
-        if st.session_state[box] in labels:
+        if st.session_state[box] in labels and st.session_state[box] != st.session_state[key]:
             st.session_state[key] = st.session_state[box]
             if changed is not None:
                 changed()

@@ -15,9 +15,11 @@ import time
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.state.session_state import SessionState
 
 #: Seconds after which a part of the page asks again whether the run before has been heard.
 SOON = 0.005
@@ -25,6 +27,10 @@ SOON = 0.005
 GRACE = 60.0
 #: On a manager of files: download -> when it was first seen to be replaced.
 _REPLACED = "_pruneattr_replaced"
+#: Of a session: widget -> what the browser told of it with its last request.
+_TOLD = "_pruneattr_told"
+#: Kinds of widget that tell of a press, which may be the same twice.
+_PRESSES = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
 #: On a session: the `_Asked` of the last whole run that the browser asked for.
 _ASKED = "_pruneattr_asked"
 
@@ -89,6 +95,27 @@ def forget_replaced(manager: Any, now: float) -> None:
     setattr(manager, _REPLACED, replaced)
 
 
+def without_passengers(fresh: Any, known: Any) -> Any:
+    """What a request tells of widgets, without what it only carries on of widgets that are gone.
+
+    Whatever a reader has just chosen stays, also of a widget that a run has replaced meanwhile; and a session
+    that knows no widget at all is a new one, to which the browser tells all that it knows.
+
+    Args:
+        fresh: Streamlit's `WidgetStates`.
+        known: the `SessionState` that is told, ready for the next run.
+    """
+    told: dict[str, bytes] = known._old_state.get(_TOLD, {})
+    now = {one.id: one.SerializeToString(deterministic=True) for one in fresh.widgets}
+    known._old_state[_TOLD] = now
+    here = {*known._old_state, *known._new_widget_state.states}
+    kept = [
+        one for one in fresh.widgets
+        if one.id in here or one.WhichOneof("value") in _PRESSES or told.get(one.id) != now[one.id]
+    ]  # fmt: skip
+    return fresh if len(kept) == len(fresh.widgets) else WidgetStates(widgets=kept)
+
+
 def is_unheard(session: Any) -> bool:
     """Whether the last run of a session has ended and its end has not been passed on to the browser yet.
 
@@ -107,9 +134,7 @@ def mind_late_presses() -> None:
 
     Once, however often it is called.
     """
-    usual = AppSession.request_rerun
-    if usual.__module__ == __name__:
-        return
+    usual, begin = AppSession.request_rerun, SessionState.on_script_will_rerun
 
     def request_rerun(self: AppSession, client_state: Any) -> None:
         if client_state is not None and client_state.fragment_id and is_unheard(self):
@@ -119,8 +144,15 @@ def mind_late_presses() -> None:
         if client_state is None or wanted is not None:
             usual(self, wanted)
 
+    def on_script_will_rerun(self: SessionState, fresh_widget_states: Any, **more: Any) -> None:
+        fresh = fresh_widget_states and without_passengers(fresh_widget_states, self)
+        begin(self, fresh, **more)
+
     def remove(self: MediaFileManager) -> None:
         forget_replaced(self, time.monotonic())
 
-    AppSession.request_rerun = request_rerun  # type: ignore[method-assign]
+    if usual.__module__ != __name__:
+        AppSession.request_rerun = request_rerun  # type: ignore[method-assign]
+    if begin.__module__ != __name__:
+        SessionState.on_script_will_rerun = on_script_will_rerun  # type: ignore[method-assign]
     MediaFileManager._remove_orphaned_deferred_callables = remove  # type: ignore[method-assign]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pruneattr_core.paths.dial import DEFAULT
@@ -102,6 +102,17 @@ def nearest(sparsity: Sequence[float], wanted: float) -> int:
 def first_beyond(change: Sequence[float], allowed: float) -> int:
     """Index of the first level whose output change exceeds what is allowed; the last one where none does."""
     return next((k for k, value in enumerate(change) if value > allowed), len(change) - 1)
+
+
+def shortest(value: float, same: Callable[[float], bool]) -> float:
+    """The number of fewest digits, four at least, that means the same as `value`.
+
+    Args:
+        value: finite.
+        same: whether a number does; true of `value`.
+    """
+    rounded = (float(f"{value:.{digits}g}") for digits in range(4, 18))
+    return next(short for short in rounded if same(short))
 
 
 def _distance(one: float, other: float) -> float:

@@ -132,8 +132,8 @@ def test_answers_to_another_payload_and_nonsense_are_dropped(start: Start, nonse
 def test_numbers_are_those_of_the_picture_on_screen(start: Start) -> None:
     """An index that belongs to the former sweep must not choose among the levels of the next."""
     app = start()
-    last = header(app)["levels"][-3]["contributing"]
-    let_go(app, header(app)["of"], last)
+    let_go(app, header(app)["of"], header(app)["levels"][-3]["contributing"])
+    last = app.session_state["at"]
     for name, choice in (("picture", 3), ("target", 2), ("picture", 5)):
         app.session_state[name] = choice
         app.run()

@@ -7,7 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pruneattr_core.ui.explore.page import FIELDS
 from pruneattr_core.ui.levels import (
     FIXED,
     OF_CONTRIBUTING,
@@ -19,6 +22,7 @@ from pruneattr_core.ui.levels import (
     nearest,
     positions,
     presets,
+    shortest,
     spaced,
     strip,
 )
@@ -87,6 +91,18 @@ def places(quiet: float, calibrated: float | None, change: list[float] | None = 
     levels = spaced(quiet, calibrated)
     found = presets(levels, quiet, change or [0.0] * len(levels), calibrated)
     return {f"{one.label} {'/'.join(one.dials)}": levels[one.level] for one in found}
+
+
+@given(st.floats(0, 0.95), st.floats(0, 0.999), st.integers(1_000, 8_000_000))
+def test_the_text_of_a_level_leads_back_to_it_and_is_no_longer_than_it_takes(
+    quiet: float, calibrated: float, neurons: int
+) -> None:
+    at = next(field for field in FIELDS if field.name == "at")
+    levels = sorted({round(share * neurons) / neurons for share in spaced(quiet, calibrated)})
+    for level, share in enumerate(levels):
+        text = at.text(shortest(share, lambda one, level=level: nearest(levels, one) == level))
+        assert nearest(levels, at.parse(text)) == level
+        assert text == f"{share:.4g}" or nearest(levels, float(f"{share:.4g}")) != level
 
 
 def test_presets_stand_where_they_say() -> None:

@@ -25,7 +25,7 @@ from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.keys import Subject
-from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest
+from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest, shortest
 from pruneattr_core.ui.look import choose_look
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.one_file import one_file_button
@@ -54,7 +54,7 @@ FIELDS = (
     Field("scale", "own", one_of(_SCALES), "the scale"),
     Field("colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
     Field("dial", "", one_of(DIALS), "the dial"),
-    Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.4g}"),
+    Field("at", START, number(0, 1), "the sparsity", lambda v: f"{v:.12g}"),
     WRONG,
 )
 
@@ -210,6 +210,9 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
             and nearest(shares, st.session_state["at"]) == nearest(shares, START)
         ):
             st.session_state.update(dial="", at=START)
+        elif not running:  # a link says no more than it takes to find the level again
+            level = _level(sweep)
+            st.session_state["at"] = shortest(st.session_state["at"], lambda at: _level(sweep, at) == level)
     settled(_START, _position())
     if kept:
         publish(FIELDS)
@@ -241,11 +244,12 @@ def _dial() -> str:
     return said or (DIALS[0] if st.session_state["at"] == START else "all")
 
 
-def _level(sweep: Explained) -> int:
-    """The level shown: on the dial of output change the first that changes more than is allowed."""
+def _level(sweep: Explained, at: float | None = None) -> int:
+    """The level shown, or at another place: of output change the first that changes more than is allowed."""
+    at = st.session_state["at"] if at is None else at
     if _dial() == "change":
-        return first_beyond(sweep.change.tolist(), st.session_state["at"])
-    return nearest(sweep.shares(_dial()), st.session_state["at"])
+        return first_beyond(sweep.change.tolist(), at)
+    return nearest(sweep.shares(_dial()), at)
 
 
 def _position() -> dict[str, Any]:
@@ -312,7 +316,7 @@ def _take_away(
 ) -> None:
     dial = _dial()
     at = st.session_state["at"] if dial == "change" else sweep.shares(dial)[level]
-    texts = {**view((*shell.FIELDS, *FIELDS), every=True), "dial": dial, "at": f"{at:.6g}"}
+    texts = {**view((*shell.FIELDS, *FIELDS), every=True), "dial": dial, "at": f"{at:.12g}"}
     settings = exports.record(question, sweep, look, chosen.picture, chosen.card, level, texts)
     model = chosen.card.id.replace("/", "-")
     stem = f"prunegrad_{model}_{chosen.picture.sha256[:8]}_{sweep.sparsity[level]:.4f}"

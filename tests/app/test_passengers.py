@@ -1,0 +1,60 @@
+"""What a browser still holds of widgets that are gone travels with the next request, and undoes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pruneattr_core.ui import shell
+from pruneattr_core.ui.compare import state as compare
+from pruneattr_core.ui.explore import page as explore
+from pruneattr_core.ui.paths import state as paths
+from pruneattr_core.ui.state import Field
+from tests.app.conftest import Start, healthy
+
+SHARED = {"picture": "3", "target": "2", "contrast": "runner-up"}
+#: Page -> its settings, some that its address asks for.
+PAGES: dict[str, tuple[tuple[Field, ...], dict[str, str]]] = {
+    "1_explore": (explore.FIELDS, {"mode": "freeze", "at": "0.95", "collapse": "sum"}),
+    "2_compare": (compare.FIELDS, {"methods": "saliency,gradcam", "prune": "0.9"}),
+    "3_paths": (paths.FIELDS, {"paths": "taylor,random", "kappa": "0.8"}),
+}
+
+
+def _opened(app: AppTest, page: str, asked: dict[str, str], held: Any = None) -> Any:
+    """What a browser holds after it has opened a page at an address, having held something else before."""
+    app.query_params.clear()
+    for name, text in asked.items():
+        app.query_params[name] = text
+    app.switch_page(f"pages/{page}.py")._run(held)
+    healthy(app)
+    held = app._tree.get_widget_states()
+    for one in [one for one in held.widgets if one.WhichOneof("value") == "trigger_value"]:
+        held.widgets.remove(one)  # a browser tells of presses only
+    return held
+
+
+def _view(app: AppTest, page: str) -> dict[str, object]:
+    return {field.name: app.session_state[field.name] for field in (*shell.FIELDS, *PAGES[page][0])}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_coming_back_with_what_the_browser_had_not_let_go_of(start: Start, page: str) -> None:
+    app = start()
+    held = _opened(app, page, SHARED | PAGES[page][1])
+    before = _view(app, page)
+    assert (before["picture"], before["target"]) == (3, 2)
+    _opened(app, "10_lessons", {})
+    _opened(app, page, {}, held)  # the browser has not heard yet that the page's widgets are gone
+    assert _view(app, page) == before
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_was_chosen_meanwhile_counts_more_than_what_the_browser_holds(start: Start, page: str) -> None:
+    app = start()
+    held = _opened(app, page, {})
+    _opened(app, "10_lessons", SHARED, held)
+    _opened(app, page, {}, held)
+    assert {name: str(app.session_state[name]) for name in SHARED} == SHARED
