@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from captum.attr import LayerIntegratedGradients
 from torch import Tensor, nn
 
 import networks
@@ -171,6 +172,19 @@ def test_the_integral_from_the_replacement_is_complete() -> None:
         without = replaced_logits(model, inputs, masks, base)
         change = (model(inputs) - without).gather(1, target[:, None]).squeeze(1)
         torch.testing.assert_close(layer.flatten(1).sum(1), change, rtol=0.02, atol=1e-3)
+
+
+def test_the_integral_is_captums_of_each_layer() -> None:
+    """Captum interpolates the layer between its values for two pictures, at midpoints."""
+    model, inputs = networks.network("plain"), networks.inputs(2)
+    other, target = networks.inputs(2, seed=5), model(inputs).argmax(1)
+    found = patching(model, inputs, target, activations_of(model, other), steps=7)
+    layers = [module for module in model if isinstance(module, nn.ReLU)]
+    for scores, layer in zip(found, layers, strict=True):
+        slow = LayerIntegratedGradients(model, layer).attribute(
+            inputs, other, target, n_steps=7, method="riemann_middle"
+        )
+        torch.testing.assert_close(scores, slow.detach(), rtol=1e-6, atol=1e-9)  # its places are float32
 
 
 def test_eight_threads_agree_to_the_bit() -> None:

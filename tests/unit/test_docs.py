@@ -14,6 +14,7 @@ import pytest
 from pruneattr_core import model_card
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.share.html import settings_in
+from tests.loading import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -29,6 +30,35 @@ def test_code_runs_as_it_stands(page: Path, capsys: pytest.CaptureFixture[str]) 
     for block in CODE.findall(page.read_text("utf-8")):
         exec(compile(block, page.name, "exec"), names)
     assert "Traceback" not in capsys.readouterr().out
+
+
+def test_links_lead_somewhere_and_addresses_outside_are_well_formed(tmp_path: Path) -> None:
+    """Whether others answer is asked by `python docs/links.py`, which needs a network."""
+    links = loaded(DOCS / "links.py")
+    texts = [file for file in links.texts() if file.suffix in (".md", ".txt", ".ipynb")]
+    assert {"README.md", "SECURITY.md", "llms.txt", "first-steps.ipynb", "1-local-or-global.md"} <= {
+        file.name for file in texts
+    }
+    assert [(file.name, link) for file in texts for link in links.broken(file)] == []
+    assert sum(len(links.links(file)) for file in texts) > 40
+    named = {address for file in links.texts() for address in links.outside(file)}
+    assert len(named) > 8
+    assert {address: links.ill_formed(address) for address in named if links.ill_formed(address)} == {}
+    page = tmp_path / "page.md"
+    page.write_text("# A `b` c\n[1](page.md#a-b-c) [2](#a) [3](none.md)\n```\n[4](nowhere.md)\n```\n")
+    assert list(links.broken(page)) == ["#a", "none.md"]
+    wrong = ("http://a.org", "https://arxiv.org/abs/19.1", "https://a", "https://-a.org")
+    assert all(map(links.ill_formed, wrong))
+
+
+def test_every_equivalence_names_a_test_that_exists() -> None:
+    table = (DOCS / "circuits.md").read_text("utf-8").split("## Equivalences")[1]
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    named = [re.search(r"\| `(\w+\.py)::(\w+)` \|$", row) for row in rows]
+    assert len(rows) > 5
+    for row, found in zip(rows, named, strict=True):
+        assert found, row
+        assert f"def {found[2]}(" in (ROOT / "tests" / "unit" / found[1]).read_text("utf-8"), row
 
 
 def test_the_site_builds_and_every_link_leads_somewhere(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_several_images_in_one_pass_keep_their_own_thresholds() -> None:
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
-def test_freeze_keeps_the_answer_and_starts_at_the_plain_gradient(name: str) -> None:
+def test_both_modes_start_at_the_plain_gradient_and_freeze_keeps_the_answer(name: str) -> None:
     net, x = networks.network(name), networks.inputs(1).requires_grad_()
     sweep = PruneGrad(net).sweep(x, 2, LEVELS, "freeze")
     logits = net(x)
@@ -68,6 +68,9 @@ def test_freeze_keeps_the_answer_and_starts_at_the_plain_gradient(name: str) -> 
     assert not sweep.output_change.any()
     torch.testing.assert_close(sweep.maps[0], gradient, rtol=1e-12, atol=1e-15)
     assert not sweep.maps[-1].any()
+    for mode in ("zero", "freeze"):
+        whole = PruneGrad(net).attribute(x, 2, sparsity=0, mode=mode)
+        torch.testing.assert_close(whole, gradient, rtol=1e-12, atol=1e-15)
 
 
 def test_answers_are_those_of_the_pruned_network() -> None:
