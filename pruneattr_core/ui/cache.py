@@ -24,7 +24,7 @@ from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
 from pruneattr_core.ui.keys import Scored
 from pruneattr_core.ui.levels import first_levels, spaced
-from pruneattr_core.ui.payload import payload_of
+from pruneattr_core.ui.payload import begun, payload_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import (
     Answer,
@@ -198,18 +198,17 @@ def engine() -> Engine:
     return Engine()
 
 
-@st.cache_resource(max_entries=48, show_spinner=False)
 def payload(
     question: Question,
     look: Look,
     start: tuple[int, str, float],
     levels: int,
     complete: bool,
-    _sweep: Explained,
-    _picture: Picture,
+    sweep: Explained,
+    picture: Picture,
     shades: int | None = None,
 ) -> bytes:
-    """The scrubber's bytes for one sweep and look, kept because they are sent again with every rerun.
+    """The scrubber's bytes for one sweep and look, where the slider stands first as the session has it.
 
     Args:
         question: names the sweep.
@@ -217,10 +216,25 @@ def payload(
         start: token, dial and share, see `hand.start_of`.
         levels: how many are there.
         complete: whether no more will come.
-        _sweep: what there is of it.
-        _picture: the input.
+        sweep: what there is of it.
+        picture: the input.
         shades: see `payload_of`.
     """
+    drawn = _drawn(question, look, levels, complete, shades, sweep, picture)
+    return begun(drawn, {"token": start[0], "dial": start[1], "share": start[2]})
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _drawn(
+    question: Question,
+    look: Look,
+    levels: int,
+    complete: bool,
+    shades: int | None,
+    _sweep: Explained,
+    _picture: Picture,
+) -> bytes:
+    """The same without a place of the slider: kept for all sessions, which are sent it with every run."""
     card = model_card(question.subject.model)
     photo = np.asarray(card.display(_picture.image))
     return payload_of(
@@ -232,7 +246,7 @@ def payload(
         question.calibrated,
         _picture.title,
         name_of(question),
-        {"token": start[0], "dial": start[1], "share": start[2]},
+        {},
         complete,
         shades,
     )

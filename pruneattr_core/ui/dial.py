@@ -36,10 +36,15 @@ def on_the_dial(method: str, dial: tuple[str, float]) -> dict[str, Any]:
     return {"output_change": place} if scale == "change" else {"sparsity": place, "of": scale}
 
 
+def dial_here(prefix: str) -> tuple[str, float]:
+    """Where the settings of `dial_fields` stand."""
+    return dial_of(st.session_state[f"{prefix}_dial"], st.session_state[f"{prefix}_sparsity"])
+
+
 def choose_dial(prefix: str) -> tuple[str, float]:
     """Draw the scale and the slider over the settings of `dial_fields`; returns where they stand."""
     names = f"{prefix}_dial", f"{prefix}_sparsity"
-    scale, place = dial_of(*(st.session_state[name] for name in names))
+    scale, place = dial_here(prefix)
 
     def put(scale: str, place: float) -> None:
         st.session_state[names[0]] = "" if (scale, place) == (DIALS[0], START) else scale

@@ -21,6 +21,8 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 from streamlit.runtime.state.session_state import SessionState
 
+from pruneattr_core.ui.clocks import CLOCKS
+
 #: Seconds after which a part of the page asks again whether the run before has been heard.
 SOON = 0.005
 #: Seconds for which a download that has been replaced is still made.
@@ -141,6 +143,7 @@ def mind_late_presses() -> None:
             self._event_loop.call_later(SOON, request_rerun, self, client_state)
             return
         wanted = client_state and taken(client_state, self)
+        wanted = wanted and CLOCKS.passed(self, wanted)
         if client_state is None or wanted is not None:
             usual(self, wanted)
 

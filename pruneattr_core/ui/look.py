@@ -21,6 +21,17 @@ def default_colours(signed: bool, wanted: str) -> str:
     return next(name for name, colours in COLOUR_MAPS.items() if colours.signed == signed)
 
 
+def look_of(prefix: str) -> Look:
+    """The look that the session holds; arguments as of `choose_look`."""
+    collapse, sign, scale, clip, colours = (
+        st.session_state[f"{prefix}{name}"] for name in ("collapse", "sign", "scale", "clip", "colours")
+    )
+    sign = "absolute" if collapse == "abs_sum" else sign
+    return Look(
+        collapse, sign, clip, scale == "shared", default_colours(Look(collapse, sign).signed, colours)
+    )
+
+
 def choose_look(
     prefix: str,
     collapses: Mapping[str, str],

@@ -17,6 +17,7 @@ from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.jobs import Failed, Job
 from pruneattr_core.ui.results import attempt
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.stage import Blocks
 from pruneattr_core.ui.state import Field, refuse, several_of
 from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
@@ -83,6 +84,8 @@ def choose_methods(
         refuse(name, ",".join(unfit), "what does not fit this network is left out")
         named = [method for method in named if method in fitting]
         st.session_state[name] = ",".join(named)
+    if is_spare():
+        return named
     st.session_state[box] = named
 
     def changed() -> None:

@@ -18,6 +18,7 @@ from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.shell import FIELDS, Selection
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import Field, view
 
 
@@ -87,6 +88,8 @@ def page_button(
         target: the class, predicted or chosen.
         fields: the page's settings.
     """
+    if is_spare():
+        return
     texts = view((*FIELDS, *fields), every=True)
     settings = exports.page_record(page, chosen.subject, chosen.card, chosen.picture, target, texts)
     stem = f"{page}_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}"
@@ -131,5 +134,7 @@ def alone_button(page: str, folio: Folio, title: str, fields: Sequence[Field], *
         fields: the page's settings.
         made_of: what the page read; JSON values.
     """
+    if is_spare():
+        return
     settings = exports.alone_record(page, view(fields, every=True), **made_of)
     one_file_button(FOLIO, lambda _: folio.payload(title), title, settings, page, f"{page}_one_file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.look import COLLAPSES as RULES
 from pruneattr_core.render.look import Look
-from pruneattr_core.ui.framing import framed, level_deltas
+from pruneattr_core.ui.framing import framed, header_of, level_deltas
 from pruneattr_core.ui.levels import positions, presets, strip
 from pruneattr_core.ui.sweeps import Explained
 
@@ -139,6 +140,19 @@ def coarse(codes: NDArray[np.uint8], shades: int) -> NDArray[np.uint8]:
     """Each code as the nearest of `shades` that lie evenly around the middle, 128, which stays."""
     step = 256 // shades
     return np.clip(np.round((codes.astype(np.int16) - 128) / step) * step + 128, 0, 255).astype(np.uint8)
+
+
+def begun(payload: bytes, start: Mapping[str, Any]) -> bytes:
+    """A payload of `payload_of` with another start, and an identity that says so.
+
+    Args:
+        payload: the bytes.
+        start: see there.
+    """
+    header = header_of(payload)
+    (length,) = struct.unpack_from("<I", payload)
+    mark = hashlib.sha256(json.dumps([header["id"], dict(start)]).encode()).hexdigest()[:16]
+    return framed({**header, "id": mark, "start": dict(start)}, [payload[4 + length :]])
 
 
 def _channel_names(count: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,14 +23,15 @@ def shipped(place: Path, header: str, read: Callable[[Path], Found]) -> dict[str
         read: reads a folder; raises `StoreError` where it is damaged.
     """
     files = sorted(place.glob(f"*/{header}"))
-    return _read(read, tuple((file.parent, file.stat().st_mtime_ns) for file in files))
+    edition = "\n".join(f"{file} {file.stat().st_mtime_ns}" for file in files)  # one text is hashed at once
+    return _read(edition, read, [file.parent for file in files])
 
 
 # The reader has no part in the key: each place has one. Two editions of each of four places.
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _read(_one: Callable[[Path], Any], folders: tuple[tuple[Path, int], ...]) -> dict[str, Any]:
+def _read(edition: str, _one: Callable[[Path], Any], _folders: Sequence[Path]) -> dict[str, Any]:
     found = {}
-    for folder, _ in folders:
+    for folder in _folders:
         try:
             found[folder.name] = _one(folder)
         except StoreError as error:

@@ -25,6 +25,8 @@ HEARD = """row => {
   row.getRootNode().activeElement?.blur();  // the key led into the row's note
   return heard;
 }"""
+#: What scrolls.
+MAIN = "document.querySelector('[data-testid=stMain]')"
 #: Presses of Tab after which a button on the page must have been reached.
 MOST_TABS = 80
 
@@ -53,6 +55,7 @@ def test_a_lesson_from_start_to_end_by_keyboard(
         # `first`: while a run replaces a step by the next one, both may be on the page.
         heading = page.get_by_role("heading", name=re.compile(re.escape(step.title)), level=3).first
         expect(heading).to_be_visible()
+        page.wait_for_function(f"{MAIN}.scrollTop === 0")
         settled(page)
         if step.question:
             right = next(k for k, choice in enumerate(step.choices) if choice.right)
@@ -67,6 +70,7 @@ def test_a_lesson_from_start_to_end_by_keyboard(
             assert not page.locator(".review .row").first.evaluate(HEARD)
         page.screenshot(path=artefacts / f"lesson-{name}-{number}.png")
         if number < len(lesson.steps):
+            page.evaluate(f"{MAIN}.scrollTo(0, 1e6)")  # whoever reads to the end goes on from there
             page.keyboard.press("n")
     expect(page.locator(".st-key-lesson_next button:disabled").first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)

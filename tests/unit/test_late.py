@@ -115,7 +115,7 @@ def test_a_part_of_the_page_runs_once_the_run_before_has_been_heard(monkeypatch:
     mind_late_presses()
     requests = ScriptRequests()
     session: Any = _Session(
-        page_script_hash="explore", _scriptrunner=SimpleNamespace(_requests=requests),
+        id="a session", page_script_hash="explore", _scriptrunner=SimpleNamespace(_requests=requests),
         _event_loop=SimpleNamespace(call_later=lambda _, *what: waiting.append(what)),
     )  # fmt: skip
     AppSession.request_rerun(session, _asked("explore", "counts"))

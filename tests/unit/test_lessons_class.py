@@ -61,6 +61,7 @@ def test_pages_are_drawn_a_few_at_a_time_and_everybody_s_turn_comes() -> None:
     while waiting:
         drawn = [who for who in waiting if turns.take(who, late)]
         assert drawn == waiting[:AT_ONCE]
+        assert turns.take(drawn[0], late)  # it stays its turn, however often it asks
         for who in drawn[1:]:
             turns.give_back(who)
         late += LEASE  # of the first one nothing is heard any more: it holds nobody up for longer

@@ -14,7 +14,7 @@ from pruneattr_core.ui.benchmarks import charts
 from pruneattr_core.ui.benchmarks.published import lines
 from pruneattr_core.ui.benchmarks.words import axis, where
 from pruneattr_core.ui.choose import over
-from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.folio import Folio, kept_chart
 
 #: Bands drawn at most; more hide one another.
 _BANDS = 16
@@ -45,17 +45,25 @@ def figures(
         folio.note(warning)
     theirs = lines(first, measure, order)
     along, wanted = _choices(runs, bool(theirs.values))
-    if len(first.plan.x) == 1:
-        figure = charts.bars(runs, measure, order)
-    elif along == "sparsity":
-        figure = charts.against_sparsity(first, title, measure, order)
-    else:
-        figure = _curves(runs, measure, order)
-    key, spoken = f"{key}_{measure}_{along}", _spoken(runs, measure, order)
     # On axes of their own where other steps, or a smaller setting, make other curves.
     apart = bool(reduced) or along == "sparsity" or first.plan.benchmark == "sanity"
-    if wanted and not apart:
-        charts.add_published(figure, theirs.values, theirs.points, charts.styles(runs))
+
+    def drawn() -> Figure:
+        if len(first.plan.x) == 1:
+            figure = charts.bars(runs, measure, order)
+        elif along == "sparsity":
+            figure = charts.against_sparsity(first, title, measure, order)
+        else:
+            figure = _curves(runs, measure, order)
+        if wanted and not apart:
+            charts.add_published(figure, theirs.values, theirs.points, charts.styles(runs))
+        return figure
+
+    named = tuple((one, run.id) for one, run in runs.items())
+    figure = kept_chart(("benchmark", named, measure, tuple(order), along, wanted and not apart), drawn)
+    if measure == "output_change" and len(first.plan.x) > 1 and along != "sparsity":
+        _above_at_once(runs, order)
+    key, spoken = f"{key}_{measure}_{along}", _spoken(runs, measure, order)
     if not (wanted and apart):
         _plot(figure, key, spoken, folio)
         return
@@ -66,7 +74,12 @@ def figures(
     with papers:
         folio.markdown(f"**Published**: {theirs.source}")
         x_title = BENCHMARKS[first.plan.benchmark].x_title
-        alone = charts.published_alone(theirs.values, theirs.points, charts.styles(runs), measure, x_title)
+        alone = kept_chart(
+            ("published", named, measure, tuple(order)),
+            lambda: charts.published_alone(
+                theirs.values, theirs.points, charts.styles(runs), measure, x_title
+            ),
+        )
         _plot(alone, f"bench_published_{measure}", f"Published: {', '.join(theirs.values)}", folio)
 
 
@@ -104,7 +117,6 @@ def _curves(runs: dict[str, Run], measure: str, order: list[str]) -> Figure:
         charts.marked_changes(figure, 0.15, crossings)
         figure.update_yaxes(range=[0, 1.05])
         figure.update_xaxes(range=[0, 1.02])
-        _above_at_once(runs, order)
     return figure
 
 

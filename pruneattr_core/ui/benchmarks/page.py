@@ -24,6 +24,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.shell import chosen_model
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
 
 
@@ -102,8 +103,9 @@ def _head() -> None:
             "What is measured", list(BENCHMARKS), key="bench", required=True,
             format_func=lambda name: BENCHMARKS[name].title, persist_state="session",
         )  # fmt: skip
-        with st.popover("Import a run", icon=":material/upload:"):
-            importer(_open)
+        if not is_spare():
+            with st.popover("Import a run", icon=":material/upload:"):
+                importer(_open)
     imported()
 
 
@@ -168,8 +170,9 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
     if first.plan.benchmark in ("pixels", "roar"):
         others = [run for run in kin(first, every) if run is not first]
         bench_tables.papers(first, others, counterpart(first, every), folio)
-    board(next(iter(shown)), measure, every, folio)
-    _protocol(shown, folio)
+    if not is_spare():
+        board(next(iter(shown)), measure, every, folio)
+        _protocol(shown, folio)
 
 
 def _choose_methods(runs: dict[str, Run], methods: list[str], key: str, row: DeltaGenerator) -> list[str]:

@@ -37,8 +37,9 @@ from pruneattr_core.ui.compare.state import (
     group_of,
 )
 from pruneattr_core.ui.dial import dial_of, on_the_dial
-from pruneattr_core.ui.look import choose_look
+from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import refuse
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}
@@ -58,6 +59,8 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str], layers: Layers) 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for name in FRONT:
             _preset(name, PRESETS[name])
+        if is_spare():
+            return look_of("grid_")
         with st.popover("Figures", icon=":material/view_column:"):
             for name, preset in PRESETS.items():
                 if name not in FRONT:

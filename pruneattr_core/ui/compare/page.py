@@ -29,6 +29,7 @@ from pruneattr_core.ui.hand import settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.results import fits
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import accept, publish, report, view
 from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
 
@@ -116,7 +117,8 @@ def _frame(plan: Plan, was_running: bool) -> None:
         settled(_START, _position())
         st.rerun()
     settled(_START, _position())
-    _take_away(plan, grid)
+    if not is_spare():
+        _take_away(plan, grid)
 
 
 def _position() -> dict[str, Any]:

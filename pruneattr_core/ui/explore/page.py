@@ -26,11 +26,12 @@ from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest, shortest
-from pruneattr_core.ui.look import choose_look
+from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.opening import stored
 from pruneattr_core.ui.payload import COLLAPSES, THINGS
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
 from pruneattr_core.ui.sweeps import Explained, Question
 
@@ -152,6 +153,8 @@ def _choices(heads: bool) -> Look:
                 "all places of a channel, all tokens of a feature, the whole output of an attention head.",
                 persist_state="session",
             )
+        if is_spare():
+            return look_of("")
         with st.popover("How the map is drawn", icon=":material/palette:"):
             return choose_look("", COLLAPSES, _SCALES)
 
@@ -228,8 +231,9 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     _explain_early_change(sweep)
     if chosen.answer.theory:
         st.caption(f"{chosen.answer.theory} The map is the slope at this very picture.")
-    photo = np.asarray(chosen.card.display(chosen.picture.image))
-    _take_away(chosen, question, sweep, look, photo, level)
+    if not is_spare():
+        photo = np.asarray(chosen.card.display(chosen.picture.image))
+        _take_away(chosen, question, sweep, look, photo, level)
 
 
 def _stored(of: str, look: Look, begin: tuple[int, str, float]) -> bytes | None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock
 
 import streamlit as st
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.classroom import Classes, Place
-from pruneattr_core.lessons.text import Step, read
-from pruneattr_core.ui.lessons.head import head
+from pruneattr_core.lessons.text import Step
+from pruneattr_core.ui.clocks import CLOCKS, only_when
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.state import viewer
 
@@ -42,10 +42,10 @@ class Turns:
         self._lock, self._taken = Lock(), dict[str, float]()
 
     def take(self, who: str, now: float) -> bool:
-        """Whether it is the turn of this session at `now`, in seconds."""
+        """Whether it is the turn of this session at `now`, in seconds; it stays so until it is given back."""
         with self._lock:
             self._taken = {one: since for one, since in self._taken.items() if now - since < LEASE}
-            if len(self._taken) >= AT_ONCE:
+            if who not in self._taken and len(self._taken) >= AT_ONCE:
                 return False
             self._taken[who] = now
             return True
@@ -106,32 +106,23 @@ def lead(common: tuple[tuple[str, str], ...] = ()) -> None:
         code, key = st.session_state[_LED]
         try:
             classes().move(code, key, _here(common))
+            CLOCKS.wake()
         except InputError:  # hours without a sign of life
             st.session_state["class"] = ""
 
 
 @st.fragment(run_every=FOLLOW)
 def _watch(code: str, place: Place) -> None:
-    """Draws the page of a step that the class has gone to; where others come first, its text at once."""
-    now = classes().place(code)
-    if now == place:
-        return
-    if now is None or not now.lesson or _my_turn():
+    """Draws the page of a step that the class has gone to, when it is the turn of this session."""
+    room, turns, who = classes(), _turns(), viewer()
+
+    def news() -> bool:
+        now = room.place(code)
+        return now != place and (now is None or not now.lesson or turns.take(who, time.monotonic()))
+
+    only_when(news, whole=True)
+    if room.place(code) != place:
         st.rerun()
-    with suppress(InputError):  # the page will say it
-        lesson = read(now.lesson, now.language)
-        if 1 <= now.step <= len(lesson.steps):
-            head(lesson, now.step)
-    until = time.monotonic() + FOLLOW  # then the next look has come
-    while time.monotonic() < until:
-        time.sleep(0.01)
-        st.session_state.get("_yield")  # where Streamlit stops what a press has overtaken
-        if _my_turn():
-            st.rerun()
-
-
-def _my_turn() -> bool:
-    return _turns().take(viewer(), time.monotonic())
 
 
 @contextmanager
@@ -142,6 +133,7 @@ def drawing() -> Iterator[None]:
         yield
     finally:
         _turns().give_back(who)
+        CLOCKS.wake()
 
 
 def answer(lesson: str, step: int, choice: int) -> None:
@@ -183,7 +175,9 @@ def _leave() -> None:
 @st.fragment(run_every=LOOK)
 def counts(lesson: str, number: int, step: Step) -> None:
     """How many of the class gave which answer, live."""
-    found = classes().counts(st.session_state["class"], lesson, number)
+    room, code = classes(), st.session_state["class"]
+    found = room.counts(code, lesson, number)
+    only_when(lambda: room.counts(code, lesson, number) != found)
     total = sum(found.values())
     st.caption(word("class_answers", count=total))
     for place, choice in enumerate(step.choices):

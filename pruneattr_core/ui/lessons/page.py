@@ -107,4 +107,4 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
         raise InputError(f"Lesson {lesson.name}, step {number}: {wrong}")
     if picture is not None:
         with picture:
-            view.draw(step, locked)
+            view.draw(step, locked, spare=frozen is not None)

@@ -13,6 +13,7 @@ from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.asking import PREDICTED
 from pruneattr_core.ui.lessons.state import word
+from pruneattr_core.ui.spare import draw_spare
 from pruneattr_core.ui.state import Field, publish
 from pruneattr_core.ui.state import view as texts_of
 from pruneattr_core.ui.unknown import Unknown
@@ -111,8 +112,15 @@ def leave() -> None:
     st.session_state[_ENTERED] = "", 0, ()
 
 
-def draw(step: Step, locked: bool) -> None:
-    """The page itself; where it is locked, hands off."""
+def draw(step: Step, locked: bool, spare: bool) -> None:
+    """The page itself; where it is locked, hands off.
+
+    Args:
+        step: the step.
+        locked: whether what somebody changes is set back.
+        spare: whether a whole class is shown it at once, see `ui.spare`.
+    """
+    draw_spare(spare)
     if locked:
         st.html(_LOCKED)
         st.caption(word("locked" if step.locked == "always" else "locked_until"))

@@ -32,6 +32,7 @@ from pruneattr_core.ui.paths.state import (
     VIEWS,
     own_path,
 )
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import publish, report
 from pruneattr_core.values import Path
 
@@ -46,7 +47,7 @@ def draw(chosen: shell.Selection) -> None:
         "picture, and do methods agree? A path is the set of neurons that stay when a share of them, the "
         "sparsity, is removed."
     )
-    methods, kappa = choose_paths(own_path_popover)
+    methods, kappa = choose_paths(None if is_spare() else own_path_popover)
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)

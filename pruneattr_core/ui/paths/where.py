@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
+from pruneattr_core.ui.folio import kept_chart
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.board import Board
@@ -21,9 +25,10 @@ from pruneattr_core.ui.paths.places import (
     token_names,
     token_shares,
 )
-from pruneattr_core.ui.paths.state import choose_from
+from pruneattr_core.ui.paths.state import UPLOADED, choose_from
 from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
 from pruneattr_core.ui.paths.wish import wish
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import refuse
 
 
@@ -53,8 +58,12 @@ def where(board: Board) -> None:
 
     kept = comparison.kept[row] / neurons
     board.folio.plotly_chart(
-        path_charts.kept_bars(
-            names, kept, comparison.alive / neurons, style, 1 - comparison.sparsity[row], call
+        _kept(
+            board,
+            (method, call),
+            lambda: path_charts.kept_bars(
+                names, kept, comparison.alive / neurons, style, 1 - comparison.sparsity[row], call
+            ),
         ),
         config=QUIET_BAR,
         key=chart,
@@ -67,6 +76,11 @@ def where(board: Board) -> None:
         "Dashed: the share kept in the whole network. A bar above its layer's mark keeps dead neurons."
     )
     _channels(board, method, call)
+
+
+def _kept(board: Board, what: tuple[str | int, ...], draw: Callable[[], Figure]) -> Figure:
+    """The chart of a board, drawn once for all who look at it; with a path of a reader's own each time."""
+    return draw() if UPLOADED in board.paths else kept_chart((board.key, *what), draw)
 
 
 def _choose_call(board: Board) -> int:
@@ -107,7 +121,11 @@ def _channels(board: Board, method: str, call: int) -> None:
             f"### Channels of {name} · click one for its positions", f"### Channels of {name}"
         )
         board.folio.plotly_chart(
-            path_charts.channel_bars(order, shares, style, channel),
+            _kept(
+                board,
+                (method, call, channel),
+                lambda: path_charts.channel_bars(order, shares, style, channel),
+            ),
             config=QUIET_BAR,
             key=chart,
             on_select=channel_clicked,
@@ -125,7 +143,8 @@ def _channels(board: Board, method: str, call: int) -> None:
     with right:
         board.folio.markdown(f"### Channel {channel} on the picture")
         _on_picture(board, mask, alive, name, channel, style.colour)
-        wish(board, call, channel)
+        if not is_spare():
+            wish(board, call, channel)
 
 
 def _on_picture(

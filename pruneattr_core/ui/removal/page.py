@@ -12,7 +12,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.dial import choose_dial, dial_fields, on_the_dial
+from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, on_the_dial
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
@@ -24,6 +24,7 @@ from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
 from pruneattr_core.ui.results import fits, map_beside
 from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.stage import component
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report
 
@@ -85,6 +86,8 @@ def _choose_protocol() -> tuple[str, float]:
     keep: dict[str, Any] = {"persist_state": "session"}
     st.selectbox("Order", list(ORDERS), key="gone_order", format_func=ORDERS.__getitem__, width=235, **keep)
     st.selectbox("Fill", list(FILLS), key="gone_fill", format_func=FILLS.__getitem__, width=165, **keep)
+    if is_spare():
+        return dial_here("gone")
     with st.popover("Relevance", icon=":material/tune:"):
         st.radio(
             "Relevance of a pixel, from its channels", list(RULES), key="gone_rule",

@@ -15,6 +15,7 @@ from pruneattr_core.render.plain import markdown_text, sheet_cell
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, ORDERS, RULES, Removal, RemovalKey
 from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.spare import is_spare
 
 _COLUMNS = {
     (0.1, 0): "change AUC, 0 to 10 %",
@@ -44,11 +45,12 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
     st.dataframe(rows, hide_index=True, width="stretch", column_config=columns)
     one = next(iter(asked.values()))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Curves (CSV)", curves_csv(asked, cards),
-            f"removal_{chosen.picture.sha256[:8]}_{order}_{one.fill}.csv", "text/csv",
-            key="gone_csv", on_click="ignore", icon=":material/table:",
-        )  # fmt: skip
+        if not is_spare():
+            st.download_button(
+                "Curves (CSV)", curves_csv(asked, cards),
+                f"removal_{chosen.picture.sha256[:8]}_{order}_{one.fill}.csv", "text/csv",
+                key="gone_csv", on_click="ignore", icon=":material/table:",
+            )  # fmt: skip
         st.caption(
             f"One picture ({markdown_text(chosen.picture.title)}), {chosen.card.title} "
             f"(weights {one.map.subject.weights[:8]}), {one.map.subject.device}; {ORDERS[one.order]}, "

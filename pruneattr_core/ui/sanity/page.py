@@ -12,7 +12,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.sanity import TITLES, VARIANTS
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_words, on_the_dial
+from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, dial_words, on_the_dial
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
@@ -23,6 +23,7 @@ from pruneattr_core.ui.results import fits, map_beside
 from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder, LadderKey, climbed
 from pruneattr_core.ui.sanity.payload import payload_of
 from pruneattr_core.ui.shell import Selection
+from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.stage import component
 from pruneattr_core.ui.state import Field, accept, one_of, publish, refuse, report, whole
 
@@ -47,8 +48,10 @@ def draw(chosen: Selection) -> None:
             "New weights and biases", list(VARIANTS), key="sane_variant", required=True,
             format_func=TITLES.__getitem__, persist_state="session",
         )  # fmt: skip
-        with st.popover("Sparsity", icon=":material/tune:"):
-            dial = choose_dial("sane")
+        if not is_spare():
+            with st.popover("Sparsity", icon=":material/tune:"):
+                choose_dial("sane")
+        dial = dial_here("sane")
         place = st.container(width="content")
     st.caption(
         "The slider gives the network's layers new random weights, from the last to the first. A map that "
