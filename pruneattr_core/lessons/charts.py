@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.compression.table import RUNS, read_study
+from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.render.series import series
 
 #: Inches and dots per inch of a chart; its text is read at half this size on paper.
@@ -33,7 +34,7 @@ def retraining(run: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     found = read_run(ASSETS / "runs" / "bench" / run)
     x = np.asarray(found.plan.x)
     lines = {label: (x, statistics(found.of(label, "roar"))[0]) for label in found.plan.labels}
-    return _drawn(lines, word("figure_roar_x"), word("figure_roar_y"))
+    return _drawn(lines, word("figure_roar_x"), word("figure_roar_y"), word)
 
 
 def students(study: str, word: Callable[..., str]) -> NDArray[np.uint8]:
@@ -55,10 +56,10 @@ def students(study: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     lines = {way: (np.array(found)[:, 0], np.array(found)[:, 1]) for way, found in points.items()}
     sizes = [row["title"].split(" ")[0] for row in tables[_MAPS] if row["title"].endswith(" plain")]
     named = word("figure_students_x", sizes=", ".join(sizes))
-    return _drawn(lines, named, word("figure_students_y"))
+    return _drawn(lines, named, word("figure_students_y"), word)
 
 
-def _drawn(lines: Mapping[str, Line], across: str, up: str) -> NDArray[np.uint8]:
+def _drawn(lines: Mapping[str, Line], across: str, up: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # a quarter of a second
     from matplotlib.figure import Figure
 
@@ -71,6 +72,8 @@ def _drawn(lines: Mapping[str, Line], across: str, up: str) -> NDArray[np.uint8]
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.grid(alpha=0.3)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: numbers(f"{value:.6g}", word))
     figure.legend(loc="outside upper left", ncols=4, fontsize=8, frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -25,6 +25,7 @@ from pruneattr_core.benchmarks.sanity import VARIANTS, cascade
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.lessons.charts import retraining, students
+from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.text import Step
 from pruneattr_core.models import ModelCard, load_model, model_card
 from pruneattr_core.render import colour_table, colourise, scale_map, scale_of
@@ -93,7 +94,7 @@ class _Scene:
 
     @property
     def caption(self) -> str:
-        return self.card.title
+        return network_title(self.card, self.word)
 
     def share(self, logits: Tensor) -> float:
         """Probability of the class explained, of (1, classes)."""
@@ -113,9 +114,9 @@ def figure_of(step: Step, word: Word) -> Figure | None:
     """
     view = dict(step.view)
     if step.page == "benchmarks" and view.get("bench") == "roar" and "bench_run" in view:
-        return _chart(retraining(view["bench_run"], word), model_card("resnet8-cifar10").title)
+        return _chart(retraining(view["bench_run"], word), network_title(model_card("resnet8-cifar10"), word))
     if step.page == "review" and view.get("desk") == "tables":
-        return _chart(students(STUDY, word), model_card(REVIEWED[0]).title)
+        return _chart(students(STUDY, word), network_title(model_card(REVIEWED[0]), word))
     made = _PAGES.get(step.page)
     if made is None:
         return None
@@ -129,6 +130,18 @@ def figure_of(step: Step, word: Word) -> Figure | None:
     target = int(view.get("target", -1))
     target = int(logits.argmax()) if target < 0 else target
     return made(_Scene(view, card, model, image, inputs, target, word))
+
+
+def network_title(card: ModelCard, word: Word) -> str:
+    """The network as readers know it, in their language where that has a word for it."""
+    try:
+        return word(f"network_{card.id}")
+    except KeyError:
+        return card.title
+
+
+def _p(share: float, word: Word) -> str:
+    return numbers(f"p = {share:.2f}", word)
 
 
 def _chart(pixels: NDArray[np.uint8], caption: str) -> Figure:
@@ -151,10 +164,10 @@ def _explore(scene: _Scene) -> Figure:
     for place, share in enumerate(LEVELS):
         values = sweep.maps[place][0].double()
         strongest = values.gather(0, values.abs().argmax(0, keepdim=True))[0].numpy()
-        notes: tuple[str, ...] = (f"p = {float(sweep.probability[place, 0]):.2f}",)
+        notes: tuple[str, ...] = (_p(float(sweep.probability[place, 0]), scene.word),)
         if mode == "zero":
             notes += (scene.card.classes[int(sweep.prediction[place, 0])],)
-        title = scene.word("figure_removed", share=f"{share:.0%}")
+        title = scene.word("figure_removed", share=numbers(f"{share:.0%}", scene.word))
         panels = (Panel("", scene.photo), _map(title, strongest, notes=notes))
         frames.append(Frame(title, panels))
     return Figure(tuple(frames), _nearest(LEVELS, scene.view, "at", 0.8), scene.caption)
@@ -198,7 +211,7 @@ def _removal(scene: _Scene) -> Figure:
     for name in names:
         wanted = torch.tensor([scene.target])
         values = maps_of(scene.model, scene.inputs, wanted, method_from(name), "signed_max")
-        values = values.abs() if scene.view.get("gone_rule") == "magnitude" else values
+        values = values.abs() if scene.view.get("gone_rule", "magnitude") == "magnitude" else values
         masks = removal_masks(values, GONE, order)[:, 0]
         filled = fill_removed(scene.inputs[0], masks, fill, 0)
         with torch.no_grad():
@@ -207,12 +220,12 @@ def _removal(scene: _Scene) -> Figure:
         pixels = scene.card.denormalise(filled)
         columns.append(
             [
-                Panel(METHODS[name].title, np.asarray(pixel, np.uint8), (f"p = {share:.2f}",))
+                Panel(METHODS[name].title, np.asarray(pixel, np.uint8), (_p(share, scene.word),))
                 for pixel, share in zip(pixels, shares, strict=True)
             ]
         )
     frames = tuple(
-        Frame(scene.word(f"figure_{order}", share=f"{share:.0%}"), panels)
+        Frame(scene.word(f"figure_{order}", share=numbers(f"{share:.0%}", scene.word)), panels)
         for share, panels in zip(GONE, zip(*columns, strict=True), strict=True)
     )
     return Figure(frames, _nearest(GONE, scene.view, "gone", 0.3), scene.caption)
@@ -225,7 +238,7 @@ def _paths(scene: _Scene) -> Figure:
     found = contributions(scene.model, scene.inputs, scene.target).path(kappa)
     kept = found.layers[call][0].double().sum(0)[None, None]
     large = torch.nn.functional.interpolate(kept, scene.photo.shape[:2])[0, 0].numpy()
-    title = scene.word("figure_kept", layer=found.names[call], share=f"{kappa:.0%}")
+    title = scene.word("figure_kept", layer=found.names[call], share=numbers(f"{kappa:.0%}", scene.word))
     return Figure((Frame("", (Panel("", scene.photo), _map(title, large, False))),), 0, scene.caption)
 
 
@@ -235,7 +248,9 @@ def _review(scene: _Scene) -> Figure:
         values = maps_of(
             load_model(name), scene.inputs, torch.tensor([scene.target]), method_from("gradcam"), "signed_max"
         )
-        panels.append(_map(f"{model_card(name).title}: Grad-CAM", values[0].numpy(), False))
+        panels.append(
+            _map(f"{network_title(model_card(name), scene.word)}: Grad-CAM", values[0].numpy(), False)
+        )
     return Figure((Frame("", tuple(panels)),), 0, scene.caption)
 
 

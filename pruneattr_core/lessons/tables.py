@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 
 from pruneattr_core.lessons import hans, lab
+from pruneattr_core.lessons.numbers import numbers
 
 Rows = list[dict[str, str]]
 
@@ -19,7 +20,8 @@ def tables_of(name: str, word: Callable[[str], str]) -> tuple[Rows, ...]:
     """
     if not name:
         return ()
-    return (lab.rows(scores(), word),) if name == "lab" else hans.tables(word)
+    found = (lab.rows(scores(), word),) if name == "lab" else hans.tables(word)
+    return tuple([{key: numbers(text, word) for key, text in row.items()} for row in rows] for rows in found)
 
 
 @cache

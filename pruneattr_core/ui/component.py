@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -51,6 +51,20 @@ _top = st.components.v2.component("pruneattr_top", js=(ASSETS / "lessons" / "top
 def begin_at_top(place: str) -> None:
     """Scroll the page to its top when this is another place than in the run before."""
     _top(key="top", data={"place": place})
+
+
+_german, _put = ((ASSETS / name).read_text("utf-8") for name in ("share/german.js", "lessons/translate.js"))
+_translate = st.components.v2.component("pruneattr_translate", js=_german + _put)
+
+
+def put_into(language: str, words: Mapping[str, Any]) -> None:
+    """Put the texts of the page in a lesson into a language, in the browser, for as long as this is drawn.
+
+    Args:
+        language: two letters.
+        words: "exact", English -> other, and "patterns", pairs of a regular expression and a text with $1.
+    """
+    _translate(key="translate", data={"language": language, **words})
 
 
 _words = register("pruneattr_words", Component("words", ("words/words.js",)))

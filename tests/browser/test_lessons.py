@@ -76,6 +76,23 @@ def test_a_lesson_from_start_to_end_by_keyboard(
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+def test_the_page_in_a_german_lesson_is_german_until_the_lesson_is_english(
+    page: Page, app_url: str, settled: Callable[[Page], None]
+) -> None:
+    page.goto(f"{app_url}/lessons?lesson=3-removing-pixels&lesson_language=de")
+    view = page.locator("[class*=st-key-lesson_view]").first
+    said = {"Bildpunkte löschen, live": "Pixel removal, live", "Ganze Kurven": "Whole curves"}
+    for german, english in said.items():  # of the page itself, and of a component with a root of its own
+        expect(view.get_by_text(german).first).to_be_visible()
+        expect(view.get_by_text(english)).to_have_count(0)
+    settled(page)
+    page.get_by_text("Vorführen, Klasse, Sprache").first.click()
+    page.locator(".st-key-lesson_language button").filter(has_text="English").first.click()
+    for german, english in said.items():
+        expect(view.get_by_text(english).first).to_be_visible()
+        expect(view.get_by_text(german)).to_have_count(0)
+
+
 def test_a_class_has_its_teachers_step_and_its_answers_are_counted(served: Served) -> None:
     lesson = read("4-clever-hans")  # its networks are small
     with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own on this thread

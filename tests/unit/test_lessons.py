@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from string import Formatter
@@ -13,6 +14,7 @@ import pytest
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons import figures
 from pruneattr_core.lessons.figures import Figure, Frame, figure_of
+from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import FOLDER, address, languages, names, parse, read, right_answers
 from pruneattr_core.lessons.worksheet import worksheet
@@ -228,6 +230,28 @@ def test_every_language_has_every_word() -> None:
     for other in others:
         assert other.keys() == english.keys()
         assert all(_named(other[key]) == _named(english[key]) for key in other)
+
+
+def test_texts_of_pages_in_another_language_are_rules_that_a_browser_can_follow() -> None:
+    found = {
+        one: json.loads(file.read_text("utf-8"))
+        for one in languages()
+        if (file := FOLDER / one / "tool.json").is_file()
+    }
+    assert set(found) == set(languages()) - {"en"}
+    for words in found.values():
+        assert all(english and other for english, other in words["exact"].items())
+        for rule, other in words["patterns"]:
+            assert rule[0] == "^"
+            groups = re.compile(rule).groups
+            assert {int(place) for place in re.findall(r"\$(\d)", other)} <= set(range(1, groups + 1)), rule
+
+
+def test_numbers_are_written_as_the_language_does() -> None:
+    german = {"decimal": ",", "percent": " %"}.__getitem__
+    assert numbers("56.1% ± 1.4%", german) == "56,1 % ± 1,4 %"
+    assert numbers("p = 0.98, stage4.1.0 and 1.2.3", german) == "p = 0,98, stage4.1.0 and 1.2.3"
+    assert numbers("✗ 0.89", {"decimal": ".", "percent": "%"}.__getitem__) == "✗ 0.89"
 
 
 def _named(text: str) -> set[str | None]:

@@ -29,7 +29,7 @@ _HOVER = "%{x}: %{y:.4f} ± %{customdata[4]:.4f}, n = %{customdata[3]}<extra>"
 def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     figure.update_layout(
         height=height, margin={"l": 8, "r": 12, "t": 24, "b": 8}, font_size=_FONT, hoverlabel_font_size=_FONT,
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "font_size": _FONT - 1}, **layout,
+        legend={"orientation": "h", "y": -0.27, "yanchor": "top", "x": 0, "font_size": _FONT - 1}, **layout,
     )  # fmt: skip
     figure.update_xaxes(automargin=True, tickfont_size=_FONT - 1)
     figure.update_yaxes(automargin=True, tickfont_size=_FONT - 1)

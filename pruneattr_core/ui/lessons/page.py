@@ -8,11 +8,11 @@ import streamlit as st
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.text import Lesson, names, read
-from pruneattr_core.ui.component import begin_at_top
+from pruneattr_core.ui.component import begin_at_top, put_into
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.lessons import group, notes, view
 from pruneattr_core.ui.lessons import step as steps
-from pruneattr_core.ui.lessons.state import FIELDS, choose_language, word
+from pruneattr_core.ui.lessons.state import FIELDS, choose_language, word, words_of_pages
 from pruneattr_core.ui.state import publish, refuse, report
 
 #: Large enough for the last row of a class room; everything else on the page stays as it is.
@@ -103,6 +103,9 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     with text, st.container(key="lesson_text"):
         steps.draw(lesson, number)
         begin_at_top(f"{lesson.name} {number}")
+        words = words_of_pages(lesson.language) if step.page else None
+        if words is not None:
+            put_into(lesson.language, words)
     if wrong:
         raise InputError(f"Lesson {lesson.name}, step {number}: {wrong}")
     if picture is not None:

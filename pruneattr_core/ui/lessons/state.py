@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -52,8 +53,17 @@ def word(key: str, **values: object) -> str:
 
 def word_in(language: str, key: str, **values: object) -> str:
     """A text of the page in a language, English where that has none."""
-    text = _words(language).get(key) or _words("en")[key]
+    text = _words(language).get(key, _words("en").get(key))
+    if text is None:
+        raise KeyError(key)
     return text.format(**values)
+
+
+@st.cache_data(max_entries=8)
+def words_of_pages(language: str) -> Mapping[str, Any] | None:
+    """What `put_into` takes: the texts of the app's pages, as far as lessons show them; None without any."""
+    file = FOLDER / language / "tool.json"
+    return json.loads(file.read_text("utf-8")) if file.is_file() else None
 
 
 def choose_language() -> None:

@@ -39,6 +39,8 @@ def draw(lesson: Lesson, number: int) -> None:
     _way(lesson, number)
     if step.page:
         st.link_button(word("own_window"), view.link(step), icon=":material/open_in_new:", key="lesson_open")
+        if word("tool_help"):
+            st.caption(word("tool_help"))
     _switches(lesson)
 
 
