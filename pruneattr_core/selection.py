@@ -172,14 +172,32 @@ def _counts(sparsities: Sequence[float], total: int, silent: Tensor, ties: Ties)
 
 
 def _check_finite(scores: Sequence[Tensor], names: Sequence[str]) -> None:
+    if said := not_ranked(scores, names):
+        raise InputError(said)
+
+
+def not_ranked(scores: Sequence[Tensor], names: Sequence[str]) -> str:
+    """Which calls hold contributions that cannot be ranked, as a sentence; "" if none does."""
     # Scores are never negative, so the largest one tells, and NaN counts as larger than any.
     wrong = [call for call, score in enumerate(scores) if not bool(torch.isfinite(score.amax()))]
-    if wrong:
-        said = ", ".join(names[call] if names else f"call {call + 1}" for call in wrong[:3])
-        raise InputError(
-            f"The contributions of {said} hold NaN or infinite values, so neurons cannot be ranked. Use "
-            "float64 inputs and model, or sparsity 0, which removes nothing."
-        )
+    if not wrong:
+        return ""
+    said = ", ".join(names[call] if names else f"call {call + 1}" for call in wrong[:3])
+    return (
+        f"The contributions of {said} hold NaN or infinite values, so neurons cannot be ranked. Use "
+        "float64 inputs and model, or sparsity 0, which removes nothing."
+    )
+
+
+def with_ranks(scores: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
+    """The scores, all 1 for inputs whose own cannot be ranked; and which inputs these are, bool (B,)."""
+    wrong = torch.stack([~torch.isfinite(score.flatten(1).amax(1)) for score in scores]).any(0)
+    return tuple(torch.where(_column(wrong, score), 1, score) for score in scores), wrong
+
+
+def kept_whole(masks: Sequence[Tensor], inputs: Tensor) -> tuple[Tensor, ...]:
+    """The masks with everything kept for some inputs, bool (B,)."""
+    return tuple(mask | _column(inputs, mask) for mask in masks)
 
 
 def silent_count(layers: Sequence[Tensor]) -> Tensor:

@@ -71,7 +71,7 @@ function cellCard(state, cell, lone) {
     hole.append(text);
     card.append(hole);
   } else {
-    const frame = makeFrame(state, {image: cell.image, words: wordsOf(method, cell)}, 'button'), plain = element('span', 'plain', 'Still the plain gradient: only neurons that contribute nothing are gone');
+    const frame = makeFrame(state, {image: cell.image, words: wordsOf(method, cell)}, 'button'), plain = element('span', 'plain', 'Still the plain gradient: what is gone so far changes nothing in it');
     frame.box.onclick = () => enlarge(state, cell);
     frame.box.append(plain);
     paintMap(frame.canvas, state, cell, state.under);

@@ -28,7 +28,17 @@ from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import METHODS, contributions
 from pruneattr_core.scoring.taylor import taylor_scores
-from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
+from pruneattr_core.selection import (
+    Of,
+    Removal,
+    Ties,
+    kept_whole,
+    masks_at,
+    not_ranked,
+    removed_count,
+    silent_count,
+    with_ranks,
+)
 from pruneattr_core.values import ChangeOf, Contributions, Outputs, Sweep
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
@@ -238,6 +248,10 @@ def _sweep(
     if not freeze:
         graph = None  # frees the activations before the gated copies run
 
+    unranked = not_ranked(scores, names)
+    if unranked:  # level 0 and the other inputs are right: they are kept
+        scores, whole = with_ranks(scores)
+
     Key = tuple[int, ...]
     maps: dict[Key, Tensor] = {}
     logits: dict[Key, Tensor] = {}
@@ -263,7 +277,8 @@ def _sweep(
             tick(done * batch)
 
     removed, keys = [], []
-    for done, masks in enumerate(masks_at(scores, sparsities, ties, of, names), 1):
+    for done, ranked in enumerate(masks_at(scores, sparsities, ties, of, names), 1):
+        masks = kept_whole(ranked, whole) if unranked else ranked
         removed.append(removed_count(masks))
         keys.append(tuple(removed[-1].tolist()))  # paths nest, so equal numbers mean equal masks
         if keys[-1] not in maps and keys[-1] not in waiting:
@@ -284,16 +299,17 @@ def _sweep(
         asked=asked,
         mode=mode.name if isinstance(mode, Replacement) else mode,
         of=of,
-        problems=_problems(stacked_maps, answers, sparsities),
+        problems=_problems(stacked_maps, answers, sparsities, unranked),
         neurons=total,
     )
 
 
-def _problems(maps: Tensor, answers: Tensor, sparsities: Sequence[float]) -> tuple[str, ...]:
+def _problems(maps: Tensor, answers: Tensor, sparsities: Sequence[float], unranked: str) -> tuple[str, ...]:
     advice, sentences = "Remove fewer neurons, or take mode freeze.", []
     for level, logits, sparsity in zip(maps, answers, sparsities, strict=True):
         broken = not_finite(level, logits)
-        sentences.append(f"{broken} at sparsity {sparsity:g}. {advice}" if broken else "")
+        said = f"{broken} at sparsity {sparsity:g}. {advice}" if broken else ""
+        sentences.append(said or (unranked if sparsity > 0 else ""))
     return tuple(sentences)
 
 

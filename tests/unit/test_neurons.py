@@ -222,3 +222,31 @@ def test_scores_that_are_not_finite_are_named_and_nothing_goes_at_sparsity_0() -
     assert all(bool(mask.all()) for mask in kept)
     with pytest.raises(InputError, match="contributions of second hold NaN"):
         next(masks_at(layers, [0.5], names=("first", "second")))
+
+
+class Root(nn.Module):
+    """The root of what a rectifier lets through: its derivative is infinite where that is nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.linear = nn.Conv2d(1, 2, 1, bias=False), nn.Linear(2, 2)
+        nn.init.ones_(self.one.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.one(x).relu().sum((2, 3)).sqrt())
+
+
+@pytest.mark.parametrize("mode", ["zero", "freeze"])
+def test_a_sweep_keeps_what_can_be_ranked_and_names_what_cannot(mode: str) -> None:
+    torch.manual_seed(0)
+    method = PruneGrad(Root().double().eval())
+    good, bad = torch.rand(1, 1, 2, 2).double() + 0.1, -torch.ones(1, 1, 2, 2).double()
+    both, alone = (method.sweep(x, 1, [0.0, 0.125, 0.25], mode=mode) for x in (torch.cat([good, bad]), good))
+    torch.testing.assert_close(both.maps[:, :1], alone.maps, rtol=0, atol=0)
+    torch.testing.assert_close(both.sparsity[:, :1], alone.sparsity, rtol=0, atol=0)
+    assert both.sparsity[:, 1].tolist() == [0, 0, 0]
+    assert "relu hold NaN" in both.problems[1]
+    assert "relu hold NaN" in both.problems[2]
+    assert alone.problems == ("", "", "")
+    with pytest.raises(InputError, match="relu hold NaN"):
+        method.attribute(bad, 1, sparsity=0.5, mode=mode)
