@@ -105,11 +105,12 @@ def without_passengers(fresh: Any, known: Any) -> Any:
 
     Args:
         fresh: Streamlit's `WidgetStates`.
-        known: the `SessionState` that is told, ready for the next run.
+        known: the `SessionState` that is told.
     """
     told: dict[str, bytes] = known._old_state.get(_TOLD, {})
     now = {one.id: one.SerializeToString(deterministic=True) for one in fresh.widgets}
     known._old_state[_TOLD] = now
+    known._compact_state()  # or what the script has set itself would not stand under the widget's id yet
     here = {*known._old_state, *known._new_widget_state.states}
     kept = [
         one for one in fresh.widgets
