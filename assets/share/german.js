@@ -32,7 +32,7 @@ const SEEN = [
   [/^one scale for all levels$/, 'eine Skala für alle Stufen'], [/^each level has its own scale$/, 'jede Stufe hat ihre eigene Skala'],
   [/^Full screen$/, 'Vollbild'], [/^Fill the screen, Escape to leave$/, 'Füllt den Bildschirm, Escape führt zurück'],
   [/^Zoom out$/, 'Kleiner'], [/^Zoom in$/, 'Größer'], [/^Reset zoom$/, 'Ganzes Bild'], [/^Colour scale$/, 'Farbskala'],
-  [/^Threshold explorer$/, 'Schwelle'], [/^The slider sets$/, 'Der Regler stellt'], [/^Presets$/, 'Feste Stellen'], [/^Sparsity$/, 'Anteil entfernter Neuronen'],
+  [/^Threshold explorer$/, 'Schwellen-Erkunder'], [/^The slider sets$/, 'Der Regler stellt'], [/^Presets$/, 'Feste Stellen'], [/^Sparsity$/, 'Anteil entfernter Neuronen'],
   [/^Allowed output change$/, 'Erlaubte Änderung der Antwort'], [/^Maps at fixed levels$/, 'Karten an festen Stufen'],
   [/^dead only$/, 'nur tote'], [/^([\d.,>]+\s?%) change$/, '$1 Änderung'], [/^([\d.,>]+\s?%) here$/, '$1 hier'],
   [/^Every neuron kept: the plain gradient\.$/, 'Jedes Neuron ist da: der einfache Gradient.'],

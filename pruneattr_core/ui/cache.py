@@ -140,7 +140,7 @@ class Engine:
         found: Explained = self.jobs.run(("first look", question), work, show, "coarse")
         return found
 
-    def start_sweep(self, question: Question, picture: Picture, viewer: str) -> None:
+    def start_sweep(self, question: Question, picture: Picture, viewer: str, lane: str = "page") -> None:
         """Let maps and curve at all levels be computed; what is there so far is the job's `partial`."""
 
         def work(job: Job) -> Explained:
@@ -164,7 +164,7 @@ class Engine:
             assert found is not None  # there is more than one level
             return found
 
-        self.jobs.start(question, work, viewer, "page")
+        self.jobs.start(question, work, viewer, lane)
 
     def sweep(self, question: Question) -> Explained | None:
         """Maps and curve at all levels, if they are there."""

@@ -9,8 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.lessons import text
+from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.lessons import view
-from tests.app.conftest import ROOT, healthy
+from pruneattr_core.ui.sweeps import Question
+from tests.app.conftest import ROOT, healthy, until
 
 Start = Callable[..., AppTest]
 PAGE = "pages/10_lessons.py"
@@ -122,6 +124,27 @@ def test_a_locked_view_is_set_back_until_the_answer_is_given(
     app.run()
     healthy(app)
     assert app.session_state["mode"] == "zero"
+
+
+def test_the_next_view_is_computed_while_this_one_stands(start: Start, mine: None, tmp_path: Path) -> None:
+    file, asked = tmp_path / "en" / "mine.md", {"picture": "4", "target": "2", "mode": "freeze"}
+    view = "&".join(f"{name}={value}" for name, value in asked.items())
+    step = f"## Next\npage: explore\nview: model=scenes-net&source=scenes&{view}\n\n## Remove"
+    file.write_text(MINE.replace("## Remove", step), "utf-8")
+
+    def there() -> set[Question]:
+        found = {name for name in engine().jobs.results.names() if isinstance(name, Question)}
+        return {one for one in found if (one.subject.target, one.mode) == (2, "freeze")}
+
+    app = start().switch_page(PAGE).run()
+    assert not there()
+    app.button(key="begin_mine").click().run()
+    until(app, lambda _: len(there()) == 1)
+    app.button(key="lesson_next").click().run()
+    healthy(app)
+    assert engine().jobs.jobs.keys().isdisjoint(there())
+    assert len(there()) == 1  # it was the one that the page asks for
+    assert app.metric
 
 
 def test_a_class_follows_its_teacher_and_its_answers_are_counted(

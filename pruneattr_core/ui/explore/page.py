@@ -17,6 +17,7 @@ from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
+from pruneattr_core.ui.explore.ahead import question_of
 from pruneattr_core.ui.explore.beside import beside_file
 from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.explore.wrong import FIELD as WRONG
@@ -24,7 +25,6 @@ from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest, shortest
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL
@@ -187,10 +187,7 @@ def _first_question() -> tuple[Question, pictures.Picture] | None:
     if shell.default_model() != FIRST_MODEL:
         return None
     picture = pictures.from_dataset(shell.default_source(FIRST_MODEL), 0)
-    answer = engine().answer(FIRST_MODEL, picture, lambda *_: None)
-    subject = Subject(FIRST_MODEL, answer.weights, picture.sha256, None, engine().device.type)
-    calibrated = calibrated_sparsity(answer.weights)
-    return Question(subject, FIELDS[0].default, FIELDS[1].default, calibrated), picture
+    return question_of(FIRST_MODEL, picture, None, FIELDS[0].default, FIELDS[1].default), picture
 
 
 def _scrub(chosen: shell.Selection, question: Question, look: Look, running: bool) -> None:

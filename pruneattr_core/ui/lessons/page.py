@@ -111,3 +111,5 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     if picture is not None:
         with picture:
             view.draw(step, locked, spare=frozen is not None)
+    if frozen is None and number < len(lesson.steps):  # whoever follows comes to what the leader has
+        view.prepare(lesson.steps[number])

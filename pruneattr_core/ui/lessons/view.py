@@ -12,6 +12,7 @@ from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.asking import PREDICTED
+from pruneattr_core.ui.explore.ahead import compute_ahead
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.spare import draw_spare
 from pruneattr_core.ui.state import Field, publish
@@ -141,6 +142,26 @@ def _draw(step: Step) -> None:
     chosen = shell.selected(card, picture, None if target == PREDICTED else target)
     if chosen is not None:
         _module(drawing).draw(chosen)
+
+
+def prepare(step: Step) -> None:
+    """Have the view of the step that comes next computed, where that takes long: the explorer's maps."""
+    view = dict(step.view)
+    if step.page != "explore" or not {"model", "source"} <= view.keys() or complaint(step):
+        return
+    known = {field.name: field for field in fields_of(step)}
+
+    def of(name: str) -> Any:
+        return known[name].parse(view[name]) if name in view else known[name].default
+
+    card, target = model_card(view["model"]), of("target")
+    if not card.available_offline():
+        return
+    place = min(of("picture"), len(pictures.dataset(view["source"])) - 1)
+    compute_ahead(
+        card.id, pictures.from_dataset(view["source"], place), None if target < 0 else target, of("mode"),
+        of("contribution"),
+    )  # fmt: skip
 
 
 def link(step: Step) -> str:
