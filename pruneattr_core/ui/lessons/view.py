@@ -12,7 +12,6 @@ from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.asking import PREDICTED
-from pruneattr_core.ui.explore.ahead import compute_ahead
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.spare import draw_spare
 from pruneattr_core.ui.state import Field, publish
@@ -158,7 +157,7 @@ def prepare(step: Step) -> None:
     if not card.available_offline():
         return
     place = min(of("picture"), len(pictures.dataset(view["source"])) - 1)
-    compute_ahead(
+    _module("explore.ahead").compute_ahead(
         card.id, pictures.from_dataset(view["source"], place), None if target < 0 else target, of("mode"),
         of("contribution"),
     )  # fmt: skip
