@@ -95,6 +95,10 @@ UNSEEN = {
 }  # fmt: skip
 
 
+#: Another signal, or another process, would reach more than the test.
+SIGNALS = ("kill", "killpg")
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One change of one file.
@@ -173,6 +177,8 @@ def generated(root: Path, file: str) -> Iterator[Mutant]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             where = node.name if where == "module" else f"{where}.{node.name}"
         if isinstance(node, ast.arg | ast.Raise | ast.JoinedStr | ast.AnnAssign) or node in annotations:
+            return
+        if _called(node) in SIGNALS:
             return
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]

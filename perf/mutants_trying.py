@@ -70,7 +70,7 @@ class Watcher:
     def __init__(self, root: Path, report: Path, traced: bool, budget: float) -> None:
         self.package = str(root / PACKAGE) + os.sep
         self.cut = len(str(root)) + 1
-        self.report, self.traced, self.ends = report, traced, time.process_time() + budget
+        self.report, self.traced, self.budget, self.ends = report, traced, budget, float("inf")
         self.failed = ""
         self.useless: set[str] = set()
         self.seconds: dict[str, float] = defaultdict(float)
@@ -88,6 +88,8 @@ class Watcher:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> object:
         """Time a test; note its calls. Where too much time is gone it is the last one."""
+        if self.ends == float("inf"):  # imports are over
+            self.ends = time.process_time() + self.budget
         if time.process_time() > self.ends:
             item.session.shouldstop = "out of time"
         name = item.nodeid.partition("[")[0]
@@ -163,7 +165,7 @@ class Scratch:
         try:
             for names, seconds in chunks:
                 met += len(names)
-                ended = self.run(names, START + 3 * seconds, budget=seconds)
+                ended = self.run(names, 2 * START + 3 * seconds, budget=START + 3 * seconds)
                 if ended.status == _NAMES:  # a mutant of a test's parameters may take the test's name away
                     ended = self.run(sorted({name.partition("::")[0] for name in names}), LIMIT)
                 if ended.status == _STOPPED and not ended.failed:

@@ -1,9 +1,10 @@
-"""The list of members at the end of a zip, looked at before anybody parses it."""
+"""Zips from anybody: the list of members is looked at before it is parsed, and how they are packed."""
 
 from __future__ import annotations
 
 import os
 import struct
+import zipfile
 from typing import IO
 
 #: End of a zip, the same for large ones, and what names the place of the latter.
@@ -14,6 +15,25 @@ _END_SIZE, _END64_SIZE, _PLACE64_SIZE, _COMMENT = 22, 56, 20, 1 << 16
 
 class TooMany(ValueError):
     """A zip lists more members than it may."""
+
+
+def opened(data: IO[bytes], longest: int) -> zipfile.ZipFile:
+    """A zip whose members unpack piece by piece: LZMA and bzip2 give all that a piece holds, of any size.
+
+    Args:
+        data: the file.
+        longest: see `check_directory`.
+
+    Raises:
+        ValueError: see `check_directory`; or a member is packed in another way than deflated.
+        zipfile.BadZipFile: it is damaged.
+    """
+    check_directory(data, longest)
+    archive = zipfile.ZipFile(data)
+    for member in archive.infolist():
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError("its members are not deflated")
+    return archive
 
 
 def check_directory(data: IO[bytes], longest: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -39,6 +40,8 @@ _GIVEN_BACK = {"WEBP": 4}
 _STRIP = 250_000
 #: Passes over the picture that a JPEG may ask for: a progressive one has some ten, 4,000 fit into 67 kB.
 MAX_SCANS = 64
+#: Pieces that a PNG or the head of a JPEG may have: readers make an object, or a text, of each.
+MAX_PIECES = 20_000
 MAX_BYTES = 100_000_000
 #: Longest side over shortest side; beyond it, resizing the short side to 224 would need gigabytes.
 MAX_ASPECT = 40
@@ -60,6 +63,8 @@ FORMATS = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 #: Numbers of bits that sensors give; grey in a wider file fills the smallest one that holds it.
 _DEPTHS = (8, 10, 12, 14, 16, 24, 32)
 _WITH_ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
+#: TIFF's tags for the sides of a tile; JPEG's first byte of a marker, and the marker of pixels.
+_TILE, _MARKER, _SCAN = (322, 323), 0xFF, 0xDA
 _ORIENTATION = 0x0112  # the EXIF tag; its values name the turn that makes the picture upright
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -144,6 +149,11 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
             f"{_called(name)} is a JPEG of {scans} scans, the limit is {MAX_SCANS}: save it again as an "
             "ordinary JPEG."
         )
+    pieces = _pieces(data, reader)
+    if pieces > MAX_PIECES:
+        raise ImageError(
+            f"{_called(name)} has more than {MAX_PIECES:,} pieces: save it again as an ordinary picture."
+        )
     # The reader is called directly: Image.open would turn a huge size into a warning, or an error without it.
     try:
         image = reader(io.BytesIO(data), "")
@@ -175,6 +185,23 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
             "crop it and try again."
         )
     return image
+
+
+def _pieces(data: bytes, reader: type[ImageFile.ImageFile]) -> int:
+    """Chunks of a PNG, segments of a JPEG up to its pixels; counted up to one more than are accepted."""
+    found = 0
+    if reader is PngImagePlugin.PngImageFile:
+        place = 8
+        while place + 12 <= len(data) and found <= MAX_PIECES:
+            place += 12 + int.from_bytes(data[place : place + 4])
+            found += 1
+    elif reader is JpegImagePlugin.JpegImageFile:
+        place = 2
+        while place + 4 <= len(data) and data[place + 1] != _SCAN and found <= MAX_PIECES:
+            filled = data[place] != _MARKER or data[place + 1] in (0, _MARKER)  # readers pass over these
+            place += 1 if filled else 2 + int.from_bytes(data[place + 2 : place + 4])
+            found += 1
+    return found
 
 
 def _decoded(image: ImageFile.ImageFile, name: str) -> Image.Image:
@@ -213,9 +240,14 @@ def _copies(image: ImageFile.ImageFile) -> int:
     """Bytes that the decoder of a picture holds."""
     each = _COPIES.get(image.format or "", _BYTES.get(image.mode, 4))
     rows = image.height
-    if isinstance(image, TiffImagePlugin.TiffImageFile):  # a strip, which may be all of it, is unpacked first
-        strip = image.tag_v2.get(TiffImagePlugin.ROWSPERSTRIP)
-        rows += min(rows, strip) if isinstance(strip, int) and strip > 0 else rows
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.width * rows * each
+    # A strip, which may be all of it, or a tile, which may be more, is unpacked first.
+    strip, *tile = (image.tag_v2.get(tag) for tag in (TiffImagePlugin.ROWSPERSTRIP, *_TILE))
+    sides = [side for side in tile if isinstance(side, int) and side > 0]
+    if len(sides) == len(_TILE):
+        return image.width * rows * each + math.prod(sides) * 4
+    rows += min(rows, strip) if isinstance(strip, int) and strip > 0 else rows
     return image.width * rows * each
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import pruneattr_core  # drawing stands above: it is found by its public name, when it is asked for
+from pruneattr_core.archives import opened
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.heads import Head
 from pruneattr_core.likeness import jaccard
@@ -27,6 +28,8 @@ Mode = Literal["zero", "freeze"]
 ChangeOf = Literal["response", "probability"]
 
 _FORMAT = "pruneattr-path-1"
+#: Bytes of a path file's list of members: three for each activation call.
+_LISTED = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -162,8 +165,10 @@ class Path:
             StoreError: the file is missing, damaged or something else.
         """
         try:
-            # From memory: numpy leaves a damaged file open.
-            with np.load(io.BytesIO(FilePath(file).read_bytes()), allow_pickle=False) as data:
+            packed = io.BytesIO(FilePath(file).read_bytes())  # from memory: numpy leaves a damaged file open
+            opened(packed, _LISTED)
+            packed.seek(0)
+            with np.load(packed, allow_pickle=False) as data:
                 header = json.loads(data["header"].tobytes())
                 if header["format"] != _FORMAT:
                     raise ValueError(header["format"])

@@ -21,6 +21,8 @@ _AWAITING = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
 PLAIN_ADVICE = "Choose the architecture that it was saved from."
 #: Channels of a picture that a first layer may take instead of three: grey, or colours and one more.
 OTHER_CHANNELS = (1, 4)
+#: Characters of a shape that are told.
+_SHAPE = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +161,9 @@ def _first_fault(source: str, wanted: Mapping[str, Tensor], found: Found) -> str
         for name, part in entry.parts.items():
             plain(source, name, part, floating=tensor.is_floating_point() and entry.join is None)
         if entry.shape != tuple(tensor.shape):
-            return f"{key!r} has shape {entry.shape}, expected {tuple(tensor.shape)}"
+            return f"{key!r} has shape {str(entry.shape)[:_SHAPE]}, expected {tuple(tensor.shape)}"
+        if not entry.belongs:
+            return f"the parts of {key!r} do not belong together"
     extra = unknown(found)
     return "" if extra is None else f"{shown(extra)} is unknown to it"
 

@@ -28,6 +28,8 @@ _PREFERRED = (
 )
 #: How deep wrappers are opened, and how many are looked at.
 _DEPTH, _TABLES = 4, 400
+#: Segments that a prefix may have, and prefixes that are tried where several hold as much.
+_PARTS, _TRIED = 32, 16
 #: Characters of the way there that are told.
 _WHERE = 120
 #: Segments that compiling and sharding put anywhere into a key.
@@ -69,6 +71,22 @@ class Entry:
 
     parts: dict[str, Any]
     join: Callable[..., Tensor] | None = None
+
+    @property
+    def belongs(self) -> bool:
+        """Whether they fit: a mask of the same shape, a length for every slice along one dimension."""
+        shapes = [tuple(part.shape) for part in self.parts.values() if isinstance(part, Tensor)]
+        if self.join is _masked:
+            return len(set(shapes)) == 1
+        if self.join is _weight_norm:
+            length, direction = shapes
+            same = [a == b for a, b in zip(length, direction, strict=False)]
+            return (
+                len(length) == len(direction)
+                and sum(side > 1 for side in length) <= 1
+                and all(one or side == 1 for one, side in zip(same, length, strict=True))
+            )
+        return True
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -133,21 +151,27 @@ def _rank(word: str) -> int:
     return _PREFERRED.index(word) + 1 if word in _PREFERRED else len(_PREFERRED) + 1
 
 
+def _likely(prefix: str) -> tuple[int, int]:
+    """Likeliest first: the best name, then the shortest."""
+    return max((_rank(word) for word in prefix.split(".") if word), default=0), len(prefix)
+
+
 def _cleaned(key: str) -> str:
     return ".".join(part for part in key.split(".") if part not in _INSERTED)
 
 
 def _prefixes(keys: Mapping[str, str], wanted: Mapping[str, Tensor]) -> list[str]:
-    """The prefixes under which most of `wanted` stands; none where hardly anything does."""
+    """The likeliest prefixes under which most of `wanted` stands; none where hardly anything does."""
     counts: Counter[str] = Counter()
     for key in keys:
         parts = key.split(".")
-        for cut in range(len(parts)):
+        for cut in range(min(len(parts), _PARTS)):
             rest = ".".join(parts[cut:])
             if rest in wanted or rest.removesuffix("_orig") in wanted:
                 counts["".join(f"{part}." for part in parts[:cut])] += 1
     most = max(counts.values(), default=0)
-    return [prefix for prefix, count in counts.items() if count == most]
+    most_of_it = [prefix for prefix, count in counts.items() if count == most]
+    return sorted(most_of_it, key=_likely)[:_TRIED]
 
 
 def _located(

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pruneattr_core.archives import check_directory
+from pruneattr_core.archives import opened
 from pruneattr_core.errors import StoreError
 from pruneattr_core.runs.stored import HEADER, POINTS, TIMING, VALUES, Stored, checked, harmless
 
@@ -77,8 +77,7 @@ def from_zip(data: bytes) -> Stored:
         StoreError: no zip, hostile names or sizes, or whatever `from_folder` refuses.
     """
     try:
-        check_directory(io.BytesIO(data), DIRECTORY_LIMIT)
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        with opened(io.BytesIO(data), DIRECTORY_LIMIT) as packed:
             return checked(_members(packed), "this file")
     except StoreError:
         raise

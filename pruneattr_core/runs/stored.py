@@ -35,6 +35,8 @@ TABLES = ("circuit", "linearity", "nesting", "shapley")
 STUDIES = (*TABLES, "paths", "compression", "device")
 #: Largest run that is read, in values.
 LIMIT = 4_000_000
+#: Axes of its values.
+DIMENSIONS = 8
 #: Bytes of its JSON that are read: lists of nothing take thirty times their text.
 TEXT_LIMIT = 4 << 20
 #: Said of the files, not of what they hold.
@@ -107,11 +109,12 @@ def checked(files: Mapping[str, bytes], title: str) -> Stored:
             "the hash of its header. Take the original."
         )
     shape = header.get("shape")
-    if not isinstance(shape, list) or not all(type(side) is int and 0 <= side <= LIMIT for side in shape):
+    sides: list[Any] = shape if isinstance(shape, list) and len(shape) <= DIMENSIONS else [None]
+    if not all(type(side) is int and 0 <= side <= LIMIT for side in sides):
         raise StoreError(f"The header of the run in {title} is damaged (shape): take the original.")
     return Stored(
         {name: value for name, value in header.items() if name not in _OWN},
-        _values(files[VALUES], tuple(shape), title),
+        _values(files[VALUES], tuple(sides), title),
         files[POINTS],
         _samples(files),
         timing,

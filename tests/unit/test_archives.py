@@ -51,6 +51,18 @@ def crowded(members: int) -> bytes:
     return data[:start] + listed + data[end : end + 12] + struct.pack("<IIH", len(listed), start, 0)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_unpacks_all_at_once_is_refused(method: int) -> None:
+    """A piece of bzip2 or LZMA gives all that it holds, whatever the reader asks for: 700 bytes took 1 GB."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("header.json", b"{}")
+    with pytest.raises(StoreError, match="its members are not deflated"):
+        from_zip(out.getvalue())
+    with pytest.raises(StoreError, match="not a path"):
+        path_from_bytes(out.getvalue(), "p.npz", ["a"], [torch.zeros(1, 4)])
+
+
 def test_a_long_list_is_refused_before_it_is_read(tmp_path: Path) -> None:
     data = crowded(100_000)
     with pytest.raises(TooMany, match="the limit is 1,000"):

@@ -178,6 +178,16 @@ def hostile() -> dict[str, tuple[Callable[[], bytes], str]]:
         ),
         "a key of a megabyte": (lambda: saved({**STATE, "k" * 10**6: torch.zeros(2)}), "is unknown"),
         "a key of many digits": (lambda: saved({10**500: 3}), "type int under a key of type int"),
+        "a mask of another shape": (lambda: saved(_parts("orig", "mask", 7, 7)), "together"),
+        "a mask over many": (lambda: saved(_parts("orig", "mask", 999, 1, 1, 1, 1)), "together"),
+        "lengths of nothing": (lambda: saved(_parts("v", "g")), "together"),
+        "lengths over all": (lambda: saved(_parts("v", "g", 16, 3, 1, 1)), "together"),
+        "a shape of many sides": (
+            lambda: tensors({**one(shape=[1] * 10_000, offsets=(0, 4))}, 4),
+            r"has shape \(1, 1, [1, ]*, expected \(16, 3, 3, 3\)",
+        ),
+        "many prefixes": (lambda: saved({f"{i}.{KEYS[0]}": torch.zeros(1) for i in range(2000)}), "shape"),
+        "a prefix of many words": (lambda: saved({"a." * 300_000 + KEYS[0]: torch.zeros(2)}), "missing"),
         "versions that are none": (lambda: saved(_versions()), "is missing"),
         "deep lists": (lambda: archive(b"\x80\x02" + b"]" * 9999 + b"a" * 9998 + b"."), "nested"),
         "memo of 2**31": (lambda: archive(b"\x80\x02}r\xff\xff\xff\x7f."), "empty dict|damaged"),
@@ -225,6 +235,12 @@ def _versions() -> OrderedDict[str, torch.Tensor]:
     odd = OrderedDict(list(STATE.items())[1:])
     odd._metadata = {10**500: {"version": 1}, "bn1": {"version": "x"}, "conv1": 7, "linear": None}
     return odd
+
+
+def _parts(whole: str, other: str, *shape: int) -> OrderedDict[str, torch.Tensor]:
+    """A state dict whose first value is saved as two: one of its own shape, another of this one."""
+    parts = {f"{KEYS[0]}_{whole}": STATE[KEYS[0]], f"{KEYS[0]}_{other}": torch.ones(shape)}
+    return OrderedDict({**{key: value for key, value in STATE.items() if key != KEYS[0]}, **parts})
 
 
 def _ring() -> dict[str, object]:

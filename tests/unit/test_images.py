@@ -204,6 +204,28 @@ def test_what_a_decoder_would_hold_is_bounded_before_it_begins():
     assert "damaged" in refusal(jpeg)
 
 
+def tiled_tiff(side: int, tile: int) -> bytes:
+    """A grey TIFF, uncompressed, in one tile of any size on paper."""
+    fields = {256: side, 257: side, 258: 8, 259: 1, 262: 1, 277: 1, 322: tile, 323: tile}
+    fields |= {324: 14 + 12 * 10, 325: tile * tile}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(fields.items()))
+    return struct.pack("<2sHIH", b"II", 42, 8, len(fields)) + entries + bytes(4) + bytes(256)
+
+
+def test_a_tile_counts_with_what_its_decoder_holds():
+    """It may be larger than the picture: 100 x 100 pixels took 900 MB."""
+    assert decode_image(tiled_tiff(9, 16)).size == (9, 9)
+    assert "more than can be decoded as TIFF" in refusal(tiled_tiff(100, 30_000))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_pieces_are_counted_before_any_is_read(kind):
+    data, most = encoded(Image.new("RGB", (8, 8)), kind), images.MAX_PIECES
+    start, piece = (33, chunk(b"tEXt", b"a\0")) if kind == "PNG" else (2, b"\xff\xe5\0\2")
+    assert decode_image(data[:start] + (most // 2) * piece + data[start:]).size == (8, 8)
+    assert "pieces" in refusal(data[:start] + most * piece + data[start:])
+
+
 def test_webp_that_can_be_decoded_is_not_reduced_for_its_decoder(monkeypatch):
     """4032 x 3024, a phone's, came as 504 x 378: what the decoder gives back has room for the picture."""
     data = encoded(Image.new("RGB", (40, 30)), "WEBP")

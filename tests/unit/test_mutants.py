@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = """def f(a, b):
     if not a < b and len([a, "1 < 2"]) == 2:
         print(a)
+        kill(a, 5)
     return max(a + b, 3, *zip(a, strict=True))
 """
 
@@ -44,7 +45,7 @@ def test_operators_change_one_thing_each(tmp_path):
     changes = {(one.old.strip(), one.new) for one in found}
     assert changes == {
         ("not", ""), ("<", "<="), ("and", "or"), ("==", "!="), ("2", "3"), ("print(a)", "None"),
-        ("max", "min"), ("+", "-"), ("3", "4"),
+        ("max", "min"), ("+", "-"), ("3", "4"), ("kill(a, 5)", "None"),
     }  # fmt: skip
     for one in found:
         text = CODE[: one.start] + one.new + CODE[one.start + len(one.old) :]

@@ -178,6 +178,7 @@ def forged(change, content=None) -> bytes:
         (lambda h: h.update(benchmark="circuit"), "a study of kind 'circuit'.*make it again"),
         (lambda h: h.update(benchmark=["pixels"]), "measures '.*pixels"),
         (lambda h: h.update(shape=[-1]), "damaged .shape."),
+        (lambda h: h.update(shape=[1] * 100), "damaged .shape."),
         (lambda h: h.update(shape=[10**5] * 4), "are not the"),
         (lambda h: h.update(shape=[2, 2, 3, 90]), "are not the"),
         (lambda h: h.update(shape=[0, 2]), "are not the"),

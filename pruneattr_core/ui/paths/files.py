@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path as File
 from typing import Any
 
 from torch import Tensor
 
-from pruneattr_core.archives import check_directory
+from pruneattr_core.archives import opened
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.values import Path
 
@@ -42,8 +41,7 @@ def path_from_bytes(data: bytes, name: str, names: Sequence[str], like: Sequence
     """
     needed = sum(layer[0].numel() for layer in like) // 8 + _SLACK
     try:
-        check_directory(io.BytesIO(data), _SLACK)
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with opened(io.BytesIO(data), _SLACK) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
     except Exception:  # zipfile raises anything from BadZipFile to NotImplementedError
         raise StoreError(
