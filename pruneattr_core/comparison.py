@@ -21,6 +21,7 @@ from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.benchmarks.maps import fitting, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, removal_curve
 from pruneattr_core.benchmarks.similarity import spearman, ssim
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.render import colour_table, colourise, describe_map, png_bytes, scale_map
@@ -98,6 +99,8 @@ class Comparison(Live):
     title: str
     settings: Mapping[str, Any]
     back: WayBack | None = None
+
+    __repr__ = brief
 
     def __getitem__(self, label: str) -> Attribution:
         """The maps of a method, by its key or label; the first one where a method stands several times."""

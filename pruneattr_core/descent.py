@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import StoreError, WeightsError
 from pruneattr_core.muon import Muon
 from pruneattr_core.store import read_sealed, write_sealed
@@ -61,6 +62,8 @@ class Step:
     chosen: NDArray[np.int64]
     rng: np.random.Generator
     last: bool
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
@@ -37,6 +38,8 @@ class Replacement:
 
     name: str
     layers: tuple[Tensor, ...]
+
+    __repr__ = brief
 
     def __getitem__(self, at: slice) -> Replacement:
         """That of a slice of the inputs."""

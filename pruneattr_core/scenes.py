@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.painting import TEXTURES, Array, Ink, background, oklch, solid
 from pruneattr_core.shapes import DISTRACTORS, Distance
@@ -43,6 +44,8 @@ class Scene:
     masks: NDArray[np.bool_]
     parts: NDArray[np.bool_]
     watermark: NDArray[np.bool_] | None
+
+    __repr__ = brief
 
 
 def scene(

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from pruneattr_core.beside import markup, methods_beside, own_entry
+from pruneattr_core.brief import brief
 from pruneattr_core.comparison import Comparison
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
@@ -72,6 +73,8 @@ class View(Live):
     start: tuple[str, float] | None = None
     back: WayBack | None = None
     others: Comparison | None = None
+
+    __repr__ = brief
 
     def payload(self) -> bytes:
         """What the explorer's component draws."""

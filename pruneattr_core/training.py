@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.descent import Checkpoint, Descent, Rates
 from pruneattr_core.store import write_atomically
 
@@ -32,6 +33,8 @@ class Pool:
     images: np.ndarray
     labels: np.ndarray
     name: str = ""
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True)

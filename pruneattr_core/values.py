@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 import pruneattr_core  # drawing stands above: it is found by its public name, when it is asked for
-from pruneattr_core.archives import opened
+from pruneattr_core.bits import packed, unpacked
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.heads import Head
 from pruneattr_core.likeness import jaccard
@@ -26,10 +24,6 @@ from pruneattr_core.store import write_atomically
 Mode = Literal["zero", "freeze"]
 #: What an output change is a change of: the response that is explained, or its probability.
 ChangeOf = Literal["response", "probability"]
-
-_FORMAT = "pruneattr-path-1"
-#: Bytes of a path file's list of members: three for each activation call.
-_LISTED = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -149,13 +143,7 @@ class Path:
         Raises:
             StoreError: the file cannot be written.
         """
-        header: dict[str, Any] = {"format": _FORMAT, "names": self.names, "meta": dict(self.meta)}
-        header["shapes"] = [list(layer.shape) for layer in self.layers]
-        bits = [np.packbits(layer.cpu().numpy()) for layer in self.layers]
-        arrays: dict[str, Any] = {f"bits{i}": array for i, array in enumerate(bits)}
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
-        write_atomically(file, buffer.getvalue())
+        write_atomically(file, packed(self.names, self.layers, self.meta))
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> Path:
@@ -165,23 +153,7 @@ class Path:
             StoreError: the file is missing, damaged or something else.
         """
         try:
-            packed = io.BytesIO(FilePath(file).read_bytes())  # from memory: numpy leaves a damaged file open
-            opened(packed, _LISTED)
-            packed.seek(0)
-            with np.load(packed, allow_pickle=False) as data:
-                header = json.loads(data["header"].tobytes())
-                if header["format"] != _FORMAT:
-                    raise ValueError(header["format"])
-                names, meta = header["names"], header["meta"]
-                if not isinstance(meta, dict) or not all(isinstance(name, str) for name in names):
-                    raise ValueError("its names are no texts, or its meta is no record")
-                layers = []
-                for i, shape in enumerate(header["shapes"]):
-                    bits, size = data[f"bits{i}"], int(np.prod(shape))
-                    if bits.dtype != np.uint8 or bits.size != (size + 7) // 8:
-                        raise ValueError(f"bits{i}")
-                    layers.append(torch.from_numpy(np.unpackbits(bits, count=size).astype(bool)).view(*shape))
-            return cls(tuple(names), tuple(layers), meta)
+            return cls(*unpacked(FilePath(file).read_bytes()))
         except FileNotFoundError:
             raise StoreError(f"There is no path file at {file}.") from None
         except Exception as error:
@@ -323,6 +295,8 @@ class Attribution:
     asked: Asked | None = None
     inputs: Tensor | None = field(default=None, repr=False)
 
+    __repr__ = brief
+
     def show(self, card: Any = None) -> Any:
         """The maps as Compare draws them, for a notebook; see `comparison.attribution_view`."""
         return pruneattr_core.attribution_view(self, card).show()
@@ -355,6 +329,8 @@ class Outputs:
     probability_change: Tensor
     prediction: Tensor
     changed: Tensor
+
+    __repr__ = brief
 
     def change(self, of: ChangeOf) -> Tensor:
         """`output_change` or `probability_change`."""

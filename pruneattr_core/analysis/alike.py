@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.analysis.overlap import between_classes, chance_overlap
 from pruneattr_core.analysis.table_run import Table
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 
 
@@ -37,6 +38,8 @@ class Alike:
     between: Interval | None
     chance: float
     inside: Interval | None
+
+    __repr__ = brief
 
 
 def alike(table: Table, sparsity: str) -> Alike:

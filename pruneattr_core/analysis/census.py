@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.flow import Role, Unseen
 from pruneattr_core.response import Target
@@ -56,6 +57,8 @@ class Census:
     neurons: int
     dead: Tensor
     contributing: Tensor
+
+    __repr__ = brief
 
     @property
     def class_scores(self) -> tuple[str, ...]:

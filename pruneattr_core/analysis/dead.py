@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
+from pruneattr_core.brief import brief
 from pruneattr_core.selection import share_removed
 from pruneattr_core.values import Path
 
@@ -24,6 +25,8 @@ class Prevalence:
 
     share: Tensor
     base_rate: Tensor
+
+    __repr__ = brief
 
 
 def prevalence(path: Path, dead: Sequence[Tensor], per_layer: bool = False) -> Prevalence:

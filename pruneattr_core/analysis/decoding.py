@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.activations import Watch
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.values import Contributions, Path
@@ -90,6 +91,8 @@ class Decoded:
     step: int
     image: Tensor
     response: float
+
+    __repr__ = brief
 
 
 def top_neuron(scores: Contributions, path: Path | None = None, image: int = 0) -> Neuron:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.activations import Activation, Watch
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import bytes_each
@@ -56,6 +57,8 @@ class Radius:
     neurons: Tensor
     risk: Tensor
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True)
 class AffineError:
@@ -70,6 +73,8 @@ class AffineError:
     factors: tuple[float, ...]
     error: Tensor
     change: Tensor
+
+    __repr__ = brief
 
 
 def _to_kink(found: Activation) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.activations import Activation
 from pruneattr_core.analysis.linearity import Frozen
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
@@ -62,6 +63,8 @@ class Nudges:
     overlap: Tensor
     maps: Tensor
     likeness: Tensor
+
+    __repr__ = brief
 
     @property
     def nbytes(self) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_folder
@@ -39,6 +40,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     values: NDArray[np.float64]
     timing: Mapping[str, Any] = field(default_factory=dict)
+
+    __repr__ = brief
 
     @property
     def kind(self) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import heads, tape
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
@@ -56,6 +57,8 @@ class WrongClass:
     requested: tuple[float, ...]
     of: Of
     instead: bool = False
+
+    __repr__ = brief
 
     @property
     def share(self) -> Tensor:

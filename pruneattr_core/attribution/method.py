@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.options import Option, checked
 from pruneattr_core.attribution.support import any_network
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.response import Asked
 from pruneattr_core.runtime import own_modes
@@ -66,6 +67,8 @@ class Method:
     needs_lock: bool = False
     paths: bool = False
     pictures: bool = False
+
+    __repr__ = brief
 
     def cost(self, side: int = 224, **options: Any) -> float:
         """Forward-and-backward passes for one picture of `side` pixels with these options."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.benchmarks.fills import fill_removed
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
@@ -47,6 +48,8 @@ class RemovalCurve:
     probability: Tensor
     original: Tensor
     target: Tensor
+
+    __repr__ = brief
 
     @property
     def change(self) -> Tensor:

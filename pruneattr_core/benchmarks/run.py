@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.plan import Plan, plan_from
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import StoreError
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_files, from_folder, from_zip, zipped
@@ -41,6 +42,8 @@ class Run:
     values: NDArray[np.float64]
     samples: Mapping[int, bytes]
     timing: Mapping[str, Any]
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         if self.values.shape != self.plan.shape or self.values.dtype != np.float64:

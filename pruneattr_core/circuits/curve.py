@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import InputError
@@ -59,6 +60,8 @@ class CircuitCurve:
     response: Mapping[str, Array]
     answers: Mapping[str, NDArray[np.int64]]
     kept: Mapping[str, NDArray[np.bool_]]
+
+    __repr__ = brief
 
     def faithfulness(self, kind: str = "path") -> Array:
         """(K, B): 1 as the whole network, 0 as the empty one; NaN where those two agree."""

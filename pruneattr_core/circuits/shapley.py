@@ -15,6 +15,7 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.circuits.replacement import Unit, positions
 from pruneattr_core.circuits.scores import along
@@ -56,6 +57,8 @@ class Shapley:
     full: float
     coalitions: int
     orders: int = 0
+
+    __repr__ = brief
 
 
 class Game:

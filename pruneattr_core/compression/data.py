@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pruneattr_core.brief import brief
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.datasets.base import Dataset
 from pruneattr_core.errors import InputError
@@ -44,6 +45,8 @@ class Item:
     labels: tuple[int, ...]
     masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     name: str = ""
+
+    __repr__ = brief
 
 
 class LabelledMasks(Protocol):

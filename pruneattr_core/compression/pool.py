@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from pruneattr_core.brief import brief
 from pruneattr_core.compression.data import LabelledMasks
 
 
@@ -36,6 +37,8 @@ class Pool:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     device: str = "cpu"
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         """Number of pictures."""

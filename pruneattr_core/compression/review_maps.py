@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.benchmarks.localisation import mass_inside, point_accuracy
+from pruneattr_core.brief import brief
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW, map_of
 from pruneattr_core.heads import head_of, outputs_in, yes
 from pruneattr_core.likeness import cosine, l2_distance
@@ -41,6 +42,8 @@ class Seen:
     maps: Array
     predicted: NDArray[np.bool_]
     logit: float
+
+    __repr__ = brief
 
     @property
     def nbytes(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.scoring import contributions
 
@@ -27,6 +28,8 @@ class Overlap:
     names: tuple[str, ...]
     jaccard: Tensor
     reason: str
+
+    __repr__ = brief
 
     @property
     def nbytes(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 
 ORDERS = {
@@ -50,6 +51,8 @@ class Triage:
     teacher_point: NDArray[np.float32]
     student_point: NDArray[np.float32]
     problems: dict[int, str]
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         """Number of pictures."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.compression.loop import Schedule, optimise
 from pruneattr_core.compression.matching import channel_weights, ewa_map, seen, swa_map, task_loss
 from pruneattr_core.compression.pool import Pool
@@ -89,6 +90,8 @@ class Answers:
     weights: Tensor
     activations: Tensor
     layer: str
+
+    __repr__ = brief
 
     def map(
         self,

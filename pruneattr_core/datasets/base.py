@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pruneattr_core.brief import brief
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -28,6 +30,8 @@ class Sample:
     labels: tuple[int, ...] = ()
     mask: NDArray[np.bool_] | None = None
     credit: str = ""
+
+    __repr__ = brief
 
     @property
     def label(self) -> int | None:

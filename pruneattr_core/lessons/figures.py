@@ -22,6 +22,7 @@ from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import removal_masks
 from pruneattr_core.benchmarks.sanity import VARIANTS, cascade
+from pruneattr_core.brief import brief
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.lessons.charts import retraining, students
@@ -87,6 +88,8 @@ class _Scene:
     inputs: Tensor
     target: int
     word: Word
+
+    __repr__ = brief
 
     @property
     def photo(self) -> NDArray[np.uint8]:

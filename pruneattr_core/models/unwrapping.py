@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pruneattr_core.brief import brief
+
 #: Wrappers and prefixes, best first, where a file holds several networks of one architecture; then others.
 _PREFERRED = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "backbone"),
@@ -71,6 +73,8 @@ class Entry:
 
     parts: dict[str, Any]
     join: Callable[..., Tensor] | None = None
+
+    __repr__ = brief
 
     @property
     def belongs(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
@@ -161,6 +162,8 @@ class Calibration:
     n: int
     points: dict[float, float]
     change_of: ChangeOf = "response"
+
+    __repr__ = brief
 
 
 @own_modes()

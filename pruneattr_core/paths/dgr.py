@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
@@ -48,6 +49,8 @@ class Gates:
     iteration: Tensor
     kept_prediction: Tensor
     settings: dict[str, Any]
+
+    __repr__ = brief
 
     def paths(self, sparsities: Sequence[float]) -> list[Path]:
         """Keep gates > percentile. Many gates end at exactly 0 and go together: see `Path.sparsity`."""

@@ -8,6 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target
 from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import ITERATIONS, Gates, Init, dgr_gates
@@ -43,6 +44,8 @@ class Search:
     iterations: int = ITERATIONS
     progress: Progress | None = None
     class_scores: bool = False
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.render.scale import ColourBar
 
@@ -52,6 +53,8 @@ class Panel:
     notes: tuple[str, ...] = ()
     bar: ColourBar | None = None
     unit: str = ""
+
+    __repr__ = brief
 
 
 def figure(

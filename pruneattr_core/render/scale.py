@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.render.colours import colour_table
 
@@ -41,6 +42,8 @@ class ColourBar:
     colours: NDArray[np.uint8]
     ticks: tuple[tuple[float, float], ...]
     note: str
+
+    __repr__ = brief
 
 
 def scale_of(maps: ArrayLike, signed: bool = True, clip_percentile: float = CLIP_PERCENTILE) -> Scale:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import StoreError
 from pruneattr_core.store import write_folder
 
@@ -60,6 +61,8 @@ class Stored:
     points: bytes
     samples: Mapping[int, bytes] = field(default_factory=dict)
     timing: Mapping[str, Any] = field(default_factory=dict)
+
+    __repr__ = brief
 
     def files(self) -> dict[str, bytes]:
         """Every file of the run, by name; equal runs give equal bytes but for the timing."""

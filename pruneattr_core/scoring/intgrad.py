@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.heads import Head
@@ -64,6 +65,8 @@ class SignedContributions:
     class_scores: bool = False
     agreement: Tensor | None = None
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True)
 class Completeness:
@@ -80,6 +83,8 @@ class Completeness:
     total: Tensor
     change: Tensor
     relative: Tensor
+
+    __repr__ = brief
 
 
 @own_modes()

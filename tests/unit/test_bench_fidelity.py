@@ -10,7 +10,7 @@ from torch import nn
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.protocols import fidelity as protocol
 from pruneattr_core.benchmarks.sources import Source
-from pruneattr_core.benchmarks.surrogate import Surrogate, fidelity, fine_tuned
+from pruneattr_core.benchmarks.surrogate import Surrogate, _scattered, fidelity, fine_tuned
 
 SOURCE = Source("scenes-net", "scenes")
 
@@ -32,6 +32,13 @@ def test_fidelity_is_what_the_marked_pixels_hold_and_removes_no_more_than_beta()
     assert plus == pytest.approx(whole - four_less)
     assert minus == pytest.approx(0)
     assert fidelity(*asked, -map_, (0.5,), 0.5, 0.1, 7, 0) == pytest.approx((0, whole - four_less))
+
+
+def test_so_much_of_every_picture_is_removed_as_is_asked_for():
+    shares = np.array([0.0, 0.1, 0.5, 1.0])
+    gone = _scattered(np.random.default_rng(0), 4, 100, shares)
+    assert gone.sum(1).tolist() == [0, 10, 50, 100]
+    assert 0 < gone[2, :50].sum() < 50  # not the first ones
 
 
 def test_the_copy_learns_to_bear_holes_and_the_network_stays():

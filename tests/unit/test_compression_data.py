@@ -10,9 +10,17 @@ import pytest
 from PIL import Image
 
 from pruneattr_core.cli import main
-from pruneattr_core.compression.data import VOC_CLASSES, cifar10, folder, scenes_multilabel, voc2012
+from pruneattr_core.compression.data import (
+    VOC_CLASSES,
+    _Labelled,
+    cifar10,
+    folder,
+    scenes_multilabel,
+    voc2012,
+)
 from pruneattr_core.compression.members import open_member
 from pruneattr_core.compression.pool import pool
+from pruneattr_core.datasets.base import Sample
 from pruneattr_core.errors import InputError
 from pruneattr_core.scenes import SHAPES
 
@@ -143,6 +151,15 @@ def test_cifar10_has_one_class_and_no_masks(shared):
     data = cifar10(shared / "data" / "cifar10", "test")
     assert (data.multi_label, len(data.classes), len(data[5].labels)) == (False, 10, 1)
     assert data[5].masks == {}
+
+
+@pytest.mark.parametrize(("labels", "several"), [([(0,), (1,)], False), ([(0,), (0, 1)], True)])
+def test_two_labels_on_one_picture_make_a_task_of_several(labels, several):
+    pictures = [Sample(Image.new("RGB", (4, 4)), "", given) for given in labels]
+    found = type(
+        "Two", (), {"title": "two", "classes": ("a", "b"), "__getitem__": lambda _, k: pictures[k]}
+    )()
+    assert _Labelled(found, range(2)).multi_label is several
 
 
 def test_a_folder_with_masks(tmp_path):

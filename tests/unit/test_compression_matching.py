@@ -272,6 +272,12 @@ def test_rounds_of_pruning_take_the_seconds_of_their_trainings():
 def test_layers_are_found_or_asked_for(tiny):
     teacher, _, inputs = tiny
     assert matching.matched_layer(teacher, inputs) == "features.1"
+    points = nn.Sequential(
+        nn.Conv2d(3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.ReLU(), nn.Flatten(), nn.ReLU()
+    )
+    assert (
+        matching.matched_layer(points.double(), inputs) == "1"
+    )  # neither a map of one place nor a row is one
     assert not teacher.features[1]._forward_hooks
     with pytest.raises(ModelError, match=r"There is no layer 'features\.9'"):
         matching.seen(teacher, inputs, "features.9")

@@ -127,6 +127,17 @@ def test_students_have_names_of_their_own_and_a_teacher_is_made_once(tmp_path):
     assert zoo.make_teacher(tmp_path, tmp_path, lambda line: None) == card
 
 
+def test_the_teacher_learns_small_pictures_with_the_weights_it_keeps():
+    """Without the last pooling: half the side gives as many features, so the same classifier fits."""
+    model = SceneVGG(3).eval()
+    small = zoo._HalfSize(model)
+    x = torch.rand(2, 3, zoo.SIDE // 2, zoo.SIDE // 2)
+    expected = model.classifier(model.features[:-1](x).flatten(1))
+    assert torch.equal(small(x), expected)
+    assert model(torch.rand(2, 3, zoo.SIDE, zoo.SIDE)).shape == small(x).shape == (2, 3)
+    assert small.state_dict().keys() == {f"model.{key}" for key in model.state_dict()}
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     def loss(chosen, rng):
         return model(torch.ones(2, 3)).pow(2).mean()
@@ -143,6 +154,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
 def test_iterative_pruning_removes_a_fifth_of_what_is_left(tmp_path):
     card = read_card(_make(tmp_path, tmp_path / "cache", "unstructured"))
     model, _ = open_member(tmp_path / "unstructured.json")
+    assert not model.training
+    assert not any(one.requires_grad for one in model.parameters())
     filters = [one.weight for one in model.modules() if isinstance(one, torch.nn.Conv2d)]
     zero, total = sum(int((one == 0).sum()) for one in filters), sum(one.numel() for one in filters)
     assert zero / total == pytest.approx(1 - 0.8**4, abs=2 / total)

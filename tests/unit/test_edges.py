@@ -75,6 +75,10 @@ def test_files_hold_the_circuit() -> None:
     assert (record["directed"], record["multigraph"], record["graph"]) == (True, False, {})
     root = ElementTree.fromstring(found.graphml())
     space = "{http://graphml.graphdrawing.org/xmlns}"
+    declared = {(key.get("id"), key.get("for")) for key in root.iter(f"{space}key")}
+    for owner in ("node", "edge"):  # other programs read what is declared, and nothing else
+        used = {(data.get("key"), owner) for one in root.iter(f"{space}{owner}") for data in one}
+        assert used == {key for key in declared if key[1] == owner} != set()
     ids = {node.get("id") for node in root.iter(f"{space}node")}
     assert ids == {node["id"] for node in record["nodes"]}
     links = [

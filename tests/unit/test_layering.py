@@ -23,6 +23,8 @@ ORDER = (
     (
         "errors",
         "archives",
+        "bits",
+        "brief",
         "likeness",
         "registry",
         "assets",

@@ -28,6 +28,12 @@ for _path in CORE.rglob("*.py"):
 _ENDINGS = (".txt", ".json", ".toml", ".yml", ".yaml", ".md", ".py", ".lock")
 #: First parts of names that are others'.
 FOREIGN = {"anywidget", "captum", "copy", "nn", "ray", "server", "st", "torch", "warnings", "weights"}
+WORD = re.compile(r"[A-Za-z_]\w*")
+#: Words of others, or of examples.
+OTHERS = {
+    "Bad", "COMMAND", "ClientState", "MultiLabelSoftMarginLoss", "_change", "fc", "locals", "max_unpool2d",
+    "node_link_graph", "on_", "quantile", "vmap",
+}  # fmt: skip
 
 
 def is_there(name: str, near: Path) -> bool:
@@ -92,6 +98,44 @@ def test_docstrings_name_what_there_is(file):
     files = {one for one, _ in _FILE.findall(text) if one.endswith(".py") and not is_there(one, file.parent)}
     assert names | {name for name in files if name not in GIVEN} == set()
     assert {name for name in _COMMAND.findall(text) if name not in COMMANDS | {"COMMAND": ""}} == set()
+
+
+def without_texts(tree: ast.Module) -> str:
+    """Code again, without docstrings and comments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
+@pytest.fixture(scope="module")
+def words() -> set[str]:
+    """Every word of the code, of names of files and of settings."""
+    texts = [without_texts(ast.parse(file.read_text("utf-8"))) for file in SOURCES]
+    texts += [file.read_text("utf-8") for file in (ROOT / "assets").rglob("*.js")]
+    texts += [
+        (ROOT / name).read_text("utf-8") for name in ("pyproject.toml", ".streamlit/config.toml", "dev.py")
+    ]
+    return {*WORD.findall("\n".join(texts)), *(file.stem for file in SOURCES)}
+
+
+def unknown_words(text: str, words: set[str]) -> set[str]:
+    """Those in backticks that name nothing of ours, nor what others call so."""
+    spans = re.findall(r"`{1,2}([^`\n]+)`{1,2}", text)
+    return {word for span in spans for word in WORD.findall(span)} - words - OTHERS
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_words_in_backticks_are_words_of_the_code(file, words):
+    """A function that is called otherwise today is named otherwise in what is said about it."""
+    assert unknown_words("\n".join(docstrings(file)), words) == set()
+
+
+def test_the_rule_of_words(words):
+    assert unknown_words("See `contributions` and `Path.kept`; `lambda x: nothing_such`", words) == {
+        "nothing_such"
+    }
+    assert "model_lock" not in words  # of an untrue sentence that once stood here
 
 
 def test_the_rule_itself():

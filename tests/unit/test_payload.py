@@ -99,6 +99,17 @@ def test_the_header_says_what_is_counted_and_where_no_map_changes():
         assert header["quiet_at"] == pytest.approx(header["levels"][1]["at"], abs=1e-5)
 
 
+def test_what_names_a_payload_follows_from_every_part_of_it():
+    """The browser takes two of one name for one: here only places of the map, or of the picture, differ."""
+    sweep, photo = a_sweep(), np.arange(SIDE * SIDE * 3, dtype=np.uint8).reshape(SIDE, SIDE, 3)
+    turned = dataclasses.replace(sweep, maps=sweep.maps[..., ::-1].copy())
+    names = {
+        header_of(payload_of(one, two, Look(), ["a", "b", "c"], "zero", None, "noise", "id", {}, True))["id"]
+        for one, two in ((sweep, photo), (turned, photo), (sweep, photo[::-1].copy()))
+    }
+    assert len(names) == 3
+
+
 def test_the_note_says_what_the_one_scale_of_all_levels_cannot_show():
     sweep, photo = a_sweep(), np.zeros((SIDE, SIDE, 3), np.uint8)
     flat = dataclasses.replace(sweep, maps=0 * sweep.maps)

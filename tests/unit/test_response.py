@@ -215,6 +215,18 @@ def test_distances_are_means_over_positions_of_sums_over_classes(head: Head, sha
         torch.testing.assert_close(found, softmax.flatten(1).mean(1) if one.ndim > 2 else softmax)
 
 
+def test_a_map_that_changes_changes_the_answer_of_a_region_and_none_of_a_function() -> None:
+    one, other = torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)
+    one[:, 0], other[:, 1] = 1, 1
+    inside = region(torch.ones(1, 2, 2, dtype=torch.bool), 0)
+    for target, expected in ((inside, True), (custom(lambda maps: maps.sum((1, 2, 3))), False)):
+        asked = asked_of(target, 1)
+        assert asked.changed(one, other, "softmax").tolist() == [expected]
+        assert asked.changed(one, one, "softmax").tolist() == [False]
+    assert custom(torch.sum).name == "sum"
+    assert custom(torch.sum, "all of it").name == "all of it"
+
+
 def test_a_region_that_is_no_mask_is_told() -> None:
     for wrong in (3, "all", torch.ones(2, 2), torch.zeros(2, 2, dtype=torch.bool)):
         with pytest.raises(InputError, match="boolean mask"):

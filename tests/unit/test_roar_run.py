@@ -133,6 +133,8 @@ def test_what_cannot_be_learnt_is_refused(small, tmp_path):
     for choices, says in (
         ({"epochs": 0}, "epochs"), ({"fractions": [0.9, 0.3]}, "increasing"), ({"lr": 2.0}, "lr"),
         ({"setting": "quick"}, "setting"), ({"width": 4}, "width of at least 8"),
+        ({"fractions": [0.0, 0.5]}, "increasing"), ({"fractions": [0.5, 1.5]}, "increasing"),
+        ({"fractions": []}, "increasing"), ({"fractions": [0.5, 0.5]}, "increasing"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=says):
             plan_run("roar", small, ["random"], n=1, choices=choices)
