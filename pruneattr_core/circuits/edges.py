@@ -262,7 +262,7 @@ def _strongest(scores: Tensor, most: int) -> list[int]:
 
 
 def _channel_dim(layer: Tensor) -> int:
-    return 2 if positions(layer) == (1,) else 1
+    return next(dim for dim in range(1, layer.ndim) if dim not in positions(layer))
 
 
 def _bases(

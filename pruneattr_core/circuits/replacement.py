@@ -84,8 +84,15 @@ def replaced_logits(
 
 
 def positions(activation: Tensor) -> tuple[int, ...]:
-    """Dimensions that are no channels: all after dimension 1; of (B, tokens, features) the tokens."""
-    return (1,) if activation.ndim == 3 else tuple(range(2, activation.ndim))
+    """Dimensions that are no channels: of (B, tokens, features) the tokens, else rows and columns."""
+    if activation.ndim == 3:
+        return (1,)
+    return (1, 2) if channels_last(activation.shape[1:]) else tuple(range(2, activation.ndim))
+
+
+def channels_last(shape: Sequence[int]) -> bool:
+    """Whether a call of `shape` (without batch) is (H, W, C), as in ConvNeXt and Swin: a square, then not."""
+    return len(shape) == 3 and shape[0] == shape[1] != shape[2]
 
 
 def _record(model: nn.Module, inputs: Tensor) -> tape.Record:

@@ -128,8 +128,8 @@ def unit_contributions(
     living = [(a != 0).to(a.dtype) for a in activations]
     return UnitContributions(
         tuple(groups),
-        tuple(layer.abs() for layer in _sums(signed, source, unit)),
-        tuple(alive == 0 for alive in _sums(living, source, unit)),
+        tuple(layer.abs() for layer in _sums(signed, groups, source, unit)),
+        tuple(alive == 0 for alive in _sums(living, groups, source, unit)),
         graph.target,
         graph.record.logits.detach(),
         method,
@@ -148,6 +148,11 @@ def channel_sums(layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(layer.sum(at, keepdim=True) if (at := positions(layer)) else layer for layer in layers)
 
 
+def _head_sums(layer: Tensor) -> Tensor:
+    """Of outputs of attention (B, heads, ...), summed over each head."""
+    return layer.sum(tuple(range(2, layer.ndim)), keepdim=True)
+
+
 def _groups(
     model: nn.Module, calls: Sequence[str], unit: UnitKind
 ) -> tuple[list[str], tuple[int | None, ...]]:
@@ -162,11 +167,15 @@ def _groups(
     return groups, tuple(next(places) if wanted else None for wanted in ranked)
 
 
-def _sums(layers: Sequence[Tensor], source: Sequence[int | None], unit: UnitKind) -> tuple[Tensor, ...]:
+def _sums(
+    layers: Sequence[Tensor], groups: Sequence[str], source: Sequence[int | None], unit: UnitKind
+) -> tuple[Tensor, ...]:
     """Sums (B, ...) over each unit, one entry per group."""
     kept = [(at, layer) for at, layer in zip(source, layers, strict=True) if at is not None]
     if unit in ("channel", "head"):
-        return channel_sums([layer for _, layer in kept])
+        return tuple(
+            _head_sums(layer) if is_heads(groups[at]) else channel_sums([layer])[0] for at, layer in kept
+        )
     totals: dict[int, Tensor] = {}
     for at, layer in kept:
         own = layer.flatten(1).sum(1, keepdim=True)

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 import networks
 from pruneattr_core import contributions
+from pruneattr_core.circuits.edges import strongest_inputs
 from pruneattr_core.circuits.replacement import mean_of, replaced_logits, zero
 from pruneattr_core.circuits.scores import patching
+from pruneattr_core.circuits.shapley import Game
 from pruneattr_core.circuits.units import channel_sums, unit_contributions
 from pruneattr_core.errors import InputError
 from pruneattr_core.scoring.intgrad import intgrad_signed
@@ -83,6 +85,34 @@ def test_features_are_the_channels_of_tokens() -> None:
     assert mask.shape == (2, 10, 7)
     assert torch.equal(mask, mask[:, :1].expand_as(mask))
     assert mean_of(model, [inputs], "channel").layers[0].shape == (1, 1, 7)
+
+
+def test_channels_may_come_last() -> None:
+    """(B, rows, columns, channels), as in ConvNeXt and Swin: rows of the picture are no channels."""
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.three = nn.Linear(3, 14), nn.Linear(14, 7), nn.Linear(7, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = torch.relu(self.one(x.permute(0, 2, 3, 1)))
+            return self.three(torch.relu(self.two(h))).mean((1, 2))
+
+    torch.manual_seed(0)
+    model, inputs = Last().double().eval(), networks.inputs(2)
+    found = unit_contributions(model, inputs, 1)
+    assert [tuple(layer.shape) for layer in found.layers] == [(2, 1, 1, 14), (2, 1, 1, 7)]
+    mask = found.path(0.5, "exact").layers[0]
+    assert torch.equal(mask, mask[:, :1, :1].expand_as(mask))
+    assert mean_of(model, [inputs], "channel").layers[0].shape == (1, 1, 1, 14)
+    assert Game(model, inputs[:1], 1, 0, zero(model, inputs[:1]), "channel").units == 14
+    channel = int(found.layers[1][0].argmax())
+    node, fed = strongest_inputs(model, inputs[:1], 1, channel, 1, most=100)
+    assert abs(node.score) == pytest.approx(float(found.layers[1][0].max()))
+    assert max(place for call, place, _ in fed if call == 0) > 9
+    _, seen = strongest_inputs(model, inputs[:1], 0, int(found.layers[0][0].argmax()), 1)
+    assert sorted((call, place) for call, place, _ in seen) == [(-1, 0), (-1, 1), (-1, 2)]
 
 
 def test_a_replacement_goes_with_patching_alone() -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pruneattr_core.circuits.replacement import channels_last
+
 Array = NDArray[Any]
 #: Tokens without a place that a network of tokens may have.
 _EXTRA = 8
@@ -37,7 +39,7 @@ def grid_of(shape: tuple[int, ...]) -> Grid:
     grid behind up to `_EXTRA` others (a class token, registers) as in ViT, (C,) without places.
     """
     if len(shape) == 3:
-        last = shape[0] == shape[1] != shape[2]
+        last = channels_last(shape)
         channels, size = (shape[2], shape[:2]) if last else (shape[0], shape[1:])
         return Grid(channels, (size[0], size[1]))
     if len(shape) == 2:
