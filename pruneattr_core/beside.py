@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import numpy as np
@@ -45,6 +45,7 @@ def methods_beside(
     target: Target,
     card: ModelCard,
     picture: str,
+    left: Callable[[int], None] = lambda count: None,
 ) -> Comparison | None:
     """Their maps and numbers; those that do not fit the network are left out, None where none fits.
 
@@ -55,6 +56,7 @@ def methods_beside(
         target: what is explained.
         card: of the network.
         picture: its name.
+        left: told how many are still to come.
 
     Raises:
         InputError: an unknown method or option.
@@ -62,9 +64,13 @@ def methods_beside(
     asked = asked_of(target, 1)
     kept, _ = fitting(model, inputs, [name for name in methods if name])
     if not kept:
+        left(0)
         return None
     # Pixels are removed where the answer is one a picture.
-    return compare(model, inputs, kept, asked, card=card, titles=[picture], curves=asked.linear)
+    return compare(
+        model, inputs, kept, asked, card=card, titles=[picture], curves=asked.linear,
+        progress=lambda done, total, _: left(total - done),
+    )  # fmt: skip
 
 
 def markup(found: Comparison) -> str:

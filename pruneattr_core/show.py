@@ -236,7 +236,7 @@ def explain_view(
         contribution: see `contributions`.
         picture: what it is, for titles and text alternatives.
         device: cpu, cuda, mps or auto.
-        progress: called with (maps done, maps in all).
+        progress: called with (maps done, maps in all), those of `beside` counted too.
         shares: of the contributing neurons removed at each place; increasing, within [0, 1).
         beside: other methods for the same picture, as `compare` takes them; a file shows maps and numbers.
 
@@ -268,7 +268,11 @@ def explain_view(
     question = Question(Subject(model, weights, "", None, device), mode, contribution, calibrated)
     scored = Scored(contributions(network, inputs, asked, contribution), 0.0)
     levels = spaced(scored.quiet, calibrated) if shares is None else _levels(scored.quiet, shares)
-    sweep = explain_levels(network, inputs, question, scored, levels, progress or (lambda done, total: None))
+    told = progress or (lambda done, total: None)
+    count = len(levels) * (2 if mode == "freeze" else 1)
+    sweep = explain_levels(
+        network, inputs, question, scored, levels, lambda done, _: told(done, count + len(beside))
+    )
     wanted = scored.quiet + sparsity * (1 - scored.quiet) if of == "contributing" else sparsity
     settings = {
         "picture": picture,
@@ -290,7 +294,12 @@ def explain_view(
     title, photo = f"{card.title}: {sweep.what(card.classes)}", np.asarray(card.display(image))
     back = _way_back(card, photo, asked.response, mode, contribution, start, picture)
     own = "" if contribution != "taylor" else own_entry(start, mode)
-    others = None if not beside else methods_beside(network, inputs, [own, *beside], asked, card, picture)
+    others = None
+    if beside:
+        others = methods_beside(
+            network, inputs, [own, *beside], asked, card, picture,
+            lambda left: told(count + max(0, len(beside) - left), count + len(beside)),
+        )  # fmt: skip
     return View(sweep, photo, title, card.classes, settings, level, start, back, others)
 
 

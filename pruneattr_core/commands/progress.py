@@ -51,10 +51,13 @@ class Progress:
     def __init__(self, unit: str, out: TextIO | None = None) -> None:
         self._unit, self._out = unit, sys.stderr if out is None else out
         self._bar: _Bar | None = None
+        self._over = 0  # of how many the end was told
 
     def __call__(self, done: float, total: int, what: str = "") -> None:
         """Tell that `done` of `total` are done, and `what` is being worked on."""
         at, terminal = int(done) if done == int(done) else round(done, 2), self._out.isatty()
+        if at >= total == self._over:
+            return  # the end once more
         if self._bar is None:
             # What an earlier call of the command had finished says nothing about speed.
             self._bar = _Bar(
@@ -72,4 +75,4 @@ class Progress:
         else:
             bar.bar_format = _COUNT
             bar.end()
-            self._bar = None
+            self._bar, self._over = None, total

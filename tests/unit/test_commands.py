@@ -186,6 +186,7 @@ def test_progress_is_a_line_on_a_terminal_and_lines_in_a_log(monkeypatch):
             (5000.0, 12, ""),
         ):  # fmt: skip
             tell(done, 12, what)
+        tell(12, 12)
         written.append(out.getvalue())
     log, terminal = written
     lines = log.splitlines()
