@@ -1,4 +1,4 @@
-"""Try the Dockerfile: `python docs/container.py` builds and starts its image, and asks if the app is well.
+"""Try the Dockerfile: `python docs/container.py` builds its image, has it explain a picture and serve an app.
 
 Where no Docker answers, the Dockerfile's steps are done in a fresh environment outside the checkout instead,
 as the user who calls, from the package indexes that pip is configured for.
@@ -20,6 +20,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _IMAGE, _PATIENCE = "pruneattr-tried", 300.0
+#: A photograph explained by the network that comes along: weights, pictures and torch are there and work.
+_EXPLAINS = """
+from pruneattr_core import explain_view
+from pruneattr_core.datasets import load_dataset
+view = explain_view("efficientnet-lite0", load_dataset("samples")[0].image, shares=(0, 0.8))
+print("it explains", view.title, len(view.html()), "characters")
+"""
 
 
 def main() -> int:
@@ -27,6 +34,9 @@ def main() -> int:
     port = _free_port()
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
         subprocess.run(["docker", "build", "-t", _IMAGE, "."], cwd=ROOT, check=True)
+        subprocess.run(
+            ["docker", "run", "--rm", "--network=none", _IMAGE, "python", "-c", _EXPLAINS], check=True
+        )
         command = ["docker", "run", "--rm", "-p", f"127.0.0.1:{port}:8501", _IMAGE]
         return _answers(command, port, "the image", ROOT, dict(os.environ))
     print("no Docker answers here: the Dockerfile's steps in a fresh environment")
@@ -45,7 +55,9 @@ def main() -> int:
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         inside = {"HOME": scratch, "PRUNEATTR_GROUP": "1", "PRUNEATTR_HOSTS": "localhost"}
         path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-        return _answers(command, port, "the environment", home, {**kept, **inside, "PATH": path})
+        environment = {**kept, **inside, "PATH": path}
+        subprocess.run([str(python), "-c", _EXPLAINS], cwd=home, env=environment, check=True)
+        return _answers(command, port, "the environment", home, environment)
 
 
 def _answers(command: Sequence[str], port: int, what: str, folder: Path, environment: dict[str, str]) -> int:

@@ -95,9 +95,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:  # also while a command is being loaded, which takes seconds
         kept = None if arguments is None else getattr(module, "kept", None)
-        said = (
-            "Nothing of it is kept." if kept is None else f"{kept(arguments)} The same command goes on there."
-        )
+        there = "" if kept is None else kept(arguments)
+        said = f"{there} The same command goes on there." if there else "Nothing of it is kept."
+        if arguments is None:
+            said = "It had not begun: what an earlier run has left is as it was."
         print(f"\nstopped. {said}", file=sys.stderr)
         return 130
     return status

@@ -39,10 +39,8 @@ def add_keeping(parser: argparse.ArgumentParser) -> None:
 
 
 def kept(arguments: argparse.Namespace) -> str:
-    """What is there after an interruption."""
-    return (
-        "Nothing of it is kept." if arguments.out is None else f"Its pictures are kept in {_work(arguments)}."
-    )
+    """What is there after an interruption; "" without a folder for it."""
+    return "" if arguments.out is None else f"Its pictures are kept in {_work(arguments)}."
 
 
 def over_pictures(

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from pruneattr_core.beside import QUICK
 from tests.browser.serving import ROOT, complaints
 
 SCENE = "model=scenes-net&source=scenes&picture=2"
@@ -40,6 +41,8 @@ def test_a_view_leaves_as_one_file_and_comes_back(
     path: str, query: str, button: str, drawn: str,
 ) -> None:  # fmt: skip
     page.goto(f"{app_url}/{path}?{query}")
+    if path == "lessons":
+        page.get_by_text("Presenting, class, language").click()
     press = page.get_by_role("button", name=button).first
     expect(press).to_be_enabled()
     settled(page)
@@ -53,6 +56,11 @@ def test_a_view_leaves_as_one_file_and_comes_back(
     wrong = complaints(mailed, file.as_uri())
     mailed.goto(file.as_uri())
     expect(mailed.locator(drawn).first).to_be_visible()
+    if path == "":
+        expect(mailed.locator(".beside img")).to_have_count(len(QUICK))
+    if path == "compare":
+        mailed.locator("button.frame").first.click()
+        expect(mailed.locator("dialog")).to_be_visible()
     assert wrong == []
     alone.close()
     assert file.stat().st_size < 1_000_000

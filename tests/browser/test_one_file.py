@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from pruneattr_core.share.component import FOLIO, SCRUBBER
 from pruneattr_core.share.html import one_file
@@ -44,36 +43,6 @@ def test_a_file_scrubs_without_a_server(page: Page, tmp_path: Path, artefacts: P
     assert [one for one in asked if one not in (file.as_uri(), "data:,")] == []
     assert said == []
     page.screenshot(path=artefacts / "one-file.png", full_page=True)
-
-
-def test_a_grid_goes_out_as_one_file_and_comes_back_on_its_page(
-    browser: Browser, page: Page, app_url: str, settled: Callable[[Page], None], tmp_path: Path
-) -> None:
-    page.goto(f"{app_url}/compare?methods=saliency,edges&more=1&order=seconds&model=scenes-net&source=scenes")
-    page.locator(".compare[data-complete=true]").wait_for()
-    settled(page)
-    with page.expect_download() as coming:
-        page.get_by_role("button", name="One file (HTML)").click()
-    file = tmp_path / "grid.html"
-    coming.value.save_as(file)
-
-    alone = browser.new_context()
-    mailed = alone.new_page()
-    asked: list[str] = []
-    mailed.on("request", lambda request: asked.append(request.url))
-    mailed.goto(file.as_uri())
-    expect(mailed.locator(".compare[data-complete=true]")).to_have_attribute("data-cells", "4")
-    mailed.locator("button.frame").first.click()
-    expect(mailed.locator("dialog")).to_be_visible()
-    assert [one for one in asked if one not in (file.as_uri(), "data:,")] == []
-    alone.close()
-
-    page.goto(f"{app_url}/?model=resnet8-cifar10")
-    page.locator("[data-ready][data-complete=true]").wait_for()
-    settled(page)
-    page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(file)
-    page.wait_for_url("**/compare?**methods=saliency**")
-    expect(page.locator(".compare[data-complete=true]")).to_have_attribute("data-cells", "4")
 
 
 def test_charts_tables_and_pictures_of_a_file_answer_pointer_and_keys(page: Page, tmp_path: Path) -> None:

@@ -168,6 +168,9 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, capsys
     monkeypatch.setattr("pruneattr_core.commands.models.list_models", stopped)
     assert cli.main(["models"]) == 130
     assert capsys.readouterr().err.strip() == "stopped. Nothing of it is kept."
+    monkeypatch.setattr("pruneattr_core.commands.keeping.Progress", stopped)
+    assert cli.main(["paths", "shapley", *SOURCE, "--n", "1"]) == 130  # no folder was named
+    assert capsys.readouterr().err.strip() == "stopped. Nothing of it is kept."
 
 
 class Terminal(io.StringIO):
@@ -251,4 +254,6 @@ def test_a_stop_while_a_command_is_loaded_is_a_stop(monkeypatch, capsys):
 
     monkeypatch.setattr(cli.importlib, "import_module", stopped)
     assert cli.main(["models"]) == 130
-    assert capsys.readouterr().err == "\nstopped. Nothing of it is kept.\n"
+    assert capsys.readouterr().err == (
+        "\nstopped. It had not begun: what an earlier run has left is as it was.\n"
+    )

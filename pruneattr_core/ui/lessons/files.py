@@ -13,7 +13,7 @@ from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.lessons.worksheet import worksheet
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui import exports
-from pruneattr_core.ui.lessons.state import word, word_in
+from pruneattr_core.ui.lessons.state import word_in
 
 #: Places of the dial in a live explorer, as shares of the contributing neurons: enough to pull, and small.
 SHARES = (0.0, 0.3, 0.5, 0.8, 0.9, 0.95)
@@ -23,12 +23,14 @@ def html(lesson: Lesson) -> bytes:
     """The lesson as one file; its explorers can be moved."""
     view = {"lesson": lesson.name, "lesson_step": "1", "lesson_language": lesson.language}
     settings = exports.alone_record("lessons", view)
+    # Made when it is asked for, outside any run: the session's language cannot be looked up there.
+    word = partial(word_in, lesson.language)
     return sheet(lesson, word, settings, _figures(lesson), explorers(lesson)).encode()
 
 
 def pdf(lesson: Lesson) -> bytes:
     """The lesson as a worksheet with its answer sheet."""
-    return worksheet(lesson, word, _figures(lesson))
+    return worksheet(lesson, partial(word_in, lesson.language), _figures(lesson))
 
 
 def explorers(lesson: Lesson) -> dict[int, bytes]:
