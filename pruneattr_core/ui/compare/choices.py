@@ -56,11 +56,11 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str], layers: Layers) 
         reasons: per method why it does not fit, or "".
         layers: method with an option `layer` -> what it may be.
     """
+    if is_spare():
+        return look_of("grid_")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for name in FRONT:
             _preset(name, PRESETS[name])
-        if is_spare():
-            return look_of("grid_")
         with st.popover("Figures", icon=":material/view_column:"):
             for name, preset in PRESETS.items():
                 if name not in FRONT:

@@ -139,7 +139,8 @@ def _channels(board: Board, method: str, call: int) -> None:
             f"{grid.channels:,} channels" + (f"; {grid.extra} tokens without a place." if grid.extra else ".")
         )
         _tokens(board, mask, name, style.colour)
-        _inputs(board, call, channel)
+        if not is_spare():
+            _inputs(board, call, channel)
     with right:
         board.folio.markdown(f"### Channel {channel} on the picture")
         _on_picture(board, mask, alive, name, channel, style.colour)
