@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.lessons import text
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.lessons import view
 from pruneattr_core.ui.sweeps import Question
+from tests.app.compare_grids import finished
 from tests.app.conftest import ROOT, healthy, until
 
 Start = Callable[..., AppTest]
@@ -23,7 +27,7 @@ know: A little.
 
 ## Look
 page: explore
-view: model=scenes-net&source=scenes&picture=3&mode=freeze
+view: model=scenes-net&picture=3&mode=freeze
 question: What is it?
 choice: A ring :: No.
 right: A star :: Five points.
@@ -179,3 +183,26 @@ def test_a_class_follows_its_teacher_and_its_answers_are_counted(
     healthy(pupil)
     assert pupil.session_state["lesson_step"] == 2
     assert pupil.session_state["gone"] == 0.2
+
+
+def test_what_is_downloaded_is_made_outside_any_run(
+    start: Start, mine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit calls what makes a file when it is asked for, on a thread that knows no session."""
+    offered: dict[str, Any] = {}
+
+    def download(label: str, data: Any, *_: object, **__: object) -> bool:
+        offered[label] = data
+        return False
+
+    monkeypatch.setattr(st, "download_button", download)
+    app = start(lesson="mine", methods="edges,saliency")
+    until(app, lambda app: "PNG" in offered)
+    finished(app.switch_page("pages/2_compare.py").run())
+    healthy(app.switch_page(PAGE).run())
+    made = {label: data for label, data in offered.items() if callable(data)}
+    some = {"PNG", "One file (HTML)", "All arrays (NPZ)", "Lesson as one file (HTML)", "Worksheet (PDF)"}
+    assert some <= set(made)
+    with ThreadPoolExecutor(1) as pool:
+        sizes = {label: len(pool.submit(data).result()) for label, data in made.items()}
+    assert min(sizes.values()) > 500, sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -12,8 +13,9 @@ from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.lessons.worksheet import worksheet
 from pruneattr_core.show import explain_view
-from pruneattr_core.ui import exports
+from pruneattr_core.ui import exports, shell
 from pruneattr_core.ui.lessons.state import word_in
+from pruneattr_core.ui.lessons.view import fields_of, needs_selection
 
 #: Places of the dial in a live explorer, as shares of the contributing neurons: enough to pull, and small.
 SHARES = (0.0, 0.3, 0.5, 0.8, 0.9, 0.95)
@@ -39,7 +41,18 @@ def explorers(lesson: Lesson) -> dict[int, bytes]:
     for number, step in enumerate(lesson.steps, 1):
         if step.page == "explore":
             found.setdefault(tuple(pair for pair in step.view if pair[0] != "at"), number)
-    return {number: _live(lesson.steps[number - 1]) for number in found.values()}
+    return {number: _live(_filled(lesson.steps[number - 1])) for number in found.values()}
+
+
+def _filled(step: Step) -> Step:
+    """The step with what its view leaves to the page: network, pictures, methods."""
+    if not step.page or not needs_selection(step):
+        return step
+    view = dict(step.view)
+    usual = {field.name: field.text(field.default) for field in fields_of(step)}
+    model = view.get("model") or shell.default_model()
+    usual |= {"model": model, "source": shell.default_source(model)}
+    return replace(step, view=tuple((usual | view).items()))
 
 
 def _live(step: Step) -> bytes:
@@ -60,7 +73,8 @@ def _explored(model: str, source: str, picture: int, target: int, mode: str, at:
 
 
 def _figures(lesson: Lesson) -> dict[int, Figure]:
-    found = ((number, _drawn(step, lesson.language)) for number, step in enumerate(lesson.steps, 1))
+    steps = enumerate(map(_filled, lesson.steps), 1)
+    found = ((number, _drawn(step, lesson.language)) for number, step in steps)
     return {number: figure for number, figure in found if figure is not None}
 
 

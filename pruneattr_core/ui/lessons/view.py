@@ -49,6 +49,11 @@ def fields_of(step: Step) -> tuple[Field, ...]:
     return (*shell.FIELDS, *own) if selected else own
 
 
+def needs_selection(step: Step) -> bool:
+    """Whether the step's page is about the sidebar's network and picture."""
+    return _PAGES[step.page][2]
+
+
 def complaint(step: Step) -> str:
     """What is wrong with the step's view, empty if nothing: a setting that the page does not know, say."""
     known = {field.name: field for field in fields_of(step)}
