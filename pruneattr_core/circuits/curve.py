@@ -34,6 +34,8 @@ Progress = Callable[[int, int], None]
 
 #: Shares of all neurons kept, dense where little is kept.
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+#: Responses that differ by less, relative to them, are the same: float32 does not say more.
+ROUNDING = 1e-6
 #: What is drawn beside the path itself.
 KINDS = ("path", "rest", "random")
 
@@ -64,10 +66,11 @@ class CircuitCurve:
     __repr__ = brief
 
     def faithfulness(self, kind: str = "path") -> Array:
-        """(K, B): 1 as the whole network, 0 as the empty one; NaN where those two agree."""
+        """(K, B): 1 as the whole network, 0 as the empty one; NaN where those two agree but for rounding."""
         span = self.full - self.empty
+        agree = np.abs(span) <= ROUNDING * np.maximum(np.abs(self.full), np.abs(self.empty))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(span == 0, np.nan, (self.response[kind] - self.empty) / span)
+            return np.where(agree, np.nan, (self.response[kind] - self.empty) / span)
 
     def cpr(self, kind: str = "path") -> Array:
         """(B,) area under faithfulness over the share kept, in [0, 1] of sizes."""

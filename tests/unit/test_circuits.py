@@ -15,7 +15,7 @@ import slow
 from pruneattr_core import PruneGrad, PrunePGD, contributions
 from pruneattr_core.attribution.density import path_density
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
-from pruneattr_core.circuits.curve import circuit_curve
+from pruneattr_core.circuits.curve import CircuitCurve, circuit_curve
 from pruneattr_core.circuits.replacement import (
     activations_of,
     mean_of,
@@ -262,3 +262,10 @@ def test_what_does_not_fit_is_said() -> None:
         replaced_logits(model, inputs, [scores[0] > 0] * 2, zero(model, inputs))
     with pytest.raises(InputError, match="steps >= 1"):
         patching(model, inputs, None, zero(model, inputs), steps=0)
+
+
+def test_a_share_of_what_rounding_makes_is_no_share() -> None:
+    full, empty = np.array([1.9545797, 2.0]), np.array([1.9545799, 1.0])
+    response = {"path": np.array([[1.9545794, 1.5]])}
+    found = CircuitCurve("zero", (0.5,), full, empty, response, {}, {}).faithfulness()
+    np.testing.assert_array_equal(found, [[np.nan, 0.5]])

@@ -112,12 +112,13 @@ def _answers(board: Board, found: Carried, size: float) -> list[dict[str, str]]:
         at = int(np.abs(np.asarray(curve.sizes) - size).argmin())
         with np.errstate(invalid="ignore"):
             share = float(curve.faithfulness()[at, 0])
+        alike = "all, by construction" if name == "freeze" else "no neuron matters"
         rows.append(
             {
                 "the others become": REPLACED[name].lower(),
                 "kept": f"{curve.sizes[at]:.1%}",
                 "answer": classes[int(curve.answers["path"][at, 0])],
-                "of the response": "all, by construction" if np.isnan(share) else f"{share:.0%}",
+                "of the response": alike if np.isnan(share) else f"{share:.0%}",
                 **{
                     CONTROLS[kind].lower(): classes[int(curve.answers[kind][at, 0])]
                     for kind in CONTROLS
