@@ -9,6 +9,6 @@ async function decodeSweep({header, maps, photo}) {
   const frame = header.planes * header.height * header.width;
   const [values, rgb] = await Promise.all([inflate(maps), inflate(photo)]);
   sumLevels(values, frame);
-  sumLevels(rgb, 3);
+  sumLevels(rgb, header.photo_channels ?? 3);  // the review has a fourth: the mask
   return {header, values, rgb, lut: packedAll(header.lut), frame};
 }

@@ -49,7 +49,8 @@ def pack(
     """[uint32 header length][JSON header][zlib of maps, step by level][zlib of photo, step by pixel]."""
     pixels = zlib.compress(level_deltas(maps).tobytes(), effort)
     seen = zlib.compress(level_deltas(photo.reshape(-1, photo.shape[-1])).tobytes(), effort)
-    return framed({**header, "map_bytes": len(pixels)}, [pixels, seen])
+    more = {} if photo.shape[-1] == 3 else {"photo_channels": photo.shape[-1]}
+    return framed({**header, "map_bytes": len(pixels), **more}, [pixels, seen])
 
 
 def payload_of(

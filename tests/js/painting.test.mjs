@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {deflateSync} from 'node:zlib';
 import {from} from './scripts.mjs';
 
 const {packed, packedAll} = from(['browser/pixels'], ['packed', 'packedAll']);
@@ -42,4 +43,18 @@ test('the point under the pointer is that of the zoomed picture', () => {
   const {x, y} = pointIn({view: {x: .5, y: .5, zoom: 2}}, panel, {clientX: 110, clientY: 20});
   assert.equal(x, .75);
   assert.equal(y, .25);
+});
+
+test('photos are summed pixel by pixel, also where each has a fourth value, as in the review', async () => {
+  const {openSweep, decodeSweep} = from(['browser/blocks', 'browser/pixels', 'browser/sweep'], ['openSweep', 'decodeSweep']);
+  for (const [channels, more] of [[3, {}], [4, {photo_channels: 4}]]) {
+    const photo = Array.from({length: 3 * channels}, (_, i) => (37 * i) % 256);
+    const steps = photo.map((value, i) => (value - (photo[i - channels] ?? 0)) & 255);
+    const maps = deflateSync(Uint8Array.of(1, 2)), seen = deflateSync(Uint8Array.from(steps));
+    const head = new TextEncoder().encode(JSON.stringify({planes: 1, height: 1, width: 2, lut: [0, 0, 0], map_bytes: maps.length, ...more}));
+    const bytes = new Uint8Array(4 + head.length + maps.length + seen.length);
+    new DataView(bytes.buffer).setUint32(0, head.length, true);
+    bytes.set(head, 4); bytes.set(maps, 4 + head.length); bytes.set(seen, 4 + head.length + maps.length);
+    assert.deepEqual([...(await decodeSweep(openSweep(bytes))).rgb], photo);
+  }
 });

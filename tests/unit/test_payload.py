@@ -19,7 +19,7 @@ from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.look import SIGNS, Look, default_colours
-from pruneattr_core.ui.payload import COLLAPSES, payload_of
+from pruneattr_core.ui.payload import COLLAPSES, pack, payload_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.sweeps import Explained
 
@@ -189,3 +189,11 @@ def test_a_map_of_a_larger_picture_is_foretold_as_what_it_costs_there():
     for scale in (1, 2):
         assert key.passes(scale) == METHODS["occlusion"].cost(scale * side, **dict(key.options))
     assert key.passes(2) > key.passes(1)
+
+
+def test_a_photo_with_a_fourth_value_a_pixel_says_so() -> None:
+    """The browser sums its steps pixel by pixel; the review's photos hold the object's mask as well."""
+    maps = np.zeros((1, 2, 3), np.uint8)
+    four, three = (header_of(pack({}, maps, np.zeros((1, 2, 3, depth), np.uint8))) for depth in (4, 3))
+    assert four["photo_channels"] == 4
+    assert "photo_channels" not in three
