@@ -95,12 +95,16 @@ class Graph:
             self._objective = self.asked.of(logits).sum()
             check_connected(self._objective, self._leaf, self.record.activations, self.record.doubts)
 
-    def activation_gradients(self) -> list[Tensor]:
+    def activation_gradients(self, calls: Sequence[int] | None = None) -> list[Tensor]:
         """D f / d activation, one (B, *shape) per call; zeros where the response f does not depend on it.
 
         Rectifiers of class scores are passed (see `Opening`).
+
+        Args:
+            calls: the backward pass ends at the first of these; None for all.
         """
-        activations = self.record.activations
+        all_of_them = self.record.activations
+        activations = all_of_them if calls is None else [all_of_them[call] for call in calls]
         wanted = [a for a in activations if a.requires_grad]
         with self._opening:
             found = iter(torch.autograd.grad(self._objective, wanted, retain_graph=True, allow_unused=True))

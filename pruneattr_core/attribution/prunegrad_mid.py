@@ -85,7 +85,7 @@ def prunegrad_mid(
         to_input=False,
         class_scores=scores.class_scores,
     )
-    gradient = graph.activation_gradients()[call] * masks[call]
+    gradient = graph.activation_gradients([call])[0] * masks[call]
     channels = ({1, 2, 3} - {axis + 1 for axis in axes}).pop()
     small = gradient.abs().sum(channels).unsqueeze(1)
     return F.interpolate(small, size=size, mode="bilinear", align_corners=False).detach()
