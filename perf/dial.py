@@ -6,7 +6,8 @@ Prints, for one frame of each clip of DAVIS 2016, ROC-AUC, point accuracy and ma
 magnitudes, at the default dial, along the dial and of comparison methods; for ImageNet photographs the mean
 output change of the response and of the probability at shares of all neurons; how often a wrong class becomes
 the answer (mode zero; in mode freeze the answer stays by construction) when neurons are ranked for its logit,
-for that above the answer's, or for its probability; and how many default maps equal the plain gradient.
+for that above the answer's, or for its probability; how many active neurons at the end do nothing for it; and
+how many default maps equal the plain gradient.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
     answered: dict[tuple[str, bool], Tensor] = {}
     likely: dict[Of, Tensor] = {}
     grid = (0.5, 0.7, 0.75, 0.8, 0.85, 0.9)
-    response, probability, alike = [], [], 0
+    response, probability, alike, idle = [], [], 0, torch.zeros(2)
     for index in indices:
         x = opened.inputs([index])
         curve = output_curve(opened.model, x, contributions(opened.model, x), grid)
@@ -72,6 +73,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
                 rows = torch.cat([kept[None], control.becomes[:, :, 0]]).int()
                 answered[of, instead] = rows + answered.get((of, instead), 0)
             likely[of] = likely.get(of, 0) + by_probability(opened, x, of)
+        idle = idle + says_nothing(opened, x)
     print(f"{len(indices)} photographs; default maps that equal the plain gradient: {alike}")
     error = np.std(response, axis=0, ddof=1) / len(indices) ** 0.5
     for k, level in enumerate(grid):
@@ -89,6 +91,17 @@ def answers(opened: Opened, indices: list[int]) -> None:
     for share_of, counted in likely.items():
         row = f"{counted.tolist()} of {len(indices)}"
         print(f"  {share_of:12s} the class of rank 50, ranked for its probability: {row}")
+    share = float(idle[0] / idle[1])
+    print(f"  active neurons of the last two layers that do nothing for the class of rank 50: {share:.3f}")
+
+
+def says_nothing(opened: Opened, x: Tensor) -> Tensor:
+    """(2,): active neurons of the last two layers that do nothing for the class of rank 50, and all."""
+    with torch.no_grad():
+        target = int(opened.model(x).argsort(1, descending=True)[0, 49])
+    found = contributions(opened.model, x, target)
+    pairs = list(zip(found.layers, found.dead, strict=True))[-2:]
+    return sum(torch.tensor([int((~dead & (layer == 0)).sum()), int((~dead).sum())]) for layer, dead in pairs)
 
 
 def by_probability(opened: Opened, x: Tensor, of: Of) -> Tensor:

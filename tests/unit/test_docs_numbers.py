@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.reproduction.claim import OUT
 from pruneattr_core.reproduction.page import all_claims, markdown
+from pruneattr_core.ui.compare.state import group_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PATCHED, TAYLOR = "Integrated patching", "Taylor"
@@ -108,6 +110,13 @@ def test_which_method_when_has_the_numbers_of_its_runs(
     rows = {row["method"]: row for row in summary(run(name))}
     numbers = [f"{rows[label][measure]:.3f}".removeprefix("0") for label in labels]
     assert said.format(*numbers) in words("docs/methods.md")
+
+
+def test_so_many_methods_as_the_comparison_of_libraries_says() -> None:
+    text = words("docs/compare.md")
+    relevance = sum(method.family == "relevance" for method in METHODS.values())
+    assert f"| class-activation methods | {sum(group_of(name) == 'class map' for name in METHODS)} |" in text
+    assert f"| relevance propagation | {relevance} |" in text
 
 
 def test_the_reproduction_is_that_of_the_runs() -> None:
