@@ -7,6 +7,9 @@ from typing import Any
 
 from pruneattr_core.response import Asked
 
+#: Classes that are all named.
+_NAMED = 5
+
 
 def in_words(name: str) -> str:
     """The name of a setting."""
@@ -26,9 +29,15 @@ def said(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def several(classes: Sequence[str], members: Sequence[int]) -> str:
+    """Classes by name; of many, such as all dogs, the first few."""
+    names = [classes[member] for member in members]
+    return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
 def asked_in_words(asked: Asked, row: int, classes: Sequence[str]) -> str:
     """What is explained of one input of a batch."""
     if asked.response.kind == "group":
-        return f"the mean of {', '.join(classes[member] for member in asked.response.target or ())}"
+        return f"the mean of {several(classes, asked.response.target or ())}"
     target = classes[int(asked.target[row])]
     return target if asked.against is None else f"{target} instead of {classes[int(asked.against[row])]}"

@@ -24,6 +24,7 @@ from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import caveat
+from pruneattr_core.share.words import several
 from pruneattr_core.tape import roles_of
 from pruneattr_core.ui.keys import Scored, ScoresKey, Subject
 from pruneattr_core.values import Contributions
@@ -109,7 +110,7 @@ class Explained:
     def what(self, classes: Sequence[str]) -> str:
         """What is explained, in words."""
         if self.members:
-            return f"the mean of {', '.join(classes[member] for member in self.members)}"
+            return f"the mean of {several(classes, self.members)}"
         instead = "" if self.against is None else f" instead of {classes[self.against]}"
         region = "" if self.covered is None else f" in a region of {self.covered:.1%} of the answer"
         return f"{classes[self.target]}{instead}{region}"
@@ -117,7 +118,7 @@ class Explained:
     def whose(self, classes: Sequence[str]) -> str:
         """Whose probability is read, in words."""
         if self.members:
-            return f"any of {', '.join(classes[member] for member in self.members)}"
+            return f"any of {several(classes, self.members)}"
         return classes[self.target]
 
     def named(self, classes: Sequence[str], answer: int) -> str:

@@ -21,6 +21,7 @@ from pruneattr_core.share import html
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.way_back import asked_again, asked_in_address, carried, others_in, pictures_in
+from pruneattr_core.share.words import several
 from pruneattr_core.ui.compare.entries import parse_entries
 from pruneattr_core.ui.exports import SavedView, read_view
 from pruneattr_core.ui.framing import header_of
@@ -101,10 +102,11 @@ def test_a_comparison_and_a_sweep_find_back_where_the_app_can_ask_for_them() -> 
     assert parse_entries(found.texts["methods"]) == entries
     of_two = compare(model, inputs, ["edges"], group([1, 2]), curves=False)
     assert of_two.answers == ("the mean of class 1, class 2",) * 2
-    several = saved(compare(model, inputs, ["edges"], card=card, titles=["a", "b"], curves=False))
-    assert [one.name for one in several.pictures] == ["a", "b"]
-    named = [several.texts["upload"], several.texts["uploads"]]
-    assert named == [one.sha256 for one in several.pictures]
+    assert several("abcdefg", range(7)) == "a, b, c and 4 more"
+    grid = saved(compare(model, inputs, ["edges"], card=card, titles=["a", "b"], curves=False))
+    assert [one.name for one in grid.pictures] == ["a", "b"]
+    named = [grid.texts["upload"], grid.texts["uploads"]]
+    assert named == [one.sha256 for one in grid.pictures]
     sweep = PruneGrad(model).sweep(inputs, sparsities=[0, 0.9]).show(card)
     assert BACK not in sweep._repr_mimebundle_()[0]["text/html"]  # it does not say what ranked the neurons
 

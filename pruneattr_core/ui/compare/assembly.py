@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.response import Response
+from pruneattr_core.share.words import several
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.cells import (
     CHEAP_PASSES,
@@ -251,7 +252,7 @@ def _asked(plan: Plan, found: Mapped | None) -> str:
     if not isinstance(asked, Response):
         return name
     if asked.kind == "group":
-        return f"the mean of {', '.join(classes[member] for member in asked.target or ())}"
+        return f"the mean of {several(classes, asked.target or ())}"
     other = asked.against if found is None or found.against is None else (found.against,)
     return f"{name} instead of {classes[other[0]] if other else 'the runner-up'}"
 
