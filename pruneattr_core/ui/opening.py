@@ -19,6 +19,7 @@ from pruneattr_core.registry import LITE0, LITE0_SHA256, lite0_is_here
 from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.menu import FIRST_MODEL, STYLE, configure, pages
+from pruneattr_core.ui.nameless import tell_no_folder
 
 _FILE = ASSETS / "opening.bin"
 #: The stored view, as an address may spell it out.
@@ -71,6 +72,7 @@ _engine = _Engine()
 def main() -> None:
     """Run the app: called by app.py."""
     mind_late_presses()
+    tell_no_folder()
     if not _engine.is_ready():
         wait = _HEAD_START if _draw() else 0.0
         _engine.due = _engine.due or time.monotonic() + wait  # runs that a hand starts anew put nothing off

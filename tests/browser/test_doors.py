@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from perf.soak import View, Visit, visitor
 from tests.browser.serving import complaints
 from tests.browser.waiting import until
 from tests.npm import fetched
 
+ROOT = Path(__file__).resolve().parents[2]
 Settled = Callable[[Page], None]
 #: Address -> what is there when the page has come.
 PAGES = {
@@ -101,3 +108,57 @@ def test_a_model_that_is_not_here_blocks_only_pages_that_use_it(page: Page, app_
     page.get_by_role("link", name="Sanity check").click()
     expect(page.get_by_text("are not on this machine")).to_be_visible()
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("vit_b_16"))
+
+
+def handshake(url: str, host: str, origin: str) -> int:
+    """Status of the answer to whoever asks for the connection of a session."""
+    line = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    line.putrequest("GET", "/_stcore/stream", skip_host=True)
+    asked = {"Host": host, "Origin": origin, "Upgrade": "websocket", "Connection": "Upgrade"}
+    asked |= {"Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==", "Sec-WebSocket-Version": "13"}
+    for name, value in (asked | {"Sec-WebSocket-Protocol": "streamlit"}).items():
+        line.putheader(name, value)
+    line.endheaders()
+    status = line.getresponse().status
+    line.close()
+    return status
+
+
+def test_a_session_is_opened_to_pages_of_our_own_alone(app_url: str) -> None:
+    """Neither a foreign page, nor one under a name that leads here (DNS rebinding)."""
+    ours = urlsplit(app_url).netloc
+    assert handshake(app_url, ours, app_url) == 101
+    foreign = "http://evil.example"
+    for host, origin in ((ours, foreign), (ours, "null"), ("evil.example", foreign), ("0.0.0.0", app_url)):
+        assert handshake(app_url, host, origin) == 403, (host, origin)
+
+
+def test_no_message_names_a_folder_of_the_server(app_url: str) -> None:
+    addresses = {
+        "lessons": "lesson=../../etc",
+        "benchmarks": "bench_run=/etc/passwd",
+        "review": "review=/etc",
+    }
+
+    async def heard(page: str, query: str) -> bytes:
+        found: list[bytes] = []
+        async with visitor(app_url) as line:
+            receive = line.recv
+
+            async def recv() -> bytes:
+                found.append(await receive())  # type: ignore[arg-type]
+                return found[-1]
+
+            line.recv = recv  # type: ignore[method-assign, assignment]
+            with suppress(ValueError):  # an error box is an answer as well
+                await Visit(line).open(View(page, query))
+        return b"".join(found)
+
+    async def all_of_it() -> list[bytes]:
+        await heard("lessons", "")  # a server's very first run begins before anything of ours
+        return [await heard(page, query) for page, query in addresses.items()]
+
+    with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own on this thread
+        for told in apart.submit(asyncio.run, all_of_it()).result():
+            assert len(told) > 1000
+            assert str(ROOT).encode() not in told
