@@ -131,18 +131,19 @@ def test_a_locked_view_is_set_back_until_the_answer_is_given(
 
 
 def test_the_next_view_is_computed_while_this_one_stands(start: Start, mine: None, tmp_path: Path) -> None:
-    file, asked = tmp_path / "en" / "mine.md", {"picture": "4", "target": "2", "mode": "freeze"}
+    file, asked = tmp_path / "en" / "mine.md", {"picture": "4", "target": "2", "mode": "zero"}
     view = "&".join(f"{name}={value}" for name, value in asked.items())
     step = f"## Next\npage: explore\nview: model=scenes-net&source=scenes&{view}\n\n## Remove"
     file.write_text(MINE.replace("## Remove", step), "utf-8")
 
     def there() -> set[Question]:
         found = {name for name in engine().jobs.results.names() if isinstance(name, Question)}
-        return {one for one in found if (one.subject.target, one.mode) == (2, "freeze")}
+        return {one for one in found if (one.subject.target, one.mode) == (2, "zero")}
 
     app = start().switch_page(PAGE).run()
     assert not there()
     app.button(key="begin_mine").click().run()
+    healthy(app)  # though the next view has another mode than the one shown
     until(app, lambda _: len(there()) == 1)
     app.button(key="lesson_next").click().run()
     healthy(app)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import model_card
 from pruneattr_core.ui import pictures, shell
@@ -149,23 +151,25 @@ def _draw(step: Step) -> None:
 
 
 def prepare(step: Step) -> None:
-    """Have the view of the step that comes next computed, where that takes long: the explorer's maps."""
-    view = dict(step.view)
-    if step.page != "explore" or not {"model", "source"} <= view.keys() or complaint(step):
+    """Have the view of the step that comes next computed, where that takes long: the explorer's maps.
+
+    What is wrong with that view is said when the step is there.
+    """
+    view, known = dict(step.view), {field.name: field for field in fields_of(step)}
+    if step.page != "explore" or not {"model", "source"} <= view.keys():
         return
-    known = {field.name: field for field in fields_of(step)}
 
     def of(name: str) -> Any:
         return known[name].parse(view[name]) if name in view else known[name].default
 
-    card, target = model_card(view["model"]), of("target")
-    if not card.available_offline():
-        return
-    place = min(of("picture"), len(pictures.dataset(view["source"])) - 1)
-    _module("explore.ahead").compute_ahead(
-        card.id, pictures.from_dataset(view["source"], place), None if target < 0 else target, of("mode"),
-        of("contribution"),
-    )  # fmt: skip
+    with suppress(ValueError, KeyError, Unknown, PruneAttrError):
+        card, target = model_card(of("model")), of("target")
+        place = min(of("picture"), len(pictures.dataset(of("source"))) - 1)
+        if card.available_offline():
+            _module("explore.ahead").compute_ahead(
+                card.id, pictures.from_dataset(of("source"), place), None if target < 0 else target,
+                of("mode"), of("contribution"),
+            )  # fmt: skip
 
 
 def link(step: Step) -> str:
