@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,8 @@ from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.likeness import cosine, l2_distance, normalise_l2
 from pruneattr_core.models import list_models, load_model, model_card, students
 from pruneattr_core.models.vgg import SceneVGG
+from pruneattr_core.runs.reading import from_folder
+from pruneattr_core.runs.stored import write_stored
 
 
 def test_latency_is_that_of_passes_of_one_picture(monkeypatch) -> None:
@@ -324,3 +327,15 @@ def test_what_cannot_be_asked_for(tmp_path, capsys):
         (tmp_path / "card.json").write_text(json.dumps(damaged))
         with pytest.raises(ModelError, match=r"card\.json is no card of a student"):
             read_card(tmp_path / "card.json")
+
+
+def test_a_table_that_is_not_that_of_its_values_is_damage(tmp_path):
+    """Sealed as it is: whoever changes a number in the table can seal it anew."""
+    whole = from_folder(table.RUNS / "scenes")
+    lines = whole.points.splitlines(keepends=True)
+    swapped = b"".join([*lines[:-2], lines[-1], lines[-2]])
+    write_stored(replace(whole, points=swapped), tmp_path / "swapped")
+    with pytest.raises(StoreError, match="not that of its values"):
+        table.read_study(tmp_path / "swapped")
+    write_stored(whole, tmp_path / "whole")
+    assert table.read_study(tmp_path / "whole").keys() == table.read_study(table.RUNS / "scenes").keys()

@@ -75,6 +75,15 @@ def test_layers_that_are_offered_can_be_chosen() -> None:
             for layer in layers:
                 assert explain(net, x, 1, method, layer=layer).values.shape[2:] == (10, 10)
     assert len(layers_on_the_picture(networks.network("scored"), x)["prunegrad_mid"]) == 2
+    points = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(256, 5), nn.ReLU(), nn.Linear(5, 2)
+    )
+    found = layers_on_the_picture(points.double().eval(), x)
+    assert {method: len(names) for method, names in found.items() if method != "prunegrad_mid"} == {
+        "gradcam": 1,
+        "guided_gradcam": 1,
+        "layercam": 1,
+    }  # fmt: skip  (a row of neurons is no map)
 
 
 class Beside(nn.Module):
