@@ -106,6 +106,11 @@ def test_maps_of_many_pictures_do_not_depend_on_the_batch():
     assert torch.equal(whole, parts)
 
 
+def test_the_area_under_a_line_is_that_of_its_trapezoid():
+    assert accuracy_area(1.0, [0.5, 0.0], [0.25, 0.5]) == pytest.approx(0.25)
+    assert accuracy_area(0.8, [0.8], [0.9]) == pytest.approx(0.72)
+
+
 def test_areas_are_those_of_the_papers_table(shared):
     published = json.loads((shared / "published_numbers.json").read_text("utf-8"))
     for data in ("cifar10", "birdsnap"):

@@ -125,6 +125,19 @@ def test_areas_are_those_of_the_papers_table(shared):
         assert areas(run, name, "lerf").shape == (1,)
 
 
+@pytest.mark.parametrize("x", [(0.1, 0.2, 0.4), (0.0, 0.2, 0.4)])
+def test_the_area_of_a_line_is_that_of_its_triangle(x):
+    """From (0, 0) on; the trapezoids of y = x are exact, those of x squared as counted by hand."""
+    run = a_run(x=x)
+    points = np.array(x)
+    values = np.zeros_like(run.values)
+    first = run.plan.labels[0]
+    values[0, 0, :, 0], values[0, 0, :, 1] = points, points**2
+    found = areas(Run(run.plan, values, {}, {}), first, run.plan.measures[0])
+    by_hand = 0.1 * 0.01 / 2 + 0.1 * 0.05 / 2 + 0.2 * 0.2 / 2 if x[0] else 0.2 * 0.04 / 2 + 0.2 * 0.2 / 2
+    assert found == pytest.approx([0.08, by_hand])
+
+
 @pytest.mark.parametrize("name", ["header.json", "values.npy", "points.csv", "timing.json"])
 def test_a_missing_file_is_named(tmp_path, name):
     write_run(a_run(), tmp_path / "one")
