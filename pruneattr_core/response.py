@@ -76,7 +76,7 @@ def difference(
 
 
 def group(classes: Sequence[int]) -> Response:
-    """Mean score of several classes, all dogs say.
+    """Mean score of several classes, all dogs say; one that is named again counts once.
 
     Raises:
         InputError: no class is named.
@@ -85,7 +85,7 @@ def group(classes: Sequence[int]) -> Response:
         >>> pruneattr_core.group([0, 3]).setting()  # explain(model, inputs, group([0, 3]))
         {'response': 'group', 'target': [0, 3]}
     """
-    found = _classes("classes", classes)
+    found = tuple(dict.fromkeys(_classes("classes", classes) or ()))
     if not found:
         raise InputError("A group needs at least one class, got none.")
     return Response("group", found)

@@ -161,6 +161,15 @@ def test_a_group_is_as_probable_as_its_classes() -> None:
     assert asked.probability(z, "sigmoid") == z[0, 2].sigmoid()
 
 
+def test_a_class_named_twice_counts_once() -> None:
+    """As the predicted one does that a reader of the app also names: "any of a, a" had 1.9."""
+    z = torch.tensor([[1.0, 5.0, 3.0]], dtype=torch.float64)
+    once, twice = (resolved(z, asked_of(group(named), 1)) for named in ([1, 2], [1, 2, 1]))
+    assert twice.response.target == once.response.target
+    assert twice.of(z) == once.of(z) == 4.0
+    assert twice.probability(z, "softmax") == once.probability(z, "softmax") < 1
+
+
 def test_responses_survive_json() -> None:
     mask = torch.tensor([[True, False], [False, True]])
     for response in (difference(3, [1, 2]), difference(), group([4, 0]), region(mask, 1)):
