@@ -24,6 +24,8 @@ _ADDRESS = "_address"
 #: Whether the address has to be written whatever stands there: the browser has stepped in its history.
 _OWED = "_address_owed"
 _RESTORED = "_restored"
+#: Field name -> page on which it was adopted last.
+_STOOD = "_stood"
 #: Field name -> (its field, the value that the address asked for).
 _ASKED = "_asked"
 #: Field name -> (sentence about it, when it was first shown).
@@ -145,6 +147,8 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
     complaints = {}
     parts: dict[str, Any] = st.session_state.setdefault(_PARTS, {})
     parts.update({field.name: field.default for field in fields if field.part})
+    stood: dict[str, str] = st.session_state.setdefault(_STOOD, {})
+    page: str = st.session_state.get(_ADDRESS, ("", None))[0]
     for field in fields:
         text = restored.pop(field.name, None)
         linked = st.query_params.get_all(field.name)
@@ -169,6 +173,11 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
             except (ValueError, KeyError):
                 complaints[field.name] = _complaint(field, text)
         accept([field], {field.name: st.session_state.get(field.name, field.default)}, otherwise_default=True)
+        if stood.get(field.name) != page:
+            # The widget of this page is not the former page's, whose value Streamlit may have let go of: only
+            # what is written now is sure to reach it.
+            stood[field.name] = page
+            st.session_state[field.name] = st.session_state[field.name]
     return complaints
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.ui import shell
@@ -12,7 +13,7 @@ from pruneattr_core.ui.compare import state as compare
 from pruneattr_core.ui.explore import page as explore
 from pruneattr_core.ui.paths import state as paths
 from pruneattr_core.ui.state import Field
-from tests.app.conftest import Start, healthy
+from tests.app.conftest import ROOT, Start, healthy
 
 SHARED = {"picture": "3", "target": "2", "contrast": "runner-up"}
 #: Page -> its settings, some that its address asks for.
@@ -58,3 +59,17 @@ def test_what_was_chosen_meanwhile_counts_more_than_what_the_browser_holds(start
     _opened(app, "10_lessons", SHARED, held)
     _opened(app, page, {}, held)
     assert {name: str(app.session_state[name]) for name in SHARED} == SHARED
+
+
+def test_a_page_left_before_the_browser_has_told_of_its_widgets_hands_its_settings_on(start: Start) -> None:
+    """As when a lesson is the first page and its reader goes on to the explorer at once."""
+    start()  # the server is warm
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
+    app.query_params.update({"lesson": "4-clever-hans", "lesson_step": "2"})
+    app.switch_page("pages/10_lessons.py").run()
+    healthy(app)
+    mode = app.session_state["mode"]
+    app.query_params.clear()
+    app.switch_page("pages/1_explore.py")._run(WidgetStates())
+    healthy(app)
+    assert (app.session_state["mode"], app.session_state["contribution"]) == (mode, "taylor")
