@@ -364,7 +364,7 @@ def resolved(logits: Tensor, asked: Asked | Tensor | None) -> Asked:
     _check_classes(against, count)
     if bool((against == target).any()):
         raise TargetError(
-            f"A difference needs two classes, got {int(target[against == target][0])} twice; name another."
+            f"A difference needs two classes, got class {int(target[against == target][0])} twice."
         )
     return replace(asked, target=target, against=against)
 
