@@ -362,9 +362,9 @@ def resolved(logits: Tensor, asked: Asked | Tensor | None) -> Asked:
     others = logits.scatter(1, target.unsqueeze(1), -torch.inf)
     against = torch.where(asked.against == _OPEN, others.argmax(1), asked.against)
     _check_classes(against, count)
-    if bool((against == target).any()):
+    if bool((same := against == target).any()):
         raise TargetError(
-            f"A difference needs two classes, got class {int(target[against == target][0])} twice."
+            f"A difference needs two classes, got class {int(target[same][0])} twice. Name another one."
         )
     return replace(asked, target=target, against=against)
 
