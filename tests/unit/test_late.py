@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+from streamlit.runtime.state.session_state import SessionState
 
-from pruneattr_core.ui.late import GRACE, forget_replaced, mind_late_presses, taken
+from pruneattr_core.ui.late import (
+    GRACE,
+    forget_replaced,
+    mind_late_presses,
+    taken,
+    without_passengers,
+)
 
 
 def _asked(page: str, part: str = "", url: str = "/", widgets: str = "frame", back: bool = False) -> Any:
@@ -128,3 +136,17 @@ def test_a_part_of_the_page_runs_once_the_run_before_has_been_heard(monkeypatch:
     session._scriptrunner = None  # as when its end is passed on
     function(*asked)
     assert ran == ["counts", "counts"]
+
+
+def test_of_widgets_that_are_gone_only_news_and_presses_are_heard() -> None:
+    known = SessionState()
+    known._old_state["here"] = "a"
+
+    def heard(**says: str) -> set[str]:
+        told = [{"id": name, "string_value": text} for name, text in says.items()]
+        fresh = WidgetStates(widgets=[*told, {"id": "button", "trigger_value": True}])
+        return {one.id for one in without_passengers(fresh, known).widgets}
+
+    assert heard(here="a", gone="a") == {"here", "gone", "button"}  # never heard of before
+    assert heard(here="a", gone="a") == {"here", "button"}
+    assert heard(here="a", gone="b") == {"here", "gone", "button"}  # chosen just now
