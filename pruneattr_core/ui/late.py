@@ -110,8 +110,9 @@ def without_passengers(fresh: Any, known: Any) -> Any:
     told: dict[str, bytes] = known._old_state.get(_TOLD, {})
     now = {one.id: one.SerializeToString(deterministic=True) for one in fresh.widgets}
     known._old_state[_TOLD] = now
-    known._compact_state()  # or what the script has set itself would not stand under the widget's id yet
-    here = {*known._old_state, *known._new_widget_state.states}
+    # What the script has set itself does not stand under its widget's id before the next run begins.
+    keys = (known._key_id_mapper.get_id_from_key(key, None) for key in known._new_session_state)
+    here = {*known._old_state, *known._new_widget_state.states, *keys}
     kept = [
         one for one in fresh.widgets
         if one.id in here or one.WhichOneof("value") in _PRESSES or told.get(one.id) != now[one.id]
