@@ -7,6 +7,7 @@ How they learn is `training`. Text and released code agree on the recipe; the re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -83,7 +84,8 @@ def accuracies(
         recipe: see `Recipe`.
         progress: called with networks done and in all.
     """
-    recorded = Recorded(build, train[0], labels, recipe) if labels.device.type == "cuda" else None
+    on_gpu = labels.device.type == "cuda"
+    recorded = _recorded(build, tuple(train[0].shape), labels, recipe) if on_gpu else None
     found = []
     for one, other, seed in zip(train, test, seeds, strict=True):
         network = (
@@ -93,6 +95,14 @@ def accuracies(
         if progress is not None:
             progress(len(found), len(seeds))
     return torch.stack(found)
+
+
+@lru_cache(maxsize=1)
+def _recorded(
+    build: Callable[[], nn.Module], shape: tuple[int, ...], labels: Tensor, recipe: Recipe
+) -> Recorded:
+    """One recording for all cells of a process: compiling takes longer than a short training."""
+    return Recorded(build, torch.zeros(shape, device=labels.device), labels, recipe)
 
 
 def accuracy_area(base: float, accuracies: Sequence[float], fractions: Sequence[float] = FRACTIONS) -> float:

@@ -127,8 +127,9 @@ def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[f
     return _MEASURES[protocol["measure"]], (0.0, *protocol["fractions"])
 
 
+@lru_cache(maxsize=2)
 def _builder(opened: Opened, width: int) -> Callable[[], nn.Module]:
-    """What makes a fresh network of the explained one's architecture."""
+    """What makes a fresh network of the explained one's architecture; the same object for the same."""
     card = opened.card
     if card.architecture == "ResNet8":
         from pruneattr_core.models.architectures import ResNet8
