@@ -95,17 +95,25 @@ class Activation(NamedTuple):
     kinks: tuple[float, ...] = (0.0,)
 
 
-def activation_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+def activation_of(
+    func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool = False
+) -> Activation | None:
     """What `func(*args, **kwargs)` is as an activation; None where it is none.
 
     Rectifiers spelled otherwise are read too: clamp from 0 (with an upper bound: ReLU6's kind), threshold 0,
     maximum with 0, `where(x > 0, x, 0)`, `masked_fill(x < 0, 0)` and `x * (x > 0)`. Each is computed by
     its own function, so that its values and derivatives stay what they are.
+
+    Args:
+        func: what is called.
+        args: positional arguments.
+        kwargs: named arguments.
+        sure: take a choice by a mask for a rectifier, whether or not its values are one's.
     """
     plain = ACTIVATIONS.get(func)
     if plain is None:
         read = _SPELLED.get(func)
-        return None if read is None or not args else read(func, args, kwargs)
+        return None if read is None or not args else read(func, args, kwargs, sure)
     given = args[0] if args else kwargs.get("input")
     if not isinstance(given, Tensor):
         return None
@@ -116,6 +124,32 @@ def activation_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         args = args[:at]
         kwargs = {key: value for key, value in kwargs.items() if key != "inplace"}
     return Activation(partial(plain, *args, **kwargs), plain, given, in_place, _kinks(plain, args, kwargs))
+
+
+class Reader:
+    """Reads the calls of one pass; what was said of a rectifier spelled otherwise in another pass stands.
+
+    Of `x * (x > 0.2)` only the values tell that it is no rectifier, and pruning changes them: neurons between
+    0 and 0.2 contribute nothing and go first.
+
+    Attributes:
+        said: of every call that could spell a rectifier, in order, whether it does.
+    """
+
+    def __init__(self, known: Sequence[bool] = ()) -> None:
+        """Take what `said` was in a pass of the unpruned network; () for the first."""
+        self.said: list[bool] = []
+        self._known = known
+
+    def read(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+        """As `activation_of`."""
+        if func not in _SPELLED:
+            return activation_of(func, args, kwargs)
+        place, found = len(self.said), None
+        if place >= len(self._known) or self._known[place]:
+            found = activation_of(func, args, kwargs, sure=place < len(self._known))
+        self.said.append(found is not None)
+        return found
 
 
 class Watch(TorchFunctionMode):
@@ -159,7 +193,7 @@ def _is_zero(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
 
 
-def _clamp(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+def _clamp(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool) -> Activation | None:
     low = args[1] if len(args) > 1 else kwargs.get("min")
     high = args[2] if len(args) > 2 else kwargs.get("max")
     bounded = high is None or (isinstance(high, (int, float)) and high > 0)
@@ -169,7 +203,7 @@ def _clamp(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activat
     return found if high is None else found._replace(kinks=(0.0, float(high)))
 
 
-def _threshold(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+def _threshold(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool) -> Activation | None:
     at = args[1] if len(args) > 1 else kwargs.get("threshold")
     value = args[2] if len(args) > 2 else kwargs.get("value")
     if not _is_zero(at) or not _is_zero(value):
@@ -179,7 +213,7 @@ def _threshold(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Act
     return found._replace(in_place=found.in_place or bool(in_place))
 
 
-def _maximum(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+def _maximum(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool) -> Activation | None:
     other = args[1] if len(args) > 1 else kwargs.get("other")
     if not isinstance(other, Tensor) or "out" in kwargs:
         return None
@@ -189,42 +223,42 @@ def _maximum(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activ
     return None
 
 
-def _where(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+def _where(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool) -> Activation | None:
     if len(args) != 3:
         return None
     condition, one, other = args if func is torch.where else (args[1], args[0], args[2])
     for before, zero, says in ((one, other, _says_positive), (other, one, _says_negative)):
-        if isinstance(before, Tensor) and _is_zero(zero) and says(condition, before):
+        if isinstance(before, Tensor) and _is_zero(zero) and says(condition, before, sure):
             return _spelled(func, torch.where, before, condition, one, other)
     return None
 
 
-def _masked_fill(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
-    if len(args) != 3 or not _is_zero(args[2]) or not _says_negative(args[1], args[0]):
+def _masked_fill(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool) -> Activation | None:
+    if len(args) != 3 or not _is_zero(args[2]) or not _says_negative(args[1], args[0], sure):
         return None
     return _spelled(func, torch.masked_fill, args[0], *args)
 
 
-def _mul(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation | None:
+def _mul(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool) -> Activation | None:
     if len(args) != 2 or not all(isinstance(a, Tensor) for a in args):
         return None
     for before, condition in (tuple(args), tuple(args[::-1])):
-        if _says_positive(condition, before):
+        if _says_positive(condition, before, sure):
             return _spelled(func, torch.mul, before, before, condition)
     return None
 
 
-def _says_positive(condition: Any, values: Tensor) -> bool:
+def _says_positive(condition: Any, values: Tensor, sure: bool) -> bool:
     """Whether a boolean tensor is `values > 0` or `values >= 0`."""
-    if not _chooses(condition, values):
-        return False
+    if sure or not _chooses(condition, values):
+        return sure and _chooses(condition, values)
     return torch.equal(condition, values > 0) or torch.equal(condition, values >= 0)
 
 
-def _says_negative(condition: Any, values: Tensor) -> bool:
+def _says_negative(condition: Any, values: Tensor, sure: bool) -> bool:
     """Whether a boolean tensor is `values < 0` or `values <= 0`."""
-    if not _chooses(condition, values):
-        return False
+    if sure or not _chooses(condition, values):
+        return sure and _chooses(condition, values)
     return torch.equal(condition, values < 0) or torch.equal(condition, values <= 0)
 
 
@@ -234,7 +268,7 @@ def _chooses(condition: Any, values: Tensor) -> bool:
     return values.is_floating_point()
 
 
-_SPELLED: dict[Any, Callable[[Any, Sequence[Any], Mapping[str, Any]], Activation | None]] = {
+_SPELLED: dict[Any, Callable[[Any, Sequence[Any], Mapping[str, Any], bool], Activation | None]] = {
     **dict.fromkeys(
         (torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_, torch.clip, torch.clip_, Tensor.clip), _clamp
     ),

@@ -1,12 +1,13 @@
 """What makes an answer unfit to be explained: chance, the rest of the batch, a gradient that ends on the way.
 
-Judged by what the network does in a pass, not by what it is: a `Doubts` sees its calls.
+Judged by what the network does in a pass, not by what it is: a `Doubts` sees its calls, and `connected`
+judges the ends of gradients that it saw.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ModelError
+from pruneattr_core.loose import Trail
 
 #: Calls with a training flag -> its place among the positional arguments.
 _FLAGGED: dict[Any, int] = {
@@ -44,6 +46,10 @@ _SHAPE_ONLY = {
 }
 
 
+#: Company may change outputs by this share of what halving the input does: above what quantisation does.
+_COMPANY = 0.05
+
+
 @dataclass(frozen=True)
 class End:
     """A call after which a value goes on and its gradient does not.
@@ -51,10 +57,12 @@ class End:
     Attributes:
         where: module and function.
         nodes: of the autograd graph, of the values that went in.
+        node: of the value that goes on, where it has one that passes no gradient.
     """
 
     where: str
     nodes: tuple[Any, ...]
+    node: Any = None
 
 
 class Doubts:
@@ -65,6 +73,7 @@ class Doubts:
         neurons: per recorded activation call, its module and how many `ends` there were before it.
         blind: where activations were computed without a graph although one was asked for.
         draws: where random numbers were drawn in eval mode.
+        trail: of values that go on after an end.
         state: the buffer that a module in training mode changed, or "". It is put back.
     """
 
@@ -74,6 +83,7 @@ class Doubts:
         self.neurons: list[tuple[str, int]] = []
         self.blind: list[str] = []
         self.draws: list[str] = []
+        self.trail = Trail()
         self.state = ""
         self._network, self._where = network, where
         self._graded = torch.is_grad_enabled()
@@ -138,6 +148,11 @@ class Doubts:
             self.neurons.append((self._name(""), len(self.ends)))
         return result
 
+    def went_on(self, before: Tensor, after: Tensor) -> None:
+        """Tell what the network goes on with after an activation call, and what went into that."""
+        if self.ends and self._graded:
+            self.trail.carry(None, [before], [after], str)
+
     def _refuse_flag(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         place, name = _FLAGGED[func], func.__name__
         default = func in _TRAINING_BY_DEFAULT
@@ -186,15 +201,26 @@ class Doubts:
         return torch.autograd.graph.saved_tensors_hooks(_same, _same) if hooked else nullcontext()
 
     def _follow(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
-        if not isinstance(result, Tensor) or func in _SHAPE_ONLY:
+        if func in _SHAPE_ONLY:
             return
-        goes_on = result.requires_grad and not _is_end(result.grad_fn)
-        if goes_on or not (result.is_floating_point() or result.is_quantized):
+        ended = (
+            isinstance(result, Tensor)
+            and (result.is_floating_point() or result.is_quantized)
+            and (not result.requires_grad or is_end(result.grad_fn))
+        )
+        if not ended and not self.ends:
             return
-        given = [one for one in _tensors((*args, *kwargs.values())) if one.requires_grad]
-        if given:
-            where = self._name(getattr(func, "__name__", str(func)), not torch.is_grad_enabled())
-            self.ends.append(End(where, tuple(node_of(one) for one in given)))
+        everything, end = list(_tensors((*args, *kwargs.values()))), 0
+        nodes = tuple(node_of(one) for one in everything if one.requires_grad)
+        if ended and nodes:
+            end = 1 << len(self.ends)
+            self.ends.append(End(self._called(func), nodes, result.grad_fn))
+        if self.ends:
+            made = _tensors((args[0],) if func is Tensor.__setitem__ else (result,))
+            self.trail.carry(func, everything, made, lambda: self._called(func), end)
+
+    def _called(self, func: Any) -> str:
+        return self._name(getattr(func, "__name__", str(func)), not torch.is_grad_enabled())
 
     def _name(self, func: str, without_graph: bool = False) -> str:
         frame: FrameType | None = sys._getframe(2)
@@ -221,6 +247,28 @@ def refuse_chance(run: Callable[[], Tensor], draws: Sequence[str]) -> None:
         raise ModelError(
             f"{draws[0]} draws random numbers in eval mode too, so the answer changes from run to run. Take "
             "them out, or make them once when the network is built."
+        )
+
+
+def refuse_company(network: str, alone: Tensor, both: Tensor) -> None:
+    """See that an input's outputs are the same with another input beside it, but for rounding.
+
+    Args:
+        network: its name.
+        alone: (1, ...) outputs for the input.
+        both: (2, ...) outputs for the input and its half.
+
+    Raises:
+        ModelError: they are not the same.
+    """
+    if not alone.is_floating_point() or both.shape != (2, *alone.shape[1:]):
+        return
+    moved, halved = (alone[0] - both[0]).abs().max(), (both[0] - both[1]).abs().max()
+    rounding = torch.finfo(alone.dtype).eps ** 0.5 * alone.abs().max()
+    if moved > rounding and moved > _COMPANY * halved:
+        raise ModelError(
+            f"{network} answers otherwise when another input is in the batch, so an answer depends on the "
+            "rest of it. Take means and norms over one input at a time, not over the first dimension."
         )
 
 
@@ -252,7 +300,7 @@ def _reentrant(frame: FrameType | None) -> bool:
 _FLAT = {f"{name}Backward{i}" for name in ("Round", "Floor", "Ceil", "Trunc", "Sign") for i in (0, 1)}
 
 
-def _is_end(node: Any) -> bool:
+def is_end(node: Any) -> bool:
     """Whether an operation has no derivative (those of quantised layers), or 0 for one (rounding, sign)."""
     if node is None:
         return False
@@ -266,87 +314,3 @@ def node_of(tensor: Tensor) -> Any:
         return tensor.grad_fn
     view = tensor.view_as(tensor).grad_fn if tensor.requires_grad else None
     return None if view is None else view.next_functions[0][0]
-
-
-def reached(*starts: Any) -> set[Any]:
-    """Every node of the autograd graph that a gradient from these nodes reaches."""
-    found, waiting = set(), [start for start in starts if start is not None]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            if _is_end(node):
-                continue
-            waiting.extend(before for before, _ in node.next_functions if before is not None)
-    return found
-
-
-def _reaching(end: Any, nodes: Collection[Any]) -> set[Any]:
-    """Those of these nodes of the autograd graph from which a gradient reaches `end`."""
-    after: dict[Any, list[Any]] = {}
-    for node in nodes:
-        for before, _ in () if _is_end(node) else node.next_functions:
-            after.setdefault(before, []).append(node)
-    found, waiting = set(), [end]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(after.get(node, ()))
-    return found
-
-
-def check_connected(response: Tensor, given: Tensor, activations: Sequence[Tensor], doubts: Doubts) -> None:
-    """See that a gradient goes from the response to all that it was computed from.
-
-    Args:
-        response: what is differentiated.
-        given: what the network was given, attached if a gradient shall reach it.
-        activations: the recorded neurons.
-        doubts: of the pass.
-
-    Raises:
-        ModelError: the response is not connected, or only through part of the network.
-    """
-    first = doubts.ends[0].where if doubts.ends else ""
-    advice = (
-        "Remove torch.no_grad or detach there, or use the floating-point network of a quantised one; "
-        "rounding, signs, choices and what goes through numpy have no derivative."
-    )
-    if any("use_reentrant" in where for where in doubts.blind):
-        raise ModelError(
-            f"{doubts.blind[0]} hides its graph, so no gradient of part of the network can be taken. Switch "
-            "gradient checkpointing off, or use use_reentrant=False."
-        )
-    nodes = reached(node_of(response))
-    sought = [given] if given.requires_grad else [a for a in activations if a.requires_grad]
-    if not nodes or all(node_of(one) not in nodes for one in sought):
-        raise ModelError(
-            "The response does not depend differentiably on the input: the gradient ends at "
-            f"{first or 'an operation without one'}. {advice}"
-        )
-    if doubts.blind:
-        raise ModelError(
-            "The response depends differentiably on part of the network only: the gradient ends at "
-            f"{doubts.blind[0]}. {advice}"
-        )
-    for end in doubts.ends:
-        lost = reached(*end.nodes) - nodes
-        if lost and any(node_of(a) in lost for a in activations if a.requires_grad):
-            raise ModelError(
-                "The response depends differentiably on part of the network only: the gradient ends at "
-                f"{end.where}. {advice}"
-            )
-    if not given.requires_grad:
-        return
-    # Neurons come from the input and reach the output: where no gradient does, it is lost on the way.
-    joined = _reaching(node_of(given), nodes)
-    for activation, (name, ends) in zip(activations, doubts.neurons, strict=True):
-        node = node_of(activation)
-        if node not in joined:
-            before = f" to the input (it ends at {doubts.ends[ends - 1].where})" if ends else " to the input"
-            way = before if node is None or node in nodes else " from the response to it"
-            raise ModelError(
-                "The response depends differentiably on part of the network only: the neurons of "
-                f"{name} act on it, but no gradient goes{way}. {advice}"
-            )

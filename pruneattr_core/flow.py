@@ -87,6 +87,7 @@ class Roles:
         roles: of the calls.
         rewritten: calls in place whose argument the network uses again, so that it has to be overwritten.
         unseen: nonlinearities that are no activation calls.
+        spelled: what `Reader.said` of its calls.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -94,6 +95,7 @@ class Roles:
     roles: tuple[Role, ...]
     rewritten: frozenset[int]
     unseen: tuple[Unseen, ...]
+    spelled: tuple[bool, ...]
 
     def kept(self, class_scores: bool) -> tuple[int, ...]:
         """The calls that are recorded and gated."""

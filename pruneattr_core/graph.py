@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.connected import check_connected
 from pruneattr_core.errors import InputError
-from pruneattr_core.fitness import check_connected
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.opening import Opening
 from pruneattr_core.response import Asked, resolved
@@ -93,7 +93,7 @@ class Graph:
             self.target = self.asked.target
             self.head: Head = head_of(model, logits, self.asked.head, self.record.normalised)
             self._objective = self.asked.of(logits).sum()
-            check_connected(self._objective, self._leaf, self.record.activations, self.record.doubts)
+            check_connected(self._objective, self._leaf, self.record)
 
     def activation_gradients(self, calls: Sequence[int] | None = None) -> list[Tensor]:
         """D f / d activation, one (B, *shape) per call; zeros where the response f does not depend on it.

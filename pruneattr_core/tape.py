@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -22,11 +21,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
-from pruneattr_core.activations import PIECEWISE_LINEAR, activation_of
+from pruneattr_core.activations import PIECEWISE_LINEAR, Reader
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
-from pruneattr_core.fitness import Doubts, refuse_chance
+from pruneattr_core.fitness import Doubts, refuse_chance, refuse_company
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
+from pruneattr_core.naming import module_name, numbered, owner_of
 from pruneattr_core.opening import Opening
 
 #: What outputs come out of that are probabilities already.
@@ -74,8 +74,10 @@ class _Tape(TorchFunctionMode):
         rewritten: Collection[int] = (),
         flow: Flow | None = None,
         opening: Opening | None = None,
+        spelled: Sequence[bool] = (),
     ) -> None:
         super().__init__()
+        self.reader = Reader(spelled)
         self.opening = opening
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
         self.names_of = names_of = {id(module): name for name, module in model.named_modules()}
@@ -97,7 +99,7 @@ class _Tape(TorchFunctionMode):
             return self._carried_out(func, args, kwargs, sys._getframe(1))
 
     def _carried_out(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], caller: FrameType) -> Any:
-        found = activation_of(func, args, kwargs)
+        found = self.reader.read(func, args, kwargs)
         if found is None:
             result = self.doubts.call(func, args, kwargs)
             if func in _NORMALISERS:
@@ -122,7 +124,9 @@ class _Tape(TorchFunctionMode):
         elif self.opening is not None and call not in self.rewritten:
             activation = self.opening.around(found, activation)
         # Most networks go on with what the call returns; some with the argument that it overwrites.
-        return found.before.copy_(activation) if call in self.rewritten else activation
+        result = found.before.copy_(activation) if call in self.rewritten else activation
+        self.doubts.went_on(found.before, result)
+        return result
 
     def _sees_pictures(self, args: Sequence[Any]) -> bool:
         """Whether this normalises what comes from the input, and not weights (weight standardisation)."""
@@ -130,34 +134,6 @@ class _Tape(TorchFunctionMode):
 
     def changed_in_place(self) -> bool:
         return any(a._version != v for a, v in zip(self.seen, self.versions, strict=True))
-
-
-def module_name(frame: FrameType | None, names: dict[int, str], func: str) -> str:
-    """Name of the innermost module of this model on the call stack; functional calls add `.func`."""
-    name, owner = owner_of(frame, names)
-    functional = owner is None or next(owner.children(), None) is not None or not name
-    return ".".join(filter(None, (name, func))) if functional else name
-
-
-def owner_of(frame: FrameType | None, names: dict[int, str]) -> tuple[str, nn.Module | None]:
-    """The innermost module of this model on the call stack and its name; ("", None) outside of all."""
-    while frame is not None:
-        if frame.f_code.co_name == "forward":
-            owner = frame.f_locals.get("self")
-            if isinstance(owner, nn.Module) and id(owner) in names:
-                return names[id(owner)], owner
-        frame = frame.f_back
-    return "", None
-
-
-def numbered(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that occur more than once get their ordinal: `relu#1`, `relu#2`."""
-    total, so_far = Counter(names), Counter[str]()
-    out = []
-    for name in names:
-        so_far[name] += 1
-        out.append(f"{name}#{so_far[name]}" if total[name] > 1 else name)
-    return tuple(out)
 
 
 def run(
@@ -247,7 +223,7 @@ def _played(
         raise ModelError(_no_neurons(network, roles))
 
     def play(clone: bool) -> tuple[_Tape, Tensor]:
-        tape = _Tape(network, gate, clone, frozenset(kept), roles.rewritten, opening=opening)
+        tape = _Tape(network, gate, clone, frozenset(kept), roles.rewritten, None, opening, roles.spelled)
         return _forward(tape, network, inputs, rows)
 
     try:
@@ -261,9 +237,11 @@ def _played(
 def _no_neurons(network: nn.Module, roles: Roles) -> str:
     name, found = type(network).__name__, set(roles.roles)
     if not found:
+        bends = sorted({f"{one.what} in {one.where or 'the network itself'}" for one in roles.unseen})[:3]
+        unseen = f" What it has instead is not seen as one: {', '.join(bends)}." if bends else ""
         return (
-            f"{name} called no activation function (ReLU, GELU, SiLU, ...), so it has no "
-            "neurons to prune. Use a network with activations; sigmoid and tanh do not count as neurons."
+            f"{name} called no activation function (ReLU, GELU, SiLU, ...), so it has no neurons to prune."
+            f"{unseen} Use a network with activations; sigmoid and tanh do not count as neurons."
         )
     if "class score" in found:
         return (
@@ -336,9 +314,11 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
             tape, logits = _forward(tape, network, first, 1)
         refuse_chance(lambda: outputs_in(network(first.clone()), 1), tape.doubts.draws)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
+        _refuse_company(network, first, tape, logits)
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
-    return Roles(tuple(tape.calls), names, roles, rewritten, tuple(dict.fromkeys(flow.unseen)))
+    unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
+    return Roles(tuple(tape.calls), names, roles, rewritten, unseen, spelled)
 
 
 def _by_value(
@@ -350,16 +330,34 @@ def _by_value(
     """
     found = tuple(roles)
     if "constant" in roles:
-        again = _Tape(network, None, clone=True, rewritten=tape.rewritten)
+        again = _again(network, tape)
         other, _ = _forward(again, network, first / 2, 1)
         if other.calls == tape.calls:
             found = without_changing_constants(roles, tape.seen, other.seen)
     unused = frozenset(call for call, role in enumerate(roles) if role == "unused")
     if unused:
-        halved = _Tape(network, lambda index, a: a / 2, clone=True, kept=unused, rewritten=tape.rewritten)
+        halved = _again(network, tape, lambda index, a: a / 2, unused)
         if not torch.equal(_forward(halved, network, first.clone(), 1)[1], logits):
             found = tuple("neuron" if role == "unused" else role for role in found)
     return found
+
+
+def _again(
+    network: nn.Module, tape: _Tape, gate: Gate | None = None, kept: Collection[int] | None = None
+) -> _Tape:
+    """For another pass of the way that a tape saw."""
+    return _Tape(network, gate, True, kept, tape.rewritten, spelled=tape.reader.said)
+
+
+def _refuse_company(network: nn.Module, first: Tensor, tape: _Tape, logits: Tensor) -> None:
+    """See that an answer does not depend on what else is in the batch."""
+    beside = _again(network, tape)
+    try:
+        _, both = _forward(beside, network, torch.cat([first, first / 2]), 2)
+    except PruneAttrError:
+        return  # takes one input at a time, which is its own matter
+    if beside.calls == tape.calls:
+        refuse_company(type(network).__name__, logits, both)
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -27,6 +27,7 @@ from pruneattr_core.activations import FUNCTIONS, activation_of
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.flow import Role, Roles
 from pruneattr_core.heads import outputs_in
+from pruneattr_core.naming import module_name, numbered
 
 ADDITIONS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__iadd__, Tensor.__radd__}
 MEANS = {torch.mean, Tensor.mean}
@@ -99,7 +100,7 @@ class _Listen(TorchFunctionMode):
             name = "relu" if ceiling == math.inf else "relu6"
         if name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
-            owner = tape.module_name(sys._getframe(1), self.names_of, name)
+            owner = module_name(sys._getframe(1), self.names_of, name)
             constant = name == "add" and is_constant_addition(args)
             self.calls.append(Call(owner, name, shape, activation, constant))
         return result
@@ -143,7 +144,7 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
 def _numbered(calls: Sequence[Call]) -> tuple[Call, ...]:
     """Names made unique, activations by themselves: they are then the tape's."""
     names = {
-        kind: iter(tape.numbered([call.name for call in calls if call.activation is kind]))
+        kind: iter(numbered([call.name for call in calls if call.activation is kind]))
         for kind in (True, False)
     }
     return tuple(replace(call, name=next(names[call.activation])) for call in calls)

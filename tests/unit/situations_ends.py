@@ -48,6 +48,35 @@ def _chosen(self: Any, x: Tensor) -> Tensor:
     return Body.forward(self, x) + self.linear(F.one_hot(h.argmax(1), 4).to(x.dtype))
 
 
+def _plain_side(self: Any, x: Tensor, cut: Any, late: bool = False) -> Tensor:
+    """A side branch without neurons; its gradient ends before its layer or after it."""
+    side = self.one(x if late else cut(x)).mean((2, 3))
+    return Body.forward(self, x) + (cut(side) if late else side)[:, :3]
+
+
+def _wholly_blind_side(self: Any, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        side = self.one(x).mean((2, 3))
+    return Body.forward(self, x) + side[:, :3]
+
+
+def _frozen(forward: Any) -> nn.Module:
+    return changed(lambda m: m.requires_grad_(False), forward)
+
+
+def _quantised_code(self: Any, x: Tensor) -> Tensor:
+    """The nearest row of a learned table instead of each feature, with a straight-through gradient."""
+    h = self.features(x).mean((2, 3))
+    table = self.two.weight.flatten(1)[:, :4]
+    code = table[torch.cdist(h, table).argmin(1)]
+    return self.linear(h + (code - h).detach())
+
+
+def _jump(self: Any, x: Tensor) -> Tensor:
+    h = self.relu(self.one(x))
+    return self.linear((h * (h > 0.2)).mean((2, 3)))
+
+
 class _UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +119,17 @@ def _normed(values: Tensor) -> Tensor:
 
 RIGHT = (
     Situation("rounding with a straight-through gradient", lambda: body(_straight_through)),
+    Situation("a straight-through code of a table (VQ)", lambda: body(_quantised_code)),
+    Situation("JumpReLU: neurons that pass above a threshold", lambda: body(_jump)),
+    Situation(
+        "a layer's features that are centred by a detached mean",
+        lambda: _frozen(lambda s, x: s.linear(s.relu(_centred(s.two(_centred(s.one(x))))).mean((2, 3)))),
+    ),
+    Situation(
+        "a layer on the detached input beside the answer",
+        lambda: _frozen(lambda s, x: {"logits": Body.forward(s, x), "aux": s.one(x.detach())}),
+        read=lambda z: z["logits"][:, 1],
+    ),
     Situation("a norm that is detached", lambda: body(lambda s, x: Body.forward(s, _normed(x)))),
     Situation(
         "an auxiliary head on a detached input",
@@ -139,6 +179,42 @@ REFUSED = (
         r"part of the network only: the gradient ends at Network \(detach\)",
     ),
     Situation(
+        "a layer on the detached input",
+        lambda: body(lambda s, x: _plain_side(s, x, torch.detach)),
+        r"part of the network only: one \(conv2d\) acts on it.*ends at Network \(detach\)",
+    ),
+    Situation(
+        "a frozen layer on the detached input",
+        lambda: _frozen(lambda s, x: _plain_side(s, x, torch.detach)),
+        r"part of the network only: one \(conv2d\) acts on it.*ends at Network \(detach\)",
+    ),
+    Situation(
+        "a layer that is detached",
+        lambda: _frozen(lambda s, x: _plain_side(s, x, torch.detach, late=True)),
+        r"part of the network only: the gradient ends at Network \(detach\)",
+    ),
+    Situation(
+        "a layer under no_grad",
+        lambda: _frozen(_wholly_blind_side),
+        r"part of the network only: .*one \(under torch.no_grad\)",
+    ),
+    Situation(
+        "a mean over the batch",
+        lambda: body(lambda s, x: Body.forward(s, x - x.mean(0))),
+        "depends on the rest of it",
+        given=lambda x: x[:1],
+    ),
+    Situation(
+        "a step without a derivative",
+        lambda: body(lambda s, x: s.linear(_heaviside(s.relu(s.one(x))).mean((2, 3)))),
+        r"gradient ends at Network \(heaviside\)",
+    ),
+    Situation(
+        "JumpReLU alone",
+        lambda: body(lambda s, x: s.linear((s.one(x) * (s.one(x) > 0.2)).mean((2, 3)))),
+        "no activation function",
+    ),
+    Situation(
         "a side branch of a list",
         lambda: body(lambda s, x: _with_side(s, x, F.relu(s.one(torch.tensor(x.tolist()))))),
         r"no gradient goes to the input\. ",
@@ -164,6 +240,14 @@ REFUSED = (
         "classes instead of scores", lambda: body(lambda s, x: Body.forward(s, x).argmax(1)), "real numbers"
     ),
 )
+
+
+def _centred(values: Tensor) -> Tensor:
+    return values - values.mean((1, 2, 3), keepdim=True).detach()
+
+
+def _heaviside(values: Tensor) -> Tensor:
+    return values * torch.heaviside(values - 0.2, torch.zeros(()))
 
 
 def _there_and_back(x: Tensor) -> Tensor:

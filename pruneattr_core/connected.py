@@ -1,0 +1,129 @@
+"""Whether a gradient goes from a response to all that it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+from torch import Tensor
+
+from pruneattr_core.errors import ModelError
+from pruneattr_core.fitness import is_end, node_of
+from pruneattr_core.tape import Record
+
+#: Operations by which weights act on values, as autograd names their nodes.
+_LEARNED = ("Convolution", "Addmm", "MmBackward", "Linear", "BatchNorm", "LayerNorm", "GroupNorm")
+
+
+def reached(*starts: Any) -> set[Any]:
+    """Every node of the autograd graph that a gradient from these nodes reaches."""
+    found, waiting = set(), [start for start in starts if start is not None]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            if is_end(node):
+                continue
+            waiting.extend(before for before, _ in node.next_functions if before is not None)
+    return found
+
+
+def _reaching(end: Any, nodes: Collection[Any]) -> set[Any]:
+    """Those of these nodes of the autograd graph from which a gradient reaches `end`."""
+    after: dict[Any, list[Any]] = {}
+    for node in nodes:
+        for before, _ in () if is_end(node) else node.next_functions:
+            after.setdefault(before, []).append(node)
+    found, waiting = set(), [end]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(after.get(node, ()))
+    return found
+
+
+_ADVICE = (
+    "Remove torch.no_grad or detach there, or use the floating-point network of a quantised one; "
+    "rounding, signs, choices and what goes through numpy have no derivative."
+)
+_PART = "The response depends differentiably on part of the network only:"
+
+
+def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
+    """See that a gradient goes from the response to all that it was computed from.
+
+    Args:
+        response: what is differentiated.
+        given: what the network was given, attached if a gradient shall reach it.
+        record: of the pass.
+
+    Raises:
+        ModelError: the response is not connected, or only through part of the network.
+    """
+    activations, doubts = record.activations, record.doubts
+    first = doubts.ends[0].where if doubts.ends else "an operation without one"
+    if any("use_reentrant" in where for where in doubts.blind):
+        raise ModelError(
+            f"{doubts.blind[0]} hides its graph, so no gradient of part of the network can be taken. Switch "
+            "gradient checkpointing off, or use use_reentrant=False."
+        )
+    nodes = reached(node_of(response))
+    attached = [a for a in activations if a.requires_grad]
+    if not nodes or all(node_of(one) not in nodes for one in ([given] if given.requires_grad else attached)):
+        what = (
+            "input" if given.requires_grad or not nodes or not attached else "neurons of " + record.names[0]
+        )
+        raise ModelError(
+            f"The response does not depend differentiably on the {what}: the gradient ends at "
+            f"{first}. {_ADVICE}"
+        )
+    if doubts.blind:
+        _refuse(f"the gradient ends at {doubts.blind[0]}")
+    for end in doubts.ends:
+        lost = reached(*end.nodes) - nodes
+        if end.node in nodes and "NotImplemented" in end.node.name():
+            _refuse(f"the gradient ends at {end.where}")
+        if lost and any(node_of(a) in lost for a in attached):
+            _refuse(f"the gradient ends at {end.where}")
+    if given.requires_grad:
+        _check_all_reached(node_of(given), nodes, record)
+
+
+def _check_all_reached(given: Any, nodes: set[Any], record: Record) -> None:
+    """See that what comes from the input by value and reaches the output is reached by the gradient.
+
+    Args:
+        given: node of the input.
+        nodes: that the gradient reaches.
+        record: of the pass.
+    """
+    doubts = record.doubts
+    joined = _reaching(given, nodes)
+    for activation, (name, ends) in zip(record.activations, doubts.neurons, strict=True):
+        node = node_of(activation)
+        if node not in joined:
+            before = f" to the input (it ends at {doubts.ends[ends - 1].where})" if ends else " to the input"
+            way = before if node is None or node in nodes else " from the response to it"
+            _refuse(f"the neurons of {name} act on it, but no gradient goes{way}")
+    ends, acts = doubts.trail.of(record.logits)
+    loose = 0
+    for place, end in enumerate(doubts.ends):
+        behind = reached(*end.nodes) if ends >> place & 1 else set()
+        if given not in behind:
+            continue
+        loose |= 1 << place
+        if any(_acts(node) for node in (behind - nodes) & _reaching(given, behind)):
+            _refuse(f"the gradient ends at {end.where}")
+    for place, act in enumerate(doubts.trail.acts):
+        if acts >> place & 1 and act.ends & loose and act.node not in joined:
+            end = next(end for i, end in enumerate(doubts.ends) if act.ends & loose & 1 << i)
+            _refuse(f"{act.where} acts on it, but no gradient goes to the input (it ends at {end.where})")
+
+
+def _acts(node: Any) -> bool:
+    return any(kind in node.name() for kind in _LEARNED)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise ModelError(f"{_PART} {why}. {_ADVICE}")

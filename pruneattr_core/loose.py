@@ -1,0 +1,91 @@
+"""Values that go on in a pass after their gradient has ended, and what something learned makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+
+#: Calls by which weights act on values, be the weights parameters or computed from some.
+_LEARNED = {
+    *(F.linear, F.bilinear, F.conv1d, F.conv2d, F.conv3d, torch.conv1d, torch.conv2d, torch.conv3d),
+    *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
+    *(F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm),
+}
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something learned that acts on loose values.
+
+    Attributes:
+        where: module and function.
+        ends: bit per end of a gradient that the values come from.
+        node: of the autograd graph, of the result; None where it has none.
+    """
+
+    where: str
+    ends: int
+    node: Any
+
+
+class Trail:
+    """Follows loose values by the storages that hold them, from the first end of a gradient on.
+
+    What goes through numpy, lists or integers is lost.
+
+    Attributes:
+        acts: in order.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is loose."""
+        self.acts: list[Act] = []
+        self._marks: dict[int, tuple[int, int, StorageWeakRef]] = {}
+
+    def carry(
+        self,
+        func: Any,
+        given: Sequence[Tensor],
+        results: Iterable[Tensor],
+        where: Callable[[], str],
+        end: int = 0,
+    ) -> None:
+        """One call: results hold what went in.
+
+        Args:
+            func: what was called; None for what nothing learned takes part in.
+            given: tensors that went in.
+            results: that came out, or were written into.
+            where: names the call, should that matter.
+            end: the bit of the end that it is, if it is one.
+        """
+        ends, acts = end, 0
+        for tensor in given:
+            from_ends, from_acts = self.of(tensor)
+            ends, acts = ends | from_ends, acts | from_acts
+        if not ends:
+            return
+        found = list(results)
+        if found and (func in _LEARNED or any(isinstance(one, nn.Parameter) for one in given)):
+            acts |= 1 << len(self.acts)
+            self.acts.append(Act(where(), ends, found[0].grad_fn))
+        for result in found:
+            self._set(result, ends, acts)
+
+    def of(self, value: Tensor) -> tuple[int, int]:
+        """A bit per end of a gradient, and a bit per act, that went into a value."""
+        return self._marks.get(_key(value), (0, 0, None))[:2]
+
+    def _set(self, value: Tensor, ends: int, acts: int) -> None:
+        # The reference keeps the storage's address from being used again.
+        self._marks[_key(value)] = ends, acts, StorageWeakRef(value.untyped_storage())
+
+
+def _key(value: Tensor) -> int:
+    return int(value.untyped_storage()._cdata)
