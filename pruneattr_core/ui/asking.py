@@ -16,6 +16,8 @@ from pruneattr_core.ui.state import Field, one_of, refuse
 PREDICTED = -1
 #: How a class is explained: kinds of the setting `contrast`.
 _INSTEAD, _MEAN = "class", "mean"
+#: Key of the kind that was chosen while no class is named yet.
+_BEGUN = "_begun"
 HOW = {
     "": "by itself",
     RUNNER_UP: "instead of the runner-up",
@@ -45,23 +47,22 @@ ASKED = (
 
 def let_go_of_classes() -> None:
     """For whoever chooses another network: what names classes of the one before goes."""
+    st.session_state[_BEGUN] = ""
     st.session_state["target"] = PREDICTED
     if st.session_state["contrast"] != RUNNER_UP:
         st.session_state["contrast"] = ""
 
 
-def choose_class(card: ModelCard, contrasts: bool) -> tuple[int, str]:
-    """Draw the boxes.
+def choose_class(card: ModelCard) -> tuple[int, str]:
+    """Draw the boxes that are there before the network has answered; `choose_others` draws the rest.
 
     Args:
         card: of the network.
-        contrasts: whether this page explains more than a class by itself.
 
     Returns:
-        The class or `PREDICTED`, and what it is explained instead of or together with, see `asked_again`.
+        The class or `PREDICTED`, and how it is explained, a key of `HOW`.
     """
-    target = _target_box(card)
-    return target, _choose_against(card, target, contrasts)
+    return _target_box(card), _how_box(card)
 
 
 def _target_box(card: ModelCard) -> int:
@@ -79,54 +80,67 @@ def _target_box(card: ModelCard) -> int:
     )
 
 
-def _choose_against(card: ModelCard, target: int, served: bool) -> str:
-    """Whether the class is explained by itself, instead of another one, or as the mean with some.
-
-    Args:
-        card: of the network.
-        target: the class chosen above.
-        served: whether this page does so.
-    """
-    count = len(card.classes)
-    if count < 2:
+def _how_box(card: ModelCard) -> str:
+    """Whether the class is explained by itself, instead of another one, or as the mean with some."""
+    if len(card.classes) < 2:
         st.session_state["contrast"] = ""
         return ""
-    if any(named >= count for named in others_in(st.session_state["contrast"])):
+    if any(named >= len(card.classes) for named in others_in(st.session_state["contrast"])):
         refuse("contrast", instead="the class is explained by itself")
         st.session_state["contrast"] = ""
 
     def turned() -> None:
-        st.session_state["contrast"] = RUNNER_UP if st.session_state["_how"] == RUNNER_UP else ""
+        how = st.session_state["_how"]
+        st.session_state["contrast"] = RUNNER_UP if how == RUNNER_UP else ""
+        st.session_state[_BEGUN] = how if how in (_INSTEAD, _MEAN) else ""
 
     now = st.session_state["contrast"]
-    named = _MEAN if now.startswith(TOGETHER) else _INSTEAD if now not in ("", RUNNER_UP) else now
-    begun = st.session_state.get("_how") if not now else named  # chosen, and no class named yet
-    st.session_state["_how"] = begun if begun in (named, _INSTEAD, _MEAN) else named
-    how = st.selectbox(
+    if now:
+        st.session_state[_BEGUN] = ""
+        now = _MEAN if now.startswith(TOGETHER) else RUNNER_UP if now == RUNNER_UP else _INSTEAD
+    st.session_state["_how"] = now or st.session_state.get(_BEGUN, "")
+    return st.selectbox(
         "Explain it", list(HOW), key="_how", format_func=HOW.__getitem__, on_change=turned,
         help="Instead of another: the difference of the two, so what speaks for both drops out. Together "
         "with others: the mean of their scores, all dogs say.",
     )  # fmt: skip
+
+
+def choose_others(card: ModelCard, how: str, own: int, served: bool) -> str:
+    """Draw the box that names other classes, where some are; until one is named the class stands by itself.
+
+    Args:
+        card: of the network.
+        how: as `choose_class` gave it.
+        own: the class that is explained, which no box offers.
+        served: whether this page explains more than a class by itself.
+
+    Returns:
+        What the class is explained instead of or together with, see `asked_again`.
+    """
+    contrast = str(st.session_state["contrast"])
     if how in (_INSTEAD, _MEAN):
-        _name_classes(card, [index for index in range(count) if index != target], how == _MEAN)
-    if st.session_state["contrast"] and not served:
+        contrast = _name_classes(card, own, how == _MEAN)
+    if contrast and not served:
         st.caption("This page explains the class by itself; the threshold explorer and Compare do as chosen.")
-    return str(st.session_state["contrast"])
+    return contrast
 
 
-def _name_classes(card: ModelCard, others: Sequence[int], several: bool) -> None:
-    """The box that names the other classes of `contrast`; until one is named the class stands by itself."""
-    named, box = others_in(st.session_state["contrast"]), "_mean_of" if several else "_instead_of"
+def _name_classes(card: ModelCard, own: int, several: bool) -> str:
+    others = [index for index in range(len(card.classes)) if index != own]
+    # Another widget where its labels are others: a browser answers with a label, also with a former one.
+    box = f"{'_mean_of' if several else '_instead_of'}_{card.id}_{own}"
+    named = others_in(st.session_state["contrast"])
+
+    def text(found: Sequence[int]) -> str:
+        return f"{TOGETHER if several else ''}{','.join(map(str, found))}" if found else ""
 
     def changed() -> None:
         found = st.session_state[box]
-        numbers = ",".join(map(str, found)) if several else found
-        empty = found is None or found == []
-        st.session_state["contrast"] = "" if empty else f"{TOGETHER if several else ''}{numbers}"
+        st.session_state["contrast"] = text(found if several else [] if found is None else [found])
+        st.session_state[_BEGUN] = "" if st.session_state["contrast"] else st.session_state["_how"]
 
-    shown = [index for index in named if index in others]
-    if len(shown) < len(named):
-        st.session_state["contrast"] = (TOGETHER + ",".join(map(str, shown))) if several and shown else ""
+    shown = [index for index in named if index != own]
     how: dict[str, Any] = {"key": box, "format_func": card.classes.__getitem__, "on_change": changed}
     if several:
         st.session_state[box] = shown
@@ -134,3 +148,6 @@ def _name_classes(card: ModelCard, others: Sequence[int], several: bool) -> None
     else:
         st.session_state[box] = shown[0] if shown else None
         st.selectbox("Instead of", others, index=None, placeholder="Name a class", **how)
+    if named and not shown:
+        st.caption(f"{card.classes[own]} is what is explained here, so it stands by itself.")
+    return text(shown)

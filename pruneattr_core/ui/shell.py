@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pruneattr_core.models import ModelCard, list_models, model_card
 from pruneattr_core.share.way_back import TOGETHER
 from pruneattr_core.ui import pictures
-from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, let_go_of_classes
+from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, choose_others, let_go_of_classes
 from pruneattr_core.ui.browser_store import ask_browser, keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
@@ -204,28 +204,33 @@ def _sidebar(contrasts: bool) -> Selection | None:
         card, about = _choose_model()
         picture = _choose_picture()
         picture = None if picture is None else choose_crop(picture, card)
-        chosen, against = choose_class(card, contrasts)
+        chosen, how = choose_class(card)
+        others = st.container()
         answers = st.container(horizontal=True, gap="xxsmall")
         uploader(FIELDS)
     if picture is None:
         return None
-    found = selected(card, picture, None if chosen == PREDICTED else chosen, against)
-    if found is not None:
-        with answers:
-            _likely(card, found.answer)
-        if found.answer.unseen:
-            about.caption(f"{found.answer.unseen} What is not seen is never pruned.")
-    return found
+    found = selected(card, picture, None if chosen == PREDICTED else chosen)
+    if found is None:
+        return None
+    with others:
+        own = int(np.argmax(found.answer.probabilities)) if chosen == PREDICTED else chosen
+        against = choose_others(card, how, own, contrasts)
+    with answers:
+        _likely(card, found.answer)
+    if found.answer.unseen:
+        about.caption(f"{found.answer.unseen} What is not seen is never pruned.")
+    return replace(found, against=against)
 
 
-def selected(card: ModelCard, picture: Picture, target: int | None, against: str = "") -> Selection | None:
+def selected(card: ModelCard, picture: Picture, target: int | None) -> Selection | None:
     """Ask the network about the picture; None while its weights are not here, which is said on the page."""
     if not _ready(card):
         return None
     waiting = Waiting()
     answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
-    return Selection(card, picture, target, answer, against)
+    return Selection(card, picture, target, answer)
 
 
 def _aside(text: str) -> None:

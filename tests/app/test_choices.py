@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.images import image_hash
+from pruneattr_core.models import model_card
+from pruneattr_core.ui.asking import PREDICTED
 from pruneattr_core.ui.choose import labels_of
 from pruneattr_core.ui.shell import FIELDS
-from tests.app.conftest import Start, healthy
+from tests.app.conftest import Start, healthy, small_network
 
 PAGES = ("1_explore", "2_compare", "3_paths", "6_sanity", "7_removal")
 
@@ -83,3 +86,39 @@ def test_a_browser_gives_back_the_upload_that_was_asked_for_and_no_other(
     assert kept == {}
     assert take({"id": name, "name": "a.png", "data": text}, name)
     assert kept == {name: ("a.png", data)}
+
+
+def _named(app: AppTest) -> Any:
+    return next(one for one in app.selectbox if one.label == "Instead of")
+
+
+def test_no_class_is_set_against_itself_and_what_was_named_counts_again_later(start: Start) -> None:
+    app, card = start(picture="3"), model_card("scenes-net")
+    inputs = card.preprocess(load_dataset("scenes")[3].image)
+    own = int(small_network()(inputs).argmax())
+    app.selectbox(key="_how").select("class").run()
+    assert [*_named(app).options] == [name for place, name in enumerate(card.classes) if place != own]
+    other = (own + 3) % len(card.classes)
+    _named(app).select(other).run()
+    before = boxes(app)
+    app.session_state["target"] = other  # which the network may as well predict on the next picture
+    app.run()
+    healthy(app)
+    assert _named(app).value is None
+    assert any(f"{card.classes[other]} is what is explained here" in one.value for one in app.caption)
+    assert _named(app).proto.id not in before  # a box with other labels is another one
+    app.session_state["target"] = PREDICTED
+    app.run()
+    assert _named(app).value == other
+
+
+def test_a_step_back_to_a_class_by_itself_takes_the_box_along(start: Start) -> None:
+    app = start(picture="3", target="2")
+    app.selectbox(key="_how").select("class").run()
+    assert app.selectbox(key="_how").value == "class"  # no class is named yet
+    _named(app).select(4).run()
+    assert app.query_params["contrast"] == "4"
+    app.session_state["contrast"] = ""  # as a step back in the browser's history sets it
+    app.run()
+    healthy(app)
+    assert app.selectbox(key="_how").value == ""

@@ -175,7 +175,7 @@ def test_files_of_a_group_a_named_class_and_several_pictures_come_back(start: St
     assert box(app, "Instead of").value == 3
     app.selectbox(key="_how").select("mean").run()
     assert box(app, "Explain it").value == "mean"  # no class is named yet: it stands by itself
-    app.multiselect(key="_mean_of").select(2).select(4).run()
+    next(one for one in app.multiselect if one.label == "Mean with").select(2).select(4).run()
     healthy(app)
     assert app.query_params["contrast"] == "+2,4"
     header = explorer(app)
