@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
-from pruneattr_core.selection import Removal
+from pruneattr_core.selection import Removal, as_numbers
 from pruneattr_core.values import Mode, Outputs
 
 
@@ -55,6 +56,20 @@ class Replacement:
 Instead = Mode | Replacement
 
 
+class _Gated(torch.autograd.Function):
+    """Activation times mask, of which the booleans are kept for the way back: a quarter of its numbers."""
+
+    @staticmethod
+    def forward(ctx: Any, activation: Tensor, mask: Tensor) -> Tensor:
+        ctx.save_for_backward(mask)
+        return activation * as_numbers(mask, activation.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (mask,) = ctx.saved_tensors
+        return gradients[0] * as_numbers(mask, gradients[0].dtype), None
+
+
 def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
     """Multiply every activation by its mask (bool, True = kept)."""
 
@@ -64,8 +79,8 @@ def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
                 f"The path does not fit: activation call {index + 1} has shape {tuple(activation.shape)}. "
                 "It was made with another network or input size, or the network's calls depend on its values."
             )
-        # Autograd would turn a bool mask into numbers once more on the way back.
-        return activation * masks[index].to(activation.dtype)
+        gated: Tensor = _Gated.apply(activation, masks[index])
+        return gated
 
     return gate
 

@@ -1,7 +1,9 @@
 """Which neurons go at which sparsity: order statistics over many layers at once, without sorting them.
 
-Non-negative floats order like their bits, so one histogram over the leading bits finds the bins
-that hold the wanted ranks of all levels and images together; only those bins are sorted.
+On the CPU a sample tells between which two values a rank lies: what is above them is counted and only what
+lies between is looked at. Where many levels are asked for, where the sample misled, or on another device, a
+histogram does it. Non-negative floats order like their bits, so one over the leading bits finds the bins that
+hold the wanted ranks of all levels and images together; only those bins are sorted.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ Ties = Literal["drop", "exact"]
 #: What a sparsity is a share of: all neurons, or those whose score is above 0 (the rest goes first anyway).
 Of = Literal["all", "contributing"]
 
+#: Values of a sample, and the most levels found by one: a level costs half of the histogram of all.
+_SAMPLE, _LEVELS = 1 << 15, 2
 _BINS = 1 << 15  # sign is 0: 8 exponent + 7 mantissa bits in float32, 11 + 4 in float64
 
 
@@ -32,6 +36,51 @@ def order_statistics(layers: Sequence[Tensor], ranks: Tensor) -> Tensor:
         (K, B), of the dtype of the layers.
     """
     rows = [_rows(layer) for layer in layers]
+    large = sum(row.shape[1] for row in rows) >= 4 * _SAMPLE
+    if large and len(ranks) <= _LEVELS and rows[0].device.type == "cpu":
+        return _sampled(rows, ranks)
+    return _binned(rows, ranks)
+
+
+def _sampled(rows: Sequence[Tensor], ranks: Tensor) -> Tensor:
+    found = torch.empty(ranks.shape, dtype=rows[0].dtype)
+    for image in range(ranks.shape[1]):
+        own = [row[image] for row in rows]
+        total = sum(map(len, own))
+        # An odd step meets every channel of channels-last rows, whose number is even.
+        sample = torch.cat([row[:: total // _SAMPLE | 1] for row in own]).sort().values
+        for level, rank in enumerate(ranks[:, image].tolist()):
+            share = rank / (total - 1)
+            middle = share * (len(sample) - 1)
+            margin = 4 * (len(sample) * share * (1 - share)) ** 0.5 + 4
+            low = sample[max(0, int(middle - margin))]
+            high = sample[min(len(sample) - 1, int(middle + margin) + 1)]
+            value = _between(own, rank, low, high)
+            if value is None:
+                value = _binned([row.unsqueeze(0) for row in own], torch.tensor([[rank]]))[0, 0]
+            found[level, image] = value
+    return found
+
+
+def _between(rows: Sequence[Tensor], rank: int, low: Tensor, high: Tensor) -> Tensor | None:
+    """The rank-th smallest of all rows if it is `low`, `high` or between; else None."""
+    above, inside = 0, []
+    for row in rows:
+        higher = row > low
+        above += int(torch.count_nonzero(higher))
+        inside.append(row[higher.logical_and_(row < high)])
+    rank -= sum(map(len, rows)) - above
+    if rank < 0:
+        equal = sum(int(torch.count_nonzero(row == low)) for row in rows)
+        return low if rank >= -equal else None
+    between = torch.cat(inside)
+    if rank < len(between):
+        return between.kthvalue(rank + 1).values
+    equal = sum(int(torch.count_nonzero(row == high)) for row in rows)
+    return high if rank < len(between) + equal else None
+
+
+def _binned(rows: Sequence[Tensor], ranks: Tensor) -> Tensor:
     keys = [_bins(row).flatten() for row in rows]
     batch, device = rows[0].shape[0], rows[0].device
     histogram = torch.zeros(batch * _BINS, dtype=torch.int64, device=device)
@@ -202,13 +251,27 @@ def kept_whole(masks: Sequence[Tensor], inputs: Tensor) -> tuple[Tensor, ...]:
 
 def silent_count(layers: Sequence[Tensor]) -> Tensor:
     """(B,) int64: neurons of score 0 of each input."""
-    return torch.stack([(_rows(layer) == 0).sum(1) for layer in layers]).sum(0)
+    return _marked([layer == 0 for layer in layers])
+
+
+def as_numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """1 where a bool mask is True, else 0; from bytes five times as fast as from booleans."""
+    return mask.view(torch.uint8).to(dtype)
 
 
 def removed_count(masks: Sequence[Tensor]) -> Tensor:
     """(B,) int64: neurons that masks remove from each input."""
-    kept = torch.stack([_rows(mask).sum(1) for mask in masks]).sum(0)
-    return sum(mask[0].numel() for mask in masks) - kept
+    return sum(mask[0].numel() for mask in masks) - _marked(masks)
+
+
+def _marked(masks: Sequence[Tensor]) -> Tensor:
+    """(B,) int64: how many of each input are True."""
+    rows = [_rows(mask) for mask in masks]
+    if rows[0].device.type == "cpu":  # a sum makes eight bytes of each boolean first
+        return torch.tensor(
+            [sum(int(torch.count_nonzero(row)) for row in own) for own in zip(*rows, strict=True)]
+        )
+    return torch.stack([row.sum(1) for row in rows]).sum(0)
 
 
 def share_removed(masks: Sequence[Tensor]) -> Tensor:

@@ -277,18 +277,19 @@ def _sweep(
             tick(done * batch)
 
     removed, keys = [], []
-    for done, ranked in enumerate(masks_at(scores, sparsities, ties, of, names), 1):
+    total, silent = sum(score[0].numel() for score in scores), silent_count(scores)
+    for done, ranked in enumerate(masks_at(scores, sparsities, ties, of, names)):
+        if len(waiting) == size:
+            flush(done)
         masks = kept_whole(ranked, whole) if unranked else ranked
         removed.append(removed_count(masks))
         keys.append(tuple(removed[-1].tolist()))  # paths nest, so equal numbers mean equal masks
         if keys[-1] not in maps and keys[-1] not in waiting:
             waiting[keys[-1]] = masks if known is None else known.spread(masks)
-        if len(waiting) == size:
-            flush(done)
+    del scores, ranked, masks  # their memory serves the last copies
     flush(len(sparsities))
     answers = torch.stack([logits[key] for key in keys])
-    total = sum(score[0].numel() for score in scores)
-    removal = Removal(torch.stack(removed), silent_count(scores), total)
+    removal = Removal(torch.stack(removed), silent, total)
     outputs = outputs_of(answers, original, asked, removal, head)
     stacked_maps = torch.stack([maps[key] for key in keys])
     return Sweep(

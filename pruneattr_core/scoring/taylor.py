@@ -11,8 +11,9 @@ from pruneattr_core.values import Contributions
 
 def taylor_scores(graph: Graph) -> tuple[Tensor, ...]:
     """Scores |a * d f / d a| (PG2 eq. 3, PG1 eq. 2, SCP section 2.3): (B, *shape) per call, detached."""
-    pairs = zip(graph.record.activations, graph.activation_gradients(), strict=True)
-    return tuple(gradient.mul(activation.detach()).abs_() for activation, gradient in pairs)
+    gradients = graph.activation_gradients()[::-1]
+    # One after the other, so that the memory of each gradient serves the next scores.
+    return tuple(gradients.pop().mul(activation.detach()).abs_() for activation in graph.record.activations)
 
 
 def taylor(

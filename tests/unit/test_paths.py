@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import networks
-from pruneattr_core import Path, PruneGrad, contributions
+from pruneattr_core import Path, PruneGrad, contributions, selection
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.selection import masks_at, order_statistics
 
@@ -44,6 +44,27 @@ def test_order_statistics_equal_sorting(dtype: torch.dtype) -> None:
     found = order_statistics(layers, torch.tensor(ranks).view(-1, 1).expand(-1, 3))
     for image in range(3):
         np.testing.assert_array_equal(found[:, image], np.sort(flat(layers, image))[ranks])
+
+
+@pytest.mark.parametrize("kind", ["continuous", "tied", "zero", "misleading"])
+def test_ranks_found_from_a_sample_equal_sorting(kind: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    layers = [
+        torch.randn(2, 16, 96, 96, generator=generator),
+        9 * torch.randn(2, 200_000, generator=generator),
+    ]
+    layers[0] = layers[0].contiguous(memory_format=torch.channels_last)
+    layers = [
+        layer.relu() if kind in ("continuous", "misleading") else layer.relu().round() for layer in layers
+    ]
+    layers = [torch.zeros_like(layer) for layer in layers] if kind == "zero" else layers
+    if kind == "misleading":  # the sample sees nothing but large values
+        layers[1][:, :: layers[1].shape[1] * 2 // selection._SAMPLE | 1] = 50
+    for share in (0.0, 0.3, 0.9, 0.9999, 1.0):
+        rank = int(share * (16 * 96 * 96 + 200_000 - 1))
+        found = order_statistics(layers, torch.tensor([[rank, rank // 2]]))
+        expected = [np.sort(flat(layers, image))[at] for image, at in enumerate((rank, rank // 2))]
+        np.testing.assert_array_equal(found[0], expected)
 
 
 def test_drop_removes_what_numpys_percentile_removes() -> None:
