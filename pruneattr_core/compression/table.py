@@ -94,6 +94,12 @@ def tables(members: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
     return {name: lines for name, lines in found.items() if lines}
 
 
+def epochs(study: Mapping[str, Any]) -> float:
+    """The longest training of a student in a study; rounds of pruning count one by one."""
+    recipes = [card["recipe"] for card in study["members"] if card["kind"] != "teacher"]
+    return max((float(recipe["schedule"]["epochs"]) for recipe in recipes), default=0.0)
+
+
 def size_of(card: Mapping[str, Any]) -> str:
     """Kind of a student; "/8" for a distilled one with 1/8 of the channels."""
     return f"/{card['recipe']['divisor']}" if card["kind"] == "distil" else str(card["kind"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -64,28 +65,28 @@ def _areas(
                     continue  # one row says that there are none
                 text = f"{_NAMES[method]} against Gradient, area of {measure.upper()}, pixels {words}"
                 yield Claim(
-                    "SCP", f"{where}, {data}", text, value, figures["saliency"], found, _differs(found, data)
+                    "SCP",
+                    f"{where}, {data}",
+                    text,
+                    value,
+                    figures["saliency"],
+                    found,
+                    _differs(runs, found, data),
                 )
 
 
-def _differs(found: Ours | None, data: str) -> str:
+def _differs(runs: Mapping[str, Run], found: Ours | None, data: str) -> str:
     if found is None:
         return _NO_BIRDS if data == "Birdsnap" else "no run holds both methods in this order"
     other = {"CIFAR10": "", "ImageNet": "another network than ResNet-50"}.get(data, "")
-    if "--setting reduced" in found.command:
-        whole = "--width 64" in found.command
-        other = (
-            "the paper's setting, but one training instead of three"
-            if whole
-            else "narrow networks, few pictures: the reduced setting"
-        )
-    return "; ".join(filter(None, [f"{found.network} on {found.data}", other]))
+    reduced = runs[found.run.removeprefix("bench/")].plan.protocol.get("reduction", ())
+    return "; ".join(filter(None, [f"{found.network} on {found.data}", other, ", ".join(reduced)]))
 
 
 def _contrast(
     runs: Mapping[str, Run], benchmark: str, measure: str, data: Sequence[str], order: str, method: str
 ) -> Ours | None:
-    """From the run with the widest networks, then with most pictures, that holds both."""
+    """From the run that holds both; one with an interval first, then the widest networks, most pictures."""
     fitting = [
         (name, run)
         for name, run in runs.items()
@@ -99,9 +100,15 @@ def _contrast(
     ]
     if not fitting:
         return None
-    name, run = max(fitting, key=lambda pair: (pair[1].plan.protocol.get("width", 0), pair[1].plan.n))
+    name, run = max(fitting, key=_weight)
     one, other = (_area(run, str(_label(run, which)), measure) for which in (method, "saliency"))
     return _paired(name, run, one, other, "networks" if benchmark == "roar" else "pictures")
+
+
+def _weight(named: tuple[str, Run]) -> tuple[bool, int, int]:
+    """What a run is worth as evidence."""
+    plan = named[1].plan
+    return plan.n > 1, plan.protocol.get("width", 0), plan.n
 
 
 def _area(run: Run, label: str, measure: str) -> NDArray[np.float64]:
@@ -129,25 +136,32 @@ def _missing(published: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def _sparser(runs: Mapping[str, Run]) -> Iterator[Claim]:
-    """PG2 fig. 7: the more neurons are removed, the lower the curve of ROAR."""
-    for kind in ("prunegrad", "prunepgd"):
+    """PG2 fig. 7: the more neurons are removed, the lower the curve of ROAR; by either scale of the dial."""
+    several = [
+        pair for pair in runs.items() if pair[1].plan.benchmark == "roar" and "roar" in pair[1].plan.measures
+    ]
+    for kind, of in itertools.product(("prunegrad", "prunepgd"), ("all", "contributing")):
         text = f"Area of ROAR, {_NAMES.get(kind, 'PrunePGD')}: most neurons removed against fewest"
-        found = None
-        for name, run in runs.items():
-            if run.plan.benchmark != "roar" or "roar" not in run.plan.measures:
-                continue
-            labels = {
-                float(m["options"]["sparsity"]): str(m["label"])
-                for m in run.plan.methods
-                if m["id"] == kind and m["options"].get("of", "all") != "contributing"
-            }
-            if len(labels) > 1:
-                one, other = (areas(run, labels[pick(labels)], "roar") for pick in (max, min))
-                found = _paired(name, run, one, other, "networks")
-                text += f" ({max(labels):g} against {min(labels):g})"
-                break
-        why = f"{found.network}, reduced setting" if found else "no run of ROAR holds several sparsities"
+        fitting = [(name, run, labels) for name, run in several if len(labels := _levels(run, kind, of)) > 1]
+        if not fitting and of == "contributing":
+            continue
+        found, why = None, "no run of ROAR holds several sparsities"
+        if fitting:
+            name, run, labels = max(fitting, key=lambda one: _weight(one[:2]))
+            one, other = (areas(run, labels[pick(labels)], "roar") for pick in (max, min))
+            found = _paired(name, run, one, other, "networks")
+            text += f" ({max(labels):g} against {min(labels):g} of {of if of == 'all' else f'the {of}'})"
+            why = ", ".join([found.network, *run.plan.protocol["reduction"]])
         yield Claim("PG2", "fig. 7", text, math.nan, math.nan, found, why, expected=-1)
+
+
+def _levels(run: Run, kind: str, of: str) -> dict[float, str]:
+    """Sparsity -> label, of a method's rows in one scale of the dial."""
+    return {
+        float(method["options"]["sparsity"]): str(method["label"])
+        for method in run.plan.methods
+        if method["id"] == kind and method["options"].get("of", "all") == of
+    }
 
 
 def _label(run: Run, method: str) -> str | None:

@@ -57,8 +57,10 @@ def test_the_study_says_what_its_runs_say() -> None:
         assert kept(scenes, PATCHED, rest)[0.05] == 100
     assert kept(scenes, PATCHED, "another picture")[0.1] == 100
     half = [kept(scenes, TAYLOR, rest)[0.5] for rest in ("mean", "channel mean")]
-    small = [kept(lite, "Patching", rest)[0.5] for rest in OTHERS]
-    assert small[0] == small[1]
+    lite_half = [kept(lite, PATCHED, rest)[0.5] for rest in OTHERS]
+    lite_20 = [kept(lite, PATCHED, rest)[0.2] for rest in OTHERS]
+    lite_single = [kept(lite, "Patching", rest)[0.5] for rest in OTHERS]
+    lite_beside = [kept(lite, PATCHED, rest, "runner_up")[0.5] for rest in OTHERS]
     for said in (
         f"original answer on {rivals[0][0.1]} of 100 pictures, of 20 % on {rivals[0][0.2]}, and on SceneNet",
         f"under a mean ({kept(scenes, TAYLOR, 'mean')[0.2]} of 100 at 20 % on SceneNet)",
@@ -67,17 +69,20 @@ def test_the_study_says_what_its_runs_say() -> None:
         f"{min(at_50)} to {max(at_50)} of 100, and at 20 % between {min(at_20)} (channel mean) and "
         f"{max(at_20)} (blur)",
         f"at 20 % it keeps {listed(single)} there",
-        f"keeps {zero[2][0.01]} of 12 answers and 5 % all; of 20 % the runner-up's path keeps "
-        f"{rivals[2][0.2]}",
-        f"keeps {small[0]} of 12 under either mean, {small[3]} under the blur and none under another picture",
+        f"of Lite0's neurons keeps {zero[2][0.01]} of 100 answers, of 5 % all",
+        f"at half of the neurons keeps {listed(lite_half)} of 100",
+        f"at 20 % only {listed(lite_20)}; one gradient at half {listed(lite_single)}",
+        f"the runner-up's path still keeps {listed(lite_beside)}",
         f"its own answer on {listed(at_20)} of 100 pictures",
         f"scores the same answer on {listed(beside)}",
         f"({kept(r8, TAYLOR, 'another picture')[0.01]} of 100 on ResNet-8, "
-        f"{kept(scenes, TAYLOR, 'another picture')[0.01]} on SceneNet)",
+        f"{kept(scenes, TAYLOR, 'another picture')[0.01]} on SceneNet, "
+        f"{kept(lite, TAYLOR, 'another picture')[0.01]} on Lite0)",
     ):
         assert said in text
-    assert zero[2][0.05] == 12
-    assert small[2] == 0
+    assert zero[2][0.05] == kept(lite, "Integrated", "0")[0.01] == 100
+    scores = (TAYLOR, "Integrated")
+    assert max(max(kept(lite, score, rest).values()) for score in scores for rest in OTHERS) == 1
 
 
 @pytest.mark.parametrize(

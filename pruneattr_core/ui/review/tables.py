@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from pruneattr_core.compression.review_tables import TITLES, Row, beside
-from pruneattr_core.compression.table import RUNS, markdown, read_study
+from pruneattr_core.compression.table import RUNS, epochs, markdown, read_study
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.one_file import alone_button
@@ -27,7 +28,7 @@ def show_tables() -> None:
         return
     name = next(iter(studies))
     if len(studies) > 1:
-        name = st.selectbox("Run", list(studies), key="study", format_func=lambda key: studies[key]["about"])
+        name = st.selectbox("Run", list(studies), key="study", format_func=lambda key: _title(studies[key]))
     study, folio = studies[name], Folio()
     folio.markdown(
         f"**{study['about']}**  \n**ours**: measured here, ± over seeds. **AP**: as printed in the paper "
@@ -51,6 +52,10 @@ def show_tables() -> None:
         " · ".join(f"{key} {value}" for key, value in made.items() if isinstance(value, str | int | float))
     )
     alone_button("review", folio, "Compression study", SENT, run=name)
+
+
+def _title(study: Mapping[str, Any]) -> str:
+    return f"{study['about']}; trainings of up to {epochs(study):g} epochs"
 
 
 #: What the columns of the tables are, by the first words of their names.
