@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,21 @@ def retraining(run: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     return _drawn(lines, word("figure_roar_x"), word("figure_roar_y"), word)
 
 
+def removing(
+    lines: Mapping[str, Sequence[float]], shares: Sequence[float], word: Callable[..., str]
+) -> NDArray[np.uint8]:
+    """How the answer changes, |p0 - p| / p0, while a picture loses its pixels, a line a method; (H, W, 3).
+
+    Args:
+        lines: method -> probability at each of `shares`, none of them 0 at the first.
+        shares: of the pixels, that are gone; none at the first.
+        word: a text by its key, in the reader's language.
+    """
+    x = np.asarray(shares)
+    drawn = {name: (x, np.abs(1 - np.asarray(values) / values[0])) for name, values in lines.items()}
+    return _drawn(drawn, word("figure_removing_x"), word("figure_removing_y"), word, at_least=1.0)
+
+
 def students(study: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     """How alike the students' maps are to their teacher's against mean average precision; (H, W, 3).
 
@@ -59,7 +74,10 @@ def students(study: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     return _drawn(lines, named, word("figure_students_y"), word)
 
 
-def _drawn(lines: Mapping[str, Line], across: str, up: str, word: Callable[..., str]) -> NDArray[np.uint8]:
+def _drawn(
+    lines: Mapping[str, Line], across: str, up: str, word: Callable[..., str], at_least: float = 0.0
+) -> NDArray[np.uint8]:
+    """The lines; `at_least` is where the upper axis ends, where it does not go on and begins at 0."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # a quarter of a second
     from matplotlib.figure import Figure
 
@@ -69,12 +87,15 @@ def _drawn(lines: Mapping[str, Line], across: str, up: str, word: Callable[..., 
     for place, (name, (x, y)) in enumerate(lines.items()):
         colour, marker = series(place).colour, "osD^vXP"[place % 7]
         axes.plot(x, y, styles[place % 4], color=colour, marker=marker, markersize=5, label=name)
+    if at_least:
+        highest = max(at_least, *(float(y.max()) for _, y in lines.values()))
+        axes.set_ylim(-0.03 * highest, 1.03 * highest)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.grid(alpha=0.3)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: numbers(f"{value:.6g}", word))
-    figure.legend(loc="outside upper left", ncols=4, fontsize=8, frameon=False)
+    figure.legend(loc="outside upper left", ncols=4 if len(lines) < 5 else 3, fontsize=8, frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -22,10 +22,11 @@ from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import removal_masks
 from pruneattr_core.benchmarks.sanity import VARIANTS, cascade
+from pruneattr_core.benchmarks.similarity import MEASURES
 from pruneattr_core.brief import brief
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.heads import head_of, probabilities
-from pruneattr_core.lessons.charts import retraining, students
+from pruneattr_core.lessons.charts import removing, retraining, students
 from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.text import Step
 from pruneattr_core.models import ModelCard, load_model, model_card
@@ -69,12 +70,14 @@ class Figure:
         at: the place that the step sets.
         caption: the network; what it answers is part of the lesson.
         chart: whether it is one panel to be read, and no row of pictures.
+        curves: (H, W, 3), what the page draws beside the pictures, None where it draws nothing.
     """
 
     frames: tuple[Frame, ...]
     at: int
     caption: str
     chart: bool = False
+    curves: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,29 +183,37 @@ def _nearest(places: Sequence[float], view: Mapping[str, str], name: str, defaul
     return int(np.abs(np.asarray(places) - float(view.get(name, default))).argmin())
 
 
-def _maps(scene: _Scene, model: nn.Module, names: Sequence[str]) -> tuple[Panel, ...]:
+def _values(scene: _Scene, model: nn.Module, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     wanted = torch.tensor([scene.target])
-    return tuple(
-        _map(
-            METHODS[name].title,
-            maps_of(model, scene.inputs, wanted, method_from(name), "signed_max")[0].numpy(),
-            METHODS[name].signed,
-        )
+    return {
+        name: maps_of(model, scene.inputs, wanted, method_from(name), "signed_max")[0].numpy()
         for name in names
-    )
+    }
 
 
 def _compare(scene: _Scene) -> Figure:
-    panels = (Panel("", scene.photo), *_maps(scene, scene.model, scene.view["methods"].split(",")))
+    found = _values(scene, scene.model, scene.view["methods"].split(","))
+    maps = (_map(METHODS[name].title, values, METHODS[name].signed) for name, values in found.items())
+    panels = (Panel("", scene.photo), *maps)
     return Figure((Frame("", panels),), 0, scene.caption)
 
 
 def _sanity(scene: _Scene) -> Figure:
     names = scene.view["sane_methods"].split(",")
-    frames = []
+    measure = scene.view.get("sane_measure", "spearman_abs")
+    frames: list[Frame] = []
+    trained: dict[str, NDArray[Any]] = {}
     for place, (layer, changed) in enumerate(cascade(scene.model, VARIANTS["released"])):
         title = scene.word("figure_random" if place else "figure_trained", place=place, layer=layer)
-        frames.append(Frame(title, (Panel("", scene.photo), *_maps(scene, changed, names))))
+        found = _values(scene, changed, names)
+        trained = trained or found
+        panels = [Panel("", scene.photo)]
+        for name, values in found.items():
+            alike = MEASURES[measure](trained[name].astype(np.float64), values.astype(np.float64))
+            said = scene.word("figure_likeness", value=numbers(f"{alike:.2f}", scene.word))
+            notes = (said,) if place and np.isfinite(alike) else ()
+            panels.append(_map(METHODS[name].title, values, METHODS[name].signed, notes))
+        frames.append(Frame(title, tuple(panels)))
     at = min(int(scene.view.get("sane_step", 0)), len(frames) - 1)
     return Figure(tuple(frames), at, scene.caption)
 
@@ -210,7 +221,7 @@ def _sanity(scene: _Scene) -> Figure:
 def _removal(scene: _Scene) -> Figure:
     names = scene.view["gone_methods"].split(",")
     order, fill = scene.view.get("gone_order", "lerf"), scene.view.get("gone_fill", "mean")
-    columns = []
+    columns, lines = [], {}
     for name in names:
         wanted = torch.tensor([scene.target])
         values = maps_of(scene.model, scene.inputs, wanted, method_from(name), "signed_max")
@@ -219,7 +230,7 @@ def _removal(scene: _Scene) -> Figure:
         filled = fill_removed(scene.inputs[0], masks, fill, 0)
         with torch.no_grad():
             logits = scene.model(filled)
-        shares = [scene.share(one) for one in logits.split(1)]
+        shares = lines[METHODS[name].title] = [scene.share(one) for one in logits.split(1)]
         pixels = scene.card.denormalise(filled)
         columns.append(
             [
@@ -231,7 +242,8 @@ def _removal(scene: _Scene) -> Figure:
         Frame(scene.word(f"figure_{order}", share=numbers(f"{share:.0%}", scene.word)), panels)
         for share, panels in zip(GONE, zip(*columns, strict=True), strict=True)
     )
-    return Figure(frames, _nearest(GONE, scene.view, "gone", 0.3), scene.caption)
+    at = _nearest(GONE, scene.view, "gone", 0.3)
+    return Figure(frames, at, scene.caption, curves=removing(lines, GONE, scene.word))
 
 
 def _paths(scene: _Scene) -> Figure:

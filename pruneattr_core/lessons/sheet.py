@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pruneattr_core.assets import ASSETS
@@ -22,7 +24,8 @@ from pruneattr_core.share.html import document, live
 _STYLE = """main { font-size: 1.05rem; max-width: 60rem; }
 ol { padding-left: 1.4rem; } section { break-inside: avoid; } code { overflow-wrap: anywhere; }
 .panels { display: flex; flex-wrap: wrap; gap: .6rem; } .frame[hidden] { display: none; }
-figure { margin: 0; width: 10.5rem; font-size: .85rem; } figure.chart { width: min(32rem, 100%); }
+figure { margin: 0; flex: 0 1 min(10.5rem, (100% - 2.4rem) / 5); min-width: 8rem; font-size: .85rem; }
+figure.chart { flex: none; width: min(32rem, 100%); }
 .chart .picture { image-rendering: auto; } .table { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; font-size: .85rem; } td, th { padding: .2rem .6rem; text-align: left;
   border: 1px solid var(--st-border-color); }
@@ -118,10 +121,19 @@ def _shown(figure: Figure | None, pictures: _Pictures, word: Callable[[str], str
     )
     if len(figure.frames) == 1:
         return f"{frames}<p><small>{escape(figure.caption)}</small></p>"
+    curves = "" if figure.curves is None else _curves(figure, figure.curves, pictures)
     return (
         f'<div class="slides">{frames}<label>{escape(word("slide"))} <input type="range" min="0" '
         f'max="{len(figure.frames) - 1}" value="{figure.at}"></label> <output></output>'
-        f"<p><small>{escape(figure.caption)}</small></p></div>"
+        f"<p><small>{escape(figure.caption)}</small></p>{curves}</div>"
+    )
+
+
+def _curves(figure: Figure, pixels: NDArray[np.uint8], pictures: _Pictures) -> str:
+    panel = Panel("", pixels)
+    return (
+        f'<figure class="chart"><div class="picture {pictures.name(panel)}" role="img" {_shape(panel)}'
+        f'aria-label="{escape(figure.caption)}"></div></figure>'
     )
 
 
@@ -144,9 +156,12 @@ def _shape(panel: Panel) -> str:
 
 
 def _step(number: int, step: Step, word: Callable[[str], str], shown: str) -> str:
-    parts = [f"<section><h2>{number}. {escape(step.title)}</h2>", _blocks(step.body), shown]
+    parts = [f"<section><h2>{number}. {escape(step.title)}</h2>", _blocks(step.body)]
     if step.page:
-        parts.append(f"<p>{escape(word('view_at'))} <code>{escape(address(step))}</code></p>")
+        shown += f"<p>{escape(word('view_at'))} <code>{escape(address(step))}</code></p>"
+    hidden = step.locked == "hidden"
+    if not hidden:
+        parts.append(shown)
     if step.question:
         choices = "".join(f"<li>{_inline(choice.text)}</li>" for choice in step.choices)
         parts.append(f"<p><strong>{_inline(step.question)}</strong></p><ol>{choices}</ol>")
@@ -155,6 +170,8 @@ def _step(number: int, step: Step, word: Callable[[str], str], shown: str) -> st
             for choice in step.choices
         )
         parts.append(f"<details><summary>{escape(word('solution'))}</summary><ol>{reasons}</ol>")
+        if hidden:
+            parts.append(shown)
     answer = _blocks(step.reveal) + "".join(map(_table, tables_of(step.table, word)))
     parts.append(f"{answer}</details>" if step.question else answer)
     return "\n".join([*parts, "</section>"])

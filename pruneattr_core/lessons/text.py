@@ -22,7 +22,8 @@ Every choice ends with its reason after two colons; `right` is a choice that is 
 question has no choices; what follows `reveal:` may be left out where there is no question. After it a line
 `notes:` begins what only the presenter's second window shows. `table:` names figures that are shown with the
 reveal, `lab` or `clever-hans`. A view is free to be changed, unless `locked: always` or, until an answer is
-given, `locked: answer` stands in the header.
+given, `locked: answer` stands in the header; with `locked: hidden` it is not even seen before, only its
+picture, as it would answer the question.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ PAGES = {
 }
 TABLES = ("lab", "clever-hans")
 #: When a view stays as the step sets it.
-LOCKS = ("always", "answer")
+LOCKS = ("always", "answer", "hidden")
 #: Bytes of a lesson and steps in it, at most.
 LONGEST, MOST_STEPS = 200_000, 40
 _HEADER = re.compile(r"([a-z]+):[ \t]*(.*)")
@@ -90,7 +91,7 @@ class Step:
         choices: answers, one right at least, where there is a question.
         reveal: Markdown shown after an answer.
         table: one of `TABLES` shown with the reveal, or empty.
-        locked: one of `LOCKS`, empty for a view that is free.
+        locked: one of `LOCKS`, empty for a view that is free and seen.
         notes: Markdown for whoever presents.
     """
 
@@ -107,7 +108,7 @@ class Step:
 
     def holds(self, answered: bool) -> bool:
         """Whether the view stays as it is set, for somebody who has answered or not."""
-        return self.locked == "always" or (self.locked == "answer" and not answered)
+        return self.locked == "always" or (bool(self.locked) and not answered)
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,9 @@ def _step(draft: _Draft, name: str) -> Step:
         raise _wrong(name, draft.line, f"expected table to be one of {', '.join(TABLES)}, got {table[:40]!r}")
     if locked and locked not in (LOCKS if question else LOCKS[:1]):
         raise _wrong(
-            name, draft.line, f"expected locked to be always, or answer with a question, got {locked[:40]!r}"
+            name,
+            draft.line,
+            f"expected locked to be always, or answer or hidden with a question, got {locked[:40]!r}",
         )
     try:
         pairs = parse_qsl(view.removeprefix("?"), keep_blank_values=True, strict_parsing=bool(view))

@@ -10,6 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from pruneattr_core.lessons.figures import Figure
 from pruneattr_core.lessons.tables import tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address, right_answers
@@ -25,6 +29,8 @@ _MARGIN, _WIDE, _TEXT = 18.0, 174.0, 10.5
 _PANEL = 44.0
 #: Millimetres of a chart.
 _CHART = 88.0
+#: Millimetres of the curves under a row of pictures.
+_CURVES = 66.0
 _DPI = 130
 
 
@@ -98,8 +104,13 @@ def _step(
         count = len(frame.panels)
         wide = _CHART if drawn.chart else min(_WIDE, _PANEL * count)
         panels = [replace(panel, notes=()) for panel in frame.panels]  # what it answers is asked
-        pixels = figure(panels, count, "png", wide, _DPI)
-        pdf.image(io.BytesIO(pixels), w=wide, alt_text=drawn.caption)
+        if drawn.chart:
+            _chart(pdf, panels[0].pixels, wide, drawn.caption)
+        else:
+            pixels = figure(panels, count, "png", wide, _DPI)
+            pdf.image(io.BytesIO(pixels), w=wide, alt_text=drawn.caption)
+        if drawn.curves is not None:
+            _chart(pdf, drawn.curves, _CURVES, drawn.caption)
         _written(pdf, " · ".join(filter(None, (frame.title, drawn.caption))), 8)
     if step.page:
         _written(pdf, f"{word('view_at')} {address(step)}", 7)
@@ -109,6 +120,13 @@ def _step(
     for choice in step.choices:
         _written(pdf, f"☐  {choice.text}", after=0.5)
     _written(pdf, "_" * 78, 9, after=4)
+
+
+def _chart(pdf: FPDF | FPDFRecorder, pixels: NDArray[np.uint8], wide: float, alt: str) -> None:
+    """A chart with every pixel that it has: its text would not survive being drawn again."""
+    image = io.BytesIO()
+    Image.fromarray(pixels).save(image, "PNG")
+    pdf.image(image, w=wide, alt_text=alt)
 
 
 def _numbers(drawn: Figure) -> str:

@@ -8,6 +8,7 @@ step. So a part says when there is something new, and until then its question wa
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from copy import deepcopy
@@ -29,7 +30,8 @@ class Clocks:
         """Nobody asks yet."""
         self._lock = threading.Lock()
         self._news: OrderedDict[_Part, tuple[Callable[[], bool], bool]] = OrderedDict()
-        self._waiting: OrderedDict[_Part, tuple[Any, Any]] = OrderedDict()
+        # Weakly: a browser that was closed asks no more, and its session goes.
+        self._waiting: OrderedDict[_Part, tuple[weakref.ref[Any], Any]] = OrderedDict()
 
     def only_when(self, part: _Part, news: Callable[[], bool], whole: bool = False) -> None:
         """Let questions for a part wait until `news` holds, see the function; asked on the event loop."""
@@ -56,7 +58,9 @@ class Clocks:
         if news is None or news():
             return _of_the_page(asked) if whole else asked
         with self._lock:
-            self._waiting[part] = session, asked
+            for one in [one for one, (held, _) in self._waiting.items() if held() is None]:
+                del self._waiting[one]
+            self._waiting[part] = weakref.ref(session), asked
         return None
 
     def due(self) -> list[tuple[Any, Any]]:
@@ -67,15 +71,17 @@ class Clocks:
         for part, condition in waiting:
             if condition is None or condition[0]():
                 with self._lock:
-                    one = self._waiting.pop(part, None)
-                if one is not None:
-                    found.append(one)
+                    held, asked = self._waiting.pop(part, (None, None))
+                session = held and held()
+                if session is not None:
+                    found.append((session, asked))
         return found
 
     def wake(self) -> None:
         """Something is new: ask the conditions again, on the event loop; nothing outside of a server."""
         with self._lock:
-            session = next((session for session, _ in self._waiting.values()), None)
+            sessions = [held() for held, _ in self._waiting.values()]
+        session = next((one for one in sessions if one is not None), None)
         if session is not None:
             session._event_loop.call_soon_threadsafe(self._go)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from pruneattr_core.ui.folio_chart import chart_spec
 from pruneattr_core.ui.framing import framed
-from pruneattr_core.ui.jobs import Cache
+from pruneattr_core.ui.kept import kept_table
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -19,24 +19,6 @@ if TYPE_CHECKING:
 _PNG = "data:image/png;base64,"
 #: A row each, or name -> column.
 Rows = Sequence[Mapping[str, Any]] | Mapping[str, Any]
-#: Charts kept for all sessions.
-_CHARTS = 96
-
-
-@st.cache_resource(show_spinner=False)
-def _charts() -> Cache:
-    return Cache(_CHARTS)
-
-
-def kept_chart(key: Hashable, draw: Callable[[], Figure]) -> Figure:
-    """A chart that is drawn once for all who see it, as that takes 10 to 30 ms; nobody may change it.
-
-    Args:
-        key: explicit values that name all that is drawn.
-        draw: makes the chart, from these values alone.
-    """
-    found: Figure = _charts().once(key, draw, lambda: None)
-    return found
 
 
 class Folio:
@@ -76,7 +58,7 @@ class Folio:
     def dataframe(self, rows: Rows, **options: Any) -> Any:
         """A table, its numbers written as its columns are configured."""
         self.table(rows, options.get("column_config"))
-        return st.dataframe(rows, **options)
+        return st.dataframe(kept_table(rows) if options.get("hide_index") else rows, **options)
 
     def table(self, rows: Rows, config: Mapping[str, Any] | None = None) -> None:
         """A table of the file alone; `config` as Streamlit takes it."""

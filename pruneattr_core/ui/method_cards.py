@@ -16,6 +16,7 @@ from pruneattr_core.render.series import series
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.jobs import Failed, Job
+from pruneattr_core.ui.kept import kept
 from pruneattr_core.ui.results import attempt
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.stage import Blocks
@@ -182,6 +183,22 @@ def show_cards(
         begin(place, name, work, again=True)
 
     st.fragment(frame, run_every=LOOK if going else None)()
+
+
+def once_ready(
+    cards: Sequence[Card[Any]], of: str, start: Mapping[str, Any], make: Callable[[Mapping[str, Any]], bytes]
+) -> bytes:
+    """A stage's bytes, made once for all who are shown it when every card has its result.
+
+    Args:
+        cards: left to right.
+        of: names what is shown, the class explained included, see `hand`.
+        start: see `hand.start_of`.
+        make: makes them, see `scene_of`.
+    """
+    if any(card.state != "ready" for card in cards):
+        return make(start)
+    return bytes(kept(("stage", of, *start.items()), lambda: make(start)))
 
 
 def scene_of(

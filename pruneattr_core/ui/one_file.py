@@ -30,6 +30,7 @@ def one_file_button(
     stem: str,
     key: str,
     about: tuple[ModelCard, Sequence[Picture]] | None = None,
+    ready: bool = True,
     beside: Callable[[], str] = str,
 ) -> None:
     """Draw it; the file is made when it is pressed.
@@ -42,6 +43,7 @@ def one_file_button(
         stem: of the file's name.
         key: of the button, unique on the page.
         about: network and pictures of the view; uploads go with the file, as the network saw them.
+        ready: whether all that it shows is there; before, it would say for good that something is to come.
         beside: makes the markup under the view.
     """
 
@@ -65,8 +67,11 @@ def one_file_button(
         key=key,
         icon=":material/html:",
         on_click="ignore",
+        disabled=not ready,
         help="This view, live, in one file that asks nothing of any server: for a mail, a phone, a talk. "
-        "Upload it in the sidebar to come back.",
+        "Upload it in the sidebar to come back."
+        if ready
+        else "Can be had once all is computed.",
     )
 
 
@@ -77,6 +82,7 @@ def page_button(
     chosen: Selection,
     target: int,
     fields: Sequence[Field],
+    ready: bool = True,
 ) -> None:
     """The button of a page that is about one picture and class.
 
@@ -87,6 +93,7 @@ def page_button(
         chosen: network and picture.
         target: the class, predicted or chosen.
         fields: the page's settings.
+        ready: see `one_file_button`.
     """
     if is_spare():
         return
@@ -95,7 +102,7 @@ def page_button(
     stem = f"{page}_{chosen.card.id.replace('/', '-')}_{chosen.picture.sha256[:8]}"
     title = f"{chosen.card.title}: {chosen.card.classes[target]}"
     about = chosen.card, [chosen.picture]
-    one_file_button(parts, payload, title, settings, stem, f"{page}_one_file", about)
+    one_file_button(parts, payload, title, settings, stem, f"{page}_one_file", about, ready)
 
 
 def folio_button(

@@ -47,10 +47,18 @@ def pack(
     header: Mapping[str, Any], maps: NDArray[np.uint8], photo: NDArray[np.uint8], effort: int = 1
 ) -> bytes:
     """[uint32 header length][JSON header][zlib of maps, step by level][zlib of photo, step by pixel]."""
+    more, blocks = packed(maps, photo, effort)
+    return framed({**header, **more}, blocks)
+
+
+def packed(
+    maps: NDArray[np.uint8], photo: NDArray[np.uint8], effort: int = 1
+) -> tuple[dict[str, int], tuple[bytes, bytes]]:
+    """What `pack` adds to the header, and its blocks."""
     pixels = zlib.compress(level_deltas(maps).tobytes(), effort)
     seen = zlib.compress(level_deltas(photo.reshape(-1, photo.shape[-1])).tobytes(), effort)
     more = {} if photo.shape[-1] == 3 else {"photo_channels": photo.shape[-1]}
-    return framed({**header, "map_bytes": len(pixels), **more}, [pixels, seen])
+    return {"map_bytes": len(pixels), **more}, (pixels, seen)
 
 
 def payload_of(

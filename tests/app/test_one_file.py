@@ -26,13 +26,17 @@ from pruneattr_core.ui import one_file as module
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.keys import Subject, map_key
+from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.paths import decoding_page
 from pruneattr_core.ui.paths import page as path_page
+from pruneattr_core.ui.removal import page as removal_page
+from pruneattr_core.ui.sanity import page as sanity_page
 from tests.app.compare_grids import finished, names
 from tests.app.compare_grids import header as explorer
 from tests.app.conftest import Start, box, healthy, until
 
 Parts = list[dict[str, Any]]
+PLACES = {"sanity": 6, "removal": 7}
 
 
 @pytest.fixture
@@ -104,6 +108,31 @@ def test_a_page_of_its_own_networks_leaves_and_comes_back(
     fresh.file_uploader(key="uploader").upload("view.html", text.encode(), "text/html").run()
     healthy(fresh)
     assert fresh.session_state[key] == view[key]
+
+
+@pytest.mark.parametrize("page", [sanity_page, removal_page])
+def test_a_file_that_would_wait_for_good_cannot_be_had(
+    page: Any, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = page.__name__.split(".")[-2]
+
+    def shut(*states: str) -> bool:
+        """Whether the button is, with the first cards in these states and the others failed."""
+
+        def show(_: str, asked: Any, *more: Any) -> None:
+            left = [*states, *["failed"] * len(asked)]
+            more[-1]({one: Card(one, state, "x") for one, state in zip(asked, left, strict=False)})
+
+        monkeypatch.setattr(page, "show_cards", show)
+        app = start().switch_page(f"pages/{PLACES[name]}_{name}.py").run()
+        healthy(app)
+        (button,) = (
+            one.proto for one in app.get("download_button") if one.proto.id.endswith(f"-{name}_one_file")
+        )
+        return bool(button.disabled)
+
+    assert shut("computing")
+    assert not shut("failed")  # nothing is to come
 
 
 def test_settings_of_lists_take_no_memory() -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import weakref
+from dataclasses import dataclass
 
 from streamlit.proto.ClientState_pb2 import ClientState
 
 from pruneattr_core.ui import clocks
 from pruneattr_core.ui.clocks import Clocks
 
-SESSION = SimpleNamespace(id="a session")
+
+@dataclass
+class Session:
+    """Stands for an `AppSession`."""
+
+    id: str
+
+
+SESSION = Session(id="a session")
 BY_THE_CLOCK = ClientState(fragment_id="part", is_auto_rerun=True, page_script_hash="page")
 
 
@@ -30,7 +39,7 @@ def test_a_question_waits_for_news_and_is_then_one_for_the_whole_page() -> None:
 
 
 def test_what_a_reader_does_makes_the_waiting_question_void() -> None:
-    found, other = Clocks(), SimpleNamespace(id="another")
+    found, other = Clocks(), Session(id="another")
     for session in (SESSION, other):
         found.only_when((session.id, "part"), lambda: False)
         assert found.passed(session, BY_THE_CLOCK) is None
@@ -41,11 +50,25 @@ def test_what_a_reader_does_makes_the_waiting_question_void() -> None:
     assert [session for session, _ in found.due()] == [other]
 
 
+def test_a_session_that_has_gone_is_not_kept() -> None:
+    found, gone = Clocks(), Session(id="gone")
+    for session in (gone, SESSION):
+        found.only_when((session.id, "part"), lambda: True)
+    found.only_when((gone.id, "part"), lambda: False)
+    assert found.passed(gone, BY_THE_CLOCK) is None
+    seen = weakref.ref(gone)
+    del gone, session
+    assert seen() is None
+    found.only_when(("gone", "part"), lambda: True)
+    found.wake()  # nobody is there to be woken
+    assert found.due() == []
+
+
 def test_conditions_are_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(clocks, "MOST", 2)
     found = Clocks()
     for number in range(3):
         found.only_when((f"session {number}", "part"), lambda: False)
-    first, last = (SimpleNamespace(id=f"session {number}") for number in (0, 2))
+    first, last = (Session(id=f"session {number}") for number in (0, 2))
     assert found.passed(first, BY_THE_CLOCK) is BY_THE_CLOCK  # forgotten: answered as ever
     assert found.passed(last, BY_THE_CLOCK) is None

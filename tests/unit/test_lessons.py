@@ -123,6 +123,11 @@ def test_notes_and_locks_of_a_step() -> None:
     assert (ask.reveal, ask.notes, look.notes) == ("Yes.", "Wait.", "")
     assert [ask.holds(answered) for answered in (False, True)] == [True, False]
     assert not look.holds(answered=False)
+    hidden = parse(WRITTEN.replace("page: sanity", "page: sanity\nlocked: hidden"))
+    assert [hidden.steps[1].holds(answered) for answered in (False, True)] == [True, False]
+    for lesson, before in ((hidden, False), (parse(WRITTEN), True)):  # what a file shows before it answers
+        page = sheet(lesson, lambda key: key, {}, explorers={2: b"a sweep"})
+        assert (page.index('id="live-2"') < page.index("<details>")) == before
 
 
 @pytest.mark.parametrize("language", languages())

@@ -14,7 +14,8 @@ from pruneattr_core.ui.benchmarks import charts
 from pruneattr_core.ui.benchmarks.published import lines
 from pruneattr_core.ui.benchmarks.words import axis, where
 from pruneattr_core.ui.choose import over
-from pruneattr_core.ui.folio import Folio, kept_chart
+from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.kept import kept_chart
 
 #: Bands drawn at most; more hide one another.
 _BANDS = 16

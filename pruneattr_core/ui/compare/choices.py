@@ -37,6 +37,7 @@ from pruneattr_core.ui.compare.state import (
     group_of,
 )
 from pruneattr_core.ui.dial import dial_of, on_the_dial
+from pruneattr_core.ui.kept import kept
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.spare import is_spare
@@ -280,7 +281,10 @@ def _rivals(picture: Picture, shown: Sequence[Picture]) -> tuple[Place, ...]:
 def _mask(picture: Picture) -> NDArray[np.bool_] | None:
     if picture.source == pictures.UPLOAD:
         return None
-    return pictures.dataset(picture.source)[int(picture.place)].mask
+    place = picture.source, int(picture.place)
+    (mask,) = kept(("mask", *place, picture.sha256), lambda: (pictures.dataset(place[0])[place[1]].mask,))
+    found: NDArray[np.bool_] | None = mask
+    return found
 
 
 def _no_layer(entry: str, layers: Layers) -> str:

@@ -27,6 +27,7 @@ from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import settled, start_of, told
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.kept import kept
 from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.results import fits
 from pruneattr_core.ui.spare import is_spare
@@ -108,8 +109,17 @@ def _frame(plan: Plan, was_running: bool) -> None:
     now = standing(plan, engine().jobs.results, dear)
     _state_line(plan, task, now)
     start = start_of(_START, plan.name, _position())
-    grid, _ = assemble(plan, engine().jobs.results, task.note if task else None, dear, start)
-    news = told(_START, plan.name, show_grid(grid_payload(grid, plan.look), key="compare_grid"))
+
+    def made() -> tuple[Grid, bytes]:
+        grid, _ = assemble(plan, engine().jobs.results, task.note if task else None, dear, start)
+        return grid, grid_payload(grid, plan.look)
+
+    grid: Grid | None = None
+    if is_spare() and not now.open:
+        data: bytes = kept(("grid", *plan.whole, *start.items()), lambda: made()[1])
+    else:
+        grid, data = made()
+    news = told(_START, plan.name, show_grid(data, key="compare_grid"))
     if news is not None:
         accept(FIELDS, {"grid_dial": news.get("dial"), "prune": news.get("share")})
         if dial_of("", st.session_state["prune"])[0] == st.session_state["grid_dial"]:
@@ -117,7 +127,7 @@ def _frame(plan: Plan, was_running: bool) -> None:
         settled(_START, _position())
         st.rerun()
     settled(_START, _position())
-    if not is_spare():
+    if grid is not None and not is_spare():
         _take_away(plan, grid)
 
 

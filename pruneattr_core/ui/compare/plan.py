@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,12 @@ class Plan:
         pictures = [picture.sha256 for picture in self.pictures]
         asked = self.target, self.against
         return name_of(self.card.id, self.weights, pictures, asked, tuple(self.options), self.device)
+
+    @property
+    def whole(self) -> tuple[Hashable, ...]:
+        """Names all that a finished grid shows."""
+        drawn = self.look, self.reference, self.order, self.curve, self.fill, self.layout, self.rivals
+        return self.name, *self.options.items(), *drawn, self.dial
 
     def levels_key(self, picture: Picture, entry: str) -> LevelsKey | None:
         """Names the levels that the slider moves, if it moves this entry while it is dragged."""

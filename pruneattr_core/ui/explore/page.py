@@ -361,7 +361,7 @@ def _take_away(
             stem,
             "one_file",
             (chosen.card, [chosen.picture]),
-            lambda: beside_file(chosen, question, (dial, at)),
+            beside=lambda: beside_file(chosen, question, (dial, at)),
         )
         figure_popover(
             "Figure", lambda: exports.panels(sweep, look, photo, [level]), settings, stem, "figure"

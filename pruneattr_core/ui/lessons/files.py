@@ -14,7 +14,7 @@ from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.lessons.worksheet import worksheet
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui import exports, shell
-from pruneattr_core.ui.lessons.state import word_in
+from pruneattr_core.ui.lessons.state import word, word_in
 from pruneattr_core.ui.lessons.view import fields_of, needs_selection
 
 #: Places of the dial in a live explorer, as shares of the contributing neurons: enough to pull, and small.
@@ -26,13 +26,24 @@ def html(lesson: Lesson) -> bytes:
     view = {"lesson": lesson.name, "lesson_step": "1", "lesson_language": lesson.language}
     settings = exports.alone_record("lessons", view)
     # Made when it is asked for, outside any run: the session's language cannot be looked up there.
-    word = partial(word_in, lesson.language)
-    return sheet(lesson, word, settings, _figures(lesson), explorers(lesson)).encode()
+    written = partial(word_in, lesson.language)
+    return sheet(lesson, written, settings, _figures(lesson), explorers(lesson)).encode()
 
 
 def pdf(lesson: Lesson) -> bytes:
     """The lesson as a worksheet with its answer sheet."""
     return worksheet(lesson, partial(word_in, lesson.language), _figures(lesson))
+
+
+def buttons(lesson: Lesson) -> None:
+    """What takes the lesson away; made when pressed."""
+    for kind, made in (("html", html), ("pdf", pdf)):
+        st.download_button(
+            word(f"file_{kind}"), partial(made, lesson), f"{lesson.name}-{lesson.language}.{kind}",
+            "text/html" if kind == "html" else "application/pdf", key=f"{kind}_{lesson.name}",
+            icon=":material/html:" if kind == "html" else ":material/print:", on_click="ignore",
+            help=word(f"file_{kind}_help"),
+        )  # fmt: skip
 
 
 def explorers(lesson: Lesson) -> dict[int, bytes]:

@@ -158,8 +158,6 @@ def controls() -> None:
             word("notes_window"), f"?class={st.session_state['class']}&notes=1", key="notes_window",
             icon=":material/speaker_notes:",
         )  # fmt: skip
-    else:
-        st.markdown(word("class_follows"))
     st.button(word("class_leave"), key="class_leave", icon=":material/logout:", on_click=_leave)
 
 

@@ -10,7 +10,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.text import Lesson, names, read
 from pruneattr_core.ui.component import begin_at_top, put_into
 from pruneattr_core.ui.errors import complain, guarded
-from pruneattr_core.ui.lessons import group, notes, view
+from pruneattr_core.ui.lessons import files, group, notes, view
 from pruneattr_core.ui.lessons import step as steps
 from pruneattr_core.ui.lessons.state import FIELDS, choose_language, word, words_of_pages
 from pruneattr_core.ui.state import publish, refuse, report
@@ -76,7 +76,8 @@ def _card(lesson: Lesson) -> None:
                 word("begin"), key=f"begin_{lesson.name}", icon=":material/play_arrow:", on_click=_open,
                 args=(lesson.name,), type="primary",
             )  # fmt: skip
-            st.caption(word("takes", minutes=lesson.minutes, steps=len(lesson.steps)))
+            st.caption(word("takes", minutes=lesson.minutes, steps=len(lesson.steps)), width="content")
+            files.buttons(lesson)
 
 
 def _open(name: str) -> None:
@@ -111,5 +112,7 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     if picture is not None:
         with picture:
             view.draw(step, locked, spare=frozen is not None)
-    if frozen is None and number < len(lesson.steps):  # whoever follows comes to what the leader has
-        view.prepare(lesson.steps[number])
+    if frozen is None:  # whoever follows comes to what the leader has
+        hidden = locked and step.locked == "hidden"
+        for coming in lesson.steps[number - 1 if hidden else number : number + 1]:
+            view.prepare(coming)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import streamlit as st
@@ -40,7 +41,7 @@ FIELDS = (
 )
 
 
-@st.cache_data(max_entries=8)
+@cache  # asked forty times a run
 def _words(language: str) -> Mapping[str, str]:
     found: Mapping[str, str] = json.loads((FOLDER / language / "words.json").read_text("utf-8"))
     return found
@@ -59,7 +60,7 @@ def word_in(language: str, key: str, **values: object) -> str:
     return text.format(**values)
 
 
-@st.cache_data(max_entries=8)
+@cache
 def words_of_pages(language: str) -> Mapping[str, Any] | None:
     """What `put_into` takes: the texts of the app's pages, as far as lessons show them; None without any."""
     file = FOLDER / language / "tool.json"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 import streamlit as st
 
 from pruneattr_core.lessons import hans, lab
-from pruneattr_core.lessons.tables import scores, tables_of
+from pruneattr_core.lessons.tables import Rows, scores, tables_of
 from pruneattr_core.lessons.text import Lesson, Step
+from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.lessons import files, group, view
 from pruneattr_core.ui.lessons.head import head
-from pruneattr_core.ui.lessons.state import choose_language, word
+from pruneattr_core.ui.lessons.state import choose_language, word, word_in
 
 #: (lesson, step) -> the answer given, as its place.
 _GIVEN = "_lesson_answers"
@@ -37,11 +38,11 @@ def draw(lesson: Lesson, number: int) -> None:
         if step.table:
             _table(step.table)
     _way(lesson, number)
-    if step.page:
+    if step.page and not (step.locked == "hidden" and answer is None):
         st.link_button(word("own_window"), view.link(step), icon=":material/open_in_new:", key="lesson_open")
         if word("tool_help"):
             st.caption(word("tool_help"))
-    _switches(lesson)
+    _switches(lesson, number)
 
 
 def given(lesson: str, number: int) -> int | None:
@@ -78,19 +79,24 @@ def _answer(place: tuple[str, int], number: int) -> None:
 
 
 def _way(lesson: Lesson, number: int) -> None:
-    with st.container(horizontal=True):
-        st.button(
-            word("back"), key="lesson_back", icon=":material/arrow_back:", shortcut="b", on_click=go,
-            args=(number - 1,), disabled=group.follows() or number == 1,
-        )  # fmt: skip
-        st.button(
-            word("next"), key="lesson_next", icon=":material/arrow_forward:", shortcut="n", on_click=go,
-            args=(number + 1,), disabled=group.follows() or number == len(lesson.steps), type="primary",
-        )  # fmt: skip
-        st.button(
-            word("all_lessons"), key="lesson_leave", icon=":material/list:", on_click=go, args=(0,),
-            disabled=group.follows(),
-        )  # fmt: skip
+    last = number == len(lesson.steps)
+    if group.follows():
+        st.caption(word("class_follows"))
+    else:
+        with st.container(horizontal=True):
+            st.button(
+                word("back"), key="lesson_back", icon=":material/arrow_back:", shortcut="b", on_click=go,
+                args=(number - 1,), disabled=number == 1,
+            )  # fmt: skip
+            st.button(
+                word("next"), key="lesson_next", icon=":material/arrow_forward:", shortcut="n", on_click=go,
+                args=(number + 1,), disabled=last, type="primary",
+            )  # fmt: skip
+            st.button(word("all_lessons"), key="lesson_leave", icon=":material/list:", on_click=go, args=(0,))
+    if last:
+        st.markdown(word("take_home"))
+        with st.container(horizontal=True):
+            files.buttons(lesson)
 
 
 def go(number: int) -> None:
@@ -100,34 +106,43 @@ def go(number: int) -> None:
         st.session_state["lesson"] = ""
 
 
-def _switches(lesson: Lesson) -> None:
+def _switches(lesson: Lesson, number: int) -> None:
     # The counts of a class come above it: then it is another box, which would hide the link just made.
     with st.expander(word("more"), icon=":material/tune:", expanded=group.leads()):
         st.toggle(word("presenter"), key="presenter", help=word("presenter_help"), persist_state="session")
+        if group.follows():
+            group.controls()
+            return
         choose_language()
         group.controls()
-        for kind, made in (("html", files.html), ("pdf", files.pdf)):
-            st.download_button(
-                word(f"file_{kind}"), partial(made, lesson), f"{lesson.name}-{lesson.language}.{kind}",
-                "text/html" if kind == "html" else "application/pdf", key=f"lesson_{kind}",
-                icon=":material/html:" if kind == "html" else ":material/print:", on_click="ignore",
-                help=word(f"file_{kind}_help"),
-            )  # fmt: skip
+        if number < len(lesson.steps):
+            files.buttons(lesson)
 
 
 def _table(name: str) -> None:
     if name == "lab":
         with st.spinner(word("lab_asking")):
             _asked()
-        (rows,) = tables_of(name, word)
-        st.dataframe(rows, hide_index=True, width="stretch", key="lab")
+        (rows,) = _rows(name, st.session_state["lesson_language"])
+        st.dataframe(kept_table(rows), hide_index=True, width="stretch", key="lab")
         for key, bench in lab.BENCHES.items():
             st.caption(f"**{word(f'lab_{key}')}**: `{bench.formula}`. {word(f'lab_{key}_why')}")
         st.caption(word("lab_note", right=lab.RIGHT))
         return
-    for rows in tables_of(name, word):  # static, so that a narrow column breaks lines and cuts nothing off
-        st.table(rows, border="horizontal", hide_index=True)
-    st.caption(word("computed_by", command=hans.stored()["command"]))
+    for rows in _rows(name, st.session_state["lesson_language"]):
+        # Static, so that a narrow column breaks lines and cuts nothing off.
+        st.table(kept_table(rows), border="horizontal", hide_index=True)
+    st.caption(word("computed_by", command=_stored_command()))
+
+
+@cache
+def _rows(name: str, language: str) -> tuple[Rows, ...]:
+    return tables_of(name, partial(word_in, language))
+
+
+@cache
+def _stored_command() -> str:
+    return str(hans.stored()["command"])
 
 
 @st.cache_resource(show_spinner=False)

@@ -7,13 +7,15 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.lessons.text import Step, address
-from pruneattr_core.models import model_card
+from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.asking import PREDICTED
+from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.spare import draw_spare
 from pruneattr_core.ui.state import Field, publish
@@ -36,6 +38,8 @@ _PAGES = {
 _ENTERED = "_lesson_entered"
 #: What a hand changes all the same is set back by the next run.
 _LOCKED = "<style>.st-key-lesson_view_locked { pointer-events: none; }</style>"
+#: Pixels across of the picture that stands there instead of a view.
+_PHOTO = 360
 
 
 def _module(name: str) -> Any:
@@ -128,6 +132,9 @@ def draw(step: Step, locked: bool, spare: bool) -> None:
         spare: whether a whole class is shown it at once, see `ui.spare`.
     """
     draw_spare(spare)
+    if locked and step.locked == "hidden":
+        _instead(step)
+        return
     if locked:
         st.html(_LOCKED)
         st.caption(word("locked" if step.locked == "always" else "locked_until"))
@@ -135,16 +142,30 @@ def draw(step: Step, locked: bool, spare: bool) -> None:
         _draw(step)
 
 
+def _instead(step: Step) -> None:
+    """What stands there until the question is answered: the picture that it is about."""
+    if needs_selection(step):
+        card, picture = _shown()
+        photo = np.asarray(card.display(picture.image))
+        st.image(inline(photo), width=_PHOTO, alt=f"Picture {picture.title} as the network sees it")
+    st.caption(word("hidden_until"))
+
+
+def _shown() -> tuple[ModelCard, pictures.Picture]:
+    """Network and picture of the session's view."""
+    card = model_card(st.session_state["model"] or shell.default_model())
+    source = st.session_state["source"] or shell.default_source(card.id)
+    place = min(st.session_state["picture"], len(pictures.dataset(source)) - 1)
+    return card, pictures.from_dataset(source, place)
+
+
 def _draw(step: Step) -> None:
     drawing, _, needs = _PAGES[step.page]
     if not needs:
         _module(drawing).draw()
         return
-    card = model_card(st.session_state["model"] or shell.default_model())
-    source = st.session_state["source"] or shell.default_source(card.id)
-    place = min(st.session_state["picture"], len(pictures.dataset(source)) - 1)
+    card, picture = _shown()
     target = st.session_state["target"]
-    picture = pictures.from_dataset(source, place)
     chosen = shell.selected(card, picture, None if target == PREDICTED else target)
     if chosen is not None:
         _module(drawing).draw(chosen)

@@ -11,8 +11,8 @@ from plotly.graph_objects import Figure
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
-from pruneattr_core.ui.folio import kept_chart
 from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.kept import kept, kept_chart
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.feeding import Fed, inputs_of
@@ -143,31 +143,36 @@ def _channels(board: Board, method: str, call: int) -> None:
             _inputs(board, call, channel)
     with right:
         board.folio.markdown(f"### Channel {channel} on the picture")
-        _on_picture(board, mask, alive, name, channel, style.colour)
+        _on_picture(board, (method, call, channel), mask, alive, style.colour)
         if not is_spare():
             wish(board, call, channel)
 
 
 def _on_picture(
-    board: Board, mask: np.ndarray, alive: np.ndarray, name: str, channel: int, colour: str
+    board: Board, place: tuple[str, int, int], mask: np.ndarray, alive: np.ndarray, colour: str
 ) -> None:
-    """Which of the channel's positions the path keeps."""
-    kept = positions(mask, channel)
-    if kept is None:
+    """Which positions of a channel the path keeps; `place` is method, call and channel."""
+    name, channel = board.ground.scores.names[place[1]], place[2]
+    held = positions(mask, channel)
+    if held is None:
         st.info("These neurons have no place on the picture: the layer sees all of it.")
         return
     living = positions(alive, channel)
     assert living is not None  # of one shape with the kept
-    photo = board.chosen.card.display(board.chosen.picture.image)
+
+    def drawn() -> str:
+        photo = board.chosen.card.display(board.chosen.picture.image)
+        return inline(shown_places(photo, held, living, colour))
+
     board.folio.image(
-        inline(shown_places(photo, kept, living, colour)),
+        drawn() if UPLOADED in board.paths else kept(("places", board.key, *place), drawn),
         width="stretch",
-        alt=f"Channel {channel} of {name}: {int(kept.sum())} of {kept.size} positions kept, "
+        alt=f"Channel {channel} of {name}: {int(held.sum())} of {held.size} positions kept, "
         f"{int(living.sum())} alive",
     )
     board.folio.caption(
-        f"{kept.shape[0]} x {kept.shape[1]} positions: **{int(kept.sum()):,} kept** (coloured), "
-        f"{int((living & ~kept).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
+        f"{held.shape[0]} x {held.shape[1]} positions: **{int(held.sum()):,} kept** (coloured), "
+        f"{int((living & ~held).sum()):,} alive but removed (lighter), {int((~living).sum()):,} dead. "
         "Blocks show the neuron's own position; its receptive field is larger."
     )
 

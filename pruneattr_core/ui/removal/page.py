@@ -17,7 +17,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
-from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
+from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
 from pruneattr_core.ui.one_file import page_button
 from pruneattr_core.ui.removal.curve import ORDERS, RULES, SIGNED, Removal, RemovalKey, removed
 from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
@@ -120,7 +120,7 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
         )  # fmt: skip
 
     state = _mount(
-        data=made(start_of(_START, of, view)),
+        data=once_ready(list(cards.values()), of, start_of(_START, of, view), made),
         key="removal",
         default={"view": None},
         on_view_change=lambda: None,
@@ -134,7 +134,8 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
     settled(_START, _position())
     publish(FIELDS)
     start = {"token": 0, **_position()}
-    page_button("removal", stage("removal"), lambda _: made(start), chosen, target, FIELDS)
+    ready = all(card.state != "computing" for card in cards.values())
+    page_button("removal", stage("removal"), lambda _: made(start), chosen, target, FIELDS, ready)
 
 
 def _position() -> dict[str, Any]:

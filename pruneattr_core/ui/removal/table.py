@@ -12,6 +12,7 @@ import streamlit as st
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render.plain import markdown_text, sheet_cell
+from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, ORDERS, RULES, Removal, RemovalKey
 from pruneattr_core.ui.shell import Selection
@@ -42,7 +43,7 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
     if not rows:
         return
     columns = {key: st.column_config.NumberColumn(key, format="%.4f") for key in rows[0] if key != "method"}
-    st.dataframe(rows, hide_index=True, width="stretch", column_config=columns)
+    st.dataframe(kept_table(rows), hide_index=True, width="stretch", column_config=columns)
     one = next(iter(asked.values()))
     with st.container(horizontal=True, vertical_alignment="center"):
         if not is_spare():

@@ -19,8 +19,10 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.scale import Scale
+from pruneattr_core.ui.framing import framed
 from pruneattr_core.ui.jobs import Cache, Failed
-from pruneattr_core.ui.payload import pack
+from pruneattr_core.ui.kept import kept
+from pruneattr_core.ui.payload import packed
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown
 from pruneattr_core.ui.review.sheet import Sheet, Target
@@ -91,18 +93,17 @@ def sheet_payload(
         The bytes, and row key -> row.
     """
     height, width = sheet.lineup.teacher.card.size
-    stacks: list[Pixels] = []
-    photos: list[Pixels] = []
-    rows: list[dict[str, Any]] = []
-    known: dict[str, Row] = {}
-    for place in sheet.places:
-        header_row, row = _row(sheet, shelf, place, stacks, photos)
-        said = verdicts.get(header_row["key"])
-        rows.append(
-            {**header_row, "verdict": said.verdict if said else "", "note": said.note if said else ""}
-        )
-        if row is not None:
-            known[header_row["key"]] = row
+    cells = (sheet.cell(shelf, one, place) for one in sheet.lineup.columns for place in sheet.places)
+    if not all(isinstance(cell, Seen) for cell in cells):
+        drawn, known, mark, more, blocks = _rows(sheet, shelf)
+    else:
+        named = tuple(one.id for one in sheet.lineup.columns), sheet.lineup.judged
+        drawn, known, mark, more, blocks = kept(("desk", sheet.key, named), lambda: _rows(sheet, shelf))
+    said = [verdicts.get(row["key"]) for row in drawn]
+    rows = [
+        {**row, "verdict": one.verdict if one else "", "note": one.note if one else ""}
+        for row, one in zip(drawn, said, strict=True)
+    ]
     levels = levels_of(sheet.method)
     header = {
         "planes": 1,
@@ -122,12 +123,27 @@ def sheet_payload(
         "signed": False,
         **words,
     }
+    identity = hashlib.sha256(json.dumps(header).encode() + mark)
+    return framed({"id": identity.hexdigest()[:16], **header, **more}, blocks), known
+
+
+def _rows(
+    sheet: Sheet, shelf: Cache
+) -> tuple[list[dict[str, Any]], dict[str, Row], bytes, dict[str, int], tuple[bytes, bytes]]:
+    """What a page of the desk shows to anybody: rows of the header, what Python keeps of them, and pixels."""
+    height, width = sheet.lineup.teacher.card.size
+    stacks: list[Pixels] = []
+    photos: list[Pixels] = []
+    drawn, known = [], {}
+    for place in sheet.places:
+        head, row = _row(sheet, shelf, place, stacks, photos)
+        drawn.append(head)
+        if row is not None:
+            known[head["key"]] = row
     maps = np.concatenate(stacks) if stacks else np.zeros((1, height, width), np.uint8)
     pixels = np.stack(photos) if photos else np.zeros((0, height, width, 4), np.uint8)
-    identity = hashlib.sha256(json.dumps(header).encode())
-    identity.update(maps.tobytes())
-    identity.update(pixels.tobytes())
-    return pack({"id": identity.hexdigest()[:16], **header}, maps, pixels), known
+    mark = hashlib.sha256(maps.tobytes() + pixels.tobytes()).digest()
+    return drawn, known, mark, *packed(maps, pixels)
 
 
 def _row(

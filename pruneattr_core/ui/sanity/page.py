@@ -17,7 +17,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
-from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, show_cards
+from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
 from pruneattr_core.ui.one_file import page_button
 from pruneattr_core.ui.results import fits, map_beside
 from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder, LadderKey, climbed
@@ -112,7 +112,7 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
         return payload_of(cards, photo, chosen.card.classes[target], steps, of, start)
 
     state = _mount(
-        data=made(start_of(_START, of, view)),
+        data=once_ready(cards, of, start_of(_START, of, view), made),
         key="sanity",
         default={"view": None},
         on_view_change=lambda: None,
@@ -124,4 +124,5 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
     settled(_START, view)
     publish(FIELDS)
     start = {"token": 0, **view}
-    page_button("sanity", stage("sanity"), lambda _: made(start), chosen, target, FIELDS)
+    ready = all(card.state != "computing" for card in cards)
+    page_button("sanity", stage("sanity"), lambda _: made(start), chosen, target, FIELDS, ready)
