@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.errors import ModelError
 from pruneattr_core.loose import Trail
+from pruneattr_core.norms import batch_norm
 
 #: Calls with a training flag -> its place among the positional arguments.
 _FLAGGED: dict[Any, int] = {
@@ -134,7 +135,7 @@ class Doubts:
 
     def call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The result of one call of the network, watched."""
-        result = func(*args, **kwargs)
+        result = batch_norm(args, kwargs) if func is F.batch_norm else func(*args, **kwargs)
         if self._graded:
             self._follow(func, args, kwargs, result)
         return result

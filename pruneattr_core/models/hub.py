@@ -1,8 +1,9 @@
 """Networks of the Hugging Face hub, timm's among them, by the hub's own configuration; safetensors only.
 
-`timm/NAME` is a network of timm, with or without the tag of its weights; `hf-hub:OWNER/NAME` is a repository
-with an image classifier of timm or transformers. Preprocessing and names of classes are the repository's.
-timm, transformers and huggingface_hub are asked for only when such a network is opened.
+`timm/NAME` is a network of timm, with or without the tag of its weights; `hf-hub:OWNER/NAME`, OWNER/NAME or
+the address of its page is a repository with an image classifier of timm or transformers. Preprocessing and
+names of classes are the repository's. timm, transformers and huggingface_hub are asked for only when such a
+network is opened.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 from torch import nn
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError
 from pruneattr_core.heads import answering_tensors
 from pruneattr_core.models.cards import ModelCard
@@ -36,6 +38,8 @@ TIMM, HUB = "timm/", "hf-hub:"
 WEIGHTS = "model.safetensors"
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
 _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
+_FILES = (".pt", ".pth", ".bin", ".ckpt", ".onnx", ".safetensors", ".tar", ".py")
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 _MAX_CONFIG = 4 << 20
 Progress = Callable[[int, int], None]
@@ -56,6 +60,21 @@ class Pixels:
 def is_hub(name: str) -> bool:
     """Whether a name means a network of the hub."""
     return name.startswith((TIMM, HUB))
+
+
+def of_the_hub(name: str) -> str:
+    """`hf-hub:OWNER/NAME` of OWNER/NAME or of the address of its page; "" of other names and of files."""
+    found = _PAGE.sub("", name.strip()).split("?")[0].removesuffix("/").removesuffix("/tree/main")
+    named = _REPOSITORY.fullmatch(found) and all(part.strip(".") for part in found.split("/"))
+    named = named and not found.endswith(_FILES)
+    return HUB + found if named else ""
+
+
+@lru_cache(maxsize=1)
+def timm_records() -> Mapping[str, Any]:
+    """What assets/networks.json knows of timm's networks, by architecture; {} without it (see `index`)."""
+    file = ASSETS / "networks.json"
+    return dict(json.loads(file.read_text("utf-8"))["timm"]) if file.is_file() else {}
 
 
 def hub_card(name: str) -> ModelCard:

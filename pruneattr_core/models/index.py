@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pruneattr_core.assets import ASSETS
-from pruneattr_core.models.hub import HUB, TIMM
+from pruneattr_core.models.hub import HUB, TIMM, timm_records
 from pruneattr_core.models.loading import list_models, model_card
 from pruneattr_core.models.zoo import PREFIX, architectures, facts
 
@@ -85,9 +85,7 @@ def _torchvision() -> Iterator[Entry]:
 
 
 def _timm() -> Iterator[Entry]:
-    if not FILE.is_file():
-        return
-    for architecture, record in json.loads(FILE.read_text("utf-8"))["timm"].items():
+    for architecture, record in timm_records().items():
         for tag, side in record["tags"].items():
             name = f"{architecture}.{tag}" if tag else architecture
             yield Entry(TIMM + name, record["family"], record["parameters"], side)

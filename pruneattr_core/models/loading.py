@@ -22,7 +22,15 @@ from pruneattr_core.models.checkpoint import file_sha256, read_checkpoint
 from pruneattr_core.models.declared import declared, declared_card, declared_network, is_code
 from pruneattr_core.models.download import download
 from pruneattr_core.models.fitting import Fitted, fitted
-from pruneattr_core.models.hub import cached_ids, hub_card, hub_network, is_hub
+from pruneattr_core.models.hub import (
+    TIMM,
+    cached_ids,
+    hub_card,
+    hub_network,
+    is_hub,
+    of_the_hub,
+    timm_records,
+)
 from pruneattr_core.models.labels import names_beside, names_in, numbered
 from pruneattr_core.models.likeness import advice
 from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card, zoo_ids
@@ -68,10 +76,10 @@ def model_card(name: str) -> ModelCard:
 
     Args:
         name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...;
-            "timm/NAME" or "hf-hub:OWNER/NAME" for one of the hub, whose small configuration is fetched, see
-            `hub`; "path/to/file.py:build" or "package.module:build" for one of your own, see `declared`;
-            "cifar-resnet20#<SHA-256>" is that architecture with the weights file of this hash, with the
-            classes and channels of the file where this process has opened it.
+            "timm/NAME", "hf-hub:OWNER/NAME" or just "OWNER/NAME" for one of the hub, whose small
+            configuration is fetched, see `hub`; "path/to/file.py:build" or "package.module:build" for one of
+            your own, see `declared`; "cifar-resnet20#<SHA-256>" is that architecture with the weights file of
+            this hash, with the classes and channels of the file where this process has opened it.
 
     Raises:
         ModelError: there is no such model; near names are suggested.
@@ -94,9 +102,21 @@ def model_card(name: str) -> ModelCard:
         return hub_card(name)
     if isinstance(name, str) and name.startswith(PREFIX):
         return zoo_card(name)
-    near = difflib.get_close_matches(str(name)[:80], [*CATALOGUE, *architectures()], 3, 0.5) or ["resnet50"]
-    known = ", ".join(one if one in CATALOGUE else PREFIX + one for one in near)
+    said = str(name)[:80]
+    near = difflib.get_close_matches(said, [*CATALOGUE, *(PREFIX + one for one in architectures())], 3, 0.85)
+    if not near and (hub := of_the_hub(said)):
+        return hub_card(hub)
+    bare = dict.fromkeys((*CATALOGUE, *architectures(), *timm_records()))
+    near = near or [_whole(one) for one in difflib.get_close_matches(said, bare, 3, 0.5)]
+    known = ", ".join(near or [PREFIX + "resnet50"])
     raise ModelError(f"There is no model {str(name)[:80]!r}: choose one from list_models(), such as {known}.")
+
+
+def _whole(name: str) -> str:
+    """A bare name as `load_model` takes it."""
+    if name in CATALOGUE:
+        return name
+    return (PREFIX if name in architectures() else TIMM) + name
 
 
 def load_model(

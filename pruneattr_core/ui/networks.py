@@ -54,9 +54,9 @@ def _plain(text: str) -> str:
 def _search(chosen: Callable[[str], None]) -> None:
     known = all_networks()
     text = st.text_input(
-        f"Search {len(known):,} networks", key=_TEXT, placeholder="such as vit tiny, or hf-hub:OWNER/NAME",
+        f"Search {len(known):,} networks", key=_TEXT, placeholder="such as vit tiny, or OWNER/NAME",
         help="Words of the name or the family. A name that is not listed is tried as it stands: "
-        "hf-hub:OWNER/NAME, timm/NAME.TAG, torchvision/NAME@WEIGHTS.",
+        "OWNER/NAME of the hub, timm/NAME.TAG, torchvision/NAME@WEIGHTS.",
     ).strip()  # fmt: skip
     order = st.segmented_control("Order", list(_ORDERS), default="Here first", key=_ORDER, required=True)
     found = {entry.id: entry for entry in sorted(matching(text, known), key=_ORDERS[order])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def test_a_network_of_timm_opens_as_timm_makes_it(place, photo) -> None:
     place("someone/tiny", save)
     name = "hf-hub:someone/tiny"
     assert list_models("hub") == (name,)
-    model, card = open_model(name)
+    for written in ("someone/tiny", "https://huggingface.co/someone/tiny", "hf.co/someone/tiny/"):
+        assert model_card(written).id == name
+    model, card = open_model("someone/tiny")
     data = timm.data.resolve_model_data_config(theirs)
     inputs = card.preprocess(photo)
     assert card.classes == ("a", "b", "<i>c</i>")
@@ -120,6 +123,22 @@ def test_what_is_not_here_says_so_offline(place) -> None:
         model_card("hf-hub:nobody/nothing")
     with pytest.raises(ModelError, match="Expected hf-hub:OWNER/NAME"):
         model_card("hf-hub:../../etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("someone/nothing", "config.json of someone/nothing is not on this machine"),
+        ("torchvison/resnet50", "such as torchvision/resnet50"),
+        ("deit_tiny_patch16_224", "such as timm/deit_tiny_patch16_224"),
+        ("resnet-18", "such as torchvision/resnet18"),
+        ("weights/mine.pt", "There is no model 'weights/mine.pt'"),
+        ("someone/..", "There is no model 'someone/..'"),
+    ],
+)
+def test_only_identifiers_are_looked_for_on_the_hub(place, name: str, says: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(says)):
+        model_card(name)
 
 
 def test_pickles_are_not_opened(place) -> None:

@@ -1,0 +1,100 @@
+"""BatchNorm on its quick way back: PyTorch's own bits, and nothing served that it would get wrong."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import networks
+from pruneattr_core import explain, norms
+from pruneattr_core.norms import QuickNorms
+
+
+@pytest.fixture(autouse=True)
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small inputs, too."""
+    monkeypatch.setattr(norms, "LARGE", 1)
+
+
+KINDS = {2: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+
+
+def norm_of(shape: tuple[int, ...], dtype: torch.dtype, affine: bool = True, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    norm = KINDS[len(shape)](shape[1], affine=affine, eps=1e-3 if seed % 2 else 1e-5).to(dtype).eval()
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.001, 3)
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    return norm.requires_grad_(False)
+
+
+def both(norm: nn.Module, x: Tensor, wanted: list[Tensor]) -> list[tuple[Tensor, ...]]:
+    """Value and gradients by `wanted` of PyTorch and of the quick way."""
+    found = []
+    back = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(1)).to(x)
+    for mode in (torch.enable_grad(), QuickNorms()):
+        with mode:
+            value = norm(x)
+        found.append(
+            (value.detach(), *torch.autograd.grad(value, wanted, back.as_strided_(x.size(), x.stride())))
+        )
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(1, 96, 28, 28), (3, 40, 7, 7), (2, 24), (1, 8, 5, 5, 5), (2, 17, 3, 3)])
+def test_the_quick_way_back_has_pytorchs_bits(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    for seed in range(6):
+        norm = norm_of(shape, dtype, affine=seed > 1, seed=seed)
+        x = torch.randn(shape, dtype=dtype)
+        if len(shape) == 4 and seed % 3:
+            x = x.contiguous(memory_format=torch.channels_last)
+        plain, quick = both(norm, x.requires_grad_(), [x])
+        assert all(torch.equal(*pair) for pair in zip(plain, quick, strict=True))
+
+
+def test_parameters_that_want_a_gradient_get_theirs() -> None:
+    norm = norm_of((2, 3, 4, 4), torch.float32).requires_grad_(True)
+    x = torch.randn(2, 3, 4, 4, requires_grad=True)
+    plain, quick = both(norm, x, [x, *norm.parameters()])
+    assert all(torch.equal(*pair) for pair in zip(plain, quick, strict=True))
+
+
+def test_statistics_of_the_batch_and_transforms_of_functions_are_left_to_pytorch() -> None:
+    norm, x = norm_of((2, 3, 4, 4), torch.float32), torch.randn(2, 3, 4, 4, requires_grad=True)
+    with QuickNorms():
+        each = torch.func.vmap(lambda one: norm(one[None])[0])(x)
+        norm.track_running_stats, norm.running_mean, norm.running_var = False, None, None
+        ours = norm(x)
+    theirs = norm(x)
+    assert torch.equal(ours, theirs)
+    assert each.shape == x.shape
+    back = torch.randn_like(x)
+    assert torch.equal(*(torch.autograd.grad(value, x, back)[0] for value in (ours, theirs)))
+
+
+@pytest.mark.parametrize("method", ["prunegrad", "saliency", "integrated_gradients", "guided_backprop"])
+def test_maps_are_those_without_it(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = networks.network("residual").requires_grad_(False), networks.inputs(2)
+    served: list[int] = []
+    quick = norms._Normed.apply
+    monkeypatch.setattr(norms._Normed, "apply", lambda *given: served.append(1) or quick(*given))
+    ours = explain(model, x, method=method).values
+    assert served
+    monkeypatch.setattr(
+        norms, "batch_norm", lambda args, kwargs: torch.nn.functional.batch_norm(*args, **kwargs)
+    )
+    monkeypatch.setattr("pruneattr_core.fitness.batch_norm", norms.batch_norm)
+    served.clear()
+    theirs = explain(model, x, method=method).values
+    assert not served
+    assert torch.equal(ours, theirs)
+
+
+def test_it_can_be_differentiated_twice() -> None:
+    norm = norm_of((1, 3, 4, 4), torch.float64)
+    x = torch.randn(1, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    with QuickNorms():
+        assert torch.autograd.gradgradcheck(lambda given: norm(given) ** 2, x)
