@@ -32,6 +32,7 @@ ORDER = (
         "store",
         "selection",
         "loose",
+        "norms",
         "fitness",
         "heads",
         "runlength",
