@@ -12,13 +12,15 @@ from pruneattr_core.compression.table import RUNS, epochs, markdown, read_study
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.one_file import alone_button
+from pruneattr_core.ui.review.rates import show_rates
 from pruneattr_core.ui.review.state import SENT
 from pruneattr_core.ui.shipped import shipped
 
 
 def show_tables() -> None:
     """Every run that comes with the repository; a damaged one is logged and left out."""
-    studies = shipped(RUNS, HEADER, read_study)
+    found = shipped(RUNS, HEADER, read_study)
+    studies = dict(sorted(found.items(), key=lambda one: -epochs(one[1])))
     if not studies:
         st.info(
             "No compression run is in this copy. The tables are made from the shipped students with:",
@@ -38,6 +40,7 @@ def show_tables() -> None:
     )
     with st.popover("What the columns are", icon=":material/help:"):
         st.markdown("\n".join(f"- **{name}**: {text}" for name, text in COLUMNS.items()))
+    show_rates(study["members"], folio)
     for table, rows in study["tables"].items():
         title = f"### {TITLES.get(table, table)}"
         form = f"in the form of AP's {table.lower()}"
