@@ -12,9 +12,11 @@ from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.scoreboard import BETTER
+from pruneattr_core.models.declared import is_code
 from pruneattr_core.ui.benchmarks import words
 from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, styles
 from pruneattr_core.ui.benchmarks.names import full_title, titles, what_differs
+from pruneattr_core.ui.benchmarks.page import _first_methods
 from pruneattr_core.ui.benchmarks.recompute import TOLERANCE, Check, pictures_again
 from pruneattr_core.ui.benchmarks.runs import bench_runs
 
@@ -94,6 +96,14 @@ def test_the_papers_methods_keep_their_colours() -> None:
     assert all_["random"] == few["random"]
     assert len({(look.colour, look.dash) for look in all_.values()}) == len(many)
     assert len({all_[name].colour for name in FIRST}) == len(FIRST)
+
+
+def test_methods_of_ones_own_are_drawn_at_once() -> None:
+    run = bench_runs()["resnet8-roar-width32"]
+    drawn = _first_methods({"a": run}, list(run.plan.labels))
+    own = {str(one["label"]) for one in run.plan.methods if is_code(str(one["id"]))}
+    assert own == {"blurred random (yours)", "blurred prunegrad (yours)"}
+    assert own < set(drawn)
 
 
 def test_the_shipped_run_of_figure_7_has_two_such_curves() -> None:

@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, zip_run
+from pruneattr_core.models.declared import is_code
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.benchmarks import tables as bench_tables
 from pruneattr_core.ui.benchmarks.board import board
@@ -207,11 +208,11 @@ def _group(name: str) -> str:
 
 
 def _first_methods(runs: dict[str, Run], methods: list[str]) -> list[str]:
-    """The papers' methods and the controls, where there are too many for one chart."""
+    """The papers' methods, the controls and code, where there are too many for one chart."""
     if len(methods) <= _DRAWN:
         return methods
     ids = {str(m["label"]): m["id"] for run in runs.values() for m in run.plan.methods}
-    found = [label for label in methods if ids[label] in FIRST]
+    found = [label for label in methods if ids[label] in FIRST or is_code(str(ids[label]))]
     # Of a method with several options the first alone.
     once = [label for place, label in enumerate(found) if ids[label] not in map(ids.get, found[:place])]
     return (found if len(found) <= _DRAWN else once)[:_DRAWN] or methods[:_DRAWN]
