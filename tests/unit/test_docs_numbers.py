@@ -11,6 +11,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.paths.dial import DEFAULT
 from pruneattr_core.reproduction.claim import OUT
 from pruneattr_core.reproduction.page import all_claims, markdown
 from pruneattr_core.ui.compare.state import group_of
@@ -129,3 +130,31 @@ def test_the_reproduction_is_that_of_the_runs() -> None:
     assert (ROOT / "docs" / "reproduction.md").read_text("utf-8") == markdown(claims)
     ours = sum(claim.verdict != OUT for claim in claims)
     assert f"{len(claims)} claims, {ours} with ours" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "label", "bar"),
+    [
+        (
+            "squeezenet-davis-dial", "torchvision/squeezenet1_0",
+            "PruneGrad (sparsity 0.8, of contributing)", 0.86,
+        ),
+        ("lite0-davis", "efficientnet-lite0", "PruneGrad", 0.89),
+    ],
+)  # fmt: skip
+def test_the_default_dial_finds_the_object_on_davis_better_than_the_other_methods_of_the_run(
+    name: str, model: str, label: str, bar: float
+) -> None:
+    plan, rows = run(name).plan, {row["method"]: row["roc_auc"] for row in summary(run(name))}
+    default = plan.methods[plan.labels.index(label)]["options"]
+    assert plan.model["id"] == model
+    assert plan.data["id"] == "davis2016"
+    assert default["sparsity"] == DEFAULT
+    assert (default["of"], default["mode"], default["contribution"]) == ("contributing", "zero", "taylor")
+    assert rows[label] >= bar
+    assert rows[label] > max(rows[other] for other in ("Guided Backprop", "Grad-CAM", "Gradient (saliency)"))
+    dial = {
+        float(one.split()[2].rstrip(",")): rows[one] for one in rows if one.endswith(", of contributing)")
+    }
+    best = max(dial, key=dial.__getitem__)
+    assert name == "lite0-davis" or min(dial) < 0.5 < best < max(dial)  # a curve with its best point inside
