@@ -6,8 +6,8 @@ Prints, for one frame of each clip of DAVIS 2016, ROC-AUC, point accuracy and ma
 magnitudes, at the default dial, along the dial and of comparison methods; for ImageNet photographs the mean
 output change of the response and of the probability at shares of all neurons; how often a wrong class becomes
 the answer (mode zero; in mode freeze the answer stays by construction) when neurons are ranked for its logit,
-for that above the answer's, or for its probability; how many active neurons at the end do nothing for it; and
-how many default maps equal the plain gradient.
+for that above the answer's, or for its probability, and when class scores count as neurons, as published code
+does; how many active neurons at the end do nothing for it; how many default maps equal the plain gradient.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
     """Output change and wrong classes."""
     answered: dict[tuple[str, bool], Tensor] = {}
     likely: dict[Of, Tensor] = {}
+    counted: dict[Of, Tensor] = {}
     grid = (0.5, 0.7, 0.75, 0.8, 0.85, 0.9)
     response, probability, alike, idle = [], [], 0, torch.zeros(2)
     for index in indices:
@@ -73,6 +74,8 @@ def answers(opened: Opened, indices: list[int]) -> None:
                 rows = torch.cat([kept[None], control.becomes[:, :, 0]]).int()
                 answered[of, instead] = rows + answered.get((of, instead), 0)
             likely[of] = likely.get(of, 0) + by_probability(opened, x, of)
+            scored = wrong_class_control(opened.model, x, (2, 50), SHARES, of, class_scores=True)
+            counted[of] = scored.becomes[:, :, 0].int() + counted.get(of, 0)
         idle = idle + says_nothing(opened, x)
     print(f"{len(indices)} photographs; default maps that equal the plain gradient: {alike}")
     error = np.std(response, axis=0, ddof=1) / len(indices) ** 0.5
@@ -91,6 +94,9 @@ def answers(opened: Opened, indices: list[int]) -> None:
     for share_of, counted in likely.items():
         row = f"{counted.tolist()} of {len(indices)}"
         print(f"  {share_of:12s} the class of rank 50, ranked for its probability: {row}")
+    for share_of, both in counted.items():
+        for who, row in zip(("the runner-up", "the class of rank 50"), both.tolist(), strict=True):
+            print(f"  {share_of:12s} {who}, class scores counted as neurons: {row} of {len(indices)}")
     share = float(idle[0] / idle[1])
     print(f"  active neurons of the last two layers that do nothing for the class of rank 50: {share:.3f}")
 

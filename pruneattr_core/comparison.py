@@ -31,7 +31,7 @@ from pruneattr_core.runtime import provenance
 from pruneattr_core.share.component import GRID, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
-from pruneattr_core.share.way_back import WayBack
+from pruneattr_core.share.way_back import WayBack, noted
 from pruneattr_core.share.words import asked_in_words
 from pruneattr_core.ui.compare.cells import CURVES, LIVE, LevelsKey, drawn
 from pruneattr_core.ui.compare.live import Track, levels_of, track_of
@@ -275,6 +275,7 @@ def compare(
         "versions": provenance(inputs.device.type),
     }
     photos, titled = tuple(photo_of(one, card) for one in inputs), tuple(titles or _numbered(count))
+    back = "network" if card is None else way_back(card, photos, target, given, plans, titled, REFERENCE)
     return Comparison(
         tuple(entries),
         photos,
@@ -282,7 +283,7 @@ def compare(
         tuple(asked_in_words(asked, row, names) for row in range(count)),
         f"{'A network' if card is None else card.title}: {len(entries)} methods",
         settings,
-        None if card is None else way_back(card, photos, target, given, plans, titled, REFERENCE),
+        noted(settings, back),
     )
 
 

@@ -34,7 +34,7 @@ from pruneattr_core.scoring import contributions
 from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
-from pruneattr_core.share.way_back import WayBack, asked_in_address, carried
+from pruneattr_core.share.way_back import WayBack, asked_in_address, carried, noted
 from pruneattr_core.ui.keys import Scored, Subject
 from pruneattr_core.ui.levels import START, first_beyond, nearest, spaced
 from pruneattr_core.ui.payload import payload_of, planes_of, scales_of
@@ -196,13 +196,14 @@ def sweep_view(
     }
     level = nearest(explained.sparsity.tolist(), quiet + START * (1 - quiet))
     title = asked if card is None else f"{card.title}: {asked}"
-    photo, back = photo_of(sweep.inputs[image], card), None
+    photo = photo_of(sweep.inputs[image], card)
+    back: WayBack | str = "network"
     if card is not None and contribution is not None:
         settings["contribution"], start = contribution, ("contributing", float(contributing[level]))
         back = _way_back(
             card, photo, sweep.asked.response, sweep.mode, contribution, start, str(settings["picture"])
         )
-    return View(explained, photo, title, classes, settings, level, back=back)
+    return View(explained, photo, title, classes, settings, level, back=noted(settings, back))
 
 
 def explain_view(
@@ -300,7 +301,7 @@ def explain_view(
             network, inputs, [own, *beside], asked, card, picture,
             lambda left: told(count + max(0, len(beside) - left), count + len(beside)),
         )  # fmt: skip
-    return View(sweep, photo, title, card.classes, settings, level, start, back, others)
+    return View(sweep, photo, title, card.classes, settings, level, start, noted(settings, back), others)
 
 
 def _way_back(
@@ -311,11 +312,11 @@ def _way_back(
     contribution: str,
     start: tuple[str, float],
     picture: str,
-) -> WayBack | None:
-    """What brings the app's explorer to a view; None where it has no such choice."""
+) -> WayBack | str:
+    """What brings the app's explorer to a view; where it has no such choice, the key of why in `WHY_NOT`."""
     asked = asked_in_address(response)
     if asked is None or contribution == "intgrad_preview":
-        return None
+        return "target" if asked is None else "contribution"
     place = {"mode": mode, "contribution": contribution, "dial": start[0], "at": f"{start[1]:.4g}"}
     return WayBack("", {"model": card.id, **asked, **place}, (carried(photo, card, picture),))
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.html import mailable, one_file
-from pruneattr_core.share.way_back import WayBack
+from pruneattr_core.share.way_back import NO_WAY_BACK, WayBack
 from pruneattr_core.share.widget import installed, widget
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -69,7 +69,8 @@ class Live(ABC):
 
         def made(shades: int, along: bool) -> str:
             back = self.back if along else None  # without its pictures there is no way back
-            settings = self.settings if back is None else {**self.settings, **back.settings()}
+            ways = {} if self.back is None else {NO_WAY_BACK: "size"} if back is None else back.settings()
+            settings = {**self.settings, **ways}
             pictures = () if back is None else back.pictures
             return one_file(
                 self.component, payload(shades), self.title, settings, pictures=pictures, beside=beside

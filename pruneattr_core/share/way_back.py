@@ -28,6 +28,17 @@ PICTURES = 6
 RUNNER_UP, TOGETHER = "runner-up", "+"
 #: Classes that an address names beside one, at most: all dogs of ImageNet are 118.
 _MOST = 200
+#: Setting of a file that has no way back, and what it says -> why.
+NO_WAY_BACK = "no_way_back"
+WHY_NOT = {
+    "target": "what it explains (a region, a class of its own for each picture, or a function) is nothing "
+    "that the app can be asked for",
+    "network": "it is about a network of which the app has no card",
+    "pictures": f"it holds more pictures than the {PICTURES} that the app shows side by side",
+    "methods": "one of its methods is none of the app's",
+    "contribution": "its neurons are ranked for a preview",
+    "size": "its pictures did not fit beside its maps into one megabyte",
+}
 _OPEN = '<script type="application/octet-stream" class="pruneattr-picture" data-name="'
 _HELD = re.compile(re.escape(_OPEN) + r'([^"]{0,2000})">([A-Za-z0-9+/=]*)</script>')
 
@@ -74,6 +85,20 @@ class WayBack:
         beside = {"uploads": ",".join(rest)} if rest else {}
         view = {**self.texts, "source": UPLOAD, "upload": first, **beside}
         return {"format": FORMAT, "page": self.page, "view": view}
+
+
+def noted(settings: dict[str, Any], back: WayBack | str) -> WayBack | None:
+    """The way back, if there is one; a key of `WHY_NOT` goes into the settings of the file instead."""
+    if isinstance(back, WayBack):
+        return back
+    settings[NO_WAY_BACK] = back
+    return None
+
+
+def why_not(saved: Any) -> str:
+    """Why a file's view cannot come back, from its settings; "" where they do not say."""
+    why = saved.get(NO_WAY_BACK) if isinstance(saved, dict) else None
+    return WHY_NOT.get(why, "") if isinstance(why, str) else ""
 
 
 def carried(photo: NDArray[np.uint8], card: ModelCard, name: str) -> Carried:

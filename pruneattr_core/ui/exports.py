@@ -18,7 +18,7 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import SETTINGS_LIMIT, settings_in
-from pruneattr_core.share.way_back import FORMAT, Carried, pictures_in
+from pruneattr_core.share.way_back import FORMAT, Carried, pictures_in, why_not
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.ui.own_weights import loading_code
@@ -302,6 +302,8 @@ def read_view(name: str, data: bytes) -> SavedView | None:
     if not isinstance(view, dict) or not all(
         isinstance(text, str) and len(text) <= _LONGEST for text in view.values()
     ):
+        if why := why_not(saved):
+            raise InputError(f"The view of this file cannot come back: {why}. Open the file in a browser.")
         raise InputError(
             "This file does not hold a view saved by PruneAttr. Use the HTML, JSON or PNG downloaded here."
         )

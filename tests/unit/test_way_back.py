@@ -139,13 +139,24 @@ def test_an_address_names_classes_or_is_refused(text: str) -> None:
         others_in(text)
 
 
-def test_what_the_app_cannot_ask_for_says_nothing_of_a_way_back() -> None:
+def test_what_the_app_cannot_ask_for_has_no_way_back_and_says_why_when_it_is_dropped() -> None:
     model, card = load_model(NAME), model_card(NAME)
     inputs = torch.cat([card.preprocess(load_dataset("scenes")[i].image) for i in (0, 3)])
     for target in ([1, 2], difference([1, 2]), torch.tensor([1, 2])):
         text = compare(model, inputs, ["edges"], target, card=card, curves=False).html()
         assert "view" not in settings_in(text)
         assert BACK not in text
+        with pytest.raises(
+            InputError, match=r"cannot come back: what it explains .*a class of its own for each"
+        ):
+            read_view("v.html", text.encode())
+    strange = text.replace('"no_way_back": "target"', '"no_way_back": "![a](//b)"')
+    assert strange != text
+    with pytest.raises(InputError, match="does not hold a view"):  # no word of a stranger's file is shown
+        read_view("v.html", strange.encode())
+    nameless = compare(model, inputs[:1], ["edges"], curves=False)
+    with pytest.raises(InputError, match="no card"):
+        read_view("v.html", nameless.html().encode())
 
 
 def test_damaged_pictures_are_one_sentence() -> None:
@@ -172,5 +183,7 @@ def test_a_file_too_large_has_fewer_shades_then_no_picture(monkeypatch: pytest.M
     alone = view.html()
     assert pictures_in(alone) == ()
     assert BACK not in alone
+    with pytest.raises(InputError, match="did not fit"):
+        read_view("v.html", alone.encode())
     monkeypatch.setattr(html, "FILE_LIMIT", 1)
     assert view.html() == whole  # too large either way

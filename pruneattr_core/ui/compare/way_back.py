@@ -23,8 +23,8 @@ def way_back(
     plans: Sequence[Mapping[str, Any]],
     titles: Sequence[str],
     reference: str,
-) -> WayBack | None:
-    """What brings the page to the same methods, pictures and class; None where it has no such choice.
+) -> WayBack | str:
+    """What brings the page to the same methods, pictures and class; else the key of why not in `WHY_NOT`.
 
     Args:
         card: of the network.
@@ -36,8 +36,12 @@ def way_back(
         reference: method that the others are compared with.
     """
     asked = asked_in_address(target)
-    if asked is None or len(photos) > PICTURES or any(plan["id"] not in METHODS for plan in plans):
-        return None
+    if asked is None:
+        return "target"
+    if len(photos) > PICTURES:
+        return "pictures"
+    if any(plan["id"] not in METHODS for plan in plans):
+        return "methods"
     entries = [
         entry_of(plan["id"], {name: plan["options"][name] for name in options_given(text)})
         for text, plan in zip(given, plans, strict=True)
