@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import networks
-from pruneattr_core import PruneGrad, PrunePGD, contributions, explain
+from pruneattr_core import PruneGrad, PrunePGD, contributions, explain, load_model, model_card
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError, ModelError
 
 MODES: dict[str, Callable[[], AbstractContextManager[object]]] = {
@@ -179,3 +183,29 @@ def test_layers_of_several_precisions_are_ranked_together() -> None:
     for row in range(2):
         assert flat[row][masks[row]].min() >= flat[row][~masks[row]].max()
     assert torch.isfinite(PruneGrad(net).attribute(x)).all()
+
+
+def checkpointed(net: nn.Module, reentrant: bool) -> nn.Module:
+    """A copy whose blocks compute anew in the backward pass."""
+    made = copy.deepcopy(net)
+    for block in (block for stage in (made.layer1, made.layer2, made.layer3) for block in stage):  # type: ignore[union-attr]
+        block.forward = partial(checkpoint, block.forward, use_reentrant=reentrant)
+    return made
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_a_trained_network_is_explained_alike_under_every_mode_and_with_checkpoints() -> None:
+    net, card = load_model("resnet8-cifar10"), model_card("resnet8-cifar10")
+    x = torch.cat([card.preprocess(load_dataset("scenes")[place].image) for place in (0, 3)])
+
+    def maps(network: nn.Module) -> list[Tensor]:
+        return [PruneGrad(network).attribute(x, mode=mode) for mode in ("zero", "freeze")]  # type: ignore[arg-type]
+
+    expected = maps(net)
+    for mode in MODES.values():
+        with mode():
+            assert all(torch.equal(a, b) for a, b in zip(expected, maps(net), strict=True))
+    found = maps(checkpointed(net, False))
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+    with pytest.raises(ModelError, match="use_reentrant=False"):
+        maps(checkpointed(net, True))
