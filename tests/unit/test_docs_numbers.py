@@ -108,6 +108,10 @@ def test_the_study_says_what_its_runs_say() -> None:
             ("Guided Backprop", "PruneGrad", "Gradient (saliency)"),
             "correlation of {} when the weights are drawn anew, PruneGrad's {}, the gradient's {}",
         ),
+        (
+            "lite0-logits", "spearman", ("PruneGrad", "Grad-CAM", "PruneGrad-Mid", "Guided Backprop"),
+            "with another class's map {} and {}; PruneGrad-Mid {}, Guided Backprop {} (EfficientNet-Lite0,",
+        ),
     ],
 )  # fmt: skip
 def test_which_method_when_has_the_numbers_of_its_runs(
