@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 #: Bytes of all of it; what they cannot be told of, a chart or a table, is taken for `_SMALL`.
-_ROOM, _SMALL = 48 << 20, 1 << 17
+_ROOM, _SMALL = 48 << 20, 1 << 19
 #: Types of values of which a row's text says all.
 _PLAIN = (str, int, float, bool, type(None))
 
