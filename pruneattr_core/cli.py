@@ -93,15 +93,37 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        print(
+            "error: The memory is full, or the system ended a process for it. Ask for fewer at once "
+            "(--workers, --chunk or --n, as the command has them) or for another --device. "
+            f"{_kept(module, arguments)}",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:  # also while a command is being loaded, which takes seconds
-        kept = None if arguments is None else getattr(module, "kept", None)
-        there = "" if kept is None else kept(arguments)
-        said = f"{there} The same command goes on there." if there else "Nothing of it is kept."
-        if arguments is None:
-            said = "It had not begun: what an earlier run has left is as it was."
-        print(f"\nstopped. {said}", file=sys.stderr)
+        print(f"\nstopped. {_kept(module, arguments)}", file=sys.stderr)
         return 130
     return status
+
+
+def _kept(module: Any, arguments: argparse.Namespace | None) -> str:
+    """What is there after a command that did not end."""
+    if arguments is None:
+        return "It had not begun: what an earlier run has left is as it was."
+    kept = getattr(module, "kept", None)
+    there = "" if kept is None else kept(arguments)
+    return f"{there} The same command goes on there." if there else "Nothing of it is kept."
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """By name: neither torch nor process pools are loaded for a command that needs none."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError", "BrokenProcessPool"}) or (
+        "not enough memory" in str(error)
+    )
 
 
 def _parser(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, Any]:

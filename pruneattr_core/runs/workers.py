@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import torch
 
+from pruneattr_core.runtime import MEMORY_BUDGET
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -35,7 +37,7 @@ def each(
             yield job, function(job)
         return
     fresh = multiprocessing.get_context("spawn")  # a fork of a process that has begun CUDA or threads hangs
-    with ProcessPoolExecutor(min(workers, len(jobs)), fresh, _begin, (threads,)) as pool:
+    with ProcessPoolExecutor(count := min(workers, len(jobs)), fresh, _begin, (threads, count)) as pool:
         waiting = {pool.submit(function, job): job for job in jobs}
         try:
             for done in as_completed(waiting):
@@ -44,7 +46,8 @@ def each(
             pool.shutdown(cancel_futures=True)
 
 
-def _begin(threads: int | None) -> None:
+def _begin(threads: int | None, count: int) -> None:
+    MEMORY_BUDGET["cuda"] //= count  # one card for all; a CPU's batches stay, and with them the last bits
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     if threads is not None:

@@ -8,9 +8,11 @@ import io
 import json
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
+import torch
 
 import pruneattr_core
 from pruneattr_core import cli
@@ -154,6 +156,27 @@ def test_a_result_as_json_is_all_that_is_printed(tmp_path, capsys):
     assert found["folder"] == str(out)
     assert found["summary"][0]["method"] == "Random map"
     assert "1 of 1 cells" in said.err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Process 486 has 66 MiB in use."),
+        MemoryError(),
+        BrokenProcessPool("A process in the process pool was terminated abruptly"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_a_full_memory_is_a_sentence_and_loses_nothing(error, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(bench, "execute", full)
+    out = tmp_path / "run"
+    assert cli.main(["bench", "pixels", *SOURCE, "--n", "1", "--methods", "random", "--out", str(out)]) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("error: The memory is full")
+    assert said.endswith(f"Finished cells are kept in {out}.partial. The same command goes on there.")
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, capsys):

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from pruneattr_core import runtime
 from pruneattr_core.benchmarks import executor
 from pruneattr_core.benchmarks.cluster import timed_cell
 from pruneattr_core.benchmarks.executor import execute, plan_run
@@ -178,6 +179,14 @@ def test_a_worker_of_a_cluster_gives_the_cell_and_its_seconds(small):
 def test_one_worker_computes_in_this_process():
     """What it computes need not be importable then."""
     assert list(each(lambda job: (job, os.getpid()), [1, 2])) == [(k, (k, os.getpid())) for k in (1, 2)]
+
+
+def test_processes_share_one_cards_memory(monkeypatch):
+    """Eight processes that each took a whole share filled an H100; a CPU's batches stay as they are."""
+    budget = dict(workers.MEMORY_BUDGET)
+    monkeypatch.setattr(workers, "MEMORY_BUDGET", budget)
+    workers._begin(None, 4)
+    assert budget == runtime.MEMORY_BUDGET | {"cuda": runtime.MEMORY_BUDGET["cuda"] // 4}
 
 
 def test_a_damaged_plan_loses_no_cell(small, tmp_path):
