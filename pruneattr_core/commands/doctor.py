@@ -80,7 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     problems += _files()
     notes += _places()
     report = {**here, "packages": found, "missing": problems, "notes": notes}
-    lines = [f"{key:<14}{value}" for key, value in {**here, **found}.items()]
+    told = {**here, **found}
+    width = max(map(len, told)) + 2
+    lines = [f"{key:<{width}}{value}" for key, value in told.items()]
     lines += [f"missing: {line}" for line in problems] + [f"note: {line}" for line in notes]
     lines.append("something is missing" if problems else "everything that is needed is here")
     show(arguments, "\n".join(lines), report)
