@@ -18,6 +18,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.heads import Head
 from pruneattr_core.models.checkpoint import file_sha256
+from pruneattr_core.models.hub_cache import cached
 from pruneattr_core.registry import LITE0, lite0_folder
 
 #: Weights that come with the repository.
@@ -81,8 +82,6 @@ class ModelCard:
             folder = lite0_folder()
             return None if folder is None else folder / self.weights
         if self.kind == "hub":
-            from pruneattr_core.models.hub import cached
-
             return cached(self.folder, self.weights)
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]

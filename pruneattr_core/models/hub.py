@@ -32,6 +32,7 @@ from pruneattr_core.models.cards import ModelCard
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.download import TIMEOUT
 from pruneattr_core.models.fitting import fitted
+from pruneattr_core.models.hub_cache import cache, cached
 from pruneattr_core.models.labels import numbered
 
 TIMM, HUB = "timm/", "hf-hub:"
@@ -83,7 +84,7 @@ def hub_card(name: str) -> ModelCard:
     Raises:
         ModelError: a package is missing, there is no such network, or its configuration is none we can read.
     """
-    return _card_of(name, str(_cache()))
+    return _card_of(name, str(cache()))
 
 
 @lru_cache(maxsize=256)
@@ -136,20 +137,9 @@ def repository(name: str) -> str:
     return found
 
 
-def cached(repo: str, file: str) -> Path | None:
-    """A file of the hub that is on this machine, in the place where huggingface_hub keeps it; or None."""
-    place = _cache() / ("models--" + repo.replace("/", "--"))
-    try:
-        revision = (place / "refs" / "main").read_text("utf-8").strip()
-    except OSError:
-        return None
-    found = place / "snapshots" / Path(revision).name / file
-    return found if found.is_file() else None
-
-
 def cached_ids() -> tuple[str, ...]:
     """Image classifiers of the hub whose weights and configuration are on this machine."""
-    repos = (folder.name.split("--")[1:] for folder in _cache().glob("models--*--*"))
+    repos = (folder.name.split("--")[1:] for folder in cache().glob("models--*--*"))
     names = ["/".join(parts) for parts in repos if len(parts) == 2]
     return tuple(sorted(HUB + name for name in names if cached(name, WEIGHTS) and _classifies(name)))
 
@@ -172,11 +162,6 @@ def _classifies(repo: str) -> bool:
         return False
 
 
-def _cache() -> Path:
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-
-
 def _fetched(repo: str, file: str, progress: Progress | None = None) -> Path:
     """A file of the hub, from this machine or fetched.
 
@@ -190,7 +175,7 @@ def _fetched(repo: str, file: str, progress: Progress | None = None) -> Path:
     if not _answers():
         raise _unreachable(repo, file)
     try:
-        return Path(hub.hf_hub_download(repo, file, cache_dir=str(_cache()), **_told(progress)))
+        return Path(hub.hf_hub_download(repo, file, cache_dir=str(cache()), **_told(progress)))
     except errors.LocalEntryNotFoundError as error:  # a kind of EntryNotFoundError that means: no answer
         raise _unreachable(repo, file) from error
     except errors.EntryNotFoundError as error:

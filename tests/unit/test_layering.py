@@ -125,6 +125,31 @@ def test_imports_run_one_way(path: Path) -> None:
     assert wrong == []
 
 
+def leads_to(name: str) -> Path | None:
+    """The file of ours that an imported name lies in; none for the package's own front door."""
+    parts = name.split(".")
+    for end in range(len(parts), 1, -1):
+        for file in (
+            ROOT.joinpath(*parts[:end]).with_suffix(".py"),
+            ROOT.joinpath(*parts[:end], "__init__.py"),
+        ):
+            if parts[0] == CORE and file.is_file():
+                return file
+    return None
+
+
+def test_no_circles() -> None:
+    """Nor late ones, nor for type checkers only: whoever reads a file can first read what it stands on."""
+    house = files((f"{CORE}/**/*.py",))
+    arrows = {
+        path: {file for _, name in imports(path) if (file := leads_to(name)) not in (None, path)}
+        for path in house
+        if path != ROOT / CORE / "__init__.py"
+    }
+    assert sum(map(len, arrows.values())) > len(house)
+    TopologicalSorter(arrows).prepare()  # raises where there is a circle, and names it
+
+
 def page_folders() -> set[str]:
     """Folders of ui that belong to one page, or to pages on one subject."""
     return {path.name for path in (ROOT / CORE / "ui").iterdir() if (path / "__init__.py").is_file()}

@@ -23,13 +23,13 @@ from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.explore.wrong import FIELD as WRONG
 from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
+from pruneattr_core.ui.first_view import stored
 from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import name_of, settled, start_of, told
 from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest, shortest
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL
 from pruneattr_core.ui.one_file import one_file_button
-from pruneattr_core.ui.opening import stored
 from pruneattr_core.ui.payload import COLLAPSES, THINGS
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
