@@ -32,9 +32,9 @@ function wireLive(state) {
   walkRadios(radios);
 }
 
-// Another grid starts where Python says; of the same one the hand knows best.
+// Another grid starts where Python says, unless the hand is at it; of the same one the hand knows best.
 function takeDial(state, before) {
-  const {header} = state, {start} = header, stays = before?.of === header.of && (state.held || state.telling || before.start.token === start.token);
+  const {header} = state, {start} = header, stays = before && (state.held || state.telling || (before.of === header.of && before.start.token === start.token));
   if (!stays && header.rest) Object.assign(state, {dial: start.dial, share: start.share});
   state.root.querySelector('.live').hidden = !header.rest;
   if (header.rest) showDial(state);

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import streamlit as st
 
 Option = TypeVar("Option")
+#: Setting -> (what its box showed last, number of that box).
+_BOXES = "_boxes"
 
 
 def select(
@@ -23,8 +25,9 @@ def select(
     """A select box over `st.session_state[key]`, which keeps one of `options` whatever the browser says.
 
     A browser answers with a label, also with one that it was shown before the last run. The box is therefore
-    another widget as soon as a label changes, and the setting is no widget's state: it outlives the box and
-    its page.
+    another widget as soon as a label changes, or as something else than the box has changed the setting: a
+    browser that has not heard of it yet would undo it. And the setting is no widget's state: it outlives the
+    box and its page.
 
     Args:
         label: above the box.
@@ -38,11 +41,17 @@ def select(
     if st.session_state.get(key) not in labels:
         st.session_state[key] = options[0]
     shown = hashlib.sha256("\n".join(labels.values()).encode()).hexdigest()[:12]
-    box = f"{key}_{shown}"
+    boxes: dict[str, tuple[Option, int]] = st.session_state.setdefault(_BOXES, {})
+    held, number = boxes.get(key, (st.session_state[key], 0))
+    number += held != st.session_state[key]
+    boxes[key] = st.session_state[key], number
+    box = f"{key}_{shown}_{number}"
 
     def picked() -> None:
         if st.session_state[box] in labels and st.session_state[box] != st.session_state[key]:
             st.session_state[key] = st.session_state[box]
+            if boxes[key][1] == number:
+                boxes[key] = st.session_state[key], number
             if changed is not None:
                 changed()
 

@@ -19,7 +19,7 @@ from pruneattr_core.ui.component import explain_words
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.hand import all_drawn
+from pruneattr_core.ui.hand import all_drawn, on_page
 from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.networks import is_here, network_catalogue
@@ -162,6 +162,7 @@ def main() -> None:
     page = st.navigation(listed)
     turn(page, listed)
     follow(page.url_path)
+    on_page(page.url_path)
     st.session_state[FRAMED], st.session_state[_CHOSEN] = True, None
     try:
         st.html(STYLE)

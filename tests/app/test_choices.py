@@ -17,7 +17,7 @@ from pruneattr_core.models import model_card
 from pruneattr_core.ui.asking import PREDICTED
 from pruneattr_core.ui.choose import labels_of
 from pruneattr_core.ui.shell import FIELDS
-from tests.app.conftest import Start, healthy, small_network
+from tests.app.conftest import Start, box, healthy, small_network
 
 PAGES = ("1_explore", "2_compare", "3_paths", "6_sanity", "7_removal")
 
@@ -44,6 +44,21 @@ def test_no_label_depends_on_a_result_while_its_box_stays(start: Start, page: st
         assert {name: now[name] for name in then.keys() & now.keys()} == {
             name: then[name] for name in then.keys() & now.keys()
         }
+
+
+@pytest.mark.parametrize("page", PAGES[:3])
+def test_a_request_from_before_a_box_was_moved_does_not_move_it_back(start: Start, page: str) -> None:
+    app = start(methods="saliency", paths="taylor")
+    app.switch_page(f"pages/{page}.py").run()
+    before = app._tree.get_widget_states()
+    app.button(key="likely_2").click().run()
+    chosen = app.session_state["target"]
+    assert chosen >= 0
+    app._run(before)  # sent with a press on something else, while the class was on its way to the browser
+    assert app.session_state["target"] == chosen
+    box(app, "Class to explain").set_value(-1).run()  # what it held before, chosen again by hand
+    assert app.session_state["target"] == -1
+    healthy(app)
 
 
 @pytest.mark.parametrize("value", ["Predicted: heart · 0.98", None, 2.5, 10**6, [1]])

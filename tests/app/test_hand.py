@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui import browser_store, strip
+from pruneattr_core.ui import browser_store, hand, strip
 
 
 def page() -> None:
     import streamlit as st
 
-    from pruneattr_core.ui.hand import settled, start_of, told
+    from pruneattr_core.ui.hand import left_behind, settled, start_of, told
 
     state = st.session_state
-    position = {"share": state["share"]}
-    state["token"] = start_of("place", state["of"], position)["token"]
+    late = left_behind("place", state["of"], {"share": state["share"]}, state["message"])
+    if late is not None:
+        state["share"] = late["share"]
+    state["start"] = start_of("place", state["of"], {"share": state["share"]})
     news = told("place", state["of"], state["message"])
-    state["heard"] = None if news is None else news["share"]
+    state["heard"] = next((one["share"] for one in (late, news) if one is not None), None)
+    if state["superseded"]:
+        st.stop()
     if news is not None:
         state["share"] = news["share"]
     settled("place", {"share": state["share"]})
@@ -29,10 +34,11 @@ def page() -> None:
 def whole() -> None:
     import streamlit as st
 
-    from pruneattr_core.ui.hand import all_drawn, settled, start_of, whole_run
+    from pruneattr_core.ui.hand import all_drawn, on_page, settled, start_of, whole_run
 
     state = st.session_state
     with whole_run():
+        on_page(state["page"])
         if state["early"] == "again":
             state["early"] = ""
             st.rerun()
@@ -48,7 +54,7 @@ def whole() -> None:
 
 def start(app: AppTest, **now: Any) -> Any:
     """Where the component starts in a run with these values in the session."""
-    for name, value in {"early": "", "drawn": True, "stops": False, **now}.items():
+    for name, value in {"early": "", "drawn": True, "stops": False, "page": "", **now}.items():
         app.session_state[name] = value
     app.run()
     assert not app.exception
@@ -69,11 +75,15 @@ def test_a_component_that_was_away_starts_where_the_hand_let_go(stops: bool) -> 
     assert again["share"] == 0.5
     assert again["token"] != first["token"]
     assert start(app) == again
+    app.session_state["place"]["seen"] = {"share": 0.3}
+    assert start(app, share=0.3) == again
+    start(app, page="another", early="superseded")  # left before anything of it was drawn
+    assert start(app)["share"] == 0.3
 
 
 def drawn(app: AppTest, **now: Any) -> Any:
     """What is heard by a run with these values in the session."""
-    for name, value in now.items():
+    for name, value in {"superseded": False, **now}.items():
         app.session_state[name] = value
     app.run()
     assert not app.exception
@@ -83,14 +93,56 @@ def drawn(app: AppTest, **now: Any) -> Any:
 def test_what_was_said_before_a_link_moved_the_component_is_dropped() -> None:
     app = AppTest.from_function(page, default_timeout=120)
     assert drawn(app, of="picture 1", share=0.8, message=None) is None
-    said = {"of": "picture 1", "token": app.session_state["token"], "share": 0.5, "when": 1}
-    assert drawn(app, of="picture 2", message=said) is None  # meanwhile another picture was chosen
-    assert drawn(app, of="picture 1") is None  # and Back pressed: on screen is the place of the address
-    assert app.session_state["share"] == 0.8
-    again = {**said, "token": app.session_state["token"], "when": 2}
+    said = {"of": "picture 1", "token": app.session_state["start"]["token"], "share": 0.5, "when": 1}
+    assert drawn(app, of="picture 2", share=0.8, message={**said, "of": "picture 0"}) is None
+    assert drawn(app, of="picture 1", share=0.7) is None
+    assert drawn(app, message=said) is None  # a link came between: on screen is the place of the address
+    assert app.session_state["share"] == 0.7
+    again = {**said, "token": app.session_state["start"]["token"], "when": 2}
     assert drawn(app, message=again) == 0.5
     assert drawn(app) is None  # once
     assert drawn(app, share=0.9, message={**again, "when": 3}) is None  # a link moved it on the same picture
+
+
+def test_a_run_that_is_superseded_before_it_takes_what_it_heard_leaves_it_to_the_next() -> None:
+    app = AppTest.from_function(page, default_timeout=120)
+    drawn(app, of="star", share=0.8, message=None)
+    said = {"of": "star", "token": app.session_state["start"]["token"], "share": 0.5, "when": 1}
+    assert drawn(app, message=said, superseded=True) == 0.5
+    assert drawn(app) == 0.5
+    assert drawn(app) is None
+    app.session_state["share"] = 0.3  # taken as soon as it was heard, but the run went no further
+    app.session_state["place"]["news"] = 2
+    again = {**said, "share": 0.3, "when": 2}
+    assert drawn(app, message=again, of="circle") == 0.3  # not taken for a link, which would drop it
+
+
+@pytest.mark.parametrize("heard_first", [True, False])
+def test_what_the_hand_said_while_another_was_computed_moves_the_other(heard_first: bool) -> None:
+    app = AppTest.from_function(page, default_timeout=120)
+    drawn(app, of="circle", share=0.8, message=None)
+    shown = app.session_state["start"]["token"]
+    if heard_first:  # or the run that asks for the star is the one that hears of it
+        assert drawn(app, of="star") is None
+    for when, share in enumerate((0.5, 0.3)):  # the circle stands on the screen until the star is drawn
+        before = app.session_state["start"]["token"]
+        said = {"of": "circle", "token": shown, "share": share, "when": when}
+        assert drawn(app, of="star", message=said) == share
+        assert app.session_state["start"]["share"] == share
+        assert app.session_state["start"]["token"] != before  # so the star goes there in the browser, too
+        assert drawn(app) is None  # once
+    assert drawn(app, share=0.9, message={**said, "when": 9}) is None  # a link moved it
+
+
+def test_a_step_back_undoes_what_no_run_has_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = AppTest.from_function(page, default_timeout=120)
+    drawn(app, of="star", share=0.8, message=None)
+    said = {"of": "star", "token": app.session_state["start"]["token"], "share": 0.5, "when": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(hand, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=True))
+        assert drawn(app, of="circle", message=said) is None
+    assert drawn(app) is None
+    assert app.session_state["share"] == 0.8
 
 
 def test_a_component_that_left_with_its_page_may_still_call_back(monkeypatch: pytest.MonkeyPatch) -> None:

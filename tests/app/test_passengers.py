@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from streamlit.proto.WidgetStates_pb2 import WidgetStates
+import streamlit as st
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.compare import state as compare
 from pruneattr_core.ui.explore import page as explore
+from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.paths import state as paths
 from pruneattr_core.ui.state import Field
-from tests.app.conftest import ROOT, Start, healthy
+from tests.app.conftest import ROOT, Draw, Start, healthy
 
 SHARED = {"picture": "3", "target": "2", "contrast": "runner-up"}
 #: Page -> its settings, some that its address asks for.
@@ -59,6 +63,30 @@ def test_what_was_chosen_meanwhile_counts_more_than_what_the_browser_holds(start
     _opened(app, "10_lessons", SHARED, held)
     _opened(app, page, {}, held)
     assert {name: str(app.session_state[name]) for name in SHARED} == SHARED
+
+
+def test_each_of_several_presses_counts_though_the_next_one_supersedes_its_run(
+    lone_page: Callable[[Draw, str], Start],
+) -> None:
+    superseded = False
+
+    def draw(chosen: Any) -> None:
+        if superseded:  # as Streamlit ends a run when something else is asked for: nothing is tidied up
+            st.stop()
+        st.caption(chosen.picture.title)
+
+    mind_late_presses()  # as the app does first of all
+    app = lone_page(draw, "Any page")()
+    held = app._tree.get_widget_states()
+    strip = next(part.proto.id for part in app.get("bidi_component") if "picture_strip" in part.proto.id)
+    for index in (1, 2, 3):
+        superseded = index < 3
+        said = json.dumps([{"event": "picked", "value": {"of": "scenes", "index": index}}])
+        press = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{strip}__events", json_trigger_value=said)
+        app._run(WidgetStates(widgets=[*held.widgets, press]))
+        assert (app.session_state["picture"], app.query_params["picture"]) == (index, str(index))
+    healthy(app)
+    assert any(one.value.startswith("0003 ") for one in app.caption)
 
 
 def test_a_page_left_before_the_browser_has_told_of_its_widgets_hands_its_settings_on(start: Start) -> None:

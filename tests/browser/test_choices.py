@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.waiting import until
+from tests.browser.waiting import painted, until
 
 Settled = Callable[[Page], None]
 #: How many uploads this browser keeps.
@@ -137,3 +137,22 @@ def test_an_upload_on_a_page_that_shows_none_outlives_a_reload(
     page.locator(".js-plotly-plot").first.wait_for()
     page.get_by_role("link", name="Threshold explorer").click()
     expect(page.locator("[data-panel=photo]")).to_have_attribute("aria-label", "aside.png")
+
+
+def test_what_is_pressed_in_quick_succession_all_counts(page: Page, app_url: str, settled: Settled) -> None:
+    page.goto(f"{app_url}/?model=scenes-net&source=scenes&picture=20")
+    more = page.get_by_role("button", name="Next picture")
+    for _ in range(3):  # while the page computes: each press supersedes the run of the one before
+        more.click()
+        painted(page, 250)
+    until(page, lambda: asked(page) == {"picture": ["23"]})
+    agreed(page, settled)
+    expect(page.locator("[data-panel=photo]")).to_have_attribute("aria-label", re.compile("^0023 "))
+    page.get_by_role("radio", name="Freeze", exact=True).click()
+    page.get_by_role("slider", name="Sparsity", exact=True).press("Home")  # the map before stands yet
+    painted(page, 250)
+    more.click()
+    until(page, lambda: asked(page).get("picture") == ["24"] and asked(page).get("mode") == ["freeze"])
+    agreed(page, settled)
+    until(page, lambda: asked(page).get("at") == ["0"])
+    expect(page.locator(".scrubber[data-ready]")).to_have_attribute("data-level", "0")

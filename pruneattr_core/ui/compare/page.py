@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +23,11 @@ from pruneattr_core.ui.compare.payload import Grid, grid_payload
 from pruneattr_core.ui.compare.plan import Plan, Standing, standing
 from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute
+from pruneattr_core.ui.component import said
 from pruneattr_core.ui.dial import dial_of
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.figures import figure_popover
-from pruneattr_core.ui.hand import settled, start_of, told
+from pruneattr_core.ui.hand import left_behind, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.kept import kept
 from pruneattr_core.ui.one_file import one_file_button
@@ -108,7 +110,13 @@ def _frame(plan: Plan, was_running: bool) -> None:
         complain(failure(_PLACE))
     now = standing(plan, engine().jobs.results, dear)
     _state_line(plan, task, now)
+    late = left_behind(_START, plan.name, _position(), said("compare_grid", "at"))
+    if late is not None:
+        _move(late)
     start = start_of(_START, plan.name, _position())
+    if late is not None:
+        settled(_START, _position())
+        st.rerun()  # the numbers are asked for where the hand let go
 
     def made() -> tuple[Grid, bytes]:
         grid, _ = assemble(plan, engine().jobs.results, task.note if task else None, dear, start)
@@ -121,14 +129,18 @@ def _frame(plan: Plan, was_running: bool) -> None:
         grid, data = made()
     news = told(_START, plan.name, show_grid(data, key="compare_grid"))
     if news is not None:
-        accept(FIELDS, {"grid_dial": news.get("dial"), "prune": news.get("share")})
-        if dial_of("", st.session_state["prune"])[0] == st.session_state["grid_dial"]:
-            st.session_state["grid_dial"] = ""
+        _move(news)
         settled(_START, _position())
         st.rerun()
     settled(_START, _position())
     if grid is not None and not is_spare():
         _take_away(plan, grid)
+
+
+def _move(news: Mapping[str, Any]) -> None:
+    accept(FIELDS, {"grid_dial": news.get("dial"), "prune": news.get("share")})
+    if dial_of("", st.session_state["prune"])[0] == st.session_state["grid_dial"]:
+        st.session_state["grid_dial"] = ""
 
 
 def _position() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from pruneattr_core.render.look import CLIPS, SIGNS, Look
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
+from pruneattr_core.ui.component import said
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.explore.ahead import question_of
 from pruneattr_core.ui.explore.beside import beside_file
@@ -25,7 +27,7 @@ from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.first_view import stored
 from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.hand import name_of, settled, start_of, told
+from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest, shortest
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL
@@ -196,23 +198,19 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         st.rerun()
         return
     of = name_of(question)
+    late = left_behind(_START, of, _position(), said(SCRUB, "at"))
+    if late is not None:
+        _move(late, sweep, whole=not running)
     start = start_of(_START, of, _position())
     begin = start["token"], start["dial"], start["share"]
     kept = _stored(of, look, begin) if running else None
     data = kept or payload(question, look, begin, len(sweep.requested), not running, sweep, chosen.picture)
     news = told(_START, of, scrubber(data, key=SCRUB))
     if news is not None:
-        accept(FIELDS, {"dial": news.get("dial"), "at": news.get("share")})
-        shares = sweep.shares(_dial())
-        if (
-            not kept
-            and _dial() == DIALS[0]
-            and nearest(shares, st.session_state["at"]) == nearest(shares, START)
-        ):
-            st.session_state.update(dial="", at=START)
-        elif not running:  # a link says no more than it takes to find the level again
-            level = _level(sweep)
-            st.session_state["at"] = shortest(st.session_state["at"], lambda at: _level(sweep, at) == level)
+        _move(news, sweep, whole=not kept)
+    if not running and st.session_state["at"] != START:  # a link says no more than finds the level again
+        level = _level(sweep)
+        st.session_state["at"] = shortest(st.session_state["at"], lambda at: _level(sweep, at) == level)
     settled(_START, _position())
     if kept:
         publish(FIELDS)
@@ -231,6 +229,14 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     if not is_spare():
         photo = np.asarray(chosen.card.display(chosen.picture.image))
         _take_away(chosen, question, sweep, look, photo, level)
+
+
+def _move(news: Mapping[str, Any], sweep: Explained, whole: bool) -> None:
+    """Go where the hand let go; whole: among these levels, not among others of which these are but some."""
+    accept(FIELDS, {"dial": news.get("dial"), "at": news.get("share")})
+    shares = sweep.shares(_dial())
+    if whole and _dial() == DIALS[0] and nearest(shares, st.session_state["at"]) == nearest(shares, START):
+        st.session_state.update(dial="", at=START)
 
 
 def _stored(of: str, look: Look, begin: tuple[int, str, float]) -> bytes | None:

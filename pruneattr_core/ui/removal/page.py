@@ -12,9 +12,10 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.component import said
 from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, on_the_dial
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.hand import name_of, settled, start_of, told
+from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
@@ -108,7 +109,10 @@ def _asked(chosen: Selection, name: str, dial: tuple[str, float]) -> RemovalKey:
 
 
 def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, Card[Removal]]) -> None:
-    of, view = name_of(*asked), _position()
+    of = name_of(*asked)
+    late = left_behind(_START, of, _position(), said("removal", "view"))
+    if late is not None:
+        _move(late, asked[0].order)
     probabilities = chosen.answer.probabilities
     first = int(np.argmax(probabilities))
     target = first if chosen.target is None else chosen.target
@@ -120,22 +124,26 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
         )  # fmt: skip
 
     state = _mount(
-        data=once_ready(list(cards.values()), of, start_of(_START, of, view), made),
+        data=once_ready(list(cards.values()), of, start_of(_START, of, _position()), made),
         key="removal",
         default={"view": None},
         on_view_change=lambda: None,
     )
     now = told(_START, of, state.view)
     if now is not None:
-        news = {"gone": now.get("at"), "gone_range": now.get("range"), "gone_curve": now.get("measure")}
-        if len(measures_of(asked[0].order, "")) == 1:
-            del news["gone_curve"]  # not chosen: the only one there is
-        accept(FIELDS, news)
+        _move(now, asked[0].order)
     settled(_START, _position())
     publish(FIELDS)
     start = {"token": 0, **_position()}
     ready = all(card.state != "computing" for card in cards.values())
     page_button("removal", stage("removal"), lambda _: made(start), chosen, target, FIELDS, ready)
+
+
+def _move(news: Mapping[str, Any], order: str) -> None:
+    to = {"gone": news.get("at"), "gone_range": news.get("range"), "gone_curve": news.get("measure")}
+    if len(measures_of(order, "")) == 1:
+        del to["gone_curve"]  # not chosen: the only one there is
+    accept(FIELDS, to)
 
 
 def _position() -> dict[str, Any]:

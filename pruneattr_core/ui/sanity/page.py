@@ -12,9 +12,10 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.sanity import TITLES, VARIANTS
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.component import said
 from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, dial_words, on_the_dial
 from pruneattr_core.ui.errors import guarded
-from pruneattr_core.ui.hand import name_of, settled, start_of, told
+from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
@@ -101,9 +102,9 @@ def _stage(chosen: Selection, names: list[str], dial: tuple[str, float]) -> None
 
 
 def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
-    view: dict[str, Any] = {
-        "at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"], "range": "all"
-    }  # fmt: skip
+    late = left_behind(_START, of, _position(), said("sanity", "view"))
+    if late is not None:
+        _move(late)
     target = int(np.argmax(chosen.answer.probabilities)) if chosen.target is None else chosen.target
     steps = next((card.result.steps for card in cards if card.result is not None), ("original",))
     photo = np.asarray(chosen.card.display(chosen.picture.image))
@@ -112,17 +113,24 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
         return payload_of(cards, photo, chosen.card.classes[target], steps, of, start)
 
     state = _mount(
-        data=once_ready(cards, of, start_of(_START, of, view), made),
+        data=once_ready(cards, of, start_of(_START, of, _position()), made),
         key="sanity",
         default={"view": None},
         on_view_change=lambda: None,
     )
     now = told(_START, of, state.view)
     if now is not None:
-        accept(FIELDS, {"sane_step": now.get("at"), "sane_measure": now.get("measure")})
-        view |= {"at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"]}
-    settled(_START, view)
+        _move(now)
+    settled(_START, _position())
     publish(FIELDS)
-    start = {"token": 0, **view}
+    start = {"token": 0, **_position()}
     ready = all(card.state != "computing" for card in cards)
     page_button("sanity", stage("sanity"), lambda _: made(start), chosen, target, FIELDS, ready)
+
+
+def _move(news: Mapping[str, Any]) -> None:
+    accept(FIELDS, {"sane_step": news.get("at"), "sane_measure": news.get("measure")})
+
+
+def _position() -> dict[str, Any]:
+    return {"at": st.session_state["sane_step"], "measure": st.session_state["sane_measure"], "range": "all"}
