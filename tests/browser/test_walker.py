@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
 from perf.serving import faults
 from tests.browser.serving import Served
-from tests.browser.walker import Walker, disagreement
+from tests.browser.walker import Walker, denied, disagreement
 
 AGREED = {
     "scrubbers": 1,
@@ -69,3 +73,27 @@ def test_a_browser_that_leaves_is_no_fault_and_hides_none() -> None:
 def test_the_walker_sees_a_headline_that_the_cards_deny(changed: dict[str, object]) -> None:
     assert disagreement(AGREED) == ""
     assert disagreement({**AGREED, **changed})
+
+
+SHOWN = {"cards": [*AGREED["cards"], "Answer\nstar"], "photo": "0003 star"}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("level", 0), ("neurons", 12010), ("picture.title", "0004 ring"), ("answer.prediction", "disc")],
+)
+def test_the_walker_sees_a_file_that_the_screen_denies(path: str, value: Any) -> None:
+    told: dict[str, Any] = {
+        "level": 1, "neurons": 12000, "picture": {"title": "0003 star"},
+        "zero_mode_answer": {"prediction": "star"},
+    }  # fmt: skip
+    arrays = {
+        "sparsity": np.array([0, 0.9]), "target_probability": np.array([0.9, 0.431]),
+        "attribution": np.ones(1), "map": np.ones(1),
+    }  # fmt: skip
+    assert denied({**arrays, "settings": np.array(json.dumps(told))}, SHOWN) == ""
+    part = told
+    for name in path.replace("answer", "zero_mode_answer").split(".")[:-1]:
+        part = part[name]
+    part[path.split(".")[-1]] = value
+    assert denied({**arrays, "settings": np.array(json.dumps(told))}, SHOWN)

@@ -1,8 +1,8 @@
 """A seeded random walk through the app, pressing what a person presses, also while things compute.
 
 After every step: no error and no exception on the page, none in the console, no traceback in the server's
-log; once the explorer has computed everything, its headline and the cards below it say the same, and a
-reload, or another tab at the same address, shows the same view.
+log; once the explorer has computed everything, its headline and the cards below it say the same, as does the
+file that it offers, and a reload, or another tab at the same address, shows the same view.
 
     python -m tests.browser.walker --steps 2000 --seed 1
 """
@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import random
 import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, WebSocket, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -53,6 +55,7 @@ SAYS = """() => {
     reading: text(scrubber[0]?.querySelector('.reading')),
     chance: text(scrubber[0]?.querySelector('[data-key=chance]')),
     sentence: text(scrubber[0]?.querySelector('.sentence')),
+    photo: scrubber[0]?.querySelector('[data-panel=photo]')?.getAttribute('aria-label'),
     place: roots.flatMap(root => [...root.querySelectorAll(chosen)])
       .filter(node => inMain(node) && !node.closest('.opacity') && node.checkVisibility())
       .map(node => `${node.getAttribute('aria-label') ?? ''} ${said(node)}`.trim()),
@@ -83,7 +86,7 @@ class Walker:
         self.way: list[str] = []
         self.missed = 0
         self._context = browser.new_context(
-            viewport={"width": 1366, "height": 768}, reduced_motion="reduce", accept_downloads=False
+            viewport={"width": 1366, "height": 768}, reduced_motion="reduce", accept_downloads=True
         )
         self._logged = len(served.said())
         self._asked = False
@@ -117,6 +120,8 @@ class Walker:
             self.way.append(f"{step}: {done} -> {self.page.url.removeprefix(self.served.url)}")
             tell(self.way[-1])
             self._look(done, patient)
+            if patient and self._on_explorer():
+                self._take_away(done)
         if self.missed > max(2, steps // 3):
             raise self._fault(f"{self.missed} of {steps} times there was nothing to press")
 
@@ -184,6 +189,15 @@ class Walker:
                 found = f"{before} became {says}"
             time.sleep(0.15)
         raise self._fault(f"{done}: {found}; at last {now}")
+
+    def _take_away(self, done: str) -> None:
+        """Check that the explorer's file says what its screen does; everything is there."""
+        with self.page.expect_download(timeout=1000 * PATIENCE) as waiting:
+            self.page.get_by_role("button", name="Arrays (NPZ)").click()
+        with np.load(waiting.value.path(), allow_pickle=False) as held:
+            wrong = denied(held, self.page.evaluate(SAYS))
+        if wrong:
+            raise self._fault(f"{done}: {wrong}")
 
     def _on_explorer(self) -> bool:
         return self.page.url.removeprefix(self.served.url).split("?")[0] in ("", "/")
@@ -331,6 +345,30 @@ def disagreement(now: dict[str, object]) -> str:
         if not same or abs(float(told) - float(chance[2])) > 0.011:
             return f"headline {now['chance']!r}, cards {now['cards']}"
     return ""
+
+
+def denied(held: Mapping[str, np.ndarray], now: Mapping[str, object]) -> str:
+    """What the explorer's file of arrays and its screen do not agree on; empty when all is well.
+
+    Args:
+        held: the arrays, see `exports.arrays_npz`.
+        now: what `SAYS` found.
+    """
+    told = json.loads(str(held["settings"]))
+    level, answer = told["level"], told["zero_mode_answer"]
+    cards = re.split(r"\n+", "\n".join(now["cards"]))  # type: ignore[arg-type]
+    label = next(line for line in cards if line.startswith("Probability of "))
+    pairs = {
+        "neurons left": (f"{round(told['neurons'] * (1 - float(held['sparsity'][level]))):,}", cards[1]),
+        "probability": (f"{float(held['target_probability'][level]):.3f}", cards[cards.index(label) + 1]),
+        "answer": (answer["prediction"], cards[-1]),
+        "picture": (told["picture"]["title"], now["photo"]),
+    }
+    finite = bool(np.isfinite(held["attribution"]).all() and np.isfinite(held["map"]).all())
+    wrong = [
+        f"{name}: {one!r} in the file, {other!r} seen" for name, (one, other) in pairs.items() if one != other
+    ]
+    return "; ".join(wrong if finite else [*wrong, "the file's map is not finite"])
 
 
 def main() -> None:
