@@ -55,7 +55,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
     """Output change and wrong classes."""
     answered: dict[tuple[str, bool], Tensor] = {}
     likely: dict[Of, Tensor] = {}
-    counted: dict[Of, Tensor] = {}
+    counting: dict[Of, Tensor] = {}
     grid = (0.5, 0.7, 0.75, 0.8, 0.85, 0.9)
     response, probability, alike, idle = [], [], 0, torch.zeros(2)
     for index in indices:
@@ -75,7 +75,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
                 answered[of, instead] = rows + answered.get((of, instead), 0)
             likely[of] = likely.get(of, 0) + by_probability(opened, x, of)
             scored = wrong_class_control(opened.model, x, (2, 50), SHARES, of, class_scores=True)
-            counted[of] = scored.becomes[:, :, 0].int() + counted.get(of, 0)
+            counting[of] = scored.becomes[:, :, 0].int() + counting.get(of, 0)
         idle = idle + says_nothing(opened, x)
     print(f"{len(indices)} photographs; default maps that equal the plain gradient: {alike}")
     error = np.std(response, axis=0, ddof=1) / len(indices) ** 0.5
@@ -94,7 +94,7 @@ def answers(opened: Opened, indices: list[int]) -> None:
     for share_of, counted in likely.items():
         row = f"{counted.tolist()} of {len(indices)}"
         print(f"  {share_of:12s} the class of rank 50, ranked for its probability: {row}")
-    for share_of, both in counted.items():
+    for share_of, both in counting.items():
         for who, row in zip(("the runner-up", "the class of rank 50"), both.tolist(), strict=True):
             print(f"  {share_of:12s} {who}, class scores counted as neurons: {row} of {len(indices)}")
     share = float(idle[0] / idle[1])
