@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from plotly.subplots import make_subplots
 from pruneattr_core.compression.table import MATCHINGS
 from pruneattr_core.render.series import series
 from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.kept import kept_chart
 
 #: Recorded after each round -> title of its panel, with the better direction.
 PANELS = {
@@ -43,7 +45,9 @@ def show_rates(members: Sequence[Mapping[str, Any]], folio: Folio) -> None:
         "### What goes with the weights, in the form of AP's fig. 3",
     )
     folio.plotly_chart(
-        rates(lines), key="rates_chart", alt="mAP, AUC, cosine and l2 against the share of weights that stay"
+        kept_chart(("rates", json.dumps(lines, sort_keys=True)), lambda: rates(lines)),
+        key="rates_chart",
+        alt="mAP, AUC, cosine and l2 against the share of weights that stay",
     )
     first = next(iter(lines.values()))
     folio.caption(
