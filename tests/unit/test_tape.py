@@ -163,7 +163,7 @@ def test_devices_chunks_and_locks() -> None:
         with pytest.raises(InputError, match="cpu"):
             device_for(name)
     single = networks.inputs(1, dtype=torch.float32)
-    assert [s.stop - s.start for s in chunks(5, 1 << 29, single)] == [2, 2, 1]
+    assert [s.stop - s.start for s in chunks(5, 1 << 28, single)] == [2, 2, 1]
     assert [s.stop - s.start for s in chunks(3, 1, single.double())] == [1, 1, 1]
 
 

@@ -65,7 +65,7 @@ def titles(runs: Mapping[str, Run], always: Sequence[str] = ()) -> dict[str, str
     apart = [key for key in keys if len({one.get(key) for one in facts.values()}) > 1]
     telling = [key for key in apart if key in _CHOSEN or (key == "data" and "model" not in apart)]
     for key in ("data", "methods", "size"):
-        if len(set(named([*telling, *always]).values())) < len(runs):
+        if key in apart and len(set(named([*telling, *always]).values())) < len(runs):
             telling.append(key)
     found = named([*telling, *always] or ["model", "data"])
     shared = [title for title in found.values() if list(found.values()).count(title) > 1]

@@ -164,8 +164,9 @@ def _on_picture(
         photo = board.chosen.card.display(board.chosen.picture.image)
         return inline(shown_places(photo, held, living, colour))
 
+    address = drawn() if UPLOADED in board.paths else kept(("places", board.key, *place), drawn)
     board.folio.image(
-        drawn() if UPLOADED in board.paths else kept(("places", board.key, *place), drawn),
+        address,
         width="stretch",
         alt=f"Channel {channel} of {name}: {int(held.sum())} of {held.size} positions kept, "
         f"{int(living.sum())} alive",
