@@ -79,6 +79,8 @@ class Figure:
     chart: bool = False
     curves: NDArray[np.uint8] | None = None
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True)
 class _Scene:
