@@ -89,6 +89,8 @@ def of_schema(schema: str) -> Callable[[dict[str, bytes]], None]:
 
 def test_runs_from_elsewhere_are_refused_in_a_sentence_or_shown(page: Page, app_url: str, settled) -> None:
     page.goto(f"{app_url}/benchmarks?bench=calibrate&bench_run=scenes-calibrate")
+    expect(page.locator(CURVES).first).to_be_visible()
+    settled(page)  # what is opened while the page is being built is closed by what comes
     page.get_by_role("button", name="Import a run").click()
     box = page.locator("[data-testid=stPopoverBody] input[type=file]")
     for data, sentence in (
