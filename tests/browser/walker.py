@@ -191,21 +191,17 @@ class Walker:
         raise self._fault(f"{done}: {found}; at last {now}")
 
     def _take_away(self, done: str) -> None:
-        """Check that the explorer's file says what its screen does; everything is there.
-
-        What the hand has just done may not have left the browser yet: then both are asked once more.
-        """
-        for last in (False, False, True):
+        """Check that the explorer's file says what its screen does, once the hand's last word has left it."""
+        wrong = "nothing was taken"
+        for _ in range(3):
             with self.page.expect_download(timeout=1000 * PATIENCE) as waiting:
                 self.page.get_by_role("button", name="Arrays (NPZ)").click()
             with np.load(waiting.value.path(), allow_pickle=False) as held:
-                wrong = denied(held, self.page.evaluate(SAYS))
-            if not wrong:
-                return
-            if last:
-                raise self._fault(f"{done}: {wrong}")
+                if not (wrong := denied(held, self.page.evaluate(SAYS))):
+                    return
             time.sleep(1)
             self._look(done)
+        raise self._fault(f"{done}: {wrong}")
 
     def _on_explorer(self) -> bool:
         return self.page.url.removeprefix(self.served.url).split("?")[0] in ("", "/")
