@@ -192,7 +192,6 @@ class Walker:
 
     def _take_away(self, done: str) -> None:
         """Check that the explorer's file says what its screen does, once the hand's last word has left it."""
-        wrong = "nothing was taken"
         for _ in range(3):
             with self.page.expect_download(timeout=1000 * PATIENCE) as waiting:
                 self.page.get_by_role("button", name="Arrays (NPZ)").click()
