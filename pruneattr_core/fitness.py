@@ -47,7 +47,7 @@ _SHAPE_ONLY = {
 }
 
 
-#: Company may change outputs by this share of what halving the input does: above what quantisation does.
+#: Company may change outputs by this share of what doubling the input does: above what quantisation does.
 _COMPANY = 0.05
 
 
@@ -257,16 +257,16 @@ def refuse_company(network: str, alone: Tensor, both: Tensor) -> None:
     Args:
         network: its name.
         alone: (1, ...) outputs for the input.
-        both: (2, ...) outputs for the input and its half.
+        both: (2, ...) outputs for the input and twice the input, which moves means and maxima alike.
 
     Raises:
         ModelError: they are not the same.
     """
     if not alone.is_floating_point() or both.shape != (2, *alone.shape[1:]):
         return
-    moved, halved = (alone[0] - both[0]).abs().max(), (both[0] - both[1]).abs().max()
+    moved, doubled = (alone[0] - both[0]).abs().max(), (both[0] - both[1]).abs().max()
     rounding = torch.finfo(alone.dtype).eps ** 0.5 * alone.abs().max()
-    if moved > rounding and moved > _COMPANY * halved:
+    if moved > rounding and moved > _COMPANY * doubled:
         raise ModelError(
             f"{network} answers otherwise when another input is in the batch, so an answer depends on the "
             "rest of it. Take means and norms over one input at a time, not over the first dimension."

@@ -19,6 +19,14 @@ _LEARNED = {
 }
 
 
+#: Products: learned where one factor is a parameter. A scale of single values is not, or a verdict would
+#: depend on which of `c * (n * scale)` and `c * n * scale` was written.
+_PRODUCTS = {
+    *(torch.matmul, Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__, torch.mm, Tensor.mm, torch.bmm),
+    *(torch.addmm, torch.einsum, torch.mv, torch.baddbmm),
+}
+
+
 @dataclass(frozen=True)
 class Act:
     """Something learned that acts on loose values.
@@ -37,7 +45,7 @@ class Act:
 class Trail:
     """Follows loose values by the storages that hold them, from the first end of a gradient on.
 
-    What goes through numpy, lists or integers is lost.
+    What goes through numpy, lists, integers or `torch.func` is lost.
 
     Attributes:
         acts: in order.
@@ -72,7 +80,8 @@ class Trail:
         if not ends:
             return
         found = list(results)
-        if found and (func in _LEARNED or any(isinstance(one, nn.Parameter) for one in given)):
+        product = func in _PRODUCTS and any(isinstance(one, nn.Parameter) for one in given)
+        if found and (func in _LEARNED or product):
             acts |= 1 << len(self.acts)
             self.acts.append(Act(where(), ends, found[0].grad_fn))
         for result in found:
@@ -80,12 +89,18 @@ class Trail:
 
     def of(self, value: Tensor) -> tuple[int, int]:
         """A bit per end of a gradient, and a bit per act, that went into a value."""
-        return self._marks.get(_key(value), (0, 0, None))[:2]
+        key = _key(value)
+        return (0, 0) if key is None else self._marks.get(key, (0, 0, None))[:2]
 
     def _set(self, value: Tensor, ends: int, acts: int) -> None:
         # The reference keeps the storage's address from being used again.
-        self._marks[_key(value)] = ends, acts, StorageWeakRef(value.untyped_storage())
+        if (key := _key(value)) is not None:
+            self._marks[key] = ends, acts, StorageWeakRef(value.untyped_storage())
 
 
-def _key(value: Tensor) -> int:
-    return int(value.untyped_storage()._cdata)
+def _key(value: Tensor) -> int | None:
+    """Of the storage; None inside of a transform of functions, whose tensors have none."""
+    try:
+        return int(value.untyped_storage()._cdata)
+    except (RuntimeError, NotImplementedError):
+        return None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.autograd import forward_ad
 
 #: Values of an input from which the way back is worth a function of ours.
 LARGE = 1 << 17
@@ -51,7 +51,8 @@ def batch_norm(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     """What `F.batch_norm` gives for these arguments, value and derivative by the input alike.
 
     Training, statistics of the batch, parameters that want a gradient, other devices, mixed precisions and
-    transforms of functions (`torch.func`) are left to PyTorch, and what is smaller than `LARGE`.
+    transforms of functions (`torch.func`, forward derivatives) are left to PyTorch, and what is smaller than
+    `LARGE`.
     """
     call = _Call(*args, **kwargs)
     x, given = call.input, [one for one in call[1:5] if one is not None]
@@ -66,15 +67,7 @@ def batch_norm(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         and all(one.device.type == "cpu" and one.dtype == x.dtype for one in (x, *given))
         and not any(one.requires_grad for one in given)
         and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
     )
     normed: Tensor = _Normed.apply(x, call) if served else F.batch_norm(*args, **kwargs)
     return normed
-
-
-class QuickNorms(TorchFunctionMode):
-    """Every BatchNorm inside goes back as `batch_norm` does; the mode belongs to its thread."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        return batch_norm(args, kwargs or {}) if func is F.batch_norm else func(*args, **(kwargs or {}))

@@ -353,7 +353,7 @@ def _refuse_company(network: nn.Module, first: Tensor, tape: _Tape, logits: Tens
     """See that an answer does not depend on what else is in the batch."""
     beside = _again(network, tape)
     try:
-        _, both = _forward(beside, network, torch.cat([first, first / 2]), 2)
+        _, both = _forward(beside, network, torch.cat([first, 2 * first]), 2)
     except PruneAttrError:
         return  # takes one input at a time, which is its own matter
     if beside.calls == tape.calls:

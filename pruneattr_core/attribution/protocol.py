@@ -21,7 +21,6 @@ from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
-from pruneattr_core.norms import QuickNorms
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.values import Attribution
@@ -89,7 +88,7 @@ def explain(
         Graph(model, batch[:1], targets[0][:1])  # raises where the gradient ends on the way
     values = []
     passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
-    with QuickNorms(), watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
+    with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
         for part, own in zip(parts, targets, strict=True):
             values.append(answered(entry, model, batch[part], own, settings))
     asked = joined(targets)

@@ -122,6 +122,15 @@ RIGHT = (
     Situation("a straight-through code of a table (VQ)", lambda: body(_quantised_code)),
     Situation("JumpReLU: neurons that pass above a threshold", lambda: body(_jump)),
     Situation(
+        "a detached norm times a learned scale, in brackets",
+        lambda: body(lambda s, x: _scaled(s, x, lambda h, n: h * (n * s.scale[0])), scale=_one()),
+    ),
+    Situation(
+        "a detached norm times a learned scale, one by one",
+        lambda: body(lambda s, x: _scaled(s, x, lambda h, n: h * n * s.scale[0]), scale=_one()),
+    ),
+    Situation("a derivative along a direction beside loose values", lambda: body(_along)),
+    Situation(
         "a layer's features that are centred by a detached mean",
         lambda: _frozen(lambda s, x: s.linear(s.relu(_centred(s.two(_centred(s.one(x))))).mean((2, 3)))),
     ),
@@ -205,6 +214,12 @@ REFUSED = (
         given=lambda x: x[:1],
     ),
     Situation(
+        "a maximum over the batch",
+        lambda: body(lambda s, x: Body.forward(s, x / x.abs().amax())),
+        "depends on the rest of it",
+        given=lambda x: x[:1],
+    ),
+    Situation(
         "a step without a derivative",
         lambda: body(lambda s, x: s.linear(_heaviside(s.relu(s.one(x))).mean((2, 3)))),
         r"gradient ends at Network \(heaviside\)",
@@ -244,6 +259,21 @@ REFUSED = (
 
 def _centred(values: Tensor) -> Tensor:
     return values - values.mean((1, 2, 3), keepdim=True).detach()
+
+
+def _one() -> nn.ParameterList:
+    return nn.ParameterList([torch.ones(1)])
+
+
+def _scaled(self: Any, x: Tensor, how: Any) -> Tensor:
+    norm = x.flatten(1).norm(dim=1)[:, None, None, None].detach()
+    return self.linear(how(self.features(x), norm).mean((2, 3)))
+
+
+def _along(self: Any, x: Tensor) -> Tensor:
+    h = self.features(x) + _centred(x).mean((1, 2, 3), keepdim=True)
+    along: Tensor = torch.func.jvp(torch.tanh, (h,), (torch.ones_like(h),))[1]
+    return self.linear((h + along).mean((2, 3)))
 
 
 def _heaviside(values: Tensor) -> Tensor:

@@ -5,10 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
 import networks
 from pruneattr_core import explain, norms
-from pruneattr_core.norms import QuickNorms
+
+
+class QuickNorms(TorchFunctionMode):
+    """Every BatchNorm inside goes back the quick way, as in the tape."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        quick = func is torch.nn.functional.batch_norm
+        return norms.batch_norm(args, kwargs or {}) if quick else func(*args, **(kwargs or {}))
 
 
 @pytest.fixture(autouse=True)
@@ -75,20 +85,55 @@ def test_statistics_of_the_batch_and_transforms_of_functions_are_left_to_pytorch
     assert torch.equal(*(torch.autograd.grad(value, x, back)[0] for value in (ours, theirs)))
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch.jit, which this loads
+def test_a_derivative_forward_is_left_to_pytorch() -> None:
+    norm, x = norm_of((2, 3, 4, 4), torch.float32), torch.randn(2, 3, 4, 4, requires_grad=True)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        with QuickNorms():
+            ours = forward_ad.unpack_dual(norm(dual)).tangent
+        assert torch.equal(ours, forward_ad.unpack_dual(norm(dual)).tangent)
+
+
+class Checkpointed(nn.Module):
+    """A norm that is computed again on the way back, outside of whatever watched the way there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = (
+            nn.Conv2d(3, 4, 3),
+            norm_of((1, 4, 2, 2), torch.float32),
+            nn.Linear(4, 3),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        block = checkpoint(lambda given: torch.relu(self.norm(self.conv(given))), x, use_reentrant=False)
+        return self.head(block.mean((2, 3)))
+
+
 @pytest.mark.parametrize("method", ["prunegrad", "saliency", "integrated_gradients", "guided_backprop"])
-def test_maps_are_those_without_it(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradient_checkpointing_computes_the_same_again(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model, x = Checkpointed().eval().requires_grad_(False), networks.inputs(2, dtype=torch.float32)
+    ours = explain(model, x, method=method).values
+    monkeypatch.setattr(norms, "LARGE", 1 << 60)
+    assert torch.equal(ours, explain(model, x, method=method).values)
+
+
+@pytest.mark.parametrize("mode", ["zero", "freeze"])
+def test_maps_are_those_without_it(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = networks.network("residual").requires_grad_(False), networks.inputs(2)
     served: list[int] = []
     quick = norms._Normed.apply
     monkeypatch.setattr(norms._Normed, "apply", lambda *given: served.append(1) or quick(*given))
-    ours = explain(model, x, method=method).values
+    ours = explain(model, x, method="prunegrad", mode=mode).values
     assert served
     monkeypatch.setattr(
         norms, "batch_norm", lambda args, kwargs: torch.nn.functional.batch_norm(*args, **kwargs)
     )
     monkeypatch.setattr("pruneattr_core.fitness.batch_norm", norms.batch_norm)
     served.clear()
-    theirs = explain(model, x, method=method).values
+    theirs = explain(model, x, method="prunegrad", mode=mode).values
     assert not served
     assert torch.equal(ours, theirs)
 
