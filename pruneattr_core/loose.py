@@ -102,5 +102,5 @@ def _key(value: Tensor) -> int | None:
     """Of the storage; None inside of a transform of functions, whose tensors have none."""
     try:
         return int(value.untyped_storage()._cdata)
-    except (RuntimeError, NotImplementedError):
+    except RuntimeError:  # also NotImplementedError, which is one
         return None
