@@ -122,6 +122,47 @@ def test_which_method_when_has_the_numbers_of_its_runs(
     assert said.format(*numbers) in words("docs/methods.md")
 
 
+@pytest.mark.parametrize(
+    ("name", "measure", "labels", "said"),
+    [
+        (
+            "resnet8-roar-width32", "roar AUC",
+            ("blurred random (yours)", "blurred prunegrad (yours)", "Grad-CAM"),
+            "blurred noise has {}, and a blurred PruneGrad {}. Grad-CAM ({}) alone is better",
+        ),
+        (
+            "resnet8-roar-width32", "roar AUC",
+            (
+                "Gradient (saliency)", "PruneGrad (sparsity 0.7)", "PruneGrad",
+                "PruneGrad (sparsity 0.95, of contributing)", "PrunePGD (sparsity 0, of all)",
+                "PrunePGD (sparsity 0.7)", "PrunePGD", "Active subnet",
+            ),
+            "{} with all, {} without 70 % of all, {} without 80 % of the contributing, {} without 95 % of "
+            "them. PrunePGD follows ({}, {}, {}); its 50*, only silent neurons gone, is {}.",
+        ),
+        (
+            "resnet8-kar-width32", "kar AUC",
+            (
+                "Grad-CAM", "PruneGrad", "blurred prunegrad (yours)", "Gradient (saliency)", "Random map",
+                "blurred random (yours)",
+            ),
+            "learn {} with Grad-CAM, {} with PruneGrad and {} with its blur, {} with Gradient; the random "
+            "map has {} and blurred noise {}, the least of all.",
+        ),
+        (
+            "resnet8-fidelity", "f_fidelity", ("PruneGrad", "Gradient (saliency)"),
+            "PruneGrad {} against Gradient's {} on ResNet-8",
+        ),
+    ],
+)  # fmt: skip
+def test_the_runs_own_page_has_their_numbers(
+    name: str, measure: str, labels: tuple[str, ...], said: str
+) -> None:
+    rows = {row["method"]: row for row in summary(run(name))}
+    numbers = [f"{rows[label][measure]:.3f}".removeprefix("0") for label in labels]
+    assert said.format(*numbers) in " ".join((ASSETS / "runs/bench/README.md").read_text("utf-8").split())
+
+
 def test_so_many_methods_as_the_comparison_of_libraries_says() -> None:
     text = words("docs/compare.md")
     relevance = sum(method.family == "relevance" for method in METHODS.values())
