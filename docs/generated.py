@@ -22,7 +22,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, read_run, statistics
 from pruneattr_core.benchmarks.scoreboard import markdown as markdown_board
 from pruneattr_core.benchmarks.scoreboard import rankings
-from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.benchmarks.summary import shares, summary
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.gallery import exhibits
 from pruneattr_core.reproduction.page import all_claims, markdown
@@ -70,7 +70,16 @@ def circuits() -> str:
     for name in ("resnet8-circuits", "scenes-circuits", "lite0-circuits"):
         if (folder / name).is_dir():
             run = read_run(folder / name)
-            lines += [f"### {run.plan.model['title']}", "", *_kept(run), "", *_controls(run), ""]
+            lines += [
+                f"### {run.plan.model['title']}",
+                "",
+                *_kept(run),
+                "",
+                *_areas(run),
+                "",
+                *_controls(run),
+                "",
+            ]
     return "\n".join(lines)
 
 
@@ -87,6 +96,29 @@ def _kept(run: Run) -> list[str]:
         kept = statistics(run.of(label, "path_kept"))[0]
         lines.append(f"| {label} | " + " | ".join(f"{share:.2f}" for share in kept) + " |")
     return lines
+
+
+def _areas(run: Run) -> list[str]:
+    """CPR and CMD, and what a random path and the rest of the network have."""
+    lines = [
+        f"Areas over 0 to {float(run.plan.x[-1]):.0%} of the neurons, medians [quartiles] over the pictures: "
+        "CPR under faithfulness (1 is the whole network's response at every size, 0 that of none of its "
+        "neurons), CMD between it and 1 (0 is best):",
+        "",
+        "| score, rest becomes | CPR | CMD | CPR of a random path | without its path |",
+        "|---|---|---|---|---|",
+    ]
+    for label in run.plan.labels:
+        own = shares(run, label)
+        others = (shares(run, label, f"{kind}_faithfulness")["CPR"] for kind in ("random", "rest"))
+        cells = [_quartiles(areas) for areas in (own["CPR"], own["CMD"], *others)]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _quartiles(values: np.ndarray) -> str:
+    low, middle, high = np.nanquantile(values, (0.25, 0.5, 0.75))
+    return f"{middle:z.2f} [{low:z.2f}, {high:z.2f}]"
 
 
 def _controls(run: Run) -> list[str]:

@@ -20,11 +20,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core import tape
-from pruneattr_core.activations import Activation, Watch
+from pruneattr_core.analysis.frozen import Frozen
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
-from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.values import Path
@@ -77,92 +76,6 @@ class AffineError:
     __repr__ = brief
 
 
-def _to_kink(found: Activation) -> Tensor:
-    """The distance of every pre-activation to its nearest kink, attached to the graph."""
-    to_kinks = [found.before - kink for kink in found.kinks] or [torch.full_like(found.before, torch.inf)]
-    nearest = to_kinks[0]
-    for other in to_kinks[1:]:
-        nearest = torch.where(nearest.abs() <= other.abs(), nearest, other)
-    return nearest
-
-
-class Frozen:
-    """The network of one image in which everything outside the path is a constant.
-
-    Attributes:
-        model: the network, untouched.
-        image: (1, C, H, W).
-        masks: bool (1, *shape) per activation call, the path.
-        constants: (1, *shape) per call, what the others stay.
-        logits: (1, classes).
-
-    Raises:
-        ModelError: an activation that is not piecewise linear.
-    """
-
-    def __init__(self, model: nn.Module, image: Tensor, masks: Sequence[Tensor], class_scores: bool) -> None:
-        self.model, self.image, self.masks, self.class_scores = model, image, masks, class_scores
-        with torch.no_grad():
-            record = tape.run(model, image.clone(), class_scores=class_scores)
-        if not all(record.piecewise_linear):
-            smooth = record.names[record.piecewise_linear.index(False)]
-            raise ModelError(
-                f"Local linearity needs piecewise-linear activations (ReLU and its kin); {smooth} is smooth, "
-                "so its network is affine nowhere."
-            )
-        self.constants, self.logits = record.activations, record.logits
-
-    def run(self, given: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Pre-activation distances per call and logits for inputs (n, C, H, W) near the image."""
-        return self.seen(given, _to_kink)
-
-    def seen(self, given: Tensor, keep: Callable[[Activation], Tensor]) -> tuple[list[Tensor], Tensor]:
-        """What `keep` makes of every activation call, and logits, for inputs near the image."""
-
-        def gate(call: int, activation: Tensor) -> Tensor:
-            return torch.where(self.masks[call], activation, self.constants[call])
-
-        with Watch(keep) as watch:
-            record = tape.run(self.model, given, gate, class_scores=self.class_scores)
-        # A network that works in place on activations is run twice; the last run is the one that counts.
-        last = watch.seen[-record.total :]
-        return [last[call] for call in record.calls], record.logits
-
-    def tangents(self, directions: Tensor) -> list[Tensor]:
-        """(n, path's neurons of the call) derivative of z_j along each of n directions, per call.
-
-        As the derivative of (J^T u) . v by u, which needs reverse mode only.
-        """
-        with torch.enable_grad():
-            leaf = self.image.expand_as(directions).contiguous().requires_grad_()
-            distances, _ = self.run(leaf.clone())
-            moving = [z for z in distances if z.requires_grad]
-            weights = [torch.zeros_like(z, requires_grad=True) for z in moving]
-            (pulled,) = torch.autograd.grad(moving, leaf, weights, create_graph=True)
-            pushed = iter(torch.autograd.grad((pulled * directions).sum(), weights, allow_unused=True))
-        found = []
-        for z, mask in zip(distances, self.masks, strict=True):
-            moved = next(pushed) if z.requires_grad else None
-            moved = torch.zeros_like(z) if moved is None else moved
-            found.append(moved.detach().flatten(1)[:, mask.flatten()])
-        return found
-
-    def gradients(self, calls: Tensor, places: Tensor) -> Tensor:
-        """(n, C, H, W) gradient of z of n neurons, given by call and flat index in the call."""
-        with torch.enable_grad():
-            leaf = self.image.expand(len(calls), *self.image.shape[1:]).contiguous().requires_grad_()
-            distances, _ = self.run(leaf.clone())
-            picked = []
-            for call, z in enumerate(distances):
-                rows = (calls == call).nonzero().flatten()
-                if len(rows) and z.requires_grad:
-                    picked.append(z.flatten(1)[rows, places[rows]].sum())
-            if not picked:
-                return torch.zeros_like(leaf)
-            (gradient,) = torch.autograd.grad(torch.stack(picked).sum(), leaf)
-            return gradient
-
-
 def linear_radius(
     model: nn.Module,
     inputs: Tensor,
@@ -176,22 +89,23 @@ def linear_radius(
     """Radius of the ball around each input in which the frozen path is affine (SCP eq. 6).
 
     Exact with one backward pass per neuron of the path, or one directional derivative per input value if
-    those are fewer. Where both exceed `passes`, `probes` random directions v estimate every ||grad z_j||^2
-    as the mean of (grad z_j . v)^2, and neurons are checked exactly in order of the estimated ratio until
-    it is twice the smallest ratio found or `passes` are spent; `Radius.risk` bounds the chance of having
-    missed a smaller one.
+    those are fewer: in float32, and every neuron that may be the nearest within their rounding, as measured
+    along a random direction, once more in the precision of the inputs. Where both exceed `passes`, `probes`
+    random directions v estimate every ||grad z_j||^2 as the mean of (grad z_j . v)^2, and neurons are checked
+    exactly in order of the estimated ratio until it is twice the smallest ratio found or `passes` are spent;
+    `Radius.risk` bounds the chance of having missed a smaller one.
 
-    With `risk` the radius is found in seconds instead: directions are probed and neurons checked in float32
-    until the chance of having missed a ratio more than 5 % smaller is at most that. Distances to kinks, and
-    the ratio of the neuron found, are in the precision of the inputs; rounding of the probes enters as
-    measured along one of them.
+    With `risk` the radius is found in seconds instead: directions are probed, a quarter of `probes`, half or
+    all of them, and neurons checked in float32 until the chance of having missed a ratio more than 5 %
+    smaller is at most that. Distances to kinks, and the ratio of the neuron found, are in the precision of
+    the inputs; rounding of the probes enters as measured along one of them.
 
     Args:
         model: classifier in eval mode with piecewise-linear activations; left untouched.
         inputs: normalised batch (B, C, H, W); float64 is advised.
         path: of these inputs.
         passes: most passes per image.
-        probes: random directions of the estimate.
+        probes: random directions of the estimate, at most.
         seed: of those directions.
         progress: called with (images done, B); may raise to stop.
         risk: None for the exact radius where `passes` allow it; in (0, 1) for a fast one, see above.
@@ -207,7 +121,12 @@ def linear_radius(
         raise InputError(f"Expected passes and probes >= 1, got {passes!r} and {probes!r}.")
     if risk is not None and not 0 < risk < 1:
         raise InputError(f"Expected a risk between 0 and 1, or None for the exact radius; got {risk!r}.")
-    coarse = copy.deepcopy(model).float() if risk is not None and inputs.dtype == torch.float64 else model
+    exact = risk is None and inputs[0].numel() <= passes
+    coarse = (
+        copy.deepcopy(model).float()
+        if inputs.dtype == torch.float64 and (exact or risk is not None)
+        else model
+    )
     found = []
     for image in range(len(inputs)):
         x = inputs[image : image + 1]
@@ -231,79 +150,148 @@ def linear_radius(
 def _one(
     frozen: Frozen, rough: Frozen, passes: int, probes: int, seed: int, allowed: float | None
 ) -> tuple[Tensor, Tensor, int, int, int, float]:
-    image = frozen.image
-    with torch.no_grad():
-        distances, _ = frozen.run(image.clone())
-    at = [mask.flatten().nonzero().flatten() for mask in frozen.masks]
-    calls = torch.cat([torch.full_like(where, call) for call, where in enumerate(at)])
-    places = torch.cat(at)
-    distance = torch.cat([z.flatten()[where].abs() for z, where in zip(distances, at, strict=True)])
-    count = len(distance)
-    if count == 0:
-        return torch.tensor(torch.inf), torch.zeros_like(image), -1, 0, 0, 0.0
+    image, search = frozen.image, _Search(frozen)
+    count = len(search.distance)
+    shape = (probes, *image.shape[1:])
     generator = torch.Generator().manual_seed(seed)
-    exact_norms = allowed is None and image.numel() < count and image.numel() <= passes
-    if exact_norms:
-        directions = torch.eye(image.numel(), dtype=image.dtype, device=image.device).view(
-            -1, *image.shape[1:]
-        )
+    directions = torch.randn(shape, generator=generator, dtype=torch.float64).to(image)
+    if allowed is None and image.numel() < count and image.numel() <= passes:
+        eye = torch.eye(image.numel(), dtype=image.dtype, device=image.device)
+        norm = search.squares(rough, eye.view(-1, *image.shape[1:])).sqrt()
+        ratio = search.ratio(norm, rough, directions[:1])
+        missed = search.check(ratio, frozen, passes, lambda left: float(float(left[0]) < float(search.best)))
+        search.known |= missed == 0  # each norm is, up to rounding that cannot matter
+    elif count <= (passes if allowed is None else min(passes, probes)):
+        by = frozen if allowed is None else rough
+        missed = search.check(torch.zeros_like(search.distance), by, passes, lambda _: 1.0)
+    elif allowed is None:
+        ratio = search.ratio((search.squares(frozen, directions) / probes).sqrt(), frozen, directions[:1])
+
+        def left_over(left: Tensor) -> float:
+            return _risk(left, float(search.best), probes)
+
+        search.check(ratio, frozen, passes, lambda left: float(float(left[0]) < 2 * float(search.best)))
+        missed = left_over(ratio[~search.known])
     else:
-        shape = (probes, *image.shape[1:])
-        directions = torch.randn(shape, generator=generator, dtype=torch.float64).to(image)
-    every = count <= (passes if allowed is None else min(passes, probes)) and not exact_norms
-    if every:
-        ratio = torch.zeros_like(distance)
-    else:
-        square = torch.zeros_like(distance)
-        for part in within_budget(len(directions), 3 * bytes_each(image), image.device):
-            given = directions[part].to(rough.image)
-            square += torch.cat(rough.tangents(given), 1).to(image).square().sum(0)
-        norm = (square if exact_norms else square / probes).sqrt()
-        if rough is not frozen:
-            norm += torch.where(norm > 0, _rounding(frozen, rough, directions[:1]), 0)
-        ratio = torch.where(norm > 0, distance / norm, torch.inf)
-    order = ratio.argsort()
-    best, checked, nearest, normal = (
-        torch.tensor(torch.inf, dtype=image.dtype),
-        0,
-        -1,
-        torch.zeros_like(image),
-    )
-    limit = 1 if exact_norms else passes
-    size = next(iter(within_budget(min(limit, count), bytes_each(image), image.device))).stop
-    size, most = min(size, 64 if every else 4), min(size, 64)
-    while checked < min(limit, count):
-        if allowed is None and not every and float(ratio[order[checked]]) >= 2 * float(best):
+        missed = _staged(search, rough, passes, directions, allowed)
+    search.refine()
+    call = int(search.calls[search.nearest]) if search.nearest >= 0 else -1
+    return search.best.cpu(), search.normal, call, int(search.known.sum()), count, missed
+
+
+def _staged(search: _Search, rough: Frozen, passes: int, directions: Tensor, allowed: float) -> float:
+    """Few probes first; more of them where few gradients do not bring the risk down. The risk reached.
+
+    When to stop hangs on what was seen, so each stage gets an equal part of the risk.
+    """
+    stages = sorted({max(1, len(directions) // parts) for parts in (4, 2, 1)})
+    square, used, missed = torch.zeros_like(search.distance), 0, 1.0
+    for probes in stages:
+        square += search.squares(rough, directions[used:probes])
+        used = probes
+        ratio = search.ratio((square / used).sqrt(), rough, directions[:1])
+
+        def left_over(left: Tensor, probes: int = probes) -> float:
+            return len(stages) * _risk(left, _CLOSE * float(search.best), probes)
+
+        # Two gradients a probe: beyond that another stage of probes is the cheaper way.
+        most = passes if probes == stages[-1] else min(passes, int(search.known.sum()) + 2 * probes)
+        missed = search.check(ratio, rough, most, left_over, allowed)
+        if missed <= allowed:
             break
-        if allowed is not None and _risk(ratio[order[checked:]], _CLOSE * float(best), probes) <= allowed:
-            break
-        which = order[checked : min(checked + size, limit)]
-        size = min(2 * size, most)
-        gradients = rough.gradients(calls[which], places[which]).to(image)
+    return min(1.0, missed)
+
+
+class _Search:
+    """The neurons of a path, and those whose distance to the picture is known.
+
+    Attributes:
+        distance: (n,) |z_j| in the precision of the inputs.
+        calls: (n,) activation call of each.
+        places: (n,) flat index in it.
+        known: (n,) bool, whether its gradient was computed.
+        best: the smallest ratio found so far, inf before.
+        nearest: its neuron, -1 before.
+        normal: (1, C, H, W) unit direction to where it switches.
+    """
+
+    def __init__(self, frozen: Frozen) -> None:
+        self._frozen, image = frozen, frozen.image
+        with torch.no_grad():
+            self._z, _ = frozen.run(image.clone())
+        at = [mask.flatten().nonzero().flatten() for mask in frozen.masks]
+        self.calls = torch.cat([torch.full_like(where, call) for call, where in enumerate(at)])
+        self.places = torch.cat(at)
+        self.distance = torch.cat([z.flatten()[where].abs() for z, where in zip(self._z, at, strict=True)])
+        self.known = torch.zeros_like(self.calls, dtype=torch.bool)
+        self.best = torch.tensor(torch.inf, dtype=image.dtype, device=image.device)
+        self.nearest, self.normal = -1, torch.zeros_like(image)
+        self._by = frozen
+
+    def squares(self, by: Frozen, directions: Tensor) -> Tensor:
+        """(n,) sum over the directions of (grad z_j . v)^2."""
+        total = torch.zeros_like(self.distance)
+        for part in within_budget(len(directions), 3 * bytes_each(by.image), by.image.device):
+            found = by.tangents(directions[part].to(by.image))
+            total += torch.cat(found, 1).to(total).square().sum(0)
+        return total
+
+    def ratio(self, norm: Tensor, by: Frozen, direction: Tensor) -> Tensor:
+        """(n,) distances over norms, made smaller by what `by` rounds along one direction; inf of norm 0."""
+        if by is not self._frozen:
+            pairs = zip(self._frozen.tangents(direction), by.tangents(direction.to(by.image)), strict=True)
+            errors = [(fine - found.to(fine)).abs() for fine, found in pairs]
+            rounding = [4 * e.amax().expand(e.numel()) if e.numel() else e.flatten() for e in errors]
+            norm = norm + torch.where(norm > 0, torch.cat(rounding), 0)
+        return torch.where(norm > 0, self.distance / norm, torch.inf)
+
+    def check(
+        self,
+        ratio: Tensor,
+        by: Frozen,
+        most: int,
+        risk: Callable[[Tensor], float],
+        allowed: float = 0.0,
+    ) -> float:
+        """Compute gradients in order of `ratio` until `risk` of those left is allowed, or `most` are known.
+
+        Returns:
+            That risk; 0 when all neurons are known.
+        """
+        order = (~self.known).nonzero().flatten()
+        order = order[ratio[order].argsort()]
+        done, start = 0, int(self.known.sum())
+        largest = next(iter(within_budget(64, bytes_each(by.image), by.image.device))).stop
+        size = min(largest, 4)
+        while done < len(order):
+            missed = risk(ratio[order[done:]])
+            if missed <= allowed or start + done >= most:
+                return missed
+            which = order[done : min(done + size, most - start)]
+            self._measure(which, by)
+            done, size = done + len(which), min(2 * size, largest)
+        return 0.0
+
+    def _measure(self, which: Tensor, by: Frozen) -> None:
+        gradients = by.gradients(self.calls[which], self.places[which]).to(self.distance)
         norms = gradients.flatten(1).norm(dim=1)
-        true = torch.where(norms > 0, distance[which] / norms, torch.inf)
+        true = torch.where(norms > 0, self.distance[which] / norms, torch.inf)
         k = int(true.argmin())
-        if true[k] < best:
-            best, nearest = true[k].cpu(), int(which[k])
-            normal = gradients[k : k + 1] / norms[k]
-        checked += len(which)
-    if nearest >= 0 and rough is not frozen:
-        normal = frozen.gradients(calls[nearest : nearest + 1], places[nearest : nearest + 1])
-        best, normal = (distance[nearest] / normal.norm()).cpu(), normal / normal.norm()
-    if nearest >= 0:
-        z = distances[int(calls[nearest])].flatten()[places[nearest]]
-        normal = -normal * (torch.sign(z) if z != 0 else 1)
-    if every or exact_norms:
-        return best, normal, int(calls[nearest]) if nearest >= 0 else -1, count, count, 0.0
-    risk = _risk(ratio[order[checked:]], float(best) * (1 if allowed is None else _CLOSE), probes)
-    return best, normal, int(calls[nearest]) if nearest >= 0 else -1, checked, count, risk
+        if true[k] < self.best:
+            self.best, self.nearest, self._by = true[k], int(which[k]), by
+            self.normal = gradients[k : k + 1] / norms[k]
+        self.known[which] = True
 
-
-def _rounding(frozen: Frozen, rough: Frozen, direction: Tensor) -> Tensor:
-    """Four times the largest error of a probe in each call, for every neuron of the path."""
-    pairs = zip(frozen.tangents(direction), rough.tangents(direction.to(rough.image)), strict=True)
-    errors = [(fine - found.to(fine)).abs() for fine, found in pairs]
-    return torch.cat([4 * e.amax().expand(e.numel()) if e.numel() else e.flatten() for e in errors])
+    def refine(self) -> None:
+        """The nearest neuron's ratio in the precision of the inputs, and its normal's sign."""
+        if self.nearest < 0:
+            return
+        at = slice(self.nearest, self.nearest + 1)
+        if self._by is not self._frozen:
+            gradient = self._frozen.gradients(self.calls[at], self.places[at])
+            self.best, self.normal = self.distance[self.nearest] / gradient.norm(), gradient / gradient.norm()
+        z = self._z[int(self.calls[self.nearest])].flatten()[self.places[self.nearest]]
+        self.normal = -self.normal * (torch.sign(z) if z != 0 else 1)
 
 
 def _risk(unchecked: Tensor, best: float, probes: int) -> float:
@@ -360,7 +348,7 @@ def affine_error(
         own = int(resolve_target(frozen.logits, None if chosen is None else chosen[image : image + 1]))
         with torch.enable_grad():
             leaf = x.clone().requires_grad_()
-            logit = frozen.run(leaf.clone())[1][0, own]
+            logit = frozen.answers(leaf.clone())[0, own]
             gradient = torch.autograd.grad(logit, leaf)[0] if logit.requires_grad else torch.zeros_like(leaf)
         shape = (directions, *x.shape[1:])
         ways = torch.randn(shape, generator=generator, dtype=torch.float64).to(x)
@@ -371,7 +359,7 @@ def affine_error(
             steps = ways * float(radius[image]) * factor
             linear = (steps * gradient).flatten(1).sum(1)
             with torch.no_grad():
-                real = frozen.run(x + steps)[1][:, own] - logit.detach()
+                real = frozen.answers(x + steps)[:, own] - logit.detach()
             error[k, image] = float((real - linear).abs().max())
             change[k, image] = float(linear.abs().mean())
     return AffineError(tuple(float(f) for f in factors), error, change)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.activations import Activation
-from pruneattr_core.analysis.linearity import Frozen
+from pruneattr_core.analysis.frozen import Frozen
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.circuits.curve import cmd, cpr
 from pruneattr_core.paths.calibrate import OUTPUT_CHANGES, first_crossing
 
 
@@ -25,12 +26,20 @@ def areas(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
     return area
 
 
+def shares(run: Run, method: str, measure: str = "faithfulness") -> dict[str, np.ndarray[Any, Any]]:
+    """Of a run of circuits every picture's (n,) areas "CPR" and, of its own path, "CMD": `circuits.curve`."""
+    sizes, found = [float(point) for point in run.plan.x], run.of(method, measure)
+    areas = {"CPR": cpr(sizes, found, float(measure.startswith("rest")))}
+    return areas | {"CMD": cmd(sizes, found)} if measure == "faithfulness" else areas
+
+
 def summary(run: Run) -> list[dict[str, Any]]:
     """Rows {"method", number, ...}; what the numbers are depends on the benchmark.
 
     calibrate: sparsity at which the mean output change reaches 5, 10, 15, 20, 30 %; pixels, roar and
-    circuits: area under each curve, and its standard error; sanity: mean over the randomised steps; localise:
-    mean over pictures.
+    circuits: area under each curve, and its standard error, but of faithfulness the medians of CPR and CMD: a
+    ratio has outliers where the whole and the empty network answer alike; sanity: mean over the randomised
+    steps; localise: mean over pictures.
     """
     rows = []
     for method in run.plan.labels:
@@ -47,6 +56,10 @@ def summary(run: Run) -> list[dict[str, Any]]:
 
 
 def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
+    if run.plan.benchmark == "circuits" and measure.endswith("faithfulness"):
+        return {
+            f"{measure} {name}": float(np.nanmedian(a)) for name, a in shares(run, method, measure).items()
+        }
     if run.plan.benchmark in ("pixels", "roar", "circuits"):
         mean, deviation, count = statistics(areas(run, method, measure))
         return {f"{measure} AUC": float(mean), f"{measure} ±": _standard_error(deviation, count)}

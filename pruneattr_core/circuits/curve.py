@@ -5,8 +5,12 @@ network and 0 the empty set:
 
     faithfulness(k) = (F(path) - F(0)) / (F(x) - F(0)),   completeness(k) = the same of the rest
 
+    minimality(k) = |faithfulness(k) - faithfulness(k - 1)|, what those that came last are worth
+
 The areas are those of the MIB benchmark (Mueller et al. 2025, arXiv:2504.13151): CPR under the faithfulness
-curve (higher is better), CMD between it and 1 (lower is better). A random path of the same size, the path of
+curve (higher is better), CMD between it and 1 (lower is better). Minimality is that of Wang et al. 2022
+(arXiv:2211.00593) with the weakest part of the path for a node: a path that does without it is larger than it
+need be. A random path of the same size, the path of
 another class and that of another picture are the controls without which a curve says little.
 """
 
@@ -73,17 +77,45 @@ class CircuitCurve:
             return np.where(agree, np.nan, (self.response[kind] - self.empty) / span)
 
     def cpr(self, kind: str = "path") -> Array:
-        """(B,) area under faithfulness over the share kept, in [0, 1] of sizes."""
-        return self._area(self.faithfulness(kind), 0.0)
+        """(B,) area under faithfulness over the share kept, see `cpr`; of the rest that without the path."""
+        return cpr(self.sizes, self.faithfulness(kind), float(kind == "rest"))
 
     def cmd(self, kind: str = "path") -> Array:
-        """(B,) area between faithfulness and 1."""
-        return self._area(np.abs(1 - self.faithfulness(kind)), 1.0)
+        """(B,) area between faithfulness and 1, see `cmd`."""
+        return cmd(self.sizes, self.faithfulness(kind))
 
-    def _area(self, values: Array, at_nothing: float) -> Array:
-        x = np.concatenate([[0.0], self.sizes])
-        y = np.concatenate([np.full((1, values.shape[1]), at_nothing), values])
-        return np.asarray(np.trapezoid(y, x, axis=0) / x[-1])
+    def minimality(self, kind: str = "path") -> Array:
+        """(K, B) >= 0: how faithfulness changes with the neurons that a size has and the one before lacks.
+
+        At the first size those are all; 0 means that the path does without them.
+        """
+        found = self.faithfulness(kind)
+        return np.asarray(np.abs(np.diff(found, axis=0, prepend=np.where(np.isnan(found[:1]), np.nan, 0.0))))
+
+    def smallest(self, kind: str = "path") -> Array:
+        """(B,) smallest size that keeps the answer, as all larger ones do; NaN where the largest does not."""
+        stays = np.logical_and.accumulate(self.kept[kind][::-1], axis=0)[::-1]  # False, then True
+        first = len(self.sizes) - stays.sum(0)
+        return np.asarray(np.array([*self.sizes, np.nan])[first])
+
+
+def cpr(sizes: Sequence[float], faithfulness: Array, at_nothing: float = 0.0) -> Array:
+    """(B,) area under faithfulness (K, B) over 0 to the largest of `sizes`, divided by that.
+
+    At size 0 it is `at_nothing`: 0 of a path, 1 of the rest, which is the whole network there.
+    """
+    return _area(sizes, faithfulness, at_nothing)
+
+
+def cmd(sizes: Sequence[float], faithfulness: Array) -> Array:
+    """(B,) area between faithfulness (K, B) and 1 over 0 to the largest of `sizes`, divided by that."""
+    return _area(sizes, np.abs(1 - faithfulness), 1.0)
+
+
+def _area(sizes: Sequence[float], values: Array, at_nothing: float) -> Array:
+    x = np.concatenate([[0.0], sizes])
+    y = np.concatenate([np.full((1, values.shape[1]), at_nothing), values])
+    return np.asarray(np.trapezoid(y, x, axis=0) / x[-1])
 
 
 def circuit_curve(

@@ -25,6 +25,13 @@ def add_replacement(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def reference_of(arguments: argparse.Namespace, opened: Opened, explained: list[int]) -> list[int]:
+    """Pictures that are not explained, --reference of them or fewer where there are no more."""
+    wanted = len(explained) + arguments.reference
+    others = [i for i in chosen(opened.data, wanted, arguments.seed + 1) if i not in set(explained)]
+    return others[: arguments.reference]
+
+
 def replacement_of(
     arguments: argparse.Namespace, opened: Opened, explained: list[int], index: int
 ) -> Replacement:
@@ -45,9 +52,7 @@ def baseline_of(
     if arguments.replacement == "counterfactual":
         picture = without_object(opened.data, index, opened.card).to(opened.device)
         return activations_of(opened.model, picture, "counterfactual"), picture
-    wanted = len(explained) + arguments.reference
-    others = [i for i in chosen(opened.data, wanted, arguments.seed + 1) if i not in set(explained)]
-    others = others[: arguments.reference]
+    others = reference_of(arguments, opened, explained)
     if not others:
         raise InputError("Every picture is explained, none is left to replace activations from: lower --n.")
     if arguments.replacement == "resample":

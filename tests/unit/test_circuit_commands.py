@@ -32,9 +32,19 @@ def test_circuit_is_the_curve_and_its_graph_is_written(capsys, tmp_path):
     opened = open_source(Source("scenes-net", "scenes", None, None, "cpu"))
     x = opened.inputs(chosen(opened.data, 1, 0))
     scores = contributions(opened.model, x)
-    curve = circuit_curve(opened.model, x, scores.target, scores.layers, zero(opened.model, x))
-    np.testing.assert_allclose(found["curves"]["path"]["faithfulness"], curve.faithfulness()[:, 0], rtol=1e-4)
-    assert found["curves"]["path"]["answer kept"][-1] == 1
+    rivals = [contributions(opened.model, x, opened.model(x).argsort(1, descending=True)[:, 1]).layers]
+    another = [i for i in chosen(opened.data, 33, 1) if i not in chosen(opened.data, 1, 0)][:1]
+    rivals.append(contributions(opened.model, opened.inputs(another)).layers)
+    others = dict(zip(("runner-up", "other picture"), rivals, strict=True))
+    curve = circuit_curve(opened.model, x, scores.target, scores.layers, zero(opened.model, x), others=others)
+    for kind, own in found["curves"].items():
+        np.testing.assert_allclose(own["faithfulness"], curve.faithfulness(kind)[:, 0], rtol=1e-3, atol=1e-5)
+        np.testing.assert_array_equal(own["answer kept"], curve.kept[kind][:, 0])
+    assert list(found["curves"]) == ["path", "rest", "random", "runner-up", "other picture"]
+    assert [found["cpr"], found["cmd"]] == pytest.approx([curve.cpr()[0], curve.cmd()[0]], rel=1e-4)
+    assert found["areas"]["cpr"]["random"]["mean"] == pytest.approx(curve.cpr("random")[0], rel=1e-3)
+    assert found["smallest"] == curve.smallest().tolist()
+    np.testing.assert_allclose(found["minimality"], curve.minimality()[:, 0], rtol=1e-3, atol=1e-5)
     assert found["sizes"] == list(SIZES)
     assert file.read_text("utf-8").count("<node ") == 2 + 2 * len(scores.names)
     assert cli.main(["circuit", *SCENES, "--graph", str(tmp_path / "x.txt")]) == 1
@@ -103,6 +113,9 @@ def test_a_result_is_kept_as_a_run_and_gone_on_with(capsys, tmp_path, monkeypatc
     for kind, curve in found["curves"].items():
         means = table.column("faithfulness", kind=kind).reshape(2, len(SIZES)).mean(0)
         np.testing.assert_allclose(means, curve["faithfulness"], rtol=1e-12)
+        pair = table.column("faithfulness", kind=kind).reshape(2, len(SIZES))
+        half = 12.706205 * np.abs(pair[0] - pair[1]) / 2  # Student's t of two pictures
+        np.testing.assert_allclose(np.transpose(curve["interval"]), [means - half, means + half], atol=1e-5)
     assert not (tmp_path / "run.partial").exists()
     assert cli.main(["paths", *words, *SCENES]) == 1
     assert "never overwritten" in capsys.readouterr().err
@@ -148,3 +161,5 @@ def test_linearity_keeps_its_risk(capsys, tmp_path):
     assert row["risk"] <= 0.01
     assert row["checked"] < row["neurons"]
     assert row["error"]["0.5"] < 1e-9
+    # In float64; the network that stays open for the next command is as it was.
+    assert cli.main(["circuit", *words, "--n", "1", "--replacement", "resample"]) == 0

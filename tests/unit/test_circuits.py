@@ -218,6 +218,11 @@ def test_a_planted_circuit_is_found_at_its_size() -> None:
     np.testing.assert_allclose(curve.faithfulness("rest"), 0, atol=1e-12)
     np.testing.assert_allclose(curve.cmd(), 1 / 80)  # the trapezoid from nothing kept to the first size
     np.testing.assert_allclose(curve.cpr(), 1 - 1 / 80)
+    np.testing.assert_allclose(
+        curve.cpr("rest"), 1 / 80, atol=1e-12
+    )  # without no path it is the whole network
+    np.testing.assert_allclose(curve.minimality(), [[1] * 3, [0] * 3, [0] * 3], atol=1e-12)
+    np.testing.assert_array_equal(curve.smallest(), [1 / 40] * 3)
 
 
 def test_a_curve_equals_single_sets_and_single_images() -> None:
@@ -269,3 +274,11 @@ def test_a_share_of_what_rounding_makes_is_no_share() -> None:
     response = {"path": np.array([[1.9545794, 1.5]])}
     found = CircuitCurve("zero", (0.5,), full, empty, response, {}, {}).faithfulness()
     np.testing.assert_array_equal(found, [[np.nan, 0.5]])
+
+
+def test_the_smallest_path_is_the_one_from_which_on_the_answer_stays() -> None:
+    kept = np.array([[1, 0, 0, 1], [0, 1, 0, 1], [1, 1, 0, 1]], dtype=bool)
+    response = {"path": np.array([[0.0, 2, 1, 2], [1, 2, 1, 2], [2, 4, 0, 2]])}
+    curve = CircuitCurve("zero", (0.1, 0.3, 0.5), np.full(4, 2.0), np.zeros(4), response, {}, {"path": kept})
+    np.testing.assert_array_equal(curve.smallest(), [0.5, 0.3, np.nan, 0.1])
+    np.testing.assert_array_equal(curve.minimality(), [[0, 1, 0.5, 1], [0.5, 0, 0, 0], [0.5, 1, 0.5, 0]])

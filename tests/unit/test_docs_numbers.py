@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, read_run
-from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.benchmarks.summary import shares, summary
 from pruneattr_core.paths.dial import DEFAULT
 from pruneattr_core.reproduction.claim import OUT
 from pruneattr_core.reproduction.page import all_claims, markdown
 from pruneattr_core.ui.compare.state import group_of
+from tests.loading import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 PATCHED, TAYLOR = "Integrated patching", "Taylor"
@@ -84,6 +86,49 @@ def test_the_study_says_what_its_runs_say() -> None:
     assert zero[2][0.05] == kept(lite, "Integrated", "0")[0.01] == 100
     scores = (TAYLOR, "Integrated")
     assert max(max(kept(lite, score, rest).values()) for score in scores for rest in OTHERS) == 1
+
+
+def test_the_areas_of_the_study_are_those_under_its_curves() -> None:
+    """Trapezoids written out; the prose, the documentation's table and the run's summary say the same."""
+
+    def median(name: str, score: str, rest: str, to_one: bool) -> float:
+        label = f"{score}, rest becomes {rest}"
+        x, found = [0.0, *map(float, run(name).plan.x)], run(name).of(label, "faithfulness")
+        areas = []
+        for curve in found.T.tolist():
+            y = [abs(1 - value) for value in [0.0, *curve]] if to_one else [0.0, *curve]
+            areas.append(sum((b - a) * (p + q) / 2 for a, b, p, q in zip(x, x[1:], y, y[1:], strict=False)))
+        middle = float(np.median(areas)) / x[-1]
+        (row,) = (row for row in summary(run(name)) if row["method"] == label)
+        assert row["faithfulness CMD" if to_one else "faithfulness CPR"] == pytest.approx(middle)
+        beside = [
+            line for line in table.split(run(name).plan.model["title"])[1].splitlines() if label in line
+        ]
+        assert f" {middle:z.2f} [" in beside[1].split("|")[3 if to_one else 2]
+        return middle
+
+    table, text = loaded(ROOT / "docs" / "generated.py").circuits(), words("docs/zero-ablation.md")
+    names = ("resnet8-circuits", "scenes-circuits", "lite0-circuits")
+    zero = [f"{median(name, TAYLOR, '0', True):.2f}" for name in names]
+    mean = [f"{median(name, TAYLOR, 'mean', True):.2f}" for name in names]
+    r8, scenes, lite = (
+        ", ".join(f"{median(name, PATCHED, rest, True):.2f}" for rest in OTHERS) for name in names
+    )
+    louder = [median(names[0], score, "0", False) for score in ("Integrated", TAYLOR)]
+    for said in (
+        f"CMD of {zero[0]} on ResNet-8, {zero[1]} on SceneNet and {zero[2]} on Lite0; with the mean "
+        f"{mean[0]}, {mean[1]} and {mean[2]}",
+        " and ".join(r8.rsplit(", ", 1)) + " on ResNet-8 (mean, channel mean, another picture, blur)",
+        " and ".join(scenes.rsplit(", ", 1))
+        + " on SceneNet, "
+        + " and ".join(lite.rsplit(", ", 1))
+        + " on Lite0",
+        f"({louder[0]:.2f} against {louder[1]:.2f} on ResNet-8) and a worse CMD "
+        f"({median(names[0], 'Integrated', '0', True):.2f})",
+    ):
+        assert said in text
+    rest = shares(run(names[0]), f"{TAYLOR}, rest becomes 0", "rest_faithfulness")
+    assert list(rest) == ["CPR"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ from pruneattr_core.ui.benchmarks.published import (
 from pruneattr_core.ui.benchmarks.words import better, heading
 from pruneattr_core.ui.folio import Folio
 
+_SHARES = {
+    "CPR": "Median area under faithfulness over the share kept, divided by the largest. Higher is better, "
+    "and above 1 the path answers louder than the network.",
+    "CMD": "Median area between faithfulness and 1, divided by the largest share kept. Lower is better.",
+}
 _SHORT = {"lerf": "LeRF", "roar": "ROAR"}
 
 
@@ -64,6 +69,8 @@ def _help(key: str, run: Run) -> str:
         return f"Sparsity at which the mean output change first reaches {change}; none if it begins above."
     if key.endswith("±"):
         return "Standard error of the mean."
+    if key.endswith(("CPR", "CMD")):
+        return _SHARES[key[-3:]]
     what = "Area under the curve, trapezoids" if key.endswith("AUC") else "Mean"
     if run.plan.benchmark == "sanity":
         what = "Mean over pictures and all randomised steps"

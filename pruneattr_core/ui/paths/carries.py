@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.circuits.curve import SIZES
+from pruneattr_core.circuits.curve import SIZES, CircuitCurve
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.folio import Folio
@@ -143,6 +143,32 @@ def _chart(found: Carried, instead: str, size: float, folio: Folio) -> None:
     folio.caption(
         "Target logit against the share kept, on a logarithmic axis; the grey line is the whole network. "
         "A path says something only where it lies above the controls."
+    )
+    folio.caption(_areas(curve, at))
+
+
+def _areas(curve: CircuitCurve, at: int) -> str:
+    """The curve in the numbers by which circuits are compared, and whether the path could be smaller."""
+    kinds = {
+        "path": "the path",
+        "random": "random",
+        "rival": "the runner-up's",
+        "neighbour": "another picture's",
+    }
+    if np.isnan(curve.faithfulness()[at, 0]):
+        return (
+            "The whole network and the empty one answer alike here, so a share of their difference is none."
+        )
+    cpr, cmd = (
+        ", ".join(f"{words} {float(area(kind)[0]):z.2f}" for kind, words in kinds.items())
+        for area in (curve.cpr, curve.cmd)
+    )
+    smallest, before = float(curve.smallest()[0]), curve.sizes[at - 1] if at else 0.0
+    return (
+        f"Area under the share of the response (CPR, higher is better): {cpr}. Area between it and 1 (CMD, "
+        f"lower is better): {cmd}. The smallest path here that keeps the answer, as all larger ones do: "
+        f"{smallest:.1%}. Minimality: the neurons between {before:.1%} and {curve.sizes[at]:.1%} move that "
+        f"share by {float(curve.minimality()[at, 0]):.0%}."
     )
 
 
