@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     opened, indices = open_pictures(arguments)
     found = over_pictures(arguments, opened, indices, _picture)
     kinds = [kind for kind in KINDS if kind in found[0]["kept"]]
-    table = {
+    table: dict[str, dict[str, Any]] = {
         kind: {
             "faithfulness": _means([one["faithfulness"][kind] for one in found]),
             "interval": _ends([one["faithfulness"][kind] for one in found]),
