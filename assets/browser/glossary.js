@@ -1,13 +1,24 @@
 // Words that explain themselves where they are pointed at, tapped or reached by keyboard: those of the glossary,
 // in a component's texts or the page's own, and whatever has a title. No text is changed: it may be React's.
 
-const SPELLINGS = new Map(), LABELS = new Map();
-for (const entry of GLOSSARY) for (const spelling of [entry.word, ...(entry.also ?? [])])
-  (entry.label ? LABELS : SPELLINGS).set(spelling.toLowerCase(), entry);
-for (const entry of GLOSSARY) for (const spelling of entry.label ? entry.also ?? [] : [])
-  if (spelling.includes(' ')) SPELLINGS.set(spelling.toLowerCase(), entry);
-const SPELT = [...SPELLINGS.keys()].sort((a, b) => b.length - a.length).map(text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/[-\s]+/g, '[-\\s]'));
-const ANY_WORD = new RegExp(`(?<![\\p{L}\\d])(?:${SPELT.join('|')})(?![\\p{L}\\d])`, 'giu');
+// A lesson in another language has entries of its own, as long as it stands.
+const entriesNow = () => globalThis.pruneattrGlossary ?? GLOSSARY;
+let index = null;
+
+// Spellings of the entries that count now.
+function indexNow() {
+  const entries = entriesNow();
+  if (index?.entries === entries) return index;
+  const spellings = new Map(), labels = new Map();
+  for (const entry of entries) for (const spelling of [entry.word, ...(entry.also ?? [])])
+    (entry.label ? labels : spellings).set(spelling.toLowerCase(), entry);
+  for (const entry of entries) for (const spelling of entry.label ? entry.also ?? [] : [])
+    if (spelling.includes(' ')) spellings.set(spelling.toLowerCase(), entry);
+  const spelt = [...spellings.keys()].sort((a, b) => b.length - a.length).map(text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/[-\s]+/g, '[-\\s]'));
+  index = {entries, spellings, labels, any: new RegExp(`(?<![\\p{L}\\d])(?:${spelt.join('|')})(?![\\p{L}\\d])`, 'giu')};
+  return index;
+}
+
 const NOT_PROSE = 'script, style, code, pre, textarea, input, canvas, output, [contenteditable], .sentence, [data-testid=stSidebarNav], [data-testid=stDataFrame], .js-plotly-plot, .explanation';
 const MARKED = 'pruneattr-words', WATCHED = new WeakMap();
 const EXPLANATION = `.explanation { position: fixed; inset: auto; margin: 0; max-width: min(24rem, calc(100vw - 16px)); padding: .5rem .7rem; border: 1px solid rgba(128, 128, 128, .5); border-radius: 8px;
@@ -19,14 +30,14 @@ const plainText = text => text.replace(/[\u00a0\u202f\s]+/g, ' ').trim();
 
 // Entries of a text, with where they stand in it; a label is all of its text.
 function wordsIn(text) {
-  const label = LABELS.get(plainText(text).toLowerCase());
+  const {labels, any} = indexNow(), label = labels.get(plainText(text).toLowerCase());
   if (label) return [{entry: label, start: text.search(/\S/), end: text.trimEnd().length}];
-  return [...text.matchAll(ANY_WORD)].map(match => ({entry: entryOf(plainText(match[0])), start: match.index, end: match.index + match[0].length})).filter(found => found.entry);
+  return [...text.matchAll(any)].map(match => ({entry: entryOf(plainText(match[0])), start: match.index, end: match.index + match[0].length})).filter(found => found.entry);
 }
 
 // A map is no mAP: words with capitals inside are meant as they are written.
 function entryOf(text) {
-  const entry = SPELLINGS.get(text.toLowerCase()) ?? SPELLINGS.get(text.toLowerCase().replace(/-/g, ' '));
+  const {spellings} = indexNow(), entry = spellings.get(text.toLowerCase()) ?? spellings.get(text.toLowerCase().replace(/-/g, ' '));
   const exact = entry && [entry.word, ...(entry.also ?? [])].find(spelling => spelling.toLowerCase() === text.toLowerCase());
   return exact && /.[A-Z]/.test(exact.replace(/[\s-]./g, '')) && exact !== text ? null : entry;
 }

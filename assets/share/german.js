@@ -1,6 +1,7 @@
 // The live explorer of a German file: its texts, which are English everywhere, as they come.
 
-const NUMBER = /^[^\p{L}]*\d[^\p{L}]*$/u;
+const NUMBER = /^[^\p{L}]*\d[^\p{L}]*(?:e[-+−]?\d+)?$/u;
+const MEANINGS = new Map();  // of the glossary's words, English -> German
 const SEEN = [
   [/^All neurons kept, the answer is $/, 'Alle Neuronen sind da, die Antwort ist '],
   [/^([\d.,>]+\s?%) of the contributing neurons removed, the answer still $/, '$1 der beitragenden Neuronen sind entfernt, die Antwort ist noch '],
@@ -65,6 +66,7 @@ const filled = (german, found) => german.replace(/\$(\d)/g, (_, place) => german
 
 // An English text of the explorer in German; another text stays.
 function germanOf(text) {
+  if (MEANINGS.has(text)) return MEANINGS.get(text);
   for (const [english, german] of SEEN) {
     const found = text.match(english);
     if (found) return filled(german, found);
@@ -80,7 +82,7 @@ function germanOf(text) {
   return NOTES.reduce((known, [english, german]) => { const found = known.match(english); return found ? known.replace(found[0], filled(german, found)) : known; }, text);
 }
 
-const ATTRIBUTES = ['title', 'aria-label', 'aria-valuetext'];
+const ATTRIBUTES = ['title', 'aria-label', 'aria-valuetext', 'placeholder', 'alt'];
 
 function translate(node) {
   if (node.nodeType === 3) {
@@ -92,13 +94,18 @@ function translate(node) {
     const text = node.getAttribute?.(name), german = text && germanOf(text);
     if (german && german !== text) node.setAttribute(name, german);
   }
-  for (const child of node.childNodes) if (child.nodeName !== 'STYLE' && child.nodeName !== 'DL') translate(child);
+  for (const child of node.childNodes) if (child.nodeName !== 'STYLE') translate(child);
+}
+
+// The words that explain themselves, in German.
+function explainInGerman({exact, glossary}) {
+  for (const [english, german] of Object.entries(exact)) MEANINGS.set(english, german);
+  globalThis.pruneattrGlossary = glossary;
 }
 
 // Before anything is painted: observers run between a script and the next frame.
 function speakGerman(root) {
   translate(root);
-  for (const words of root.querySelectorAll('details.words')) words.hidden = true;      // the glossary is English
   new MutationObserver(changes => {
     for (const {type, target, addedNodes} of changes) for (const node of type === 'childList' ? addedNodes : [target]) translate(node);
   }).observe(root, {subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ATTRIBUTES});

@@ -9,7 +9,7 @@ export default function ({parentElement: root}) {
   const draw = () => {
     const here = globalThis.pruneattrWords ??= new Map(), seen = new Set();
     for (const [place, entries] of here) if (place.isConnected) entries.forEach(entry => seen.add(entry.word)); else here.delete(place);
-    const entries = GLOSSARY.filter(entry => seen.has(entry.word)), box = root.querySelector('.words');
+    const entries = entriesNow().filter(entry => seen.has(entry.word)), box = root.querySelector('.words');
     box.hidden = !entries.length;
     root.querySelector('summary').textContent = `Words on this page (${entries.length})`;
     defineWords(box, entries);

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.compression.table import RUNS, read_study
 from pruneattr_core.lessons.numbers import numbers
+from pruneattr_core.lessons.titles import method_title, student_title
 from pruneattr_core.render.series import series
 
-#: Inches and dots per inch of a chart; its text is read at half this size on paper.
-_SIZE, _DPI = (5.2, 4.0), 120
+#: Inches and dots per inch of a chart; on paper it is seven eighths of that.
+_SIZE, _DPI = (4.0, 3.1), 156
+#: Points of labels and of names of lines; letters of these across a chart, and what a line's sample takes.
+_LABEL, _NAMES, _ACROSS, _HANDLE = 8.0, 7.0, 72, 7
 #: The tables of the study that hold the answers and the maps of distilled students.
 _ANSWERS, _MAPS = "Table 2", "Table 3"
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -33,7 +36,10 @@ def retraining(run: str, word: Callable[..., str]) -> NDArray[np.uint8]:
 
     found = read_run(ASSETS / "runs" / "bench" / run)
     x = np.asarray(found.plan.x)
-    lines = {label: (x, statistics(found.of(label, "roar"))[0]) for label in found.plan.labels}
+    lines = {
+        method_title(method["id"], word): (x, statistics(found.of(method["label"], "roar"))[0])
+        for method in found.plan.methods
+    }
     return _drawn(lines, word("figure_roar_x"), word("figure_roar_y"), word)
 
 
@@ -68,7 +74,10 @@ def students(study: str, word: Callable[..., str]) -> NDArray[np.uint8]:
     for row in tables[_MAPS]:
         _, way = row["title"].split(" ", 1)
         points.setdefault(way, []).append((answers[row["title"]]["mAP"], row["gradcam.cosine"]))
-    lines = {way: (np.array(found)[:, 0], np.array(found)[:, 1]) for way, found in points.items()}
+    lines = {
+        student_title(way, word): (np.array(found)[:, 0], np.array(found)[:, 1])
+        for way, found in points.items()
+    }
     sizes = [row["title"].split(" ")[0] for row in tables[_MAPS] if row["title"].endswith(" plain")]
     named = word("figure_students_x", sizes=", ".join(sizes))
     return _drawn(lines, named, word("figure_students_y"), word)
@@ -90,12 +99,15 @@ def _drawn(
     if at_least:
         highest = max(at_least, *(float(y.max()) for _, y in lines.values()))
         axes.set_ylim(-0.03 * highest, 1.03 * highest)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set_xlabel(across, fontsize=_LABEL)
+    axes.set_ylabel(up, fontsize=_LABEL)
+    axes.tick_params(labelsize=_LABEL)
     axes.grid(alpha=0.3)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: numbers(f"{value:.6g}", word))
-    figure.legend(loc="outside upper left", ncols=4 if len(lines) < 5 else 3, fontsize=8, frameon=False)
+    longest = max(map(len, lines)) + _HANDLE
+    ncols = max(1, min(4, _ACROSS // longest))
+    figure.legend(loc="outside upper left", ncols=ncols, fontsize=_NAMES, frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

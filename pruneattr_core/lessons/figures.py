@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,10 @@ from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.lessons.charts import removing, retraining, students
 from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.text import Step
+from pruneattr_core.lessons.titles import Word, method_title, network_title, path_title
 from pruneattr_core.models import ModelCard, load_model, model_card
+from pruneattr_core.paths.table import METHODS as PATHS
+from pruneattr_core.paths.table import Search
 from pruneattr_core.render import colour_table, colourise, scale_map, scale_of
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.scoring import contributions
@@ -44,10 +48,6 @@ STUDY = "scenes"
 REVIEWED = ("scenes-vgg", "scenes-vgg-x2-none", "scenes-vgg-x8-none", "scenes-vgg-x8-swa")
 
 
-#: A text by its key, in the reader's language, with values put in.
-Word = Callable[..., str]
-
-
 @dataclass(frozen=True)
 class Frame:
     """The view at one place of its slider.
@@ -55,10 +55,12 @@ class Frame:
     Attributes:
         title: what the slider says there; empty where there is none.
         panels: in a row, the picture first.
+        brief: the title where there is no room for it.
     """
 
     title: str
     panels: tuple[Panel, ...]
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def figure_of(step: Step, word: Word) -> Figure | None:
 
     Args:
         step: of a lesson.
-        word: its captions, see `Word`.
+        word: its captions, see `titles.Word`.
 
     Raises:
         PruneAttrError: the view names a network or a picture that is not here.
@@ -124,7 +126,7 @@ def figure_of(step: Step, word: Word) -> Figure | None:
     if step.page == "benchmarks" and view.get("bench") == "roar" and "bench_run" in view:
         return _chart(retraining(view["bench_run"], word), network_title(model_card("resnet8-cifar10"), word))
     if step.page == "review" and view.get("desk") == "tables":
-        return _chart(students(STUDY, word), network_title(model_card(REVIEWED[0]), word))
+        return _chart(students(view.get("study", STUDY), word), network_title(model_card(REVIEWED[0]), word))
     made = _PAGES.get(step.page)
     if made is None:
         return None
@@ -140,12 +142,8 @@ def figure_of(step: Step, word: Word) -> Figure | None:
     return made(_Scene(view, card, model, image, inputs, target, word))
 
 
-def network_title(card: ModelCard, word: Word) -> str:
-    """The network as readers know it, in their language where that has a word for it."""
-    try:
-        return word(f"network_{card.id}")
-    except KeyError:
-        return card.title
+def _percent(share: float, word: Word) -> str:
+    return numbers(f"{share:.0%}", word)
 
 
 def _p(share: float, word: Word) -> str:
@@ -175,9 +173,9 @@ def _explore(scene: _Scene) -> Figure:
         notes: tuple[str, ...] = (_p(float(sweep.probability[place, 0]), scene.word),)
         if mode == "zero":
             notes += (scene.card.classes[int(sweep.prediction[place, 0])],)
-        title = scene.word("figure_removed", share=numbers(f"{share:.0%}", scene.word))
+        title = scene.word("figure_removed", share=_percent(share, scene.word))
         panels = (Panel("", scene.photo), _map(title, strongest, notes=notes))
-        frames.append(Frame(title, panels))
+        frames.append(Frame(title, panels, _percent(share, scene.word)))
     return Figure(tuple(frames), _nearest(LEVELS, scene.view, "at", 0.8), scene.caption)
 
 
@@ -195,14 +193,17 @@ def _values(scene: _Scene, model: nn.Module, names: Sequence[str]) -> dict[str, 
 
 def _compare(scene: _Scene) -> Figure:
     found = _values(scene, scene.model, scene.view["methods"].split(","))
-    maps = (_map(METHODS[name].title, values, METHODS[name].signed) for name, values in found.items())
+    maps = (
+        _map(method_title(name, scene.word), values, METHODS[name].signed) for name, values in found.items()
+    )
     panels = (Panel("", scene.photo), *maps)
     return Figure((Frame("", panels),), 0, scene.caption)
 
 
 def _sanity(scene: _Scene) -> Figure:
     names = scene.view["sane_methods"].split(",")
-    measure = scene.view.get("sane_measure", "spearman_abs")
+    # A step that speaks of the signs switches between both on the page.
+    measures = ("spearman_abs", "spearman") if "sane_measure" in scene.view else ("spearman_abs",)
     frames: list[Frame] = []
     trained: dict[str, NDArray[Any]] = {}
     for place, (layer, changed) in enumerate(cascade(scene.model, VARIANTS["released"])):
@@ -211,11 +212,17 @@ def _sanity(scene: _Scene) -> Figure:
         trained = trained or found
         panels = [Panel("", scene.photo)]
         for name, values in found.items():
-            alike = MEASURES[measure](trained[name].astype(np.float64), values.astype(np.float64))
-            said = scene.word("figure_likeness", value=numbers(f"{alike:.2f}", scene.word))
-            notes = (said,) if place and np.isfinite(alike) else ()
-            panels.append(_map(METHODS[name].title, values, METHODS[name].signed, notes))
-        frames.append(Frame(title, tuple(panels)))
+            alike = {
+                one: MEASURES[one](trained[name].astype(np.float64), values.astype(np.float64))
+                for one in measures
+            }
+            notes = tuple(
+                scene.word(f"figure_{one}", value=numbers(f"{value:.2f}", scene.word))
+                for one, value in alike.items()
+                if place and np.isfinite(value)
+            )
+            panels.append(_map(method_title(name, scene.word), values, METHODS[name].signed, notes))
+        frames.append(Frame(title, tuple(panels), str(place or title)))
     at = min(int(scene.view.get("sane_step", 0)), len(frames) - 1)
     return Figure(tuple(frames), at, scene.caption)
 
@@ -223,8 +230,11 @@ def _sanity(scene: _Scene) -> Figure:
 def _removal(scene: _Scene) -> Figure:
     names = scene.view["gone_methods"].split(",")
     order, fill = scene.view.get("gone_order", "lerf"), scene.view.get("gone_fill", "mean")
+    fills = (fill,) if fill == "mean" else ("mean", fill)  # another one is seen beside the usual one
     columns, lines = [], {}
-    for name in names:
+    for fill, name in product(fills, names):
+        title = method_title(name, scene.word)
+        title = title if len(fills) == 1 else f"{title}, {scene.word(f'figure_fill_{fill}')}"
         wanted = torch.tensor([scene.target])
         values = maps_of(scene.model, scene.inputs, wanted, method_from(name), "signed_max")
         values = values.abs() if scene.view.get("gone_rule", "magnitude") == "magnitude" else values
@@ -232,16 +242,20 @@ def _removal(scene: _Scene) -> Figure:
         filled = fill_removed(scene.inputs[0], masks, fill, 0)
         with torch.no_grad():
             logits = scene.model(filled)
-        shares = lines[METHODS[name].title] = [scene.share(one) for one in logits.split(1)]
+        shares = lines[title] = [scene.share(one) for one in logits.split(1)]
         pixels = scene.card.denormalise(filled)
         columns.append(
             [
-                Panel(METHODS[name].title, np.asarray(pixel, np.uint8), (_p(share, scene.word),))
+                Panel(title, np.asarray(pixel, np.uint8), (_p(share, scene.word),))
                 for pixel, share in zip(pixels, shares, strict=True)
             ]
         )
     frames = tuple(
-        Frame(scene.word(f"figure_{order}", share=numbers(f"{share:.0%}", scene.word)), panels)
+        Frame(
+            scene.word(f"figure_{order}", share=_percent(share, scene.word)),
+            panels,
+            _percent(share, scene.word),
+        )
         for share, panels in zip(GONE, zip(*columns, strict=True), strict=True)
     )
     at = _nearest(GONE, scene.view, "gone", 0.3)
@@ -249,14 +263,18 @@ def _removal(scene: _Scene) -> Figure:
 
 
 def _paths(scene: _Scene) -> Figure:
-    """Where the neurons of one activation call that a path keeps sit, all channels together."""
+    """Where the neurons of one activation call that each path keeps sit, all channels together."""
     call = int(scene.view.get("call", 1)) - 1
     kappa = float(scene.view.get("kappa", 0.9))
-    found = contributions(scene.model, scene.inputs, scene.target).path(kappa)
-    kept = found.layers[call][0].double().sum(0)[None, None]
-    large = torch.nn.functional.interpolate(kept, scene.photo.shape[:2])[0, 0].numpy()
-    title = scene.word("figure_kept", layer=found.names[call], share=numbers(f"{kappa:.0%}", scene.word))
-    return Figure((Frame("", (Panel("", scene.photo), _map(title, large, False))),), 0, scene.caption)
+    search, panels = Search(scene.model, scene.inputs, scene.target, (kappa,)), [Panel("", scene.photo)]
+    for name in scene.view.get("paths", "taylor").split(","):
+        (found,) = PATHS[name].paths(search)
+        kept = found.layers[call][0].double().sum(0)[None, None]
+        large = torch.nn.functional.interpolate(kept, scene.photo.shape[:2])[0, 0].numpy()
+        share = _percent(kappa, scene.word)
+        title = scene.word("figure_kept", layer=found.names[call], share=share)
+        panels.append(_map(f"{path_title(name, scene.word)}, {title}", large, False))
+    return Figure((Frame("", tuple(panels)),), 0, scene.caption)
 
 
 def _review(scene: _Scene) -> Figure:

@@ -15,6 +15,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.benchmarks.localisation import UNDEFINED, mass_inside
 from pruneattr_core.datasets.shape_scenes import MARKED
+from pruneattr_core.lessons.titles import method_title
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.scenes import SHAPES, Scene, scene
 
@@ -140,7 +141,7 @@ def tables(word: Callable[[str], str]) -> tuple[list[dict[str, str]], list[dict[
     first = next(iter(networks.values()))["mass on the mark"]
     mass = []
     for method in first:
-        row = {word("table_method"): METHODS[method].title}
+        row = {word("table_method"): method_title(method, word)}
         for name, one in networks.items():
             found = one["mass on the mark"][method]
             row[word(f"hans_{name}")] = f"{found['mean']:.1%} ± {found['standard error']:.1%}"

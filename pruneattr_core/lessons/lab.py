@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.lessons.titles import method_title
 
 SIDE = 8
 #: Corner (row, column) of each square of 2 x 2 pixels.
@@ -189,7 +190,7 @@ def rows(scores: Sequence[Score], word: Callable[[str], str]) -> list[dict[str, 
     fitting = {method: row for method, row in by.items() if any(one.cosine is not None for one in row)}
     order = sorted(fitting, key=lambda method: -sum(one.right for one in fitting[method]))
     return [
-        {word("table_method"): METHODS[method].title}
+        {word("table_method"): method_title(method, word)}
         | {word(f"lab_{one.bench}"): _said(one, word) for one in fitting[method]}
         | {word("table_right"): f"{sum(one.right for one in fitting[method])} / {len(BENCHES)}"}
         for method in order

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from collections.abc import Callable, Mapping
 from html import escape
@@ -15,6 +16,7 @@ from PIL import Image
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.lessons.figures import Figure, Frame
+from pruneattr_core.lessons.glossary import glossary_in
 from pruneattr_core.lessons.tables import Rows, tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address
 from pruneattr_core.render.figure import Panel
@@ -89,7 +91,9 @@ def sheet(
 def _german() -> str:
     """What puts the explorers' English texts into German, once they are mounted."""
     code = (ASSETS / "share" / "german.js").read_text("utf-8")
-    return f"{code}for (const live of document.querySelectorAll('.live')) speakGerman(live.shadowRoot);\n"
+    words = json.dumps(glossary_in("de"), ensure_ascii=False).replace("<", "\\u003c")
+    each = "for (const live of document.querySelectorAll('.live')) speakGerman(live.shadowRoot);"
+    return f"{code}explainInGerman({words});\n{each}\n"
 
 
 class _Pictures:
@@ -156,7 +160,7 @@ def _shape(panel: Panel) -> str:
 
 
 def _step(number: int, step: Step, word: Callable[[str], str], shown: str) -> str:
-    parts = [f"<section><h2>{number}. {escape(step.title)}</h2>", _blocks(step.body)]
+    parts = [f"<section><h2>{number}. {escape(step.title)}</h2>", _blocks(step.printed)]
     if step.page:
         shown += f"<p>{escape(word('view_at'))} <code>{escape(address(step))}</code></p>"
     hidden = step.locked == "hidden"

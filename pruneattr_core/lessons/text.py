@@ -20,10 +20,11 @@ A file looks like this; ASSETS/lessons/en holds whole ones::
 
 Every choice ends with its reason after two colons; `right` is a choice that is right. A step without a
 question has no choices; what follows `reveal:` may be left out where there is no question. After it a line
-`notes:` begins what only the presenter's second window shows. `table:` names figures that are shown with the
-reveal, `lab` or `clever-hans`. A view is free to be changed, unless `locked: always` or, until an answer is
-given, `locked: answer` stands in the header; with `locked: hidden` it is not even seen before, only its
-picture, as it would answer the question.
+`notes:` begins what only the presenter's second window shows. Before both a line `file:` may begin what the
+HTML file and the worksheet say instead of the step's text, where that speaks of buttons that they have not.
+`table:` names figures that are shown with the reveal, `lab` or `clever-hans`. A view is free to be changed,
+unless `locked: always` or, until an answer is given, `locked: answer` stands in the header; with
+`locked: hidden` it is not even seen before, only its picture, as it would answer the question.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ _HEADER = re.compile(r"([a-z]+):[ \t]*(.*)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _LESSON_KEYS = ("title", "minutes", "know")
+#: What lines begin, after the step's own text.
+_PARTS = ("file", "reveal", "notes")
 _STEP_KEYS = ("page", "view", "question", "choice", "right", "table", "locked")
 
 
@@ -85,6 +88,7 @@ class Step:
     Attributes:
         title: its heading.
         body: Markdown shown first.
+        file: Markdown that stands in files instead; empty where they say the same.
         page: key of `PAGES`, empty for a step that shows no page.
         view: (name, value) pairs of that page's address.
         question: empty for a step that asks nothing.
@@ -105,6 +109,12 @@ class Step:
     table: str = ""
     locked: str = ""
     notes: str = ""
+    file: str = ""
+
+    @property
+    def printed(self) -> str:
+        """Markdown that a file shows first."""
+        return self.file or self.body
 
     def holds(self, answered: bool) -> bool:
         """Whether the view stays as it is set, for somebody who has answered or not."""
@@ -140,14 +150,12 @@ class _Draft:
     title: str = ""
     keys: dict[str, str] = field(default_factory=dict)
     choices: list[Choice] = field(default_factory=list)
-    body: list[str] = field(default_factory=list)
-    reveal: list[str] | None = None
-    notes: list[str] | None = None
+    #: Part of the text -> its lines; the last one is being read.
+    parts: dict[str, list[str]] = field(default_factory=lambda: {"body": []})
 
-    @property
-    def part(self) -> list[str]:
-        """Where lines of text go now."""
-        return next(lines for lines in (self.notes, self.reveal, self.body) if lines is not None)
+    def text(self, part: str) -> str:
+        """Of a part, empty where there is none."""
+        return "\n".join(self.parts.get(part, ())).strip()
 
 
 def parse(text: str, name: str = "lesson", language: str = "en") -> Lesson:
@@ -242,7 +250,7 @@ def _sections(text: str, name: str) -> list[_Draft]:
         if not fenced and line.startswith("## "):
             drafts.append(_Draft(number, line[3:].strip()))
             headed = True
-        elif not fenced and len(drafts) > 1 and line.strip() in ("reveal:", "notes:"):
+        elif not fenced and len(drafts) > 1 and line.strip() in {f"{part}:" for part in _PARTS}:
             _begin(now, line.strip()[:-1], name, number)
             headed = False
         elif headed and (found := _HEADER.fullmatch(line.strip())):
@@ -255,14 +263,16 @@ def _sections(text: str, name: str) -> list[_Draft]:
             headed = False
             if (late := _HEADER.match(line)) and late[1] in _STEP_KEYS and not fenced:
                 raise _wrong(name, number, f"'{late[1]}:' belongs to the lines right under the step's title")
-            now.part.append(line)
+            now.parts[next(reversed(now.parts))].append(line)
     return drafts
 
 
 def _begin(draft: _Draft, part: str, name: str, number: int) -> None:
-    if draft.notes is not None or getattr(draft, part) is not None:
-        raise _wrong(name, number, f"this step has a text under '{part}:' or after it already")
-    setattr(draft, part, [])
+    for there in draft.parts:
+        if there in _PARTS[_PARTS.index(part) :]:
+            order = "'file:', 'reveal:' and 'notes:' stand in this order, each once at most"
+            raise _wrong(name, number, f"'{part}:' cannot follow '{there}:' in a step: {order}")
+    draft.parts[part] = []
 
 
 def _take(draft: _Draft, key: str, value: str, of_lesson: bool, name: str, number: int) -> None:
@@ -308,12 +318,12 @@ def _step(draft: _Draft, name: str) -> Step:
         raise _wrong(name, draft.line, "a question needs choices, and choices need a question")
     if question and (len(draft.choices) < 2 or not any(choice.right for choice in draft.choices)):
         raise _wrong(name, draft.line, "a question needs two choices or more, and a 'right' one among them")
-    reveal = "\n".join(draft.reveal or ()).strip()
+    reveal = draft.text("reveal")
     if question and not reveal:
         raise _wrong(name, draft.line, "a question needs a text under 'reveal:'")
-    notes = "\n".join(draft.notes or ()).strip()
-    step = Step(draft.title, "\n".join(draft.body).strip(), page, tuple(pairs), question)
-    return replace(step, choices=tuple(draft.choices), reveal=reveal, table=table, locked=locked, notes=notes)
+    step = Step(draft.title, draft.text("body"), page, tuple(pairs), question)
+    step = replace(step, choices=tuple(draft.choices), reveal=reveal, table=table, locked=locked)
+    return replace(step, notes=draft.text("notes"), file=draft.text("file"))
 
 
 def _wrong(name: str, line: int, what: str) -> InputError:

@@ -17,7 +17,7 @@ from PIL import Image
 from pruneattr_core.lessons.figures import Figure
 from pruneattr_core.lessons.tables import tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address, right_answers
-from pruneattr_core.render.figure import figure
+from pruneattr_core.render.figure import Panel, figure
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -29,8 +29,8 @@ _MARGIN, _WIDE, _TEXT = 18.0, 174.0, 10.5
 _PANEL = 44.0
 #: Millimetres of a chart.
 _CHART = 88.0
-#: Millimetres of the curves under a row of pictures.
-_CURVES = 66.0
+#: Places that a slider has passed, from which on they are shown; panels that fill a line of text, at least.
+_PASSED, _LEAST = 3, 6
 _DPI = 130
 
 
@@ -97,20 +97,18 @@ def _step(
 ) -> None:
     """Heading, text, figure and question."""
     _written(pdf, f"{number}. {step.title}", 13, "B")
-    for block in _blocks(step.body):
+    for block in _blocks(step.printed):
         _written(pdf, block)
     if drawn is not None:
         frame = drawn.frames[drawn.at]
-        count = len(frame.panels)
-        wide = _CHART if drawn.chart else min(_WIDE, _PANEL * count)
-        panels = [replace(panel, notes=()) for panel in frame.panels]  # what it answers is asked
         if drawn.chart:
-            _chart(pdf, panels[0].pixels, wide, drawn.caption)
+            _chart(pdf, frame.panels[0].pixels, drawn.caption)
         else:
-            pixels = figure(panels, count, "png", wide, _DPI)
+            panels, across, wide = _panels(drawn)
+            pixels = figure(panels, across, "png", wide, _DPI)
             pdf.image(io.BytesIO(pixels), w=wide, alt_text=drawn.caption)
         if drawn.curves is not None:
-            _chart(pdf, drawn.curves, _CURVES, drawn.caption)
+            _chart(pdf, drawn.curves, drawn.caption)
         _written(pdf, " · ".join(filter(None, (frame.title, drawn.caption))), 8)
     if step.page:
         _written(pdf, f"{word('view_at')} {address(step)}", 7)
@@ -122,11 +120,41 @@ def _step(
     _written(pdf, "_" * 78, 9, after=4)
 
 
-def _chart(pdf: FPDF | FPDFRecorder, pixels: NDArray[np.uint8], wide: float, alt: str) -> None:
+def _panels(drawn: Figure) -> tuple[list[Panel], int, float]:
+    """What is printed, without what it answers, as that is asked: panels, how many in a row, millimetres.
+
+    Paper has no slider. Where the step sets one some places on, those that it has passed stand side by side,
+    a row a map; the picture, which has no title, stands once.
+    """
+    frames = drawn.frames[: drawn.at + 1]
+    if len(frames) < _PASSED:
+        panels = [replace(panel, notes=()) for panel in frames[-1].panels]
+        return panels, len(panels), min(_WIDE, _PANEL * len(panels))
+    rows = list(zip(*(frame.panels for frame in frames), strict=True))
+    photo = [row[0] for row in rows if not row[0].title]
+    across = max(len(photo) + len(frames), _LEAST)
+    empty = Panel("", np.full_like(frames[0].panels[0].pixels, 255))
+    panels = []
+    for number, row in enumerate(row for row in rows if row[0].title):
+        panels += photo if number == 0 else [empty] * len(photo)
+        panels += [
+            Panel(frame.brief if place else _begun(panel.title, frame.brief), panel.pixels)
+            for place, (panel, frame) in enumerate(zip(row, frames, strict=True))
+        ]
+        panels += [empty] * (-len(panels) % across)
+    return panels, across, _WIDE
+
+
+def _begun(title: str, brief: str) -> str:
+    """The title of a row's first panel, which says the place of the slider, too."""
+    return title if brief in title else f"{title}, {brief}"
+
+
+def _chart(pdf: FPDF | FPDFRecorder, pixels: NDArray[np.uint8], alt: str) -> None:
     """A chart with every pixel that it has: its text would not survive being drawn again."""
     image = io.BytesIO()
     Image.fromarray(pixels).save(image, "PNG")
-    pdf.image(image, w=wide, alt_text=alt)
+    pdf.image(image, w=_CHART, alt_text=alt)
 
 
 def _numbers(drawn: Figure) -> str:

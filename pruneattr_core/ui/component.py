@@ -62,7 +62,8 @@ def put_into(language: str, words: Mapping[str, Any]) -> None:
 
     Args:
         language: two letters.
-        words: "exact", English -> other, and "patterns", pairs of a regular expression and a text with $1.
+        words: "exact", English -> other; "patterns", pairs of a regular expression and a text with $1;
+            "decimal", its decimal sign; "glossary", entries of the glossary in that language.
     """
     _translate(key="translate", data={"language": language, **words})
 

@@ -86,11 +86,20 @@ def test_the_page_in_a_german_lesson_is_german_until_the_lesson_is_english(
         expect(view.get_by_text(german).first).to_be_visible()
         expect(view.get_by_text(english)).to_have_count(0)
     settled(page)
+    order = view.locator("input[role=combobox]").first  # what is chosen, what can be, and help
+    expect(order).to_have_value("LeRF, das Unwichtigste zuerst")
+    order.click()
+    expect(page.get_by_role("listbox")).to_contain_text("MoRF, das Wichtigste zuerst")
+    page.keyboard.press("Escape")
+    view.get_by_test_id("stTooltipIcon").first.hover()
+    expect(page.get_by_test_id("stTooltipContent")).to_contain_text("Diese Ansicht, zum Bewegen")
+    page.mouse.move(0, 0)
     page.get_by_text("Vorführen, Klasse, Sprache").first.click()
     page.locator(".st-key-lesson_language button").filter(has_text="English").first.click()
     for german, english in said.items():
         expect(view.get_by_text(english).first).to_be_visible()
         expect(view.get_by_text(german)).to_have_count(0)
+    expect(order).to_have_value("LeRF, least relevant first")
 
 
 def test_a_class_has_its_teachers_step_and_its_answers_are_counted(served: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from dataclasses import replace
@@ -12,14 +13,26 @@ import numpy as np
 import pytest
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.glossary import entries
 from pruneattr_core.lessons import figures
 from pruneattr_core.lessons.figures import Figure, Frame, figure_of
+from pruneattr_core.lessons.glossary import glossary_in
 from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import FOLDER, address, languages, names, parse, read, right_answers
-from pruneattr_core.lessons.worksheet import worksheet
+from pruneattr_core.lessons.worksheet import _panels, worksheet
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.share.html import settings_in
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What the sidebar holds, which no lesson's view has.
+SIDEBAR = {"crop.py", "networks.py", "own_weights.py", "shell.py", "uploader.py"}
+#: Paper cannot be clicked, and a file has no more than its sliders.
+ASKS_A_HAND = re.compile(
+    r"\b(?:click|press|switch|pull|drag|move the|choose the|open the|try another|"
+    r"klick|drück|schalte|zieh|beweg|wähle\b|öffne|nimm eine andere)",
+    re.IGNORECASE,
+)
 
 WRITTEN = """title: Three steps
 minutes: 3
@@ -85,8 +98,9 @@ def test_a_lesson_of_three_steps_from_one_text_file(tmp_path: Path) -> None:
         ("right: The", "choice: The", "line 12: a question needs two choices"),
         ("question: What changes?\n", "", "line 12: a question needs choices"),
         ("reveal:\n", "", "line 12: a question needs a text under 'reveal:'"),
-        ("Because it must.", "Because.\nreveal:\nAgain.", "line 25: this step has a text under 'reveal:'"),
-        ("Because it must.", "Because.\nnotes:\nA\nreveal:", "line 27: this step has a text under 'reveal:'"),
+        ("Because it must.", "Because.\nreveal:\nAgain.", "line 25: 'reveal:' cannot follow 'reveal:'"),
+        ("Because it must.", "Because.\nnotes:\nA\nreveal:", "line 27: 'reveal:' cannot follow"),
+        ("Because it must.", "Because.\nfile:\nA", "line 25: 'file:' cannot follow 'reveal:'"),
         ("page: sanity", "page: sanity\nlocked: yes", "line 12: expected locked to be always, or answer"),
         ("page: explore", "page: explore\nlocked: answer", "line 5: expected locked to be always"),
         ("What do you see?", "page: explore", "line 9: 'page:' belongs to the lines right under"),
@@ -195,12 +209,18 @@ def test_figures_are_those_of_the_view_that_a_step_sets(name: str) -> None:
     if name == "3-removing-pixels":  # ordered by magnitude, least first: the answer stays
         whole, *_, most = figure.frames
         assert whole.panels[0].notes == whole.panels[1].notes
-        assert (figure.at, figure.frames[3].title) == (3, "30% gone (least relevant first)")
+        assert (figure.at, figure.frames[3].title) == (3, "30 % gone (least relevant first)")
         assert (most.panels[0].pixels != whole.panels[0].pixels).any(2).mean() == pytest.approx(0.7, abs=0.05)
+        both = figure_of(read(name).steps[2], _english)
+        assert both is not None
+        grey, blurred = both.frames[1].panels[::2]  # of PruneGrad
+        assert (grey.title, blurred.title) == ("PruneGrad, mean colour", "PruneGrad, blurred")
+        assert 0.05 < (grey.pixels != blurred.pixels).any(2).mean() < 0.15  # where a tenth was removed
     else:  # network A's path lies on the mark, in the lower left corner
-        drawn = figure.frames[0].panels[1].pixels.astype(int)
-        kept = np.abs(drawn - drawn[0, -1]).sum(2)
-        assert kept[100:, :40].sum() > 0.6 * kept.sum()
+        for panel, least, most in zip(figure.frames[0].panels[1:], (0.6, 0.0), (1.0, 0.2), strict=True):
+            drawn = panel.pixels.astype(int)
+            kept = (drawn != drawn[0, 0]).any(2)  # a hundredth of the neurons
+            assert least <= kept[100:, :40].sum() / kept.sum() <= most, panel.title
     assert figure_of(replace(step, page="reproduction"), _english) is None
 
 
@@ -221,8 +241,50 @@ def test_a_table_that_a_step_names_is_in_both_files() -> None:
         for more in ("", "\ntable: clever-hans")
     )
     page = sheet(named, lambda key: key, settings={})
-    assert page.count("<td>Guided Backprop</td>") == 1
+    assert page.count("<td>method_guided_backprop</td>") == 1
     assert len(worksheet(named, lambda key: key, {})) > len(worksheet(plain, lambda key: key, {})) + 1000
+
+
+def test_a_file_says_what_it_can_show_and_not_what_a_hand_does_on_the_page() -> None:
+    said = WRITTEN.replace("reveal:", "file:\nOn paper.\n\nreveal:")
+    step = parse(said).steps[1]
+    assert (step.file, step.printed, step.reveal) == ("On paper.", "On paper.", "Because it must.")
+    assert parse(WRITTEN).steps[0].printed.startswith("What do you see?")
+    page = sheet(parse(said), lambda key: key, {})
+    assert page.count("<p>On paper.</p>") == 1
+    assert "no step, but code" not in page
+    for language in languages():
+        for name in names(language):
+            for number, step in enumerate(read(name, language).steps, 1):
+                texts = (step.question, step.printed, step.reveal)
+                texts += tuple(part for one in step.choices for part in (one.text, one.reason))
+                assert [text for text in texts if ASKS_A_HAND.search(text)] == [], (language, name, number)
+
+
+def test_a_step_names_the_run_whose_figures_it_tells() -> None:
+    """The page's own choice is the newest run, which changes."""
+    asked = {"tables": "study", "roar": "bench_run"}
+    for language in languages():
+        for name in names(language):
+            for step in read(name, language).steps:
+                view = dict(step.view)
+                for shown in {view.get("desk"), view.get("bench")} & set(asked):
+                    assert asked[str(shown)] in view, (name, step.title)
+
+
+def test_paper_has_the_places_that_a_slider_has_passed() -> None:
+    def pixels(value: int) -> Panel:
+        return Panel("" if value == 7 else "Map", np.full((4, 4, 3), value, np.uint8))
+
+    frames = tuple(Frame(f"at {k}", (pixels(7), pixels(k), pixels(10)), f"{k} %") for k in range(4))
+    panels, across, _ = _panels(Figure(frames, 2, "A network"))
+    rows = [panels[start : start + across] for start in range(0, len(panels), across)]
+    assert [[int(one.pixels[0, 0, 0]) for one in row] for row in rows] == [
+        [7, 0, 1, 2, 255, 255],
+        [255, 10, 10, 10, 255, 255],
+    ]
+    assert [one.title for one in rows[0]] == ["", "Map, 0 %", "1 %", "2 %", "", ""]
+    assert len(_panels(Figure(frames, 0, "A network"))[0]) == 3
 
 
 def test_a_text_after_a_step_that_asks_nothing_is_in_the_file_and_unfolded() -> None:
@@ -250,6 +312,38 @@ def test_texts_of_pages_in_another_language_are_rules_that_a_browser_can_follow(
             assert rule[0] == "^"
             groups = re.compile(rule).groups
             assert {int(place) for place in re.findall(r"\$(\d)", other)} <= set(range(1, groups + 1)), rule
+
+
+def test_the_glossary_is_whole_in_every_language() -> None:
+    for language in set(languages()) - {"en"}:
+        written = json.loads((FOLDER / language / "glossary.json").read_text("utf-8"))
+        assert list(written) == [one["word"] for one in entries()]
+        found = glossary_in(language)
+        assert found is not None
+        for here, english in zip(found["glossary"], entries(), strict=True):
+            assert 15 < len(here["means"]) < 260
+            assert here["means"].endswith(".")
+            assert {english["word"], *english.get("also", ())} <= {here["word"], *here["also"]}
+            assert found["exact"][english["means"]] == here["means"]
+        spelt = [one for here in written.values() for one in {here["title"], *here["also"]}]
+        assert sorted({one.lower() for one in spelt}) == sorted(one.lower() for one in spelt)
+    assert glossary_in("en") is None
+
+
+def test_every_help_text_of_a_page_in_a_lesson_is_known_in_every_language() -> None:
+    helps = {
+        (path.name, text.value)
+        for path in sorted((ROOT / "pruneattr_core" / "ui").rglob("*.py"))
+        if path.name not in SIDEBAR and path.parent.name != "lessons"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "help"
+        for text in ast.walk(node.value)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str) and " " in text.value.strip()
+    }
+    assert len(helps) > 25
+    for language in set(languages()) - {"en"}:
+        known = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))["exact"]
+        assert sorted(one for one in helps if one[1] not in known) == []
 
 
 def test_numbers_are_written_as_the_language_does() -> None:

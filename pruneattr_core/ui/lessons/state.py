@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.lessons.glossary import glossary_in
 from pruneattr_core.lessons.text import FOLDER, languages, names
 from pruneattr_core.ui.state import Field, one_of, whole
 
@@ -63,8 +64,11 @@ def word_in(language: str, key: str, **values: object) -> str:
 @cache
 def words_of_pages(language: str) -> Mapping[str, Any] | None:
     """What `put_into` takes: the texts of the app's pages, as far as lessons show them; None without any."""
-    file = FOLDER / language / "tool.json"
-    return json.loads(file.read_text("utf-8")) if file.is_file() else None
+    file, words = FOLDER / language / "tool.json", glossary_in(language) or {}
+    if not file.is_file():
+        return None
+    texts = json.loads(file.read_text("utf-8"))
+    return {**texts, **words, "exact": {**words.get("exact", {}), **texts["exact"]}}
 
 
 def choose_language() -> None:

@@ -12,9 +12,12 @@ from pruneattr_core.compression.measures import METHODS_OF_REVIEW
 from pruneattr_core.compression.review_maps import LEVELS
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.compression.review_verdicts import VERDICTS, checked_name
+from pruneattr_core.compression.table import RUNS, read_study
 from pruneattr_core.errors import InputError
+from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.own_weights import architectures
 from pruneattr_core.ui.review.lineup import first_students, zoo
+from pruneattr_core.ui.shipped import shipped
 from pruneattr_core.ui.state import Field, one_of, several_of, whole
 
 VIEWS = {"desk": "Review desk", "paths": "Critical paths", "tables": "Tables"}
@@ -89,6 +92,7 @@ FIELDS = (
     Field("desk_page", 1, whole(1, 10**5), "the page"),
     Field("desk_level", -1, whole(-1, len(LEVELS) - 1), "the sparsity level"),
     Field("desk_at", 0.9, lambda text: SPARSITIES[SPARSITIES.index(float(text))], "the size of the paths"),
+    Field("study", "", lambda text: one_of(shipped(RUNS, HEADER, read_study))(text), "the run"),
     Field("review", "", _named, "the review"),
     Field("own_teacher", "", _architecture, "the teacher's architecture"),
     Field("own_teacher_file", "", _path, "the teacher's checkpoint"),

@@ -10,6 +10,7 @@ import streamlit as st
 from pruneattr_core.compression.review_tables import TITLES, Row, beside
 from pruneattr_core.compression.table import RUNS, epochs, markdown, read_study
 from pruneattr_core.runs.stored import HEADER
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.review.rates import show_rates
@@ -30,7 +31,7 @@ def show_tables() -> None:
         return
     name = next(iter(studies))
     if len(studies) > 1:
-        name = st.selectbox("Run", list(studies), key="study", format_func=lambda key: _title(studies[key]))
+        name = select("Run", list(studies), "study", lambda key: _title(studies[key]))
     study, folio = studies[name], Folio()
     folio.markdown(
         f"**{study['about']}**  \n**ours**: measured here, ± over seeds. **AP**: as printed in the paper "
