@@ -30,7 +30,7 @@ SIDEBAR = {"crop.py", "networks.py", "own_weights.py", "shell.py", "uploader.py"
 #: Paper cannot be clicked, and a file has no more than its sliders.
 ASKS_A_HAND = re.compile(
     r"\b(?:click|press|switch|pull|drag|move the|choose the|open the|try another|"
-    r"klick|drück|schalte|zieh|beweg|wähle\b|öffne|nimm eine andere)",
+    r"klick|drück|schalte|zieh den|bewege den|wähle\b|öffne|nimm eine andere)",
     re.IGNORECASE,
 )
 
