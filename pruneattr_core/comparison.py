@@ -87,6 +87,12 @@ class Comparison(Live):
         title: network and methods in a few words.
         settings: what made it; JSON values.
         back: see `Live`.
+
+    Example:
+        >>> model = pruneattr_core.load_model("resnet8-cifar10")
+        >>> found = pruneattr_core.compare(model, torch.rand(1, 3, 32, 32), ["saliency"], curves=False)
+        >>> found["saliency"].values.shape
+        torch.Size([1, 3, 32, 32])
     """
 
     component: ClassVar[Component] = GRID

@@ -25,7 +25,7 @@ from pruneattr_core.render import colour_table
 from pruneattr_core.render.look import Look
 from pruneattr_core.share.onnx_graphs import onnx_graphs
 from pruneattr_core.show import explain_view
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import refuse_unwritable, write_atomically
 
 #: ONNX Runtime for browsers, of npm: what is fetched while the gallery is built, and what of it is used.
 RUNTIME = "onnxruntime-web@1.30.0"
@@ -76,7 +76,7 @@ def build_gallery(out: Path, count: int = 30, browser: bool = True, progress: Pr
     """
     if count < 1:
         raise InputError(f"Expected at least one picture, got {count!r}.")
-    (out / "pictures").mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(out / "index.html")
     if browser:
         browser_page(out / "browser")
     shown, items = exhibits(count), []
@@ -118,7 +118,6 @@ def _tile(png: bytes, file: Path) -> None:
 
 def browser_page(folder: Path) -> None:
     """Write the page on which networks run, with what it needs beside it; see `build_gallery`."""
-    folder.mkdir(parents=True, exist_ok=True)
     networks = []
     for name, (data, places) in IN_BROWSER.items():
         card = model_card(name)
@@ -163,7 +162,11 @@ def _fetch_runtime(folder: Path) -> None:
         )
         packed = list(Path(scratch).glob("*.tgz"))
         if done.returncode or not packed:
-            raise PruneAttrError(f"npm could not fetch {RUNTIME}: {done.stderr.strip()[-300:]}")
+            said = " ".join(done.stderr.split())[-300:] or f"exit status {done.returncode}"
+            raise PruneAttrError(
+                f"npm could not fetch {RUNTIME}, which needs a network once ({said}): try again, or leave "
+                "that page out (--no-browser)."
+            )
         with tarfile.open(packed[0]) as archive:
             for name in _RUNTIME_FILES:
                 held = archive.extractfile(f"package/dist/{name}")

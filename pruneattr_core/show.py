@@ -59,6 +59,12 @@ class View(Live):
             contributing neurons that is gone at `level`.
         back: see `Live`.
         others: other methods on the same picture, which a file shows beside it.
+
+    Example:
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> view = pruneattr_core.explain_view("resnet8-cifar10", load_dataset("scenes")[3].image)
+        >>> view.title, view.at(0)["plain_gradient"]
+        ('ResNet-8 on CIFAR-10: airplane', True)
     """
 
     component: ClassVar[Component] = SCRUBBER

@@ -28,13 +28,16 @@ _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 def write_atomically(file: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `file`: afterwards the file is complete or, on failure, as it was before.
 
+    Folders above it are made if need be, as `refuse_unwritable` promises.
+
     Raises:
-        StoreError: the folder is missing, the disk is full or writing is not allowed.
+        StoreError: the disk is full or writing is not allowed.
     """
     target = Path(file)
     part = _draft(target, "part")
     try:
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             _forget(target, "part")
             with part.open("wb") as out:
                 out.write(data)
@@ -130,15 +133,11 @@ def unsealed(data: bytes) -> bytes:
 
 
 def write_sealed(file: Path, data: bytes) -> None:
-    """Write `sealed(data)` atomically; the folder is made if need be.
+    """Write `sealed(data)` atomically.
 
     Raises:
         StoreError: it cannot be written.
     """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{file.parent} could not be made: {_why(error)}.") from error
     write_atomically(file, sealed(data))
 
 

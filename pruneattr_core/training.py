@@ -167,7 +167,6 @@ def write_weights(model: nn.Module, folder: Path, name: str, card: dict[str, Any
     """Write `name`.safetensors, then `name`.json with its sha256; each appears whole or not at all."""
     tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
     data = save(tensors)
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{name}.safetensors", data)
     card = {**card, "file": f"{name}.safetensors", "sha256": hashlib.sha256(data).hexdigest()}
     write_atomically(

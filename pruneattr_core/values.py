@@ -191,6 +191,11 @@ class Contributions:
         head: how the outputs are read, as the network showed it.
         class_scores: whether activations that nothing learned follows were counted as neurons.
         agreement: (B,) float64, estimated Jaccard of paths with those of a fine integral; None without one.
+
+    Example:
+        >>> model = pruneattr_core.load_model("resnet8-cifar10")
+        >>> pruneattr_core.contributions(model, torch.rand(2, 3, 32, 32), [0, 1]).path(0.9).sparsity.shape
+        torch.Size([2])
     """
 
     names: tuple[str, ...]
@@ -286,6 +291,11 @@ class Attribution:
         settings: every option that shaped the values, JSON values only; "response" where it is no class.
         asked: the response explained; None for the class `target`.
         inputs: what was explained, (B, C, H, W): the batch itself, no copy.
+
+    Example:
+        >>> model = pruneattr_core.load_model("resnet8-cifar10")
+        >>> pruneattr_core.explain(model, torch.rand(1, 3, 32, 32), 5, method="gradcam").target
+        tensor([5])
     """
 
     values: Tensor
@@ -351,6 +361,11 @@ class Sweep(Outputs):
         problems: a sentence per level where map or answers are not finite, else ""; the others stand.
         neurons: of one input.
         inputs: what was explained, (B, C, H, W): the batch itself, no copy.
+
+    Example:
+        >>> model = pruneattr_core.load_model("resnet8-cifar10")
+        >>> pruneattr_core.PruneGrad(model).sweep(torch.rand(1, 3, 32, 32), sparsities=[0, 0.9]).maps.shape
+        torch.Size([2, 1, 3, 32, 32])
     """
 
     maps: Tensor

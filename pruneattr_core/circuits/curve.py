@@ -144,6 +144,16 @@ def circuit_curve(
 
     Raises:
         InputError: sizes that do not increase within (0, 1], or scores of other calls.
+
+    Example:
+        >>> from pruneattr_core.circuits.curve import circuit_curve
+        >>> from pruneattr_core.circuits.replacement import mean_of
+        >>> model, inputs = pruneattr_core.load_model("resnet8-cifar10"), torch.rand(2, 3, 32, 32)
+        >>> scores = pruneattr_core.contributions(model, inputs)
+        >>> mean = mean_of(model, [torch.rand(4, 3, 32, 32)])
+        >>> found = circuit_curve(model, inputs, scores.target, scores.layers, mean, sizes=[0.1, 1])
+        >>> found.kept["path"][-1].tolist()  # with every neuron every answer is kept
+        [True, True]
     """
     inputs = check_inputs(model, inputs)
     grid = tuple(float(size) for size in sizes)

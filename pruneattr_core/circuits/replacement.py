@@ -51,6 +51,11 @@ def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") 
 
     Raises:
         InputError: no inputs, or an unknown unit.
+
+    Example:
+        >>> from pruneattr_core.circuits.replacement import mean_of
+        >>> mean_of(pruneattr_core.load_model("resnet8-cifar10"), [torch.rand(4, 3, 32, 32)])
+        Replacement(name='mean', layers=<7 arrays>)
     """
     if unit not in ("neuron", "channel"):
         raise InputError(f'Expected unit "neuron" or "channel", got {unit!r}.')

@@ -35,6 +35,14 @@ def patching(
 
     Raises:
         InputError: fewer than one step, or inputs that the model cannot take.
+
+    Example:
+        >>> from pruneattr_core.circuits.replacement import mean_of
+        >>> from pruneattr_core.circuits.scores import patching
+        >>> model = pruneattr_core.load_model("resnet8-cifar10")
+        >>> mean = mean_of(model, [torch.rand(4, 3, 32, 32)])
+        >>> patching(model, torch.rand(1, 3, 32, 32), None, mean)[0].shape
+        torch.Size([1, 64, 32, 32])
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise InputError(f"Expected steps >= 1, got {steps!r}.")

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pruneattr_core.assets import APP
+from pruneattr_core.commands.arguments import whole
 from pruneattr_core.errors import PruneAttrError
 
 #: What the app reads, see `models.declared` and `datasets.opening`, which would bring PyTorch with them.
@@ -22,9 +23,10 @@ PASSES_ON = True
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.usage = (
-        "%(prog)s [--model FILE.py:FUNCTION] [--pictures FOLDER] [options of Streamlit, such as "
-        "--server.port 8600]"
+        "%(prog)s [--port N] [--model FILE.py:FUNCTION] [--pictures FOLDER] [options of Streamlit, such as "
+        "--server.address ADDRESS]"
     )
+    parser.add_argument("--port", type=whole(1, 65535), metavar="N", help="where it listens (default 8501)")
     parser.add_argument(
         "--model",
         action="append",
@@ -45,14 +47,28 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted; Streamlit prints the address.
 
     Raises:
-        PruneAttrError: the app's packages are not installed, or there is no such folder of pictures.
+        PruneAttrError: the app's packages are not installed, there is no such folder of pictures or file of
+            code, or Streamlit would refuse an option.
     """
     if arguments.pictures is not None and not arguments.pictures.is_dir():
         raise PruneAttrError(f"There is no folder {str(arguments.pictures)!r}: check the path.")
+    for name in arguments.model:
+        file, colon, _ = name.rpartition(":")
+        if not colon:
+            raise PruneAttrError(f"--model names code as FILE.py:FUNCTION, got {name!r}.")
+        if file.endswith(".py") and not Path(file).is_file():
+            raise PruneAttrError(f"There is no file {file!r}: check the path.")
     if find_spec("streamlit") is None or find_spec("plotly") is None:
         raise PruneAttrError("The app's packages are not installed: pip install 'pruneattr[app]'.")
+    words = list(arguments.further)
+    if arguments.port is not None:
+        words.append(f"--server.port={arguments.port}")
+    if words:  # loads Streamlit once more: half a second that a start without options does not pay
+        from pruneattr_core.ui.serving import check_options
+
+        check_options(words)
     # In the app's folder, where Streamlit looks for its settings.
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", *arguments.further]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", *words]
     return _served(command, {**os.environ, **_named(arguments)})
 
 

@@ -6,6 +6,7 @@ With --save, some pictures of one as a network sees them, in a file: baselines o
 from __future__ import annotations
 
 import argparse
+import io
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pruneattr_core.commands.arguments import add_json, add_seed, count, show
 from pruneattr_core.datasets import list_datasets, load_dataset
 from pruneattr_core.datasets.opening import ENVIRONMENT, find_data_root
 from pruneattr_core.errors import InputError
-from pruneattr_core.store import refuse_unwritable
+from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +60,9 @@ def _save(arguments: argparse.Namespace) -> int:
     with suppress(InputError):
         opened = Opened(opened.card, opened.model, opened.training)
     pictures = opened.inputs(chosen(opened.data, arguments.n, arguments.seed)).cpu().numpy()
-    arguments.save.parent.mkdir(parents=True, exist_ok=True)
-    with arguments.save.open("wb") as file:
-        np.save(file, pictures)
+    held = io.BytesIO()
+    np.save(held, pictures)
+    write_atomically(arguments.save, held.getvalue())
     line = f"wrote {len(pictures)} pictures of {opened.data.title} to {arguments.save}"
     show(arguments, line, {"file": str(arguments.save), "shape": list(pictures.shape)})
     return 0

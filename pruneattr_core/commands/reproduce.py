@@ -9,7 +9,7 @@ from typing import Any
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.commands.arguments import add_json, show
 from pruneattr_core.reproduction.page import all_claims, markdown, texts
-from pruneattr_core.store import write_atomically
+from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the table."""
+    if arguments.out is not None:
+        refuse_unwritable(arguments.out)
     claims = all_claims(arguments.runs)
     text = markdown(claims)
     shown = text.rstrip("\n")

@@ -93,7 +93,6 @@ def write_member(model: nn.Module, folder: Path, card: Mapping[str, Any], device
     tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
     data = save(tensors)
     name = str(card["id"])
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{name}.safetensors", data)
     full = {
         **card,

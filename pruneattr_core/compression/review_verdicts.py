@@ -167,10 +167,6 @@ def save_verdicts(name: str, given: Mapping[str, Verdict | None]) -> dict[str, V
                 f"A review holds at most {ENTRY_LIMIT} verdicts: begin another under a new name."
             )
         content = {"format": FORMAT, "name": file.stem, "verdicts": [_plain(one) for one in kept.values()]}
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{file.parent} cannot be made: {error.strerror}. Nothing was saved.") from error
         write_atomically(file, json.dumps(content, allow_nan=False, ensure_ascii=False, indent=0).encode())
     return kept
 

@@ -52,6 +52,12 @@ class ModelCard:
         weights_sha256: of the weights file; for torchvision the first digits, as its file names publish them.
         note: how it was trained and how accurate it is, and who measured that.
         url: where the weights can be downloaded, or "".
+
+    Example:
+        >>> from pruneattr_core.datasets import load_dataset
+        >>> card = pruneattr_core.model_card("resnet8-cifar10")
+        >>> card.preprocess(load_dataset("scenes")[3].image).shape, card.classes[0]
+        (torch.Size([1, 3, 32, 32]), 'airplane')
     """
 
     id: str

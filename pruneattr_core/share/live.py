@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.errors import InputError
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.html import mailable, one_file
 from pruneattr_core.share.way_back import NO_WAY_BACK, WayBack
@@ -144,6 +144,4 @@ def check_out(file: Path) -> None:
         StoreError: the place cannot be written.
     """
     check_kind(file)
-    if file.is_dir():
-        raise StoreError(f"{file} is a folder. Give a file.")
     refuse_unwritable(file)

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import io
 import json
+import sys
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +17,7 @@ import torch
 
 import pruneattr_core
 from pruneattr_core import cli
-from pruneattr_core.commands import bench, doctor
+from pruneattr_core.commands import app, bench, doctor
 from pruneattr_core.commands.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,6 +235,42 @@ def test_places_that_cannot_be_written_are_refused_before_training(tmp_path, cap
     assert len(lines) == 4
     assert all("is no folder. Name another place." in line for line in lines)
     assert [file.name for file in Path(tmp_path).iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--port", "80x"], "a whole number from 1 to 65535, got '80x'"),
+        (["--port", "65536"], "a whole number from 1 to 65535"),
+        (["--server.port", "80x"], "'80x' is not a valid integer"),
+        (["--server.port=99999"], "a port is from 1 to 65535, got 99999"),
+        (["--server.prot", "8600"], "No such option '--server.prot'"),
+        (["--server.port"], "requires an argument"),
+        (["8600"], "'8600' is no option"),
+        (["--model", "nowhere.py:build"], "There is no file 'nowhere.py'"),
+        (["--model", "resnet50"], "--model names code as FILE.py:FUNCTION, got 'resnet50'"),
+        (["--pictures", "nowhere"], "There is no folder 'nowhere'"),
+    ],
+)
+def test_an_app_that_cannot_start_says_why_in_one_sentence(words, says, monkeypatch, capsys):
+    monkeypatch.setattr(app, "_served", lambda *_: pytest.fail("it was started"))
+    with pytest.raises(SystemExit) as stopped:
+        sys.exit(cli.main(["app", *words]))
+    assert stopped.value.code == (2 if words[0] == "--port" else 1)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert says in said[-1]
+    assert "error: " in said[-1]
+    assert "Traceback" not in "".join(said)
+
+
+def test_the_app_listens_where_it_is_told_to(monkeypatch):
+    started = []
+    monkeypatch.setattr(app, "_served", lambda command, _: started.append(command) or 0)
+    assert cli.main(["app", "--port", "8600", "--server.headless", "true"]) == 0
+    assert cli.main(["app"]) == 0
+    first, plain = started
+    assert first[-3:] == ["--server.headless", "true", "--server.port=8600"]
+    assert plain[-1] == "app.py"
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "{", "[" * 10**5, "\xff"])

@@ -200,7 +200,9 @@ def test_the_app_is_told_which_code_it_may_run(code, monkeypatch) -> None:
     (code / "pruneattr.toml").write_text("")
     seen: dict[str, str] = {}
     monkeypatch.setattr(app, "_served", lambda command, environment: seen.update(environment) or 0)
-    named = argparse.Namespace(model=["mine.py:build", "pkg.mod:build"], pictures=Path("."), further=[])
+    named = argparse.Namespace(
+        model=["mine.py:build", "pkg.mod:build"], pictures=Path("."), port=None, further=[]
+    )
     app.run(named)
     assert seen[declared.ENVIRONMENT].splitlines() == [f"{code}/mine.py:build", "pkg.mod:build"]
     assert seen[OWN_FOLDER] == str(code)

@@ -128,6 +128,14 @@ def test_what_cannot_be_written_is_refused_before_and_nothing_is_left(tmp_path, 
     assert left(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["file", "new/file", "newer/deep/file"])
+def test_what_is_not_refused_before_the_work_can_be_written_after_it(tmp_path, name):
+    refuse_unwritable(tmp_path / name)
+    assert left(tmp_path) == []
+    write_atomically(tmp_path / name, b"done")
+    assert (tmp_path / name).read_bytes() == b"done"
+
+
 def test_a_seal_notices_every_flipped_byte(tmp_path):
     data = sealed(b"abc")
     assert unsealed(data) == b"abc"
