@@ -70,8 +70,6 @@ REASONS: dict[str, str] = {
     "pruneattr_core/runs/reading.py::module: 48 -> 49": "a limit: how large a run of a stranger may be is a choice, no number depends on it",
     "pruneattr_core/compression/teacher.py::answers: 100 -> 101": "how many pictures pass at a time: the same answers",
     "pruneattr_core/compression/train.py::identity: True -> False": "the parts come in one order; sorted, they stay so when the code is moved",
-    "pruneattr_core/compression/zoo.py::module: 6 -> 7": "which students are trained; their numbers are the shipped run's",
-    "pruneattr_core/compression/zoo.py::module: 0.02 -> 1.02 (4)": "which students are trained; their numbers are the shipped run's",
     "pruneattr_core/graph.py::_fast_layout: != -> ==": "another memory layout: the same values, only slower",
     "pruneattr_core/ui/levels.py::spaced: < -> <= (2)": "the highest level is among the levels in any case",
     "pruneattr_core/benchmarks/roar.py::accuracies: == -> !=": "the step that is recorded on a GPU runs on a CPU too, to the same numbers",
@@ -85,9 +83,6 @@ REASONS: dict[str, str] = {
     "pruneattr_core/benchmarks/summary.py::areas: > -> >=": "a second point at 0 has no width",
     "pruneattr_core/benchmarks/surrogate.py::fine_tuned: True -> False (2)": "gradients become zeros instead of none: the same steps",
     "pruneattr_core/circuits/shapley.py::sampled_shapley: 1 -> 2 (3)": "how many orders are laid out at once where a layer has one unit: the same values",
-    "pruneattr_core/compression/loop.py::optimise: 10 -> 11": "how often a line is said",
-    "pruneattr_core/compression/zoo.py::module: 1 -> 2": "which students are trained; their numbers are the shipped run's",
     "pruneattr_core/store.py::write_folder: folder.rmdir() -> None": "runs on Windows only",
     "pruneattr_core/ui/cache.py::Waiting.__call__: 10_000 -> 10001": "from which number a sum of bytes is told in MB: for eyes",
-    "pruneattr_core/compression/zoo.py::module: 0 -> 1 (3)": "which students are trained; their numbers are the shipped run's",
 }

@@ -63,7 +63,7 @@ def start(app: AppTest, **now: Any) -> Any:
 
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_component_that_was_away_starts_where_the_hand_let_go(stops: bool) -> None:
-    app = AppTest.from_function(whole, default_timeout=120)
+    app = AppTest.from_function(whole, default_timeout=600)
     first = start(app, share=0.8)
     app.session_state["place"]["seen"] = {"share": 0.5}  # what the hand said was taken
     assert start(app, share=0.5) == first  # it stands there: nothing is sent to it again
@@ -91,7 +91,7 @@ def drawn(app: AppTest, **now: Any) -> Any:
 
 
 def test_what_was_said_before_a_link_moved_the_component_is_dropped() -> None:
-    app = AppTest.from_function(page, default_timeout=120)
+    app = AppTest.from_function(page, default_timeout=600)
     assert drawn(app, of="picture 1", share=0.8, message=None) is None
     said = {"of": "picture 1", "token": app.session_state["start"]["token"], "share": 0.5, "when": 1}
     assert drawn(app, of="picture 2", share=0.8, message={**said, "of": "picture 0"}) is None
@@ -105,7 +105,7 @@ def test_what_was_said_before_a_link_moved_the_component_is_dropped() -> None:
 
 
 def test_a_run_that_is_superseded_before_it_takes_what_it_heard_leaves_it_to_the_next() -> None:
-    app = AppTest.from_function(page, default_timeout=120)
+    app = AppTest.from_function(page, default_timeout=600)
     drawn(app, of="star", share=0.8, message=None)
     said = {"of": "star", "token": app.session_state["start"]["token"], "share": 0.5, "when": 1}
     assert drawn(app, message=said, superseded=True) == 0.5
@@ -119,7 +119,7 @@ def test_a_run_that_is_superseded_before_it_takes_what_it_heard_leaves_it_to_the
 
 @pytest.mark.parametrize("heard_first", [True, False])
 def test_what_the_hand_said_while_another_was_computed_moves_the_other(heard_first: bool) -> None:
-    app = AppTest.from_function(page, default_timeout=120)
+    app = AppTest.from_function(page, default_timeout=600)
     drawn(app, of="circle", share=0.8, message=None)
     shown = app.session_state["start"]["token"]
     if heard_first:  # or the run that asks for the star is the one that hears of it
@@ -135,7 +135,7 @@ def test_what_the_hand_said_while_another_was_computed_moves_the_other(heard_fir
 
 
 def test_a_step_back_undoes_what_no_run_has_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = AppTest.from_function(page, default_timeout=120)
+    app = AppTest.from_function(page, default_timeout=600)
     drawn(app, of="star", share=0.8, message=None)
     said = {"of": "star", "token": app.session_state["start"]["token"], "share": 0.5, "when": 1}
     with monkeypatch.context() as patch:

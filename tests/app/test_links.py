@@ -204,7 +204,7 @@ def test_an_address_older_than_the_last_one_brings_nothing_back(monkeypatch: pyt
         sent.append(dict(self._query_params))
 
     monkeypatch.setattr(QueryParams, "_send_query_param_msg", heard)
-    app = AppTest.from_function(two_parts, default_timeout=120)
+    app = AppTest.from_function(two_parts, default_timeout=600)
     first, third = {"model": "a", "at": "1"}, {"model": "b", "at": "1"}
     for model, at, carried, part in (
         ("a", "1", {}, False),

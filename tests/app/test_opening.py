@@ -52,7 +52,7 @@ def test_the_stored_view_and_the_computed_one_are_one_component(monkeypatch: pyt
     ids = []
     for main in (opening._draw, shell.main):
         monkeypatch.setattr(opening, "main", main)
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600).run()
         assert not app.exception
         ids += [one.proto.id for one in app.get("bidi_component") if one.proto.id.endswith(SCRUB)]
     assert len(ids) == 2

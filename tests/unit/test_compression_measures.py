@@ -229,6 +229,18 @@ def test_runs_are_never_overwritten_and_changes_are_found(study, tmp_path):
     assert json.dumps(table.read_study(folder)) == json.dumps(run)  # some figures are nan
 
 
+def test_rows_are_read_as_they_were_written(study, tmp_path):
+    """Also two of one title, which follow one another, and rows that do not have the columns of the last."""
+    rows = [
+        {"title": "VGG/8", "seeds": [0], "mAP": 0.5, "F1": 0.25},
+        {"title": "VGG/8", "seeds": [1, 2], "mAP": 0.75, "mAP.sd": 0.125},
+        {"title": "VGG/4", "seeds": [0], "F1": 0.5},
+    ]
+    given = {**table.read_study(study / "run/one"), "tables": {"Table 1": rows, "Table 2": rows[::-1]}}
+    table.write_study(tmp_path / "run", given, {})
+    assert table.read_study(tmp_path / "run")["tables"] == given["tables"]
+
+
 def test_rows_over_seeds():
     def card(seed: int, value: float) -> dict:
         maps = {

@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.compression import zoo
 from pruneattr_core.compression.data import Item
 from pruneattr_core.compression.examine import Examination
@@ -127,6 +130,26 @@ def test_students_have_names_of_their_own_and_a_teacher_is_made_once(tmp_path):
     assert zoo.make_teacher(tmp_path, tmp_path, lambda line: None) == card
 
 
+def test_the_shipped_students_are_those_that_the_command_trains() -> None:
+    """Every card names a training of `JOBS`, by the very settings that it would have today."""
+    jobs, seen = {job.id: job for job in zoo.JOBS}, set()
+    assert len(jobs) == len(zoo.JOBS)
+    for file in sorted((ASSETS / "students").glob("*.json")):
+        card = read_card(file)
+        if card["kind"] == "teacher":
+            assert card["recipe"] == {name: asdict(zoo.SCHEDULES[name]) for name in ("small", "teacher")}
+            continue
+        order, recipe = zoo.order(jobs[card["id"]]), card["recipe"]
+        seen.add(jobs[card["id"]])
+        matching = {**asdict(order.matching), "beta": order.matching.weight}
+        assert recipe["schedule"] == asdict(order.schedule)
+        for name in ("kind", "beta", "temperature", "alpha", "drop"):
+            assert recipe[name] == matching[name]
+        assert recipe.get("divisor", order.divisor) == order.divisor
+        assert (card["kind"], card["seed"], card["title"]) == (order.kind, order.seed, order.title)
+    assert list(zoo.JOBS[: len(seen)]) == [job for job in zoo.JOBS if job in seen]  # none is left out between
+
+
 def test_the_teacher_learns_small_pictures_with_the_weights_it_keeps():
     """Without the last pooling: half the side gives as many features, so the same classifier fits."""
     model = SceneVGG(3).eval()
@@ -136,6 +159,26 @@ def test_the_teacher_learns_small_pictures_with_the_weights_it_keeps():
     assert torch.equal(small(x), expected)
     assert model(torch.rand(2, 3, zoo.SIDE, zoo.SIDE)).shape == small(x).shape == (2, 3)
     assert small.state_dict().keys() == {f"model.{key}" for key in model.state_dict()}
+
+
+def test_rates_rise_from_a_fortieth_for_a_fifth_of_the_way_and_fall_to_nothing() -> None:
+    """With a gradient of 1 the weight tells the rates of all steps; the momentum is Nesterov's."""
+    net, weights, lines, steps = nn.Linear(1, 1, bias=False), [], [], 200
+    schedule = Schedule(epochs=steps, batch=2, rate=0.5, muon_rate=0.0, weight_decay=0.0)
+
+    def loss(chosen, rng):
+        weights.append(net.weight.item())
+        return net.weight.sum()
+
+    optimise(net, loss, 2, schedule, 0, "rates", log=lines.append)
+    assert len(lines) == 10
+    speed, expected = 0.0, weights[0]
+    for step, weight in enumerate([*weights[1:], net.weight.item()]):
+        progress = step / steps
+        rate = 0.5 * max(1 / 40, progress * 5) if progress < 0.2 else 0.5 * (1 - progress) / 0.8
+        speed = 0.9 * speed + 1
+        expected -= rate * (1 + 0.9 * speed)
+        assert weight == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):

@@ -14,6 +14,7 @@ import networks
 import slow
 from pruneattr_core.errors import Cancelled, InputError
 from pruneattr_core.heads import Head
+from pruneattr_core.paths import dgr
 from pruneattr_core.paths.dgr import GAMMA, dgr_gates
 from test_reference import Reference
 
@@ -72,6 +73,15 @@ def test_takes_the_smallest_loss_of_those_that_keep_the_prediction() -> None:
         assert float(found.loss[image]) == pytest.approx(seen[best][0], rel=1e-9)
         better_but_wrong += min(loss for loss, _ in seen) < seen[best][0]
     assert better_but_wrong  # the condition decided something here
+
+
+def test_the_first_iterate_stays_where_no_later_one_keeps_the_prediction(monkeypatch) -> None:
+    net, x = Narrow().eval(), networks.inputs(6)
+    monkeypatch.setattr(dgr, "LEARNING_RATE", 1e6)  # closes every gate at once
+    found, hold = dgr_gates(net, x, "one", iterations=3), net(x).argmax(1) == 0
+    assert 0 < int(hold.sum()) < len(x)
+    assert not found.iteration[hold].any()
+    assert bool((found.layers[0][hold] == 1).all())
 
 
 @pytest.mark.parametrize("name", ["plain", "one_output", "multi_label", "softmax_inside", "sigmoid_inside"])

@@ -12,9 +12,11 @@ from pruneattr_core.ui.paths import results
 
 def test_waiting_is_not_taken_for_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     def waits(*given: object) -> object:
-        time.sleep(0.4)  # as behind another session's work
+        time.sleep(0.2)  # as behind another session's work
         return scored(*given)
 
     scored = results.contributions
     monkeypatch.setattr(results, "contributions", waits)
-    assert results.ground_of(networks.network("reused"), networks.inputs(1), None).seconds < 0.4
+    began = time.thread_time()
+    found = results.ground_of(networks.network("reused"), networks.inputs(1), None)
+    assert found.seconds <= time.thread_time() - began  # however busy the machine is

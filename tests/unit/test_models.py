@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -299,10 +298,9 @@ def test_offline_is_one_quick_sentence(hub, monkeypatch):
     (hub / "resnet50-0676ba61.pth").write_bytes(b"x")
     for proxy in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")
-    start = time.process_time()
+    monkeypatch.setattr(torch.nn.Conv2d, "__init__", lambda *_, **__: pytest.fail("no network is built first"))
     with pytest.raises(ModelError, match="connect to the network") as caught:
         load_model("torchvision/resnet50")
-    assert time.process_time() - start < 5  # of computing: no network is built first
     assert "Here already: torchvision/resnet50@IMAGENET1K_V1." in str(caught.value)
     assert os.listdir(hub) == ["resnet50-0676ba61.pth"]
 

@@ -185,7 +185,7 @@ def test_the_container_s_command_serves_its_hosts_and_no_others(installed: Path,
 
     def answer(host: str) -> int:
         """Status of the handshake by which a browser's page at this host reaches the app."""
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         asked = {
             "Host": host, "Origin": f"http://{host}", "Connection": "Upgrade", "Upgrade": "websocket",
             "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",

@@ -100,14 +100,17 @@ def test_the_header_says_what_is_counted_and_where_no_map_changes():
 
 
 def test_what_names_a_payload_follows_from_every_part_of_it():
-    """The browser takes two of one name for one: here only places of the map, or of the picture, differ."""
+    """The browser takes two of one name for one: here only pixels of the map, or of the picture, differ."""
     sweep, photo = a_sweep(), np.arange(SIDE * SIDE * 3, dtype=np.uint8).reshape(SIDE, SIDE, 3)
-    turned = dataclasses.replace(sweep, maps=sweep.maps[..., ::-1].copy())
-    names = {
-        header_of(payload_of(one, two, Look(), ["a", "b", "c"], "zero", None, "noise", "id", {}, True))["id"]
-        for one, two in ((sweep, photo), (turned, photo), (sweep, photo[::-1].copy()))
-    }
-    assert len(names) == 3
+    maps = sweep.maps.copy()
+    maps[2, :, 2, 2:4] = maps[2, :, 2, 3:1:-1]  # two neighbours change places
+    told = [
+        header_of(payload_of(one, two, Look(), ["a", "b", "c"], "zero", None, "noise", "id", {}, True))
+        for one in (sweep, dataclasses.replace(sweep, maps=maps))
+        for two in (photo, photo[::-1].copy())
+    ]
+    assert len({header.pop("id") for header in told}) == 4
+    assert all(header["levels"] == told[0]["levels"] for header in told)
 
 
 def test_the_note_says_what_the_one_scale_of_all_levels_cannot_show():

@@ -11,7 +11,8 @@ from torchvision.models import resnet50
 import networks
 from pruneattr_core import PruneGrad, tape
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
-from pruneattr_core.runtime import chunks, device_for, provenance
+from pruneattr_core.graph import bytes_each, forward_chunks
+from pruneattr_core.runtime import MEMORY_BUDGET, chunks, device_for, provenance
 
 
 def names(name: str) -> list[str]:
@@ -43,6 +44,25 @@ def test_a_call_belongs_to_the_module_whose_forward_runs() -> None:
 
     found = list(tape.activation_shapes(nn.Sequential(Outer()).eval(), torch.rand(1, 3)))
     assert found == ["0.relu#1", "0.relu#2"]
+
+
+def test_a_method_of_a_tensor_belongs_to_the_block_that_calls_it() -> None:
+    class Block(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.relu()
+
+    net = nn.Sequential(nn.Linear(3, 3), Block(), nn.Linear(3, 3)).eval()
+    assert list(tape.activation_shapes(net, torch.rand(1, 3))) == ["1"]
+
+
+@pytest.mark.parametrize(("threads", "share"), [(1, 1 / 2), (2, 1 / 2), (4, 1), (8, 2), (64, 2)])
+def test_a_pass_forward_takes_a_quarter_of_the_budget_a_core(
+    monkeypatch: pytest.MonkeyPatch, threads: int, share: float
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    inputs, room = torch.empty(1, 3, 32, 32), share * MEMORY_BUDGET["cpu"]
+    (part, *_) = forward_chunks(10_000, inputs)
+    assert part.stop * bytes_each(inputs) <= room < (part.stop + 1) * bytes_each(inputs)
 
 
 def test_resnet50_has_49_calls_and_all_its_neurons() -> None:
