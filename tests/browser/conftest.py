@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sy
 
 from perf.serving import faults
 from tests.browser.serving import CHROMIUM_FLAGS, ROOT, Served, serving
-from tests.browser.waiting import PATIENCE
+from tests.browser.waiting import PATIENCE, painted
 
 ARTEFACTS = ROOT / "tests" / "artefacts"
 expect.set_options(timeout=PATIENCE)
@@ -106,6 +106,7 @@ def settled() -> Callable[[Page], None]:
         page.wait_for_function(
             "document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"
         )
+        painted(page)  # canvases are drawn with a frame of the screen
 
     return wait
 

@@ -99,9 +99,10 @@ def test_the_keyboard_randomises_layer_by_layer(page: Page, app_url: str, settle
     page.screenshot(path=artefacts / "sanity.png", full_page=True)
 
 
-def test_dragging_changes_the_maps_before_the_hand_lets_go(page: Page, app_url: str) -> None:
+def test_dragging_changes_the_maps_before_the_hand_lets_go(page: Page, app_url: str, settled) -> None:
     page.goto(f"{app_url}/sanity?sane_methods=saliency,edges")
     expect(page.locator(".stage")).to_have_attribute("data-complete", "true")
+    settled(page)
     cards = [page.locator(".card canvas").nth(k) for k in range(2)]
     before = [card.evaluate(PIXELS) for card in cards]
     page.get_by_role("slider", name="Randomised").evaluate(

@@ -24,16 +24,19 @@ STORED = """() => new Promise(done => {
 
 def agreed(page: Page, settled: Settled) -> str:
     """The neurons left that the map's line and the card below it both name."""
-    expect(page.locator(".reading")).to_have_count(1)  # what a run replaces is gone when it ends
-    line = page.locator(".reading")
-    expect(line).to_contain_text("neurons left")
-    settled(page)
-    card = page.get_by_test_id("stMetricValue").first
-    text = re.search(r"([\d,]+) of [\d,]+ neurons left", line.inner_text())
-    assert text is not None
-    expect(card).to_have_text(text[1])
+    line, card = page.locator(".reading"), page.get_by_test_id("stMetricValue").first
+    said: list[str] = []
+
+    def alike() -> bool:
+        settled(page)
+        if line.count() != 1:  # what a run replaces is gone when it ends
+            return False
+        said[:] = re.findall(r"([\d,]+) of [\d,]+ neurons left", line.inner_text())
+        return said == [card.inner_text()]
+
+    until(page, alike)
     expect(page.get_by_test_id("stException")).to_have_count(0)
-    return text[1]
+    return said[0]
 
 
 def drawn_anew(page: Page, act: Callable[[], object], settled: Settled) -> str:

@@ -112,7 +112,7 @@ def test_a_model_that_is_not_here_blocks_only_pages_that_use_it(page: Page, app_
 
 def handshake(url: str, host: str, origin: str) -> int:
     """Status of the answer to whoever asks for the connection of a session."""
-    line = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    line = http.client.HTTPConnection(urlsplit(url).netloc, timeout=300)
     line.putrequest("GET", "/_stcore/stream", skip_host=True)
     asked = {"Host": host, "Origin": origin, "Upgrade": "websocket", "Connection": "Upgrade"}
     asked |= {"Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==", "Sec-WebSocket-Version": "13"}

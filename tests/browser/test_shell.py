@@ -17,7 +17,7 @@ from tests.browser.waiting import PATIENCE
 
 
 def test_server_is_healthy(app_url: str) -> None:
-    with urllib.request.urlopen(f"{app_url}/_stcore/health", timeout=60) as answer:
+    with urllib.request.urlopen(f"{app_url}/_stcore/health", timeout=300) as answer:
         assert (answer.status, answer.read()) == (200, b"ok")
 
 

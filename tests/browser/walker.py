@@ -192,15 +192,15 @@ class Walker:
 
     def _take_away(self, done: str) -> None:
         """Check that the explorer's file says what its screen does, once the hand's last word has left it."""
-        for _ in range(3):
+        end, wrong = time.monotonic() + PATIENCE, "no file"
+        while wrong and time.monotonic() < end:
+            self._look(done)
             with self.page.expect_download(timeout=1000 * PATIENCE) as waiting:
                 self.page.get_by_role("button", name="Arrays (NPZ)").click()
             with np.load(waiting.value.path(), allow_pickle=False) as held:
-                if not (wrong := denied(held, self.page.evaluate(SAYS))):
-                    return
-            time.sleep(1)
-            self._look(done)
-        raise self._fault(f"{done}: {wrong}")
+                wrong = denied(held, self.page.evaluate(SAYS))
+        if wrong:
+            raise self._fault(f"{done}: {wrong}")
 
     def _on_explorer(self) -> bool:
         return self.page.url.removeprefix(self.served.url).split("?")[0] in ("", "/")
