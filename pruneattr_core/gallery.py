@@ -146,7 +146,9 @@ def browser_page(folder: Path) -> None:
 def _example(folder: Path, model: str, data: str, place: int) -> dict[str, str]:
     """Write a picture as the network sees it: a browser would shrink it by another rule."""
     sample, file = load_dataset(data)[place], f"{model}-{data}-{place}.png"
-    Image.fromarray(model_card(model).display(sample.image)).save(folder / file)
+    out = BytesIO()
+    Image.fromarray(model_card(model).display(sample.image)).save(out, "PNG")
+    write_atomically(folder / file, out.getvalue())
     return {"title": sample.name, "file": file}
 
 

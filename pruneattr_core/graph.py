@@ -28,8 +28,8 @@ def bytes_each(inputs: Tensor) -> int:
 def forward_chunks(count: int, inputs: Tensor, copies: int = 1) -> Iterator[slice]:
     """Slices of `range(count)` for passes that go forward only.
 
-    On the CPU a pass is kept to a quarter of the budget a core, for two to eight of them (a photograph or two;
-    six on eight cores): larger results of a layer are mapped anew by every pass and their pages cleared.
+    On the CPU a pass is kept to a quarter of the budget a core, for two to eight of them (a photograph or
+    two; six on eight cores): larger results of a layer are mapped anew by every pass and their pages cleared.
 
     Args:
         count: of pictures, or of sets of them.

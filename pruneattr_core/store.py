@@ -21,6 +21,8 @@ from pruneattr_core.errors import StoreError
 #: First word of a sealed file; the SHA-256 of what follows comes after it, then a line feed.
 _SEAL = b"pruneattr-sealed/1 "
 _HEAD = len(_SEAL) + 65
+#: Bytes that the smallest file with something in it takes of a disk.
+_PAGE = 4096
 #: Names this machine in drafts: the processes of another one that shares the disk cannot be asked for here.
 _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
@@ -107,8 +109,10 @@ def refuse_unwritable(place: Path, new_folder: bool = False) -> None:
         if not above.is_dir():
             raise StoreError(f"{place} cannot be written: {above} is no folder. Name another place.")
         probe = above / _draft(place, "part").name
-        probe.touch()
-        probe.unlink()
+        try:
+            probe.write_bytes(bytes(_PAGE))  # a full disk still takes files that hold nothing
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{place} cannot be written: {_why(error)}. Name another place.") from error
 

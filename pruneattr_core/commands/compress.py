@@ -192,6 +192,8 @@ def run(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     log = partial(say, arguments)
     if arguments.action == "zoo":
+        refuse_unwritable(arguments.students / "card.json")
+        refuse_unwritable(arguments.cache / "checkpoint")
         shop = workshop(arguments.students, arguments.cache, log)
         for job in JOBS:
             if not arguments.only or any(part in job.id for part in arguments.only):
@@ -226,6 +228,7 @@ def _schedule(arguments: argparse.Namespace) -> Schedule:
 
 def _teacher(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     refuse_unwritable(arguments.out / "card.json")
+    refuse_unwritable(arguments.cache / "checkpoint")
     data, size = _data(arguments, "train", arguments.count), (arguments.size, arguments.size)
     name = arguments.id or f"{arguments.architecture.replace('/', '-')}-{Path(arguments.data).name}".lower()
     mean, std = _NORMALISATIONS[arguments.normalisation]
@@ -253,6 +256,7 @@ def _teacher(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
 
 def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     refuse_unwritable(arguments.out / "card.json")
+    refuse_unwritable(arguments.cache / "checkpoint")
     teacher = open_teacher(arguments.teacher, arguments.weights)
     data = _data(arguments, "train", arguments.count)
     pictures = pool(data, teacher.size, teacher.mean, teacher.std, arguments.count)
@@ -290,6 +294,7 @@ def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
 def _table(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     """Measure every network in the folder, write what came out to its card, and all of it as a run."""
     refuse_unwritable(arguments.out, new_folder=True)
+    refuse_unwritable(arguments.students / "card.json")
     files = sorted(
         arguments.students.glob("*.json"), key=lambda file: (read_card(file)["kind"] != "teacher", file.name)
     )

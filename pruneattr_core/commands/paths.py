@@ -86,6 +86,7 @@ def kept(arguments: argparse.Namespace) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, write the run, print its tables; a killed study goes on when started again."""
     refuse_unwritable(arguments.out, new_folder=True)
+    refuse_unwritable(arguments.cache / "cell")
     use_threads(arguments)
     device = device_for(arguments.device)
     opened = open_source(source_of(arguments))

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, measure, write weights and card; a killed run goes on where it was when started again."""
     use_threads(arguments)
     refuse_unwritable(arguments.out / f"{arguments.network}.json")
+    refuse_unwritable(arguments.cache / "checkpoint")
     log = partial(say, arguments)
     bundled = BUNDLED[arguments.network]
     pool = bundled.data(arguments.data, "train", arguments.seed)

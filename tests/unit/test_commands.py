@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import pruneattr_core
 from pruneattr_core import cli
@@ -224,17 +225,54 @@ def test_progress_is_a_line_on_a_terminal_and_lines_in_a_log(monkeypatch):
     assert terminal.endswith("12 of 12 cells, 1:06:40" + terminal.rpartition("1:06:40")[2])
 
 
-def test_places_that_cannot_be_written_are_refused_before_training(tmp_path, capsys):
+#: A command line -> its options that name what it writes.
+WRITING = {
+    "train scenes-net": "--out --cache",
+    "compress teacher": "--out --cache",
+    **dict.fromkeys(
+        (f"compress {kind} --teacher scenes-net" for kind in ("distil", "unstructured", "structured")),
+        "--out --cache",
+    ),
+    "compress zoo": "--students --cache",
+    "compress table": "--students --out",
+    "calibrate SOURCE": "--out",
+    "bench pixels SOURCE": "--out",
+    "paths SOURCE": "--out --cache",
+    "circuit SOURCE": "--out --graph",
+    **dict.fromkeys(("linearity SOURCE", "nesting SOURCE", "shapley SOURCE"), "--out"),
+    **dict.fromkeys(("explain PHOTO", "sweep PHOTO", "compare PHOTO"), "--out"),
+    "reproduce": "--out",
+    "gallery": "--out",
+    "data": "--save",
+}
+
+
+def test_places_that_cannot_be_written_are_refused_before_anything_is_computed(tmp_path, capsys, monkeypatch):
+    named = {(line.split()[0], option) for line, options in WRITING.items() for option in options.split()}
+    for command in cli.COMMANDS:
+        writes = [one for one in actions(parser_of(command)) if one.dest in ("out", "save", "graph", "cache")]
+        assert {(command, one.option_strings[0]) for one in writes} <= named
+    monkeypatch.setattr(torch.nn.Module, "__call__", lambda *_, **__: pytest.fail("something is computed"))
     (tmp_path / "file").touch()
-    place = str(tmp_path / "file" / "out")
-    assert cli.main(["train", "scenes-net", "--out", place]) == 1
-    assert cli.main(["compress", "teacher", "--out", place]) == 1
-    assert cli.main(["compress", "distil", "--teacher", "scenes-net", "--out", place]) == 1
-    assert cli.main(["calibrate", *SOURCE, "--out", f"{place}/t.json"]) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 4
-    assert all("is no folder. Name another place." in line for line in lines)
-    assert [file.name for file in Path(tmp_path).iterdir()] == ["file"]
+    Image.new("RGB", (80, 80)).save(tmp_path / "photo.png")
+    place = str(tmp_path / "file" / "out.json")
+    for line, options in WRITING.items():
+        line = line.replace("SOURCE", " ".join(SOURCE)).replace("PHOTO", str(tmp_path / "photo.png"))
+        for option in options.split():
+            more = ["--out", str(tmp_path / "ok")] if option != "--out" and "--out" in options else []
+            assert cli.main([*line.split(), option, place, *more]) == 1
+            (said,) = capsys.readouterr().err.splitlines()
+            assert "is no folder. Name another place." in said, (line, option, said)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "photo.png"]
+
+
+def test_what_the_system_says_of_a_file_is_a_sentence(monkeypatch, capsys):
+    def run(arguments):
+        raise OSError(28, "No space left on device", "/a/b")
+
+    monkeypatch.setattr("pruneattr_core.commands.doctor.run", run)
+    assert cli.main(["doctor"]) == 1
+    assert capsys.readouterr().err == "error: /a/b: No space left on device.\n"
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,8 @@ def test_offline_is_one_quick_sentence(hub, monkeypatch):
     (hub / "resnet50-0676ba61.pth").write_bytes(b"x")
     for proxy in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")
-    monkeypatch.setattr(torch.nn.Conv2d, "__init__", lambda *_, **__: pytest.fail("no network is built first"))
+    built = torch.nn.Conv2d
+    monkeypatch.setattr(built, "__init__", lambda *_, **__: pytest.fail("no network is built first"))
     with pytest.raises(ModelError, match="connect to the network") as caught:
         load_model("torchvision/resnet50")
     assert "Here already: torchvision/resnet50@IMAGENET1K_V1." in str(caught.value)

@@ -122,9 +122,10 @@ def test_what_cannot_be_written_is_refused_before_and_nothing_is_left(tmp_path, 
             refuse_unwritable(tmp_path / name)
     refuse_unwritable(tmp_path / "new" / "deep" / "run", new_folder=True)
     refuse_unwritable(tmp_path / "file")
-    monkeypatch.setattr(Path, "touch", fails(30))
-    with pytest.raises(StoreError, match="Read-only file system"):
-        refuse_unwritable(tmp_path / "new")
+    for number, says in ((30, "Read-only file system"), (28, "No space left on device")):
+        monkeypatch.setattr(Path, "write_bytes", fails(number))
+        with pytest.raises(StoreError, match=says):
+            refuse_unwritable(tmp_path / "new")
     assert left(tmp_path) == before
 
 
