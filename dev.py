@@ -27,7 +27,8 @@ REQUIREMENTS = {
 VISITORS = """Serving everybody who can reach this machine as {hosts}. There is no login.
 Visitors can: run every computation of the app on this machine; upload pictures and weights up to 32 MB, which
   stay in their session's memory; see the pictures, models and runs in assets and in the data folders; begin
-  reviews, which are written to this machine's disk, and open those whose link they have.
+  reviews, which are written to this machine's disk, and open those whose link they have; lead a class through
+  a lesson, and join one by its code.
 Visitors cannot: name a file or folder of this machine, see one another's uploads, list reviews, run pickles.
 Put TLS and a login in front of it where strangers can reach it: see SECURITY.md."""
 
