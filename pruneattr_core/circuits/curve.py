@@ -16,9 +16,9 @@ another class and that of another picture are the controls without which a curve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import torch
@@ -198,34 +198,50 @@ def _one(
     seed: int,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Logits per kind, (K, classes), and those of the whole and the empty network, (2, classes)."""
-    generator = torch.Generator().manual_seed(seed)
-    chance = [torch.rand(layer.shape, generator=generator).to(layer.device) for layer in ranked["path"]]
-    removed = [1 - size for size in sizes]
-    sets: list[tuple[Tensor, ...]] = []
     names: list[str] = []
-    for name, layers in {**ranked, "random": chance}.items():
-        # Ties leave in order, so that a path has just the size asked for.
-        for masks in masks_at(layers, removed, "exact"):
-            sets.append(masks)
+
+    def sets() -> Iterator[tuple[Tensor, ...]]:
+        """Made as passes need them: all of a photograph's would be half a gigabyte on a large network."""
+        for name, masks in _kept_sets(ranked, sizes, seed):
             names.append(name)
-            if name == "path":
-                sets.append(tuple(~mask for mask in masks))
-                names.append("rest")
-    whole = tuple(torch.ones_like(mask) for mask in sets[0])
-    sets += [whole, tuple(~mask for mask in whole)]
-    names += ["ends", "ends"]
-    logits = _answers(model, image, sets, replacement)
+            yield masks
+
+    count = len(sizes) * (len(ranked) + 2) + 2  # a random path, the rest of the path; the ends
+    logits = _answers(model, image, sets(), count, replacement)
     rows = {name: [k for k, other in enumerate(names) if other == name] for name in dict.fromkeys(names)}
     return {name: logits[at] for name, at in rows.items() if name != "ends"}, logits[rows["ends"]]
 
 
+def _kept_sets(
+    ranked: Mapping[str, Sequence[Tensor]], sizes: Sequence[float], seed: int
+) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
+    """What is kept, by kind: paths of all sizes, "rest" behind each "path", then "ends" twice: all, none."""
+    generator = torch.Generator().manual_seed(seed)
+    chance = [torch.rand(layer.shape, generator=generator).to(layer.device) for layer in ranked["path"]]
+    removed = [1 - size for size in sizes]
+    for name, layers in {**ranked, "random": chance}.items():
+        # Ties leave in order, so that a path has just the size asked for.
+        for masks in masks_at(layers, removed, "exact"):
+            yield name, masks
+            if name == "path":
+                yield "rest", tuple(~mask for mask in masks)
+    whole = tuple(torch.ones_like(layer, dtype=torch.bool) for layer in ranked["path"])
+    yield "ends", whole
+    yield "ends", tuple(~mask for mask in whole)
+
+
 def _answers(
-    model: nn.Module, image: Tensor, sets: Sequence[tuple[Tensor, ...]], replacement: Replacement
+    model: nn.Module,
+    image: Tensor,
+    sets: Iterator[tuple[Tensor, ...]],
+    count: int,
+    replacement: Replacement,
 ) -> Tensor:
-    """(sets, classes): one row per set of neurons kept, as memory-bounded batches."""
+    """(count, classes): one row per set of neurons kept, as memory-bounded batches."""
     parts = []
-    for part in forward_chunks(len(sets), image):
-        masks = [torch.cat(layer) for layer in zip(*sets[part], strict=True)]
+    for part in forward_chunks(count, image):
+        taken = islice(sets, part.stop - part.start)
+        masks = [torch.cat(layer) for layer in zip(*taken, strict=True)]
         copies = image.expand(len(masks[0]), *image.shape[1:])
         parts.append(replaced_logits(model, copies, masks, replacement))
     return torch.cat(parts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ import slow
 from pruneattr_core import PruneGrad, PrunePGD, contributions
 from pruneattr_core.attribution.density import path_density
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
+from pruneattr_core.circuits import curve as curves
 from pruneattr_core.circuits.curve import CircuitCurve, circuit_curve
 from pruneattr_core.circuits.replacement import (
     activations_of,
@@ -243,6 +247,31 @@ def test_a_curve_equals_single_sets_and_single_images() -> None:
         model, inputs[1:2], target[1:2], [s[1:2] for s in scores], base, sizes=(0.1, 0.4, 1.0)
     )
     np.testing.assert_array_equal(alone.response["random"][:, 0], curve.response["random"][:, 1])
+
+
+def test_the_sets_of_a_curve_are_made_as_passes_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of all sizes at once were half a gigabyte of a photograph on a large network."""
+    model, inputs = networks.network("concatenating"), networks.inputs(1)
+    scores = contributions(model, inputs)
+    living: WeakSet[Tensor] = WeakSet()
+    most = []
+
+    def noted(*arguments: Any) -> Iterator[tuple[Tensor, ...]]:
+        for masks in masks_at(*arguments):
+            living.add(masks[0])
+            yield masks
+            del masks
+
+    def answered(*arguments: Any) -> Tensor:
+        most.append(len(living))
+        return replaced_logits(*arguments)
+
+    monkeypatch.setattr(curves, "masks_at", noted)
+    monkeypatch.setattr(curves, "replaced_logits", answered)
+    monkeypatch.setattr(curves, "forward_chunks", lambda count, like: (slice(k, k + 1) for k in range(count)))
+    circuit_curve(model, inputs, scores.target, scores.layers, zero(model, inputs))
+    assert len(most) == 12 * 3 + 2
+    assert max(most) <= 2
 
 
 def test_a_curve_says_how_far_it_is() -> None:
