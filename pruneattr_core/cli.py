@@ -28,6 +28,7 @@ COMMANDS = {
         "the papers' figures beside ours, with a verdict each",
     ),
     "gallery": ("pruneattr_core.commands.gallery", "a folder of explained pictures for any static host"),
+    "lesson": ("pruneattr_core.commands.lesson", "check a lesson's text; make its HTML file and worksheet"),
     "models": ("pruneattr_core.commands.models", "the networks that can be named, and which are here"),
     "data": ("pruneattr_core.commands.data", "the sets of pictures that can be named here"),
     "doctor": ("pruneattr_core.commands.doctor", "device, versions, and what is missing"),

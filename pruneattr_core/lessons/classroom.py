@@ -86,9 +86,20 @@ class Classes:
         """
         with self._lock:
             found = self._of(code)
-            if found is None or not secrets.compare_digest(found.key, key):
+            if found is None or not _fits(found, key):
                 raise InputError(f"There is no class {code[:6]!r} that you lead: open a new one.")
             found.place = place
+
+    def led(self, code: str, key: str) -> bool:
+        """Whether the key is the one of this class."""
+        with self._lock:
+            return _fits(self._of(code), key)
+
+    def close(self, code: str, key: str) -> None:
+        """End the class, for everybody; nothing without such a class, or with another key."""
+        if self.led(code, key):
+            with self._lock:
+                self._classes.pop(code, None)
 
     def answer(self, code: str, lesson: str, step: int, voter: str, choice: int) -> None:
         """Count an answer instead of the voter's former one; nothing without such a class, or room in it."""
@@ -118,6 +129,10 @@ class Classes:
         old = time.monotonic() - LIFE
         while self._classes and next(iter(self._classes.values())).seen < old:
             self._classes.popitem(last=False)
+
+
+def _fits(found: _Class | None, key: str) -> bool:
+    return found is not None and secrets.compare_digest(found.key.encode(), key.encode())
 
 
 def _code() -> str:

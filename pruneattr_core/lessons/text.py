@@ -197,10 +197,19 @@ def read(name: str, language: str = "en", folder: Path | None = None) -> Lesson:
     file = (folder or FOLDER) / language / f"{name}.md"
     if not _NAME.fullmatch(name) or not _LANGUAGE.fullmatch(language) or not file.is_file():
         raise InputError(f"There is no lesson {name[:64]!r} in the language {language[:2]!r}.")
+    return load(file, language)
+
+
+def load(file: Path, language: str) -> Lesson:
+    """The lesson of any file, called as it is.
+
+    Raises:
+        InputError: it is longer than `LONGEST`, not UTF-8, or no lesson.
+    """
     seen = file.stat()
     if seen.st_size > LONGEST:
-        raise InputError(f"The lesson {name} is longer than {LONGEST:,} bytes: make it shorter.")
-    return _read(file, name, language, (seen.st_mtime_ns, seen.st_size))
+        raise InputError(f"The lesson {file.stem} is longer than {LONGEST:,} bytes: make it shorter.")
+    return _read(file, file.stem, language, (seen.st_mtime_ns, seen.st_size))
 
 
 @lru_cache(maxsize=64)  # a page reads its lesson at every run

@@ -31,6 +31,8 @@ _PANEL = 44.0
 _CHART = 88.0
 #: Places that a slider has passed, from which on they are shown; panels that fill a line of text, at least.
 _PASSED, _LEAST = 3, 6
+#: How much wider a table's first column is than the others: it holds names.
+_FIRST = 1.6
 _DPI = 130
 
 
@@ -74,7 +76,10 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
             _written(pdf, block, 9)
         for rows in tables_of(step.table, word):
             pdf.set_font("text", "", 7)
-            with pdf.table(line_height=4, text_align="LEFT", borders_layout="HORIZONTAL_LINES") as table:
+            first = (_FIRST, *([1.0] * (len(rows[0]) - 1)))
+            with pdf.table(
+                line_height=4, text_align="LEFT", borders_layout="HORIZONTAL_LINES", col_widths=first
+            ) as table:
                 for cells in (rows[0], *(row.values() for row in rows)):
                     table.row(list(cells))
             pdf.ln(2)
@@ -177,5 +182,6 @@ def _blocks(text: str) -> list[str]:
 def _marks(text: str) -> str:
     """Our Markdown as fpdf2 reads it: **strong** alike, *emphasis* with underscores, code without signs."""
     plain = re.sub(r"`(.+?)`", r"\1", text.replace("--", "- -"))
+    plain = re.sub(r"(?<=\d) (?=%)", "\u00a0", plain)  # a number keeps its sign on its line
     plain = re.sub(r"(?<!_)__(?!_)", "_ _", plain)
     return re.sub(r"(?<!\*)\*(?!\*)(.+?)(?<!\*)\*(?!\*)", r"__\1__", plain)

@@ -68,6 +68,23 @@ def put_into(language: str, words: Mapping[str, Any]) -> None:
     _translate(key="translate", data={"language": language, **words})
 
 
+_key = st.components.v2.component("pruneattr_key", js=(ASSETS / "lessons" / "key.js").read_text("utf-8"))
+
+
+def keep_key(code: str, key: str) -> str:
+    """Keep the key of a class in the browser's tab, or ask the tab for it.
+
+    Args:
+        code: of the class.
+        key: of whoever leads it; empty asks.
+
+    Returns:
+        What the tab has kept for this class; empty at first, and where it has nothing.
+    """
+    found = _key(key="class_key", data={"code": code, "key": key}, on_key_change=lambda: None)
+    return str(getattr(found, "key", None) or "")
+
+
 _words = register("pruneattr_words", Component("words", ("words/words.js",)))
 
 

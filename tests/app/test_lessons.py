@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.lessons import text
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.lessons import view
+from pruneattr_core.ui.lessons import group, view
 from pruneattr_core.ui.sweeps import Question
 from tests.app.compare_grids import finished
 from tests.app.conftest import ROOT, healthy, until
@@ -199,6 +199,33 @@ def test_a_class_follows_its_teacher_and_its_answers_are_counted(
     healthy(pupil)
     assert pupil.session_state["lesson_step"] == 2
     assert pupil.session_state["gone"] == 0.2
+
+
+def test_who_reloads_the_page_leads_on_and_who_ends_a_class_ends_it_for_all(
+    start: Start, mine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, str] = {}  # of the teacher's tab
+    monkeypatch.setattr(group, "keep_key", lambda code, key: kept.setdefault(code, key))
+
+    def opened(**query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600).run().switch_page(PAGE)
+        app.query_params.update(query)
+        return app.run()
+
+    teacher = opened(lesson="mine", lesson_step="3")
+    teacher.button(key="class_open").click().run()
+    code = teacher.session_state["class"]
+    again = opened(**{"class": code})
+    healthy(again)
+    again.button(key="lesson_back").click().run()  # who follows has no such button
+    kept[code] = "somebody else's"
+    pupil = opened(**{"class": code})
+    assert pupil.session_state["lesson_step"] == 2
+    assert not [one for one in pupil.button if one.key == "lesson_next"]
+    again.button(key="class_leave").click().run()
+    pupil.run()
+    assert ["over" in one.value for one in pupil.info] == [True]
+    assert [one for one in pupil.button if one.key == "lesson_next"]
 
 
 def test_what_is_downloaded_is_made_outside_any_run(

@@ -12,6 +12,7 @@ from string import Formatter
 import numpy as np
 import pytest
 
+from pruneattr_core import cli
 from pruneattr_core.errors import InputError
 from pruneattr_core.glossary import entries
 from pruneattr_core.lessons import figures
@@ -117,6 +118,22 @@ def test_what_is_wrong_is_said_with_its_line(old: str, new: str, said: str) -> N
     assert said in text
     assert text.startswith("Lesson mine, line")
     assert text.count("\n") == 0
+
+
+def test_the_command_tells_every_wrong_view_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.md"
+    file.write_text(WRITTEN, "utf-8")
+    assert cli.main(["lesson", str(file)]) == 0
+    assert "Three steps: 3 steps, 1 of them with a question" in capsys.readouterr().out
+    file.write_text(WRITTEN.replace("sane_step=2", "sane_stp=2").replace("picture=3", "mode=x"), "utf-8")
+    assert cli.main(["lesson", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "step 1: The setting mode of the page explore cannot be 'x'." in said
+    assert "step 2: The page sanity has no setting 'sane_stp'." in said
+    assert cli.main(["lesson", "none", "--language", "de"]) == 1
+    assert "lessons: 1-local-or-global" in capsys.readouterr().err
 
 
 def test_hostile_files_are_refused(tmp_path: Path) -> None:

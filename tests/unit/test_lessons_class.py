@@ -41,6 +41,16 @@ def test_only_the_key_moves_it_and_only_the_present_step_counts() -> None:
     assert classes.counts(other, "a", 2) == {}
 
 
+def test_who_has_the_key_leads_and_ends_it() -> None:
+    classes = Classes()
+    code, key = classes.open(Place("a", "en", 1))
+    assert [classes.led(code, one) for one in (key, "", "ä", key[:-1])] == [True, False, False, False]
+    classes.close(code, "x")
+    assert classes.place(code) is not None
+    classes.close(code, key)
+    assert (classes.place(code), classes.led(code, key)) == (None, False)
+
+
 def test_classes_and_voters_are_bounded_and_age(monkeypatch: pytest.MonkeyPatch) -> None:
     classes = Classes()
     first, _ = classes.open(Place("a", "en", 1))

@@ -13,6 +13,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.classroom import Classes, Place
 from pruneattr_core.lessons.text import Step
 from pruneattr_core.ui.clocks import CLOCKS, only_when
+from pruneattr_core.ui.component import keep_key
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.state import viewer
 
@@ -78,12 +79,18 @@ def _here(common: tuple[tuple[str, str], ...] = ()) -> Place:
     return Place(state["lesson"], state["lesson_language"], state["lesson_step"], common)
 
 
+def _go(place: Place) -> None:
+    st.session_state.update(lesson=place.lesson, lesson_language=place.language, lesson_step=place.step)
+
+
 def join() -> Mapping[str, str] | None:
     """Go where the class is; first of all on the page. A class that is no more is left, with a word.
 
     Returns:
         What those who follow have in common with their teacher; None for everybody else.
     """
+    if not st.session_state["notes"]:
+        _resume()
     if not follows():
         return None
     place = classes().place(st.session_state["class"])
@@ -91,9 +98,21 @@ def join() -> Mapping[str, str] | None:
         st.info(word("class_over"), icon=":material/group_off:")
         st.session_state.update({"class": "", "notes": False})
         return None
-    st.session_state.update(lesson=place.lesson, lesson_language=place.language, lesson_step=place.step)
+    _go(place)
     _watch(st.session_state["class"], place)
     return dict(place.view)
+
+
+def _resume() -> None:
+    """Who led the class before a reload, which makes another session, leads it still."""
+    code = st.session_state["class"]
+    if not code:
+        return
+    held = keep_key(code, st.session_state[_LED][1] if leads() else "")
+    place = classes().place(code)
+    if held and not leads() and place is not None and classes().led(code, held):
+        st.session_state[_LED] = code, held
+        _go(place)
 
 
 def lead(common: tuple[tuple[str, str], ...] = ()) -> None:
@@ -158,7 +177,8 @@ def controls() -> None:
             word("notes_window"), f"?class={st.session_state['class']}&notes=1", key="notes_window",
             icon=":material/speaker_notes:",
         )  # fmt: skip
-    st.button(word("class_leave"), key="class_leave", icon=":material/logout:", on_click=_leave)
+    text = word("class_end" if leads() else "class_leave")
+    st.button(text, key="class_leave", icon=":material/logout:", on_click=_leave)
 
 
 def _open() -> None:
@@ -167,6 +187,9 @@ def _open() -> None:
 
 
 def _leave() -> None:
+    if leads():  # without its teacher it would stand still for everybody
+        classes().close(*st.session_state[_LED])
+        CLOCKS.wake()
     st.session_state.update({"class": "", "notes": False})
 
 

@@ -124,7 +124,10 @@ def _table(name: str) -> None:
         with st.spinner(word("lab_asking")):
             _asked()
         (rows,) = _rows(name, st.session_state["lesson_language"])
-        st.dataframe(kept_table(rows), hide_index=True, width="stretch", key="lab")
+        if st.session_state["presenter"]:  # all of it, and as large as the text beside it
+            st.table(kept_table(rows), border="horizontal", hide_index=True)
+        else:
+            st.dataframe(kept_table(rows), hide_index=True, width="stretch", key="lab")
         for key, bench in lab.BENCHES.items():
             st.caption(f"**{word(f'lab_{key}')}**: `{bench.formula}`. {word(f'lab_{key}_why')}")
         st.caption(word("lab_note", right=lab.RIGHT))
