@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import re
 from pathlib import Path
 
@@ -25,9 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Check it, and write what was asked for."""
     lesson = _found(arguments.lesson, arguments.language)
     use_threads(arguments)
-    from streamlit.logger import set_log_level
+    from pruneattr_core.ui.bare import be_quiet
 
-    set_log_level(logging.ERROR)  # there is no session here, and none is needed
+    be_quiet()
     from pruneattr_core.ui.lessons import files, view
 
     wrong = [
