@@ -8,5 +8,5 @@ from streamlit.logger import set_log_level
 
 
 def be_quiet() -> None:
-    """Let Streamlit not complain that there is no session; to be called before a page's parts are imported."""
+    """Let Streamlit not complain that there is no session; call it before a page's parts come in."""
     set_log_level(logging.ERROR)
