@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,7 +34,7 @@ from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.download import TIMEOUT
 from pruneattr_core.models.fitting import fitted
 from pruneattr_core.models.hub_cache import cache, cached
-from pruneattr_core.models.labels import numbered
+from pruneattr_core.models.labels import class_name, numbered
 
 TIMM, HUB = "timm/", "hf-hub:"
 WEIGHTS = "model.safetensors"
@@ -43,6 +44,8 @@ _PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
 _FILES = (".pt", ".pth", ".bin", ".ckpt", ".onnx", ".safetensors", ".tar", ".py")
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 _MAX_CONFIG = 4 << 20
+#: Of a stranger's configuration: names of code, sides in pixels, classes.
+_CODE, _LARGEST_SIDE, _MOST_CLASSES = re.compile(r"[\w.-]{1,120}"), 4096, 100_000
 Progress = Callable[[int, int], None]
 
 
@@ -56,6 +59,17 @@ class Pixels:
     std: tuple[float, ...]
     interpolation: str
     squash: bool
+
+    def __post_init__(self) -> None:
+        """See that a picture can be made so.
+
+        Raises:
+            ValueError: it cannot; the text is the end of a sentence.
+        """
+        if not all(1 <= side <= _LARGEST_SIDE for side in (*self.size, self.resize)):
+            raise ValueError(f"pictures have 1 to {_LARGEST_SIDE:,} pixels a side")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or not all(one > 0 for one in self.std):
+            raise ValueError("mean and std are finite, std above 0")
 
 
 def is_hub(name: str) -> bool:
@@ -315,6 +329,8 @@ def pixels_of(processor: Mapping[str, Any]) -> Pixels:
 
 
 def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels, licence: str) -> ModelCard:
+    if not _CODE.fullmatch(architecture):
+        raise ModelError(f"The configuration of {name} cannot be used (its architecture is no name).")
     return ModelCard(
         id=name,
         title=name.removeprefix(HUB),
@@ -327,7 +343,7 @@ def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels
         resize=pixels.resize,
         interpolation=pixels.interpolation,
         squash=pixels.squash,
-        licence=licence,
+        licence=class_name(licence),
         paper="see its page on the hub",
         weights=WEIGHTS,
         note="From the Hugging Face hub: its page tells how it was trained and how accurate it is.",
@@ -337,7 +353,9 @@ def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels
 
 
 def _labels(given: Any, count: int) -> tuple[str, ...]:
-    names = tuple(str(one)[:120] for one in given) if isinstance(given, list | tuple) else ()
+    if not 1 <= count <= _MOST_CLASSES:
+        raise ValueError(f"a classifier has 1 to {_MOST_CLASSES:,} classes")
+    names = tuple(class_name(str(one)) for one in given) if isinstance(given, list | tuple) else ()
     if len(names) == count:
         return names
     if count == 1000:
@@ -349,6 +367,11 @@ def _labels(given: Any, count: int) -> tuple[str, ...]:
 
 def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> nn.Module:
     timm = _package("timm")
+    # What timm does besides making a network: asking any address, reading any file of this machine.
+    doing = (timm.create_model, timm.models.build_model_with_cfg)
+    if taken := options.keys() & {name for one in doing for name in signature(one).parameters}:
+        said = class_name(", ".join(sorted(taken)))
+        raise ModelError(f"The configuration of {architecture} sets {said}, which is no part of a network.")
     try:
         network: nn.Module = timm.create_model(architecture, pretrained=False, **options)
     except Exception as error:  # timm raises anything on a configuration it does not know

@@ -109,7 +109,7 @@ def _listed(given: Any, count: int) -> tuple[str, ...] | None:
         given = [order.get(index) for index in range(count)]
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != count:
         return None
-    names = tuple(_clean(name) for name in given if isinstance(name, str) or _small(name))
+    names = tuple(class_name(name) for name in given if isinstance(name, str) or _small(name))
     return names if count and len(names) == count else None
 
 
@@ -129,6 +129,7 @@ def _small(value: Any) -> bool:
     return isinstance(value, int) and abs(value) < _LARGEST
 
 
-def _clean(name: str | int) -> str:
+def class_name(name: str | int) -> str:
+    """A name of a stranger's file as it may stand anywhere: short, on one line, no markup."""
     shown = "".join(c if c.isprintable() else " " for c in str(name)).strip()[:_LONGEST]
     return inert(shown) or "(no name)"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from PIL import Image
 from pruneattr_core import PruneGrad
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models import hub, list_models, load_model, model_card, open_model
+from pruneattr_core.render.plain import inert
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_a_network_of_timm_opens_as_timm_makes_it(place, photo) -> None:
     model, card = open_model("someone/tiny")
     data = timm.data.resolve_model_data_config(theirs)
     inputs = card.preprocess(photo)
-    assert card.classes == ("a", "b", "<i>c</i>")
+    assert card.classes == ("a", "b", inert("<i>c</i>"))  # no markup, wherever it is shown
     assert card.available_offline()
     wanted = timm.data.create_transform(**data, is_training=False)(photo)[None]
     assert torch.allclose(inputs, wanted, atol=1e-5)
@@ -156,6 +159,43 @@ def test_pickles_are_not_opened(place) -> None:
     assert not model_card("hf-hub:someone/pickled").available_offline()
     with pytest.raises(ModelError, match=r"model.safetensors of someone/pickled is not on this machine"):
         load_model("hf-hub:someone/pickled")
+
+
+def test_a_configuration_makes_a_network_and_nothing_else(place, tmp_path, monkeypatch) -> None:
+    """Else timm fetches weights from an address, or reads a file of this machine, that a stranger names."""
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    net, real = timm.create_model("test_resnet"), timm.create_model
+    monkeypatch.setattr(timm, "create_model", wraps(real)(lambda *_, **__: pytest.fail("timm is asked")))
+    for number, name in enumerate(
+        ("checkpoint_path", "cache_dir", "pretrained_cfg", "pretrained_cfg_overlay")
+    ):
+        said = {"num_classes": 1000, "model_args": {name: str(tmp_path)}}
+
+        def save(folder: str, said: dict[str, Any] = said) -> None:
+            timm.models.save_for_hf(net, folder, model_config=said, safe_serialization=True)
+
+        place(f"someone/{number}", save)
+        with pytest.raises(ModelError, match="is no part of a network"):
+            load_model(f"hf-hub:someone/{number}")
+
+
+@pytest.mark.parametrize("changed", [
+    {"num_classes": 10**9}, {"num_classes": 0}, {"architecture": "local-dir:/etc"},
+    {"architecture": "![x](http://evil.example)"}, {"pretrained_cfg": {"input_size": [3, 10**6, 10**6]}},
+    {"pretrained_cfg": {"crop_pct": 1e-9}}, {"pretrained_cfg": {"std": [0, 1, 1]}},
+    {"pretrained_cfg": {"mean": [1e999, 0, 0]}},
+])  # fmt: skip
+def test_a_description_asks_for_no_more_than_a_network_may_be(changed: dict[str, Any], place) -> None:
+    usual = {"input_size": [3, 32, 32], "mean": [0, 0, 0], "std": [1, 1, 1], "license": "<b>[x](y)"}
+    config = {"architecture": "resnet18", "num_classes": 2, **changed}
+    config["pretrained_cfg"] = {**usual, **changed.get("pretrained_cfg", {})}
+    text = {"someone/odd": config, "someone/usual": {**config, "architecture": "resnet18", "num_classes": 2,
+                                                     "pretrained_cfg": usual}}  # fmt: skip
+    for name, said in text.items():
+        place(name, lambda folder, said=said: (Path(folder) / "config.json").write_text(json.dumps(said)))
+    assert model_card("hf-hub:someone/usual").licence == inert(usual["license"])
+    with pytest.raises(ModelError, match="The configuration of hf-hub:someone/odd cannot be used"):
+        model_card("hf-hub:someone/odd")
 
 
 @pytest.mark.parametrize(
