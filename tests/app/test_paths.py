@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths.files import path_bytes
 from pruneattr_core.ui.paths.state import REPLACED, VIEWS
+from pruneattr_core.ui.paths.views import number_in
 from pruneattr_core.ui.pictures import UPLOAD
 from pruneattr_core.values import Path
 from tests.app.conftest import Start, box, healthy, small_network, until
@@ -247,12 +249,15 @@ def test_a_saved_path_comes_back_and_is_compared(paths_page: Start) -> None:
     for layer in (1, 3, 5):
         activations.append(net.features[: layer + 1](torch.zeros(1, 3, 128, 128)).shape)
     names = ("features.1", "features.3", "features.5")
-    path = Path(names, tuple(torch.ones(shape, dtype=torch.bool) for shape in activations), {"method": "all"})
+    said = {"method": "all", "title": "<b>[x](http://evil.example)", "sparsity": ["much"]}  # whatever it says
+    path = Path(names, tuple(torch.ones(shape, dtype=torch.bool) for shape in activations), said)
     uploader = next(u for u in app.get("file_uploader") if str(u.key) == "path_file")
     uploader.upload("mine.npz", path_bytes(path, {"model": "scenes-net"}), "application/octet-stream")
     app.run()
     healthy(app)
     assert "Your path" in set(app.dataframe[0].value["path"])
+    assert [number_in(value) for value in ("0.5", 1)] == [0.5, 1]
+    assert all(math.isnan(number_in(value)) for value in ("much", None, [0.5], {}, 10**400))
     app.button(key="path_remove").click().run()
     assert "Your path" not in set(app.dataframe[0].value["path"])
 

@@ -71,6 +71,14 @@ def _pairs(titles: list[str], overlap: np.ndarray) -> list[str]:
     ]
 
 
+def number_in(value: object) -> float:
+    """What a stranger's file gives as a number; NaN where it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
 def inventory(board: Board) -> None:
     """Every path in one table: sparsity asked for and reached, neurons, dead share, cost; and downloads."""
     board.folio.markdown("### The paths")
@@ -81,7 +89,7 @@ def inventory(board: Board) -> None:
         rows.append(
             {
                 "path": board.titles[key],
-                "sparsity requested": float(path.meta.get("sparsity", np.nan))
+                "sparsity requested": number_in(path.meta.get("sparsity"))
                 if key == UPLOADED
                 else board.kappa,
                 "sparsity reached": comparison.sparsity[place],
