@@ -5,7 +5,7 @@
 FROM python:3.13-slim
 
 ARG WHEELS=https://download.pytorch.org/whl/cpu
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONUNBUFFERED=1
 
 COPY . /source
 RUN pip install --extra-index-url "$WHEELS" "/source[app]" && rm -rf /source \

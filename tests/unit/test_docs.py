@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from html import unescape
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+import yaml
 
-from pruneattr_core import model_card
+from pruneattr_core import cli, model_card
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.share.html import settings_in
 from tests.loading import loaded
@@ -19,6 +25,8 @@ from tests.loading import loaded
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = set(PROJECT["optional-dependencies"])
 CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -30,6 +38,94 @@ def test_code_runs_as_it_stands(page: Path, capsys: pytest.CaptureFixture[str]) 
     for block in CODE.findall(page.read_text("utf-8")):
         exec(compile(block, page.name, "exec"), names)
     assert "Traceback" not in capsys.readouterr().out
+
+
+#: Texts that hold blocks, and what becomes of the blocks of a language: `run` above, or tried below.
+TEXTS = [*PAGES, ROOT / "README.md", ROOT / "llms.txt"]
+TRIED = {"python": "run", "sh": "commands", "yaml": "header", "bibtex": "entry"}
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(file, text) of every block of a language."""
+    found = re.compile(rf"^```{language}\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    return [(file.name, block) for file in TEXTS for block in found.findall(file.read_text("utf-8"))]
+
+
+def commands() -> Iterator[tuple[str, list[str], bool]]:
+    """(file, words, whether it stands in a block) of every command that is shown, in sentences too."""
+    shown = [(name, line, True) for name, block in blocks("sh") for line in block.splitlines()]
+    inline = re.compile(r"`((?:pruneattr|python -m pruneattr_core) [^`\n]+)`")
+    shown += [
+        (file.name, found, False) for file in TEXTS for found in inline.findall(file.read_text("utf-8"))
+    ]
+    for name, line, whole in shown:
+        for part in line.split(" && "):
+            if words := shlex.split(part, comments=True):
+                yield name, words, whole
+
+
+def test_every_block_is_of_a_kind_that_something_tries() -> None:
+    for file in [*ROOT.glob("*.md"), *TEXTS, *(ROOT / "assets").rglob("*.md")]:
+        text = file.read_text("utf-8")
+        fences = re.findall(r"^ *(?:```|~~~)(.*)$", text, re.MULTILINE)
+        assert {word for word in fences[::2] if word not in TRIED} == set(), file
+        assert set(fences[1::2]) <= {""}, file
+        assert file in TEXTS or not fences, f"{file}: nothing tries its blocks"
+    ((_, header),) = blocks("yaml")  # of a Space, whose Docker listens where ours does
+    said = yaml.safe_load(header.strip().strip("-"))
+    docker = (ROOT / "Dockerfile").read_text("utf-8")
+    assert (said["sdk"], f"EXPOSE {said['app_port']}\n" in docker) == ("docker", True)
+    ((_, entry),) = blocks("bibtex")
+    assert entry.count("{") == entry.count("}") > 4
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """Every option of a command, those of the commands below it included."""
+    named = {option for action in parser._actions for option in action.option_strings}
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return named.union(*(options(part) for action in below for part in action.choices.values()))
+
+
+def test_every_command_that_is_shown_is_one_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """By our own parser; scripts of the repository and extras are there."""
+    taken = 0
+    for name, words, whole in commands():
+        ours = words[0] == "pruneattr" or words[1:3] == ["-m", "pruneattr_core"]
+        asked = words[1:] if words[0] == "pruneattr" else words[3:]
+        if ours and whole:
+            parser, _ = cli._parser(asked)
+            try:
+                assert parser.parse_known_args(asked)[1] == [], (name, words)
+            except SystemExit:
+                pytest.fail(f"{name}: {shlex.join(words)}: {capsys.readouterr().err}")
+            taken += 1
+        elif ours:  # a sentence names a command without all that it needs
+            asked = asked[1:] if asked[0] == "paths" and asked[1:2] and asked[1] in cli.OF_PATHS else asked
+            said = {word for word in asked[1:] if word.startswith("--")}
+            parser = argparse.ArgumentParser()
+            if said:
+                import_module(cli.COMMANDS[asked[0]][0]).add_arguments(parser)
+            assert said <= options(parser), (name, words)
+        elif words[0] in ("python", "python3"):
+            assert words[1] == "-m" or (ROOT / words[1]).is_file(), (name, words)
+        else:
+            assert words[0] in ("pip", "docker"), (name, words)
+            named = [extra for word in words for extra in re.findall(r"^(?:pruneattr|\.)\[(.*)\]$", word)]
+            assert {one for extra in named for one in extra.split(",")} <= EXTRAS, (name, words)
+    assert taken > 5
+
+
+def test_the_commands_of_first_steps_do_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they stand, with a network that is quick."""
+    monkeypatch.chdir(tmp_path)
+    load_dataset("scenes")[3].image.save("photo.jpg")
+    lines = [words for name, words, _ in commands() if name == "first-steps.md" and "photo.jpg" in words]
+    assert {words[1] for words in lines} == {"explain", "sweep", "compare"}
+    for words in lines:
+        assert cli.main([*words[1:], "--model", "resnet8-cifar10"]) == 0, capsys.readouterr().err
+    assert {file.name for file in tmp_path.iterdir()} == {"photo.jpg", "report.html", "compare.html"}
 
 
 def test_links_lead_somewhere_and_addresses_outside_are_well_formed(tmp_path: Path) -> None:
