@@ -27,7 +27,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
 
 
 def test_circuit_is_the_curve_and_its_graph_is_written(capsys, tmp_path):
-    file = tmp_path / "circuit.graphml"
+    file = tmp_path / "new" / "circuit.graphml"
     found = told(capsys, "circuit", "--graph", str(file), "--most", "2")
     opened = open_source(Source("scenes-net", "scenes", None, None, "cpu"))
     x = opened.inputs(chosen(opened.data, 1, 0))
