@@ -298,6 +298,7 @@ def test_the_page_opens_with_what_the_path_carries(paths_page: Start) -> None:
     shown = chart(app, "chart_carries_zero")["data"]
     assert len(shown[0]["x"]) == len(SIZES)
     names = [line["name"] for line in shown]
+    until(app, lambda app: any("CPR, higher is better): the path" in one.value for one in app.caption))
     assert names[0] == "The path"
     assert {"As many at random", "The runner-up's path", "Another picture's path"} <= set(names)
 

@@ -144,7 +144,8 @@ def _chart(found: Carried, instead: str, size: float, folio: Folio) -> None:
         "Target logit against the share kept, on a logarithmic axis; the grey line is the whole network. "
         "A path says something only where it lies above the controls."
     )
-    folio.caption(_areas(curve, at))
+    if len(curve.sizes) == len(SIZES):  # those of the few that are there first would be others
+        folio.caption(_areas(curve, at))
 
 
 def _areas(curve: CircuitCurve, at: int) -> str:
