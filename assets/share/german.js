@@ -21,6 +21,7 @@ const SEEN = [
   [/^Share of the neurons that contribute to this class; ([\d.,>]+\s?%) is a good start$/, 'Anteil der Neuronen, die zu dieser Klasse beitragen; $1 sind ein guter Anfang'],
   [/^Share of all neurons, as the papers count: silent neurons go first$/, 'Anteil aller Neuronen, wie die Artikel zählen: Stumme gehen zuerst'],
   [/^Remove neurons until the answer has changed by so much$/, 'Neuronen entfernen, bis sich die Antwort um so viel geändert hat'],
+  [/^What the words mean$/, 'Was die Wörter bedeuten'],
   [/^interpolated$/, 'dazwischen gemischt'], [/^more levels are coming …$/, 'weitere Stufen kommen …'],
   [/^([\d.,>]+\s?%) of all removed · (\S+) of (\S+) neurons left$/, '$1 von allen entfernt · noch $2 von $3 Neuronen'],
   [/^Change above ([\d.,>]+\s?%) → ([\d.,>]+\s?%) of the contributing removed$/, 'Änderung über $1 → $2 der beitragenden entfernt'],
@@ -79,6 +80,7 @@ function germanOf(text) {
   if (group) return germanOf(group[1]) + germanOf(group[2]);
   if (map) return `${germanOf(map[1])}, ${germanNumber(map[2])} entfernt. ${germanOf(map[3])}`;
   if (sentence) return germanOf(sentence[1]) + sentence[2] + germanOf(sentence[3]) + (sentence[4] ? ` ${germanOf(sentence[4])}` : '');
+  if (NUMBER.test(text)) return germanNumber(text);
   return NOTES.reduce((known, [english, german]) => { const found = known.match(english); return found ? known.replace(found[0], filled(german, found)) : known; }, text);
 }
 

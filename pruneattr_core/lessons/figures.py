@@ -202,8 +202,8 @@ def _compare(scene: _Scene) -> Figure:
 
 def _sanity(scene: _Scene) -> Figure:
     names = scene.view["sane_methods"].split(",")
-    # A step that speaks of the signs switches between both on the page.
-    measures = ("spearman_abs", "spearman") if "sane_measure" in scene.view else ("spearman_abs",)
+    # A step that sets another measure than the usual one switches between both on the page.
+    measures = dict.fromkeys(("spearman_abs", scene.view.get("sane_measure", "spearman_abs")))
     frames: list[Frame] = []
     trained: dict[str, NDArray[Any]] = {}
     for place, (layer, changed) in enumerate(cascade(scene.model, VARIANTS["released"])):

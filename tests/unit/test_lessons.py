@@ -20,7 +20,7 @@ from pruneattr_core.lessons.figures import Figure, Frame, figure_of
 from pruneattr_core.lessons.glossary import glossary_in
 from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.sheet import sheet
-from pruneattr_core.lessons.text import FOLDER, address, languages, names, parse, read, right_answers
+from pruneattr_core.lessons.text import FOLDER, Step, address, languages, names, parse, read, right_answers
 from pruneattr_core.lessons.worksheet import _panels, worksheet
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.share.html import settings_in
@@ -233,6 +233,9 @@ def test_figures_are_those_of_the_view_that_a_step_sets(name: str) -> None:
         grey, blurred = both.frames[1].panels[::2]  # of PruneGrad
         assert (grey.title, blurred.title) == ("PruneGrad, mean colour", "PruneGrad, blurred")
         assert 0.05 < (grey.pixels != blurred.pixels).any(2).mean() < 0.15  # where a tenth was removed
+        (usual,) = [panel.notes for panel in _sane("spearman_abs").frames[1].panels if panel.notes]
+        (signed,) = [panel.notes for panel in _sane("spearman").frames[1].panels if panel.notes]
+        assert signed == (*usual, "with signs 1.00")  # an edge detector's likeness to itself
     else:  # network A's path lies on the mark, in the lower left corner
         for panel, least, most in zip(figure.frames[0].panels[1:], (0.6, 0.0), (1.0, 0.2), strict=True):
             drawn = panel.pixels.astype(int)
@@ -372,6 +375,13 @@ def test_numbers_are_written_as_the_language_does() -> None:
 
 def _named(text: str) -> set[str | None]:
     return {name for _, name, _, _ in Formatter().parse(text)} - {None}
+
+
+def _sane(measure: str) -> Figure:
+    view = {"model": "scenes-net", "source": "scenes", "sane_methods": "edges", "sane_measure": measure}
+    found = figure_of(Step("", page="sanity", view=tuple(view.items())), _english)
+    assert found is not None
+    return found
 
 
 def _english(key: str, **values: object) -> str:
