@@ -90,17 +90,21 @@ def ill_formed(address: str) -> str:
 
 def main() -> int:
     """Exit status: how many addresses fail, at most 100."""
-    failed = 0
-    for address in sorted({one for file in texts() for one in outside(file)}):
+    addresses, failed, answers = sorted({one for file in texts() for one in outside(file)}), 0, 0
+    for address in addresses:
         asked = urllib.request.Request(address, headers={"User-Agent": "Mozilla/5.0 (link check)"})
         try:
             with urllib.request.urlopen(asked, timeout=_PATIENCE) as reply:
-                said = str(reply.status)
+                said, answers = str(reply.status), answers + 1
+        except urllib.error.HTTPError as error:
+            said, answers, failed = str(error.code), answers + 1, failed + 1
         except (OSError, ValueError) as error:
-            said = str(error.code) if isinstance(error, urllib.error.HTTPError) else f"no answer: {error}"
-            failed += 1
+            said, failed = f"no answer: {error}", failed + 1
         print(f"{said:>8}  {address}", flush=True)
-    print(f"{failed} failed", file=sys.stderr)
+    if not answers:
+        print(f"None of {failed} addresses could be asked: there is no network here.", file=sys.stderr)
+    else:
+        print(f"{failed} of {len(addresses)} failed", file=sys.stderr)
     return min(failed, 100)
 
 

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from email.message import Message
 from html import unescape
 from importlib import import_module
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import parse_qs
 
 import pytest
@@ -145,6 +147,21 @@ def test_links_lead_somewhere_and_addresses_outside_are_well_formed(tmp_path: Pa
     assert list(links.broken(page)) == ["#a", "none.md"]
     wrong = ("http://a.org", "https://arxiv.org/abs/19.1", "https://a", "https://-a.org")
     assert all(map(links.ill_formed, wrong))
+
+
+@pytest.mark.parametrize(("code", "says"), [(None, "there is no network here"), (404, "2 of 2 failed")])
+def test_links_that_cannot_be_asked_are_not_called_broken(
+    code: int | None, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError if code is None else HTTPError("", code, "", Message(), None)
+
+    links = loaded(DOCS / "links.py")
+    monkeypatch.setattr(links, "texts", lambda: [Path()])
+    monkeypatch.setattr(links, "outside", lambda _: {"https://one.org", "https://two.org"})
+    monkeypatch.setattr(links.urllib.request, "urlopen", refused)
+    assert links.main() == 2
+    assert says in capsys.readouterr().err
 
 
 def test_every_equivalence_names_a_test_that_exists() -> None:
