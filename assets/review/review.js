@@ -5,7 +5,7 @@ const DESKS = new WeakMap();
 export default function ({data, parentElement: root, setStateValue}) {
   let state = DESKS.get(root);
   if (!state) {
-    state = {root, mode: 'side', wipe: .5, under: .35, flip: false, given: new Map(), done: [], turn: 0, at: 0, views: []};
+    state = {root, ...lookKept(), flip: false, given: new Map(), done: [], turn: 0, at: 0, views: []};
     DESKS.set(root, state);
     wireDesk(state);
     explainWords(root);
@@ -19,6 +19,20 @@ export default function ({data, parentElement: root, setStateValue}) {
     if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
   }, () => tell(state, 'This browser cannot unpack the maps; please update it.'));
   return state.leave;
+}
+
+// How two maps are compared is the reader's habit: this browser keeps it, where it keeps anything.
+const LOOK = 'pruneattr-desk', USUAL = {mode: 'side', wipe: .5, under: .35};
+
+function lookKept() {
+  try {
+    const {mode, wipe, under} = JSON.parse(localStorage.getItem(LOOK)), share = (value, most) => value >= 0 && value <= most;
+    return ['side', 'swipe', 'flicker'].includes(mode) && share(wipe, 1) && share(under, .9) ? {mode, wipe, under} : USUAL;
+  } catch { return USUAL; }
+}
+
+function keepLook({mode, wipe, under}) {
+  try { localStorage.setItem(LOOK, JSON.stringify({mode, wipe, under})); } catch { /* it stays for as long as the page does */ }
 }
 
 // The row that has the focus, whichever desk it stands on.
@@ -66,8 +80,10 @@ function wireDesk(state) {
   const radios = [...root.querySelectorAll('[role=radio][data-mode]')];
   for (const radio of radios) radio.onclick = () => setMode(state, radio.dataset.mode);
   walkRadios(radios);
-  $('.wipe input').oninput = event => { state.wipe = event.target.value / 100; later(state); };
-  $('.under input').oninput = event => { state.under = event.target.value / 100; later(state); };
+  $('.wipe input').value = 100 * state.wipe;
+  $('.under input').value = 100 * state.under;
+  $('.wipe input').oninput = event => { state.wipe = event.target.value / 100; keepLook(state); later(state); };
+  $('.under input').oninput = event => { state.under = event.target.value / 100; keepLook(state); later(state); };
   $('.flip').onclick = () => { stopFlicker(state); setFlip(state, !state.flip); };
   $('.play').onclick = () => state.timer ? stopFlicker(state) : startFlicker(state);
   presentsFull($('.present'), $('.review'));
@@ -115,6 +131,7 @@ function later(state) {
 
 function setMode(state, mode) {
   state.mode = mode;
+  keepLook(state);
   stopFlicker(state);
   state.flip = false;
   showMode(state);

@@ -57,6 +57,7 @@ function cellOf(state, row, r, cell, path) {
     const bounds = frame.canvas.getBoundingClientRect();
     state.wipe = Math.min(1, Math.max(0, (event.clientX - bounds.left) / bounds.width));
     state.root.querySelector('.wipe input').value = Math.round(100 * state.wipe);
+    keepLook(state);
     later(state);
   };
   const says = element('p', cell.right ? 'says' : 'says wrong', cell.says);

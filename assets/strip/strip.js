@@ -4,8 +4,10 @@ const STRIPS = new WeakMap();
 const PAUSE = 150;                                       // ms without another key before the server is told
 
 const KEYS = {
-  ArrowRight: s => s.at + 1, ArrowDown: s => s.at + 1, ArrowLeft: s => s.at - 1, ArrowUp: s => s.at - 1,
-  PageDown: s => s.at + s.shown.length, PageUp: s => s.at - s.shown.length, Home: () => 0, End: s => s.count - 1,
+  ArrowRight: s => onward(s, 1), ArrowDown: s => onward(s, 1), ArrowLeft: s => onward(s, -1), ArrowUp: s => onward(s, -1),
+  PageDown: s => go(s, Math.min(s.at + s.shown.length, s.count - 1), PAUSE),
+  PageUp: s => go(s, Math.max(s.at - s.shown.length, 0), PAUSE),
+  Home: s => go(s, 0, PAUSE), End: s => go(s, s.count - 1, PAUSE),
 };
 
 function mark(s) {
@@ -18,17 +20,29 @@ function mark(s) {
   if (![...s.thumbs.children].some(button => button.tabIndex === 0) && s.thumbs.firstChild) s.thumbs.firstChild.tabIndex = 0;
 }
 
-// The last picture is followed by the first.
-function go(s, index, pause = 0) {
-  s.at = ((index % s.count) + s.count) % s.count;
+const within = (s, index) => ((index % s.count) + s.count) % s.count;   // the last picture is followed by the first
+
+// `step`: how far on from the picture before, where that is what was asked for; it means the same in any data set.
+function go(s, index, pause = 0, step = null) {
+  s.at = within(s, index);
+  s.step = step === null ? null : (s.timer ? s.step ?? 0 : 0) + step;
   mark(s);
   if (s.focused) s.thumbs.querySelector('[aria-checked=true]')?.focus();
   clearTimeout(s.timer);
-  s.timer = setTimeout(() => { s.timer = 0; s.send('picked', {of: s.of, index: s.at}); }, pause);
+  s.timer = setTimeout(() => { s.timer = 0; s.send('picked', {of: s.of, index: s.at, step: s.step}); }, pause);
 }
 
-// A run that was on its way when a key was pressed neither takes the choice back nor stops it being sent.
-const standing = (s, of, at) => s.timer && s.of === of ? s.at : at;
+const onward = (s, step, pause = PAUSE) => go(s, s.at + step, pause, step);
+
+// A run that was on its way when something was pressed neither takes the choice back nor stops it being sent. In
+// another data set a step goes on from where that begins; a picture of the former one means nothing there.
+function standing(s, of, at) {
+  if (s.timer && s.of === of) return s.at;
+  if (s.timer && s.step) return within(s, at + s.step);
+  clearTimeout(s.timer);
+  s.timer = 0;
+  return at;
+}
 
 function thumbnail(s, {index, title, image}) {
   const button = element('button'), picture = element('img');
@@ -50,13 +64,13 @@ function begin(root) {
   s.thumbs.addEventListener('focusin', () => { s.focused = true; });
   s.thumbs.addEventListener('focusout', event => { if (event.relatedTarget) s.focused = false; });
   s.thumbs.onkeydown = event => {
-    const next = KEYS[event.key];
-    if (!next || event.ctrlKey || event.metaKey || event.altKey) return;
+    const press = KEYS[event.key];
+    if (!press || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    go(s, event.key.startsWith('Page') ? Math.min(Math.max(next(s), 0), s.count - 1) : next(s), PAUSE);
+    press(s);
   };
-  for (const button of root.querySelectorAll('[data-step]')) button.onclick = () => go(s, s.at + +button.dataset.step, PAUSE);
-  root.querySelector('.surprise').onclick = () => go(s, s.at + 1 + Math.floor(Math.random() * (s.count - 1)));
+  for (const button of root.querySelectorAll('[data-step]')) button.onclick = () => onward(s, +button.dataset.step);
+  root.querySelector('.surprise').onclick = () => onward(s, 1 + Math.floor(Math.random() * (s.count - 1)), 0);
   s.box.onchange = () => {
     const wanted = Math.round(+s.box.value);
     if (wanted >= 1 && wanted <= s.count) go(s, wanted - 1); else mark(s);
@@ -69,11 +83,8 @@ export default function ({data, parentElement: root, setTriggerValue}) {
   if (!s) STRIPS.set(root, s = begin(root));
   s.send = setTriggerValue;
   const {of, count, at, thumbs} = data;
-  if (s.of !== of) {
-    clearTimeout(s.timer);
-    s.timer = 0;
-  }
-  Object.assign(s, {at: standing(s, of, at), of, count, shown: thumbs});
+  s.count = count;
+  Object.assign(s, {at: standing(s, of, at), of, shown: thumbs});
   s.box.max = count;
   root.querySelector('.of').textContent = `of ${count.toLocaleString('en')}`;
   for (const button of root.querySelectorAll('[data-step], .surprise')) button.disabled = count < 2;

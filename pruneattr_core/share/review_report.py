@@ -76,7 +76,8 @@ def html_report(name: str, verdicts: Mapping[str, Verdict], draw: Draw, settings
         )
     )
     counted = (
-        f"<p class=soft>{len(listed)} verdicts. Cosine and l2 compare the student's map with the teacher's, "
+        f"<p class=soft>{len(listed)} verdict{'' if len(listed) == 1 else 's'}. "
+        "Cosine and l2 compare the student's map with the teacher's, "
         "each divided by its l2 norm.</p>"
     )
     body = f"{counted}{_summary(listed)}{left}{''.join(parts)}"

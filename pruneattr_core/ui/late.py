@@ -19,7 +19,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
-from streamlit.runtime.state.session_state import SessionState
+from streamlit.runtime.state.session_state import SessionState, WStates
 
 from pruneattr_core.ui.clocks import CLOCKS
 
@@ -31,6 +31,8 @@ GRACE = 60.0
 _REPLACED = "_pruneattr_replaced"
 #: Of a session: widget -> what the browser told of it with its last request.
 _TOLD = "_pruneattr_told"
+#: Of a session: widget that the script has set itself -> its key.
+_MOVED = "_pruneattr_moved"
 #: Kinds of widget that tell of a press, which may be the same twice.
 _PRESSES = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
 #: On a session: the `_Asked` of the last whole run that the browser asked for.
@@ -97,27 +99,44 @@ def forget_replaced(manager: Any, now: float) -> None:
     setattr(manager, _REPLACED, replaced)
 
 
-def without_passengers(fresh: Any, known: Any) -> Any:
-    """What a request tells of widgets, without what it only carries on of widgets that are gone.
+def without_passengers(fresh: Any, known: Any) -> tuple[Any, dict[str, Any]]:
+    """What a request tells of widgets, without what it only carries on of widgets gone or moved.
 
     Whatever a reader has just chosen stays, also of a widget that a run has replaced meanwhile; and a session
-    that knows no widget at all is a new one, to which the browser tells all that it knows.
+    that knows no widget at all is a new one, to which the browser tells all that it knows. Where the script
+    has moved a widget and the browser has not heard of it yet, its former word would move it back.
 
     Args:
         fresh: Streamlit's `WidgetStates`.
         known: the `SessionState` that is told.
+
+    Returns:
+        What is left, and key -> value of the widgets that the browser has to be told of once more.
     """
     told: dict[str, bytes] = known._old_state.get(_TOLD, {})
     now = {one.id: one.SerializeToString(deterministic=True) for one in fresh.widgets}
     known._old_state[_TOLD] = now
     # What the script has set itself does not stand under its widget's id before the next run begins.
-    keys = (known._key_id_mapper.get_id_from_key(key, None) for key in known._new_session_state)
-    here = {*known._old_state, *known._new_widget_state.states, *keys}
-    kept = [
-        one for one in fresh.widgets
-        if one.id in here or one.WhichOneof("value") in _PRESSES or told.get(one.id) != now[one.id]
-    ]  # fmt: skip
-    return fresh if len(kept) == len(fresh.widgets) else WidgetStates(widgets=kept)
+    ids = {known._key_id_mapper.get_id_from_key(key, None): key for key in known._new_session_state}
+    moved: dict[str, str] = known._old_state.setdefault(_MOVED, {})
+    moved.update({widget: key for widget, key in ids.items() if widget is not None})
+    here = {*known._old_state, *known._new_widget_state.states, *ids}
+    kept, again = [], {}
+    for one in fresh.widgets:
+        if one.WhichOneof("value") in _PRESSES or told.get(one.id) != now[one.id]:
+            kept.append(one)
+        elif one.id in moved and not _stands(one, known):
+            again[moved[one.id]] = known[moved[one.id]]
+        elif one.id in here:
+            kept.append(one)
+    return (fresh if len(kept) == len(fresh.widgets) else WidgetStates(widgets=kept)), again
+
+
+def _stands(word: Any, known: Any) -> bool:
+    """Whether a session has a widget where the browser says it is, or knows nothing of it."""
+    one = WStates(widget_metadata=known._new_widget_state.widget_metadata)
+    one.set_widget_from_proto(word)
+    return word.id not in one.widget_metadata or word.id not in known or one[word.id] == known[word.id]
 
 
 def is_unheard(session: Any) -> bool:
@@ -150,8 +169,12 @@ def mind_late_presses() -> None:
             usual(self, wanted)
 
     def on_script_will_rerun(self: SessionState, fresh_widget_states: Any, **more: Any) -> None:
-        fresh = fresh_widget_states and without_passengers(fresh_widget_states, self)
+        fresh, again = fresh_widget_states, {}
+        if fresh is not None:
+            fresh, again = without_passengers(fresh, self)
         begin(self, fresh, **more)
+        for key, value in again.items():
+            self._new_session_state.setdefault(key, value)  # unless a callback has just moved it elsewhere
 
     def remove(self: MediaFileManager) -> None:
         forget_replaced(self, time.monotonic())

@@ -249,11 +249,9 @@ def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
     def changed() -> None:
         another_network()
         let_go_of_classes()
-        if st.session_state["source"] != pictures.UPLOAD:
-            st.session_state["source"], st.session_state["picture"] = (
-                default_source(st.session_state["model"]),
-                0,
-            )
+        suits = default_source(st.session_state["model"])
+        if st.session_state["source"] not in (pictures.UPLOAD, suits):
+            st.session_state["source"], st.session_state["picture"] = suits, 0
 
     def chosen(name: str) -> None:
         st.session_state["model"] = name
@@ -286,6 +284,11 @@ def _choose_picture() -> Picture | None:
     def picked(index: int) -> None:
         st.session_state["picture"] = index
 
+    def stands() -> tuple[str, int, int]:
+        now: str = st.session_state["source"]
+        count = 0 if now == pictures.UPLOAD else len(pictures.dataset(now))
+        return now, count, st.session_state["picture"]
+
     st.session_state["source"] = st.session_state["source"] or default_source(st.session_state["model"])
     source = select(
         "Pictures",
@@ -300,7 +303,7 @@ def _choose_picture() -> Picture | None:
     if not 0 <= st.session_state["picture"] < len(data):
         refuse("picture")
         st.session_state["picture"] = 0
-    choose_from_strip(source, len(data), st.session_state["picture"], picked)
+    choose_from_strip(source, len(data), st.session_state["picture"], stands, picked)
     return pictures.from_dataset(source, st.session_state["picture"])
 
 

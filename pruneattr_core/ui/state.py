@@ -79,7 +79,8 @@ class Field:
             taken = self.parse(text)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.title}: {value!r}") from error
-        return value if type(value) is type(taken) else taken
+        # Not cut to the digits of its text; but 0 with a minus in front is 0.
+        return value if type(value) is type(taken) and value != taken else taken
 
 
 def one_of(options: Sequence[str] | Mapping[str, Any]) -> Callable[[str], str]:
@@ -110,7 +111,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
     """A parser of finite numbers in [low, high]."""
 
     def parse(text: str) -> float:
-        value = float(text)
+        value = float(text) + 0.0  # without the minus of -0
         if not low <= value <= high:
             raise ValueError(text)
         return value
@@ -179,6 +180,11 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
             stood[field.name] = page
             st.session_state[field.name] = st.session_state[field.name]
     return complaints
+
+
+def is_own(name: str, text: str) -> bool:
+    """Whether this session wrote a text of a field into the address itself, so that it is no link."""
+    return text in st.session_state.get(_PUBLISHED, {}).get(name, ())
 
 
 def another_network() -> None:

@@ -260,6 +260,14 @@ def test_it_opens_with_the_fair_order_and_says_what_the_order_does(start, monkey
     assert "Signed order" in texts(app)
     groups = [one.label for one in app.button_group if one.label in GROUPS.values()]
     assert groups == ["Ours, through pruning", "Gradients"]
+    app.button_group(key="bench_scope_pixels").set_value(ALL).run()
+    again = start(**app.query_params).switch_page("pages/5_benchmarks.py").run()
+    assert again.button_group(key="bench_scope_pixels").value == ALL  # though one model's run is drawn
+    app.query_params.clear()
+    app.query_params["bench_run"] = "a"  # a request from before that address was replaced
+    app.session_state["bench"] = "sanity"
+    app.run()
+    assert app.session_state["bench"] == "sanity"
 
 
 def test_a_link_says_what_is_measured_and_of_whom(start, opened) -> None:

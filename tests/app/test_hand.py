@@ -150,10 +150,28 @@ def test_a_component_that_left_with_its_page_may_still_call_back(monkeypatch: py
     for module in (strip, browser_store):
         monkeypatch.setattr(module, "_mount", lambda data, key, **later: calls.update(later))
     chosen: list[int] = []
-    strip.choose_from_strip("scenes", 0, 0, chosen.append)
+    strip.choose_from_strip("scenes", 0, 0, lambda: ("scenes", 0, 0), chosen.append)
     assert browser_store.ask_browser("0" * 64)
     assert len(calls) == 2
     for call in calls.values():
         call()
     assert chosen == []
     assert browser_store.ask_browser("0" * 64)  # nobody said that the browser has it not
+
+
+@pytest.mark.parametrize(
+    ("news", "index"),
+    [
+        ({"of": "scenes", "index": 7}, 7),
+        ({"of": "scenes", "index": 7, "step": 1}, 7),
+        ({"of": "cifar10", "index": 7, "step": None}, None),  # a thumbnail of the data set before
+        ({"of": "cifar10", "index": 7, "step": 1}, 4),
+        ({"of": "cifar10", "index": 7, "step": -4}, 9),
+        ({"of": "scenes", "index": 10}, None),
+        ({"of": "scenes", "index": float("nan"), "step": "1"}, None),
+        ({"of": "cifar10", "index": 7, "step": 1e300}, None),
+        (None, None),
+    ],
+)
+def test_next_means_the_one_after_the_picture_that_is_shown_now(news: object, index: int | None) -> None:
+    assert strip._index(news, "scenes", 10, 3) == index

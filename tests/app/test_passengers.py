@@ -101,3 +101,31 @@ def test_a_page_left_before_the_browser_has_told_of_its_widgets_hands_its_settin
     app.switch_page("pages/1_explore.py")._run(WidgetStates())
     healthy(app)
     assert (app.session_state["mode"], app.session_state["contribution"]) == (mode, "taylor")
+
+
+def _boxes() -> None:
+    import streamlit as st
+
+    from pruneattr_core.ui.choose import over
+
+    st.session_state.setdefault("setting", "a")
+    st.selectbox("Over", list("abc"), **over("setting", "over", st.session_state["setting"]))
+    st.selectbox("Own", list("abc"), key="own")
+
+
+@pytest.mark.parametrize("superseded", [False, True])
+def test_what_the_script_has_moved_is_not_moved_back_by_what_a_browser_carries_on(superseded: bool) -> None:
+    mind_late_presses()
+    app = AppTest.from_function(_boxes, default_timeout=120).run()
+    before = app._tree.get_widget_states()
+    app._run(before)  # as with any press
+    app.session_state["setting"] = app.session_state["own"] = "b"  # a preset, a link, a step back
+    app._run(before)
+    if superseded:  # sent again before the browser has heard
+        app._run(before)
+    assert [one.value for one in app.selectbox] == ["b", "b"]
+    assert all(one.proto.set_value for one in app.selectbox)  # the browser is told again
+    for one in app.selectbox:
+        one.select("c")
+    app.run()
+    assert (app.session_state["setting"], app.session_state["own"]) == ("c", "c")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from perf.serving import faults
 from tests.browser.serving import Served
-from tests.browser.walker import Walker, denied, disagreement
+from tests.browser.taken import denials, denied, disputed
+from tests.browser.waiting import PATIENCE, until
+from tests.browser.walker import Walker, disagreement
 
+Settled = Callable[[Page], None]
 AGREED = {
     "scrubbers": 1,
     "complete": True,
@@ -28,6 +32,13 @@ def test_a_walk_meets_no_fault(browser: Browser, served: Served) -> None:
         walker.walk(25)
     finally:
         walker.close()
+
+
+def test_what_compare_gives_away_is_what_it_shows(page: Page, app_url: str, settled: Settled) -> None:
+    page.goto(f"{app_url}/compare?methods=prunegrad,saliency,edges&picture=3")
+    page.locator(".compare[data-complete=true]").wait_for()
+    settled(page)
+    until(page, lambda: not denials(page, dict, PATIENCE))
 
 
 PARTED = """Exception in ASGI application
@@ -97,3 +108,24 @@ def test_the_walker_sees_a_file_that_the_screen_denies(path: str, value: Any) ->
         part = part[name]
     part[path.split(".")[-1]] = value
     assert denied({**arrays, "settings": np.array(json.dumps(told))}, SHOWN)
+
+
+@pytest.mark.parametrize(
+    ("place", "cell"),
+    [
+        ("Pixel x 2, y 0:", ("PruneGrad", "+0.500", "0.250")),
+        ("Pixel x 1, y 0:", ("PruneGrad", "+0.400", "0.250")),
+        ("Pixel x 1, y 0:", ("PruneGrad", "+0.500", "0.251")),
+        ("Pixel x 1, y 0:", ("Grad-CAM", "+0.500", "0.250")),
+        ("Point at a map", ("PruneGrad", "+0.500", "0.250")),
+    ],
+)
+def test_the_walker_sees_arrays_that_the_grid_denies(place: str, cell: tuple[str, str, str]) -> None:
+    held = {
+        "prunegrad/0/map": np.array([[0.0, 0.5, 1.0]]),
+        "settings": np.array(json.dumps({"results": [{"method": "prunegrad", "curve_area": 0.25}]})),
+    }
+    seen = ["PruneGrad", "+0.500", "0.250"]
+    assert disputed(held, {"place": "Pixel x 1, y 0:", "cells": [seen]}) == ""
+    assert disputed(held, {"place": place, "cells": [cell]})
+    assert disputed(held, {"place": "Pixel x 1, y 0:", "cells": [seen, seen]})

@@ -1,8 +1,9 @@
 """A seeded random walk through the app, pressing what a person presses, also while things compute.
 
 After every step: no error and no exception on the page, none in the console, no traceback in the server's
-log; once the explorer has computed everything, its headline and the cards below it say the same, as does the
-file that it offers, and a reload, or another tab at the same address, shows the same view.
+log; once the explorer has computed everything, its headline and the cards below it say the same, as do the
+files that a page offers, see `tests.browser.taken`; a reload, or another tab at the same address, shows the
+same view.
 
     python -m tests.browser.walker --steps 2000 --seed 1
 """
@@ -11,17 +12,15 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import random
 import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, WebSocket, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -29,6 +28,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from perf.serving import faults
 from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
+from tests.browser.taken import denials
 
 #: Titles of bundled models that answer quickly on a busy machine, and the one that needs longer.
 QUICK = ("SceneNet on shape scenes", "ResNet-8 on CIFAR-10", "Network A on marked scenes")
@@ -73,7 +73,14 @@ class Fault(AssertionError):
 class Walker:
     """One walk; `walk` raises `Fault` at the first thing that is wrong, with the way that led there."""
 
-    def __init__(self, browser: Browser, served: Served, seed: int, models: Sequence[str] = QUICK) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        served: Served,
+        seed: int,
+        models: Sequence[str] = QUICK,
+        files: bool = False,
+    ) -> None:
         """See the module.
 
         Args:
@@ -81,8 +88,9 @@ class Walker:
             served: the app; what its log says before the walk is not counted.
             seed: of the choices.
             models: titles to choose from.
+            files: whether every page's files are read and opened, too; else the explorer's arrays alone.
         """
-        self.served, self.models, self.random = served, models, random.Random(seed)
+        self.served, self.models, self.files, self.random = served, models, files, random.Random(seed)
         self.way: list[str] = []
         self.missed = 0
         self._context = browser.new_context(
@@ -120,7 +128,7 @@ class Walker:
             self.way.append(f"{step}: {done} -> {self.page.url.removeprefix(self.served.url)}")
             tell(self.way[-1])
             self._look(done, patient)
-            if patient and self._on_explorer():
+            if patient and (self._on_explorer() or self.files):
                 self._take_away(done)
         if self.missed > max(2, steps // 3):
             raise self._fault(f"{self.missed} of {steps} times there was nothing to press")
@@ -191,14 +199,11 @@ class Walker:
         raise self._fault(f"{done}: {found}; at last {now}")
 
     def _take_away(self, done: str) -> None:
-        """Check that the explorer's file says what its screen does, once the hand's last word has left it."""
+        """Check that what the page gives away says what it shows, once the hand's last word has left it."""
         end, wrong = time.monotonic() + PATIENCE, "no file"
         while wrong and time.monotonic() < end:
             self._look(done)
-            with self.page.expect_download(timeout=1000 * PATIENCE) as waiting:
-                self.page.get_by_role("button", name="Arrays (NPZ)").click()
-            with np.load(waiting.value.path(), allow_pickle=False) as held:
-                wrong = denied(held, self.page.evaluate(SAYS))
+            wrong = denials(self.page, lambda: self.page.evaluate(SAYS), 1000 * PATIENCE, self.files)
         if wrong:
             raise self._fault(f"{done}: {wrong}")
 
@@ -350,30 +355,6 @@ def disagreement(now: dict[str, object]) -> str:
     return ""
 
 
-def denied(held: Mapping[str, np.ndarray], now: Mapping[str, object]) -> str:
-    """What the explorer's file of arrays and its screen do not agree on; empty when all is well.
-
-    Args:
-        held: the arrays, see `exports.arrays_npz`.
-        now: what `SAYS` found.
-    """
-    told = json.loads(str(held["settings"]))
-    level, answer = told["level"], told["zero_mode_answer"]
-    cards = re.split(r"\n+", "\n".join(now["cards"]))  # type: ignore[arg-type]
-    label = next(line for line in cards if line.startswith("Probability of "))
-    pairs = {
-        "neurons left": (f"{round(told['neurons'] * (1 - float(held['sparsity'][level]))):,}", cards[1]),
-        "probability": (f"{float(held['target_probability'][level]):.3f}", cards[cards.index(label) + 1]),
-        "answer": (answer["prediction"], cards[-1]),
-        "picture": (told["picture"]["title"], now["photo"]),
-    }
-    finite = bool(np.isfinite(held["attribution"]).all() and np.isfinite(held["map"]).all())
-    wrong = [
-        f"{name}: {one!r} in the file, {other!r} seen" for name, (one, other) in pairs.items() if one != other
-    ]
-    return "; ".join(wrong if finite else [*wrong, "the file's map is not finite"])
-
-
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -388,7 +369,7 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
-        walker = Walker(browser, served, options.seed, QUICK + (SLOW if options.slow else ()))
+        walker = Walker(browser, served, options.seed, QUICK + (SLOW if options.slow else ()), files=True)
         try:
             walker.walk(options.steps, lambda text: print(text, flush=True))
         except Fault as fault:

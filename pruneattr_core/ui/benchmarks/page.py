@@ -16,7 +16,7 @@ from pruneattr_core.ui.benchmarks.charts import FIRST
 from pruneattr_core.ui.benchmarks.figures import ALONG, figures
 from pruneattr_core.ui.benchmarks.importing import imported, importer
 from pruneattr_core.ui.benchmarks.names import full_title, titles
-from pruneattr_core.ui.benchmarks.picker import FAIR, choose, counterpart, kin
+from pruneattr_core.ui.benchmarks.picker import ALL, FAIR, USUAL, choose, counterpart, kin, models_of
 from pruneattr_core.ui.benchmarks.point import point
 from pruneattr_core.ui.benchmarks.runs import bench_runs, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
@@ -26,7 +26,7 @@ from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.shell import chosen_model
 from pruneattr_core.ui.spare import is_spare
-from pruneattr_core.ui.state import Field, one_of, publish, report, several_of
+from pruneattr_core.ui.state import Field, is_own, one_of, publish, report, several_of
 
 
 def _runs(text: str) -> str:
@@ -36,9 +36,9 @@ def _runs(text: str) -> str:
 
 
 def _lead() -> None:
-    """What is measured, from the name of a run in a link; not from one that this page wrote there."""
+    """What is measured, from the name of a run in a link; not from one that this page has written."""
     linked = st.query_params.get("bench_run", "")
-    if "bench" not in st.query_params and linked != st.session_state.get("_bench_seen", ""):
+    if "bench" not in st.query_params and not is_own("bench_run", linked):
         run = bench_runs().get(linked.partition(",")[0])
         if run is not None:
             st.session_state["bench"] = run.plan.benchmark
@@ -55,6 +55,13 @@ def _labels() -> list[str]:
 FIELDS = (
     Field("bench", "pixels", one_of(BENCHMARKS), "the benchmark"),
     Field("bench_run", "", _runs, "the run"),
+    Field(
+        "bench_model",
+        "",
+        lambda text: one_of((ALL, *models_of(bench_runs())))(text),
+        "the model",
+        usual=lambda: st.session_state.get(USUAL, ""),
+    ),
     Field("bench_measure", "", lambda text: one_of(dict.fromkeys(_measures(), 0))(text), "the measure"),
     Field("bench_methods", (), lambda text: several_of(text, _labels(), "~"), "the methods", "~".join),
     Field("bench_along", "", one_of(("", *ALONG)), "the axis"),

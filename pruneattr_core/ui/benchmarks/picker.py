@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -12,6 +10,8 @@ from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.ui.benchmarks.names import titles, what_differs
 
 ALL = "All models"
+#: Of the session: the model whose runs are drawn before anybody chooses one.
+USUAL = "_bench_usual"
 #: The order of the pixels that asks maps with and without negative values the same question.
 FAIR = "magnitude"
 _PREFERRED = {"variant": "released", "fill": "mean", "order_by": FAIR, "setting": "paper"}
@@ -106,23 +106,27 @@ def _scope(benchmark: str, runs: dict[str, Run], model: str, linked: list[str]) 
     models = models_of(runs)
     if len(models) == 1:
         return models[0]
-    key = f"bench_scope_{benchmark}"
+    own = [run.plan.model["title"] for run in runs.values() if run.plan.model["id"] == model]
+    fair = [run.plan.model["title"] for run in runs.values() if run.plan.protocol.get("order_by") == FAIR]
+    first = next(iter([*(title for title in own if title in fair), *fair, *own]), models[0])
+    st.session_state[USUAL] = ALL if benchmark == "calibrate" else first
+    scope = st.session_state["bench_model"]
+    if scope not in (ALL, *models):
+        scope = st.session_state[USUAL]
     named = {runs[name].plan.model["title"] for name in linked}
-    if named and st.session_state.get("_bench_seen") != st.session_state["bench_run"]:
-        st.session_state[key] = named.pop() if len(named) == 1 else ALL  # a link says so
-    if st.session_state.get(key) not in (ALL, *models):
-        own = [run.plan.model["title"] for run in runs.values() if run.plan.model["id"] == model]
-        fair = [run.plan.model["title"] for run in runs.values() if run.plan.protocol.get("order_by") == FAIR]
-        first = next(iter([*(title for title in own if title in fair), *fair, *own]), models[0])
-        st.session_state[key] = ALL if benchmark == "calibrate" else first
+    linked_now = st.session_state.get("_bench_seen") != st.session_state["bench_run"]
+    if named and linked_now and scope != ALL and named != {scope}:
+        scope = named.pop() if len(named) == 1 else ALL  # a link says so
+        st.session_state["bench_model"] = scope
+    box = f"bench_scope_{benchmark}"
 
     def changed() -> None:
+        st.session_state["bench_model"] = st.session_state[box]
         st.session_state.pop(f"bench_chosen_{benchmark}", None)
         st.session_state["bench_run"] = st.session_state["_bench_seen"] = ""
 
-    scope: Any = st.segmented_control(
-        "Model", [ALL, *models], key=key, required=True, persist_state="session", on_change=changed
-    )
+    st.session_state[box] = scope
+    st.segmented_control("Model", [ALL, *models], key=box, required=True, on_change=changed)
     return str(scope)
 
 

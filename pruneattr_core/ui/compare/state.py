@@ -181,5 +181,5 @@ FIELDS = (
         lambda v: f"{v:g}",
     ),
     Field("grid_scale", "own", one_of(SCALES), "the scale"),
-    Field("grid_colours", "", one_of(COLOUR_MAPS), "the colour map"),
+    Field("grid_colours", "blue-orange", one_of(COLOUR_MAPS), "the colour map"),
 )
