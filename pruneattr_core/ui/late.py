@@ -169,7 +169,8 @@ def mind_late_presses() -> None:
             usual(self, wanted)
 
     def on_script_will_rerun(self: SessionState, fresh_widget_states: Any, **more: Any) -> None:
-        fresh, again = fresh_widget_states, {}
+        again: dict[str, Any] = {}
+        fresh = fresh_widget_states
         if fresh is not None:
             fresh, again = without_passengers(fresh, self)
         begin(self, fresh, **more)
