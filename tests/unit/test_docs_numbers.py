@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pruneattr_core.analysis.table_run import read_table
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, read_run
@@ -206,6 +207,22 @@ def test_the_runs_own_page_has_their_numbers(
     rows = {row["method"]: row for row in summary(run(name))}
     numbers = [f"{rows[label][measure]:.3f}".removeprefix("0") for label in labels]
     assert said.format(*numbers) in " ".join((ASSETS / "runs/bench/README.md").read_text("utf-8").split())
+
+
+def test_the_fast_radius_of_the_shipped_run_is_within_5_percent_of_the_exact_one() -> None:
+    fast, exact = (
+        read_table(ASSETS / "runs" / "theory" / f"resnet8-linearity{end}") for end in ("", "-exact")
+    )
+    assert exact.header["config"]["exact"]
+    assert exact.header["model"]["weights_sha256"] == fast.header["model"]["weights_sha256"]
+    for index, name in exact.rows:
+        (known,) = fast.column("radius", index=index)
+        (true,) = exact.column("radius", index=index)
+        assert true * (1 - 1e-9) <= known <= true / 0.95, name
+    assert not exact.column("risk").any()
+    assert (
+        f"On {len(exact.rows)} pictures the exact radius" in loaded(ROOT / "docs" / "generated.py").theory()
+    )
 
 
 def test_so_many_methods_as_the_comparison_of_libraries_says() -> None:
