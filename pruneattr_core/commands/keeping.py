@@ -142,7 +142,10 @@ def keep(
 
 def config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What was asked, as JSON holds it; folders of this machine are left out."""
-    return {name: value for name, value in vars(arguments).items() if name not in _ASIDE}
+    asked = {name: value for name, value in vars(arguments).items() if name not in _ASIDE}
+    if asked.get("of_class") is None:  # runs from before it could be asked say nothing of it
+        asked.pop("of_class", None)
+    return asked
 
 
 def command_line(arguments: argparse.Namespace, opened: Opened) -> str:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from difflib import get_close_matches
+from itertools import islice
 
-from pruneattr_core.benchmarks.sources import Opened, chosen, open_source
+from pruneattr_core.benchmarks.sources import Opened, chosen, chosen_order, open_source
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, add_threads, count, use_threads
 from pruneattr_core.commands.source import add_source, source_of
+from pruneattr_core.datasets import Dataset
+from pruneattr_core.errors import InputError
 
 
 def add_pictures(parser: argparse.ArgumentParser, n: int) -> None:
-    """Declare source, --n, --seed, --device, --threads and --json."""
+    """Declare source, --n, --of-class, --seed, --device, --threads and --json."""
     add_source(parser)
     parser.add_argument("--n", type=count, default=n, help="number of pictures (default %(default)s)")
+    parser.add_argument(
+        "--of-class", metavar="CLASS", help="only pictures of this class of the data: its name or number"
+    )
     add_seed(parser, "the choice of pictures and of what is random")
     add_device(parser)
     add_threads(parser)
@@ -20,7 +27,33 @@ def add_pictures(parser: argparse.ArgumentParser, n: int) -> None:
 
 
 def open_pictures(arguments: argparse.Namespace) -> tuple[Opened, list[int]]:
-    """What the arguments name, and the indices of the pictures."""
+    """What the arguments name, and the indices of the pictures.
+
+    Raises:
+        InputError: a class that the data set does not have, or has no picture of.
+    """
     use_threads(arguments)
     opened = open_source(source_of(arguments))
-    return opened, chosen(opened.data, arguments.n, arguments.seed)
+    if arguments.of_class is None:
+        return opened, chosen(opened.data, arguments.n, arguments.seed)
+    wanted = _class_of(opened.data, arguments.of_class)
+    order = chosen_order(opened.data, arguments.seed)
+    found = list(islice((i for i in order if wanted in opened.data[i].labels), arguments.n))
+    if not found:
+        raise InputError(f"{opened.data.title} holds no picture of class {arguments.of_class!r}.")
+    return opened, sorted(found)
+
+
+def _class_of(data: Dataset, asked: str) -> int:
+    """Place of a class among those of the data set, by its number or its name."""
+    names = [name.casefold() for name in data.classes]
+    if asked.isdecimal() and int(asked) < len(names):
+        return int(asked)
+    if asked.casefold() in names:
+        return names.index(asked.casefold())
+    near = get_close_matches(asked.casefold(), names, 3)
+    said = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise InputError(
+        f"{data.title} has {len(names)} classes, and none is {asked!r}; give its name, or its number "
+        f"from 0.{said}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import numpy as np
@@ -15,6 +16,8 @@ from pruneattr_core.circuits.curve import SIZES, circuit_curve
 from pruneattr_core.circuits.replacement import activations_of, zero
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.commands import circuit
+from pruneattr_core.commands.pictures import add_pictures, open_pictures
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import PruneAttrError, StoreError
 from pruneattr_core.scoring import contributions
 
@@ -49,6 +52,19 @@ def test_circuit_is_the_curve_and_its_graph_is_written(capsys, tmp_path):
     assert file.read_text("utf-8").count("<node ") == 2 + 2 * len(scores.names)
     assert cli.main(["circuit", *SCENES, "--graph", str(tmp_path / "x.txt")]) == 1
     assert "ends in .json or .graphml" in capsys.readouterr().err
+
+
+def test_pictures_of_one_class_are_those_that_the_data_calls_so(capsys: pytest.CaptureFixture[str]) -> None:
+    data = load_dataset("scenes")
+    name = data.classes[3]
+    parser = argparse.ArgumentParser()
+    add_pictures(parser, 4)
+    for asked in (name.upper(), "3"):
+        _, indices = open_pictures(parser.parse_args([*SCENES, "--of-class", asked]))
+        assert len(indices) == 4
+        assert all(3 in data[i].labels for i in indices)
+    assert cli.main(["nesting", *SCENES, "--of-class", f"{name}s"]) == 1
+    assert f"Did you mean {name}" in capsys.readouterr().err
 
 
 def test_a_counterfactual_is_the_scene_without_its_shape(capsys, tmp_path):
