@@ -145,7 +145,7 @@ def test_of_widgets_that_are_gone_only_news_and_presses_are_heard() -> None:
     def heard(**says: str) -> set[str]:
         told = [{"id": name, "string_value": text} for name, text in says.items()]
         fresh = WidgetStates(widgets=[*told, {"id": "button", "trigger_value": True}])
-        return {one.id for one in without_passengers(fresh, known).widgets}
+        return {one.id for one in without_passengers(fresh, known)[0].widgets}
 
     assert heard(here="a", gone="a") == {"here", "gone", "button"}  # never heard of before
     assert heard(here="a", gone="a") == {"here", "button"}

@@ -16,7 +16,16 @@ CORE = ROOT / "pruneattr_core"
 DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md")
 SOURCES = sorted(CORE.rglob("*.py")) + sorted((ROOT / "perf").glob("*.py"))
 #: Of something that is made or given, not in the repository.
-GIVEN = {"labels.json", "classes.txt", "card.json", "plan.json", "app.py", "pruneattr.toml", "llms.txt"}
+GIVEN = {
+    "labels.json",
+    "config.json",
+    "classes.txt",
+    "card.json",
+    "plan.json",
+    "app.py",
+    "pruneattr.toml",
+    "llms.txt",
+}
 _FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|txt|json|toml|js|css|html|csv|npy))`|`((?:[\w.-]+/)+)`")
 _MODULE = re.compile(r"`{1,2}((?:pruneattr_core\.)?[a-z_]+(?:\.[A-Za-z_]+)+)(?:\(\))?`{1,2}")
 _COMMAND = re.compile(r"-m pruneattr_core (\w+)")
