@@ -33,6 +33,8 @@ _REPLACED = "_pruneattr_replaced"
 _TOLD = "_pruneattr_told"
 #: Of a session: widget that the script has set itself -> its key.
 _MOVED = "_pruneattr_moved"
+#: Of a session: whether a reader's choice is among what asks for its next run; missing where nobody told.
+_CHOSEN = "_pruneattr_chosen"
 #: Kinds of widget that tell of a press, which may be the same twice.
 _PRESSES = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
 #: On a session: the `_Asked` of the last whole run that the browser asked for.
@@ -121,14 +123,19 @@ def without_passengers(fresh: Any, known: Any) -> tuple[Any, dict[str, Any]]:
     moved: dict[str, str] = known._old_state.setdefault(_MOVED, {})
     moved.update({widget: key for widget, key in ids.items() if widget is not None})
     here = {*known._old_state, *known._new_widget_state.states, *ids}
-    kept, again = [], {}
-    for one in fresh.widgets:
-        if one.WhichOneof("value") in _PRESSES or told.get(one.id) != now[one.id]:
-            kept.append(one)
-        elif one.id in moved and not _stands(one, known):
-            again[moved[one.id]] = known[moved[one.id]]
-        elif one.id in here:
-            kept.append(one)
+    news = {
+        one.id for one in fresh.widgets
+        if one.WhichOneof("value") in _PRESSES or told.get(one.id) != now[one.id]
+    }  # fmt: skip
+    stand = {one.id for one in fresh.widgets if one.id not in moved or _stands(one, known)}
+    late = now.keys() - stand - news
+    # A browser that tells where the script has moved others has heard of it. One that tells nothing new asks
+    # because its reader has chosen the former value again, unless a clock or a step back asks.
+    chosen = known._old_state.pop(_CHOSEN, True)
+    if stand & news & moved.keys() or (chosen and not news):
+        late = set()
+    kept = [one for one in fresh.widgets if one.id in news or (one.id in here and one.id not in late)]
+    again = {moved[widget]: known[moved[widget]] for widget in late}
     return (fresh if len(kept) == len(fresh.widgets) else WidgetStates(widgets=kept)), again
 
 
@@ -165,6 +172,10 @@ def mind_late_presses() -> None:
             return
         wanted = client_state and taken(client_state, self)
         wanted = wanted and CLOCKS.passed(self, wanted)
+        if wanted is not None and not (wanted.is_auto_rerun or wanted.is_history_navigation):
+            self._session_state._old_state[_CHOSEN] = True
+        elif wanted is not None:
+            self._session_state._old_state.setdefault(_CHOSEN, False)
         if client_state is None or wanted is not None:
             usual(self, wanted)
 

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.ui import shell
+from pruneattr_core.ui import late, shell
 from pruneattr_core.ui.compare import state as compare
 from pruneattr_core.ui.explore import page as explore
 from pruneattr_core.ui.late import mind_late_presses
@@ -111,21 +111,57 @@ def _boxes() -> None:
     st.session_state.setdefault("setting", "a")
     st.selectbox("Over", list("abc"), **over("setting", "over", st.session_state["setting"]))
     st.selectbox("Own", list("abc"), key="own")
+    st.button("Another press")
 
 
-@pytest.mark.parametrize("superseded", [False, True])
-def test_what_the_script_has_moved_is_not_moved_back_by_what_a_browser_carries_on(superseded: bool) -> None:
+def _told(app: AppTest, *, pressed: bool = False, **values: str) -> None:
+    """A request of a browser that has these values in the boxes, and may have pressed the button."""
+    held = {"over": "a", "own": "a"} | values
+    ids = {one.key: one.proto.id for one in app.selectbox}
+    widgets = [WidgetState(id=ids[key], string_value=text) for key, text in held.items()]
+    if pressed:
+        widgets.append(WidgetState(id=app.button[0].proto.id, trigger_value=True))
+    app._run(WidgetStates(widgets=widgets))
+
+
+def _values(app: AppTest) -> list[str]:
+    """What the boxes show; the settings are the same."""
+    shown = [one.value for one in app.selectbox]
+    assert shown == [app.session_state["setting"], app.session_state["own"]]
+    return shown
+
+
+def _moved() -> AppTest:
+    """A session whose script has moved both boxes from a to b, of which no browser has heard."""
     mind_late_presses()
     app = AppTest.from_function(_boxes, default_timeout=120).run()
-    before = app._tree.get_widget_states()
-    app._run(before)  # as with any press
+    _told(app)
     app.session_state["setting"] = app.session_state["own"] = "b"  # a preset, a link, a step back
-    app._run(before)
-    if superseded:  # sent again before the browser has heard
-        app._run(before)
-    assert [one.value for one in app.selectbox] == ["b", "b"]
+    return app
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("why", ["a press", "a clock"])
+def test_what_the_script_has_moved_is_not_moved_back(why: str, times: int) -> None:
+    app = _moved()
+    for _ in range(times):  # the second time it was sent before the browser has heard
+        if why == "a clock":
+            app.session_state._state._state._old_state[late._CHOSEN] = False
+        _told(app, pressed=why == "a press")
+    assert _values(app) == ["b", "b"]
     assert all(one.proto.set_value for one in app.selectbox)  # the browser is told again
-    for one in app.selectbox:
-        one.select("c")
-    app.run()
-    assert (app.session_state["setting"], app.session_state["own"]) == ("c", "c")
+    _told(app, over="c", own="c")
+    assert _values(app) == ["c", "c"]
+
+
+def test_who_has_heard_of_a_move_can_choose_the_former_value_again() -> None:
+    app = _moved()
+    _told(app, pressed=True)
+    assert _values(app) == ["b", "b"]
+    _told(app, own="b")  # the first box was set to a again by hand, the second tells of its move
+    assert _values(app) == ["a", "b"]
+    app.session_state["setting"] = "b"
+    _told(app, own="b", pressed=True)
+    assert _values(app) == ["b", "b"]
+    _told(app, own="b")  # nothing is new but the choice itself
+    assert _values(app) == ["a", "b"]
