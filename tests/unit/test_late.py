@@ -17,6 +17,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 from streamlit.runtime.state.session_state import SessionState
 
 from pruneattr_core.ui.late import (
+    _CHOSEN,
     GRACE,
     forget_replaced,
     mind_late_presses,
@@ -125,6 +126,7 @@ def test_a_part_of_the_page_runs_once_the_run_before_has_been_heard(monkeypatch:
     session: Any = _Session(
         id="a session", page_script_hash="explore", _scriptrunner=SimpleNamespace(_requests=requests),
         _event_loop=SimpleNamespace(call_later=lambda _, *what: waiting.append(what)),
+        _session_state=SessionState(),
     )  # fmt: skip
     AppSession.request_rerun(session, _asked("explore", "counts"))
     assert ran == ["counts"]  # while a run goes on it takes them up itself
@@ -136,6 +138,22 @@ def test_a_part_of_the_page_runs_once_the_run_before_has_been_heard(monkeypatch:
     session._scriptrunner = None  # as when its end is passed on
     function(*asked)
     assert ran == ["counts", "counts"]
+
+
+def test_a_run_knows_whether_a_reader_is_among_those_who_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AppSession, "request_rerun", lambda *_: None)
+    monkeypatch.setattr(MediaFileManager, "_remove_orphaned_deferred_callables", lambda _: None)
+    mind_late_presses()
+    state = SessionState()
+    session: Any = _Session(id="a", page_script_hash="explore", _scriptrunner=None, _session_state=state)
+    clock, back, press = _asked("explore"), _asked("explore"), _asked("explore")
+    clock.is_auto_rerun = back.is_history_navigation = True
+    for asked, chosen in ((clock, False), (back, False), (press, True), (clock, True)):
+        AppSession.request_rerun(session, asked)
+        assert state._old_state[_CHOSEN] is chosen
+    without_passengers(WidgetStates(), state)  # that run begins
+    AppSession.request_rerun(session, clock)
+    assert state._old_state[_CHOSEN] is False
 
 
 def test_of_widgets_that_are_gone_only_news_and_presses_are_heard() -> None:
