@@ -9,6 +9,7 @@ from pathlib import Path
 from pruneattr_core.commands.arguments import add_json, add_threads, show, use_threads
 from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.text import Lesson, languages, load, names, read
+from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check it, and write what was asked for."""
     lesson = _found(arguments.lesson, arguments.language)
+    if arguments.out is not None:
+        refuse_unwritable(arguments.out / f"{lesson.name}.html")
     use_threads(arguments)
     from pruneattr_core.ui.bare import be_quiet
 
@@ -38,10 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"Lesson {lesson.name}, {' '.join(wrong)}")
     written = {}
     if arguments.out is not None:
-        arguments.out.mkdir(parents=True, exist_ok=True)
         for kind, made in (("html", files.html), ("pdf", files.pdf)):
             file = arguments.out / f"{lesson.name}-{lesson.language}.{kind}"
-            file.write_bytes(made(lesson))
+            write_atomically(file, made(lesson))
             written[str(file)] = file.stat().st_size
     asked = sum(bool(step.question) for step in lesson.steps)
     steps = f"{len(lesson.steps)} steps, {asked} of them with a question"

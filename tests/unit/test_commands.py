@@ -243,6 +243,7 @@ WRITING = {
     **dict.fromkeys(("explain PHOTO", "sweep PHOTO", "compare PHOTO"), "--out"),
     "reproduce": "--out",
     "gallery": "--out",
+    "lesson 4-clever-hans": "--out",
     "data": "--save",
 }
 
