@@ -38,6 +38,7 @@ from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source, source_of
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import device_for
+from pruneattr_core.store import refuse_unwritable
 
 #: Choices of the protocols: option -> type, help.
 _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -187,6 +188,8 @@ def _on_gpu(arguments: argparse.Namespace) -> bool:
 
 def _one(arguments: argparse.Namespace, name: str, out: Path) -> dict[str, Any]:
     benchmark = BENCHMARKS[name]
+    if not out.exists():  # what is there may be a run that is finished, or its own to go on with
+        refuse_unwritable(out, new_folder=True)
     choices = _choices(arguments, name)
     source = source_of(arguments)
     methods = _methods(name, arguments, source)
