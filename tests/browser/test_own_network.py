@@ -123,7 +123,9 @@ def test_from_file_to_maps(page: Page, app: Served, place: Path, settled: Settle
 
     page.get_by_role("link", name="Compare").click()
     expect(page.locator(".compare[data-complete=true]")).to_have_count(1)
-    until(page, lambda: page.locator(".compare .cell.ready").count() > 4)
+    # A busy machine leaves what takes many passes to a button.
+    until(page, lambda: page.locator(".compare .cell.ready, .compare .cell.dear").count() > 4)
+    expect(page.locator(".compare .cell.ready").first).to_be_visible()
     page.screenshot(path=artefacts / "own-network-compare.png")
 
 
