@@ -14,6 +14,7 @@ import numpy as np
 
 from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
 from pruneattr_core.commands.arguments import add_json, add_seed, count, show
+from pruneattr_core.commands.pictures import counted
 from pruneattr_core.datasets import list_datasets, load_dataset
 from pruneattr_core.datasets.opening import ENVIRONMENT, find_data_root
 from pruneattr_core.errors import InputError
@@ -63,6 +64,6 @@ def _save(arguments: argparse.Namespace) -> int:
     held = io.BytesIO()
     np.save(held, pictures)
     write_atomically(arguments.save, held.getvalue())
-    line = f"wrote {len(pictures)} pictures of {opened.data.title} to {arguments.save}"
+    line = f"wrote {counted(len(pictures))} of {opened.data.title} to {arguments.save}"
     show(arguments, line, {"file": str(arguments.save), "shape": list(pictures.shape)})
     return 0
