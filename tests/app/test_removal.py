@@ -15,9 +15,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
+from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.models import model_card
 from pruneattr_core.scenes import scene
 from pruneattr_core.share.component import stage
@@ -28,6 +30,7 @@ from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, Removal, RemovalKey, gone, removed
+from pruneattr_core.ui.removal.many import over_many
 from pruneattr_core.ui.removal.payload import payload_of
 from pruneattr_core.ui.results import mapped
 from tests.app.conftest import drawn, small_network
@@ -203,6 +206,25 @@ def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
     assert {row["fill"] for row in rows} == {"blur"}
     assert {float(row["change"]) for row in rows if row["fraction"] == "0.0"} == {0.0}
     assert app.dataframe[0].value["method"].tolist()[0] == "PruneGrad"
+
+
+@pytest.mark.parametrize(("order", "better"), [("lerf", "lower"), ("morf", "higher")])
+def test_one_picture_is_set_beside_the_many_of_a_run(order: str, better: str) -> None:
+    run = read_run(ASSETS / "runs" / "bench" / "lite0-pixels-whole")
+    subject = Subject("efficientnet-lite0", run.plan.model["weights_sha256"], "picture", None, "cpu")
+    asked = [
+        RemovalKey(map_key(subject, method, {}), "magnitude", order, "mean")
+        for method in ("saliency", "edges")
+    ]
+    said = over_many(asked)
+    x = [0.0, *map(float, run.plan.x)]
+    for title in ("Gradient (saliency)", "Edge detector"):
+        mean = run.of(title, order).mean(1)
+        assert f"{title} {np.trapezoid([0, *mean], x):.3f}" in said
+    assert f"{better} is better" in said
+    for other in ({"rule": "sum"}, {"order": "insertion"}, {"fill": "blur"}):
+        assert not over_many([dataclasses.replace(one, **other) for one in asked])
+    assert not over_many(asked[:1])
 
 
 def test_a_method_that_fails_says_so_on_its_card(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from pruneattr_core.render.plain import markdown_text, sheet_cell
 from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, ORDERS, RULES, Removal, RemovalKey
+from pruneattr_core.ui.removal.many import over_many
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.spare import is_spare
 
@@ -58,6 +59,8 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
             f"fill: {FILLS[one.fill].lower()}, {RULES[one.rule].title.lower()}; "
             "equal pixels go row by row. A click on a column's head sorts. Many pictures: page Benchmarks."
         )
+    if not is_spare() and (said := over_many(list(asked.values()))):
+        st.caption(markdown_text(said))
 
 
 def curves_csv(asked: Mapping[str, RemovalKey], cards: Mapping[str, Card[Removal]]) -> str:
