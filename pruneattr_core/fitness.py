@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from pruneattr_core.errors import ModelError
 from pruneattr_core.loose import Trail
-from pruneattr_core.norms import batch_norm
 
 #: Calls with a training flag -> its place among the positional arguments.
 _FLAGGED: dict[Any, int] = {
@@ -133,12 +132,10 @@ class Doubts:
         elif func in _DRAWING or (func is F.scaled_dot_product_attention and _dropout_of(args, kwargs)):
             self._drawn(func)
 
-    def call(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The result of one call of the network, watched."""
-        result = batch_norm(args, kwargs) if func is F.batch_norm else func(*args, **kwargs)
+    def after(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Look at what a call of the network gave."""
         if self._graded:
             self._follow(func, args, kwargs, result)
-        return result
 
     def activation(self, compute: Callable[[], Tensor], neurons: bool) -> Tensor:
         """The result of an activation call, watched; `neurons` says whether they are some."""

@@ -27,6 +27,7 @@ from pruneattr_core.fitness import Doubts, refuse_chance, refuse_company
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered, owner_of
+from pruneattr_core.norms import batch_norm
 from pruneattr_core.opening import Opening
 
 #: What outputs come out of that are probabilities already.
@@ -101,7 +102,8 @@ class _Tape(TorchFunctionMode):
     def _carried_out(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], caller: FrameType) -> Any:
         found = self.reader.read(func, args, kwargs)
         if found is None:
-            result = self.doubts.call(func, args, kwargs)
+            result = batch_norm(args, kwargs) if func is F.batch_norm else func(*args, **kwargs)
+            self.doubts.after(func, args, kwargs, result)
             if func in _NORMALISERS:
                 self.normalised = result
             return result
