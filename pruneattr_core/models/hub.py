@@ -16,6 +16,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -29,10 +30,11 @@ from torch import nn
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError
 from pruneattr_core.heads import answering_tensors
+from pruneattr_core.models.bounded import at_most
 from pruneattr_core.models.cards import ModelCard
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.download import TIMEOUT
-from pruneattr_core.models.fitting import fitted
+from pruneattr_core.models.fitting import fitted, hollow
 from pruneattr_core.models.hub_cache import cache, cached
 from pruneattr_core.models.labels import class_name, numbered
 
@@ -92,12 +94,18 @@ def timm_records() -> Mapping[str, Any]:
     return dict(json.loads(file.read_text("utf-8"))["timm"]) if file.is_file() else {}
 
 
-def hub_card(name: str) -> ModelCard:
-    """The card of a network of the hub; of `hf-hub:` names the configuration is fetched if it is not here.
+def hub_card(name: str, ask: bool = True) -> ModelCard:
+    """The card of a network of the hub.
+
+    Args:
+        name: of timm or a repository, see above.
+        ask: whether the configuration of a repository is fetched if it is not here.
 
     Raises:
         ModelError: a package is missing, there is no such network, or its configuration is none we can read.
     """
+    if not ask and name.startswith(HUB) and cached(repository(name), _CONFIG) is None:
+        raise ModelError(f"{repository(name)} is not on this machine: open it by its name first.")
     return _card_of(name, str(cache()))
 
 
@@ -127,9 +135,12 @@ def hub_network(card: ModelCard, progress: Progress | None = None) -> nn.Module:
         return _timm_network(card.architecture, options, folder / WEIGHTS)
     automatic = _package("transformers").AutoModelForImageClassification
     try:
-        network: nn.Module = automatic.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
+        with at_most(_room(read_checkpoint(folder / WEIGHTS))):
+            network: nn.Module = automatic.from_pretrained(
+                str(folder), use_safetensors=True, local_files_only=True, trust_remote_code=False
+            )
+    except ModelError:
+        raise
     except Exception as error:  # transformers raises anything on a configuration it does not know
         raise ModelError(
             f"transformers cannot open {card.id} ({_short(error)}): choose an image classifier."
@@ -372,11 +383,27 @@ def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> 
     if taken := options.keys() & {name for one in doing for name in signature(one).parameters}:
         said = class_name(", ".join(sorted(taken)))
         raise ModelError(f"The configuration of {architecture} sets {said}, which is no part of a network.")
+    loaded = read_checkpoint(file)
+
+    def build() -> nn.Module:
+        with at_most(_room(loaded)):
+            made: nn.Module = timm.create_model(architecture, pretrained=False, **options)
+            return made
+
     try:
-        network: nn.Module = timm.create_model(architecture, pretrained=False, **options)
+        with suppress(RuntimeError):  # of networks that compute with what is hollow
+            hollow(build)  # counted before it takes memory
+        network = build()
+    except ModelError:
+        raise
     except Exception as error:  # timm raises anything on a configuration it does not know
         raise ModelError(f"timm cannot make {architecture} ({_short(error)}): update timm.") from error
-    return fitted(lambda: network, read_checkpoint(file), file.name).network
+    return fitted(lambda: network, loaded, file.name).network
+
+
+def _room(loaded: Mapping[Any, Any]) -> int:
+    """How many values a network may have for a file: twice the file's, as some weights are shared or made."""
+    return 2 * sum(int(one.numel()) for one in loaded.values())
 
 
 def _json(file: Path) -> dict[str, Any]:

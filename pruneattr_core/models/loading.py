@@ -71,7 +71,7 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
     return code + ours + hub + (zoo_ids() if kind in (None, "torchvision") else ())
 
 
-def model_card(name: str) -> ModelCard:
+def model_card(name: str, ask: bool = True) -> ModelCard:
     """The card of a model; nothing is loaded or downloaded.
 
     Args:
@@ -80,6 +80,7 @@ def model_card(name: str) -> ModelCard:
             configuration is fetched, see `hub`; "path/to/file.py:build" or "package.module:build" for one of
             your own, see `declared`; "cifar-resnet20#<SHA-256>" is that architecture with the weights file of
             this hash, with the classes and channels of the file where this process has opened it.
+        ask: whether the hub may be asked for a configuration that is not on this machine.
 
     Raises:
         ModelError: there is no such model; near names are suggested.
@@ -93,19 +94,19 @@ def model_card(name: str) -> ModelCard:
     if own:
         with _opened_lock:
             card = _opened.get(str(name))
-        return card or _own_card(model_card(base), sha256)
+        return card or _own_card(model_card(base, ask), sha256)
     if name in CATALOGUE:
         return catalogue_card(name)
     if isinstance(name, str) and is_code(name):
         return declared_card(name)
     if isinstance(name, str) and is_hub(name):
-        return hub_card(name)
+        return hub_card(name, ask)
     if isinstance(name, str) and name.startswith(PREFIX):
         return zoo_card(name)
     said = str(name)[:80]
     near = difflib.get_close_matches(said, [*CATALOGUE, *(PREFIX + one for one in architectures())], 3, 0.85)
     if not near and (hub := of_the_hub(said)):
-        return hub_card(hub)
+        return hub_card(hub, ask)
     bare = dict.fromkeys((*CATALOGUE, *architectures(), *timm_records()))
     near = near or [_whole(one) for one in difflib.get_close_matches(said, bare, 3, 0.5)]
     known = ", ".join(near or [PREFIX + "resnet50"])

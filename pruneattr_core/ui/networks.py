@@ -36,7 +36,7 @@ def network_catalogue(chosen: Callable[[str], None]) -> None:
 def is_here(name: str) -> bool:
     """Whether there is a network of this name, and its weights are on this machine."""
     try:
-        return model_card(name).available_offline()
+        return model_card(name, ask=False).available_offline()
     except PruneAttrError:
         return False
 

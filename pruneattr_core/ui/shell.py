@@ -8,7 +8,9 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pruneattr_core.errors import ModelError
 from pruneattr_core.models import ModelCard, list_models, model_card
+from pruneattr_core.models.hub import is_hub, of_the_hub
 from pruneattr_core.share.way_back import TOGETHER
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, choose_others, let_go_of_classes
@@ -28,6 +30,7 @@ from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, another_network, follow, one_of, publish, refuse, report, whole
 from pruneattr_core.ui.strip import choose_from_strip
 from pruneattr_core.ui.sweeps import Answer
+from pruneattr_core.ui.unknown import Unknown
 from pruneattr_core.ui.uploader import refused, turn, uploader
 
 _CHOSEN = "_selection"
@@ -85,7 +88,12 @@ class Selection:
 
 
 def _model(text: str) -> str:
-    card = model_card(text)
+    try:
+        card = model_card(text, ask=False)  # no link makes this machine ask another one
+    except ModelError as error:
+        if not is_hub(of_the_hub(text) or text):
+            raise
+        raise Unknown(text, "is not on this machine: open it by its name under All networks") from error
     return known(text) if card.kind == "local" else card.id
 
 

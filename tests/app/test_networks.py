@@ -7,6 +7,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.models import hub
 from pruneattr_core.ui import networks
 from tests.app.conftest import Start, healthy
 
@@ -76,3 +77,13 @@ def test_nothing_is_looked_up_before_it_is_opened(start: Start, monkeypatch: Any
     monkeypatch.setitem(sys.modules, "timm", None)
     monkeypatch.setitem(sys.modules, "transformers", None)
     healthy(start())
+
+
+def test_a_link_makes_this_machine_ask_no_other(start: Start, monkeypatch: Any) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(hub, "_fetched", lambda repo, *_: asked.append(repo))
+    app = start(model="hf-hub:someone/network")
+    healthy(app)
+    assert not asked
+    (said,) = app.warning
+    assert "`hf-hub:someone/network`, which is not on this machine: open it by its name" in said.value

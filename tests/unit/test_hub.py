@@ -179,6 +179,41 @@ def test_a_configuration_makes_a_network_and_nothing_else(place, tmp_path, monke
             load_model(f"hf-hub:someone/{number}")
 
 
+@pytest.mark.parametrize("asked", [{"layers": [10**9, 1, 1, 1]}, {"stem_width": 10**5}])
+def test_a_configuration_makes_no_larger_network_than_its_weights(asked: dict[str, Any], place) -> None:
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    net = timm.create_model("test_resnet")
+    place(
+        "someone/large",
+        lambda folder: timm.models.save_for_hf(
+            net, folder, model_config={"num_classes": 1000, "model_args": asked}, safe_serialization=True
+        ),
+    )
+    with pytest.raises(ModelError, match="makes a larger network than its weights are for"):
+        load_model("hf-hub:someone/large")
+    assert len(list(timm.create_model("test_resnet").parameters())) > 9  # nobody counts any more
+
+
+def test_so_it_is_with_transformers(place) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    made = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32
+    )
+    net = transformers.ViTForImageClassification(made)
+
+    def save(folder: str) -> None:
+        net.save_pretrained(folder)
+        processor = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+        (Path(folder) / "preprocessor_config.json").write_text(json.dumps(processor))
+        file = Path(folder) / "config.json"
+        said = json.loads(file.read_text()) | {"num_hidden_layers": 10**9}
+        file.write_text(json.dumps(said))
+
+    place("someone/deep", save)
+    with pytest.raises(ModelError, match="makes a larger network than its weights are for"):
+        load_model("hf-hub:someone/deep")
+
+
 @pytest.mark.parametrize("changed", [
     {"num_classes": 10**9}, {"num_classes": 0}, {"architecture": "local-dir:/etc"},
     {"architecture": "![x](http://evil.example)"}, {"pretrained_cfg": {"input_size": [3, 10**6, 10**6]}},
