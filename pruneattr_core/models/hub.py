@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from inspect import signature
@@ -33,10 +32,20 @@ from pruneattr_core.heads import answering_tensors
 from pruneattr_core.models.bounded import at_most
 from pruneattr_core.models.cards import ModelCard
 from pruneattr_core.models.checkpoint import read_checkpoint
+from pruneattr_core.models.description import (
+    MISREAD,
+    MOST_CLASSES,
+    Pixels,
+    labels,
+    part_of,
+    pixels_of,
+    read,
+    short,
+)
 from pruneattr_core.models.download import TIMEOUT
 from pruneattr_core.models.fitting import fitted, hollow
 from pruneattr_core.models.hub_cache import cache, cached
-from pruneattr_core.models.labels import class_name, numbered
+from pruneattr_core.models.labels import class_name
 
 TIMM, HUB = "timm/", "hf-hub:"
 WEIGHTS = "model.safetensors"
@@ -44,34 +53,8 @@ _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
 _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
 _FILES = (".pt", ".pth", ".bin", ".ckpt", ".onnx", ".safetensors", ".tar", ".py")
-_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
-_MAX_CONFIG = 4 << 20
-#: Of a stranger's configuration: names of code, sides in pixels, classes.
-_CODE, _LARGEST_SIDE, _MOST_CLASSES = re.compile(r"[\w.-]{1,120}"), 4096, 100_000
+_CODE = re.compile(r"[\w.-]{1,120}")
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """How a picture enters: see the fields of `ModelCard` of the same names."""
-
-    size: tuple[int, int]
-    resize: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: str
-    squash: bool
-
-    def __post_init__(self) -> None:
-        """See that a picture can be made so.
-
-        Raises:
-            ValueError: it cannot; the text is the end of a sentence.
-        """
-        if not all(1 <= side <= _LARGEST_SIDE for side in (*self.size, self.resize)):
-            raise ValueError(f"pictures have 1 to {_LARGEST_SIDE:,} pixels a side")
-        if not all(map(math.isfinite, (*self.mean, *self.std))) or not all(one > 0 for one in self.std):
-            raise ValueError("mean and std are finite, std above 0")
 
 
 def is_hub(name: str) -> bool:
@@ -104,20 +87,20 @@ def hub_card(name: str, ask: bool = True) -> ModelCard:
     Raises:
         ModelError: a package is missing, there is no such network, or its configuration is none we can read.
     """
-    if not ask and name.startswith(HUB) and cached(repository(name), _CONFIG) is None:
-        raise ModelError(f"{repository(name)} is not on this machine: open it by its name first.")
-    return _card_of(name, str(cache()))
+    return _card_of(name, str(cache()), ask)
 
 
 @lru_cache(maxsize=256)
-def _card_of(name: str, cache: str) -> ModelCard:
+def _card_of(name: str, cache: str, ask: bool) -> ModelCard:
     if name.startswith(TIMM):
-        return _timm_card(name, _timm_settings(name), ())
-    config = _json(_fetched(repository(name), _CONFIG))
-    if "pretrained_cfg" in config:
-        settings = {**config, **config["pretrained_cfg"]}
-        return _timm_card(name, settings, config.get("label_names") or ())
-    return _transformers_card(name, config)
+        return _timm_card(name, _timm_settings(name))
+    repo = repository(name)
+    file = cached(repo, _CONFIG)
+    config = {} if file is None else read(file)
+    if not ask and ("pretrained_cfg" not in config and cached(repo, _PREPROCESSOR) is None):
+        raise ModelError(f"{repo} is not on this machine: open it by its name first.")
+    config = config or read(_fetched(repo, _CONFIG))
+    return (_timm_card if "pretrained_cfg" in config else _transformers_card)(name, config)
 
 
 def hub_network(card: ModelCard, progress: Progress | None = None) -> nn.Module:
@@ -129,9 +112,9 @@ def hub_network(card: ModelCard, progress: Progress | None = None) -> nn.Module:
     folder = _fetched(repository(card.id), WEIGHTS, progress).parent
     if card.id.startswith(TIMM):
         return _timm_network(card.architecture, {"num_classes": len(card.classes)}, folder / WEIGHTS)
-    config = _json(_fetched(repository(card.id), _CONFIG))
+    config = read(_fetched(repository(card.id), _CONFIG))
     if "pretrained_cfg" in config:
-        options = {"num_classes": len(card.classes), **config.get("model_args", {})}
+        options = {"num_classes": len(card.classes), **part_of(config, "model_args")}
         return _timm_network(card.architecture, options, folder / WEIGHTS)
     automatic = _package("transformers").AutoModelForImageClassification
     try:
@@ -143,7 +126,7 @@ def hub_network(card: ModelCard, progress: Progress | None = None) -> nn.Module:
         raise
     except Exception as error:  # transformers raises anything on a configuration it does not know
         raise ModelError(
-            f"transformers cannot open {card.id} ({_short(error)}): choose an image classifier."
+            f"transformers cannot open {card.id} ({short(error)}): choose an image classifier."
         ) from error
     return answering_tensors(network)
 
@@ -181,7 +164,7 @@ def timm_ids() -> tuple[str, ...]:
 def _classifies(repo: str) -> bool:
     file = cached(repo, _CONFIG)
     try:
-        package = "timm" if file is not None and "pretrained_cfg" in _json(file) else "transformers"
+        package = "timm" if file is not None and "pretrained_cfg" in read(file) else "transformers"
         return file is not None and find_spec(package) is not None and bool(hub_card(HUB + repo))
     except ModelError:
         return False
@@ -208,7 +191,7 @@ def _fetched(repo: str, file: str, progress: Progress | None = None) -> Path:
         raise ModelError(f"{repo} has no {file}: only repositories with {kept} can be opened.") from error
     except Exception as error:  # httpx, OSError, the hub's own
         if getattr(error, "response", None) is not None:
-            raise ModelError(f"The hub does not give {repo} ({_short(error)}): check the name.") from error
+            raise ModelError(f"The hub does not give {repo} ({short(error)}): check the name.") from error
         raise _unreachable(repo, file) from error
 
 
@@ -275,7 +258,9 @@ def _timm_settings(name: str) -> dict[str, Any]:
     return settings
 
 
-def _timm_card(name: str, settings: Mapping[str, Any], labels: Any) -> ModelCard:
+def _timm_card(name: str, config: Mapping[str, Any]) -> ModelCard:
+    part_of(config, "model_args")  # is used when the network is made
+    settings = {**config, **part_of(config, "pretrained_cfg")}
     try:
         count = int(settings["num_classes"])
         _, height, width = settings["input_size"]
@@ -287,56 +272,29 @@ def _timm_card(name: str, settings: Mapping[str, Any], labels: Any) -> ModelCard
             str(settings.get("interpolation") or "bicubic"),
             settings.get("crop_mode") == "squash",
         )
-        names = _labels(labels, count)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"The configuration of {name} cannot be used ({_short(error)}).") from error
+        names = labels(config.get("label_names"), count)
+    except MISREAD as error:
+        raise ModelError(f"The configuration of {name} cannot be used ({short(error)}).") from error
     licence = str(settings.get("license") or "not named")
-    return _card(name, str(settings["architecture"]), names, pixels, licence)
+    return _card(name, str(settings.get("architecture")), names, pixels, licence)
 
 
 def _transformers_card(name: str, config: Mapping[str, Any]) -> ModelCard:
-    if not any(str(one).endswith("ForImageClassification") for one in config.get("architectures") or []):
+    made = config.get("architectures")
+    if not isinstance(made, list) or not any(str(one).endswith("ForImageClassification") for one in made):
         raise ModelError(f"{name} is no image classifier of timm or transformers: choose another repository.")
     file = _fetched(repository(name), _PREPROCESSOR)
     try:
-        pixels = pixels_of(_json(file))
-        labels = config.get("id2label") or {}
-        names = _labels([labels[key] for key in sorted(labels, key=int)], len(labels) or 2)
+        pixels = pixels_of(read(file))
+        given = config.get("id2label") or {}
+        if max(len(given), int(config.get("num_labels") or 0)) > MOST_CLASSES:
+            raise ValueError(f"a classifier has 1 to {MOST_CLASSES:,} classes")
+        names = labels([given[key] for key in sorted(given, key=int)], len(given) or 2)
     except ModelError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"The configuration of {name} cannot be used ({_short(error)}).") from error
-    return _card(name, str(config["architectures"][0]), names, pixels, "see its page on the hub")
-
-
-def pixels_of(processor: Mapping[str, Any]) -> Pixels:
-    """What an image processor of transformers does, in the words of a card.
-
-    Raises:
-        ModelError: it does something that a card cannot say.
-        KeyError, TypeError, ValueError: it is none.
-    """
-    scale = float(processor.get("rescale_factor", 1 / 255))
-    if not processor.get("do_rescale", True) or abs(scale * 255 - 1) > 1e-6:
-        raise ModelError("Its pictures are not scaled to [0, 1] before they are normalised.")
-    size, crop = processor["size"], processor.get("crop_size")
-    if isinstance(size, int):  # as older files have it
-        small = "ConvNext" in str(processor.get("feature_extractor_type"))
-        size = {"shortest_edge": size} if small else {"height": size, "width": size}
-    interpolation = _RESAMPLING[int(processor.get("resample") or 2)]
-    squash = "height" in size
-    resize = int(size["height"] if squash else size["shortest_edge"])
-    inside = (int(size["height"]), int(size["width"])) if squash else (resize, resize)
-    if squash and inside[0] != inside[1]:
-        raise ModelError("Its pictures are not resized to a square.")
-    if processor.get("do_center_crop") and crop:
-        inside = (int(crop["height"]), int(crop["width"]))
-    elif processor.get("crop_pct") and not squash:  # ConvNeXt squashes large pictures
-        squash = resize >= 384
-        resize = resize if squash else int(resize / float(processor["crop_pct"]))
-    normal = processor.get("do_normalize", True)
-    mean, std = (processor["image_mean"], processor["image_std"]) if normal else ((0.0,) * 3, (1.0,) * 3)
-    return Pixels(inside, resize, tuple(map(float, mean)), tuple(map(float, std)), interpolation, squash)
+    except MISREAD as error:
+        raise ModelError(f"The configuration of {name} cannot be used ({short(error)}).") from error
+    return _card(name, str(made[0]), names, pixels, "see its page on the hub")
 
 
 def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels, licence: str) -> ModelCard:
@@ -363,19 +321,6 @@ def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels
     )
 
 
-def _labels(given: Any, count: int) -> tuple[str, ...]:
-    if not 1 <= count <= _MOST_CLASSES:
-        raise ValueError(f"a classifier has 1 to {_MOST_CLASSES:,} classes")
-    names = tuple(class_name(str(one)) for one in given) if isinstance(given, list | tuple) else ()
-    if len(names) == count:
-        return names
-    if count == 1000:
-        from torchvision.models import ResNet18_Weights
-
-        return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
-    return numbered(count)
-
-
 def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> nn.Module:
     timm = _package("timm")
     # What timm does besides making a network: asking any address, reading any file of this machine.
@@ -397,26 +342,10 @@ def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> 
     except ModelError:
         raise
     except Exception as error:  # timm raises anything on a configuration it does not know
-        raise ModelError(f"timm cannot make {architecture} ({_short(error)}): update timm.") from error
+        raise ModelError(f"timm cannot make {architecture} ({short(error)}): update timm.") from error
     return fitted(lambda: network, loaded, file.name).network
 
 
 def _room(loaded: Mapping[Any, Any]) -> int:
     """How many values a network may have for a file: twice the file's, as some weights are shared or made."""
     return 2 * sum(int(one.numel()) for one in loaded.values())
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        if file.stat().st_size > _MAX_CONFIG:
-            raise ValueError("more than 4 MB")
-        found = json.loads(file.read_text("utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("no object at the top")
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file.name} of the hub cannot be read ({_short(error)}).") from error
-    return found
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:160]

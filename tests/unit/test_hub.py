@@ -16,7 +16,7 @@ from PIL import Image
 
 from pruneattr_core import PruneGrad
 from pruneattr_core.errors import ModelError
-from pruneattr_core.models import hub, list_models, load_model, model_card, open_model
+from pruneattr_core.models import description, hub, list_models, load_model, model_card, open_model
 from pruneattr_core.render.plain import inert
 
 
@@ -179,7 +179,7 @@ def test_a_configuration_makes_a_network_and_nothing_else(place, tmp_path, monke
             load_model(f"hf-hub:someone/{number}")
 
 
-@pytest.mark.parametrize("asked", [{"layers": [10**9, 1, 1, 1]}, {"stem_width": 10**5}])
+@pytest.mark.parametrize("asked", [{"layers": [10**6, 1, 1, 1]}, {"stem_width": 10**5}])
 def test_a_configuration_makes_no_larger_network_than_its_weights(asked: dict[str, Any], place) -> None:
     timm = pytest.importorskip("timm", reason="timm is not installed")
     net = timm.create_model("test_resnet")
@@ -206,7 +206,7 @@ def test_so_it_is_with_transformers(place) -> None:
         processor = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
         (Path(folder) / "preprocessor_config.json").write_text(json.dumps(processor))
         file = Path(folder) / "config.json"
-        said = json.loads(file.read_text()) | {"num_hidden_layers": 10**9}
+        said = json.loads(file.read_text()) | {"num_hidden_layers": 10**6}
         file.write_text(json.dumps(said))
 
     place("someone/deep", save)
@@ -229,7 +229,7 @@ def test_a_description_asks_for_no_more_than_a_network_may_be(changed: dict[str,
     for name, said in text.items():
         place(name, lambda folder, said=said: (Path(folder) / "config.json").write_text(json.dumps(said)))
     assert model_card("hf-hub:someone/usual").licence == inert(usual["license"])
-    with pytest.raises(ModelError, match="The configuration of hf-hub:someone/odd cannot be used"):
+    with pytest.raises(ModelError, match=r"hf-hub:someone/odd cannot be used|a number above"):
         model_card("hf-hub:someone/odd")
 
 
@@ -243,12 +243,58 @@ def test_a_description_asks_for_no_more_than_a_network_may_be(changed: dict[str,
             '{"pretrained_cfg": {"input_size": 3}, "architecture": "resnet18", "num_classes": 2}',
             "cannot be used",
         ),
+        ('{"pretrained_cfg": ["resnet18"]}', "pretrained_cfg is no object"),
+        ('{"pretrained_cfg": {"input_size": [3, 8, 8]}, "model_args": [1]}', "model_args is no object"),
+        ('{"pretrained_cfg": {}, "num_classes": Infinity}', "cannot be used"),
+        (
+            '{"pretrained_cfg": {"input_size": [3, 8, 8], "crop_pct": 1e-320}, "num_classes": 2}',
+            "cannot be used",
+        ),
+        ('{"pretrained_cfg": {"mean": [1' + "0" * 400 + "]}}", "a number above 1,000,000"),
+        ('{"pretrained_cfg": {"depths": [[[-1000001]]]}}', "a number above 1,000,000"),
+        ('{"model_args": ' + "[" * 16 + "]" * 16 + "}", "more than 16 deep"),
+        ('{"model_args": ' + '{"a": ' * 900 + "1" + "}" * 900 + "}", "more than 16 deep"),
+        ("[" * 100_000, "cannot be read"),
+        ('{"architectures": "ViTForImageClassification"}', "is no image classifier"),
+        ('{"a": "' + "b" * (4 << 20) + '"}', "more than 4 MB"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_configurations_that_cannot_be_used_are_one_sentence(config: str, says: str, place) -> None:
     place("someone/odd", lambda folder: (Path(folder) / "config.json").write_text(config))
     with pytest.raises(ModelError, match=says):
         model_card("hf-hub:someone/odd")
+
+
+@pytest.mark.parametrize("said", [
+    {"num_labels": 10**6}, {"num_labels": float("inf")},
+    {"id2label": {str(one): "" for one in range(10**5 + 1)}}, {"id2label": {"one": "a"}},
+    {"id2label": ["a", "b"]},
+])  # fmt: skip
+def test_classes_of_transformers_are_counted_before_they_are_named(said: dict[str, Any], place) -> None:
+    """Transformers makes two tables of all numbers below `num_labels` while it reads them."""
+    files = {
+        "config.json": {"architectures": ["ViTForImageClassification"], **said},
+        "preprocessor_config.json": {"size": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+    }
+
+    def save(folder: str) -> None:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(json.dumps(text))
+
+    place("someone/odd", save)
+    with pytest.raises(ModelError, match="The configuration of hf-hub:someone/odd cannot be used"):
+        model_card("hf-hub:someone/odd")
+
+
+def test_nobody_is_asked_unless_it_is_said(place, monkeypatch) -> None:
+    """Neither for the configuration, nor for the second file that transformers' networks have."""
+    monkeypatch.setattr(hub, "_fetched", lambda *_: pytest.fail("the hub is asked"))
+    config = '{"architectures": ["ViTForImageClassification"]}'
+    place("someone/half", lambda folder: (Path(folder) / "config.json").write_text(config))
+    for name in ("hf-hub:someone/half", "someone/half", "someone/nothing"):
+        with pytest.raises(ModelError, match="is not on this machine: open it by its name first"):
+            model_card(name, ask=False)
 
 
 def test_without_the_packages_a_sentence_says_what_to_install(monkeypatch) -> None:
@@ -273,8 +319,8 @@ def test_without_the_packages_a_sentence_says_what_to_install(monkeypatch) -> No
     ],
 )
 def test_processors_in_the_words_of_a_card(given: dict, expected: tuple) -> None:
-    pixels = hub.pixels_of({"image_mean": [0.5] * 3, "image_std": [0.2] * 3, "resample": 3, **given})
+    pixels = description.pixels_of({"image_mean": [0.5] * 3, "image_std": [0.2] * 3, "resample": 3, **given})
     assert (pixels.size, pixels.resize, pixels.squash) == expected
     assert pixels.interpolation == "bicubic"
     with pytest.raises(ModelError, match="not scaled"):
-        hub.pixels_of({**given, "do_rescale": False, "image_mean": [0.5] * 3, "image_std": [0.2] * 3})
+        description.pixels_of({**given, "do_rescale": False, "image_mean": [0.5] * 3, "image_std": [0.2] * 3})

@@ -120,7 +120,7 @@ def picture(run: Run, number: int) -> Image.Image | None:
         data, index = pictures.dataset(name), run.plan.data["indices"][number]
         if index >= len(data) or data[index].name != run.plan.data["names"][number]:
             return None
-        card = model_card(run.plan.model["id"])
+        card = model_card(run.plan.model["id"], ask=False)
         return Image.fromarray(card.display(data[index].image))
     except PruneAttrError:
         return None

@@ -107,7 +107,7 @@ def obstacle(run: Run) -> str:
     """Why the run cannot be checked on this machine, as far as that is seen at once; "" if nothing is."""
     plan = run.plan
     try:
-        card = model_card(plan.model["id"])
+        card = model_card(plan.model["id"], ask=False)
         if not card.available_offline():
             return f"The weights of {card.title} are not on this machine: open it in the sidebar first."
         if plan.data["id"] not in pictures.sources() or plan.data["id"] == pictures.UPLOAD:
