@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import os
 import pickle
 import pickletools
@@ -23,6 +24,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -100,6 +102,20 @@ def read_checkpoint(file: str | os.PathLike[str]) -> Mapping[Any, Any]:
             "save model.state_dict(), best as safetensors."
         )
     return loaded
+
+
+def texts(file: Path) -> dict[str, Any]:
+    """What a safetensors file that `read_checkpoint` took says beside its tensors; {} of any other file.
+
+    Its format has texts alone: one that is JSON is read as such.
+    """
+    said: dict[str, Any] = {}
+    with suppress(SafetensorError), safetensors.safe_open(file, "pt") as opened:
+        for key, text in (opened.metadata() or {}).items():
+            said[key] = text
+            with suppress(ValueError, RecursionError):
+                said[key] = json.loads(text)
+    return said
 
 
 def plain(source: str, key: str, value: Any, floating: bool = True) -> Tensor:

@@ -42,7 +42,7 @@ from pruneattr_core.heads import answering_tensors, check_head, outputs_in
 from pruneattr_core.models.cards import ModelCard
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.fitting import fitted, weights_hash
-from pruneattr_core.models.labels import names_beside, names_in, numbered, read_names
+from pruneattr_core.models.labels import names_with, numbered, read_names
 
 #: Names on lines of their own, for an app that is started; and the path of the file of settings.
 ENVIRONMENT, SETTINGS = "PRUNEATTR_MODELS", "PRUNEATTR_CONFIG"
@@ -235,7 +235,7 @@ def _classes(one: Declared, options: Mapping[str, Any], count: int) -> tuple[str
     weights = options.get("weights")
     if weights:
         file = one.folder / str(weights)
-        return names_in(read_checkpoint(file), count) or names_beside(file, count) or numbered(count)
+        return names_with(file, read_checkpoint(file), count) or numbered(count)
     return numbered(count)
 
 

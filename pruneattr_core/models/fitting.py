@@ -213,8 +213,11 @@ def _with_a_head_of_another_name(model: nn.Module, found: Found, classes: int) -
             for key, value in place.items()
             if key.endswith("weight") and isinstance(value, Tensor) and tuple(value.shape[1:]) == inputs
         ]
-        if len(near) == 1 and (bias in wanted) == (near[0][:-6] + "bias" in place):
-            names = {weight: near[0]} | ({bias: near[0][:-6] + "bias"} if bias in wanted else {})
+        if len(near) != 1:
+            continue
+        own_bias = near[0][:-6] + "bias"
+        if bias in wanted or own_bias not in place:  # saved without one: see `_resized_heads`
+            names = {weight: near[0]} | ({bias: own_bias} if own_bias in place else {})
             entries = {key: Entry({name: place[name]}) for key, name in names.items()}
             unused = {key: value for key, value in found.unused.items() if key not in names.values()}
             return replace(found, entries=found.entries | entries, unused=unused)

@@ -4,35 +4,51 @@ from __future__ import annotations
 
 import json
 import os
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pruneattr_core.errors import WeightsError
+from pruneattr_core.models.checkpoint import texts
+from pruneattr_core.models.unwrapping import tables
 from pruneattr_core.render.plain import inert
 
 _KEYS = (
     *("classes", "class_names", "classnames", "labels", "label_names", "categories", "idx_to_class"),
     *("class_to_idx", "id2label", "label2id", "CLASSES", "names"),
 )
-#: Where such keys stand in a checkpoint.
-_PLACES = ("meta", "hyper_parameters", "hparams", "config", "args", "extra")
 _BESIDE = ("labels", "classes", "class_names", "categories", "config")
 _MAX_BYTES, _LONGEST, _LARGEST = 4 << 20, 120, 1 << 63
 
 
 def names_in(loaded: Mapping[Any, Any], count: int) -> tuple[str, ...] | None:
-    """Names of `count` classes that the checkpoint carries, or None.
+    """Names of `count` classes that the checkpoint carries, wherever in it, or None; outermost first.
 
     Args:
         loaded: as `read_checkpoint` returns it.
         count: number of logits.
     """
-    for place in (loaded, *(_mapping(loaded.get(name)) for name in _PLACES)):
-        for key in _KEYS:
-            if key in place and (names := _listed(place[key], count)):
-                return names
+    for _, table in tables(loaded):
+        for place in (table, *(vars(value) for value in table.values() if isinstance(value, Namespace))):
+            for key in _KEYS:
+                if key in place and (names := _listed(place[key], count)):
+                    return names
     return None
+
+
+def names_with(file: Path, loaded: Mapping[Any, Any], count: int) -> tuple[str, ...] | None:
+    """Names of `count` classes from a weights file, else from one in its folder, or None.
+
+    Args:
+        file: the weights file.
+        loaded: as `read_checkpoint` returns it.
+        count: number of logits.
+
+    Raises:
+        WeightsError: see `names_beside`.
+    """
+    return names_in(loaded, count) or names_in(texts(file), count) or names_beside(file, count)
 
 
 def names_beside(file: Path, count: int) -> tuple[str, ...] | None:
@@ -72,9 +88,8 @@ def read_names(file: str | os.PathLike[str], count: int) -> tuple[str, ...]:
         raise WeightsError(
             f"{path.name!r} cannot be read as names of classes: give a text file with one a line, or JSON."
         ) from error
-    for given in (found, *(_mapping(found).get(key) for key in _KEYS)):
-        if names := _listed(given, count):
-            return names
+    if names := _listed(found, count) or (names_in(found, count) if isinstance(found, Mapping) else None):
+        return names
     have = f"{len(found)} entries" if isinstance(found, list | dict) else "no list"
     raise WeightsError(
         f"{path.name!r} has {have}, but the network tells {count} classes apart: one name for each, in order."
@@ -88,10 +103,6 @@ def numbered(count: int) -> tuple[str, ...]:
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _mapping(value: Any) -> Mapping[Any, Any]:
-    return value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
 
 
 def _listed(given: Any, count: int) -> tuple[str, ...] | None:

@@ -31,7 +31,7 @@ from pruneattr_core.models.hub import (
     of_the_hub,
     timm_records,
 )
-from pruneattr_core.models.labels import names_beside, names_in, numbered
+from pruneattr_core.models.labels import names_with, numbered
 from pruneattr_core.models.likeness import advice
 from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card, zoo_ids
 from pruneattr_core.runtime import device_for
@@ -232,14 +232,12 @@ def _described(card: ModelCard, loaded: Mapping[Any, Any], opened: Fitted, file:
     count = opened.classes or len(card.classes)
     if count == 1:
         card = replace(card, head="sigmoid")
-    names = names_in(loaded, count) or names_beside(file, count)
-    if names is None:
-        names = card.classes if opened.classes is None else numbered(count)
+    names = names_with(file, loaded, count) or (card.classes if opened.classes is None else numbered(count))
     note = card.note
     if opened.where:
         note += f" Read under: {opened.where}."
     if opened.classes is not None:
-        note += f" Its head tells {count} classes apart."
+        note += f" Its head tells {count} classes apart." if count > 1 else " Its head has one output."
     if opened.channels is None:
         return replace(card, classes=names, note=note)
     mean, std = sum(card.mean) / 3, sum(card.std) / 3

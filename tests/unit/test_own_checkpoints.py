@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 from torch.optim.swa_utils import AveragedModel
@@ -149,15 +150,17 @@ def test_a_fine_tuned_head_is_rebuilt(name: str, classes: int, tmp_path) -> None
     with torch.no_grad():
         assert torch.allclose(model(inputs), net(inputs), atol=1e-5)
     assert card.classes == tuple(f"class {i}" for i in range(classes))
-    assert f"Its head tells {classes} classes apart" in card.note
+    assert ("Its head has one output." if classes == 1 else f"tells {classes} classes apart") in card.note
     assert model_card(card.id) == card
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("where", ["in a Sequential", "beside the backbone"])
-def test_a_head_of_another_name_is_found(where: str, tmp_path) -> None:
+def test_a_head_of_another_name_is_found(where: str, bias: bool, tmp_path) -> None:
     net = network(classes=3)
+    net.linear = nn.Linear(64, 3, bias=bias)
     state = net.state_dict()
-    head = {key: state.pop(f"linear.{key}") for key in ("weight", "bias")}
+    head = {key: state.pop(f"linear.{key}") for key in ("weight", "bias") if bias or key == "weight"}
     if where == "in a Sequential":
         state |= {f"linear.1.{key}": value for key, value in head.items()}
     else:
@@ -273,11 +276,25 @@ def test_names_beside_the_file_are_taken(file: str, text: str, tmp_path) -> None
         {"class_to_idx": {name: i for i, name in enumerate(NAMES)}},
         {"hyper_parameters": {"class_names": NAMES}},
         {"args": argparse.Namespace(labels=tuple(NAMES))},
+        {"datamodule_hyper_parameters": {"data": {"classes": NAMES}}},
+        {"meta": {"epoch": 3, "dataset_meta": {"classes": NAMES}}},
     ],
 )
 def test_names_in_the_checkpoint_are_taken(beside: dict[str, Any], tmp_path) -> None:
     torch.save({"state_dict": network(classes=3).state_dict(), **beside}, tmp_path / "w.pth")
     assert open_model(NET, weights=tmp_path / "w.pth")[1].classes == SHOWN
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"format": "pt", "id2label": json.dumps(dict(enumerate(NAMES)))},
+        {"config": json.dumps({"model": {"classes": NAMES}})},
+    ],
+)
+def test_names_in_the_texts_of_safetensors_are_taken(said: dict[str, str], tmp_path) -> None:
+    save_file(network(classes=3).state_dict(), tmp_path / "w.safetensors", said)
+    assert open_model(NET, weights=tmp_path / "w.safetensors")[1].classes == SHOWN
 
 
 def test_names_that_do_not_fit(tmp_path) -> None:
