@@ -216,9 +216,10 @@ def _sanity_contrast(runs: Mapping[str, Run], measure: str, method: str) -> Ours
     if not fitting:
         return None
     name, run = max(fitting, key=lambda p: (p[1].plan.n, p[1].plan.protocol.get("variant") == "released"))
-    one, other = (
-        statistics(run.of(str(_label(run, which)), measure)[1:].T)[0] for which in (method, "guided_backprop")
-    )
+    values, theirs = (run.of(str(_label(run, which)), measure)[1:] for which in (method, "guided_backprop"))
+    # A map that is flat at a step has no rank there: the steps where both have one are compared.
+    gap = values - theirs
+    one, other = (statistics(np.where(np.isfinite(gap), v, np.nan).T)[0] for v in (values, theirs))
     return _paired(name, run, one, other, "pictures")
 
 

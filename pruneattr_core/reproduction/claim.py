@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pruneattr_core.analysis.interval import Interval
 
-HOLDS, PARTLY, NOT, OUT = "holds", "holds partly", "does not hold here", "not reachable here"
+HOLDS, PARTLY, OPEN = "holds", "holds partly", "not decided here"
+NOT, OUT = "does not hold here", "not reachable here"
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,22 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """One of four words, from the numbers alone.
+        """One of five words, from our interval alone; where it has no ends (one network) nothing is decided.
 
-        Order: our interval lies on the published side of 0, contains it with the mean on that side, or else.
-        Alike: the mean difference is within the tolerance, within twice of it, or beyond.
+        Order: it lies on the published side of 0, on the other side, or contains 0.
+        Alike: it lies within the tolerance, within twice of it, wholly beyond it, or none of these.
         """
         if self.ours is None:
             return OUT
         found = self.ours.difference
+        if not math.isfinite(found.low):
+            return OPEN
         if self.tolerance:
-            size = abs(found.mean)
-            return HOLDS if size <= self.tolerance else PARTLY if size <= 2 * self.tolerance else NOT
+            far, near = max(-found.low, found.high), max(found.low, -found.high)
+            if far <= 2 * self.tolerance:
+                return HOLDS if far <= self.tolerance else PARTLY
+            return NOT if near > self.tolerance else OPEN
+        if found.low <= 0 <= found.high:
+            return OPEN
         sign = self.expected or int(math.copysign(1, self.first - self.second))
-        if sign * found.mean <= 0:
-            return NOT
-        nearer = found.low if sign > 0 else -found.high
-        return HOLDS if nearer > 0 else PARTLY  # a NaN end, of a single network, decides nothing
+        return HOLDS if sign * found.mean > 0 else NOT

@@ -15,8 +15,8 @@ def test_filters_and_the_command_of_a_row(start: Callable[..., AppTest]) -> None
     claims = all_claims()
     assert len(app.dataframe[0].value) == len(claims)
     app.segmented_control(key="repro_paper").set_value("AP").run(timeout=600)
-    app.segmented_control(key="repro_verdict").set_value("does not hold here").run(timeout=600)
-    chosen = [c for c in claims if c.paper == "AP" and c.verdict == "does not hold here"]
+    app.segmented_control(key="repro_verdict").set_value("not decided here").run(timeout=600)
+    chosen = [c for c in claims if c.paper == "AP" and c.verdict == "not decided here"]
     assert list(app.dataframe[0].value["what"]) == [texts(claim)["what"] for claim in chosen]
     assert not app.exception
     assert not app.error

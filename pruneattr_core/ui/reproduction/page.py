@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pruneattr_core.assets import ASSETS
-from pruneattr_core.reproduction.claim import HOLDS, NOT, OUT, PARTLY, Claim
+from pruneattr_core.reproduction.claim import HOLDS, NOT, OPEN, OUT, PARTLY, Claim
 from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, texts
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.errors import guarded
@@ -26,10 +26,10 @@ _PAPERS = {
 }
 _VERDICTS = {
     _EVERY: "All verdicts",
-    **{verdict: verdict.capitalize() for verdict in (HOLDS, PARTLY, NOT, OUT)},
+    **{verdict: verdict.capitalize() for verdict in (HOLDS, PARTLY, OPEN, NOT, OUT)},
 }
 #: Told apart by lightness too.
-_COLOURS = {HOLDS: "#009E73", PARTLY: "#56B4E9", NOT: "#D55E00", OUT: "#A0A0A0"}
+_COLOURS = {HOLDS: "#009E73", PARTLY: "#56B4E9", OPEN: "#F0E442", NOT: "#D55E00", OUT: "#A0A0A0"}
 FIELDS = (
     Field("repro_paper", _EVERY, one_of(_PAPERS), "the paper"),
     Field("repro_verdict", _EVERY, one_of(_VERDICTS), "the verdict"),
@@ -38,8 +38,9 @@ _HELP = {
     "published": "The papers' figures, as printed; never ours.",
     "ours": "The same figures from the run that is named in the last column.",
     "difference": "Mean difference with its 95 % interval, over pictures (paired) or over trained networks.",
-    "verdict": "From the numbers alone. Order: holds where the whole interval lies on the published side. "
-    "Likeness: holds within a tolerance of 0.05 to 0.1.",
+    "verdict": "From our interval alone. Order: holds where it lies on the published side of 0, does not "
+    "where it lies on the other; not decided where it contains 0, or where one network gives none. "
+    "Likeness: holds where it lies within a tolerance of 0.05 to 0.1, partly within twice of it.",
     "differs": "What is not as in the paper; where there is no run, why.",
 }
 
