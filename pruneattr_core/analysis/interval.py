@@ -31,8 +31,11 @@ class Interval:
     level: float = 0.95
 
 
-def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
+def mean_interval(values: Iterable[float], level: float = 0.95, least: float = -math.inf) -> Interval:
     """Mean +- t * s / sqrt(n) over independent values; one value alone has no interval (NaN ends).
+
+    The lower end stops at `least`, below which no value can lie: what is cut off can hold no mean, so the
+    interval covers as often.
 
     Raises:
         InputError: no finite value, or a level outside (0, 1).
@@ -47,4 +50,4 @@ def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     if len(found) == 1:
         return Interval(mean, math.nan, math.nan, 1, level)
     half = float(stdtrit(len(found) - 1, (1 + level) / 2)) * float(found.std(ddof=1)) / math.sqrt(len(found))
-    return Interval(mean, mean - half, mean + half, len(found), level)
+    return Interval(mean, max(least, mean - half), mean + half, len(found), level)

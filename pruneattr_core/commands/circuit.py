@@ -71,8 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
         cells = (f"{t['faithfulness'][k]:8.2f} ({t['answer kept'][k]:4.0%})" for t in table.values())
         lines.append("  ".join([f"{size:7.3f}", *cells]))
     areas = {
-        name: {kind: vars(_interval([one[name][kind] for one in found])) for kind in kinds if kind != "rest"}
-        for name in ("cpr", "cmd")
+        name: {
+            kind: vars(_interval([one[name][kind] for one in found], least))
+            for kind in kinds
+            if kind != "rest"
+        }
+        for name, least in (("cpr", -math.inf), ("cmd", 0.0))
     }
     record = {
         "model": opened.card.id,
@@ -150,10 +154,10 @@ def _picture(arguments: argparse.Namespace, index: int) -> Record:
     }
 
 
-def _interval(values: Sequence[float]) -> Interval:
+def _interval(values: Sequence[float], least: float = -math.inf) -> Interval:
     """Of the pictures whose share is defined; NaN where it is of none."""
     known = [value for value in values if math.isfinite(value)]
-    return mean_interval(known) if known else Interval(math.nan, math.nan, math.nan, 0)
+    return mean_interval(known, least=least) if known else Interval(math.nan, math.nan, math.nan, 0)
 
 
 def _means(rows: list[list[float]]) -> list[float]:

@@ -48,11 +48,10 @@ def texts(claim: Claim) -> dict[str, str]:
     if claim.ours is not None:
         one = claim.ours
         ours = f"{one.first:.4g}" if claim.tolerance else f"{one.first:.4g} against {one.second:.4g}"
-        if not claim.tolerance:
-            found = f"{one.difference.mean:+.3g}"
-            if math.isfinite(one.difference.low):
-                found += f" [{one.difference.low:+.3g}, {one.difference.high:+.3g}]"
-        found = f"{found} n = {one.difference.n} {one.per}".strip()
+        found = f"{one.difference.mean:+.3g}"
+        if math.isfinite(one.difference.low):
+            found += f" [{one.difference.low:+.3g}, {one.difference.high:+.3g}]"
+        found += f" n = {one.difference.n} {one.per}"
     published = " against ".join(
         f"{value:.4g}" for value in (claim.first, claim.second) if math.isfinite(value)
     )

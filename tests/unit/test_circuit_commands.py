@@ -132,6 +132,9 @@ def test_a_result_is_kept_as_a_run_and_gone_on_with(capsys, tmp_path, monkeypatc
         pair = table.column("faithfulness", kind=kind).reshape(2, len(SIZES))
         half = 12.706205 * np.abs(pair[0] - pair[1]) / 2  # Student's t of two pictures
         np.testing.assert_allclose(np.transpose(curve["interval"]), [means - half, means + half], atol=1e-5)
+    for area in found["areas"]["cmd"].values():
+        assert 0 <= area["low"] <= area["mean"]  # an area between curves
+    assert any(area["low"] == 0 for area in found["areas"]["cmd"].values())
     assert not (tmp_path / "run.partial").exists()
     assert cli.main(["paths", *words, *SCENES]) == 1
     assert "never overwritten" in capsys.readouterr().err

@@ -119,7 +119,10 @@ def test_intervals_cover_and_refuse() -> None:
         found.low <= 2 <= found.high for found in (mean_interval(rng.normal(2, 1, 5)) for _ in range(400))
     ]
     assert 0.92 < np.mean(covered) < 0.98
-    assert np.isnan(mean_interval([1.0]).low)
+    assert np.isnan(mean_interval([1.0], least=0).low)
+    whole, cut = mean_interval([0.1, 0.5]), mean_interval([0.1, 0.5], least=0)
+    assert whole.low < 0 == cut.low
+    assert (whole.mean, whole.high) == (cut.mean, cut.high)
     with pytest.raises(InputError, match="finite"):
         mean_interval([])
     with pytest.raises(InputError, match="reference"):

@@ -96,6 +96,11 @@ def test_a_row_is_the_paired_difference_of_its_run() -> None:
     assert texts(row)["run"] == ours.run
 
 
+def test_a_row_of_likeness_shows_the_interval_that_its_verdict_comes_from() -> None:
+    shown = texts(claim(-0.05, -0.15, 0.05, tolerance=0.1))["difference"]
+    assert shown == "-0.05 [-0.15, +0.05] n = 5 pictures"
+
+
 def test_sanity_rows_compare_both_maps_at_the_same_steps() -> None:
     """A flat map has no rank, so a step can be missing of one method alone."""
     rows = [one for one in all_claims() if one.where == "sanity check, spearman_abs" and one.ours]

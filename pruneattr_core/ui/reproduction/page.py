@@ -37,7 +37,8 @@ FIELDS = (
 _HELP = {
     "published": "The papers' figures, as printed; never ours.",
     "ours": "The same figures from the run that is named in the last column.",
-    "difference": "Mean difference with its 95 % interval, over pictures (paired) or over trained networks.",
+    "difference": "Mean difference with its 95 % interval, over pictures (paired) or over trained "
+    "networks; where the claim is one figure, ours minus the published one.",
     "verdict": "From our interval alone. Order: holds where it lies on the published side of 0, does not "
     "where it lies on the other; not decided where it contains 0, or where one network gives none. "
     "Likeness: holds where it lies within a tolerance of 0.05 to 0.1, partly within twice of it.",
