@@ -5,19 +5,22 @@ fragments that run every second. Streamlit 1.67 takes such a request up after th
 former page's address: it empties the screen, or goes back, and the fragment that follows finds no place
 (`Bad delta path index`) and leaves a white window. And what a download button would make is forgotten at
 the end of the next run, before the browser knows the button that replaces it: nothing comes when pressed.
+What has been made is thrown away when two runs have ended, anybody's: in a class before a browser fetches it.
 And where a part asks just as a whole run has ended, what that run said last is thrown away: its page never
-comes. Both methods changed here are Streamlit's own; nothing public stands before them.
+comes. The methods changed here are Streamlit's own; nothing public stands before them.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.media_file_storage import MediaFileKind
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 from streamlit.runtime.state.session_state import SessionState, WStates
 
@@ -25,10 +28,10 @@ from pruneattr_core.ui.clocks import CLOCKS
 
 #: Seconds after which a part of the page asks again whether the run before has been heard.
 SOON = 0.005
-#: Seconds for which a download that has been replaced is still made.
+#: Seconds for which a download that has been replaced is still made, and one that was made can be fetched.
 GRACE = 60.0
-#: On a manager of files: download -> when it was first seen to be replaced.
-_REPLACED = "_pruneattr_replaced"
+#: On a manager of files: download, to be made or made -> when it was first seen that no button stands for it.
+_REPLACED, _MADE = "_pruneattr_replaced", "_pruneattr_made"
 #: Of a session: widget -> what the browser told of it with its last request.
 _TOLD = "_pruneattr_told"
 #: Of a session: widget that the script has set itself -> its key.
@@ -93,12 +96,27 @@ def forget_replaced(manager: Any, now: float) -> None:
         now: seconds of a clock that never goes back.
     """
     stand = {file for files in manager._files_by_session_and_coord.values() for file in files.values()}
-    seen: dict[str, float] = getattr(manager, _REPLACED, {})
-    replaced = {one: seen.get(one, now) for one in manager._deferred_callables if one not in stand}
-    for one in [one for one, since in replaced.items() if now - since >= GRACE]:
-        del replaced[one]
+    for one in _long_gone(manager, _REPLACED, manager._deferred_callables.keys() - stand, now):
         manager._drop_deferred_id(one)
-    setattr(manager, _REPLACED, replaced)
+
+
+def without_fresh(manager: Any, gone: set[str], now: float) -> set[str]:
+    """Files that may be thrown away: of those made to be downloaded only what is older than `GRACE`.
+
+    Args:
+        manager: Streamlit's `MediaFileManager`; its lock is held.
+        gone: ids of files for which no button or picture stands, as one that was made on a press never has.
+        now: seconds of a clock that never goes back.
+    """
+    made = {one for one in gone if manager._file_metadata[one].kind is MediaFileKind.DOWNLOADABLE}
+    return (gone - made) | _long_gone(manager, _MADE, made, now)
+
+
+def _long_gone(manager: Any, kind: str, gone: Set[str], now: float) -> set[str]:
+    seen: dict[str, float] = getattr(manager, kind, {})
+    since = {one: seen.get(one, now) for one in gone}
+    setattr(manager, kind, since)
+    return {one for one in gone if now - since[one] >= GRACE}
 
 
 def without_passengers(fresh: Any, known: Any) -> tuple[Any, dict[str, Any]]:
@@ -165,6 +183,7 @@ def mind_late_presses() -> None:
     Once, however often it is called.
     """
     usual, begin = AppSession.request_rerun, SessionState.on_script_will_rerun
+    inactive = MediaFileManager._get_inactive_file_ids
 
     def request_rerun(self: AppSession, client_state: Any) -> None:
         if client_state is not None and client_state.fragment_id and is_unheard(self):
@@ -191,8 +210,13 @@ def mind_late_presses() -> None:
     def remove(self: MediaFileManager) -> None:
         forget_replaced(self, time.monotonic())
 
+    def get_inactive(self: MediaFileManager) -> set[str]:
+        return without_fresh(self, inactive(self), time.monotonic())
+
     if usual.__module__ != __name__:
         AppSession.request_rerun = request_rerun  # type: ignore[method-assign]
     if begin.__module__ != __name__:
         SessionState.on_script_will_rerun = on_script_will_rerun  # type: ignore[method-assign]
+    if inactive.__module__ != __name__:
+        MediaFileManager._get_inactive_file_ids = get_inactive  # type: ignore[method-assign]
     MediaFileManager._remove_orphaned_deferred_callables = remove  # type: ignore[method-assign]

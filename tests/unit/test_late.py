@@ -116,6 +116,26 @@ def test_a_download_that_a_run_has_replaced_is_made_for_a_while(monkeypatch: pyt
     assert files.execute_deferred(second)
 
 
+def test_a_download_that_was_made_can_be_fetched_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many runs end meanwhile, anybody's: of a class of thirty one does every few milliseconds."""
+    monkeypatch.setattr(AppSession, "request_rerun", lambda *_: None)
+    for name in ("_remove_orphaned_deferred_callables", "_get_inactive_file_ids"):
+        monkeypatch.setattr(MediaFileManager, name, getattr(MediaFileManager, name))
+    mind_late_presses()
+    storage = MemoryMediaFileStorage("/media")
+    files = MediaFileManager(storage)
+    made = files.execute_deferred(files.add_deferred(lambda: "one", "text/plain", "here")).split("/")[-1]
+    for _ in range(4):
+        files.remove_orphaned_files()
+    assert storage.get_file(made).content == b"one"
+    since = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: since + GRACE)
+    for _ in range(2):
+        files.remove_orphaned_files()
+    with pytest.raises(MediaFileStorageError):
+        storage.get_file(made)
+
+
 def test_a_part_of_the_page_runs_once_the_run_before_has_been_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else Streamlit throws away what that run said last, as classes of thirty met it."""
     ran, waiting = list[str](), list[Any]()
