@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.ui.component import mind_history
@@ -70,5 +71,29 @@ STYLE = """<style>
     flex-wrap: wrap; row-gap: .3rem; overflow-x: visible; mask-image: none;
   }
 }
-@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; } }
+/* On a phone a page's choices fold away behind one button beside its title, see `title_row`. */
+[class*="st-key-choices"] :has(> .stHtml .fold) { display: none; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; }
+  .st-key-choices { min-height: 0; }
+  [class*="st-key-choices"] :has(> .stHtml .fold) { display: block; margin: 0 0 -.7rem auto; }
+  .fold summary {
+    cursor: pointer; min-height: 2.5rem; padding: .45rem .8rem; border-radius: .5rem;
+    border: 1px solid color-mix(in srgb, currentColor 25%, transparent);
+  }
+  body:not(:has(.fold[open])) :is(.st-key-choices > :not(:has(h2, .fold)), [class*="st-key-choices_"]) {
+    display: none;
+  }
+}
 </style>"""
+
+
+def title_row(title: str) -> DeltaGenerator:
+    """The first row of a page: its title, and room for choices, which on a phone a button folds away.
+
+    Containers whose key begins with `choices_` fold with it.
+    """
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices")
+    row.markdown(f"## {title}")
+    row.html('<details class="fold"><summary>Choices</summary></details>', width="content")
+    return row

@@ -18,7 +18,7 @@ from pruneattr_core.registry import LITE0, LITE0_SHA256
 from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.first_view import FILE, FIRST, stored
 from pruneattr_core.ui.late import mind_late_presses
-from pruneattr_core.ui.menu import STYLE, configure, pages
+from pruneattr_core.ui.menu import STYLE, configure, pages, title_row
 from pruneattr_core.ui.nameless import tell_no_folder
 
 #: Seconds for which the imports wait for the stored view to reach the browser: they hold Python's lock.
@@ -120,8 +120,7 @@ def _view() -> bool:
     st.container()
     st.empty()
     st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices"):
-        st.markdown("## Threshold explorer")
+    with title_row("Threshold explorer"):
         st.skeleton(height=_CHOICES)
     st.empty()
     with st.container():  # a fragment there

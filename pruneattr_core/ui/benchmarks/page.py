@@ -23,6 +23,7 @@ from pruneattr_core.ui.benchmarks.words import meaning, short
 from pruneattr_core.ui.choose import over
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.shell import chosen_model
 from pruneattr_core.ui.spare import is_spare
@@ -97,7 +98,7 @@ def draw() -> None:
             publish(FIELDS)
             _nothing(benchmark)
             return
-        row = st.container(horizontal=True, gap="medium")
+        row = st.container(horizontal=True, gap="medium", key="choices_runs")
         shown = choose(benchmark, runs, chosen_model(), row)
         publish(FIELDS)
         if shown:
@@ -105,8 +106,7 @@ def draw() -> None:
 
 
 def _head() -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.markdown("## Benchmarks")
+    with title_row("Benchmarks"):
         st.segmented_control(
             "What is measured", list(BENCHMARKS), key="bench", required=True,
             format_func=lambda name: BENCHMARKS[name].title, persist_state="session",

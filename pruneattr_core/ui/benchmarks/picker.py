@@ -94,7 +94,7 @@ def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator
     chosen: list[str] = st.session_state[key]
     if len(offered) > 1:
         named = titles({name: runs[name] for name in offered}, ("size",))
-        chosen = st.multiselect(
+        chosen = st.container(key="choices_of_runs").multiselect(
             f"Runs ({len(offered)}); several are drawn together when their protocols agree", offered, key=key,
             format_func=named.__getitem__, persist_state="session",
         )  # fmt: skip

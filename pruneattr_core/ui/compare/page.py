@@ -30,6 +30,7 @@ from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.hand import left_behind, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.kept import kept
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.results import fits
 from pruneattr_core.ui.spare import is_spare
@@ -44,7 +45,7 @@ _START, _PLACE = "_compare_start", "_grid"
 def draw(chosen: shell.Selection) -> None:
     """The page."""
     report(FIELDS)
-    st.markdown("## Compare")
+    title_row("Compare")
     with guarded():
         waiting = Waiting()
         found = fits(chosen.card.id, chosen.answer.weights, chosen.picture, waiting)

@@ -30,7 +30,7 @@ from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest, shortest
 from pruneattr_core.ui.look import choose_look, look_of
-from pruneattr_core.ui.menu import FIRST_MODEL
+from pruneattr_core.ui.menu import FIRST_MODEL, title_row
 from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.payload import COLLAPSES, THINGS
 from pruneattr_core.ui.spare import is_spare
@@ -122,8 +122,7 @@ def _so_far(question: Question, running: bool) -> Explained | None:
 
 
 def _choices(heads: bool) -> Look:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices"):
-        st.markdown("## Threshold explorer")
+    with title_row("Threshold explorer"):
         st.segmented_control(
             "Pruned neurons",
             list(MODES),

@@ -18,6 +18,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.keys import Subject
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.canvas import Canvas, picture_so_far
@@ -65,13 +66,14 @@ def draw(chosen: shell.Selection) -> None:
     report(FIELDS)
     target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
     name = chosen.card.classes[target]
-    st.markdown("## Path decoding")
+    title_row("Path decoding")
     st.caption(
         f"Gradient ascent from noise towards *{name}*: in the original network, in the active subnet, "
         "and restricted to each path (mode zero). A path that carries the answer draws something like the "
         "network's own picture."
     )
-    methods, kappa = choose_paths()
+    with st.container(key="choices_paths"):
+        methods, kappa = choose_paths()
     how = _recipe(chosen)
     with guarded():
         subject = chosen.subject
@@ -102,7 +104,7 @@ def draw(chosen: shell.Selection) -> None:
 
 
 def _recipe(chosen: shell.Selection) -> Recipe:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="choices_recipe"):
         st.segmented_control(
             "Drawn in",
             list(PARAMETRISATIONS),

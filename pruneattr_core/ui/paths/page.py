@@ -13,6 +13,7 @@ from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.keys import Subject
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import carries as path_carries
 from pruneattr_core.ui.paths import holds as path_holds
@@ -40,14 +41,15 @@ from pruneattr_core.values import Path
 def draw(chosen: shell.Selection) -> None:
     """The page."""
     report(FIELDS)
-    st.markdown("## Critical paths")
+    title_row("Critical paths")
     target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
     st.caption(
         f"Which neurons of {chosen.card.title} carry its answer *{chosen.card.classes[target]}* for this "
         "picture, and do methods agree? A path is the set of neurons that stay when a share of them, the "
         "sparsity, is removed."
     )
-    methods, kappa = choose_paths(None if is_spare() else own_path_popover)
+    with st.container(key="choices_paths"):
+        methods, kappa = choose_paths(None if is_spare() else own_path_popover)
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)

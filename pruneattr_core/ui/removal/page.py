@@ -18,6 +18,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
 from pruneattr_core.ui.one_file import page_button
 from pruneattr_core.ui.removal.curve import ORDERS, RULES, SIGNED, Removal, RemovalKey, removed
@@ -55,8 +56,7 @@ FIELDS = (
 def draw(chosen: Selection) -> None:
     """The page."""
     report(FIELDS)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.markdown("## Pixel removal, live")
+    with title_row("Pixel removal, live"):
         dial = _choose_protocol()
         place = st.container(width="content")
     with guarded():

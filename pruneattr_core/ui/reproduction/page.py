@@ -14,6 +14,7 @@ from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, text
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.state import Field, one_of, publish, report
 
@@ -49,14 +50,14 @@ _HELP = {
 def draw() -> None:
     """The page."""
     report(FIELDS)
-    st.markdown("## Reproduction")
+    title_row("Reproduction")
     st.caption(
         "Every published figure beside ours, computed from the runs that come along. "
         "Look at the orange rows first: there our numbers contradict a paper."
     )
     with guarded():
         claims = _claims(_edition())
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="medium", key="choices_claims"):
             st.segmented_control(
                 "Paper", list(_PAPERS), key="repro_paper", required=True, format_func=_PAPERS.__getitem__,
                 persist_state="session",

@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.ui.errors import complain, guarded
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.review.choices import choose_lineup, choose_sheet_options, open_pictures
 from pruneattr_core.ui.review.desk import desk
 from pruneattr_core.ui.review.lineup import Lineup
@@ -20,8 +21,7 @@ from pruneattr_core.ui.state import publish, report
 def draw() -> None:
     """The page."""
     report(FIELDS)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.markdown("## Compression review")
+    with title_row("Compression review"):
         st.segmented_control(
             "View", list(VIEWS), key="desk", required=True, format_func=VIEWS.__getitem__,
             label_visibility="collapsed", **KEEP,
@@ -37,7 +37,7 @@ def draw() -> None:
             show_tables()
             return
         form = st.container()
-        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices_desk")
         with form:
             found = _opened(row)
         publish(FIELDS)

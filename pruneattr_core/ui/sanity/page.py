@@ -18,6 +18,7 @@ from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.keys import map_key
+from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
 from pruneattr_core.ui.one_file import page_button
 from pruneattr_core.ui.results import fits, map_beside
@@ -43,8 +44,7 @@ FIELDS = (
 def draw(chosen: Selection) -> None:
     """The page."""
     report(FIELDS)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.markdown("## Sanity check, live")
+    with title_row("Sanity check, live"):
         st.segmented_control(
             "New weights and biases", list(VARIANTS), key="sane_variant", required=True,
             format_func=TITLES.__getitem__, persist_state="session",

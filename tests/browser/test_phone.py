@@ -1,0 +1,54 @@
+"""On a phone's screen choices fold away, and what is there to be dragged stands on the first screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.waiting import fits_sideways, until
+
+#: Whether all of it is on the screen.
+WHOLE = """node => {
+  const {top, bottom} = node.getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight; }"""
+#: Address -> a choice that folds away, and the slider of the page, "" where it has none.
+PAGES = {
+    "": ("Freeze", "Sparsity"),
+    "compare?methods=prunegrad,saliency": ("Methods (2)", "Sparsity of the maps"),
+    "paths?paths=taylor": ("NeuronMCT", "Share of all neurons that stay"),
+    "decoding?paths=taylor": ("Fourier", ""),
+    "benchmarks": ("Pixel perturbation", ""),
+    "sanity?sane_methods=saliency": ("Methods (1)", "Randomised from the last layer down to"),
+    "removal?gone_methods=saliency": ("Methods (1 + controls)", "Fraction of pixels removed"),
+    "review?desk_count=24": ("Your own pair", ""),
+    "reproduction": ("Paper", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_choices_fold_away_and_the_slider_is_on_the_first_screen(
+    window: Callable[..., Page], app_url: str, settled: Callable[[Page], None], artefacts: Path, address: str
+) -> None:
+    choice, slider = PAGES[address]
+    page = window(390, 844, has_touch=True)
+    page.goto(f"{app_url}/{address}")
+    folded = page.locator("[class*=st-key-choices]").get_by_text(choice, exact=True).first
+    button = page.get_by_text("Choices", exact=True)
+    expect(button).to_be_visible()
+    folded.wait_for(state="attached")
+    expect(folded).to_be_hidden()
+    if slider:
+        drawn = page.get_by_role("slider", name=slider).first
+        expect(drawn).to_be_visible()
+        settled(page)
+        until(page, lambda: drawn.evaluate(WHOLE))
+    fits_sideways(page)
+    page.screenshot(path=artefacts / f"phone-{address.split('?')[0] or 'explorer'}.png")
+    button.click()
+    expect(folded).to_be_visible()
+    page.set_viewport_size({"width": 1366, "height": 768})
+    expect(button).to_be_hidden()
+    expect(folded).to_be_visible()
