@@ -6,6 +6,8 @@ former page's address: it empties the screen, or goes back, and the fragment tha
 (`Bad delta path index`) and leaves a white window. And what a download button would make is forgotten at
 the end of the next run, before the browser knows the button that replaces it: nothing comes when pressed.
 What has been made is thrown away when two runs have ended, anybody's: in a class before a browser fetches it.
+A browser that asks while the end of a run is on its way still holds what it lets go of then, and says so:
+it is sent the name of what it no longer has, and stands still ("Cached ForwardMsg MISS").
 And where a part asks just as a whole run has ended, what that run said last is thrown away: its page never
 comes. The methods changed here are Streamlit's own; nothing public stands before them.
 """
@@ -17,6 +19,7 @@ from collections.abc import Set
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
@@ -28,6 +31,10 @@ from pruneattr_core.ui.clocks import CLOCKS
 
 #: Seconds after which a part of the page asks again whether the run before has been heard.
 SOON = 0.005
+#: Seconds after the end of a run within which a browser may ask that has not heard of it.
+UNHEARD = 3.0
+#: On a session: when its last whole run ended.
+_ENDED = "_pruneattr_ended"
 #: Seconds for which a download that has been replaced is still made, and one that was made can be fetched.
 GRACE = 60.0
 #: On a manager of files: download, to be made or made -> when it was first seen that no button stands for it.
@@ -86,6 +93,16 @@ def taken(state: Any, session: Any) -> Any:
         return state
     setattr(session, _ASKED, now)
     return state
+
+
+def is_hasty(session: Any, now: float) -> bool:
+    """Whether a request comes before its browser is sure to have heard of the end of the run before.
+
+    Args:
+        session: an `AppSession`.
+        now: seconds of a clock that never goes back.
+    """
+    return session._scriptrunner is not None or now - getattr(session, _ENDED, -UNHEARD) < UNHEARD
 
 
 def forget_replaced(manager: Any, now: float) -> None:
@@ -183,7 +200,7 @@ def mind_late_presses() -> None:
     Once, however often it is called.
     """
     usual, begin = AppSession.request_rerun, SessionState.on_script_will_rerun
-    inactive = MediaFileManager._get_inactive_file_ids
+    finished, inactive = AppSession._create_script_finished_message, MediaFileManager._get_inactive_file_ids
 
     def request_rerun(self: AppSession, client_state: Any) -> None:
         if client_state is not None and client_state.fragment_id and is_unheard(self):
@@ -191,6 +208,8 @@ def mind_late_presses() -> None:
             return
         wanted = client_state and taken(client_state, self)
         wanted = wanted and CLOCKS.passed(self, wanted)
+        if wanted is not None and not wanted.fragment_id and is_hasty(self, time.monotonic()):
+            del wanted.cached_message_hashes[:]
         if wanted is not None and not (wanted.is_auto_rerun or wanted.is_history_navigation):
             self._session_state._old_state[_CHOSEN] = True
         elif wanted is not None:
@@ -210,6 +229,11 @@ def mind_late_presses() -> None:
     def remove(self: MediaFileManager) -> None:
         forget_replaced(self, time.monotonic())
 
+    def create_finished(self: AppSession, status: Any, *run: Any) -> Any:
+        if status == ForwardMsg.FINISHED_SUCCESSFULLY:
+            setattr(self, _ENDED, time.monotonic())
+        return finished(self, status, *run)
+
     def get_inactive(self: MediaFileManager) -> set[str]:
         return without_fresh(self, inactive(self), time.monotonic())
 
@@ -217,6 +241,8 @@ def mind_late_presses() -> None:
         AppSession.request_rerun = request_rerun  # type: ignore[method-assign]
     if begin.__module__ != __name__:
         SessionState.on_script_will_rerun = on_script_will_rerun  # type: ignore[method-assign]
+    if finished.__module__ != __name__:
+        AppSession._create_script_finished_message = create_finished  # type: ignore[method-assign]
     if inactive.__module__ != __name__:
         MediaFileManager._get_inactive_file_ids = get_inactive  # type: ignore[method-assign]
     MediaFileManager._remove_orphaned_deferred_callables = remove  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
@@ -19,6 +20,7 @@ from streamlit.runtime.state.session_state import SessionState
 from pruneattr_core.ui.late import (
     _CHOSEN,
     GRACE,
+    UNHEARD,
     forget_replaced,
     mind_late_presses,
     taken,
@@ -114,6 +116,39 @@ def test_a_download_that_a_run_has_replaced_is_made_for_a_while(monkeypatch: pyt
     with pytest.raises(MediaFileStorageError, match="not found"):
         files.execute_deferred(first)
     assert files.execute_deferred(second)
+
+
+def test_a_browser_is_only_sent_the_name_of_what_it_is_sure_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets go of some at the end of a run, which it may not have heard of when it asks for the next."""
+    passed = list[list[str]]()
+    for owner, name in (
+        (MediaFileManager, "_remove_orphaned_deferred_callables"),
+        (AppSession, "_create_script_finished_message"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    monkeypatch.setattr(
+        AppSession, "request_rerun", lambda _, state: passed.append(list(state.cached_message_hashes))
+    )
+    mind_late_presses()
+    session: Any = _Session(
+        id="a", page_script_hash="explore", _scriptrunner=None, _session_state=SessionState()
+    )
+
+    def ask(part: str = "") -> list[str]:
+        wanted = _asked("explore", part)
+        wanted.cached_message_hashes.append("held")
+        AppSession.request_rerun(session, wanted)
+        return passed.pop()
+
+    assert ask() == ["held"]
+    session._scriptrunner = SimpleNamespace(_requests=ScriptRequests())  # a run goes on
+    assert (ask(), ask("a part")) == ([], ["held"])  # at a part's end only what is that part's goes
+    session._scriptrunner = None
+    AppSession._create_script_finished_message(session, ForwardMsg.FINISHED_SUCCESSFULLY)
+    assert (ask(), ask("a part")) == ([], ["held"])
+    since = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: since + UNHEARD)
+    assert ask() == ["held"]
 
 
 def test_a_download_that_was_made_can_be_fetched_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
