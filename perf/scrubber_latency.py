@@ -3,6 +3,8 @@
 Prints: time from opening the page to the first map (server just started, and server in use), and from an
 input event of the slider to the first animation frame in which the pixels of all watched maps have changed,
 for a mouse drag and for the keyboard; with the number of websocket frames and requests sent meanwhile.
+Before that, without this watching of pixels: the time between frames under a drag, and the processor time of
+the page's main thread for each, which hardly depends on what else the machine does.
 
     PYTHONPATH=. python perf/scrubber_latency.py [--page explorer|compare|removal|sanity] [--address "/?..."]
 
@@ -16,7 +18,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 from serving import chromium, served
 
 
@@ -46,7 +48,7 @@ NINE = (
 VIEWS = {
     "explorer": View("/", "Sparsity", "[data-panel=map]", "[data-testid=stMetric]"),
     "compare": View(
-        f"/compare?model=torchvision/squeezenet1_1&source=samples&methods={','.join(NINE)}",
+        f"/compare?model=torchvision/squeezenet1_0&source=samples&methods={','.join(NINE)}",
         "Sparsity of the maps",
         ".cell.ready button.frame canvas",
         ".compare[data-complete=true]",
@@ -84,6 +86,15 @@ PROBE = """(slider, watched) => {
 }"""  # noqa: E501
 
 
+# Milliseconds between frames from now on.
+FRAMES = """() => {
+  let before = 0;
+  window.between = [];
+  const look = now => { if (before) window.between.push(now - before); before = now; requestAnimationFrame(look); };
+  requestAnimationFrame(look);
+}"""  # noqa: E501
+
+
 def first_map(page: Page, url: str) -> float:
     start = time.perf_counter()
     page.goto(url, wait_until="commit")
@@ -105,6 +116,38 @@ class Traffic:
         self.frames += 1
 
 
+def _drag(page: Page, slider: Locator) -> None:
+    """Along the whole slider, without letting go."""
+    box = slider.bounding_box()
+    assert box is not None
+    y, left, width = box["y"] + box["height"] / 2, box["x"] + 13, box["width"] - 26
+    page.mouse.move(left, y)
+    page.mouse.down()
+    for step in range(1, 81):
+        page.mouse.move(left + width * step / 80, y)
+        page.wait_for_timeout(12)
+
+
+def frames_under_a_drag(page: Page, view: View) -> tuple[list[float], float]:
+    """Milliseconds between frames, and of the main thread's processor time a frame."""
+    slider = page.get_by_role("slider", name=view.slider)
+    slider.scroll_into_view_if_needed()
+    clock = page.context.new_cdp_session(page)
+    clock.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def used() -> float:
+        metrics = clock.send("Performance.getMetrics")["metrics"]
+        return next(float(one["value"]) for one in metrics if one["name"] == "TaskDuration")
+
+    page.evaluate(FRAMES)
+    before = used()
+    _drag(page, slider)
+    after, found = used(), page.evaluate("window.between")
+    page.mouse.up()
+    clock.detach()
+    return found, 1000 * (after - before) / len(found)
+
+
 def measure(page: Page, view: View, gesture: str, traffic: Traffic) -> tuple[list[float], int, int]:
     slider = page.get_by_role("slider", name=view.slider)
     slider.scroll_into_view_if_needed()
@@ -114,14 +157,7 @@ def measure(page: Page, view: View, gesture: str, traffic: Traffic) -> tuple[lis
     page.locator("[data-test-script-state=notRunning]").wait_for(timeout=300_000)
     frames, requests = traffic.frames, len(traffic.requests)
     if gesture == "mouse drag":
-        box = slider.bounding_box()
-        assert box is not None
-        y, left, width = box["y"] + box["height"] / 2, box["x"] + 13, box["width"] - 26
-        page.mouse.move(left, y)
-        page.mouse.down()
-        for step in range(1, 81):
-            page.mouse.move(left + width * step / 80, y)
-            page.wait_for_timeout(12)
+        _drag(page, slider)
         found = page.evaluate("window.latencies")
         used = found, traffic.frames - frames, len(traffic.requests) - requests
         page.mouse.up()
@@ -149,6 +185,11 @@ def main() -> None:
         page.locator(view.whole).first.wait_for(timeout=300_000)
         print(f"everything computed after       {time.perf_counter() - start:6.2f} s")
         page.wait_for_timeout(1500)
+        between, processor = frames_under_a_drag(page, view)
+        print(
+            f"under a drag: {len(between)} frames, {statistics.median(between):.1f} ms apart (median), "
+            f"{statistics.quantiles(between, n=10)[-1]:.1f} (p90); {processor:.1f} ms of processor each"
+        )
         levels = page.locator(".track .dot").count()
         maps = page.get_by_role("slider", name=view.slider).evaluate(PROBE, view.canvas)
         print(f"first map, server just started  {cold:6.2f} s")

@@ -203,7 +203,10 @@ class Walker:
         end, wrong = time.monotonic() + PATIENCE, "no file"
         while wrong and time.monotonic() < end:
             self._look(done)
-            wrong = denials(self.page, lambda: self.page.evaluate(SAYS), 1000 * PATIENCE, self.files)
+            try:
+                wrong = denials(self.page, lambda: self.page.evaluate(SAYS), 1000 * PATIENCE, self.files)
+            except TimeoutError as error:
+                wrong = f"a file never came: {error}"
         if wrong:
             raise self._fault(f"{done}: {wrong}")
 
