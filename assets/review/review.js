@@ -35,8 +35,17 @@ function keepLook({mode, wipe, under}) {
   try { localStorage.setItem(LOOK, JSON.stringify({mode, wipe, under})); } catch { /* it stays for as long as the page does */ }
 }
 
-// The row that has the focus, whichever desk it stands on.
-const HELD = {review: null, key: null};
+// The row that has the focus, whichever desk it stands on; this tab keeps it over a reload.
+const HELD = heldBefore();
+
+function heldBefore() {
+  try { return JSON.parse(sessionStorage.getItem(LOOK)) ?? {}; } catch { return {}; }
+}
+
+function hold(review, key) {
+  Object.assign(HELD, {review, key});
+  try { sessionStorage.setItem(LOOK, JSON.stringify(HELD)); } catch { /* it stays for as long as the page does */ }
+}
 
 function showDesk(state, decoded) {
   const {root} = state, {header} = decoded, before = state.header, turned = before && before.page !== header.page, resumed = (!before || before.review !== header.review) && header.rows.some(one => one.verdict);
@@ -99,10 +108,10 @@ function wireDesk(state) {
   };
   $('.review').addEventListener('keydown', event => onDeskKey(state, event));
   $('.rows').addEventListener('focusin', event => {
-    Object.assign(HELD, {review: state.header?.review, key: event.target.closest('.row')?.dataset.key});
+    hold(state.header?.review, event.target.closest('.row')?.dataset.key);
   });
   $('.rows').addEventListener('focusout', ({target}) => setTimeout(() => {
-    if (target.isConnected && !target.closest('.rows').contains(root.activeElement ?? root.getRootNode().activeElement)) HELD.review = null;
+    if (target.isConnected && !target.closest('.rows').contains(root.activeElement ?? root.getRootNode().activeElement)) hold(null, null);
   }));
   $('.undo').onclick = () => undo(state);
   $('.open').onclick = () => toOpen(state);

@@ -92,6 +92,31 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
     page.wait_for_url("**desk_page=2**")
 
 
+def test_a_reload_keeps_the_row_the_verdicts_and_the_way_to_compare(
+    page: Page, app_url: str, review: str
+) -> None:
+    page.goto(f"{app_url}/review?review={review}&desk_count=24&desk_page=2")
+    desk = page.locator(".review[data-ready]")
+    rows = desk.locator(".row")
+    expect(rows).to_have_count(6)  # maps may come later
+    rows.nth(1).focus()
+    page.keyboard.press("3")
+    expect(page.get_by_text("1 of 24")).to_be_visible()
+    desk.get_by_role("radio", name="Swipe").click()
+    wipe, under = desk.get_by_role("slider", name="Swipe"), desk.get_by_role("slider", name="Picture under")
+    wipe.press("End")
+    under.press("Home")
+    rows.nth(3).focus()  # the first and the third are open: it stands at neither
+    for _ in range(2):
+        page.reload()
+        expect(rows.nth(3)).to_be_focused()
+        have(rows, "data-verdict", ["", "broken", "", "", "", ""])
+        assert "desk_page=2" in page.url
+        expect(desk).to_have_attribute("data-mode", "swipe")
+        expect(wipe).to_have_value("100")
+        expect(under).to_have_value("0")
+
+
 def test_focus_and_view_are_never_apart(
     window: Callable[..., Page], app_url: str, settled: Settled, review: str
 ) -> None:
