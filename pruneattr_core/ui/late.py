@@ -43,7 +43,8 @@ _REPLACED, _MADE = "_pruneattr_replaced", "_pruneattr_made"
 _TOLD = "_pruneattr_told"
 #: Of a session: widget that the script has set itself -> its key.
 _MOVED = "_pruneattr_moved"
-#: Of a session: whether a reader's choice is among what asks for its next run; missing where nobody told.
+#: Of a session: whether a reader's choice is among what asks for its next run; None where nobody told. It is
+#: there from the first request on, as a run may be counting through the state in a thread of its own.
 _CHOSEN = "_pruneattr_chosen"
 #: Kinds of widget that tell of a press, which may be the same twice.
 _PRESSES = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
@@ -166,7 +167,7 @@ def without_passengers(fresh: Any, known: Any) -> tuple[Any, dict[str, Any]]:
     late = now.keys() - stand - news
     # A browser that tells where the script has moved others has heard of it. One that tells nothing new asks
     # because its reader has chosen the former value again, unless a clock or a step back asks.
-    chosen = known._old_state.pop(_CHOSEN, True)
+    chosen, known._old_state[_CHOSEN] = known._old_state.get(_CHOSEN) is not False, None
     if stand & news & moved.keys() or (chosen and not news):
         late = set()
     kept = [one for one in fresh.widgets if one.id in news or (one.id in here and one.id not in late)]
@@ -213,7 +214,8 @@ def mind_late_presses() -> None:
         if wanted is not None and not (wanted.is_auto_rerun or wanted.is_history_navigation):
             self._session_state._old_state[_CHOSEN] = True
         elif wanted is not None:
-            self._session_state._old_state.setdefault(_CHOSEN, False)
+            now = self._session_state._old_state
+            now[_CHOSEN] = bool(now.get(_CHOSEN))
         if client_state is None or wanted is not None:
             usual(self, wanted)
 
@@ -229,10 +231,10 @@ def mind_late_presses() -> None:
     def remove(self: MediaFileManager) -> None:
         forget_replaced(self, time.monotonic())
 
-    def create_finished(self: AppSession, status: Any, *run: Any) -> Any:
+    def create_finished(self: AppSession, status: Any, run_descriptor: Any = None) -> Any:
         if status == ForwardMsg.FINISHED_SUCCESSFULLY:
             setattr(self, _ENDED, time.monotonic())
-        return finished(self, status, *run)
+        return finished(self, status, run_descriptor)
 
     def get_inactive(self: MediaFileManager) -> set[str]:
         return without_fresh(self, inactive(self), time.monotonic())
