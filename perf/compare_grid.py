@@ -20,9 +20,9 @@ from torchvision.models import squeezenet1_1
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import load_model, model_card
 from pruneattr_core.runtime import provenance
+from pruneattr_core.share.grid import grid_payload
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.assembly import assemble
-from pruneattr_core.ui.compare.payload import grid_payload
 from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.jobs import Cache, Job, Jobs

@@ -22,7 +22,7 @@ SCOPE = ",".join(
     for name in ("tape.py", "graph.py", "response.py", "heads.py", "opening.py", "selection.py", "values.py",
                  "scoring/", "pruning.py", "paths/", "circuits/", "attribution/", "compression/",
                  "benchmarks/", "store.py", "runs/",
-                 "ui/payload.py", "ui/levels.py", "ui/framing.py", "ui/cache.py", "ui/keys.py")
+                 "share/payload.py", "share/framing.py", "results/", "ui/cache.py")
 )  # fmt: skip
 #: Prefix of a file -> test files (patterns in tests/) that speak about it; the first prefix that fits counts.
 #: They, and the file of the module's own name, come before all others that call the code.
@@ -75,8 +75,8 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/training.py", ("unit/test_training.py",)),
     ("pruneattr_core/commands/", ("unit/test_commands.py", "unit/test_bench_command.py")),
     ("pruneattr_core/render/", ("unit/test_render.py",)),
-    ("pruneattr_core/ui/payload.py", ("unit/test_payload.py", "unit/test_properties.py")),
-    ("pruneattr_core/ui/levels.py", ("unit/test_levels.py", "unit/test_payload.py")),
+    ("pruneattr_core/share/payload.py", ("unit/test_payload.py", "unit/test_properties.py")),
+    ("pruneattr_core/results/levels.py", ("unit/test_levels.py", "unit/test_payload.py")),
     ("pruneattr_core/ui/", ("unit/test_payload.py",)),
 )
 #: Tests that read the package's code: no trace shows that they look at a function.

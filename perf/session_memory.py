@@ -63,9 +63,9 @@ def networks(names: list[str], folder: Path) -> dict[str, Any]:
     from torchvision.models import get_model
 
     from pruneattr_core.models import model_card
+    from pruneattr_core.results.sweeps import answer
     from pruneattr_core.ui.cache import MODEL_BYTES, Engine
     from pruneattr_core.ui.jobs import Job
-    from pruneattr_core.ui.sweeps import answer
 
     for name in dict.fromkeys(names):
         torch.save(get_model(name).state_dict(), folder / f"{name}.pth")

@@ -17,8 +17,8 @@ from pruneattr_core.benchmarks.maps import fitting
 from pruneattr_core.comparison import Comparison, compare
 from pruneattr_core.models import ModelCard
 from pruneattr_core.response import Target, asked_of
-from pruneattr_core.ui.compare.numbers import KINDS
-from pruneattr_core.ui.keys import SHORT
+from pruneattr_core.results.keys import SHORT
+from pruneattr_core.results.numbers import KINDS
 
 #: What a report has beside the sweep, unless told otherwise: well-known ones, each of another family.
 BESIDE = ("saliency", "gradcam", "integrated_gradients")

@@ -27,20 +27,20 @@ from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.render import colour_table, colourise, describe_map, png_bytes, scale_map
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Target, asked_of
+from pruneattr_core.results.cells import CURVES, LIVE, LevelsKey, drawn
+from pruneattr_core.results.keys import DIAL, Subject
+from pruneattr_core.results.levels import DIALS, START
+from pruneattr_core.results.live import Track, levels_of, track_of
+from pruneattr_core.results.numbers import KINDS, Numbers, written
+from pruneattr_core.results.sweeps import score
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.component import GRID, Component
+from pruneattr_core.share.entries import options_given, way_back
+from pruneattr_core.share.grid import Cell, Grid, grid_payload, scales_for
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.photo import class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, noted
 from pruneattr_core.share.words import asked_in_words
-from pruneattr_core.ui.compare.cells import CURVES, LIVE, LevelsKey, drawn
-from pruneattr_core.ui.compare.live import Track, levels_of, track_of
-from pruneattr_core.ui.compare.numbers import KINDS, Numbers, written
-from pruneattr_core.ui.compare.payload import Cell, Grid, grid_payload, scales_for
-from pruneattr_core.ui.compare.way_back import options_given, way_back
-from pruneattr_core.ui.keys import DIAL, Subject
-from pruneattr_core.ui.levels import DIALS, START
-from pruneattr_core.ui.sweeps import score
 from pruneattr_core.values import Attribution
 
 Progress = Callable[[int, int, str], None]

@@ -29,16 +29,16 @@ from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import colour_table, colourise, overlay, png_bytes, scale_map
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response, Target, asked_of
+from pruneattr_core.results.keys import Scored, Subject
+from pruneattr_core.results.levels import START, first_beyond, nearest, spaced
+from pruneattr_core.results.sweeps import Explained, Question, beside, explain_levels
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
+from pruneattr_core.share.payload import payload_of, planes_of, scales_of
 from pruneattr_core.share.photo import class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, asked_in_address, carried, noted
-from pruneattr_core.ui.keys import Scored, Subject
-from pruneattr_core.ui.levels import START, first_beyond, nearest, spaced
-from pruneattr_core.ui.payload import payload_of, planes_of, scales_of
-from pruneattr_core.ui.sweeps import Explained, Question, beside, explain_levels
 from pruneattr_core.values import Sweep
 
 Progress = Callable[[int, int], None]

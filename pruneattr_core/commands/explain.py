@@ -18,9 +18,9 @@ from pruneattr_core.commands.looking import (
 )
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.models import model_card
+from pruneattr_core.results.levels import DIALS, START
 from pruneattr_core.share.live import check_out
 from pruneattr_core.show import explain_view
-from pruneattr_core.ui.levels import DIALS, START
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

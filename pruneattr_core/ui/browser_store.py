@@ -9,9 +9,9 @@ import streamlit as st
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ImageError
+from pruneattr_core.share.framing import framed
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.component import said
-from pruneattr_core.ui.framing import framed
 
 _KEY = "_browser_store"
 #: Hashes that this browser has not.

@@ -18,15 +18,9 @@ from torch import Tensor, nn
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
 from pruneattr_core.render.look import Look
-from pruneattr_core.runtime import device_for, give_back
-from pruneattr_core.ui.hand import name_of
-from pruneattr_core.ui.inline import inline
-from pruneattr_core.ui.jobs import Cache, Job, Jobs
-from pruneattr_core.ui.keys import Scored
-from pruneattr_core.ui.levels import first_levels, spaced
-from pruneattr_core.ui.payload import begun, payload_of
-from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.sweeps import (
+from pruneattr_core.results.keys import Scored
+from pruneattr_core.results.levels import first_levels, spaced
+from pruneattr_core.results.sweeps import (
     Answer,
     Explained,
     Question,
@@ -37,6 +31,12 @@ from pruneattr_core.ui.sweeps import (
     score,
     seen,
 )
+from pruneattr_core.runtime import device_for, give_back
+from pruneattr_core.share.payload import begun, payload_of
+from pruneattr_core.ui.hand import name_of
+from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.jobs import Cache, Job, Jobs
+from pruneattr_core.ui.pictures import Picture
 
 #: Bytes of results kept for all sessions together.
 RESULT_BYTES = 448 << 20

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.attribution import METHODS
-from pruneattr_core.ui.levels import DIALS, START, STOPS
+from pruneattr_core.results.levels import DIALS, START, STOPS
 from pruneattr_core.ui.state import Field, number, one_of
 
 TITLES = {"contributing": "Of the contributing", "all": "Of all neurons", "change": "By output change"}

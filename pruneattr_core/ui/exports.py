@@ -16,15 +16,15 @@ from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, read_provenance, scale_map
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.levels import DIALS, OF_CONTRIBUTING, nearest
+from pruneattr_core.results.sweeps import Explained, Question
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import SETTINGS_LIMIT, settings_in
+from pruneattr_core.share.payload import THINGS, planes_of, scales_of
 from pruneattr_core.share.way_back import FORMAT, Carried, pictures_in, why_not
-from pruneattr_core.ui.keys import Subject
-from pruneattr_core.ui.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.ui.own_weights import loading_code
-from pruneattr_core.ui.payload import THINGS, planes_of, scales_of
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.sweeps import Explained, Question
 
 #: Pixels of the longer side of a panel in the exported PNG, at least.
 _PANEL = 448

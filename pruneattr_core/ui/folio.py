@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from pruneattr_core.share.framing import framed
 from pruneattr_core.ui.folio_chart import chart_spec
-from pruneattr_core.ui.framing import framed
 from pruneattr_core.ui.kept import kept_table
 
 if TYPE_CHECKING:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from pruneattr_core.errors import PruneAttrError, WeightsError
+from pruneattr_core.errors import PruneAttrError, Unknown, WeightsError
 from pruneattr_core.models import OWN, list_models, load_model, model_card, weights_hash
 from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.ui.cache import Brought, engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
-from pruneattr_core.ui.unknown import Unknown
 
 #: Networks of its own that a session keeps; the oldest goes first.
 KEPT = 2

@@ -23,13 +23,13 @@ from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
 from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
 from pruneattr_core.response import Asked
+from pruneattr_core.results.keys import SHORT, MapKey, Mapped, Scored, ScoresKey
+from pruneattr_core.results.sweeps import score
 from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.ui.cache import Show, engine
 from pruneattr_core.ui.errors import APOLOGY, logger
 from pruneattr_core.ui.jobs import Cache, Failed, Job
-from pruneattr_core.ui.keys import SHORT, MapKey, Mapped, Scored, ScoresKey
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.sweeps import score
 
 Array = NDArray[Any]
 #: Methods whose map is the gradient of the network pruned by scores, and nothing else.

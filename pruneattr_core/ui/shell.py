@@ -8,9 +8,11 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pruneattr_core.errors import ModelError
+from pruneattr_core.errors import ModelError, Unknown
 from pruneattr_core.models import ModelCard, list_models, model_card
 from pruneattr_core.models.hub import is_hub, of_the_hub
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.sweeps import Answer
 from pruneattr_core.share.way_back import TOGETHER
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, choose_others, let_go_of_classes
@@ -22,15 +24,12 @@ from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import all_drawn, on_page
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.networks import is_here, network_catalogue
 from pruneattr_core.ui.own_weights import brought, known, own_weights
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import Field, another_network, follow, one_of, publish, refuse, report, whole
 from pruneattr_core.ui.strip import choose_from_strip
-from pruneattr_core.ui.sweeps import Answer
-from pruneattr_core.ui.unknown import Unknown
 from pruneattr_core.ui.uploader import refused, turn, uploader
 
 _CHOSEN = "_selection"

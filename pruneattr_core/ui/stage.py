@@ -13,8 +13,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pruneattr_core.share.component import stage
+from pruneattr_core.share.framing import framed
 from pruneattr_core.ui.component import register
-from pruneattr_core.ui.framing import framed
 
 Pixels = NDArray[np.unsignedinteger[Any]]
 

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pruneattr_core.ui.unknown import Unknown
+from pruneattr_core.errors import Unknown
 
 #: Field name -> texts that this session wrote into the address, the last one last.
 _PUBLISHED = "_published"

@@ -13,11 +13,11 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.models import model_card
 from pruneattr_core.render.look import Look
+from pruneattr_core.results.cells import Place
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui import pictures
-from pruneattr_core.ui.compare.cells import Place
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.compare.work import compute
-from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
 from tests.app.conftest import Start, drawn, healthy, until
 

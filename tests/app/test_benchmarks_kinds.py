@@ -14,11 +14,11 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.benchmarks.behind import ENDS
 from pruneattr_core.ui.benchmarks.picker import ALL, first_choice
 from pruneattr_core.ui.benchmarks.published import published
-from pruneattr_core.ui.framing import header_of
 from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.similarity import MEASURES
-from pruneattr_core.ui.framing import header_of
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui.sanity.ladder import Ladder, LadderKey, climbed
 from tests.app.conftest import drawn
 

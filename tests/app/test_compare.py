@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.share.entries import parse_entries
 from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import page as compare
 from pruneattr_core.ui.compare import plan as compare_plan
 from pruneattr_core.ui.compare import work as compare_work
-from pruneattr_core.ui.compare.entries import parse_entries
 from pruneattr_core.ui.compare.state import FIELDS, PRESETS, parse_more
 from pruneattr_core.ui.jobs import Job
 from tests.app.compare_grids import QUICK, finished, header, names, opened

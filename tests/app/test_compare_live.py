@@ -10,13 +10,12 @@ import pytest
 
 from pruneattr_core import models
 from pruneattr_core.attribution import explain
+from pruneattr_core.results.cells import SHARES
+from pruneattr_core.results.keys import Mapped
+from pruneattr_core.share.entries import follows, options_of, parse_entries
+from pruneattr_core.share.framing import coded, decoded, header_of
+from pruneattr_core.share.grid import grid_payload
 from pruneattr_core.ui.compare import assembly as compare_assembly
-from pruneattr_core.ui.compare.cells import SHARES
-from pruneattr_core.ui.compare.coding import coded, decoded
-from pruneattr_core.ui.compare.entries import follows, options_of, parse_entries
-from pruneattr_core.ui.compare.payload import grid_payload
-from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.keys import Mapped
 from tests.app.compare_grids import computed, names, opened, plan_of
 from tests.app.conftest import Start
 

@@ -21,18 +21,17 @@ from pruneattr_core.errors import Cancelled
 from pruneattr_core.models import model_card
 from pruneattr_core.render import read_provenance
 from pruneattr_core.render.look import Look
+from pruneattr_core.results.cells import Game
+from pruneattr_core.results.keys import Mapped
+from pruneattr_core.results.numbers import Numbers, ordered, seconds_text
+from pruneattr_core.share.framing import coded, decoded, header_of
+from pruneattr_core.share.grid import grid_payload
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare import page as compare
-from pruneattr_core.ui.compare.cells import Game
-from pruneattr_core.ui.compare.coding import coded, decoded
-from pruneattr_core.ui.compare.numbers import Numbers, ordered, seconds_text
-from pruneattr_core.ui.compare.payload import grid_payload
 from pruneattr_core.ui.compare.work import compute
-from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Failed, Job
-from pruneattr_core.ui.keys import Mapped
 from tests.app.compare_grids import computed, header, opened, plan_of
 from tests.app.conftest import Start
 

@@ -16,15 +16,15 @@ from streamlit.testing.v1 import AppTest
 from pruneattr_core import PruneGrad, difference, wrong_class_control
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.models import model_card
+from pruneattr_core.results.keys import RUNNER_UP
+from pruneattr_core.results.levels import nearest
 from pruneattr_core.share.component import SCRUBBER
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import one_file
+from pruneattr_core.share.payload import COLLAPSES
 from pruneattr_core.ui.explore.page import CONTRIBUTIONS, MODES
 from pruneattr_core.ui.explore.wrong import LEVELS
-from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.keys import RUNNER_UP
-from pruneattr_core.ui.levels import nearest
 from pruneattr_core.ui.look import CLIPS, SIGNS
-from pruneattr_core.ui.payload import COLLAPSES
 from tests.app.conftest import drawn, small_network, until
 
 Start = Callable[..., AppTest]

@@ -10,10 +10,10 @@ from torch import nn
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.heads import declare
 from pruneattr_core.models import load_model, model_card
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.levels import spaced
+from pruneattr_core.results.sweeps import NOT_IT, Question, answer, explain_levels, score
 from pruneattr_core.ui import cache
-from pruneattr_core.ui.keys import Subject
-from pruneattr_core.ui.levels import spaced
-from pruneattr_core.ui.sweeps import NOT_IT, Question, answer, explain_levels, score
 from tests.app.conftest import Small, Start
 
 

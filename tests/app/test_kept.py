@@ -8,9 +8,9 @@ import weakref
 import pytest
 from torch import nn
 
+from pruneattr_core.results.sweeps import Explained
 from pruneattr_core.ui import cache
 from pruneattr_core.ui.jobs import Cache, Job
-from pruneattr_core.ui.sweeps import Explained
 from tests.app.conftest import Start, healthy, small_network
 
 

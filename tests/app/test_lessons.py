@@ -12,9 +12,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.lessons import text
+from pruneattr_core.results.sweeps import Question
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.lessons import group, view
-from pruneattr_core.ui.sweeps import Question
 from tests.app.compare_grids import finished
 from tests.app.conftest import ROOT, healthy, until
 

@@ -15,9 +15,10 @@ from pruneattr_core.attribution import explain
 from pruneattr_core.compression.family import Member
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import model_card
+from pruneattr_core.results import keys
 from pruneattr_core.scoring import contributions
-from pruneattr_core.ui import keys, pictures, results
-from pruneattr_core.ui.framing import header_of
+from pruneattr_core.share.framing import header_of
+from pruneattr_core.ui import pictures, results
 from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import state as review_state
@@ -170,8 +171,9 @@ def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:
 
 
 def test_an_integrated_view_scores_once_behind_a_quick_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pruneattr_core.ui import cache, sweeps
-    from pruneattr_core.ui.levels import spaced
+    from pruneattr_core.results import sweeps
+    from pruneattr_core.results.levels import spaced
+    from pruneattr_core.ui import cache
 
     asked: list[str] = []
 

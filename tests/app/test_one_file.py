@@ -18,14 +18,14 @@ from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import StoreError
 from pruneattr_core.models import weights_hash
+from pruneattr_core.results.keys import Subject, map_key
 from pruneattr_core.share.component import FOLIO
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import one_file, settings_in
 from pruneattr_core.share.way_back import pictures_in
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui import one_file as module
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.paths import decoding_page
 from pruneattr_core.ui.paths import page as path_page

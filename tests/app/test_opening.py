@@ -10,9 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.first_view import stored
-from pruneattr_core.ui.framing import header_of
 
 ROOT = Path(__file__).parents[2]
 

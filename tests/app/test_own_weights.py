@@ -13,13 +13,12 @@ import torch
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.errors import ModelError
+from pruneattr_core.errors import ModelError, Unknown
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.loading import load_model
 from pruneattr_core.ui import own_weights
 from pruneattr_core.ui.cache import Brought, Engine, engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.unknown import Unknown
 from tests.app.conftest import ROOT, Start, box, drawn, healthy
 
 NET = "cifar-resnet20"

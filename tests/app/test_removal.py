@@ -21,13 +21,13 @@ from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.models import model_card
+from pruneattr_core.results.keys import Subject, map_key
 from pruneattr_core.scenes import scene
 from pruneattr_core.share.component import stage
+from pruneattr_core.share.framing import framed, header_of
 from pruneattr_core.share.html import one_file
 from pruneattr_core.ui import exports
-from pruneattr_core.ui.framing import framed, header_of
 from pruneattr_core.ui.jobs import Cache, Job
-from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, Removal, RemovalKey, gone, removed
 from pruneattr_core.ui.removal.many import over_many

@@ -19,9 +19,9 @@ from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder, secret_name
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.ui import cache, results
-from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import exports as review_exports
 from pruneattr_core.ui.review import state as review_state

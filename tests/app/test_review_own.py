@@ -18,8 +18,8 @@ from pruneattr_core.compression.review_verdicts import load_review
 from pruneattr_core.errors import ImageError
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.loading import load_model
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui import cache, errors
-from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import own as review_own
 from pruneattr_core.ui.review.pictures import Folder

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.levels import first_levels, nearest, spaced
+from pruneattr_core.results.sweeps import Question, explain_levels, merged, rounds, score
 from pruneattr_core.ui.exports import strip_levels
-from pruneattr_core.ui.keys import Subject
-from pruneattr_core.ui.levels import first_levels, nearest, spaced
-from pruneattr_core.ui.sweeps import Question, explain_levels, merged, rounds, score
 from tests.app.conftest import small_network
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.folio_chart import chart_spec
-from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.paths import charts
 
 

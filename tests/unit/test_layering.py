@@ -47,7 +47,7 @@ ORDER = (
     ("paths",),
     ("attribution", "analysis", "circuits"),
     ("benchmarks", "compression"),
-    ("share", "reproduction", "lessons"),
+    ("share", "results", "reproduction", "lessons"),
     ("ui", "show", "beside", "comparison", "gallery", "commands", "cli", "__main__"),
     ("app.py", "pages"),
 )

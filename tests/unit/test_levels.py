@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruneattr_core.ui.explore.page import FIELDS
-from pruneattr_core.ui.levels import (
+from pruneattr_core.results.levels import (
     FIXED,
     OF_CONTRIBUTING,
     QUIET_TRACK,
@@ -26,6 +25,7 @@ from pruneattr_core.ui.levels import (
     spaced,
     strip,
 )
+from pruneattr_core.ui.explore.page import FIELDS
 
 QUIET = (0.0, 0.015, 0.3, 0.71, 0.96, 1.0)
 

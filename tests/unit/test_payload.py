@@ -14,14 +14,14 @@ from PIL import Image
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.models import model_card
+from pruneattr_core.results.keys import Subject, map_key
+from pruneattr_core.results.sweeps import Explained
+from pruneattr_core.share.framing import header_of
+from pruneattr_core.share.payload import COLLAPSES, pack, payload_of
 from pruneattr_core.ui.cache import Engine, _tick
-from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.jobs import Cache, Job
-from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.look import SIGNS, Look, default_colours
-from pruneattr_core.ui.payload import COLLAPSES, pack, payload_of
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.ui.sweeps import Explained
 
 LEVELS, SIDE = 4, 6
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from pruneattr_core.ui.framing import framed, header_of, level_deltas
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.sweeps import Explained, Question
+from pruneattr_core.share.framing import framed, header_of, level_deltas
+from pruneattr_core.share.payload import payload_of
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.jobs import Cache
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.look import SIGNS, Look, default_colours
-from pruneattr_core.ui.payload import payload_of
-from pruneattr_core.ui.sweeps import Explained, Question
 from test_payload import decoded
 
 steady = settings(max_examples=60, deadline=None, derandomize=True, database=None)

@@ -17,10 +17,10 @@ from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.render import read_provenance
 from pruneattr_core.response import Response, difference, from_setting, group, region
+from pruneattr_core.results.sweeps import answer
 from pruneattr_core.share import live
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import settings_in
-from pruneattr_core.ui.framing import header_of
-from pruneattr_core.ui.sweeps import answer
 
 NAME = "resnet8-cifar10"
 

@@ -18,13 +18,13 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.images import decode_image
 from pruneattr_core.response import Target, asked_of, difference, group
 from pruneattr_core.share import html
+from pruneattr_core.share.entries import parse_entries
+from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.way_back import asked_again, asked_in_address, carried, others_in, pictures_in
 from pruneattr_core.share.words import several
-from pruneattr_core.ui.compare.entries import parse_entries
 from pruneattr_core.ui.exports import SavedView, read_view
-from pruneattr_core.ui.framing import header_of
 
 NAME = "resnet8-cifar10"
 BACK = "Drop this file on PruneAttr"

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.localisation import mass_inside
+from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.response import Response
-from pruneattr_core.share.words import several
-from pruneattr_core.ui import pictures
-from pruneattr_core.ui.compare.cells import (
+from pruneattr_core.results.cells import (
     CHEAP_PASSES,
     CURVES,
     LIVE,
@@ -25,21 +25,22 @@ from pruneattr_core.ui.compare.cells import (
     pace_key,
     passes_of,
 )
-from pruneattr_core.ui.compare.entries import method_of, words_of
-from pruneattr_core.ui.compare.live import Levels, Track, track_of
-from pruneattr_core.ui.compare.numbers import (
+from pruneattr_core.results.keys import Mapped
+from pruneattr_core.results.live import Levels, Track, track_of
+from pruneattr_core.results.numbers import (
     KINDS,
     Numbers,
     mean,
-    numbers_of,
     ordered,
     seconds_text,
     written,
 )
-from pruneattr_core.ui.compare.payload import Cell, Grid
+from pruneattr_core.share.entries import method_of, words_of
+from pruneattr_core.share.grid import Cell, Grid
+from pruneattr_core.share.words import several
+from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.jobs import Cache, Failed
-from pruneattr_core.ui.keys import Mapped
 from pruneattr_core.ui.pictures import Picture
 
 Array = NDArray[Any]
@@ -267,3 +268,51 @@ def _game_note(plan: Plan, shelf: Cache, picture: Picture) -> str:
             places = ", ".join(str(place) for _, place in game.rivals)
             return f"Grid game with pictures {places} of {data}: 25 % by chance."
     return found[0].text if found else ""
+
+
+#: Likenesses of pairs of maps, for all sessions; each costs some ten milliseconds.
+_LIKENESS = Cache(4096)
+
+
+def numbers_of(
+    mapped: Mapped,
+    passes: int,
+    shown: Array,
+    curve: Curve | None,
+    reference: tuple[Any, Array] | None,
+    key: Any,
+    mask: NDArray[np.bool_] | None,
+    game: Game | None = None,
+) -> Numbers:
+    """All numbers of one map.
+
+    Args:
+        mapped: the attribution.
+        passes: of its method.
+        shown: the map (H, W) as drawn, before clipping.
+        curve: its removal curve, if it is there.
+        reference: (key, map) to compare with, if it is there.
+        key: names `shown`.
+        mask: (H, W) of the object, if known.
+        game: its grid pointing game, if it was played.
+    """
+    alike = (math.nan, math.nan)
+    if reference is not None:
+        pair = (key, reference[0])
+        alike = _LIKENESS.get(pair)
+        if alike is None:
+            finite = np.isfinite(shown).all() and np.isfinite(reference[1]).all()
+            alike = (
+                (spearman(shown, reference[1]), ssim(shown, reference[1])) if finite else (math.nan, math.nan)
+            )
+            _LIKENESS.put(pair, alike)
+    return Numbers(
+        seconds=mapped.seconds,
+        passes=passes,
+        area=math.nan if curve is None else curve.area,
+        spearman=alike[0],
+        ssim=alike[1],
+        mass=math.nan if mask is None or not np.isfinite(shown).all() else mass_inside(shown, mask),
+        game=math.nan if game is None else game.share,
+        gap=math.nan if mapped.gap is None else mapped.gap,
+    )

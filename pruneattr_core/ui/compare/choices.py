@@ -14,12 +14,12 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.render.look import COLLAPSES, Look
+from pruneattr_core.results.cells import CURVES, Place
+from pruneattr_core.share.entries import follows, in_order, method_of, options_of
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.choose import select
-from pruneattr_core.ui.compare.cells import CURVES, Place
 from pruneattr_core.ui.compare.copies import choose_copies
-from pruneattr_core.ui.compare.entries import follows, in_order, method_of, options_of
 from pruneattr_core.ui.compare.game import CANDIDATES
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.compare.state import (

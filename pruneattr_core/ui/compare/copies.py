@@ -9,7 +9,7 @@ import streamlit as st
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.options import Option
-from pruneattr_core.ui.compare.entries import MOST, entry_of, in_order, method_of, options_of, words_of
+from pruneattr_core.share.entries import MOST, entry_of, in_order, method_of, options_of, words_of
 
 #: Methods that can stand several times here: those with an option that the grid does not set for all.
 _AGAIN = tuple(name for name, method in METHODS.items() if set(method.options) - {"of", "layer", "baselines"})

@@ -15,14 +15,14 @@ from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response
+from pruneattr_core.results.cells import CURVES, Curve, Game
+from pruneattr_core.results.keys import Mapped
 from pruneattr_core.runtime import provenance
+from pruneattr_core.share.entries import method_of
+from pruneattr_core.share.grid import Grid, scales_for
 from pruneattr_core.share.way_back import FORMAT
-from pruneattr_core.ui.compare.cells import CURVES, Curve, Game
-from pruneattr_core.ui.compare.entries import method_of
-from pruneattr_core.ui.compare.payload import Grid, scales_for
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.jobs import Cache
-from pruneattr_core.ui.keys import Mapped
 from pruneattr_core.ui.own_weights import loading_code
 
 #: Pixels of a map's longer side in the exported picture, at least.

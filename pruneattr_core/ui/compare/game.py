@@ -17,7 +17,7 @@ from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.watch import Progress
 from pruneattr_core.benchmarks.localisation import compose_grid, grid_share
 from pruneattr_core.errors import InputError
-from pruneattr_core.ui.compare.cells import GAME_SIDE, Game, GameKey, Place, drawn
+from pruneattr_core.results.cells import GAME_SIDE, Game, GameKey, Place, drawn
 
 #: Pictures that are asked for their class before the game is given up.
 CANDIDATES = 40

@@ -10,16 +10,16 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
+from pruneattr_core.results.cells import Place
+from pruneattr_core.results.numbers import seconds_text
 from pruneattr_core.share.component import GRID
+from pruneattr_core.share.grid import Grid, grid_payload
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare.assembly import assemble
-from pruneattr_core.ui.compare.cells import Place
 from pruneattr_core.ui.compare.choices import choose, make_plan
 from pruneattr_core.ui.compare.grid import show_grid
-from pruneattr_core.ui.compare.numbers import seconds_text
-from pruneattr_core.ui.compare.payload import Grid, grid_payload
 from pruneattr_core.ui.compare.plan import Plan, Standing, standing
 from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Target
-from pruneattr_core.share.way_back import asked_again
-from pruneattr_core.ui.compare.cells import (
+from pruneattr_core.results.cells import (
     CHEAP_PASSES,
     LIVE,
     PATIENT,
@@ -29,11 +28,12 @@ from pruneattr_core.ui.compare.cells import (
     passes_of,
     steps_of,
 )
-from pruneattr_core.ui.compare.entries import follows, method_of
+from pruneattr_core.results.keys import DIAL, MapKey, Mapped, Subject, map_key
+from pruneattr_core.results.levels import DIALS, START
+from pruneattr_core.share.entries import follows, method_of
+from pruneattr_core.share.way_back import asked_again
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.jobs import Cache
-from pruneattr_core.ui.keys import DIAL, MapKey, Mapped, Subject, map_key
-from pruneattr_core.ui.levels import DIALS, START
 from pruneattr_core.ui.pictures import Picture
 
 

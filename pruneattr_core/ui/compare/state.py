@@ -10,10 +10,10 @@ from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.paths.calibrate import OUTPUT_CHANGES
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, COLLAPSES, SIGNS
-from pruneattr_core.ui.compare.cells import CHEAP_PASSES, CURVES
-from pruneattr_core.ui.compare.entries import entry_of, in_order, parse_entries
-from pruneattr_core.ui.compare.numbers import KINDS
-from pruneattr_core.ui.levels import START, STOPS
+from pruneattr_core.results.cells import CHEAP_PASSES, CURVES
+from pruneattr_core.results.levels import START, STOPS
+from pruneattr_core.results.numbers import KINDS
+from pruneattr_core.share.entries import entry_of, in_order, parse_entries
 from pruneattr_core.ui.state import Field, number, one_of
 
 SCALES = {"own": "Each its own", "shared": "One for all"}

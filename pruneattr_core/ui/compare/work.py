@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, insertion_curve, removal_curve
-from pruneattr_core.ui.compare.cells import (
+from pruneattr_core.results.cells import (
     CHEAP_PASSES,
     CURVES,
     PATIENT,
@@ -28,10 +28,10 @@ from pruneattr_core.ui.compare.cells import (
     pace_key,
     passes_of,
 )
+from pruneattr_core.results.keys import MapKey, Mapped
+from pruneattr_core.results.live import Levels, levels_of
 from pruneattr_core.ui.compare.game import find_rivals, play
-from pruneattr_core.ui.compare.live import Levels, levels_of
 from pruneattr_core.ui.jobs import Cache, Failed, Job
-from pruneattr_core.ui.keys import MapKey, Mapped
 from pruneattr_core.ui.results import attempt, mapped, scored, telling
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pruneattr_core.paths.calibrated import calibrated_sparsity
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.sweeps import Question
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.state import viewer
-from pruneattr_core.ui.sweeps import Question
 
 
 def question_of(model: str, picture: Picture, target: int | None, mode: str, contribution: str) -> Question:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.results.sweeps import Question
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.shell import Selection
-from pruneattr_core.ui.sweeps import Question
 
 
 @dataclass(frozen=True)

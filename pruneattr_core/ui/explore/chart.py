@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from pruneattr_core.analysis.wrong_class import WrongClass
 from pruneattr_core.render.series import series
-from pruneattr_core.ui.sweeps import Explained
+from pruneattr_core.results.sweeps import Explained
 
 
 def curves(found: WrongClass, classes: Sequence[str], sweep: Explained | None) -> go.Figure:

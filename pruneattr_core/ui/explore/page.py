@@ -14,7 +14,11 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, SIGNS, Look
+from pruneattr_core.results.levels import DIALS, START, first_beyond, nearest, shortest
+from pruneattr_core.results.sweeps import Explained, Question
 from pruneattr_core.share.component import SCRUBBER
+from pruneattr_core.share.framing import header_of
+from pruneattr_core.share.payload import COLLAPSES, THINGS
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.component import said
@@ -26,16 +30,12 @@ from pruneattr_core.ui.explore.wrong import FIELD as WRONG
 from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.first_view import stored
-from pruneattr_core.ui.framing import header_of
 from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
-from pruneattr_core.ui.levels import DIALS, START, first_beyond, nearest, shortest
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL, title_row
 from pruneattr_core.ui.one_file import one_file_button
-from pruneattr_core.ui.payload import COLLAPSES, THINGS
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
-from pruneattr_core.ui.sweeps import Explained, Question
 
 MODES = {"zero": "Zero", "freeze": "Freeze"}
 CONTRIBUTIONS = {"taylor": "Taylor", "intgrad": "Integrated"}

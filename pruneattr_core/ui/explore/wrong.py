@@ -10,14 +10,14 @@ import streamlit as st
 from pruneattr_core.analysis.wrong_class import RANKS, WrongClass, wrong_class_control
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.sweeps import Explained
 from pruneattr_core.share.way_back import RUNNER_UP, TOGETHER
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import Field, one_of, viewer
-from pruneattr_core.ui.sweeps import Explained
 
 FIELD = Field("wrong", "no", one_of(("no", "yes")), "the wrong-class control")
 _RUNNING = "_wrong_running"

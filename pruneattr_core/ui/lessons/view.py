@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.errors import PruneAttrError, Unknown
 from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.ui import pictures, shell
@@ -20,7 +20,6 @@ from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.spare import draw_spare
 from pruneattr_core.ui.state import Field, publish
 from pruneattr_core.ui.state import view as texts_of
-from pruneattr_core.ui.unknown import Unknown
 
 #: Page -> (module that draws it, module of its settings, whether it draws what was selected).
 _PAGES = {

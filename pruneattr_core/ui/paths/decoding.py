@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, top_neuron
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.paths.places import grid_of, positions, shown_places
 from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.shell import Selection

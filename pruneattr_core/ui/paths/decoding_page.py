@@ -11,13 +11,13 @@ from pruneattr_core.analysis.decoding import Recipe
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render import png_bytes
 from pruneattr_core.render.series import Series, series
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import charts as path_charts

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pruneattr_core.circuits.edges import Node, strongest_inputs
 from pruneattr_core.models import model_card
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.pictures import Picture
 
 #: Inputs that are named.

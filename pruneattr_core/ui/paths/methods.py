@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from pruneattr_core.paths.table import METHODS, Found, Search
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.paths.results import Ground, ground_of, on_cpu
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.values import Contributions, Path

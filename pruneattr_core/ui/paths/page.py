@@ -8,11 +8,11 @@ import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.folio import Folio
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import carries as path_carries

@@ -9,9 +9,9 @@ import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.table import METHODS, Found
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain
-from pruneattr_core.ui.keys import Subject
 from pruneattr_core.ui.paths.methods import (
     AT_ONCE,
     Timed,

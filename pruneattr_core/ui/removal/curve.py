@@ -19,8 +19,8 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.models import ModelCard
+from pruneattr_core.results.keys import MapKey, Mapped
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import MapKey, Mapped
 
 #: 0 to 100 % in tenths, and the paper's 1 to 10 %.
 FRACTIONS = tuple(sorted({*FULL_FRACTIONS, *LERF_FRACTIONS}))

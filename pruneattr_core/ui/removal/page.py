@@ -10,6 +10,7 @@ import streamlit as st
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
+from pruneattr_core.results.keys import map_key
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.component import said
@@ -17,7 +18,6 @@ from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, on_the_d
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import map_key
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
 from pruneattr_core.ui.one_file import page_button

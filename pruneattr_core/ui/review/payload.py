@@ -19,10 +19,10 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.scale import Scale
-from pruneattr_core.ui.framing import framed
+from pruneattr_core.share.framing import framed
+from pruneattr_core.share.payload import packed
 from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.kept import kept
-from pruneattr_core.ui.payload import packed
 from pruneattr_core.ui.review.lineup import Contender
 from pruneattr_core.ui.review.pictures import Shown
 from pruneattr_core.ui.review.sheet import Sheet, Target

@@ -26,9 +26,9 @@ from pruneattr_core.compression.review_maps import (
 )
 from pruneattr_core.compression.review_triage import Triage, empty_triage
 from pruneattr_core.errors import ImageError, PruneAttrError
+from pruneattr_core.results.keys import Subject, map_key
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Cache, Failed, Job
-from pruneattr_core.ui.keys import Subject, map_key
 from pruneattr_core.ui.pictures import pixels_hash
 from pruneattr_core.ui.results import attempt, mapped, telling
 from pruneattr_core.ui.review.lineup import Contender, Lineup

@@ -17,8 +17,8 @@ from pruneattr_core.benchmarks.sanity import VARIANTS, cascade, units
 from pruneattr_core.benchmarks.similarity import MEASURES
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.render import scale_map, scale_of
+from pruneattr_core.results.keys import MapKey, Mapped
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.keys import MapKey, Mapped
 
 LIKENESS = ("spearman", "spearman_abs", "ssim")
 #: From channels to one map, as in the papers' benchmark.

@@ -22,11 +22,11 @@ from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
+from pruneattr_core.results.keys import Scored, ScoresKey, Subject
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import caveat
 from pruneattr_core.share.words import several
 from pruneattr_core.tape import roles_of
-from pruneattr_core.ui.keys import Scored, ScoresKey, Subject
 from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]

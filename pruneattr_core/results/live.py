@@ -19,10 +19,9 @@ from pruneattr_core.attribution.watch import Progress
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.render import Scale, scale_map, scale_of
 from pruneattr_core.render.look import Look
-from pruneattr_core.ui.compare.cells import SHARES, LevelsKey, drawn
-from pruneattr_core.ui.compare.coding import coded, decoded
-from pruneattr_core.ui.framing import level_deltas
-from pruneattr_core.ui.keys import Scored
+from pruneattr_core.results.cells import SHARES, LevelsKey, drawn
+from pruneattr_core.results.keys import Scored
+from pruneattr_core.share.framing import coded, decoded, level_deltas
 
 Array = NDArray[Any]
 

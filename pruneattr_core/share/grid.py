@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.look import Look
-from pruneattr_core.ui.compare.coding import coded, decoded
-from pruneattr_core.ui.compare.live import Track, track_header
-from pruneattr_core.ui.framing import framed
-from pruneattr_core.ui.levels import STOPS
+from pruneattr_core.results.levels import STOPS
+from pruneattr_core.results.live import Track, track_header
+from pruneattr_core.share.framing import coded, decoded, framed
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]

@@ -5,29 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pruneattr_core.benchmarks.localisation import mass_inside
-from pruneattr_core.benchmarks.similarity import spearman, ssim
-from pruneattr_core.ui.compare.cells import Curve, Game
-from pruneattr_core.ui.keys import Mapped
-
-if TYPE_CHECKING:
-    from pruneattr_core.ui.jobs import Cache
-
 Array = NDArray[Any]
-
-
-@lru_cache(maxsize=1)
-def _likeness() -> Cache:
-    """Likenesses of pairs of maps, for all sessions; each costs some ten milliseconds."""
-    from pruneattr_core.ui.jobs import Cache  # of the app's packages, which a notebook does without
-
-    return Cache(4096)
 
 
 @dataclass(frozen=True)
@@ -107,50 +89,6 @@ KINDS: dict[str, Kind] = {
     ),
     "area": Kind("Curve area", "Area below the removal curve.", lambda v: f"{v:.3f}", False),
 }
-
-
-def numbers_of(
-    mapped: Mapped,
-    passes: int,
-    shown: Array,
-    curve: Curve | None,
-    reference: tuple[Any, Array] | None,
-    key: Any,
-    mask: NDArray[np.bool_] | None,
-    game: Game | None = None,
-) -> Numbers:
-    """All numbers of one map.
-
-    Args:
-        mapped: the attribution.
-        passes: of its method.
-        shown: the map (H, W) as drawn, before clipping.
-        curve: its removal curve, if it is there.
-        reference: (key, map) to compare with, if it is there.
-        key: names `shown`.
-        mask: (H, W) of the object, if known.
-        game: its grid pointing game, if it was played.
-    """
-    alike = (math.nan, math.nan)
-    if reference is not None:
-        pair = (key, reference[0])
-        alike = _likeness().get(pair)
-        if alike is None:
-            finite = np.isfinite(shown).all() and np.isfinite(reference[1]).all()
-            alike = (
-                (spearman(shown, reference[1]), ssim(shown, reference[1])) if finite else (math.nan, math.nan)
-            )
-            _likeness().put(pair, alike)
-    return Numbers(
-        seconds=mapped.seconds,
-        passes=passes,
-        area=math.nan if curve is None else curve.area,
-        spearman=alike[0],
-        ssim=alike[1],
-        mass=math.nan if mask is None or not np.isfinite(shown).all() else mass_inside(shown, mask),
-        game=math.nan if game is None else game.share,
-        gap=math.nan if mapped.gap is None else mapped.gap,
-    )
 
 
 def written(numbers: Numbers, names: Sequence[str], best: str = "") -> list[dict[str, Any]]:

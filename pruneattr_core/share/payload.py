@@ -18,9 +18,9 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.look import COLLAPSES as RULES
 from pruneattr_core.render.look import Look
-from pruneattr_core.ui.framing import framed, header_of, level_deltas
-from pruneattr_core.ui.levels import positions, presets, strip
-from pruneattr_core.ui.sweeps import Explained
+from pruneattr_core.results.levels import positions, presets, strip
+from pruneattr_core.results.sweeps import Explained
+from pruneattr_core.share.framing import framed, header_of, level_deltas
 
 #: The explorer also draws one panel a channel.
 COLLAPSES = {**RULES, "channels": "One map a channel"}

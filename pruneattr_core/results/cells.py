@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.ui.keys import SHORT, MapKey, ScoresKey, Subject
-from pruneattr_core.ui.levels import STOPS
+from pruneattr_core.results.keys import SHORT, MapKey, ScoresKey, Subject
+from pruneattr_core.results.levels import STOPS
 
 Array = NDArray[Any]
 #: A picture of a data set: its name and the place in it.
