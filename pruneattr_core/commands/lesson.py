@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         refuse_unwritable(arguments.out / f"{lesson.name}.html")
     use_threads(arguments)
-    from pruneattr_core.ui.bare import be_quiet
+    from pruneattr_core.ui.serving import be_quiet
 
     be_quiet()
     from pruneattr_core.ui.lessons import files, view

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 
 import torch
 
-from pruneattr_core.assets import ASSETS
+from pruneattr_core.assets import published
 from pruneattr_core.benchmarks.command import command_of
 from pruneattr_core.benchmarks.evidence import (
     listing,
@@ -33,7 +32,6 @@ from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.store import write_atomically
 
 BEGIN, END = "<!-- begin: written by `python -m pruneattr_core runs list --write` -->", "<!-- end -->"
-_PUBLISHED = ASSETS / "published_benchmarks.json"
 _GRADIENT, _OURS = "Gradient (saliency)", "PruneGrad"
 _SIGNED, _MAGNITUDE, _SUM = "signed value", "magnitude", "sum of magnitudes"
 #: (method, order, other, other's order): the same order for both, then the mixture.
@@ -190,5 +188,5 @@ def text_of(runs: Mapping[str, Run]) -> str:
 
 def _published(table: str) -> dict[str, float]:
     """Method id -> the papers' figure for CIFAR-10."""
-    figures: dict[str, float] = json.loads(_PUBLISHED.read_text("utf-8"))[table]["data"]["CIFAR10"]
+    figures: dict[str, float] = published("published_benchmarks")[table]["data"]["CIFAR10"]
     return figures

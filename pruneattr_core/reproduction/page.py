@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pruneattr_core.analysis.study_run import read_study as read_paths
-from pruneattr_core.assets import ASSETS
+from pruneattr_core.assets import ASSETS, published
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.compression.table import read_study as read_compression
 from pruneattr_core.reproduction import benchmarks, compression, paths
@@ -36,9 +34,9 @@ def all_claims(runs: Path = ASSETS / "runs") -> list[Claim]:
         for file in sorted(runs.glob(f"compression/*/{HEADER}"))
     }
     return [
-        *benchmarks.claims(bench, _published("published_benchmarks.json")),
-        *paths.claims(studies, _published("published.json")["critical_paths"]),
-        *compression.claims(tables, _published("published_compression.json")),
+        *benchmarks.claims(bench, published("published_benchmarks")),
+        *paths.claims(studies, published("published")["critical_paths"]),
+        *compression.claims(tables, published("published_compression")),
     ]
 
 
@@ -74,7 +72,3 @@ def markdown(claims: Sequence[Claim]) -> str:
         "| " + " | ".join(text.replace("|", "/") for text in texts(claim).values()) + " |" for claim in claims
     ]
     return "\n".join(lines) + "\n"
-
-
-def _published(name: str) -> Any:
-    return json.loads((ASSETS / name).read_text("utf-8"))

@@ -15,11 +15,11 @@ import time
 import streamlit as st
 
 from pruneattr_core.registry import LITE0, LITE0_SHA256
-from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.first_view import FILE, FIRST, stored
 from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.menu import STYLE, configure, pages, title_row
-from pruneattr_core.ui.nameless import tell_no_folder
+from pruneattr_core.ui.serving import tell_no_folder
+from pruneattr_core.ui.sliders import SCRUB, scrubber
 
 #: Seconds for which the imports wait for the stored view to reach the browser: they hold Python's lock.
 _HEAD_START = 0.6
@@ -124,7 +124,7 @@ def _view() -> bool:
         st.skeleton(height=_CHOICES)
     st.empty()
     with st.container():  # a fragment there
-        scrubber(payload, key=SCRUB)
+        scrubber(payload, SCRUB)
     return True
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.assets import published
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run, zip_run
 from pruneattr_core.runs import stored
@@ -19,7 +20,7 @@ from pruneattr_core.ui.benchmarks import point as bench_point
 from pruneattr_core.ui.benchmarks import runs as bench_runs
 from pruneattr_core.ui.benchmarks.page import GROUPS
 from pruneattr_core.ui.benchmarks.picker import ALL
-from pruneattr_core.ui.benchmarks.published import NAMES, published
+from pruneattr_core.ui.benchmarks.published import FIGURES, NAMES
 
 from .conftest import until
 
@@ -81,7 +82,7 @@ def test_shows_curves_table_and_the_papers_beside(opened) -> None:
     ours, papers = app.dataframe[0].value, app.dataframe[1].value
     assert set(ours["method"]) == {"PruneGrad", "Gradient (saliency)"}
     row = papers[papers["method"] == "NeuronMCT"].iloc[0]
-    assert row["LeRF CIFAR10"] == published()["lerf_auc"]["data"]["CIFAR10"]["prunegrad"]
+    assert row["LeRF CIFAR10"] == published(FIGURES)["lerf_auc"]["data"]["CIFAR10"]["prunegrad"]
     assert row["LeRF reproduced"] == pytest.approx(ours[ours["method"] == "PruneGrad"].iloc[0]["lerf AUC"])
     said = texts(app)
     assert "Reproduced" in said
@@ -239,7 +240,7 @@ def test_published_figures_are_those_given_to_us(shared) -> None:
         ("critical_paths/Table2_LeRF_AUC", "lerf_auc"),
     ):
         for data, row in given[key].items():
-            ours = published()[table]["data"][data]
+            ours = published(FIGURES)[table]["data"][data]
             assert {NAMES[name]: value for name, value in ours.items()} == row
 
 

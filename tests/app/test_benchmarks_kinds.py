@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.assets import published
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, write_run
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui.benchmarks import runs as bench_runs
-from pruneattr_core.ui.benchmarks.behind import ENDS
 from pruneattr_core.ui.benchmarks.picker import ALL, first_choice
-from pruneattr_core.ui.benchmarks.published import published
+from pruneattr_core.ui.benchmarks.point import ENDS
+from pruneattr_core.ui.benchmarks.published import FIGURES
 from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
@@ -131,7 +132,7 @@ def test_a_retraining_says_that_it_is_reduced_and_offers_no_recomputing(opened) 
     assert not [button for button in app.button if "again on" in button.label]
     table = app.dataframe[1].value
     row = table[table["method"] == "Gradient"].iloc[0]
-    assert row["ROAR CIFAR10"] == published()["roar_auc"]["data"]["CIFAR10"]["saliency"]
+    assert row["ROAR CIFAR10"] == published(FIGURES)["roar_auc"]["data"]["CIFAR10"]["saliency"]
     expected = np.trapezoid([0.81, 0.65, 0.5], [0.0, 0.3, 0.9])
     assert row["ROAR reproduced"] == pytest.approx(expected)
     shown = strip(app)["runs"][0]
@@ -164,8 +165,8 @@ def test_a_sanity_check_stands_beside_the_released_curves(opened) -> None:
     assert not [trace for trace in ours["data"] if "published" in trace.get("name", "")]
     (theirs,) = papers["data"]
     assert theirs["name"] == "Gradient · published"
-    assert theirs["x"] == published()["sanity_curves"]["steps"]
-    assert theirs["y"] == published()["sanity_curves"]["data"]["spearman"]["saliency"]
+    assert theirs["x"] == published(FIGURES)["sanity_curves"]["steps"]
+    assert theirs["y"] == published(FIGURES)["sanity_curves"]["data"]["spearman"]["saliency"]
     assert any("ResNet-50, 1,000 ImageNet pictures" in text.value for text in app.markdown)
     app.toggle(key="bench_papers_sanity").set_value(False).run()
     assert len(app.get("plotly_chart")) == 1

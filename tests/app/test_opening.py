@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.share.framing import header_of
-from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.first_view import stored
+from pruneattr_core.ui.sliders import SCRUB, scrubber
 
 ROOT = Path(__file__).parents[2]
 

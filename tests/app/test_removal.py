@@ -30,8 +30,8 @@ from pruneattr_core.ui import exports
 from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.removal.curve import FRACTIONS, Removal, RemovalKey, gone, removed
-from pruneattr_core.ui.removal.many import over_many
 from pruneattr_core.ui.removal.payload import payload_of
+from pruneattr_core.ui.removal.table import over_many
 from pruneattr_core.ui.results import mapped
 from tests.app.conftest import drawn, small_network
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pruneattr_core.compression.table import RUNS, read_study
-from pruneattr_core.ui.review.rates import PANELS, pruned, rates
+from pruneattr_core.ui.review.tables import PANELS, pruned, rates
 
 
 def test_every_point_is_the_round_it_was_measured_in() -> None:

@@ -14,11 +14,10 @@ from pruneattr_core.ui.benchmarks import tables as bench_tables
 from pruneattr_core.ui.benchmarks.board import board
 from pruneattr_core.ui.benchmarks.charts import FIRST
 from pruneattr_core.ui.benchmarks.figures import ALONG, figures
-from pruneattr_core.ui.benchmarks.importing import imported, importer
 from pruneattr_core.ui.benchmarks.names import full_title, titles
 from pruneattr_core.ui.benchmarks.picker import ALL, FAIR, USUAL, choose, counterpart, kin, models_of
 from pruneattr_core.ui.benchmarks.point import point
-from pruneattr_core.ui.benchmarks.runs import bench_runs, provenance_line
+from pruneattr_core.ui.benchmarks.runs import bench_runs, imported, importer, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
 from pruneattr_core.ui.choose import over
 from pruneattr_core.ui.errors import guarded

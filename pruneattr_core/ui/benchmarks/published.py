@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from pruneattr_core.assets import ASSETS
+from pruneattr_core.assets import published
 from pruneattr_core.benchmarks.protocols.kind import RELEASED_COLLAPSE
 from pruneattr_core.benchmarks.run import Run
 
-_FILE = ASSETS / "published_benchmarks.json"
 #: Our data set -> the papers' name of the nearest one.
 _DATA = {"cifar10": "CIFAR10", "imagenet-samples": "ImageNet"}
+#: File of what they printed.
+FIGURES = "published_benchmarks"
 DATA_SETS = ("CIFAR10", "Birdsnap", "ImageNet")
 NAMES = {
     "saliency": "Gradient",
@@ -25,13 +24,6 @@ NAMES = {
     "prunegrad": "NeuronMCT",
     "neuron_intgrad": "NeuronIntGrad",
 }
-
-
-@cache
-def published() -> dict[str, Any]:
-    """The whole file: figure -> source and values."""
-    content: dict[str, Any] = json.loads(_FILE.read_text("utf-8"))
-    return content
 
 
 def nearest(run: Run) -> str | None:
@@ -57,10 +49,10 @@ class Lines:
 def lines(run: Run, measure: str, labels: Sequence[str]) -> Lines:
     """The papers' curves of a measure, for those of the run's methods that are among the labels."""
     if run.plan.benchmark == "sanity":
-        figure = published()["sanity_curves"]
+        figure = published(FIGURES)["sanity_curves"]
         points, known, part = figure["steps"], figure["data"].get(measure, {}), 1.0
-    elif f"{measure}_curves" in published():
-        figure = published()[f"{measure}_curves"]
+    elif f"{measure}_curves" in published(FIGURES):
+        figure = published(FIGURES)[f"{measure}_curves"]
         points = [percent / 100 for percent in figure["percent"]]
         known = figure["data"].get(nearest(run) or "", {})
         part = 0.01 if measure == "roar" else 1.0  # accuracies are printed in percent

@@ -7,15 +7,16 @@ from typing import Any
 
 import streamlit as st
 
+from pruneattr_core.assets import published
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.ui.benchmarks.published import (
     DATA_SETS,
+    FIGURES,
     NAMES,
     nearest,
     plain,
     protocol_differences,
-    published,
 )
 from pruneattr_core.ui.benchmarks.words import better, heading
 from pruneattr_core.ui.folio import Folio
@@ -86,7 +87,7 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) 
         beside: a run of the other kind to fill its column, if there is one.
         folio: takes what is shown.
     """
-    figures = published()
+    figures = published(FIGURES)
     runs: dict[str, list[Run]] = {}
     for group in ([first, *others], [beside] if beside is not None else []):
         for measure in _SHORT:
@@ -146,7 +147,7 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) 
 
 def _data(measure: str, near: str | None) -> list[str]:
     """The data sets of the papers' table, the one nearest to ours first."""
-    known = published()[f"{measure}_auc"]["data"]
+    known = published(FIGURES)[f"{measure}_auc"]["data"]
     return sorted((name for name in DATA_SETS if name in known), key=lambda name: name != near)
 
 

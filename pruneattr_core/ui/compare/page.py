@@ -19,7 +19,6 @@ from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare.assembly import assemble
 from pruneattr_core.ui.compare.choices import choose, make_plan
-from pruneattr_core.ui.compare.grid import show_grid
 from pruneattr_core.ui.compare.plan import Plan, Standing, standing
 from pruneattr_core.ui.compare.state import FIELDS
 from pruneattr_core.ui.compare.work import compute
@@ -33,6 +32,7 @@ from pruneattr_core.ui.kept import kept
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import one_file_button
 from pruneattr_core.ui.results import fits
+from pruneattr_core.ui.sliders import show_grid
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import accept, publish, report, view
 from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
@@ -128,7 +128,7 @@ def _frame(plan: Plan, was_running: bool) -> None:
         data: bytes = kept(("grid", *plan.whole, *start.items()), lambda: made()[1])
     else:
         grid, data = made()
-    news = told(_START, plan.name, show_grid(data, key="compare_grid"))
+    news = told(_START, plan.name, show_grid(data, "compare_grid"))
     if news is not None:
         _move(news)
         settled(_START, _position())

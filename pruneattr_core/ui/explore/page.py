@@ -25,7 +25,6 @@ from pruneattr_core.ui.component import said
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.explore.ahead import question_of
 from pruneattr_core.ui.explore.beside import beside_file
-from pruneattr_core.ui.explore.scrubber import SCRUB, scrubber
 from pruneattr_core.ui.explore.wrong import FIELD as WRONG
 from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
@@ -34,6 +33,7 @@ from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL, title_row
 from pruneattr_core.ui.one_file import one_file_button
+from pruneattr_core.ui.sliders import SCRUB, scrubber
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import Field, accept, number, one_of, publish, report, view, viewer
 
@@ -204,7 +204,7 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     begin = start["token"], start["dial"], start["share"]
     kept = _stored(of, look, begin) if running else None
     data = kept or payload(question, look, begin, len(sweep.requested), not running, sweep, chosen.picture)
-    news = told(_START, of, scrubber(data, key=SCRUB))
+    news = told(_START, of, scrubber(data, SCRUB))
     if news is not None:
         _move(news, sweep, whole=not kept)
     if not running and st.session_state["at"] != START:  # a link says no more than finds the level again

@@ -11,7 +11,6 @@ from pruneattr_core.lessons.tables import Rows, scores, tables_of
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.lessons import files, group, view
-from pruneattr_core.ui.lessons.head import head
 from pruneattr_core.ui.lessons.state import choose_language, word, word_in
 
 #: (lesson, step) -> the answer given, as its place.
@@ -152,3 +151,12 @@ def _stored_command() -> str:
 def _asked() -> bool:
     """Once, however many of a class wait for it."""
     return bool(scores())
+
+
+def head(lesson: Lesson, number: int) -> None:
+    """Title, place in the lesson, heading and text of the step `number`, from 1."""
+    step = lesson.steps[number - 1]
+    st.markdown(f"## {lesson.title}")
+    st.progress(number / len(lesson.steps), word("step_of", step=number, steps=len(lesson.steps)))
+    st.markdown(f"### {step.title}")
+    st.markdown(step.body)

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pruneattr_core.analysis.alike import Alike, alike, sparsities
+from pruneattr_core.analysis.study_run import Study, read_study
 from pruneattr_core.analysis.table_run import Table, read_table
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.paths.table import METHODS
@@ -16,6 +17,11 @@ from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.shipped import shipped
 
 FOLDER = ASSETS / "runs" / "theory"
+
+
+def path_runs() -> dict[str, Study]:
+    """Name -> run, in the order of names; a damaged one is logged and left out."""
+    return shipped(ASSETS / "runs" / "paths", HEADER, read_study)
 
 
 def nestings() -> dict[str, Table]:

@@ -21,16 +21,16 @@ from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import charts as path_charts
-from pruneattr_core.ui.paths.canvas import Canvas, picture_so_far
-from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.decoding import (
     MOVES,
+    Canvas,
     Drawn,
     Place,
     Source,
     active_subnet,
     decoding_key,
     decoding_work,
+    picture_so_far,
     place_of,
     predicted_decoding,
     recipe,
@@ -40,7 +40,7 @@ from pruneattr_core.ui.paths.methods import AT_ONCE, find_ground, key_of
 from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
 from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT
-from pruneattr_core.ui.paths.tasks import collect
+from pruneattr_core.ui.paths.tasks import choose_paths, collect
 from pruneattr_core.ui.state import Field, one_of, publish, report, viewer, whole
 from pruneattr_core.ui.watching import LOOK, duration
 

@@ -22,7 +22,6 @@ from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths import views as path_views
 from pruneattr_core.ui.paths import where as path_where
 from pruneattr_core.ui.paths.board import Board
-from pruneattr_core.ui.paths.choices import choose_paths
 from pruneattr_core.ui.paths.files import path_from_bytes
 from pruneattr_core.ui.paths.methods import Timed, find_ground
 from pruneattr_core.ui.paths.results import Ground, compare
@@ -33,6 +32,7 @@ from pruneattr_core.ui.paths.state import (
     VIEWS,
     own_path,
 )
+from pruneattr_core.ui.paths.tasks import choose_paths
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import publish, report
 from pruneattr_core.values import Path

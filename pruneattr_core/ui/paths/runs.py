@@ -10,15 +10,14 @@ import numpy as np
 import streamlit as st
 
 from pruneattr_core.analysis.study_run import Study
+from pruneattr_core.assets import published
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import SERIES, series
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths import charts as path_charts
-from pruneattr_core.ui.paths.alike import pictures_and_classes
+from pruneattr_core.ui.paths.alike import path_runs, pictures_and_classes
 from pruneattr_core.ui.paths.board import Board
-from pruneattr_core.ui.paths.published import overlaps, published
-from pruneattr_core.ui.paths.run_files import label_of, path_runs
 from pruneattr_core.ui.paths.state import KEEP, PRESETS
 from pruneattr_core.ui.state import refuse
 
@@ -34,7 +33,7 @@ def papers(model: str, board: Board | None, folio: Folio) -> None:
         board: the paths of the picture on screen, if there are any.
         folio: takes what is shown.
     """
-    chapter = published()["critical_paths"]
+    chapter = published("published")["critical_paths"]
     runs = path_runs()
     run, sparsity = _choose(runs, model, folio)
     at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
@@ -205,3 +204,31 @@ def _by_layer(run: Study, sparsity: float, folio: Folio) -> None:
         if (mean := run.reached(key, sparsity)) is not None
     ]
     folio.caption(f"Reproduced, means over pictures. Sparsity really reached: {', '.join(reached)}.")
+
+
+def label_of(run: Study) -> str:
+    """What a reader needs to judge and repeat it: n, model, data, seed, device, date."""
+    header = run.header
+    counts = {method["n"] for method in header["methods"].values()}
+    fewer = "" if counts == {run.n} else f" (dear methods: at least {min(counts)})"
+    return (
+        f"n = {run.n}{fewer} pictures of {header['data']['title']}, {header['model']['title']} (weights "
+        f"{header['model']['weights_sha256'][:8]}), predicted class, seed {header['config']['seed']}, "
+        f"{header['device']}, {run.timing.get('date', 'no date')}; means with {header['config']['interval']}"
+    )
+
+
+def overlaps(labels: str) -> dict[frozenset[str], float]:
+    """Jaccard of every pair of methods in SCP fig. 2a.
+
+    Args:
+        labels: "printed", as on the poster, or "restored", with the swapped labels put right.
+    """
+    figure = published("published")["critical_paths"]["overlap"]
+    names, rows = figure[labels], figure["upper_triangle"]
+    return {
+        frozenset((names[i], names[i + step])): value
+        for i, row in enumerate(rows)
+        for step, value in enumerate(row)
+        if step
+    }

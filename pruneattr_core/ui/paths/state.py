@@ -12,8 +12,7 @@ from pruneattr_core.analysis.nudging import BLOCKS, FACTORS
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.choose import select
-from pruneattr_core.ui.paths.alike import nestings
-from pruneattr_core.ui.paths.run_files import path_runs
+from pruneattr_core.ui.paths.alike import nestings, path_runs
 from pruneattr_core.ui.state import Field, number, one_of, several_of, whole
 from pruneattr_core.values import Path
 

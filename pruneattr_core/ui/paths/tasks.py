@@ -1,8 +1,8 @@
-"""Starting, watching and cancelling the computation of paths."""
+"""The choices both path pages share, and the computation of what is chosen: started, watched, cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -20,9 +20,72 @@ from pruneattr_core.ui.paths.methods import (
     work_of,
 )
 from pruneattr_core.ui.paths.results import Ground
+from pruneattr_core.ui.paths.state import KEEP, PRESETS, SEED_LIMIT, parse_methods
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import viewer
 from pruneattr_core.ui.watching import LOOK, duration, progress, report_failure
+
+_ANY = "any"
+
+
+def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], float]:
+    """Methods and sparsity; `beside` draws more into the row."""
+    st.session_state["_methods"] = st.session_state["paths"].split(",")
+
+    def methods_changed() -> None:
+        chosen = st.session_state["_methods"] or ["taylor"]
+        st.session_state["paths"] = parse_methods(",".join(chosen))
+
+    def preset_changed() -> None:
+        if st.session_state["_preset"] != _ANY:
+            st.session_state["kappa"] = st.session_state["_preset"]
+
+    st.pills(
+        "Methods",
+        list(METHODS),
+        selection_mode="multi",
+        key="_methods",
+        format_func=lambda key: METHODS[key].title,
+        on_change=methods_changed,
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.session_state["_preset"] = (
+            st.session_state["kappa"] if st.session_state["kappa"] in PRESETS else _ANY
+        )
+        st.segmented_control(
+            "Neurons removed",
+            [*PRESETS, _ANY],
+            key="_preset",
+            required=True,
+            format_func=lambda share: "any" if share == _ANY else f"{share:.0%}",
+            on_change=preset_changed,
+            help="The sparsities of the paper, or any number beside it.",
+        )
+        kappa = st.number_input(
+            "Sparsity",
+            0.0,
+            1.0,
+            step=0.01,
+            format="%.4g",
+            key="kappa",
+            width=140,
+            help="Share removed, 0 to 1.",
+            **KEEP,
+        )
+        if any(METHODS[key].random for key in st.session_state["paths"].split(",")):
+            st.number_input(
+                "Seed of paths",
+                0,
+                SEED_LIMIT,
+                step=1,
+                key="path_seed",
+                width=130,
+                help="Of Random and DGR(init=r).",
+                **KEEP,
+            )
+        if beside is not None:
+            beside()
+    return st.session_state["paths"].split(","), kappa
 
 
 def collect(

@@ -6,14 +6,21 @@ import numpy as np
 import streamlit as st
 
 from pruneattr_core.paths.table import METHODS
-from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
+from pruneattr_core.render import (
+    Scale,
+    colour_bar,
+    colour_table,
+    colourise,
+    describe_map,
+    scale_map,
+    scale_of,
+)
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.board import Board
-from pruneattr_core.ui.paths.colour_strip import colour_strip
 from pruneattr_core.ui.paths.files import path_bytes
 from pruneattr_core.ui.paths.results import Sets, cut
 from pruneattr_core.ui.paths.state import KEEP, MODES, SCALES, UPLOADED, choose_from
@@ -290,3 +297,23 @@ def _large(pixels: np.ndarray) -> np.ndarray:
     """Whole-number enlargement, so that small pictures stay sharp when the browser scales them."""
     factor = max(1, -(-_SIDE // pixels.shape[0]))
     return np.repeat(np.repeat(pixels, factor, 0), factor, 1)
+
+
+#: Colours of the gradient; the browser blends between them.
+_STOPS = 17
+
+
+def colour_strip(scale: Scale, colours: str) -> None:
+    """Draw the legend of a map drawn with `scale` in the colour map named `colours`."""
+    bar = colour_bar(scale, colours)
+    last = len(bar.colours) - 1
+    picked = [bar.colours[round(i * last / (_STOPS - 1))] for i in range(_STOPS)]
+    gradient = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in picked)
+    labels = "".join(f"<span>{value:.2g}</span>" for _, value in bar.ticks)
+    st.html(
+        f"<div role='img' aria-label='Colour scale from {bar.ticks[0][1]:.2g} to {bar.ticks[-1][1]:.2g}'>"
+        "<div style='height:.6rem;border-radius:.2rem;"
+        f"background:linear-gradient(to right,{gradient})'></div>"
+        "<div style='display:flex;justify-content:space-between;font-size:.85rem;opacity:.75'>"
+        f"{labels}</div></div>"
+    )

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 from plotly.graph_objects import Figure
 
+from pruneattr_core.analysis.decoding import Neuron
+from pruneattr_core.circuits.edges import Node, strongest_inputs
 from pruneattr_core.errors import PruneAttrError
-from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.models import model_card
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.ui.cache import Engine, Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.inline import inline
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.kept import kept, kept_chart
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.board import Board
-from pruneattr_core.ui.paths.feeding import Fed, inputs_of
+from pruneattr_core.ui.paths.decoding import (
+    Canvas,
+    Source,
+    decoding_key,
+    decoding_work,
+    picture_so_far,
+    predicted_decoding,
+    recipe,
+)
 from pruneattr_core.ui.paths.places import (
+    by_channel,
     channel_shares,
     grid_of,
     positions,
@@ -27,9 +42,10 @@ from pruneattr_core.ui.paths.places import (
 )
 from pruneattr_core.ui.paths.state import UPLOADED, choose_from
 from pruneattr_core.ui.paths.views import NOT_YET, QUIET_BAR
-from pruneattr_core.ui.paths.wish import wish
+from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.spare import is_spare
-from pruneattr_core.ui.state import refuse
+from pruneattr_core.ui.state import refuse, viewer
+from pruneattr_core.ui.watching import LOOK, duration
 
 
 def where(board: Board) -> None:
@@ -257,4 +273,81 @@ def _number(order: np.ndarray, channel: int) -> None:
     st.session_state["_channel"] = channel
     st.number_input(
         f"Channel, 0 to {len(order) - 1}", 0, len(order) - 1, key="_channel", on_change=changed, width=220
+    )
+
+
+#: Inputs that are named.
+MOST = 6
+
+
+@dataclass(frozen=True)
+class Fed:
+    """A channel and its strongest inputs.
+
+    Attributes:
+        node: the channel.
+        inputs: call, channel and contribution of each; the picture's channels as call -1.
+    """
+
+    node: Node
+    inputs: tuple[tuple[int, int, float], ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Roughly."""
+        return 1024
+
+
+def inputs_of(
+    engine: Engine, subject: Subject, picture: Picture, target: int, call: int, channel: int
+) -> Callable[[Job], Fed]:
+    """The work: one forward and one backward pass."""
+
+    def work(job: Job) -> Fed:
+        network, _ = engine.model(subject.model, job)
+        inputs = model_card(subject.model).preprocess(picture.image).to(engine.device)
+        return Fed(*strongest_inputs(network, inputs, call, channel, target, MOST))
+
+    return work
+
+
+#: Of the ascent: enough to see a pattern, few enough to wait for.
+STEPS = 64
+
+
+def wish(board: Board, call: int, channel: int) -> None:
+    """A button, then the picture as it grows, under the channel's positions."""
+    name, shape = board.ground.scores.names[call], board.ground.scores.layers[call].shape[1:]
+    scores = board.ground.scores.layers[call][0].numpy()
+    places = by_channel(np.arange(scores.size).reshape(shape))[channel]
+    strongest = Neuron(call, int(places[by_channel(scores)[channel].argmax()]))
+    one = Source("channel", f"{name} · {channel}", None, strongest)
+    how = recipe("fourier", True, STEPS, "all", 0, board.chosen.card.size)
+    canvas = Canvas(decoding_key(board.subject, one, how, True), one, True)
+    st.markdown(f"### What channel {channel} would like to see")
+    running = engine().jobs.watch(canvas.key, viewer()) is not None
+    st.fragment(_draw, run_every=LOOK if running else None)(board, canvas, running)
+
+
+def _draw(board: Board, canvas: Canvas, running: bool) -> None:
+    how = recipe("fourier", True, STEPS, "all", 0, board.chosen.card.size)
+    task = engine().jobs.watch(canvas.key, viewer())
+    if task is None and engine().jobs.results.get(canvas.key) is None:
+        seconds = duration(predicted_decoding(board.ground, 1, STEPS))
+        if st.button(f"Decode it · about {seconds} here", key="decode_channel", icon=":material/play_arrow:"):
+            work = decoding_work(
+                engine(), board.subject, board.chosen, canvas.source, board.target, how, neuron=True
+            )
+            engine().jobs.start(canvas.key, work, viewer())
+            st.rerun()
+        return
+    if running and task is None:
+        st.rerun()
+    drawn = picture_so_far(canvas, f"{canvas.source.title} decoded", how)
+    if drawn is None:
+        return
+    silent = " It is silent still: more steps may wake it." * (drawn.responses[-1] <= 0)
+    st.caption(
+        "Gradient ascent from noise towards the channel's neuron that contributes most here, in the whole "
+        f"network.{silent}"
     )

@@ -11,11 +11,12 @@ import streamlit as st
 from pruneattr_core.compression.review_triage import Triage
 from pruneattr_core.compression.review_verdicts import Verdict
 from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.share.component import Component
 from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.component import register
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.review.choices import Options
 from pruneattr_core.ui.review.exports import take_away
-from pruneattr_core.ui.review.grid import show_grid
 from pruneattr_core.ui.review.judging import (
     about,
     last_review,
@@ -32,6 +33,32 @@ from pruneattr_core.ui.review.sheet import Sheet, fill_sheet, triage, triage_key
 from pruneattr_core.ui.review.state import FIELDS, ROWS
 from pruneattr_core.ui.state import publish, refuse
 from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
+
+_SCRIPTS = tuple(f"review/{name}.js" for name in ("drawing", "rows", "verdicts", "walking", "review"))
+_mount = register("pruneattr_review", Component("review", _SCRIPTS))
+
+
+def show_grid(payload: bytes, key: str, level: int) -> Any:
+    """Draw the desk.
+
+    Args:
+        payload: from `sheet_payload`; sent again only when it changes, so it never holds the live level.
+        key: identity of the component on the page.
+        level: before the slider was moved.
+
+    Returns:
+        An object with `given` (row key -> {verdict, note, n}), `level`, and `turn` ({step, page, id}), the
+        last turn of the page or None.
+    """
+    return _mount(
+        data=payload,
+        key=key,
+        default={"given": {}, "level": level, "turn": None},
+        on_given_change=lambda: None,
+        on_level_change=lambda: None,
+        on_turn_change=lambda: None,
+    )
+
 
 #: Seconds for which the first look waits for maps.
 FIRST_LOOK = 0.6
