@@ -7,7 +7,7 @@ import time
 import pytest
 
 import networks
-from pruneattr_core.ui.paths import results
+from pruneattr_core.results import paths as results
 
 
 def test_waiting_is_not_taken_for_computing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,12 @@ from pruneattr_core.datasets import Dataset
 from pruneattr_core.models import model_card
 from pruneattr_core.pruning import Replacement, pruned_gradient
 from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.paths import Ground
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import masks_at
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import REPLACED
 from pruneattr_core.ui.pictures import Picture
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, top_neuron
 from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.paths import Ground
 from pruneattr_core.ui.cache import Engine, engine
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.paths.places import grid_of, positions, shown_places
-from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import viewer
 from pruneattr_core.ui.watching import duration, report_failure

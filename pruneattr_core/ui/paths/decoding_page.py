@@ -12,6 +12,7 @@ from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render import png_bytes
 from pruneattr_core.render.series import Series, series
 from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.paths import Ground, path_key
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
@@ -36,11 +37,9 @@ from pruneattr_core.ui.paths.decoding import (
     recipe,
     source,
 )
-from pruneattr_core.ui.paths.methods import AT_ONCE, find_ground, key_of
-from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.paths.state import FIELDS as PATH_FIELDS
 from pruneattr_core.ui.paths.state import KEEP, SEED_LIMIT
-from pruneattr_core.ui.paths.tasks import choose_paths, collect
+from pruneattr_core.ui.paths.tasks import AT_ONCE, choose_paths, collect, find_ground
 from pruneattr_core.ui.state import Field, one_of, publish, report, viewer, whole
 from pruneattr_core.ui.watching import LOOK, duration
 
@@ -78,7 +77,7 @@ def draw(chosen: shell.Selection) -> None:
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)
-        ground = find_ground(engine(), subject, chosen, waiting)
+        ground = find_ground(subject, chosen, waiting)
         waiting.clear()
         found = collect(chosen, subject, ground, methods, kappa, st.session_state["path_seed"])
         sources = [
@@ -86,7 +85,7 @@ def draw(chosen: shell.Selection) -> None:
             source("active", ACTIVE, active_subnet(ground), ground),
         ]
         for method, one in found.items():
-            key = (key_of(subject, method, kappa, st.session_state["path_seed"]), kappa)
+            key = (path_key(subject, method, kappa, st.session_state["path_seed"]), kappa)
             sources.append(source(key, METHODS[method].title, one.path(kappa), ground))
         publish(FIELDS)
         canvases = [

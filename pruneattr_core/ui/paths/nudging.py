@@ -14,9 +14,9 @@ from pruneattr_core.analysis.linearity import linear_radius
 from pruneattr_core.analysis.nudging import Kind, Nudges, nudged, way_of
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.paths import Ground
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
-from pruneattr_core.ui.paths.results import Ground
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.values import Path
 

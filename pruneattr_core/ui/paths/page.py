@@ -9,6 +9,7 @@ import streamlit as st
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.paths import Ground, Timed, compare
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
@@ -23,8 +24,6 @@ from pruneattr_core.ui.paths import views as path_views
 from pruneattr_core.ui.paths import where as path_where
 from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.files import path_from_bytes
-from pruneattr_core.ui.paths.methods import Timed, find_ground
-from pruneattr_core.ui.paths.results import Ground, compare
 from pruneattr_core.ui.paths.state import (
     FIELDS,
     KEEP,
@@ -32,7 +31,7 @@ from pruneattr_core.ui.paths.state import (
     VIEWS,
     own_path,
 )
-from pruneattr_core.ui.paths.tasks import choose_paths
+from pruneattr_core.ui.paths.tasks import choose_paths, find_ground
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import publish, report
 from pruneattr_core.values import Path
@@ -53,7 +52,7 @@ def draw(chosen: shell.Selection) -> None:
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)
-        ground = find_ground(engine(), subject, chosen, waiting)
+        ground = find_ground(subject, chosen, waiting)
         waiting.clear()
         _own_path(ground)
         found = path_tasks.collect(chosen, subject, ground, methods, kappa, st.session_state["path_seed"])

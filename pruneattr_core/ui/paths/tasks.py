@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.table import METHODS, Found
 from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.paths import (
+    Ground,
+    PathKey,
+    Timed,
+    found,
+    ground_of,
+    path_key,
+    predicted_seconds,
+)
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain
-from pruneattr_core.ui.paths.methods import (
-    AT_ONCE,
-    Timed,
-    key_of,
-    predicted_seconds,
-    work_of,
-)
-from pruneattr_core.ui.paths.results import Ground
+from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.paths.state import KEEP, PRESETS, SEED_LIMIT, parse_methods
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import viewer
 from pruneattr_core.ui.watching import LOOK, duration, progress, report_failure
 
 _ANY = "any"
+#: A computation predicted to be shorter than this starts without being asked for, in seconds.
+AT_ONCE = 12.0
 
 
 def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], float]:
@@ -101,70 +104,80 @@ def collect(
         sparsity: asked for.
         seed: of random methods.
     """
-    found: dict[str, Timed] = {}
-    missing: dict[str, Hashable] = {}
+    there: dict[str, Timed] = {}
+    missing: list[PathKey] = []
+
+    def work_of(key: PathKey) -> Callable[[Job], Timed]:
+        def work(job: Job) -> Timed:
+            model, _ = engine().model(subject.model, job)
+            job.note = METHODS[key.method].title
+            inputs = chosen.card.preprocess(chosen.picture.image).to(engine().device)
+            return found(model, inputs, int(ground.scores.target[0]), key, job.tick)
+
+        return work
+
     for method in methods:
-        key = key_of(subject, method, sparsity, seed)
+        key = path_key(subject, method, sparsity, seed)
         kept = engine().jobs.results.get(key)
-        if kept is None and METHODS[method].cheap:
+        if kept is None and method == "taylor":
+            kept = Timed(Found(ground.scores), ground.seconds)
+        elif kept is None and METHODS[method].cheap:
             waiting = Waiting()
-            work = work_of(engine(), subject, chosen, ground, method, sparsity, seed)
-            kept = (
-                Timed(Found(ground.scores), ground.seconds)
-                if method == "taylor"
-                else engine().jobs.run(key, work, waiting)
-            )
+            kept = engine().jobs.run(key, work_of(key), waiting)
             waiting.clear()
         if kept is None:
-            missing[method] = key
+            missing.append(key)
         else:
-            found[method] = kept
+            there[method] = kept
     if missing:
-        for method, key in missing.items():
+        offers = {key: (predicted_seconds(ground, key, sparsity), work_of(key)) for key in missing}
+        for key, (seconds, work) in offers.items():
             first = key not in st.session_state.setdefault("_offered", set())
-            if first and predicted_seconds(ground, method, sparsity) <= AT_ONCE:
+            if first and seconds <= AT_ONCE:
                 st.session_state["_offered"].add(key)
-                engine().jobs.start(
-                    key, work_of(engine(), subject, chosen, ground, method, sparsity, seed), viewer()
-                )
-        running = any(engine().jobs.watch(key, viewer()) for key in missing.values())
-        cards = st.fragment(_cards, run_every=LOOK if running else None)
-        cards(
-            missing,
-            {
-                method: (
-                    predicted_seconds(ground, method, sparsity),
-                    work_of(engine(), subject, chosen, ground, method, sparsity, seed),
-                )
-                for method in missing
-            },
-        )
-    return found
+                engine().jobs.start(key, work, viewer())
+        running = any(engine().jobs.watch(key, viewer()) for key in missing)
+        st.fragment(_cards, run_every=LOOK if running else None)(offers)
+    return there
 
 
-def _cards(missing: Mapping[str, Hashable], offers: Mapping[str, tuple[float, Any]]) -> None:
+def _cards(offers: Mapping[PathKey, tuple[float, Callable[[Job], Timed]]]) -> None:
     """One card a method; a fragment that looks again while something runs."""
-    columns = st.columns(min(3, len(missing)) if len(missing) > 1 else [2, 1])
-    for place, (method, key) in enumerate(missing.items()):
-        seconds, work = offers[method]
+    columns = st.columns(min(3, len(offers)) if len(offers) > 1 else [2, 1])
+    for place, (key, (seconds, work)) in enumerate(offers.items()):
+        method = METHODS[key.method]
         with columns[place % len(columns)], st.container(border=True):
             if engine().jobs.results.get(key) is not None:
                 st.rerun()
             task = engine().jobs.watch(key, viewer())
             if task is None:
-                _offer(method, key, seconds, work)
+                _offer(key, seconds, work)
             elif task.finished.is_set() and task.error is not None:
                 report_failure(key, task)
             else:
-                progress(task, f"{METHODS[method].title}", METHODS[method].counts, f"cancel_{method}")
+                progress(task, method.title, method.counts, f"cancel_{key.method}")
 
 
-def _offer(method: str, key: Hashable, seconds: float, work: Any) -> None:
+def _offer(key: PathKey, seconds: float, work: Callable[[Job], Timed]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{METHODS[method].title}** · about {duration(seconds)} here")
-        if st.button("Compute", key=f"start_{method}", type="primary", icon=":material/play_arrow:"):
+        st.markdown(f"**{METHODS[key.method].title}** · about {duration(seconds)} here")
+        if st.button("Compute", key=f"start_{key.method}", type="primary", icon=":material/play_arrow:"):
             try:
                 engine().jobs.start(key, work, viewer())
                 st.rerun()
             except PruneAttrError as error:
                 complain(error)
+
+
+def find_ground(subject: Subject, chosen: Selection, show: Callable[[Job, int], None]) -> Ground:
+    """Taylor scores and dead neurons of the input, from the shelf or in one pass."""
+
+    def work(job: Job) -> Ground:
+        model, _ = engine().model(subject.model, job)
+        job.note = "Scoring neurons"
+        return ground_of(
+            model, chosen.card.preprocess(chosen.picture.image).to(engine().device), chosen.target
+        )
+
+    scored: Ground = engine().jobs.run(("ground", subject), work, show, "coarse")
+    return scored

@@ -16,13 +16,13 @@ from pruneattr_core.render import (
     scale_of,
 )
 from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.results.paths import Sets, cut
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.files import path_bytes
-from pruneattr_core.ui.paths.results import Sets, cut
 from pruneattr_core.ui.paths.state import KEEP, MODES, SCALES, UPLOADED, choose_from
 
 NOT_YET = "This path is not computed yet: start it above, or choose another one."

@@ -1,10 +1,10 @@
-"""What the path pages compute, as values on the CPU: one input, its paths, and how they compare."""
+"""Paths of one input, each named by a `PathKey`, what they are measured against, and how they compare."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,17 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.likeness import jaccard
+from pruneattr_core.paths.table import METHODS, Found, Search
 from pruneattr_core.pruning import pruned_gradient, pruned_logits
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.scoring import contributions
 from pruneattr_core.values import Contributions, Mode, Path
 
 Array = NDArray[Any]
 #: A pass longer than this is not repeated to be timed, in seconds.
 _SLOW = 1.0
+#: The papers' sparsities, which one computation of a method without a ranking serves.
+LEVELS = (0.8, 0.9, 0.99)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +122,94 @@ def ground_of(model: nn.Module, inputs: Tensor, target: int | None) -> Ground:
         if seconds > _SLOW:
             break
     return Ground(on_cpu(scores), seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """What one method found for one input, on the CPU.
+
+    Attributes:
+        found: the paths.
+        seconds: time it took, without waiting.
+    """
+
+    found: Found
+    seconds: float
+
+    @property
+    def note(self) -> str:
+        """What happened, a few words."""
+        return self.found.note
+
+    def path(self, sparsity: float) -> Path:
+        """The path of this sparsity."""
+        return self.found.path(sparsity)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of scores and masks."""
+        return self.found.nbytes
+
+
+@dataclass(frozen=True)
+class PathKey:
+    """Names what one method finds for one input; made by `path_key`, so that equal results have equal names.
+
+    Attributes:
+        subject: network, picture and class.
+        method: key of the table.
+        levels: sparsities that are found in one computation; None of a method that ranks, which serves all.
+        seed: None of a method without chance.
+    """
+
+    subject: Subject
+    method: str
+    levels: tuple[float, ...] | None
+    seed: int | None
+
+
+def path_key(subject: Subject, method: str, sparsity: float, seed: int) -> PathKey:
+    """The name of a result that has a path of this sparsity: no more than what it depends on."""
+    entry = METHODS[method]
+    asked = None if entry.ranks else LEVELS if sparsity in LEVELS else (sparsity,)
+    return PathKey(subject, method, asked, seed if entry.random else None)
+
+
+def found(
+    model: nn.Module, inputs: Tensor, target: int, key: PathKey, tell: Callable[[int, int], None]
+) -> Timed:
+    """What `key` names, in plain memory order on the CPU.
+
+    Args:
+        model: network in eval mode.
+        inputs: (1, C, H, W) on its device.
+        target: class index.
+        key: from `path_key`.
+        tell: told (parts done, parts); may raise to stop.
+
+    Raises:
+        PruneAttrError: as the method.
+    """
+    if key.method == "taylor":
+        ground = ground_of(model, inputs, target)
+        return Timed(Found(ground.scores), ground.seconds)
+    start = time.perf_counter()
+    one = METHODS[key.method].find(
+        Search(model, inputs, target, key.levels or LEVELS, key.seed or 0, progress=tell)
+    )
+    ranked = one.ranked
+    if isinstance(ranked, Contributions):
+        ranked = on_cpu(ranked)
+    elif ranked is not None:
+        ranked = replace(ranked, layers=tuple(layer.cpu().contiguous() for layer in ranked.layers))
+    fixed = {sparsity: path.to("cpu") for sparsity, path in one.fixed.items()}
+    return Timed(Found(ranked, fixed, one.note), time.perf_counter() - start)
+
+
+def predicted_seconds(ground: Ground, key: PathKey, sparsity: float) -> float:
+    """Seconds that `found` will take here, from the time of the pass that scored the input."""
+    share = max(key.levels or (sparsity,))
+    return ground.seconds * METHODS[key.method].cost(len(ground.scores.layers), share)
 
 
 def on_cpu(scores: Contributions) -> Contributions:
