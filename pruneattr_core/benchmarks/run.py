@@ -84,6 +84,17 @@ def statistics(values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any],
     return np.where(empty, np.nan, mean), np.where(empty, np.nan, deviation), count
 
 
+def standard_error(deviation: Any, count: Any) -> NDArray[np.float64]:
+    """Of a mean, from the `statistics` of its values; nan for fewer than two, which say nothing of others.
+
+    The deviation is about the values' own mean, so it stands for count - 1 of them.
+    """
+    found: NDArray[np.float64] = np.where(
+        np.asarray(count) > 1, deviation / np.sqrt(np.maximum(np.asarray(count) - 1, 1)), np.nan
+    )
+    return found
+
+
 def points_csv(plan: Plan, values: NDArray[np.float64]) -> bytes:
     """The table of points: method, measure, x, n, mean, standard deviation."""
     mean, deviation, count = statistics(values)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.benchmarks.run import Run, standard_error, statistics
 from pruneattr_core.circuits.curve import cmd, cpr
 from pruneattr_core.paths.calibrate import OUTPUT_CHANGES, first_crossing
 
@@ -62,15 +62,10 @@ def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
         }
     if run.plan.benchmark in ("pixels", "roar", "circuits"):
         mean, deviation, count = statistics(areas(run, method, measure))
-        return {f"{measure} AUC": float(mean), f"{measure} ±": _standard_error(deviation, count)}
+        return {f"{measure} AUC": float(mean), f"{measure} ±": float(standard_error(deviation, count))}
     mean, deviation, count = statistics(run.of(method, measure))
     if run.plan.benchmark == "sanity":
         # A map that is flat once weights are lost has no rank correlation: such steps say nothing.
         known = mean[1:][np.isfinite(mean[1:])]
         return {measure: float(known.mean()) if len(known) else float("nan")}
-    return {measure: float(mean[0]), f"{measure} ±": _standard_error(deviation[0], count[0])}
-
-
-def _standard_error(deviation: Any, count: Any) -> float:
-    """Of a mean; nan for one value, which says nothing of others."""
-    return float(deviation / int(count) ** 0.5) if count > 1 else float("nan")
+    return {measure: float(mean[0]), f"{measure} ±": float(standard_error(deviation[0], count[0]))}

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pruneattr_core.attribution import METHODS
-from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.benchmarks.run import Run, standard_error, statistics
 from pruneattr_core.render.series import QUIET, SERIES, Series, series
 from pruneattr_core.ui.benchmarks.words import CHANCE, axis
 
@@ -175,9 +175,9 @@ def against_sparsity(run: Run, title: str, measure: str, methods: Sequence[str])
 
 
 def _errors(run: Run, label: str, measure: str) -> tuple[Any, Any, Any]:
-    """Mean, standard error and count at every point."""
+    """Mean, standard error, 0 where it is not known, and count at every point."""
     mean, deviation, count = statistics(run.of(label, measure))
-    return mean, deviation / np.sqrt(np.maximum(1, count)), count
+    return mean, np.nan_to_num(standard_error(deviation, count)), count
 
 
 def add_published(

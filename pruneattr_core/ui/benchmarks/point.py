@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
-from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.benchmarks.run import Run, standard_error, statistics
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
@@ -102,11 +102,10 @@ def _point(values: NDArray[np.float64]) -> dict[str, Any]:
     mean, deviation, count = statistics(values[None])
     ends = (known, []) if len(known) <= 2 * ENDS else (known[:ENDS], known[-ENDS:])
     low, high = ([[i, round(float(values[i]), 4)] for i in end] for end in ends)
-    error = deviation / np.sqrt(np.maximum(1, count))
     return {
         "n": int(count[0]),
         "mean": numbers(mean)[0],
-        "error": numbers(error)[0],
+        "error": numbers(standard_error(deviation, count))[0],
         "low": low,
         "high": high,
     }
