@@ -20,11 +20,12 @@ from pruneattr_core.benchmarks.run import (
     read_run,
     run_from_files,
     run_from_zip,
+    standard_error,
     statistics,
     write_run,
     zip_run,
 )
-from pruneattr_core.benchmarks.summary import _standard_error, areas, summary
+from pruneattr_core.benchmarks.summary import areas, summary
 from pruneattr_core.errors import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +100,14 @@ def test_statistics_leave_undefined_values_out():
     assert count.tolist() == [2, 0]
     assert np.isnan(mean[1])
     assert np.isnan(deviation[1])
+
+
+def test_the_error_of_a_mean_is_that_of_a_sample_and_unknown_for_one_value():
+    values = np.array([[1.0, 4.0, 2.0, 9.0], [3.0, np.nan, np.nan, np.nan], [5.0, 8.0, np.nan, np.nan]])
+    found = standard_error(*statistics(values)[1:])
+    for row, error in ((values[0], found[0]), (values[2, :2], found[2])):
+        assert error == pytest.approx(row.std(ddof=1) / len(row) ** 0.5)
+    assert np.isnan(found[1])
 
 
 def test_a_run_is_named_by_twelve_digits_over_plan_and_values():
@@ -217,11 +226,6 @@ def forged(change, content=None) -> bytes:
 def test_a_forged_header_is_refused_in_a_sentence(change, says):
     with pytest.raises(StoreError, match=says):
         run_from_zip(forged(change))
-
-
-def test_two_pictures_have_a_standard_error_and_one_has_none():
-    assert np.isnan(_standard_error(3.0, 1))
-    assert _standard_error(3.0, 2) == pytest.approx(3 / 2**0.5)
 
 
 def test_numbers_are_never_read_as_anything_but_numbers():
