@@ -99,7 +99,7 @@ class Track:
     """Levels as the browser gets them.
 
     Attributes:
-        data: zlib of the level-to-level deltas of codes (K, H, W), see `coding.coded`.
+        data: zlib of the level-to-level deltas of codes (K, H, W), see `framing.coded`.
         peaks: (K,) largest magnitude of each.
         scales: (K,) own colour scale of each.
         levels: what is known of each: {"sparsity", "change"}.
