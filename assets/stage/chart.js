@@ -1,6 +1,6 @@
 // The linked chart: one line a card, drawn up to the slider; its horizontal axis is the slider's track.
 
-const LEFT = 46, RIGHT = 16;
+const LEFT = 46, RIGHT = 16, DIGITS = 24;               // px; room of a number of two digits
 const DASHES = {solid: '', dash: '9 5', dot: '2.5 4', dashdot: '9 4 2.5 4', longdash: '15 6', longdashdot: '15 5 2.5 5'};
 
 const stroke = card => ({stroke: card.colour, 'stroke-dasharray': DASHES[card.dash] ?? ''});
@@ -68,10 +68,11 @@ function drawTicks(state, x, width) {
     svg.style.height = '1.25rem';
     return;
   }
-  const slanted = width > 620;
+  const slanted = width > 620, last = header.names.length - 1;
+  const apart = Math.ceil(DIGITS * last / (x(last) - x(0))) || 1;   // so many steps from number to number
   header.names.forEach((name, k) => {
     if (slanted) shape(svg, 'text', {class: 'tick', 'text-anchor': 'end', transform: `translate(${x(k) + 4} 12) rotate(-28)`}, name);
-    else shape(svg, 'text', {class: 'tick', x: x(k), y: 14, 'text-anchor': 'middle'}, k);
+    else if (k % apart === 0) shape(svg, 'text', {class: 'tick', x: x(k), y: 14, 'text-anchor': 'middle'}, k);
   });
   const longest = Math.max(...header.names.map(name => name.length));
   svg.style.height = slanted ? `${Math.min(7, 1.6 + longest * .27)}rem` : '1.25rem';

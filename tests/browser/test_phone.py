@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,16 @@ def test_choices_fold_away_and_the_slider_is_on_the_first_screen(
     page.set_viewport_size({"width": 1366, "height": 768})
     expect(button).to_be_hidden()
     expect(folded).to_be_visible()
+
+
+def test_numbers_of_many_steps_do_not_touch(
+    window: Callable[..., Page], app_url: str, settled: Callable[[Page], None]
+) -> None:
+    page = window(390, 844, has_touch=True)
+    page.goto(f"{app_url}/sanity?model=efficientnet-lite0&sane_methods=edges")
+    numbers = page.locator(".ticks text")
+    expect(page.locator(".stage")).to_have_attribute("data-complete", "true")
+    settled(page)
+    boxes = numbers.evaluate_all("all => all.map(one => one.getBoundingClientRect().toJSON())")
+    assert len(boxes) > 5
+    assert all(one["right"] + 2 <= other["left"] for one, other in pairwise(boxes))
