@@ -1,7 +1,5 @@
 // Uploads in this browser's own store, by hash, so that a reload finds them; nothing is kept on the server.
 
-const KEPT = 4;
-
 const opened = () => new Promise((resolve, reject) => {
   const request = indexedDB.open('pruneattr', 1);
   request.onupgradeneeded = () => request.result.createObjectStore('uploads', {keyPath: 'id'});
@@ -14,11 +12,11 @@ const answered = request => new Promise((resolve, reject) => {
   request.onerror = () => reject(request.error);
 });
 
-async function keep({id, name}, bytes) {
+async function keep({id, name, most}, bytes) {
   const store = (await opened()).transaction('uploads', 'readwrite').objectStore('uploads');
   store.put({id, name, bytes: bytes.slice(), when: Date.now()});
   const all = await answered(store.getAll());
-  for (const old of all.sort((a, b) => b.when - a.when).slice(KEPT)) store.delete(old.id);
+  for (const old of all.sort((a, b) => b.when - a.when).slice(most)) store.delete(old.id);
 }
 
 async function recall(id) {

@@ -27,7 +27,7 @@ PICTURES = 6
 #: In an address: the strongest other class, and what stands before classes that are averaged with one.
 RUNNER_UP, TOGETHER = "runner-up", "+"
 #: Classes that an address names beside one, at most: all dogs of ImageNet are 118.
-_MOST = 200
+MOST_NAMED = 200
 #: Setting of a file that has no way back, and what it says -> why.
 NO_WAY_BACK = "no_way_back"
 WHY_NOT = {
@@ -142,7 +142,7 @@ def asked_in_address(target: Target) -> dict[str, str] | None:
     contrast = ""
     if isinstance(target, Response):
         named, against = target.target, target.against
-        if target.kind == "group" and named is not None and len(named) <= _MOST:
+        if target.kind == "group" and named is not None and len(named) <= MOST_NAMED:
             first, *rest = dict.fromkeys(named)
             return {"target": str(first), "contrast": TOGETHER + ",".join(map(str, rest)) if rest else ""}
         alike = all(one is None or len(one) == 1 for one in (named, against))
@@ -179,6 +179,8 @@ def others_in(contrast: str) -> tuple[int, ...]:
     if contrast in ("", RUNNER_UP):
         return ()
     numbers = contrast.removeprefix(TOGETHER).split(",") if contrast.startswith(TOGETHER) else [contrast]
-    if len(numbers) > _MOST or not all(one.isascii() and one.isdecimal() and len(one) < 8 for one in numbers):
+    if len(numbers) > MOST_NAMED or not all(
+        one.isascii() and one.isdecimal() and len(one) < 8 for one in numbers
+    ):
         raise ValueError(contrast)
     return tuple(dict.fromkeys(map(int, numbers)))

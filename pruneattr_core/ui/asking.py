@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.models import ModelCard
-from pruneattr_core.share.way_back import RUNNER_UP, TOGETHER, others_in
-from pruneattr_core.ui.choose import select
+from pruneattr_core.share.way_back import MOST_NAMED, RUNNER_UP, TOGETHER, others_in
+from pruneattr_core.ui.choose import box_of, labels_of, select
 from pruneattr_core.ui.state import Field, one_of, refuse
 
 #: Index that stands for "the predicted class".
@@ -128,8 +128,8 @@ def choose_others(card: ModelCard, how: str, own: int, served: bool) -> str:
 
 def _name_classes(card: ModelCard, own: int, several: bool) -> str:
     others = [index for index in range(len(card.classes)) if index != own]
-    # Another widget where its labels are others: a browser answers with a label, also with a former one.
-    box = f"{'_mean_of' if several else '_instead_of'}_{card.id}_{own}"
+    labels = labels_of(others, card.classes.__getitem__)  # a network of the hub has two cranes
+    box = box_of("_mean_of" if several else "_instead_of", labels)
     named = others_in(st.session_state["contrast"])
 
     def text(found: Sequence[int]) -> str:
@@ -141,10 +141,17 @@ def _name_classes(card: ModelCard, own: int, several: bool) -> str:
         st.session_state[_BEGUN] = "" if st.session_state["contrast"] else st.session_state["_how"]
 
     shown = [index for index in named if index != own]
-    how: dict[str, Any] = {"key": box, "format_func": card.classes.__getitem__, "on_change": changed}
+    how: dict[str, Any] = {"key": box, "format_func": labels.__getitem__, "on_change": changed}
     if several:
         st.session_state[box] = shown
-        st.multiselect("Mean with", others, placeholder="Name classes", **how)
+        st.multiselect(
+            "Mean with",
+            others,
+            placeholder="Name classes",
+            max_selections=MOST_NAMED,
+            select_all=False,
+            **how,
+        )
     else:
         st.session_state[box] = shown[0] if shown else None
         st.selectbox("Instead of", others, index=None, placeholder="Name a class", **how)

@@ -12,7 +12,10 @@ from pruneattr_core.errors import ImageError
 from pruneattr_core.share.framing import framed
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.component import said
+from pruneattr_core.ui.errors import guarded
 
+#: What stands where the browser is asked.
+LOOKING = "Looking for the uploaded picture in this browser …"
 _KEY = "_browser_store"
 #: Hashes that this browser has not.
 _MISSING = "_not_in_browser"
@@ -23,9 +26,22 @@ _mount = st.components.v2.component(
 
 
 def keep_in_browser(sha256: str) -> None:
-    """Let the browser keep an upload of this session."""
+    """Let the browser keep an upload of this session, as many of them as a session keeps."""
     name, data = pictures.uploads()[sha256]
-    _mount(data=framed({"keep": {"id": sha256, "name": name}}, [data]), key=f"{_KEY}_keep")
+    keep = {"id": sha256, "name": name, "most": pictures.UPLOADS_KEPT}
+    _mount(data=framed({"keep": keep}, [data]), key=f"{_KEY}_keep_{sha256}")
+
+
+def at_hand(sha256: str) -> bool:
+    """Whether this session has an upload; says that the browser is asked for it, or that nobody has it."""
+    if sha256 in pictures.uploads():
+        return True
+    if ask_browser(sha256):
+        st.caption(LOOKING)
+    else:
+        with guarded():
+            pictures.from_upload(sha256)
+    return False
 
 
 def ask_browser(sha256: str) -> bool:

@@ -95,8 +95,8 @@ def choose_methods(
     beside = f" + {always}" if always else ""
     with place, st.popover(f"Methods ({len(named)}{beside})", icon=":material/checklist:"):
         st.multiselect(
-            f"Methods, up to {MOST}", fitting, key=box, max_selections=MOST, on_change=changed,
-            format_func=lambda method: METHODS[method].title,
+            f"Methods, up to {MOST}", fitting, key=box, max_selections=MOST, select_all=False,
+            on_change=changed, format_func=lambda method: METHODS[method].title,
         )  # fmt: skip
         left_out = [METHODS[method].title for method in offered if reasons[method]]
         if left_out:

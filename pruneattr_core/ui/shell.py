@@ -16,7 +16,7 @@ from pruneattr_core.results.sweeps import Answer
 from pruneattr_core.share.way_back import TOGETHER
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, choose_others, let_go_of_classes
-from pruneattr_core.ui.browser_store import ask_browser, keep_in_browser
+from pruneattr_core.ui.browser_store import at_hand, keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.component import explain_words
@@ -316,12 +316,7 @@ def _choose_picture() -> Picture | None:
 
 def _choose_upload() -> Picture | None:
     kept, wanted = pictures.uploads(), st.session_state["upload"]
-    if wanted and wanted not in kept:
-        if ask_browser(wanted):
-            st.caption("Looking for the uploaded picture in this browser …")
-        else:
-            with guarded():
-                pictures.from_upload(wanted)
+    if wanted and not at_hand(wanted):
         return None
     if not kept:
         st.info("Upload a picture below; it stays in this browser.", icon=":material/upload:")

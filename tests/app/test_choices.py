@@ -74,7 +74,50 @@ def test_what_the_session_holds_is_checked_on_every_read(start: Start, value: An
 def test_equal_names_can_be_told_apart() -> None:
     """ImageNet has two cranes and two maillots."""
     name: Callable[[int], str] = ("crane", "crane", "jay").__getitem__
-    assert labels_of(range(3), name) == {0: "crane (0)", 1: "crane (1)", 2: "jay"}
+    assert labels_of(range(3), name) == {0: "crane (1)", 1: "crane (2)", 2: "jay"}
+
+
+def cranes() -> None:
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from pruneattr_core.ui.asking import choose_others
+
+    card = SimpleNamespace(id="hub/cranes", classes=("jay", "crane", "crane"))
+    choose_others(card, st.session_state["_how"], 0, True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("how", "said"), [("class", "2"), ("mean", "+2")])
+def test_the_second_of_two_classes_of_one_name_can_be_named(how: str, said: str) -> None:
+    app = AppTest.from_function(cranes)
+    app.session_state["_how"], app.session_state["contrast"] = how, ""
+    app.run()
+    found = (app.selectbox if how == "class" else app.multiselect)[0]
+    assert found.options == ["crane (1)", "crane (2)"]
+    found.set_value(2 if how == "class" else [2]).run()
+    healthy(app)
+    assert app.session_state["contrast"] == said
+
+
+def sliding() -> None:
+    import streamlit as st
+
+    from pruneattr_core.ui.choose import slide
+
+    st.session_state.setdefault("far", 1.0)
+    slide("How far", (1.0, 2.0, 3.0), "far", str)
+
+
+def test_a_slider_follows_a_link_or_a_step_back() -> None:
+    app = AppTest.from_function(sliding).run()
+    for hand, elsewhere in ((2.0, 1.0), (2.0, 3.0), (1.0, 3.0)):
+        app.select_slider[0].set_value(hand).run()
+        assert app.session_state["far"] == hand
+        app.session_state["far"] = elsewhere
+        app.run()
+        healthy(app)
+        assert (app.session_state["far"], app.select_slider[0].value) == (elsewhere, elsewhere)
 
 
 def test_a_browser_gives_back_the_upload_that_was_asked_for_and_no_other(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.lessons import text
 from pruneattr_core.results.sweeps import Question
+from pruneattr_core.ui import browser_store
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.lessons import group, view
 from tests.app.compare_grids import finished
@@ -45,6 +48,11 @@ Pull.
 
 Bye.
 """
+
+
+def results() -> set[Question]:
+    """Names of the sweeps that are there."""
+    return {name for name in engine().jobs.results.names() if isinstance(name, Question)}
 
 
 @pytest.fixture
@@ -85,6 +93,35 @@ def test_a_text_file_is_a_lesson_on_the_real_pages(start: Start, mine: None) -> 
     assert app.session_state["picture"] == 5
     app.button(key="lesson_back").click().run()
     assert app.success  # the answer given is remembered
+
+
+def test_an_upload_takes_the_place_of_the_picture_and_stays_with_its_teacher(
+    start: Start, mine: None
+) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (140, 130), (30, 160, 90)).save(data, "PNG")
+    app = start().switch_page(PAGE).run()
+    app.button(key="begin_mine").click().run()
+    app.file_uploader(key="uploader").upload("mine.png", data.getvalue(), "image/png").run()
+    healthy(app)
+    key = app.session_state["upload"]
+    assert any(one.subject.image == key for one in results())
+    app.button(key="class_open").click().run()
+    healthy(app)
+    assert any("stays in this browser" in one.value for one in app.caption)
+    pupil = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600).run().switch_page(PAGE)
+    pupil.query_params["class"] = app.session_state["class"]
+    pupil.run()
+    healthy(pupil)
+    assert (pupil.session_state["source"], pupil.session_state["picture"]) == ("", 3)
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:  # after a reload it is in this browser
+        patch.setattr(browser_store, "ask_browser", lambda name: not asked.append(name))
+        again = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600).run().switch_page(PAGE)
+        again.query_params.update({"lesson": "mine", "source": "upload", "upload": key})
+        again.run()
+    healthy(again)
+    assert asked == [key]
 
 
 def test_a_link_leads_to_its_step_and_what_it_says_of_the_view_stands(start: Start, mine: None) -> None:
@@ -152,8 +189,7 @@ def test_the_next_view_is_computed_while_this_one_stands(start: Start, mine: Non
     file.write_text(MINE.replace("## Remove", step), "utf-8")
 
     def there() -> set[Question]:
-        found = {name for name in engine().jobs.results.names() if isinstance(name, Question)}
-        return {one for one in found if (one.subject.target, one.mode) == (2, "zero")}
+        return {one for one in results() if (one.subject.target, one.mode) == (2, "zero")}
 
     app = start().switch_page(PAGE).run()
     assert not there()

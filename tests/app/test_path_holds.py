@@ -44,7 +44,7 @@ def test_inside_the_map_is_the_same_whatever_the_way(holds_page: Start, kind: st
 def test_the_slider_walks_out_of_the_ball(holds_page: Start) -> None:
     app = holds_page(nudge="edge", nudge_by="0.99")
     assert "Inside the ball" in verdict(app)
-    app.select_slider(key="nudge_by_box").set_value(3000.0).run()
+    app.select_slider(key="nudge_by_box_0").set_value(3000.0).run()
     healthy(app)
     assert "neurons have switched" in verdict(app)
     chart = next(c for c in app.get("plotly_chart") if c.proto.id.endswith("chart_holds"))

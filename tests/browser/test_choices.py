@@ -125,6 +125,54 @@ def test_a_reload_keeps_an_upload(page: Page, app_url: str, settled: Settled, tm
     agreed(page, settled)
 
 
+def test_a_name_that_is_typed_and_entered_is_that_one_alone(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    page.goto(f"{app_url}/compare?model=scenes-net&source=scenes&methods=edges")
+    page.locator(".compare[data-complete=true]").wait_for()
+    settled(page)
+    choose(page, "Explain it", "together with others")
+    names = page.get_by_role("combobox", name=re.compile("Mean with"))
+    names.click()
+    names.press_sequentially("ar", delay=20)  # star and arrow
+    page.get_by_role("option", name="arrow").wait_for()
+    names.press("Enter")
+    page.wait_for_url("**contrast=**")
+    assert len(asked(page)["contrast"][0].split(",")) == 1
+
+
+def test_a_reload_keeps_all_uploads_of_a_grid_of_one_name(
+    page: Page, app_url: str, settled: Settled, tmp_path: Path
+) -> None:
+    page.goto(f"{app_url}/compare?model=scenes-net&source=scenes&methods=saliency,edges")
+    grid = page.locator(".compare[data-complete=true]")
+    grid.wait_for()
+    upload = page.get_by_test_id("stFileUploaderDropzoneInput").last
+    for place in range(6):
+        file = tmp_path / str(place) / "photo.png"
+        file.parent.mkdir()
+        Image.new("RGB", (140, 130), (40 * place, 160, 90)).save(file)
+        former = page.url
+        upload.set_input_files(file)
+        until(page, lambda: "upload=" in page.url and page.url != former)  # noqa: B023
+        settled(page)
+    page.get_by_role("button", name="Pictures").last.click()
+    box = page.get_by_role("combobox", name=re.compile("of your uploads"))
+    for place in range(1, 6):
+        box.click()
+        page.get_by_role("option", name=f"photo.png ({place})", exact=True).click()
+        until(page, lambda: len(asked(page).get("uploads", [""])[0].split(",")) == place)  # noqa: B023
+        settled(page)
+    shown = asked(page)
+    assert len({*shown["upload"], *shown["uploads"][0].split(",")}) == 6
+    expect(grid).to_have_attribute("data-cells", "12")
+    page.reload()
+    expect(page.locator(".compare[data-complete=true]")).to_have_attribute("data-cells", "12")
+    settled(page)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    assert asked(page) == shown
+
+
 def test_an_upload_on_a_page_that_shows_none_outlives_a_reload(
     page: Page, app_url: str, settled: Settled, tmp_path: Path
 ) -> None:

@@ -96,7 +96,7 @@ def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator
         named = titles({name: runs[name] for name in offered}, ("size",))
         chosen = st.container(key="choices_of_runs").multiselect(
             f"Runs ({len(offered)}); several are drawn together when their protocols agree", offered, key=key,
-            format_func=named.__getitem__, persist_state="session",
+            format_func=named.__getitem__, select_all=False, persist_state="session",
         )  # fmt: skip
     st.session_state["bench_run"] = st.session_state["_bench_seen"] = ",".join(chosen)
     return _comparable(runs, chosen)

@@ -17,8 +17,9 @@ from pruneattr_core.render.look import COLLAPSES, Look
 from pruneattr_core.results.cells import CURVES, Place
 from pruneattr_core.share.entries import follows, in_order, method_of, options_of
 from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.browser_store import LOOKING, ask_browser
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.choose import select
+from pruneattr_core.ui.choose import box_of, labels_of, select
 from pruneattr_core.ui.compare.copies import choose_copies
 from pruneattr_core.ui.compare.game import CANDIDATES
 from pruneattr_core.ui.compare.plan import Plan
@@ -57,6 +58,9 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str], layers: Layers) 
         reasons: per method why it does not fit, or "".
         layers: method with an option `layer` -> what it may be.
     """
+    with st.container():  # always there, or what comes below would be put there anew
+        if chosen.picture.source == pictures.UPLOAD:
+            _find_uploads()
     if is_spare():
         return look_of("grid_")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices_grid"):
@@ -149,26 +153,34 @@ def _choose_pictures(chosen: shell.Selection) -> None:
     )
 
 
+def _find_uploads() -> None:
+    """Ask the browser for the uploads of the grid that this session has not."""
+    kept, wanted = pictures.uploads(), st.session_state["uploads"]
+    gone = [one for one in wanted if one not in kept]
+    if any(map(ask_browser, gone)):  # one after the other
+        st.caption(LOOKING)
+    elif gone:
+        refuse("uploads", gone[0], "it is left out: upload it again")
+        st.session_state["uploads"] = tuple(one for one in wanted if one in kept)
+
+
 def _choose_uploads(shown: str) -> None:
     """Beside an upload, others of this session."""
     kept = pictures.uploads()
-    gone = [place for place in st.session_state["uploads"] if place not in kept]
-    if gone:
-        refuse("uploads", gone[0], "it is left out: upload it again")
-        st.session_state["uploads"] = tuple(one for one in st.session_state["uploads"] if one not in gone)
     others = [place for place in kept if place != shown]
     if not others:
         st.info("Upload another picture to set it beside this one.", icon=":material/upload:")
         return
-    box = "uploads_box"
-    st.session_state[box] = [place for place in st.session_state["uploads"] if place in others]
+    labels = labels_of(others, lambda place: kept[place][0])
+    box = box_of("uploads_box", labels)
+    st.session_state[box] = [place for place in st.session_state["uploads"] if place in labels]
 
     def changed() -> None:
-        st.session_state["uploads"] = tuple(st.session_state[box])
+        st.session_state["uploads"] = tuple(one for one in st.session_state[box] if one in labels)
 
     st.multiselect(
         "Beside the sidebar's picture, of your uploads", others, key=box,
-        format_func=lambda place: kept[place][0] if place in kept else place, on_change=changed,
+        select_all=False, format_func=lambda place: labels.get(place, place), on_change=changed,
     )  # fmt: skip
 
 
@@ -199,6 +211,7 @@ def _choose_of_data(chosen: shell.Selection) -> None:
         [str(place) for place in options],
         key=box,
         max_selections=MORE,
+        select_all=False,
         format_func=title,
         accept_new_options=len(data) > len(around),
         help="Type a number for a picture that is not in the list.",

@@ -10,6 +10,7 @@ import streamlit as st
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.options import Option
 from pruneattr_core.share.entries import MOST, entry_of, in_order, method_of, options_of, words_of
+from pruneattr_core.ui.choose import select
 
 #: Methods that can stand several times here: those with an option that the grid does not set for all.
 _AGAIN = tuple(name for name, method in METHODS.items() if set(method.options) - {"of", "layer", "baselines"})
@@ -41,7 +42,7 @@ def choose_copies(layers: Mapping[str, tuple[str, ...]]) -> None:
             if name not in _ELSEWHERE:
                 options[name] = _asked(method, name, option)
         if layers.get(method):
-            layer = st.selectbox("Layer", [_USUAL, *layers[method]], key="copy_layer")
+            layer = select("Layer", [_USUAL, *layers[method]], "copy_layer")
             options |= {} if layer == _USUAL else {"layer": layer}
     shortest = {
         name: value for name, value in options.items() if value != METHODS[method].options[name].default

@@ -15,6 +15,7 @@ from pruneattr_core.results.numbers import seconds_text
 from pruneattr_core.share.component import GRID
 from pruneattr_core.share.grid import Grid, grid_payload
 from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui.browser_store import keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare.assembly import assemble
@@ -62,6 +63,9 @@ def draw(chosen: shell.Selection) -> None:
         going = running(_PLACE) is not None
         # The frame is drawn again by the clock only while something is computed.
         st.fragment(_frame, run_every=LOOK if going else None)(plan, going)
+        for picture in plan.pictures[1:]:
+            if picture.source == pictures.UPLOAD:
+                keep_in_browser(picture.place)  # the sidebar keeps its own
 
 
 def _key(plan: Plan) -> tuple[object, ...]:

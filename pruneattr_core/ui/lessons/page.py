@@ -111,6 +111,8 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
         raise InputError(f"Lesson {lesson.name}, step {number}: {wrong}")
     if picture is not None:
         with picture:
+            if group.leads() and view.is_own_picture(step):
+                st.caption(word("class_own_picture"))
             view.draw(step, locked, spare=frozen is not None)
     if frozen is None:  # whoever follows comes to what the leader has
         hidden = locked and step.locked == "hidden"

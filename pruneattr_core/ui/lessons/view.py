@@ -15,6 +15,8 @@ from pruneattr_core.lessons.text import Step, address
 from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.asking import PREDICTED
+from pruneattr_core.ui.browser_store import at_hand
+from pruneattr_core.ui.crop import cropped
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.spare import draw_spare
@@ -113,8 +115,14 @@ def common(step: Step) -> tuple[tuple[str, str], ...]:
     """Network, picture and class of this session's view, as a class is to have them in common."""
     if not step.page or not _PAGES[step.page][2]:
         return ()
-    own = ("upload", "crop")  # lies in this session alone
+    # An upload lies in this session alone: the class looks at the step's own picture then.
+    own = ("upload", "crop", *(("source", "picture") if is_own_picture(step) else ()))
     return tuple((name, text) for name, text in texts_of(shell.FIELDS).items() if name not in own)
+
+
+def is_own_picture(step: Step) -> bool:
+    """Whether the step shows an upload, which no class can have in common."""
+    return bool(step.page) and needs_selection(step) and st.session_state["source"] == pictures.UPLOAD
 
 
 def leave() -> None:
@@ -143,19 +151,27 @@ def draw(step: Step, locked: bool, spare: bool) -> None:
 
 def _instead(step: Step) -> None:
     """What stands there until the question is answered: the picture that it is about."""
-    if needs_selection(step):
-        card, picture = _shown()
+    shown = _shown() if needs_selection(step) else None
+    if shown is not None:
+        card, picture = shown
         photo = np.asarray(card.display(picture.image))
         st.image(inline(photo), width=_PHOTO, alt=f"Picture {picture.title} as the network sees it")
     st.caption(word("hidden_until"))
 
 
-def _shown() -> tuple[ModelCard, pictures.Picture]:
-    """Network and picture of the session's view."""
+def _shown() -> tuple[ModelCard, pictures.Picture] | None:
+    """Network and picture of the session's view; None while an upload is not here, which is said."""
     card = model_card(st.session_state["model"] or shell.default_model())
     source = st.session_state["source"] or shell.default_source(card.id)
-    place = min(st.session_state["picture"], len(pictures.dataset(source)) - 1)
-    return card, pictures.from_dataset(source, place)
+    if source == pictures.UPLOAD:
+        wanted = st.session_state["upload"] or next(iter(list(pictures.uploads())[::-1]), "")
+        if not at_hand(wanted):
+            return None
+        picture = pictures.from_upload(wanted)
+    else:
+        place = min(st.session_state["picture"], len(pictures.dataset(source)) - 1)
+        picture = pictures.from_dataset(source, place)
+    return card, cropped(picture, st.session_state["crop"])
 
 
 def _draw(step: Step) -> None:
@@ -163,7 +179,10 @@ def _draw(step: Step) -> None:
     if not needs:
         _module(drawing).draw()
         return
-    card, picture = _shown()
+    shown = _shown()
+    if shown is None:
+        return
+    card, picture = shown
     target = st.session_state["target"]
     chosen = shell.selected(card, picture, None if target == PREDICTED else target)
     if chosen is not None:

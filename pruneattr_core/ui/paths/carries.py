@@ -14,6 +14,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import slide
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Job
@@ -53,12 +54,7 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
     found = found or (job.partial if job is not None else None)
     st.markdown("### What the path carries when the rest is replaced")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        # Its start is its value: what a run tells a slider once, a clock's next run may come before.
-        size = st.select_slider(
-            "Share of all neurons that stay", SIZES, st.session_state["kept"], "{:.1%}".format,
-            key="kept_box", width=420,
-        )  # fmt: skip
-        st.session_state["kept"] = size
+        size = slide("Share of all neurons that stay", SIZES, "kept", "{:.1%}".format, width=420)
         instead = st.segmented_control(
             "The others become", list(REPLACED), key="instead", required=True,
             format_func=REPLACED.__getitem__, **KEEP,

@@ -15,6 +15,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.heads import probabilities
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import slide
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.one_file import folio_button
@@ -108,12 +109,7 @@ def _choose() -> tuple[Kind, float]:
         kind = st.segmented_control(
             "Nudge", list(NUDGES), key="nudge", required=True, format_func=NUDGES.__getitem__, **KEEP
         )
-        # Its start is its value: what a run tells a slider once, a clock's next run may come before.
-        at = st.select_slider(
-            "How far, in radii of the ball", FACTORS, st.session_state["nudge_by"], "{:g}".format,
-            key="nudge_by_box", width=300,
-        )  # fmt: skip
-        st.session_state["nudge_by"] = at
+        at = slide("How far, in radii of the ball", FACTORS, "nudge_by", "{:g}".format, width=300)
         if kind == "noise":
             st.number_input("Seed of the noise", 0, SEED_LIMIT, step=1, key="nudge_seed", width=150, **KEEP)
         if kind == "block":

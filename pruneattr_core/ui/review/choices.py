@@ -11,6 +11,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.review.judging import choose_review
 from pruneattr_core.ui.review.lineup import Lineup, first_students, of_zoo, zoo
 from pruneattr_core.ui.review.pictures import Folder, Pictures, Scenes
@@ -72,7 +73,7 @@ def choose_lineup(row: DeltaGenerator) -> Lineup | None:
             )
         chosen = st.multiselect(
             f"Beside {member.title}, up to {STUDENTS}", list(by_id), key="students",
-            format_func=lambda name: by_id[name].title, max_selections=STUDENTS, **KEEP,
+            format_func=lambda name: by_id[name].title, max_selections=STUDENTS, select_all=False, **KEEP,
         )  # fmt: skip
     columns = tuple(of_zoo(by_id[name]) for name in chosen)
     if st.session_state["desk"] == "paths":
@@ -131,9 +132,9 @@ def choose_sheet_options(lineup: Lineup, pictures: Pictures) -> Options:
     with st.popover(f"Order and filters{f' ({changed})' if changed else ''}", icon=":material/filter_list:"):
         order = st.selectbox("Order", list(ORDERS), key="desk_order", format_func=ORDERS.__getitem__, **KEEP)
         shown = st.selectbox("Show", list(SHOWN), key="desk_show", format_func=SHOWN.__getitem__, **KEEP)
-        wanted = st.selectbox(
-            "Class", [EVERY_CLASS, *range(len(classes))], key="desk_class", **KEEP,
-            format_func=lambda k: "Strongest label" if k == EVERY_CLASS else classes[k],
+        wanted = select(
+            "Class", range(EVERY_CLASS, len(classes)), "desk_class",
+            lambda k: "Strongest label" if k == EVERY_CLASS else classes[k],
             help="A class explains itself wherever the picture shows it; else each picture's label with the "
             "teacher's largest logit.",
         )  # fmt: skip
