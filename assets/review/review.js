@@ -17,7 +17,7 @@ export default function ({data, parentElement: root, setStateValue}) {
   state.id = payload.header.id;
   decodeSweep(payload).then(decoded => {
     if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
-  }, () => tell(state, 'This browser cannot unpack the maps; please update it.'));
+  }, () => announce(state, 'This browser cannot unpack the maps; please update it.'));
   return state.leave;
 }
 
@@ -73,7 +73,9 @@ function showDesk(state, decoded) {
   const again = row && [...root.querySelectorAll('.row')].find(node => node.dataset.key === row);
   beNow(state, Math.min(state.at, header.rows.length - 1));
   coveredTop(state);
-  if (again && typing) { const note = again.querySelector('.note'); note.focus({preventScroll: true}); note.setSelectionRange(...typing); }
+  const wanted = header.rows.findIndex(one => one.key === state.wanted);
+  if (wanted >= 0) { state.wanted = null; goTo(state, wanted); }
+  else if (again && typing) { const note = again.querySelector('.note'); note.focus({preventScroll: true}); note.setSelectionRange(...typing); }
   else if (again && !state.turned) again.focus({preventScroll: true});
   else if (row || state.turned || resumed) goTo(state, Math.max(0, firstOpen(state)));
   else if (turned) beNow(state, 0);

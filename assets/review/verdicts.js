@@ -53,7 +53,7 @@ function judge(state, r, verdict, move) {
   const row = state.header.rows[r], line = state.root.querySelectorAll('.row')[r], now = saidOf(state, row);
   if (move && !inSight(state, line)) {
     goTo(state, r);
-    tell(state, `${row.title} was out of sight and is not judged. It is here now: press the key again.`);
+    announce(state, `${row.title} was out of sight and is not judged. It is here now: press the key again.`);
     return;
   }
   const next = now.verdict === verdict && !move ? '' : verdict;
@@ -72,14 +72,26 @@ function say(state, row, line, verdict) {
   tell(state, `${row.title}: ${SAYINGS.find(one => one[0] === verdict)?.[1] ?? 'No verdict'}.`);
 }
 
-// Verdicts only: what was typed since stays.
+// Verdicts only: what was typed since stays. The row is brought back into sight, from another page, too.
 function undo(state) {
   const last = state.done.pop();
   if (!last) return;
   const r = state.header.rows.findIndex(row => row.key === last.row.key);
   say(state, last.row, state.root.querySelectorAll('.row')[r], last.before.verdict);
-  if (r >= 0) goTo(state, r);
-  else tell(state, `${last.row.title} on page ${last.page}: the verdict is taken back.`);
+  if (r >= 0) return goTo(state, r);
+  announce(state, `${last.row.title} on page ${last.page}: the verdict is taken back.`);
+  if (state.header.refills || last.page === state.header.page) return;  // where pages move up, it has none for good
+  state.wanted = last.row.key;
+  turn(state, last.page - state.header.page);
 }
 
 const tell = (state, text) => { state.root.querySelector('.said').textContent = text; };
+
+// What nothing on the screen shows is written there, too.
+function announce(state, text) {
+  const line = state.root.querySelector('.said');
+  tell(state, text);
+  line.classList.add('shown');
+  clearTimeout(state.announced);
+  state.announced = setTimeout(() => line.classList.remove('shown'), 6000);
+}

@@ -67,7 +67,7 @@ function toOpen(state) {
 }
 
 function turn(state, by) {
-  if (by > 0 && isLast(state)) return tell(state, 'This was the last picture.');
+  if (by > 0 && isLast(state)) return announce(state, 'This was the last picture.');
   if (by < 0 && state.header.page === 1) return;
   state.turned = performance.now();
   // A state and no trigger: a run that is superseded before it reads a trigger would lose the page's turn.

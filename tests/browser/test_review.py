@@ -117,6 +117,25 @@ def test_a_reload_keeps_the_row_the_verdicts_and_the_way_to_compare(
         expect(under).to_have_value("0")
 
 
+def test_what_is_undone_on_another_page_comes_back_into_sight(
+    page: Page, app_url: str, settled: Settled, review: str
+) -> None:
+    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
+    rows, said = desk.locator(".row"), page.locator(".said")
+    rows.nth(4).focus()
+    for _ in range(2):
+        page.keyboard.press("2")
+    page.locator(".review[data-page='2']").wait_for()
+    expect(page.get_by_text("2 of 24")).to_be_visible()
+    page.keyboard.press("z")
+    expect(said).to_be_in_viewport()
+    expect(said).to_contain_text("on page 1: the verdict is taken back")
+    page.locator(".review[data-page='1']").wait_for()
+    expect(rows.nth(5)).to_be_focused()
+    have(rows, "data-verdict", ["", "", "", "", "suspicious", ""])
+    expect(page.get_by_text("1 of 24")).to_be_visible()
+
+
 def test_focus_and_view_are_never_apart(
     window: Callable[..., Page], app_url: str, settled: Settled, review: str
 ) -> None:
