@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.benchmarks.similarity import MEASURES
+from pruneattr_core.results.cascade import Cascade, CascadeKey, randomised
 from pruneattr_core.share.framing import header_of
-from pruneattr_core.ui.sanity.ladder import Ladder, LadderKey, climbed
 from tests.app.conftest import drawn
 
 Start = Callable[..., AppTest]
@@ -27,11 +27,11 @@ def sent(app: AppTest) -> bytes:
     return data
 
 
-def ladders() -> dict[str, Ladder]:
+def cascades() -> dict[str, Cascade]:
     from pruneattr_core.ui.cache import engine
 
     results = engine().jobs.results
-    return {key.map.method: results.get(key) for key in results.names() if isinstance(key, LadderKey)}
+    return {key.map.method: results.get(key) for key in results.names() if isinstance(key, CascadeKey)}
 
 
 def test_every_step_of_every_method_is_sent_at_once(start: Start) -> None:
@@ -48,12 +48,12 @@ def test_every_step_of_every_method_is_sent_at_once(start: Start) -> None:
     assert shown["chance"][0] != shown["chance"][-1]
 
 
-def test_codes_and_numbers_are_those_of_the_ladder(start: Start) -> None:
+def test_codes_and_numbers_are_those_of_the_cascade(start: Start) -> None:
     from pruneattr_core.render import scale_map, scale_of
 
     app = opened(start, sane_methods="saliency")
     data = sent(app)
-    (card,), one = header_of(data)["cards"], ladders()["saliency"]
+    (card,), one = header_of(data)["cards"], cascades()["saliency"]
     place = card["blocks"][0]
     offset = 4 + int.from_bytes(data[:4], "little") + place["start"]
     codes = np.frombuffer(zlib.decompress(data[offset : offset + place["length"]]), np.uint8)
@@ -87,12 +87,12 @@ def test_a_method_that_fails_leaves_the_others(start: Start, monkeypatch: pytest
     from pruneattr_core.errors import ModelError
     from pruneattr_core.ui.sanity import page as bench_sanity
 
-    def broken(network: Any, inputs: Any, mapped: Any, key: LadderKey, *more: Any) -> Ladder:
+    def broken(network: Any, inputs: Any, mapped: Any, key: CascadeKey, *more: Any) -> Cascade:
         if key.map.method == "saliency":
             raise ModelError("This network has no such layer.")
-        return climbed(network, inputs, mapped, key, *more)
+        return randomised(network, inputs, mapped, key, *more)
 
-    monkeypatch.setattr(bench_sanity, "climbed", broken)
+    monkeypatch.setattr(bench_sanity, "randomised", broken)
     app = opened(start, sane_methods="saliency,edges")
     assert not app.exception
     states = {card["title"]: card["state"] for card in header_of(sent(app))["cards"]}

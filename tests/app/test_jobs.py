@@ -109,18 +109,18 @@ def test_remaining_time_follows_the_pace(monkeypatch):
     assert task.remaining == pytest.approx(6)
 
 
-def test_freed_memory_goes_back_once_nothing_is_left_to_compute(lanes, monkeypatch):
-    given, ended, tidy = [], [], lanes._tidy
+def test_freed_memory_goes_back_after_every_rest_and_never_beside_work(lanes, monkeypatch):
+    given = []
+    monkeypatch.setattr(jobs, "TIDY", 0.01)
     monkeypatch.setattr(jobs, "give_back", lambda: given.append(list(lanes.jobs)))
-    monkeypatch.setattr(lanes, "_tidy", lambda: ended.append(tidy()))
     lanes.start("long", endless, "me")
     lanes.run("quick", lambda job: 1, lambda *_: None, "quick")
+    lanes._rest()  # as if that had begun a rest before the long one came
+    assert not given
     lanes.leave("long", "me")
-    until(lambda: len(ended) == 2)
-    assert given == [[]]
+    until(lambda: given == [[]])
     lanes.run("quick too", lambda job: 1, lambda *_: None, "quick")
-    until(lambda: len(ended) == 3)
-    assert given == [[]]  # not again so soon
+    until(lambda: given == [[], []])
 
 
 def test_what_is_quick_never_waits_behind_what_is_not(lanes):

@@ -50,14 +50,14 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def mark_randomised(monkeypatch: pytest.MonkeyPatch) -> None:
     """The networks of the sanity check are others, from the first randomised layer on."""
     from pruneattr_core.benchmarks import sanity as core
-    from pruneattr_core.ui.sanity import ladder
+    from pruneattr_core.results import cascade
 
     def marked(*arguments: Any) -> Any:
         for step, (name, network) in enumerate(core.cascade(*arguments)):
             network.randomised = step > 0
             yield name, network
 
-    monkeypatch.setattr(ladder, "cascade", marked)
+    monkeypatch.setattr(cascade, "cascade", marked)
 
 
 class OnePicture:

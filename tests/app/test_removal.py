@@ -22,6 +22,7 @@ from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, re
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject, map_key
+from pruneattr_core.results.removal import FRACTIONS, Removal, RemovalKey, gone, removed
 from pruneattr_core.scenes import scene
 from pruneattr_core.share.component import stage
 from pruneattr_core.share.framing import framed, header_of
@@ -29,7 +30,6 @@ from pruneattr_core.share.html import one_file
 from pruneattr_core.ui import exports
 from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.method_cards import Card
-from pruneattr_core.ui.removal.curve import FRACTIONS, Removal, RemovalKey, gone, removed
 from pruneattr_core.ui.removal.payload import payload_of
 from pruneattr_core.ui.removal.table import over_many
 from pruneattr_core.ui.results import mapped
@@ -51,7 +51,7 @@ def compute(inputs: torch.Tensor, **changed: Any) -> Removal:
     key = RemovalKey(map_key(Subject("m", "w", "i", None, "cpu"), "saliency", {}), **how)
     network, cache = small_network(), Cache(1 << 20)
     found = mapped(cache, network, inputs, key.map, lambda share: None)
-    return removed(network, CARD, inputs, found, key, Job("key", lambda job: None))
+    return removed(network, CARD, inputs, found, key, lambda note: None)
 
 
 def maps(inputs: torch.Tensor, target: int) -> torch.Tensor:

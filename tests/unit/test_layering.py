@@ -164,7 +164,7 @@ def of_another_page(own: str, name: str) -> bool:
 def test_no_page_imports_another_page() -> None:
     """What two pages need stands in a file of ui that is called by its subject."""
     assert {"compare", "removal", "review", "sanity", "explore", "paths"} <= page_folders()
-    assert of_another_page("removal", f"{CORE}.ui.sanity.ladder.Ladder")
+    assert of_another_page("removal", f"{CORE}.ui.sanity.payload.payload_of")
     assert not of_another_page("removal", f"{CORE}.ui.results.map_key")
     wrong = [
         (str(path.relative_to(ROOT)), line, name)

@@ -11,6 +11,7 @@ import streamlit as st
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.results.keys import map_key
+from pruneattr_core.results.removal import ORDERS, RULES, SIGNED, Removal, RemovalKey, removed
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.component import said
@@ -21,7 +22,6 @@ from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
 from pruneattr_core.ui.one_file import page_button
-from pruneattr_core.ui.removal.curve import ORDERS, RULES, SIGNED, Removal, RemovalKey, removed
 from pruneattr_core.ui.removal.payload import RANGES, measures_of, payload_of
 from pruneattr_core.ui.removal.table import table
 from pruneattr_core.ui.results import fits, map_beside
@@ -71,7 +71,7 @@ def draw(chosen: Selection) -> None:
         def compute(job: Job, key: RemovalKey) -> Removal:
             network, inputs, mapped = map_beside(job, key.map, chosen.picture)
             found: Removal = engine().jobs.results.once(
-                key, lambda: removed(network, chosen.card, inputs, mapped, key, job),
+                key, lambda: removed(network, chosen.card, inputs, mapped, key, job.go_on),
                 lambda: job.tick(job.done, job.total),
             )  # fmt: skip
             return found

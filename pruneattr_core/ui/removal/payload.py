@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import colour_table
+from pruneattr_core.results.removal import FRACTIONS, STEADY, Removal
 from pruneattr_core.ui.method_cards import Card, head_of, scene_of
-from pruneattr_core.ui.removal.curve import FRACTIONS, STEADY, Removal
 from pruneattr_core.ui.stage import Blocks, numbers
 
 RANGES = (
@@ -54,7 +54,7 @@ def payload_of(
         classes: names by index.
         first: class the network answers with every pixel in place.
         target: class whose probability is watched.
-        order: key of `removal.curve.ORDERS`.
+        order: key of `results.removal.ORDERS`.
         fill: key of `benchmarks.fills.FILLS`.
         signed: whether the sign of an attribution counts.
         of: names what is shown, see `hand`.

@@ -15,10 +15,10 @@ from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.benchmarks.run import Run, read_run, statistics
 from pruneattr_core.benchmarks.summary import areas
 from pruneattr_core.render.plain import markdown_text, sheet_cell
+from pruneattr_core.results.removal import FRACTIONS, ORDERS, RULES, SIGNED, Removal, RemovalKey
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.method_cards import Card
-from pruneattr_core.ui.removal.curve import FRACTIONS, ORDERS, RULES, SIGNED, Removal, RemovalKey
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.shipped import shipped
 from pruneattr_core.ui.spare import is_spare

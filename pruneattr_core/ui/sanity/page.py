@@ -10,6 +10,7 @@ import streamlit as st
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.sanity import TITLES, VARIANTS
+from pruneattr_core.results.cascade import LIKENESS, Cascade, CascadeKey, randomised
 from pruneattr_core.results.keys import map_key
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
@@ -22,7 +23,6 @@ from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.method_cards import Card, choose_methods, methods_field, once_ready, show_cards
 from pruneattr_core.ui.one_file import page_button
 from pruneattr_core.ui.results import fits, map_beside
-from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder, LadderKey, climbed
 from pruneattr_core.ui.sanity.payload import payload_of
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.spare import is_spare
@@ -80,28 +80,28 @@ def draw(chosen: Selection) -> None:
 def _stage(chosen: Selection, names: list[str], dial: tuple[str, float]) -> None:
     variant = st.session_state["sane_variant"]
     asked = {
-        name: LadderKey(map_key(chosen.subject, name, on_the_dial(name, dial)), variant) for name in names
+        name: CascadeKey(map_key(chosen.subject, name, on_the_dial(name, dial)), variant) for name in names
     }
 
-    def compute(job: Job, key: LadderKey) -> Ladder:
+    def compute(job: Job, key: CascadeKey) -> Cascade:
         network, inputs, mapped = map_beside(job, key.map, chosen.picture)
 
-        def seen(so_far: Ladder) -> None:
+        def seen(so_far: Cascade) -> None:
             job.partial = {key: so_far}
 
-        found: Ladder = engine().jobs.results.once(
-            key, lambda: climbed(network, inputs, mapped, key, job, seen),
+        found: Cascade = engine().jobs.results.once(
+            key, lambda: randomised(network, inputs, mapped, key, job.go_on, seen),
             lambda: job.tick(job.done, job.total),
         )  # fmt: skip
         return found
 
-    def draw_cards(cards: dict[str, Card[Ladder]]) -> None:
+    def draw_cards(cards: dict[str, Card[Cascade]]) -> None:
         _mounted(chosen, name_of(*asked.values()), list(cards.values()))
 
     show_cards("sanity", asked, compute, lambda key: key.map.passes(), draw_cards)
 
 
-def _mounted(chosen: Selection, of: str, cards: list[Card[Ladder]]) -> None:
+def _mounted(chosen: Selection, of: str, cards: list[Card[Cascade]]) -> None:
     late = left_behind(_START, of, _position(), said("sanity", "view"))
     if late is not None:
         _move(late)

@@ -1,4 +1,4 @@
-"""From ladders of maps to the bytes the sanity check's stage draws."""
+"""From maps of every step to the bytes the sanity check's stage draws."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.render import colour_table
+from pruneattr_core.results.cascade import LIKENESS, Cascade
 from pruneattr_core.ui.method_cards import Card, head_of, scene_of
-from pruneattr_core.ui.sanity.ladder import LIKENESS, Ladder
 from pruneattr_core.ui.stage import Blocks, numbers
 
 _MEASURES = {
@@ -28,7 +28,7 @@ _ROOM = 60
 
 
 def payload_of(
-    cards: Sequence[Card[Ladder]],
+    cards: Sequence[Card[Cascade]],
     photo: NDArray[np.uint8],
     target: str,
     steps: Sequence[str],
@@ -46,8 +46,8 @@ def payload_of(
         start: see `hand.start_of`.
     """
     blocks = Blocks()
-    ladders = [card.result for card in cards if card.result is not None]
-    first = max(ladders, key=lambda one: one.known, default=None)
+    cascades = [card.result for card in cards if card.result is not None]
+    first = max(cascades, key=lambda one: one.known, default=None)
     # While no step is known, room for the one that a link asks for, or the slider would forget it.
     count = len(steps) if first is not None else max(2, min(int(start["at"]), _ROOM) + 1)
     header = {
@@ -71,7 +71,7 @@ def payload_of(
     return blocks.framed(header)
 
 
-def _head(card: Card[Ladder], place: int, blocks: Blocks) -> dict[str, Any]:
+def _head(card: Card[Cascade], place: int, blocks: Blocks) -> dict[str, Any]:
     head = head_of(card, place)
     if card.result is not None:
         found = card.result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from pruneattr_core.benchmarks.similarity import MEASURES
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.render import scale_map, scale_of
 from pruneattr_core.results.keys import MapKey, Mapped
-from pruneattr_core.ui.jobs import Job
 
 LIKENESS = ("spearman", "spearman_abs", "ssim")
 #: From channels to one map, as in the papers' benchmark.
@@ -26,7 +25,7 @@ _COLLAPSE = "signed_max"
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Cascade:
     """Maps of one method at every step.
 
     Attributes:
@@ -61,7 +60,7 @@ class Ladder:
 
 
 @dataclass(frozen=True)
-class LadderKey:
+class CascadeKey:
     """Names the maps of one method at every step.
 
     Attributes:
@@ -73,14 +72,14 @@ class LadderKey:
     variant: str
 
 
-def climbed(
+def randomised(
     network: nn.Module,
     inputs: Tensor,
     mapped: Mapped,
-    key: LadderKey,
-    job: Job,
-    seen: Callable[[Ladder], None],
-) -> Ladder:
+    key: CascadeKey,
+    tell: Callable[[str], None],
+    seen: Callable[[Cascade], None],
+) -> Cascade:
     """Every step of one method; a private copy of the network is randomised.
 
     Args:
@@ -88,7 +87,7 @@ def climbed(
         inputs: (1, C, H, W).
         mapped: the map that `key` names, of the trained network.
         key: what is asked.
-        job: told of progress; may stop the work.
+        tell: called with what is being done, also within a step; may raise to stop.
         seen: gets what there is after each step, with nan in what is to come.
 
     Raises:
@@ -105,22 +104,24 @@ def climbed(
     trained = collapse(torch.from_numpy(mapped.attribution[None].copy()), _COLLAPSE)[0].double().numpy()
     found = None
     for step, (_, changed) in enumerate(cascade(network, VARIANTS[key.variant])):
-        job.note = f"{method.title} · step {step} of {len(names) - 1}"
-        job.tick(job.done, job.total)
+        note = f"{method.title} · step {step} of {len(names) - 1}"
+        tell(note)
         with torch.no_grad():
             probability[step] = float(probabilities(changed(inputs).double(), head)[0, chosen])
         values = trained
         if step:
-            again = explain(
-                changed, inputs, chosen, key.map.method, lambda _: job.tick(job.done, job.total), **options
-            )
+            again = explain(changed, inputs, chosen, key.map.method, partial(_still, tell, note), **options)
             values = collapse(again.values, _COLLAPSE)[0].double().cpu().numpy()
         maps[step] = values
         likeness[:, step] = [_alike(measure, trained, values) for measure in LIKENESS]
-        found = Ladder(names, maps.copy(), likeness.copy(), probability.copy(), method.signed, step + 1)
+        found = Cascade(names, maps.copy(), likeness.copy(), probability.copy(), method.signed, step + 1)
         seen(found)
     assert found is not None  # the trained network always comes
     return found
+
+
+def _still(tell: Callable[[str], None], note: str, share: float) -> None:
+    tell(note)
 
 
 def _alike(measure: str, first: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.models import ModelCard
 from pruneattr_core.results.keys import MapKey, Mapped
-from pruneattr_core.ui.jobs import Job
 
 #: 0 to 100 % in tenths, and the paper's 1 to 10 %.
 FRACTIONS = tuple(sorted({*FULL_FRACTIONS, *LERF_FRACTIONS}))
@@ -124,7 +123,12 @@ def gone(order: str) -> tuple[float, ...]:
 
 
 def removed(
-    network: nn.Module, card: ModelCard, inputs: Tensor, mapped: Mapped, key: RemovalKey, job: Job
+    network: nn.Module,
+    card: ModelCard,
+    inputs: Tensor,
+    mapped: Mapped,
+    key: RemovalKey,
+    tell: Callable[[str], None],
 ) -> Removal:
     """Ranks, curve and fills of one map.
 
@@ -134,7 +138,7 @@ def removed(
         inputs: (1, C, H, W).
         mapped: the map that `key` names.
         key: what is asked.
-        job: told of progress; may stop the work.
+        tell: called with what is being done; may raise to stop.
 
     Raises:
         InputError: the map has no order.
@@ -149,10 +153,9 @@ def removed(
         raise InputError(f"{label}: the map holds values that are not finite, so its pixels have no order.")
     fractions = gone(key.order)
     masks = removal_masks(values, fractions, "morf" if key.order == "morf" else "lerf")[:, 0]
-    job.note = f"{label} · answers"
     rows, pictures = [], []
     for part in _parts(len(fractions), inputs):
-        job.tick(job.done, job.total)
+        tell(f"{label} · answers")
         filled = fill_removed(inputs[0], masks[part], key.fill, _SEED)
         with torch.no_grad():
             rows.append(
