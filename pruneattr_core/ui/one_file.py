@@ -61,7 +61,7 @@ def one_file_button(
 
     st.download_button(
         "One file (HTML)",
-        made,
+        made if ready else str,  # a file to come would hold the parts of every drawing until then
         f"{stem}.html",
         "text/html",
         key=key,

@@ -135,6 +135,17 @@ def test_a_file_that_would_wait_for_good_cannot_be_had(
     assert not shut("failed")  # nothing is to come
 
 
+def test_a_file_that_cannot_be_had_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit keeps what a button would make: of a page that draws itself every second, each drawing."""
+    held: list[Any] = []
+    monkeypatch.setattr(module.st, "download_button", lambda _, made, *more, **choices: held.append(made))
+    for ready in (False, True):
+        module.one_file_button(FOLIO, bytes, "A page", {}, "stem", "key", ready=ready)
+    assert held[0]() == ""
+    assert bytes in [cell.cell_contents for cell in held[1].__closure__]
+    assert getattr(held[0], "__closure__", None) is None
+
+
 def test_settings_of_lists_take_no_memory() -> None:
     text = one_file(FOLIO, b"", "A page", {"page": "paths"})
     start = text.index('{"page"')

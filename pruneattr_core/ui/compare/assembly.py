@@ -21,7 +21,6 @@ from pruneattr_core.results.cells import (
     PATIENT,
     Curve,
     Game,
-    drawn,
     pace_key,
     passes_of,
 )
@@ -128,12 +127,10 @@ def _reference(plan: Plan, shelf: Cache, picture: Picture) -> tuple[Any, Array] 
     entry = plan.reference_entry
     if entry is None:
         return None
-    reference = plan.map_key(picture, entry)
-    found = shelf.get(reference)
-    if not isinstance(found, Mapped):
+    _, shown, _ = plan.find(shelf, picture, entry)
+    if shown is None:
         return None
-    key = (reference, plan.look.collapse, plan.look.sign)
-    return key, drawn(found.attribution, plan.look.collapse, plan.look.sign)
+    return (plan.map_key(picture, entry), plan.look.collapse, plan.look.sign), shown
 
 
 def _cell(

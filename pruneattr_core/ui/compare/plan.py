@@ -148,7 +148,13 @@ class Plan:
         found = shelf.get(key)
         if not isinstance(found, Mapped):
             return found, None, None
-        shown = drawn(found.attribution, self.look.collapse, self.look.sign)
+        how, sign = self.look.collapse, self.look.sign
+        # One array for every drawing of the grid: its downloads hold what they would write.
+        place = ("drawn", key, how, sign)
+        shown: NDArray[Any] | None = shelf.get(place)
+        if shown is None:
+            shown = drawn(found.attribution, how, sign)
+            shelf.put(place, shown)
         return found, shown, shelf.get(self.curve_key(key))
 
     def steps(self) -> list[Step]:
