@@ -68,7 +68,7 @@ function draw(state, at) {
 }
 
 function tile(state, picture, value) {
-  const figure = element('figure'), caption = element('figcaption'), name = element('span', '', picture.name);
+  const figure = element('figure'), caption = element('figcaption'), name = cutText('span', '', picture.name);
   const shown = picture.block ? Object.assign(element('img'), {src: state.urls.get(picture.block.id), alt: picture.name})
     : element('div', 'none', picture.name);
   name.title = picture.name;

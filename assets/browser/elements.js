@@ -7,6 +7,13 @@ function element(tag, name = '', text = '') {
   return node;
 }
 
+// A text that a narrow place cuts off: pointed at or tapped, it is read whole.
+function cutText(tag, name, text) {
+  const node = element(tag, name, text);
+  node.title = text;
+  return node;
+}
+
 function shape(parent, tag, attributes, text) {
   const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);

@@ -51,7 +51,7 @@ function methodHead(method) {
 function noteOf(method) {
   const box = element('div', 'about'), note = element('p', 'note', method.note);
   note.title = method.note;
-  box.append(note, element('cite', '', method.citation));
+  box.append(note, cutText('cite', '', method.citation));
   return box;
 }
 

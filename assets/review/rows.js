@@ -42,7 +42,7 @@ function cellOf(state, row, r, cell, path) {
   const column = state.header.columns[cell.column], box = element('div', `cell ${cell.state}`), teacher = row.cells[0];
   box.classList.toggle('focus', column.focus);
   box.dataset.column = column.id;
-  box.append(element('h4', '', column.title));
+  box.append(cutText('h4', '', column.title));
   if (cell.state !== 'ready') {
     const hole = element('div', 'hole');
     hole.style.aspectRatio = `${state.header.width} / ${state.header.height}`;

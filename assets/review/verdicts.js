@@ -26,7 +26,7 @@ function verdictCard(state, row, r, path, photo) {
   };
   note.onchange = () => give(state, row, {...saidOf(state, row), note: note.value});
   const words = element('div', 'words');
-  words.append(element('h3', '', row.title), element('p', 'target', `Explained: ${row.target}`));
+  words.append(cutText('h3', '', row.title), cutText('p', 'target', `Explained: ${row.target}`));
   card.append(frame.box, words, group, note);
   return card;
 }

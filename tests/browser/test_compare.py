@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.waiting import fits_sideways, painted, until
+from tests.browser.waiting import cut_off, fits_sideways, painted, until
 
 Settled = Callable[[Page], None]
 METHODS = "prunegrad,saliency,input_x_gradient,guided_backprop,gradcam,edges"
@@ -78,6 +78,7 @@ def test_pictures_for_a_person(
             opened(page, app_url, settled, query)
             page.screenshot(path=artefacts / f"compare-{width}-{scheme}.png")
             fits_sideways(page)
+            assert cut_off(page) == []
             page.close()
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.compression import family
 from pruneattr_core.compression.review_verdicts import Verdict, load_review, reviews_folder, save_verdicts
-from tests.browser.waiting import fits_sideways, have, until
+from tests.browser.waiting import cut_off, fits_sideways, have, until
 
 Settled = Callable[[Page], None]
 
@@ -35,11 +35,12 @@ def review() -> Iterator[str]:
 
 
 def opened(page: Page, url: str, settled: Settled, query: str) -> Locator:
-    """The complete desk."""
+    """The complete desk; what is cut off in it can be read all the same."""
     page.goto(f"{url}/review?{query}")
     desk = page.locator(".review[data-complete=true]")
     desk.wait_for()
     settled(page)
+    assert cut_off(page) == []
     return desk
 
 

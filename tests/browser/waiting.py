@@ -32,6 +32,21 @@ def until(page: Page, holds: Callable[[], object]) -> None:
         page.wait_for_timeout(100)  # also lets the browser's events in
 
 
+def cut_off(page: Page) -> list[str]:
+    """Texts of the page's components that a narrow place cuts off, and that no title says whole."""
+    found: list[str] = page.evaluate("""() => {
+      const roots = [document];
+      for (const root of roots) for (const node of root.querySelectorAll('*')) if (node.shadowRoot) roots.push(node.shadowRoot);
+      return roots.slice(1).flatMap(root => [...root.querySelectorAll('*')])
+        .filter(node => node.checkVisibility() && node.childElementCount === 0 && node.textContent.trim())
+        .filter(node => { const {overflowX, webkitLineClamp, textOverflow} = getComputedStyle(node);
+          return overflowX === 'hidden' && (textOverflow === 'ellipsis' || webkitLineClamp !== 'none'); })
+        .filter(node => node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1)
+        .filter(node => !node.closest('[title]:not([title=""]), [data-title]'))
+        .map(node => node.textContent); }""")  # noqa: E501
+    return found
+
+
 def fits_sideways(page: Page) -> None:
     """Nothing is wider than the window."""
     page.wait_for_function(
