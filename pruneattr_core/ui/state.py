@@ -266,10 +266,14 @@ def refuse(name: str, asked: object = None, instead: str = "") -> bool:
     field, value = st.session_state[_ASKED].get(name, (None, None))
     if field is None or value != st.session_state[name]:
         return False
-    text = _complaint(field, field.text(value) if asked is None else asked, instead)
+    remark(name, _complaint(field, field.text(value) if asked is None else asked, instead))
+    return True
+
+
+def remark(name: str, text: str) -> None:
+    """Show a sentence about a field for as long as it takes to read it, also where a run follows at once."""
     st.session_state[_SAID][name] = text, time.monotonic()
     _warn(text)
-    return True
 
 
 def _warn(text: str) -> None:

@@ -15,7 +15,7 @@ from pruneattr_core.lessons.text import Step
 from pruneattr_core.ui.clocks import CLOCKS, only_when
 from pruneattr_core.ui.component import keep_key
 from pruneattr_core.ui.lessons.state import word
-from pruneattr_core.ui.state import viewer
+from pruneattr_core.ui.state import remark, viewer
 
 #: (code, key) of the class that this session leads.
 _LED = "_class_led"
@@ -95,7 +95,7 @@ def join() -> Mapping[str, str] | None:
         return None
     place = classes().place(st.session_state["class"])
     if place is None:
-        st.info(word("class_over"), icon=":material/group_off:")
+        remark("class", word("class_over"))
         st.session_state.update({"class": "", "notes": False})
         return None
     _go(place)

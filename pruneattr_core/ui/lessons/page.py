@@ -13,7 +13,7 @@ from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.lessons import files, group, notes, view
 from pruneattr_core.ui.lessons import step as steps
 from pruneattr_core.ui.lessons.state import FIELDS, choose_language, word, words_of_pages
-from pruneattr_core.ui.state import publish, refuse, report
+from pruneattr_core.ui.state import publish, refuse, remark, report
 
 #: Large enough for the last row of a class room; everything else on the page stays as it is.
 _LARGE = """<style>
@@ -39,7 +39,7 @@ def _draw() -> None:
     name = st.session_state["lesson"]
     if name and name not in names(st.session_state["lesson_language"]):
         refuse("lesson")
-        st.info(word("not_translated"), icon=":material/translate:")
+        remark("lesson_language", word("not_translated"))
         st.session_state["lesson_language"] = "en"
     if not name:
         group.lead()

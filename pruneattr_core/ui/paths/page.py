@@ -104,6 +104,7 @@ def own_path_popover() -> None:
 def _path_arrived() -> None:
     file = st.session_state["path_file"]
     st.session_state["_path_bytes"] = None if file is None else (file.name, file.getvalue())
+    st.session_state["_path_refused"] = ""
 
 
 def _own_path(ground: Ground) -> None:
@@ -117,7 +118,10 @@ def _own_path(ground: Ground) -> None:
                 path_from_bytes(data, name, ground.scores.names, ground.scores.layers),
             )
         except PruneAttrError as error:
-            complain(error, ":material/broken_image:")
+            st.session_state["_path_refused"] = str(error)
+    refused = st.session_state.get("_path_refused")
+    if refused and st.session_state.get("path_file") is not None:  # as long as the box holds that file
+        complain(refused, ":material/broken_image:")
     own = own_path()
     if own is None:
         return
