@@ -36,6 +36,7 @@ def write_atomically(file: str | os.PathLike[str], data: bytes) -> None:
         StoreError: the disk is full or writing is not allowed.
     """
     target = Path(file)
+    _refuse_special(target)
     part = _draft(target, "part")
     try:
         try:
@@ -84,6 +85,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def _refuse_special(place: Path) -> None:
+    """A device or a pipe is not written but replaced by a file: with the rights for it, /dev/null for all."""
+    special = place.exists() and not place.is_file() and not place.is_dir()
+    if special or os.path.realpath(place.parent) == "/dev":  # links there lead to what a program has open
+        raise StoreError(f"{place} is a device or a pipe, and a file is to be written: name a file.")
+
+
 def refuse_unwritable(place: Path, new_folder: bool = False) -> None:
     """Say before anything is computed that `place` cannot be written.
 
@@ -103,6 +111,7 @@ def refuse_unwritable(place: Path, new_folder: bool = False) -> None:
         elif place.is_dir():
             raise StoreError(f"{place} is a folder, and a file is to be written: name a file in it.")
         else:
+            _refuse_special(place)
             _refuse_dangling(place)
         while not above.exists() and not above.is_symlink() and above != above.parent:
             above = above.parent

@@ -152,3 +152,19 @@ def test_a_seal_notices_every_flipped_byte(tmp_path):
     assert said == []
     assert read_sealed(tmp_path / "made", said.append) is None
     assert "Is a directory" in said[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_devices_and_pipes_are_never_replaced_by_files(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for place in (pipe, link):
+        for write in (refuse_unwritable, lambda place: write_atomically(place, b"data")):
+            with pytest.raises(StoreError, match="device or a pipe"):
+                write(place)
+        assert place.is_fifo()
+    assert link.is_symlink()
+    for place in ("/dev/null", "/dev/stdout"):  # only asked: a fault here would harm the machine
+        with pytest.raises(StoreError, match="device or a pipe"):
+            refuse_unwritable(Path(place))
