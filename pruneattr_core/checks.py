@@ -37,6 +37,9 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
         raise ArgumentTypeError(f"Expected inputs as a tensor (B, C, H, W), got {type(inputs).__name__}.")
     if not inputs.is_floating_point():
         raise ArgumentTypeError(f"Expected normalised floating-point inputs, got {inputs.dtype}.")
+    if inputs.layout != torch.strided:
+        raise ArgumentTypeError(f"Expected dense inputs, got {inputs.layout}. Use inputs.to_dense().")
+    inputs = inputs.as_subclass(Tensor)  # fastai's and torchvision's own kinds hide from a tape what is done
     modules = model.modules() if isinstance(model, nn.Module) else ()
     kinds = (kind for module in modules for kind in _SHAPES if isinstance(module, kind))
     dimensions, shape = _SHAPES.get(next(kinds, nn.Module), (0, "(B, C, H, W)"))

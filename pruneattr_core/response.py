@@ -17,6 +17,7 @@ from pruneattr_core import heads
 from pruneattr_core.errors import ArgumentTypeError, InputError, TargetError
 from pruneattr_core.heads import Head
 from pruneattr_core.runlength import mask_of, runs
+from pruneattr_core.selection import rows_at
 
 Kind = Literal["class", "difference", "group", "region", "custom"]
 
@@ -179,8 +180,7 @@ class Asked:
 
     def __getitem__(self, part: slice | int) -> Asked:
         """The same for some rows (one row is still a batch)."""
-        at = slice(part, part + 1 or None) if isinstance(part, int) else part
-        return self._map(lambda values: values[at])
+        return self._map(lambda values: values[rows_at(part, len(self))])
 
     def repeat(self, times: int) -> Asked:
         """The same for the whole batch repeated, as `Tensor.repeat` does."""

@@ -8,8 +8,9 @@ hold the wanted ranks of all levels and images together; only those bins are sor
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,18 @@ Of = Literal["all", "contributing"]
 #: Values of a sample, and the most levels found by one: a level costs half of the histogram of all.
 _SAMPLE, _LEVELS = 1 << 15, 2
 _BINS = 1 << 15  # sign is 0: 8 exponent + 7 mantissa bits in float32, 11 + 4 in float64
+
+
+def rows_at(index: int | slice, count: int) -> slice:
+    """The rows of a batch of `count` that an index names, as a slice: one row is still a batch.
+
+    Raises:
+        IndexError: there is no such row, which also ends a loop over the batch.
+    """
+    if isinstance(index, slice):
+        return index
+    row = range(count)[operator.index(index)]
+    return slice(row, row + 1)
 
 
 def order_statistics(layers: Sequence[Tensor], ranks: Tensor) -> Tensor:
@@ -157,6 +170,26 @@ class Removal(NamedTuple):
         return self.removed <= self.silent
 
 
+def fraction(sparsity: Any) -> float:
+    """A sparsity as a number, from Python's, numpy's or torch's.
+
+    Raises:
+        InputError: it is no number in [0, 1].
+    """
+    value = as_real(sparsity)
+    if value is None or not 0 <= value <= 1:
+        raise InputError(f"Sparsity is the fraction of neurons removed, in [0, 1]; got {sparsity!r}.")
+    return value
+
+
+def as_real(given: Any) -> float | None:
+    """A number as a float, also numpy's and torch's; None for all else: texts, truth values and lists."""
+    try:
+        return None if isinstance(given, bool | str | bytes) else float(given)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+
+
 def masks_at(
     layers: Sequence[Tensor],
     sparsities: Sequence[float],
@@ -176,9 +209,7 @@ def masks_at(
         of: see `Contributions.path`.
         names: of the calls, for the error message.
     """
-    for s in sparsities:
-        if isinstance(s, (bool, str)) or s is None or not 0 <= s <= 1:
-            raise InputError(f"Sparsity is the fraction of neurons removed, in [0, 1]; got {s!r}.")
+    sparsities = [fraction(s) for s in sparsities]
     if ties not in ("drop", "exact"):
         raise InputError(f'Expected ties "drop" or "exact", got {ties!r}.')
     if of not in ("all", "contributing"):

@@ -381,12 +381,13 @@ def _forward(tape: _Tape, network: nn.Module, inputs: Tensor, rows: int) -> tupl
     try:
         with tape.doubts, tape:
             output = network(inputs)
-    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
-        if isinstance(error, (PruneAttrError, torch.OutOfMemoryError)):
+    except Exception as error:  # a network is anybody's code
+        if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
             raise
+        said = repr(error) if isinstance(error, KeyError) else error  # whose text is a bare key
         raise InputError(
             f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
-            f"{error}" + (". It is given one tensor." if isinstance(error, TypeError) else "")
+            f"{said}" + (". It is given one tensor." if isinstance(error, TypeError) else "")
         ) from error
     tape.doubts.check()
     return tape, outputs_in(output, rows)

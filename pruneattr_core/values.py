@@ -18,7 +18,7 @@ from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.heads import Head
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.response import Asked, resolved
-from pruneattr_core.selection import Of, Ties, masks_at, share_removed, silent_count
+from pruneattr_core.selection import Of, Ties, masks_at, rows_at, share_removed, silent_count
 from pruneattr_core.store import write_atomically
 
 Mode = Literal["zero", "freeze"]
@@ -64,7 +64,7 @@ class Path:
 
     def __getitem__(self, index: int | slice) -> Path:
         """The path of one input (still a batch, of one) or of a slice of inputs."""
-        at = slice(index, index + 1 or None) if isinstance(index, int) else index
+        at = rows_at(index, len(self))
         return Path(self.names, tuple(layer[at] for layer in self.layers), self.meta)
 
     def __and__(self, other: Path) -> Path:
@@ -95,7 +95,7 @@ class Path:
     @property
     def neurons(self) -> tuple[int, ...]:
         """Number of neurons of one input per call."""
-        return tuple(layer[0].numel() for layer in self.layers)
+        return tuple(layer.shape[1:].numel() for layer in self.layers)
 
     @property
     def sparsity(self) -> Tensor:
@@ -222,7 +222,7 @@ class Contributions:
     @property
     def neurons(self) -> int:
         """Number of neurons of one input."""
-        return sum(layer[0].numel() for layer in self.layers)
+        return sum(layer.shape[1:].numel() for layer in self.layers)
 
     @property
     def contributing(self) -> Tensor:
@@ -236,7 +236,7 @@ class Contributions:
 
     def __getitem__(self, index: int | slice) -> Self:
         """Those of one input (still a batch, of one) or of a slice of inputs."""
-        at = slice(index, index + 1 or None) if isinstance(index, int) else index
+        at = rows_at(index, len(self.target))
         return replace(
             self,
             layers=tuple(layer[at] for layer in self.layers),

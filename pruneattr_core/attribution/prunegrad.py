@@ -167,7 +167,7 @@ class PruneGrad(CaptumShaped):
             Maps (K, *inputs.shape) and the pruned network's answers (K, B).
         """
         check_mode(mode)
-        if contribution not in METHODS:
+        if contribution not in list(METHODS):
             raise InputError(f"Expected contribution in {sorted(METHODS)}, got {contribution!r}.")
         sparsities, of = levels(self.model, sparsities, of)
         if len(sparsities) == 0:

@@ -19,7 +19,7 @@ from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import outputs_of, pruned_logits
 from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring import contributions
-from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
+from pruneattr_core.selection import Of, Removal, Ties, as_real, masks_at, removed_count, silent_count
 from pruneattr_core.values import ChangeOf, Contributions, Outputs
 
 #: About 1 % of all neurons at a time, as PG1 section 4.1; the last percent in tenths, since some networks
@@ -91,7 +91,8 @@ def output_curve(
 
 def check_change(output_change: float | None, change_of: str) -> None:
     """Raise InputError unless this is an allowed output change (or None) of something that can change."""
-    if output_change is not None and (isinstance(output_change, (bool, str)) or not output_change >= 0):
+    change = 0 if output_change is None else as_real(output_change)
+    if change is None or not change >= 0:
         raise InputError(f"Expected output_change >= 0, a fraction such as 0.15; got {output_change!r}.")
     if change_of not in ("response", "probability"):
         raise InputError(f'Expected change_of "response" or "probability", got {change_of!r}.')

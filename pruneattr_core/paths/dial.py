@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.calibrate import check_change, sparsity_for_change
 from pruneattr_core.paths.calibrated import calibrated
-from pruneattr_core.selection import Of, Ties, masks_at
+from pruneattr_core.selection import Of, Ties, fraction, masks_at
 from pruneattr_core.values import ChangeOf, Contributions
 
 #: What is removed where nothing is asked for, of the contributing neurons. Both on SqueezeNet and on
@@ -58,7 +58,7 @@ class Dial:
             return DEFAULT, "contributing"
         if self.sparsity == "calibrated":
             return calibrated(model, self.change_of), "all"
-        return float(self.sparsity), self.of
+        return fraction(self.sparsity), self.of
 
     def masks(
         self, model: nn.Module, inputs: Tensor, scores: Contributions, ties: Ties = "drop"
@@ -92,4 +92,7 @@ def levels(model: nn.Module, sparsities: Sequence[float] | None, of: Of) -> tupl
     if sparsities is None:
         sparsity, of = Dial().level(model)
         return (sparsity,), of
-    return tuple(sparsities), of
+    try:
+        return tuple(fraction(one) for one in sparsities), of
+    except TypeError as error:
+        raise InputError(f"Expected several sparsities, such as [0, 0.8], got {sparsities!r}.") from error
