@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core import __version__
-from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.errors import PruneAttrError, StoreError
 
 #: name -> (module, one line of help). A module is imported only when its command is called.
 COMMANDS = {
@@ -56,6 +57,10 @@ EXTRAS = {
 }  # fmt: skip
 
 
+#: Options that name what is written.
+WRITTEN = ("out", "graph", "save")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -76,7 +81,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if further and not getattr(module, "PASSES_ON", False):
             parser.error(f"unrecognized arguments: {' '.join(further)}")
         arguments.further = further
-        status = int(module.run(arguments))
+        _refuse_overwriting(arguments)
+        with contextlib.ExitStack() as aside:
+            if getattr(
+                arguments, "json", False
+            ):  # what a network of one's own prints is no part of the result
+                arguments.result = sys.stdout
+                aside.enter_context(contextlib.redirect_stdout(sys.stderr))
+            status = int(module.run(arguments))
         sys.stdout.flush()
     except BrokenPipeError:  # "| head": nothing is wrong, and nobody is there to be told
         with open(os.devnull, "wb") as nowhere:
@@ -112,6 +124,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nstopped. {_kept(module, arguments)}", file=sys.stderr)
         return 130
     return status
+
+
+def _refuse_overwriting(arguments: argparse.Namespace) -> None:
+    """Raise where a result would take the place of a file that the command reads: a photograph, say."""
+    given = {name: value if isinstance(value, list) else [value] for name, value in vars(arguments).items()}
+    read = [
+        place
+        for name, places in given.items()
+        for place in places
+        if name not in WRITTEN and isinstance(place, Path) and place.is_file()
+    ]
+    for place in (place for name in WRITTEN for place in given.get(name, ())):
+        if isinstance(place, Path) and place.exists() and any(place.samefile(one) for one in read):
+            raise StoreError(f"{place} is what the command reads, and would be lost: name another file.")
 
 
 def _kept(module: Any, arguments: argparse.Namespace | None) -> str:

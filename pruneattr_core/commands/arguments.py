@@ -101,7 +101,8 @@ def say(arguments: argparse.Namespace, line: str) -> None:
 
 def show(arguments: argparse.Namespace, text: str, record: Mapping[str, Any]) -> None:
     """Print a result, as text or as JSON; what is undefined is null in JSON."""
-    print(json.dumps(_defined(record), indent=1, ensure_ascii=False) if arguments.json else text, flush=True)
+    shown = json.dumps(_defined(record), indent=1, ensure_ascii=False) if arguments.json else text
+    print(shown, file=getattr(arguments, "result", None), flush=True)
 
 
 def _defined(value: Any) -> Any:

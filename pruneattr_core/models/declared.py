@@ -272,7 +272,7 @@ def _built(one: Declared) -> nn.Module:
             network = function()
     except PruneAttrError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"{one.build} failed ({_short(error)}): run it by itself to see where.") from error
     if not isinstance(network, nn.Module):
         raise ModelError(f"{one.build} returned {type(network).__name__}: expected a torch.nn.Module.")
@@ -327,7 +327,7 @@ def _imported(place: str, changed: int) -> ModuleType:
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
         return module
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that reads its arguments leaves where there are none
         raise ModelError(f"{place} failed ({_short(error)}): run it by itself to see where.") from error
 
 

@@ -99,6 +99,7 @@ def model_card(name: str, ask: bool = True) -> ModelCard:
         return catalogue_card(name)
     if isinstance(name, str) and is_code(name):
         return declared_card(name)
+    _refuse_file(str(name)[:80])
     if isinstance(name, str) and is_hub(name):
         return hub_card(name, ask)
     if isinstance(name, str) and name.startswith(PREFIX):
@@ -111,6 +112,21 @@ def model_card(name: str, ask: bool = True) -> ModelCard:
     near = near or [_whole(one) for one in difflib.get_close_matches(said, bare, 3, 0.5)]
     known = ", ".join(near or [PREFIX + "resnet50"])
     raise ModelError(f"There is no model {str(name)[:80]!r}: choose one from list_models(), such as {known}.")
+
+
+def _refuse_file(name: str) -> None:
+    """Raise ModelError for a file where a network is to be named; whether there is one is not looked up."""
+    suffix = Path(name.rstrip(":")).suffix.lower()
+    if suffix == ".py":
+        raise ModelError(
+            f"{name!r} names a file: name the function in it that makes the network, too, as "
+            f"{name.rstrip(':')}:build."
+        )
+    if suffix in (".pt", ".pth", ".ckpt", ".safetensors"):
+        raise ModelError(
+            f"{name!r} is a file of weights: name its architecture and give the file as weights, in "
+            "load_model(NAME, weights=FILE), in pruneattr.toml or in the app's sidebar."
+        )
 
 
 def _whole(name: str) -> str:

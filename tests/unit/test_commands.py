@@ -356,3 +356,15 @@ def test_a_stop_while_a_command_is_loaded_is_a_stop(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "\nstopped. It had not begun: what an earlier run has left is as it was.\n"
     )
+
+
+@pytest.mark.parametrize("command", ["explain", "sweep", "compare"])
+def test_no_command_writes_over_what_it_reads(command, tmp_path, capsys):
+    photo, again = tmp_path / "one.png", tmp_path / "link.png"
+    Image.new("RGB", (16, 16), "teal").save(photo)
+    again.symlink_to(photo)
+    before = photo.read_bytes()
+    for out in (photo, again):
+        assert cli.main([command, str(photo), "--model", "scenes-net", "--out", str(out)]) == 1
+        assert "would be lost" in capsys.readouterr().err
+    assert photo.read_bytes() == before

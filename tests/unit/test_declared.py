@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,13 @@ def build():
 
 def three():
     return Net(3)
+
+def loud():
+    print("loading")
+    return Net()
+
+def leaves():
+    raise SystemExit("no GPU here")
 
 def broken():
     raise RuntimeError("no\\nGPU here")
@@ -207,3 +215,32 @@ def test_the_app_is_told_which_code_it_may_run(code, monkeypatch) -> None:
     assert seen[declared.ENVIRONMENT].splitlines() == [f"{code}/mine.py:build", "pkg.mod:build"]
     assert seen[OWN_FOLDER] == str(code)
     assert seen[declared.SETTINGS] == str(code / "pruneattr.toml")
+
+
+def test_what_own_code_prints_is_no_part_of_a_result(code, capsys):
+    Image.new("RGB", (40, 40), "teal").save(code / "one.png")
+    assert cli.main(["sweep", str(code / "one.png"), "--model", f"{code}/mine.py:loud", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["picture"] == "one.png"
+    assert "loading" in said.err
+
+
+def test_own_code_that_leaves_is_refused_in_a_sentence(code):
+    (code / "script.py").write_text("import argparse\nargparse.ArgumentParser().parse_args(['--none'])\n")
+    for name, says in (("mine.py:leaves", "no GPU here"), ("script.py:build", "SystemExit")):
+        with pytest.raises(ModelError, match=says):
+            load_model(f"{code}/{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nets/mine.py", "nets/mine.py:build"),
+        ("nets/mine.py:", "nets/mine.py:build"),
+        ("runs/best.pth", "file of weights"),
+        ("best.safetensors", "file of weights"),
+    ],
+)
+def test_a_file_where_a_network_is_to_be_named_is_told_how(name, says):
+    with pytest.raises(ModelError, match=says):
+        model_card(name)

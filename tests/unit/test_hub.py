@@ -135,7 +135,7 @@ def test_what_is_not_here_says_so_offline(place) -> None:
         ("torchvison/resnet50", "such as torchvision/resnet50"),
         ("deit_tiny_patch16_224", "such as timm/deit_tiny_patch16_224"),
         ("resnet-18", "such as torchvision/resnet18"),
-        ("weights/mine.pt", "There is no model 'weights/mine.pt'"),
+        ("weights/mine.pt", "'weights/mine.pt' is a file of weights"),
         ("someone/..", "There is no model 'someone/..'"),
     ],
 )
