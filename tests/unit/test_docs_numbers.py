@@ -199,6 +199,19 @@ def test_which_method_when_has_the_numbers_of_its_runs(
             "resnet8-fidelity", "f_fidelity", ("PruneGrad", "Gradient (saliency)"),
             "PruneGrad {} against Gradient's {} on ResNet-8",
         ),
+        (
+            "lite0-pixels-road", "lerf AUC", ("Random map", "Guided Backprop", "Grad-CAM"),
+            "the random map's LeRF ({}) is better than every map's but Guided Backprop's ({}), and Grad-CAM's "
+            "is the worst ({})",
+        ),
+        (
+            "lite0-pixels-road", "morf AUC", ("Grad-CAM", "Random map"),
+            "MoRF turns the bias round (Grad-CAM {}, random {})",
+        ),
+        (
+            "squeezenet-pixels-blur", "lerf_minus_morf AUC", ("Guided Backprop", "PruneGrad", "Grad-CAM"),
+            "SqueezeNet {} and {}; the intervals overlap by far), and Grad-CAM is above both (SqueezeNet {})",
+        ),
     ],
 )  # fmt: skip
 def test_the_runs_own_page_has_their_numbers(
@@ -207,6 +220,21 @@ def test_the_runs_own_page_has_their_numbers(
     rows = {row["method"]: row for row in summary(run(name))}
     numbers = [f"{rows[label][measure]:.3f}".removeprefix("0") for label in labels]
     assert said.format(*numbers) in " ".join((ASSETS / "runs/bench/README.md").read_text("utf-8").split())
+
+
+def test_the_fills_have_the_numbers_of_their_runs() -> None:
+    named = [f"lite0-pixels-{fill}" for fill in ("whole", "blur", "road")]
+    rows = [{row["method"]: row["lerf_minus_morf AUC"] for row in summary(run(name))} for name in named]
+    labels = {
+        "Grad-CAM": "Grad-CAM", "PruneGrad x Input": "PruneGrad x Input", "PruneGrad": "PruneGrad",
+        "Guided Backprop": "Guided Backprop", "Gradient (saliency)": "Gradient", "Random map": "random",
+    }  # fmt: skip
+    said = "; ".join(
+        f"{short} {', '.join(f'{by[label]:.3f}'.replace('0.', '.', 1) for by in rows)}"
+        for label, short in labels.items()
+    )
+    assert said in " ".join((ASSETS / "runs/bench/README.md").read_text("utf-8").split())
+    assert max(rows[2], key=rows[2].__getitem__) == "Grad-CAM"
 
 
 def test_the_fast_radius_of_the_shipped_run_is_within_5_percent_of_the_exact_one() -> None:
