@@ -201,8 +201,8 @@ def test_which_method_when_has_the_numbers_of_its_runs(
         ),
         (
             "lite0-pixels-road", "lerf AUC", ("Random map", "Guided Backprop", "Grad-CAM"),
-            "the random map's LeRF ({}) is better than every map's but Guided Backprop's ({}), and Grad-CAM's "
-            "is the worst ({})",
+            "the random map's LeRF ({}) is better than every map's but Guided Backprop's ({}), and "
+            "Grad-CAM's is the worst ({})",
         ),
         (
             "lite0-pixels-road", "morf AUC", ("Grad-CAM", "Random map"),
