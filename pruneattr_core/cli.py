@@ -83,9 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.further = further
         _refuse_overwriting(arguments)
         with contextlib.ExitStack() as aside:
-            if getattr(
-                arguments, "json", False
-            ):  # what a network of one's own prints is no part of the result
+            if getattr(arguments, "json", False):
+                # What a network of one's own prints is no part of the result.
                 arguments.result = sys.stdout
                 aside.enter_context(contextlib.redirect_stdout(sys.stderr))
             status = int(module.run(arguments))

@@ -182,6 +182,12 @@ def fraction(sparsity: Any) -> float:
     return value
 
 
+def check_of(of: Any) -> None:
+    """Raise InputError unless a sparsity can be a share of this."""
+    if of not in ("all", "contributing"):
+        raise InputError(f'Expected of "all" or "contributing", what a sparsity is a share of; got {of!r}.')
+
+
 def as_real(given: Any) -> float | None:
     """A number as a float, also numpy's and torch's; None for all else: texts, truth values and lists."""
     try:
@@ -212,8 +218,7 @@ def masks_at(
     sparsities = [fraction(s) for s in sparsities]
     if ties not in ("drop", "exact"):
         raise InputError(f'Expected ties "drop" or "exact", got {ties!r}.')
-    if of not in ("all", "contributing"):
-        raise InputError(f'Expected of "all" or "contributing", what a sparsity is a share of; got {of!r}.')
+    check_of(of)
     scores = [layer.detach() for layer in layers]
     if {score.dtype for score in scores} not in ({torch.float32}, {torch.float64}):
         # Half precision, or layers of several precisions, as under an autocast of the network's own.

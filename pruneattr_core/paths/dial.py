@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.calibrate import check_change, sparsity_for_change
 from pruneattr_core.paths.calibrated import calibrated
-from pruneattr_core.selection import Of, Ties, fraction, masks_at
+from pruneattr_core.selection import Of, Ties, check_of, fraction, masks_at
 from pruneattr_core.values import ChangeOf, Contributions
 
 #: What is removed where nothing is asked for, of the contributing neurons. Both on SqueezeNet and on
@@ -46,6 +46,7 @@ class Dial:
             raise InputError(
                 f'Expected sparsity as a number in [0, 1] or "calibrated", got {self.sparsity!r}.'
             )
+        check_of(self.of)
         check_change(self.output_change, self.change_of)
 
     def level(self, model: nn.Module) -> tuple[float, Of]:
@@ -90,7 +91,7 @@ class Dial:
 def levels(model: nn.Module, sparsities: Sequence[float] | None, of: Of) -> tuple[tuple[float, ...], Of]:
     """The sparsities of a sweep and what they are shares of; None is the default of the dial."""
     if sparsities is None:
-        sparsity, of = Dial().level(model)
+        sparsity, of = Dial(of=of).level(model)
         return (sparsity,), of
     try:
         return tuple(fraction(one) for one in sparsities), of

@@ -126,6 +126,8 @@ def test_the_calibrated_point_is_the_networks_own(monkeypatch: pytest.MonkeyPatc
     [
         ({"sparsity": "much"}, '"calibrated"'),
         ({"sparsity": 0.5, "of": "dead"}, "contributing"),
+        ({"of": "dead"}, "contributing"),
+        ({"of": "dead", "output_change": 0.1}, "contributing"),
         ({"output_change": 0.1, "change_of": "loss"}, "probability"),
     ],
 )
