@@ -233,9 +233,9 @@ def test_unknown_upload_asks_for_the_file(start: Start, monkeypatch: pytest.Monk
     app = start(source="upload", upload="ab" * 32)
     assert not app.exception
     assert any("in this browser" in caption.value for caption in app.caption)  # it is asked first
-    from pruneattr_core.ui import shell
+    from pruneattr_core.ui import browser_store
 
-    monkeypatch.setattr(shell, "ask_browser", lambda _: False)  # it has said no
+    monkeypatch.setattr(browser_store, "ask_browser", lambda _: False)  # it has said no
     app = start(source="upload", upload="ab" * 32)
     assert "upload the same file again" in app.error[0].value
 
