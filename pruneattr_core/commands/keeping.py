@@ -27,7 +27,7 @@ from pruneattr_core.store import refuse_unwritable
 Record = dict[str, Any]
 #: Arguments that decide no number, or that the header says elsewhere.
 _ASIDE = (
-    *("command", "further", "json", "out", "graph", "workers", "threads", "device"),
+    *("command", "further", "json", "result", "out", "graph", "workers", "threads", "device"),
     *("model", "weights", "data", "root"),
 )
 

@@ -15,6 +15,7 @@ from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks.sanity import VARIANTS, cascade, units
 from pruneattr_core.benchmarks.similarity import MEASURES
+from pruneattr_core.brief import brief
 from pruneattr_core.heads import head_of, probabilities
 from pruneattr_core.render import scale_map, scale_of
 from pruneattr_core.results.keys import MapKey, Mapped
@@ -43,6 +44,8 @@ class Cascade:
     probability: NDArray[np.float64]
     signed: bool
     known: int
+
+    __repr__ = brief
 
     @property
     def nbytes(self) -> int:

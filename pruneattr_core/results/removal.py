@@ -15,6 +15,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, area, removal_masks
+from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import head_of, probabilities
@@ -94,6 +95,8 @@ class Removal:
     answer: NDArray[np.int64]
     target: int
     original: float
+
+    __repr__ = brief
 
     @property
     def nbytes(self) -> int:
