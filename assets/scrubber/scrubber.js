@@ -1,6 +1,8 @@
 // Scrubs a sweep of attribution maps on the client; Python hears of a level only when the hand lets go.
 
 const STATES = new WeakMap();
+// Where the hand let go, by what was shown: a page that is drawn anew may put another component in this one's place.
+const TOLD = globalThis.pruneattrTold ??= new Map();
 
 export default function ({data, parentElement: root, setStateValue}) {
   let state = STATES.get(root);
@@ -19,9 +21,10 @@ function show(state, decoded) {
   const another = !before || before.of !== header.of, held = before && (state.held || state.halt || state.telling);
   // Of the same sweep the hand knows best; another one starts where Python says, unless the hand is at it.
   const stays = before && (held || (!another && before.start.token === header.start.token));
-  if (!stays) state.axis = header.start.dial;
-  if (!stays) state.asked = header.start.share;
-  if (!stays && state.axis === 'change') state.limit = header.start.share;
+  const told = before ? null : TOLD.get(header.of), start = told?.token === header.start.token ? told : header.start;
+  if (!stays) state.axis = start.dial;
+  if (!stays) state.asked = start.share;
+  if (!stays && state.axis === 'change') state.limit = start.share;
   const share = (held ? null : state.asked) ?? shareOf(before.levels[nearestHere(state)], state.axis);
   Object.assign(state, decoded);
   if (another) stop(state);
@@ -214,7 +217,9 @@ function tell(state) {
   state.telling = setTimeout(() => {
     state.telling = null;
     const share = state.asked = state.axis === 'change' ? state.limit : shareOf(state.header.levels[state.level], state.axis);
-    state.send('at', {of: state.header.of, token: state.header.start.token, dial: state.axis, share, when: Date.now()});
+    const said = {of: state.header.of, token: state.header.start.token, dial: state.axis, share, when: Date.now()};
+    TOLD.set(said.of, said);
+    state.send('at', said);
   }, 120);
 }
 

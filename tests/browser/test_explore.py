@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from pruneattr_core.registry import LITE0, lite0_is_here
+from tests.browser.serving import serving
 from tests.browser.waiting import fits_sideways, painted, until
 
 Settled = Callable[[Page], None]
@@ -62,6 +64,23 @@ def test_dragging_repaints_without_the_server(page: Page, app_url: str, settled:
     assert len(seen) >= 12
     page.mouse.up()
     page.wait_for_url("**at=0.99**")
+
+
+def test_a_hand_that_moves_the_stored_first_view_stays_where_it_let_go(
+    window: Callable[..., Page], settled: Settled, tmp_path: Path
+) -> None:
+    """While a fresh server imports: the page drawn anew put another component there, at 80 %, not 99 %."""
+    if not lite0_is_here():
+        pytest.skip(f"the first view needs {LITE0}")
+    with serving(tmp_path / "log.txt", "efficientnet-lite0") as app:
+        page = window()
+        page.goto(app.url)
+        slider = slider_of(page)
+        slider.press("End", timeout=120_000)
+        page.wait_for_url(re.compile(r"[?&]at="), timeout=120_000)  # the server has heard of it
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+        settled(page)
+        expect(slider).to_have_attribute("aria-valuetext", re.compile("^99"))
 
 
 def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str, settled: Settled) -> None:
