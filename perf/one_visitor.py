@@ -42,7 +42,7 @@ import importlib, pathlib, sys
 import streamlit.web.bootstrap
 for file in sorted(pathlib.Path("pruneattr_core").rglob("*.py")):
     name = ".".join(file.with_suffix("").parts)
-    if "perf" not in name and not name.endswith("__main__"):
+    if not name.endswith("__main__"):
         try:
             importlib.import_module(name)
         except ImportError as error:
