@@ -209,21 +209,29 @@ def test_the_curves_leave_as_csv_with_every_choice(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("order", "better"), [("lerf", "lower"), ("morf", "higher")])
-def test_one_picture_is_set_beside_the_many_of_a_run(order: str, better: str) -> None:
-    run = read_run(ASSETS / "runs" / "bench" / "lite0-pixels-whole")
+@pytest.mark.parametrize(
+    ("fill", "name"),
+    [("mean", "lite0-pixels-whole"), ("blur", "lite0-pixels-blur"), ("noisy_linear", "lite0-pixels-road")],
+)
+def test_one_picture_is_set_beside_the_many_of_the_run_with_the_same_fill(
+    fill: str, name: str, order: str, better: str
+) -> None:
+    run = read_run(ASSETS / "runs" / "bench" / name)
     subject = Subject("efficientnet-lite0", run.plan.model["weights_sha256"], "picture", None, "cpu")
     asked = [
-        RemovalKey(map_key(subject, method, {}), "magnitude", order, "mean")
-        for method in ("saliency", "edges")
+        RemovalKey(map_key(subject, method, {}), "magnitude", order, fill)
+        for method in ("saliency", "prunegrad")
     ]
     said = over_many(asked)
+    assert name in said
     x = [0.0, *map(float, run.plan.x)]
-    for title in ("Gradient (saliency)", "Edge detector"):
+    for title in ("Gradient (saliency)", "PruneGrad"):
         mean = run.of(title, order).mean(1)
         assert f"{title} {np.trapezoid([0, *mean], x):.3f}" in said
     assert f"{better} is better" in said
-    for other in ({"rule": "sum"}, {"order": "insertion"}, {"fill": "blur"}):
-        assert not over_many([dataclasses.replace(one, **other) for one in asked])
+    other = dataclasses.replace(subject, weights="0" * 64)
+    for changed in ({"rule": "sum"}, {"order": "insertion"}, {"map": map_key(other, "saliency", {})}):
+        assert not over_many([dataclasses.replace(one, **changed) for one in asked])
     assert not over_many(asked[:1])
 
 
