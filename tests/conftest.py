@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from pruneattr_core.models import declared
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The test workers are as many as the cores.
+# The test workers are as many as the cores: a second thread of one of them, or of a server, a kernel or a
+# command that it starts, waits at every layer for a core that another worker has.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.errors import WeightsError
 from pruneattr_core.models.checkpoint import finite, kind, plain, shown
-from pruneattr_core.models.unwrapping import Entry, Found, find_state, tables, unknown
+from pruneattr_core.models.unwrapping import Entry, Found, find_by_name_or_number, tables, unknown
 
 _AWAITING = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
 #: What to do with a file that does not fit, where nothing better is known.
@@ -40,6 +40,11 @@ class Fitted:
     where: str = ""
     classes: int | None = None
     channels: int | None = None
+
+
+def children_of(network: nn.Module) -> tuple[str, ...]:
+    """Names of the parts it is made of, in their order."""
+    return tuple(name for name, _ in network.named_children())
 
 
 def hollow(build: Callable[[], nn.Module]) -> nn.Module:
@@ -75,7 +80,7 @@ def fitted(
             that a network can have.
     """
     model = hollow(build)
-    found = find_state(loaded, model.state_dict(), renamed)
+    found = find_by_name_or_number(loaded, model.state_dict(), children_of(model), renamed)
     heads = channels = None
     if classes is not None:
         found = _with_a_head_of_another_name(model, found, classes)

@@ -10,8 +10,8 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
-from pruneattr_core.models.fitting import PLAIN_ADVICE, hollow
-from pruneattr_core.models.unwrapping import find_state, tables
+from pruneattr_core.models.fitting import PLAIN_ADVICE, children_of, hollow
+from pruneattr_core.models.unwrapping import find_by_name_or_number, tables
 from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card
 
 #: How many of torchvision's networks of about the same size are compared key by key.
@@ -52,8 +52,8 @@ def looks_like(loaded: Mapping[Any, Any]) -> tuple[str, ...]:
     ours = [name for name in BUILDERS if CATALOGUE[name].kind != "bundled"]
     scores: dict[str, float] = {}
     for name in (*ours, *(PREFIX + one for one in near)):
-        wanted = _wanted(name)
-        found = find_state(loaded, wanted, current_key)
+        wanted, children = _wanted(name)
+        found = find_by_name_or_number(loaded, wanted, children, current_key)
         same = sum(entry.shape == tuple(wanted[key].shape) for key, entry in found.entries.items())
         scores[name] = same / max(len(wanted), len(found.entries) + len(found.unused), 1)
     best = max(scores.values(), default=0.0)
@@ -62,10 +62,10 @@ def looks_like(loaded: Mapping[Any, Any]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=128)
-def _wanted(name: str) -> dict[str, Tensor]:
-    """Keys and shapes of an architecture, as tensors without values."""
-    build = BUILDERS[name] if name in BUILDERS else zoo_builder(zoo_card(name))
-    return dict(hollow(build).state_dict())
+def _wanted(name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Keys and shapes of an architecture, as tensors without values, and the names of its children."""
+    network = hollow(BUILDERS[name] if name in BUILDERS else zoo_builder(zoo_card(name)))
+    return dict(network.state_dict()), children_of(network)
 
 
 def _parameters(name: str) -> int:

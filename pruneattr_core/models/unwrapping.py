@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -98,6 +98,36 @@ class Entry:
         parts = list(self.parts.values())
         shaped = parts[-1] if self.join is _weight_norm else parts[0]
         return tuple(shaped.shape) if isinstance(shaped, Tensor) else None
+
+
+def find_by_name_or_number(
+    loaded: Mapping[Any, Any],
+    wanted: Mapping[str, Tensor],
+    children: Sequence[str],
+    renamed: Callable[[str], str] = str,
+) -> Found:
+    """`find_state`, or what `nn.Sequential(*list(network.children())[:-1])` saved, where that holds more.
+
+    Args:
+        loaded: as `find_state` takes it.
+        wanted: state dict of the network, its values may be on the meta device.
+        children: names of the network's parts in their order, of which such a file has the numbers alone.
+        renamed: from keys of older files to today's.
+    """
+    found = find_state(loaded, wanted, renamed)
+    if len(found.entries) == len(wanted):
+        return found
+    numbers = {name: str(place) for place, name in enumerate(children)}
+    own: dict[str, str] = {}
+    for key in wanted:
+        child, dot, rest = key.partition(".")
+        own[numbers.get(child, child) + dot + rest] = key
+    numbered = find_state(loaded, {number: wanted[key] for number, key in own.items()})
+    if len(numbered.entries) <= len(found.entries):
+        return found
+    entries = {own[number]: entry for number, entry in numbered.entries.items()}
+    where = ", ".join(part for part in (numbered.where, "children by number") if part)
+    return replace(numbered, where=where, entries=entries, metadata=None)
 
 
 def find_state(

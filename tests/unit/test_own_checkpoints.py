@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +91,45 @@ def test_a_wrapped_network_opens_as_itself(name: str, tmp_path) -> None:
     file = tmp_path / "checkpoint.ckpt"
     torch.save(WRAPPINGS[name](), file)
     assert weights_hash(load_model(NET, weights=file)) == weights_hash(network())
+
+
+class Numbered(nn.Module):
+    """What people make of a network whose head they replace: all its children but the last, and a head."""
+
+    def __init__(self, name: str, classes: int) -> None:
+        super().__init__()
+        *trunk, last = get_model(name).children()
+        self.features = nn.Sequential(*trunk)
+        linear = last if isinstance(last, nn.Linear) else next(m for m in last if isinstance(m, nn.Linear))
+        self.head = nn.Sequential(nn.Dropout(), nn.Linear(linear.in_features, classes))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "densenet121"])
+@pytest.mark.parametrize("saved", ["module", "prefix", "all by number"])
+def test_children_by_number_are_those_by_name(name: str, saved: str, tmp_path: Path) -> None:
+    net = get_model(name).eval()
+    if saved == "all by number":
+        state = nn.Sequential(*net.children()).state_dict()
+    else:
+        own = Numbered(name, 7).eval()
+        state = own.state_dict(prefix="model." if saved == "prefix" else "")
+        head = nn.Linear(own.head[1].in_features, 7)
+        head.load_state_dict(own.head[1].state_dict())
+        if name == "resnet18":
+            net.fc = head
+        else:
+            net.classifier = head
+        for mine, theirs in zip(net.children(), own.features, strict=False):
+            mine.load_state_dict(theirs.state_dict())
+    torch.save(state, tmp_path / "w.pth")
+    opened = open_model(f"torchvision/{name}", weights=tmp_path / "w.pth")[0]
+    assert weights_hash(opened) == weights_hash(net)
+
+
+def test_children_by_number_of_another_network_look_like_it(tmp_path: Path) -> None:
+    torch.save(Numbered("resnet34", 7).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="It looks like torchvision/resnet34"):
+        open_model("torchvision/resnet18", weights=tmp_path / "w.pth")
 
 
 def test_masks_of_pruning_are_applied(tmp_path) -> None:
