@@ -284,3 +284,19 @@ def test_a_link_says_what_is_measured_and_of_whom(start, opened) -> None:
     names = {line.get("name", "") for line in json.loads(again.get("plotly_chart")[0].proto.spec)["data"]}
     assert any("Gradient" in name for name in names)
     assert not any("PruneGrad" in name for name in names)
+
+
+def test_what_one_benchmark_alone_has_waits_for_it_outside_the_address(opened, tmp_path) -> None:
+    run = a_run()
+    methods = ({"id": "taylor", "label": "Taylor", "options": {}},)
+    plan = dataclasses.replace(run.plan, benchmark="circuits", measures=("kept",), methods=methods)
+    write_run(Run(plan, np.random.default_rng(0).random(plan.shape), {}, run.timing), tmp_path / "circuits")
+    app = opened()
+    app.button_group(key="bench_measure_pixels").set_value("morf").run()
+    app.button_group(key=f"bench_methods_one_{GROUPS['ours']}").set_value([]).run()
+    app.button_group(key="bench").set_value("circuits").run()
+    healthy(app)
+    assert app.query_params.keys() & {"bench", "bench_measure", "bench_methods"} == {"bench"}
+    app.button_group(key="bench").set_value("pixels").run()
+    said = dict(app.query_params)
+    assert [said["bench_measure"], said["bench_methods"]] == ["morf", "Gradient (saliency)"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -52,6 +54,14 @@ def _labels() -> list[str]:
     return [label for run in bench_runs().values() for label in run.plan.labels]
 
 
+def _elsewhere(name: str) -> Any:
+    """The value of a setting of the page, if nothing that is shown now has it: it waits for what has."""
+    value = st.session_state[name]
+    plans = [run.plan for run in bench_runs().values() if run.plan.benchmark == st.session_state["bench"]]
+    known = {one for plan in plans for one in (plan.measures if name == "bench_measure" else plan.labels)}
+    return value if known.isdisjoint(value if isinstance(value, tuple) else (value,)) else None
+
+
 FIELDS = (
     Field("bench", "pixels", one_of(BENCHMARKS), "the benchmark"),
     Field("bench_run", "", _runs, "the run"),
@@ -62,8 +72,21 @@ FIELDS = (
         "the model",
         usual=lambda: st.session_state.get(USUAL, ""),
     ),
-    Field("bench_measure", "", lambda text: one_of(dict.fromkeys(_measures(), 0))(text), "the measure"),
-    Field("bench_methods", (), lambda text: several_of(text, _labels(), "~"), "the methods", "~".join),
+    Field(
+        "bench_measure",
+        "",
+        lambda text: one_of(dict.fromkeys(_measures(), 0))(text),
+        "the measure",
+        usual=lambda: _elsewhere("bench_measure"),
+    ),
+    Field(
+        "bench_methods",
+        (),
+        lambda text: several_of(text, _labels(), "~"),
+        "the methods",
+        "~".join,
+        usual=lambda: _elsewhere("bench_methods"),
+    ),
     Field("bench_along", "", one_of(("", *ALONG)), "the axis"),
     Field("bench_papers", "", one_of(("", "yes", "no")), "the papers' curves"),
 )
