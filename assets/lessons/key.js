@@ -1,9 +1,7 @@
-// The key of a class stays in its teacher's tab: who reloads the page, by mistake say, leads on.
+// What a class knows somebody by stays in the browser's tab: who reloads the page, by mistake say, is who was there.
 
-const NAME = 'pruneattr-class';
-
-export default function ({data: {code, key}, setStateValue}) {
-  if (key) { sessionStorage.setItem(NAME, JSON.stringify([code, key])); return; }
-  const [known, held] = JSON.parse(sessionStorage.getItem(NAME) ?? '[]');
-  if (known === code) setStateValue('key', held);
+export default function ({data: {name, code, value}, setStateValue}) {
+  const [known, held] = JSON.parse(sessionStorage.getItem(name) ?? '[]');
+  if (known !== code) { if (value) sessionStorage.setItem(name, JSON.stringify([code, value])); }
+  else if (held !== value) setStateValue('held', held);
 }

@@ -1,8 +1,8 @@
 """A class on one link: where its teacher is, and how many gave which answer. Counts in memory, no names.
 
 A class is known by a code of six signs. Whoever opened it holds a key and moves it; all others follow. An
-answer counts once a voter and step, the last one given; of voters only a random name of their session is
-kept, as long as the class lives.
+answer counts once a voter and step, the last one given; of voters only a random name of their browser's tab
+is kept, as long as the class lives.
 """
 
 from __future__ import annotations

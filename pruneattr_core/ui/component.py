@@ -79,10 +79,24 @@ def keep_key(code: str, key: str) -> str:
         key: of whoever leads it; empty asks.
 
     Returns:
-        What the tab has kept for this class; empty at first, and where it has nothing.
+        What the tab has kept for this class; empty at first, and where it has nothing else than `key`.
     """
-    found = _key(key="class_key", data={"code": code, "key": key}, on_key_change=lambda: None)
-    return str(getattr(found, "key", None) or "")
+    return _kept("class", code, key)
+
+
+def keep_voter(name: str) -> str:
+    """Keep the name of this session in the browser's tab, whose later sessions vote under it, too.
+
+    Returns:
+        The name that the tab has kept before; empty at first, and where there is no other than `name`.
+    """
+    return _kept("voter", "", name)
+
+
+def _kept(what: str, code: str, value: str) -> str:
+    data = {"name": f"pruneattr-{what}", "code": code, "value": value}
+    found = _key(key=f"{what}_key", data=data, on_held_change=lambda: None)
+    return str(getattr(found, "held", None) or "")
 
 
 _words = register("pruneattr_words", Component("words", ("words/words.js",)))

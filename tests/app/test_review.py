@@ -154,6 +154,18 @@ def test_verdicts_are_on_the_disk_at_once_and_resumed(start: Start) -> None:
     assert any("1 of 24" in text.value for text in opened(start, review="first look").markdown)
 
 
+def test_who_judges_what_another_window_has_judged_is_told(start: Start) -> None:
+    app, other = opened(start, review="ours"), opened(start, review="ours")
+    keys = [row["key"] for row in finished(app)["rows"]]
+    finished(other)
+    say(other, {keys[0]: ("broken", "a corner"), keys[1]: ("ok", "")})
+    say(app, {keys[0]: ("ok", ""), keys[1]: ("ok", "")})  # of the second, both say the same
+    assert ["Broken, “a corner”. What you say counts now: OK." in one.value for one in app.toast] == [True]
+    assert load_review("ours")[keys[0]].verdict == "ok"
+    say(app, {keys[0]: ("suspicious", ""), keys[1]: ("ok", "")})  # of its own, nobody is told
+    assert not app.toast
+
+
 def test_every_session_begins_a_review_of_its_own(start: Start) -> None:
     app, other = opened(start), opened(start)
     names = [one.session_state["review"] for one in (app, other)]

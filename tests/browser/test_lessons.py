@@ -120,3 +120,19 @@ def test_a_class_has_its_teachers_step_and_its_answers_are_counted(served: Serve
     with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own on this thread
         found = apart.submit(asyncio.run, lead(served.url, lesson, 3, 2, 0)).result()
     assert (found["steps turned"], found["polls, all counts right"]) == (1, 2)
+
+
+def test_who_reloads_the_page_votes_again_instead_of_twice(window: Callable[..., Page], app_url: str) -> None:
+    lesson = read("4-clever-hans")
+    number, step = next((k, step) for k, step in enumerate(lesson.steps, 1) if step.question)
+    teacher, pupil = window(), window()
+    teacher.goto(f"{app_url}/lessons?lesson=4-clever-hans&lesson_step={number}")
+    teacher.get_by_text("Presenting, class, language").first.click()
+    teacher.locator(".st-key-class_open button").first.click()
+    teacher.wait_for_url(re.compile("[?&]class="))
+    pupil.goto(f"{app_url}/lessons?{re.search('class=[^&]+', teacher.url)[0]}")  # type: ignore[index]
+    for choice in (0, 1):
+        pupil.locator(f".st-key-choice_{choice} button").first.click()
+        expect(teacher.get_by_text(f"1 · {step.choices[choice].text}").first).to_be_visible()
+        expect(teacher.get_by_text("Answers of the class: 1", exact=True).first).to_be_visible()
+        pupil.reload()

@@ -13,12 +13,14 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.lessons.classroom import Classes, Place
 from pruneattr_core.lessons.text import Step
 from pruneattr_core.ui.clocks import CLOCKS, only_when
-from pruneattr_core.ui.component import keep_key
+from pruneattr_core.ui.component import keep_key, keep_voter
 from pruneattr_core.ui.lessons.state import word
 from pruneattr_core.ui.state import remark, viewer
 
 #: (code, key) of the class that this session leads.
 _LED = "_class_led"
+#: Name under which this session's answers count; that of the first session of its tab.
+_VOTER = "_class_voter"
 #: Seconds between two looks at where the class is, and at its counts.
 LOOK = 0.8
 #: Seconds between two looks of a pupil at where the class is.
@@ -104,10 +106,11 @@ def join() -> Mapping[str, str] | None:
 
 
 def _resume() -> None:
-    """Who led the class before a reload, which makes another session, leads it still."""
+    """Who led the class or answered before a reload, which makes another session, still is the same."""
     code = st.session_state["class"]
     if not code:
         return
+    st.session_state[_VOTER] = keep_voter(viewer()) or viewer()
     held = keep_key(code, st.session_state[_LED][1] if leads() else "")
     place = classes().place(code)
     if held and not leads() and place is not None and classes().led(code, held):
@@ -158,7 +161,9 @@ def drawing() -> Iterator[None]:
 def answer(lesson: str, step: int, choice: int) -> None:
     """Count an answer of this session, if it is in a class."""
     if st.session_state["class"]:
-        classes().answer(st.session_state["class"], lesson, step, viewer(), choice)
+        classes().answer(
+            st.session_state["class"], lesson, step, st.session_state.get(_VOTER, viewer()), choice
+        )
 
 
 def controls() -> None:

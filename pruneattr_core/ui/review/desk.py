@@ -163,7 +163,8 @@ def _frame(
     }
     payload = _payload(sheet, verdicts, words, level, page, name)
     told = show_grid(payload, "desk_grid", level)
-    receive(name, told.given, int(told.level))
+    receive(name, told.given, int(told.level), st.session_state.get("_desk_seen", {}))
+    st.session_state["_desk_seen"] = st.session_state["_desk_payload"][2]
     verdicts = read_review(name)
     if verdicts:
         offer.empty()
@@ -229,7 +230,7 @@ def _payload(
     if kept is None or kept[0] != key:
         payload, rows = sheet_payload(sheet, shelf, verdicts, words, level, page)
         remember(sheet, rows)
-        kept = st.session_state["_desk_payload"] = (key, payload)
+        kept = st.session_state["_desk_payload"] = (key, payload, dict(verdicts))
     return bytes(kept[1])
 
 

@@ -94,8 +94,16 @@ def remember(sheet: Sheet, rows: Mapping[str, Row]) -> None:
         kept.popitem(last=False)
 
 
-def receive(name: str, given: Any, level: int) -> None:
-    """Save what is new among the verdicts that the desk holds; a failure is shown and tried again later."""
+def receive(name: str, given: Any, level: int, seen: dict[str, Verdict | None]) -> None:
+    """Save what is new among the verdicts that the desk holds; a failure is shown and tried again later.
+
+    Args:
+        name: of the review.
+        given: row key -> {verdict, note, n}, whatever a browser sends.
+        level: of the slider.
+        seen: row key -> what this reader last saw or said; another window's verdict since is not replaced
+            without a word. What is saved goes into it.
+    """
     known: dict[str, Any] = st.session_state.setdefault("_desk_given", {})
     fresh = {key: said for key, said in dict(given or {}).items() if known.get(key) != said}
     rows: Mapping[str, tuple[Sheet, Row]] = st.session_state.get("_desk_rows", {})
@@ -106,13 +114,30 @@ def receive(name: str, given: Any, level: int) -> None:
     if not verdicts:
         return
     try:
+        before = load_review(name)
         save_verdicts(name, verdicts)
     except PruneAttrError as error:
         complain(f"Not saved: {error}")
         return
+    for key, now in verdicts.items():
+        other = before.get(key)
+        if other is not None and _words(other) not in (_words(seen.get(key)), _words(now)):
+            st.toast(
+                f"**{markdown_text(rows[key][1].name)}** has been judged in another window since you opened "
+                f"this page: {_words(other)}. What you say counts now: {_words(now)}.",
+                icon=":material/group:", duration="long",
+            )  # fmt: skip
+        seen[key] = now
     known.update({key: fresh[key] for key in verdicts})
     for key in list(known)[: -4 * _REMEMBERED]:
         del known[key]
+
+
+def _words(said: Verdict | None) -> str:
+    """What was said of a map, in the words of the desk."""
+    if said is None:
+        return "no verdict"
+    return VERDICTS.get(said.verdict, "no verdict") + (f", “{markdown_text(said.note)}”" if said.note else "")
 
 
 def _verdict(sheet: Sheet, row: Row, said: Mapping[str, Any], level: int) -> Verdict | None:
