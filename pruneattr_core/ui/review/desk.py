@@ -163,8 +163,9 @@ def _frame(
     }
     payload = _payload(sheet, verdicts, words, level, page, name)
     told = show_grid(payload, "desk_grid", level)
-    receive(name, told.given, int(told.level), st.session_state.get("_desk_seen", {}))
-    st.session_state["_desk_seen"] = st.session_state["_desk_payload"][2]
+    saved = receive(name, told.given, int(told.level), st.session_state.get("_desk_seen", {}))
+    st.session_state["_desk_seen"] = seen = st.session_state["_desk_payload"][2]
+    seen.update(saved)
     verdicts = read_review(name)
     if verdicts:
         offer.empty()

@@ -94,7 +94,9 @@ def remember(sheet: Sheet, rows: Mapping[str, Row]) -> None:
         kept.popitem(last=False)
 
 
-def receive(name: str, given: Any, level: int, seen: dict[str, Verdict | None]) -> None:
+def receive(
+    name: str, given: Any, level: int, seen: Mapping[str, Verdict | None]
+) -> Mapping[str, Verdict | None]:
     """Save what is new among the verdicts that the desk holds; a failure is shown and tried again later.
 
     Args:
@@ -102,7 +104,10 @@ def receive(name: str, given: Any, level: int, seen: dict[str, Verdict | None]) 
         given: row key -> {verdict, note, n}, whatever a browser sends.
         level: of the slider.
         seen: row key -> what this reader last saw or said; another window's verdict since is not replaced
-            without a word. What is saved goes into it.
+            without a word.
+
+    Returns:
+        Row key -> what has been saved; None where it was taken back.
     """
     known: dict[str, Any] = st.session_state.setdefault("_desk_given", {})
     fresh = {key: said for key, said in dict(given or {}).items() if known.get(key) != said}
@@ -112,13 +117,13 @@ def receive(name: str, given: Any, level: int, seen: dict[str, Verdict | None]) 
         if key in rows and isinstance(said, Mapping):
             verdicts[key] = _verdict(*rows[key], said, level)
     if not verdicts:
-        return
+        return {}
     try:
         before = load_review(name)
         save_verdicts(name, verdicts)
     except PruneAttrError as error:
         complain(f"Not saved: {error}")
-        return
+        return {}
     for key, now in verdicts.items():
         other = before.get(key)
         if other is not None and _words(other) not in (_words(seen.get(key)), _words(now)):
@@ -127,10 +132,10 @@ def receive(name: str, given: Any, level: int, seen: dict[str, Verdict | None]) 
                 f"this page: {_words(other)}. What you say counts now: {_words(now)}.",
                 icon=":material/group:", duration="long",
             )  # fmt: skip
-        seen[key] = now
     known.update({key: fresh[key] for key in verdicts})
     for key in list(known)[: -4 * _REMEMBERED]:
         del known[key]
+    return verdicts
 
 
 def _words(said: Verdict | None) -> str:
