@@ -112,6 +112,11 @@ class Flow(TorchDispatchMode):
         rewritten: activation calls made in place whose argument was used again afterwards.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Asked by PyTorch, which else loads its compiler at the first call: two seconds for nothing."""
+        return False  # what is compiled is refused before
+
     def __init__(self, network: nn.Module, inputs: Tensor, name: Callable[[FrameType | None], str]) -> None:
         super().__init__()
         self._name, self._tags, self._overwritten = name, dict[int, Tag](), dict[int, int]()

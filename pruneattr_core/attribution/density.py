@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError
@@ -157,6 +156,8 @@ def blended(maps: Sequence[Tensor], blend: str, smooth: float, size: tuple[int, 
     floored = (whole + _FLOOR).log().mean(0).exp() * seen
     whole = floored if blend == "geometric" else whole.mean(0)
     if smooth:
+        from torchvision.transforms.functional import gaussian_blur
+
         sigma = smooth * min(size)
         whole = gaussian_blur(whole, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])
     return normalised(whole[:, 0])[:, None].detach()

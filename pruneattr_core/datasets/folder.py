@@ -11,6 +11,7 @@ from typing import Any
 from pruneattr_core.datasets.base import Sample
 from pruneattr_core.errors import ImageError, InputError
 from pruneattr_core.images import check_image, decode_image, decode_mask
+from pruneattr_core.models.imagenet import imagenet_classes
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
 _HEAD = 1 << 16
@@ -181,8 +182,6 @@ def _labels(record: dict[str, Any]) -> tuple[int, ...]:
 def _classes(records: dict[str, dict[str, Any]]) -> tuple[str, ...]:
     """ImageNet's names where the records speak of ImageNet, else the names they give."""
     if any("imagenet_indices" in record or "wnid" in record for record in records.values()):
-        from torchvision.models import ResNet18_Weights
-
-        return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+        return imagenet_classes()
     named = {int(r["index"]): str(r.get("name", r["index"])) for r in records.values() if "index" in r}
     return tuple(named.get(label, f"class {label}") for label in range(max(named, default=-1) + 1))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pruneattr_core.datasets.folder import Entry, FolderDataset, pictures_in
 from pruneattr_core.errors import InputError
+from pruneattr_core.models.imagenet import imagenet_classes
 
 _SYNSET = re.compile(r"n\d{8}")
 
@@ -36,9 +37,7 @@ class ImageNetValidation(FolderDataset):
         super().__init__(root, "imagenet-val", "ImageNet (validation)")
 
     def _entries(self) -> tuple[list[Entry], tuple[str, ...]]:
-        from torchvision.models import ResNet18_Weights
-
-        classes = tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+        classes = imagenet_classes()
         places = [self._root / "ILSVRC" / "Data" / "CLS-LOC" / "val", self._root / "val", self._root]
         place = next(one for one in places if one.is_dir())
         folders = sorted(f.name for f in place.iterdir() if f.is_dir() and _SYNSET.fullmatch(f.name))

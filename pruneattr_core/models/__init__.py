@@ -7,7 +7,19 @@ from pruneattr_core.models.loading import (
     list_models,
     load_model,
     model_card,
+    model_title,
+    models_here,
     open_model,
 )
 
-__all__ = ["OWN", "ModelCard", "list_models", "load_model", "model_card", "open_model", "weights_hash"]
+__all__ = [
+    "OWN",
+    "ModelCard",
+    "list_models",
+    "load_model",
+    "model_card",
+    "model_title",
+    "models_here",
+    "open_model",
+    "weights_hash",
+]

@@ -11,8 +11,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as TF
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ArgumentTypeError, InputError
@@ -23,6 +21,9 @@ from pruneattr_core.registry import LITE0, lite0_folder
 
 #: Weights that come with the repository.
 WEIGHTS = ASSETS / "weights"
+
+#: Name of an interpolation, as torchvision says it -> PIL's filter.
+_FILTERS = {one.name.lower(): one for one in Image.Resampling} | {"nearest-exact": Image.Resampling.NEAREST}
 
 Kind = Literal["bundled", "package", "code", "torchvision", "hub", "local"]
 
@@ -123,8 +124,9 @@ class ModelCard:
     def display(self, image: Image.Image) -> NDArray[np.uint8]:
         """The exact pixels (H, W, 3) that the network sees, before normalisation.
 
-        RGB, short side to `resize` (antialiased), centre crop to `size`: torchvision's own functions. A
-        network of one channel sees grey pixels, shown in three equal channels.
+        RGB, short side to `resize` (antialiased), centre crop to `size`: what torchvision's functions do to a
+        PIL picture, without the two seconds that importing it takes. A network of one channel sees grey
+        pixels, shown in three equal channels.
 
         Raises:
             ArgumentTypeError: this is not a PIL picture.
@@ -139,9 +141,12 @@ class ModelCard:
                 f"Expected a PIL picture (see decode_image), got {type(image).__name__}: "
                 "a tensor needs no preprocessing, an array needs Image.fromarray first."
             )
-        sides = [self.resize, self.resize] if self.squash else [self.resize]
-        resized = TF.resize(image.convert(mode), sides, InterpolationMode(self.interpolation))
-        return np.array(TF.center_crop(resized, list(self.size)))
+        short = min(image.size)
+        wide, high = (self.resize if self.squash else self.resize * side // short for side in image.size)
+        resized = image.convert(mode).resize((wide, high), _FILTERS[self.interpolation])
+        left, top = _margin(wide, self.size[1]), _margin(high, self.size[0])
+        # What lies outside is 0.
+        return np.array(resized.crop((left, top, left + self.size[1], top + self.size[0])))
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """A normalised batch (1, C, H, W), float32: (pixels / 255 - mean) / std, C as `mean` has entries.
@@ -153,8 +158,8 @@ class ModelCard:
         """
         mode = {1: "L", 3: "RGB", 4: "RGBA"}[len(self.mean)]
         pixels = torch.from_numpy(np.atleast_3d(self._seen(image, mode))).permute(2, 0, 1)
-        inputs: Tensor = TF.normalize(TF.convert_image_dtype(pixels), list(self.mean), list(self.std))
-        return inputs[None].contiguous()
+        mean, std = torch.tensor(self.mean).view(-1, 1, 1), torch.tensor(self.std).view(-1, 1, 1)
+        return (pixels.float() / 255).sub_(mean).div_(std)[None].contiguous()
 
     def denormalise(self, inputs: Tensor) -> NDArray[np.uint8]:
         """Pixels (B, H, W, 3) of a normalised batch (B, C, H, W): the inverse of `preprocess`, clipped.
@@ -170,3 +175,19 @@ class ModelCard:
         mean, std = torch.tensor(self.mean).view(-1, 1, 1), torch.tensor(self.std).view(-1, 1, 1)
         pixels = (inputs.detach().float().cpu() * std + mean)[:, :3].expand(-1, 3, -1, -1)
         return np.asarray((255 * pixels).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1))
+
+
+def known_interpolation(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        ValueError: no picture is resized so; the text is the end of a sentence.
+    """
+    if name not in _FILTERS:
+        raise ValueError(f"interpolation is one of {', '.join(_FILTERS)}")
+    return name
+
+
+def _margin(side: int, crop: int) -> int:
+    """Where a centre crop begins; below 0 where the picture is the smaller."""
+    return round((side - crop) / 2) if side >= crop else -((crop - side) // 2)

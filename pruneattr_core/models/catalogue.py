@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from torch import nn
-from torchvision.models import ResNet18_Weights
 
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.models.cards import WEIGHTS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
 from pruneattr_core.models.efficientnet_lite import EfficientNetLite0
+from pruneattr_core.models.imagenet import imagenet_classes
 from pruneattr_core.models.students import completed_student, student_builder, student_card, student_ids
 from pruneattr_core.registry import LITE0_FILE, LITE0_SHA256
 from pruneattr_core.scenes import SHAPES
@@ -68,7 +68,7 @@ _PACKAGED = (
         title="EfficientNet-Lite0 on ImageNet",
         architecture="EfficientNetLite0",
         kind="package",
-        classes=tuple(ResNet18_Weights.DEFAULT.meta["categories"]),
+        classes=imagenet_classes(),
         size=(224, 224),
         mean=(127 / 255, 127 / 255, 127 / 255),
         std=(128 / 255, 128 / 255, 128 / 255),

@@ -39,7 +39,7 @@ from torch import nn
 
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import answering_tensors, check_head, outputs_in
-from pruneattr_core.models.cards import ModelCard
+from pruneattr_core.models.cards import ModelCard, known_interpolation
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.fitting import fitted, weights_hash
 from pruneattr_core.models.labels import names_with, numbered, read_names
@@ -199,6 +199,7 @@ def _card(one: Declared, stamps: tuple[int, ...]) -> ModelCard:
             raise ValueError("mean and std have one, three or four entries, size has two")
         head = check_head(str(options.get("head", "softmax")))
         resize = int(options.get("resize", min(height, width)))
+        interpolation = known_interpolation(str(options.get("interpolation", "bilinear")))
     except (TypeError, ValueError) as error:
         raise ModelError(f"The settings of {one.name} cannot be used ({error}): correct them.") from error
     count = _answers(one, network, (1, len(mean), height, width))
@@ -212,7 +213,7 @@ def _card(one: Declared, stamps: tuple[int, ...]) -> ModelCard:
         mean=mean,
         std=std,
         resize=resize,
-        interpolation=str(options.get("interpolation", "bilinear")),
+        interpolation=interpolation,
         squash=bool(options.get("squash", False)),
         licence="yours",
         paper="yours",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core.errors import ModelError
+from pruneattr_core.models.imagenet import imagenet_classes
 from pruneattr_core.models.labels import class_name, numbered
 
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
@@ -137,7 +138,5 @@ def labels(given: Any, count: int) -> tuple[str, ...]:
     if len(names) == count:
         return names
     if count == 1000:
-        from torchvision.models import ResNet18_Weights
-
-        return tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+        return imagenet_classes()
     return numbered(count)

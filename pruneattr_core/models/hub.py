@@ -30,7 +30,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError
 from pruneattr_core.heads import answering_tensors
 from pruneattr_core.models.bounded import at_most
-from pruneattr_core.models.cards import ModelCard
+from pruneattr_core.models.cards import ModelCard, known_interpolation
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.description import (
     MISREAD,
@@ -269,7 +269,7 @@ def _timm_card(name: str, config: Mapping[str, Any]) -> ModelCard:
             math.floor(min(height, width) / (settings.get("crop_pct") or 0.875)),
             tuple(map(float, settings["mean"])),
             tuple(map(float, settings["std"])),
-            str(settings.get("interpolation") or "bicubic"),
+            known_interpolation(str(settings.get("interpolation") or "bicubic")),
             settings.get("crop_mode") == "squash",
         )
         names = labels(config.get("label_names"), count)

@@ -1,8 +1,9 @@
 """Every network that can be named, as lines to search: those on this machine first.
 
-Nothing heavy is asked for it: torchvision says sizes and accuracies itself, and timm's names and sizes stand
-in assets/networks.json, which `python -m pruneattr_core.models.index` makes from the timm that is installed
-(networks are built without values, on PyTorch's meta device). timm carries no accuracies, so none are told.
+Nothing heavy is asked for it: names, sizes and torchvision's published accuracies stand in
+assets/networks.json, which `python -m pruneattr_core.models.index` makes from the torchvision and the timm
+that are installed (timm's networks are built without values, on PyTorch's meta device). timm carries no
+accuracies, so none are told.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from functools import lru_cache
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.models.hub import HUB, TIMM, timm_records
-from pruneattr_core.models.loading import list_models, model_card
-from pruneattr_core.models.zoo import PREFIX, architectures, facts
+from pruneattr_core.models.loading import model_card, models_here
+from pruneattr_core.models.zoo import PREFIX, zoo_facts, zoo_records
 
 FILE = ASSETS / "networks.json"
 #: Image classifiers of transformers that its own documentation takes for examples.
@@ -66,7 +67,7 @@ class Entry:
 def all_networks() -> tuple[Entry, ...]:
     """Every network whose name is known: on this machine first, then torchvision's, timm's, transformers'."""
     known = {entry.id: entry for entry in _elsewhere()}
-    found = [name for name in list_models() if model_card(name).available_offline()]
+    found = models_here()
     here = [replace(known.get(name) or _own(name), here=True) for name in found]
     twins = {name.replace(HUB + TIMM, TIMM) for name in found} | set(found)
     return (*here, *(entry for name, entry in known.items() if name not in twins))
@@ -79,9 +80,8 @@ def _elsewhere() -> tuple[Entry, ...]:
 
 
 def _torchvision() -> Iterator[Entry]:
-    for name in architectures():
-        family, parameters, top1 = facts(name)
-        yield Entry(PREFIX + name, family, parameters, model_card(PREFIX + name).size[0], top1)
+    for name, one in zoo_facts().items():
+        yield Entry(PREFIX + name, one.family, one.parameters, one.side, one.top1)
 
 
 def _timm() -> Iterator[Entry]:
@@ -100,6 +100,7 @@ def write() -> None:
     """Make assets/networks.json from the timm that is installed; some minutes."""
     import timm
     import torch
+    import torchvision
 
     from pruneattr_core.store import write_atomically
 
@@ -118,8 +119,10 @@ def write() -> None:
         tags = found[architecture]["tags"]
         assert isinstance(tags, dict)
         tags[tag] = settings.input_size[-1]
-    about = f"timm {timm.__version__}, torch {torch.__version__}: names with weights, parameters, input side"
-    text = json.dumps({"about": about, "timm": found}, separators=(",", ":"))
+    versions = f"timm {timm.__version__}, torchvision {torchvision.__version__}, torch {torch.__version__}"
+    about = f"{versions}: names with weights, parameters, input side; torchvision's top-1 as published"
+    everything = {"about": about, "timm": found, "torchvision": zoo_records()}
+    text = json.dumps(everything, separators=(",", ":"))
     write_atomically(FILE, (text.replace('},"', '},\n"') + "\n").encode())
     print(f"{FILE.name}: {len(found)} architectures, {sum(len(r['tags']) for r in found.values())} names")  # type: ignore[arg-type, misc]
 

@@ -7,12 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
-from torchvision.models import get_model_weights
 
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
 from pruneattr_core.models.fitting import PLAIN_ADVICE, children_of, hollow
 from pruneattr_core.models.unwrapping import find_by_name_or_number, tables
-from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card
+from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card, zoo_facts
 
 #: How many of torchvision's networks of about the same size are compared key by key.
 _NEAR = 8
@@ -69,4 +68,4 @@ def _wanted(name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
 
 
 def _parameters(name: str) -> int:
-    return int(get_model_weights(name).DEFAULT.meta["num_params"])
+    return zoo_facts()[name].parameters

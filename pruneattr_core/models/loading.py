@@ -33,7 +33,16 @@ from pruneattr_core.models.hub import (
 )
 from pruneattr_core.models.labels import names_with, numbered
 from pruneattr_core.models.likeness import advice
-from pruneattr_core.models.zoo import PREFIX, architectures, current_key, zoo_builder, zoo_card, zoo_ids
+from pruneattr_core.models.zoo import (
+    PREFIX,
+    architectures,
+    current_key,
+    zoo_builder,
+    zoo_card,
+    zoo_here,
+    zoo_ids,
+    zoo_title,
+)
 from pruneattr_core.runtime import device_for
 
 #: Between an architecture's id and the SHA-256 of a weights file: the id of that network.
@@ -69,6 +78,18 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
     code = tuple(declared()) if kind in (None, "code") else ()
     hub = cached_ids() if kind in (None, "hub") else ()
     return code + ours + hub + (zoo_ids() if kind in (None, "torchvision") else ())
+
+
+def models_here() -> tuple[str, ...]:
+    """Those of `list_models` that open without a network."""
+    others = [name for name in list_models() if not name.startswith(PREFIX)]
+    return (*(name for name in others if model_card(name).available_offline()), *zoo_here())
+
+
+def model_title(name: str) -> str:
+    """The title on the `model_card` of a model: for lists, which need no more of each."""
+    title = zoo_title(name) if name.startswith(PREFIX) else None
+    return model_card(name).title if title is None else title
 
 
 def model_card(name: str, ask: bool = True) -> ModelCard:

@@ -1,17 +1,28 @@
-"""torchvision's image classifiers: cards from its weights enums, networks ready for their files."""
+"""torchvision's image classifiers: cards from its weights enums, networks ready for their files.
+
+torchvision takes two seconds to import, mostly for PyTorch's compiler. What a list of its networks says of
+each therefore stands in assets/networks.json (see `index`); torchvision itself is asked once one is wanted.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
-from torchvision import models as torchvision_models
-from torchvision.models import WeightsEnum
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models.cards import ModelCard
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 PREFIX = "torchvision/"
 
@@ -44,30 +55,84 @@ _PUBLISHED_HASH = re.compile(r"-([0-9a-f]{8,})\.")
 _DENSE_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 
 
-@lru_cache
+@dataclass(frozen=True)
+class Facts:
+    """What a list of networks says of one of torchvision's, of the default weights.
+
+    Attributes:
+        family: of architectures.
+        parameters: number of weights.
+        side: of the pictures it takes, in pixels.
+        top1: accuracy on ImageNet-1k as published, in percent.
+        files: name of each set of weights that classifies, the default one first -> its file in torch.hub's
+            folder.
+    """
+
+    family: str
+    parameters: int
+    side: int
+    top1: float
+    files: dict[str, str]
+
+
+@cache
+def zoo_facts() -> dict[str, Facts]:
+    """Architecture -> its facts, from assets/networks.json; from torchvision itself without that file."""
+    file = ASSETS / "networks.json"
+    records = json.loads(file.read_text("utf-8"))["torchvision"] if file.is_file() else zoo_records()
+    return {name: Facts(**record) for name, record in records.items()}
+
+
+def zoo_records() -> dict[str, dict[str, Any]]:
+    """The facts as JSON values, asked of the torchvision that is installed."""
+    models, found = _torchvision(), {}
+    for name in models.list_models(module=models):
+        default = _enum(name).DEFAULT
+        sets = [default, *(one for one in _classifying(name) if one.name != default.name)]
+        facts = Facts(
+            models.get_model_builder(name).__module__.rpartition(".")[2],
+            int(default.meta["num_params"]),
+            default.transforms().crop_size[0],
+            float(default.meta["_metrics"]["ImageNet-1K"]["acc@1"]),
+            {one.name: one.url.rsplit("/", 1)[-1] for one in sets},
+        )
+        found[name] = asdict(facts)
+    return found
+
+
 def architectures() -> tuple[str, ...]:
     """Names of torchvision's image classifiers, sorted."""
-    return tuple(torchvision_models.list_models(module=torchvision_models))
+    return tuple(zoo_facts())
 
 
 def zoo_ids() -> tuple[str, ...]:
     """One id per architecture, plus one per other set of weights that is already cached."""
-    ids = []
-    for architecture in architectures():
-        ids.append(PREFIX + architecture)
-        ids += [one for one in _others(architecture) if zoo_card(one).available_offline()]
-    return tuple(ids)
+    here = {*zoo_here()}
+    return tuple(name for name in _files() if name in here or "@" not in name)
+
+
+def zoo_here() -> tuple[str, ...]:
+    """Those of `zoo_ids` whose weights are cached."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    return tuple(name for name, file in _files().items() if (folder / file).is_file())
+
+
+def zoo_title(name: str) -> str | None:
+    """The title on the card of a network, which need not be made for it; None for a name that is unknown."""
+    architecture, _, member = name.removeprefix(PREFIX).partition("@")
+    facts = zoo_facts().get(architecture)
+    member = member or next(iter(facts.files if facts else ""), "")
+    return f"{architecture} ({member})" if facts and member in facts.files else None
 
 
 @cache
-def _others(architecture: str) -> tuple[str, ...]:
-    """Ids of an architecture's sets of weights but the default one."""
-    default = _enum(architecture).DEFAULT
-    return tuple(
-        PREFIX + f"{architecture}@{member.name}"
-        for member in _classifying(architecture)
-        if member.name != default.name
-    )
+def _files() -> dict[str, str]:
+    """Id of every set of weights -> its file."""
+    found = {}
+    for architecture, facts in zoo_facts().items():
+        for place, (member, file) in enumerate(facts.files.items()):
+            found[PREFIX + (f"{architecture}@{member}" if place else architecture)] = file
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -103,13 +168,6 @@ def zoo_card(name: str) -> ModelCard:
     )
 
 
-def facts(architecture: str) -> tuple[str, int, float]:
-    """Family, number of parameters and published top-1 on ImageNet-1k (percent), of the default weights."""
-    meta = _enum(architecture).DEFAULT.meta
-    family = torchvision_models.get_model_builder(architecture).__module__.rpartition(".")[2]
-    return family, int(meta["num_params"]), float(meta["_metrics"]["ImageNet-1K"]["acc@1"])
-
-
 def zoo_builder(card: ModelCard) -> Callable[[], nn.Module]:
     """What makes the network of `card`, without the heads of its published file that only training uses."""
     weights = _weights(card.architecture, card.weights)
@@ -120,7 +178,7 @@ def zoo_builder(card: ModelCard) -> Callable[[], nn.Module]:
         options["image_size"] = weights.meta["min_size"][0]
     elif card.architecture.startswith("maxvit"):
         options["input_size"] = weights.meta["min_size"]
-    return lambda: without_auxiliary(torchvision_models.get_model(card.architecture, weights=None, **options))
+    return lambda: without_auxiliary(_torchvision().get_model(card.architecture, weights=None, **options))
 
 
 def current_key(key: str) -> str:
@@ -139,8 +197,15 @@ def without_auxiliary(model: nn.Module) -> nn.Module:
     return model
 
 
+def _torchvision() -> Any:
+    """Its module of networks."""
+    from torchvision import models
+
+    return models
+
+
 def _enum(architecture: str) -> type[WeightsEnum]:
-    enum: type[WeightsEnum] = torchvision_models.get_model_weights(architecture)
+    enum: type[WeightsEnum] = _torchvision().get_model_weights(architecture)
     return enum
 
 
@@ -150,7 +215,8 @@ def _classifying(architecture: str) -> list[WeightsEnum]:
 
 
 def _weights(architecture: str, member: str) -> WeightsEnum:
-    if architecture not in architectures():
+    models = _torchvision()
+    if architecture not in models.list_models(module=models):
         raise ModelError(_why_not(architecture))
     choices = {one.name: one for one in _classifying(architecture)}
     if not member or member == "DEFAULT":
@@ -163,10 +229,11 @@ def _weights(architecture: str, member: str) -> WeightsEnum:
 
 
 def _why_not(architecture: str) -> str:
-    if architecture in torchvision_models.list_models(module=torchvision_models.quantization):
+    models = _torchvision()
+    if architecture in models.list_models(module=models.quantization):
         twin = architecture.removeprefix("quantized_")
         return f"{architecture} computes in 8-bit integers, which have no gradients: choose {PREFIX}{twin}."
-    if architecture in torchvision_models.list_models():
+    if architecture in models.list_models():
         return f"{architecture} of torchvision is no image classifier: choose one from list_models()."
     return f"torchvision has no image classifier {architecture!r}: choose one from list_models()."
 

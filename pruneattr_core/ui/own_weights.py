@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError, Unknown, WeightsError
-from pruneattr_core.models import OWN, list_models, load_model, model_card, weights_hash
+from pruneattr_core.models import OWN, list_models, load_model, model_card, model_title, weights_hash
 from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.ui.cache import Brought, engine
 from pruneattr_core.ui.errors import complain
@@ -120,7 +120,7 @@ def own_weights(chosen: Callable[[str], None]) -> None:
             "Architecture",
             choices,
             key=_ARCHITECTURE,
-            format_func=lambda name: model_card(name).title,
+            format_func=model_title,
         )
         here = browser_here()
         if here:

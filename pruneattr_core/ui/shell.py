@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.errors import ModelError, Unknown
-from pruneattr_core.models import ModelCard, list_models, model_card
+from pruneattr_core.models import ModelCard, model_card, model_title, models_here
 from pruneattr_core.models.hub import is_hub, of_the_hub
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Answer
@@ -118,8 +118,7 @@ def models() -> list[str]:
 
     The students of the compression study come last of those on this machine.
     """
-    here = [name for name in list_models() if model_card(name).available_offline()]
-    here.sort(key=lambda name: (name != FIRST_MODEL, name.startswith("scenes-vgg-")))
+    here = sorted(models_here(), key=lambda name: (name != FIRST_MODEL, name.startswith("scenes-vgg-")))
     return list(dict.fromkeys((*here, *WELL_KNOWN)))
 
 
@@ -267,7 +266,7 @@ def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
     st.session_state["model"] = st.session_state["model"] or default_model()
     names = [*brought(), *models()]
     named = [] if st.session_state["model"] in names else [st.session_state["model"]]
-    name = select("Model", [*named, *names], "model", lambda name: model_card(name).title, changed)
+    name = select("Model", [*named, *names], "model", model_title, changed)
     card = model_card(name)
     if name != FIRST_MODEL and FIRST_MODEL not in names and (absent := model_card(FIRST_MODEL).absence()):
         st.caption(absent)

@@ -57,7 +57,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setattr(method_cards, "FIRST_LOOK", 600.0)  # and for every card
     monkeypatch.setattr(models, "load_model", small_network)
     monkeypatch.setattr(shell, "FIRST_MODEL", "scenes-net")
-    monkeypatch.setattr(shell, "list_models", lambda: ("scenes-net", "torchvision/resnet18"))
+    monkeypatch.setattr(shell, "models_here", lambda: ("scenes-net",))
     monkeypatch.setattr(
         ModelCard,
         "available_offline",

@@ -144,6 +144,7 @@ def test_what_cannot_be_made_is_one_sentence(name: str, says: str, code) -> None
         ('[models.a]\nbuild = "mine.py:build"\ncolour = 1\n', "says 'colour' of 'a'"),
         ('[models.a]\nbuild = "mine.py:build"\nstd = [0, 1, 1]\n', "cannot be used"),
         ('[models.a]\nbuild = "mine.py:build"\nhead = "sofa"\n', "cannot be used"),
+        ('[models.a]\nbuild = "mine.py:build"\ninterpolation = "cubic"\n', "is one of nearest"),
         ('[models.b]\nbuild = "mine.py:build"\n', "names no model 'own/a': it has own/b"),
     ],
 )

@@ -247,6 +247,11 @@ def test_a_description_asks_for_no_more_than_a_network_may_be(changed: dict[str,
         ('{"pretrained_cfg": {"input_size": [3, 8, 8]}, "model_args": [1]}', "model_args is no object"),
         ('{"pretrained_cfg": {}, "num_classes": Infinity}', "cannot be used"),
         (
+            '{"pretrained_cfg": {"input_size": [3, 8, 8], "mean": [0, 0, 0], "std": [1, 1, 1], '
+            '"interpolation": "random"}, "num_classes": 2}',
+            "interpolation is one of",
+        ),
+        (
             '{"pretrained_cfg": {"input_size": [3, 8, 8], "crop_pct": 1e-320}, "num_classes": 2}',
             "cannot be used",
         ),

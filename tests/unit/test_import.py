@@ -44,6 +44,23 @@ def test_import_loads_nothing_heavy_and_prints_nothing() -> None:
     assert HEAVY.isdisjoint(loaded)
 
 
+def test_a_first_map_needs_neither_torchvision_nor_the_compiler_of_torch() -> None:
+    """Each takes about two seconds to import, while somebody waits for the first picture."""
+    loaded = run(
+        "import sys, torch, pruneattr_core.ui.shell\n"
+        "from pruneattr_core import PruneGrad, model_card\n"
+        "from pruneattr_core.models.efficientnet_lite import EfficientNetLite0\n"
+        "from pruneattr_core.models import list_models, model_title, models_here\n"
+        "from PIL import Image\n"
+        "[model_title(name) for name in (*list_models(), *models_here())]\n"
+        "inputs = model_card('efficientnet-lite0').preprocess(Image.new('RGB', (300, 200)))\n"
+        "PruneGrad(EfficientNetLite0().eval()).sweep(inputs[..., :64, :64], 0, [0, 0.5])\n"
+        "print(*sys.modules)"
+    ).split()
+    assert {"torchvision", "torch._dynamo"}.isdisjoint(loaded)
+    assert "torch.nn" in loaded
+
+
 def test_every_public_name_is_there() -> None:
     assert {name: hasattr(pruneattr_core, name) for name in pruneattr_core.__all__} == dict.fromkeys(
         pruneattr_core.__all__, True

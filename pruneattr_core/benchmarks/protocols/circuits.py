@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, without
@@ -92,6 +91,8 @@ def _replacement(name: str, opened: Opened, plan: Plan, inputs: Tensor, start: i
         return opened.inputs([reference[(start + k) % len(reference)] for k in range(len(inputs))])
 
     def blurred() -> Tensor:
+        from torchvision.transforms.functional import gaussian_blur
+
         side = min(inputs.shape[-2:]) // 4 * 2 + 1
         return gaussian_blur(inputs, [side, side], [side / 4, side / 4])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
-from pruneattr_core.models import model_card
+from pruneattr_core.models import model_title
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
 from pruneattr_core.ui.own_weights import architectures
@@ -36,7 +36,7 @@ def choose_own() -> Lineup | None:
                     f"Architecture of the {role}",
                     names,
                     key=key,
-                    format_func=lambda name: model_card(name).title,
+                    format_func=model_title,
                     **KEEP,
                 )
                 st.text_input(
