@@ -194,10 +194,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "zoo":
         refuse_unwritable(arguments.students / "card.json")
         refuse_unwritable(arguments.cache / "checkpoint")
-        shop = workshop(arguments.students, arguments.cache, log)
-        for job in JOBS:
-            if not arguments.only or any(part in job.id for part in arguments.only):
+        asked = [job for job in JOBS if not arguments.only or any(part in job.id for part in arguments.only)]
+        there = {file.stem for file in arguments.students.glob("*.json")}
+        missing = [job for job in asked if job.id not in there]
+        if missing or TEACHER not in there:  # ten thousand scenes are drawn for them
+            shop = workshop(arguments.students, arguments.cache, log)
+            for job in missing:
                 shop.make(order(job))
+        log(f"{len(asked)} students asked for, {len(asked) - len(missing)} of them were there")
     elif arguments.action == "table":
         _table(arguments, log)
     elif arguments.action == "teacher":

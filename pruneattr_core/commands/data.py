@@ -17,7 +17,7 @@ from pruneattr_core.commands.arguments import add_json, add_seed, count, show
 from pruneattr_core.commands.pictures import counted
 from pruneattr_core.datasets import list_datasets, load_dataset
 from pruneattr_core.datasets.opening import ENVIRONMENT, find_data_root
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
@@ -54,8 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _save(arguments: argparse.Namespace) -> int:
-    """Training pictures where the data set has some, else its own."""
+    """Training pictures where the data set has some, else its own.
+
+    Raises:
+        StoreError: the file is not one to be made: it is there, cannot be written, or is no .npy by its name.
+    """
     refuse_unwritable(arguments.save)
+    if arguments.save.exists():
+        raise StoreError(f"{arguments.save} is there, and would be lost: name another file.")
+    if arguments.save.suffix != ".npy":
+        raise StoreError(f"--save writes an array: expected a name that ends in .npy, got {arguments.save}.")
     root = None if arguments.root is None else str(arguments.root)
     opened = open_source(Source(arguments.model, arguments.data, root=root))
     with suppress(InputError):
@@ -65,5 +73,8 @@ def _save(arguments: argparse.Namespace) -> int:
     np.save(held, pictures)
     write_atomically(arguments.save, held.getvalue())
     line = f"wrote {counted(len(pictures))} of {opened.data.title} to {arguments.save}"
-    show(arguments, line, {"file": str(arguments.save), "shape": list(pictures.shape)})
+    if len(pictures) < arguments.n:
+        line += f"; there are no more, {arguments.n} were asked for"
+    record = {"file": str(arguments.save), "shape": list(pictures.shape), "asked": arguments.n}
+    show(arguments, line, record)
     return 0

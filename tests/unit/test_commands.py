@@ -368,3 +368,28 @@ def test_no_command_writes_over_what_it_reads(command, tmp_path, capsys):
         assert cli.main([command, str(photo), "--model", "scenes-net", "--out", str(out)]) == 1
         assert "would be lost" in capsys.readouterr().err
     assert photo.read_bytes() == before
+
+
+def test_pictures_that_are_saved_take_no_file_s_place_and_are_counted(tmp_path, capsys):
+    (tmp_path / "p.png").write_bytes(b"mine")
+    (tmp_path / "old.npy").write_bytes(b"mine")
+    for name, says in (("p.png", "would be lost"), ("old.npy", "would be lost"), ("new.png", "ends in .npy")):
+        assert cli.main(["data", "--save", str(tmp_path / name), "--n", "1"]) == 1
+        assert says in capsys.readouterr().err
+    assert {file.read_bytes() for file in tmp_path.iterdir()} == {b"mine"}
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (16, 16), "teal").save(pictures / "one.png")
+    asked = ["data", "--save", str(tmp_path / "new.npy"), "--data", str(pictures), "--n", "99999999"]
+    assert cli.main(asked) == 0
+    said = capsys.readouterr().out
+    assert "wrote 1 picture of " in said
+    assert "there are no more, 99999999 were asked for" in said
+
+
+def test_nothing_is_drawn_where_no_student_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(
+        "pruneattr_core.commands.compress.workshop", lambda *_: pytest.fail("scenes are drawn")
+    )
+    assert cli.main(["compress", "zoo", "--only", "x8-none"]) == 0
+    assert "3 students asked for, 3 of them were there" in capsys.readouterr().out
