@@ -281,7 +281,7 @@ def compare(
         "versions": provenance(inputs.device.type),
     }
     photos, titled = tuple(photo_of(one, card) for one in inputs), tuple(titles or _numbered(count))
-    back = "network" if card is None else way_back(card, photos, target, given, plans, titled, REFERENCE)
+    back = card and way_back(card, photos, target, given, plans, titled, REFERENCE, int(first.target[0]))
     return Comparison(
         tuple(entries),
         photos,
@@ -289,7 +289,7 @@ def compare(
         tuple(asked_in_words(asked, row, names) for row in range(count)),
         f"{'A network' if card is None else card.title}: {len(entries)} methods",
         settings,
-        noted(settings, back),
+        noted(settings, back or "network"),
     )
 
 

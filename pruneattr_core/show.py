@@ -38,7 +38,7 @@ from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.payload import payload_of, planes_of, scales_of
 from pruneattr_core.share.photo import class_names, photo_of
-from pruneattr_core.share.way_back import WayBack, asked_in_address, carried, noted
+from pruneattr_core.share.way_back import WayBack, asked_of_one, carried, noted
 from pruneattr_core.values import Sweep
 
 Progress = Callable[[int, int], None]
@@ -157,7 +157,7 @@ def sweep_view(
         card: of the network: names of the classes, and the picture as it was before it was normalised.
         image: which input of the batch.
         picture: what it is, for titles and text alternatives.
-        contribution: what ranked the neurons, where the caller knows: without it the app finds no way back.
+        contribution: what ranked the neurons, where the caller knows.
 
     Raises:
         InputError: there is no such input, or inputs are no pictures.
@@ -204,10 +204,12 @@ def sweep_view(
     title = asked if card is None else f"{card.title}: {asked}"
     photo = photo_of(sweep.inputs[image], card)
     back: WayBack | str = "network"
-    if card is not None and contribution is not None:
-        settings["contribution"], start = contribution, ("contributing", float(contributing[level]))
+    if contribution is not None:
+        settings["contribution"] = contribution
+    if card is not None:
+        start, name = ("contributing", float(contributing[level])), str(settings["picture"])
         back = _way_back(
-            card, photo, sweep.asked.response, sweep.mode, contribution, start, str(settings["picture"])
+            card, photo, sweep.asked.response, sweep.mode, contribution, start, name, target, image
         )
     return View(explained, photo, title, classes, settings, level, back=noted(settings, back))
 
@@ -299,7 +301,7 @@ def explain_view(
     if output_change is not None:
         level, start = first_beyond(sweep.change.tolist(), output_change), ("change", output_change)
     title, photo = f"{card.title}: {sweep.what(card.classes)}", np.asarray(card.display(image))
-    back = _way_back(card, photo, asked.response, mode, contribution, start, picture)
+    back = _way_back(card, photo, asked.response, mode, contribution, start, picture, int(sweep.target))
     own = "" if contribution != "taylor" else own_entry(start, mode)
     others = None
     if beside:
@@ -315,16 +317,19 @@ def _way_back(
     photo: NDArray[np.uint8],
     response: Response,
     mode: str,
-    contribution: str,
+    contribution: str | None,
     start: tuple[str, float],
     picture: str,
-) -> WayBack | str:
-    """What brings the app's explorer to a view; where it has no such choice, the key of why in `WHY_NOT`."""
-    asked = asked_in_address(response)
-    if asked is None or contribution == "intgrad_preview":
-        return "target" if asked is None else "contribution"
+    answered: int,
+    image: int = 0,
+) -> WayBack:
+    """What brings the app's explorer to a view of one picture of a batch, as far as it has such choices."""
+    asked, lost = asked_of_one(response, image, answered)
+    lost = tuple(one for one in lost if one != "each")  # this is the one picture
+    if contribution in (None, "intgrad_preview"):
+        contribution, lost = "taylor", (*lost, "contribution")
     place = {"mode": mode, "contribution": contribution, "dial": start[0], "at": f"{start[1]:.4g}"}
-    return WayBack("", {"model": card.id, **asked, **place}, (carried(photo, card, picture),))
+    return WayBack("", {"model": card.id, **asked, **place}, (carried(photo, card, picture),), lost)
 
 
 def _levels(quiet: float, shares: Sequence[float]) -> tuple[float, ...]:

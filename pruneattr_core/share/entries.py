@@ -17,7 +17,7 @@ from pruneattr_core.attribution.options import Option
 from pruneattr_core.errors import PruneAttrError, Unknown
 from pruneattr_core.models import ModelCard
 from pruneattr_core.response import Target
-from pruneattr_core.share.way_back import PICTURES, WayBack, asked_in_address, carried
+from pruneattr_core.share.way_back import PICTURES, WayBack, asked_of_one, carried
 
 _SEPARATOR = "~"
 #: Entries of one grid, at most.
@@ -129,8 +129,11 @@ def way_back(
     plans: Sequence[Mapping[str, Any]],
     titles: Sequence[str],
     reference: str,
+    answered: int,
 ) -> WayBack | str:
-    """What brings the page to the same methods, pictures and class; else the key of why not in `WHY_NOT`.
+    """What brings the page to the same methods, pictures and class, as far as it has them.
+
+    Returns the key of why in `WHY_NOT` where none of the methods is the app's.
 
     Args:
         card: of the network.
@@ -140,21 +143,24 @@ def way_back(
         plans: the same, read.
         titles: of the pictures.
         reference: method that the others are compared with.
+        answered: the class that was explained on the first picture.
     """
-    asked = asked_in_address(target)
-    if asked is None:
-        return "target"
-    if len(photos) > PICTURES:
-        return "pictures"
-    if any(plan["id"] not in METHODS for plan in plans):
+    asked, lost = asked_of_one(target, answered=answered)
+    known = [(text, plan) for text, plan in zip(given, plans, strict=True) if plan["id"] in METHODS]
+    if not known:
         return "methods"
+    most = 1 if "each" in lost else PICTURES
+    if len(known) < len(plans):
+        lost = (*lost, "methods")
+    if len(photos) > most == PICTURES:
+        lost = (*lost, "pictures")
     entries = [
         entry_of(plan["id"], {name: plan["options"][name] for name in options_given(text)})
-        for text, plan in zip(given, plans, strict=True)
+        for text, plan in known
     ]
     texts = {"model": card.id, **asked, "methods": ",".join(entries), "reference": reference}
-    pictures = (carried(photo, card, title) for photo, title in zip(photos, titles, strict=True))
-    return WayBack("compare", texts, tuple(pictures))
+    pictures = zip(photos[:most], titles[:most], strict=True)
+    return WayBack("compare", texts, tuple(carried(photo, card, title) for photo, title in pictures), lost)
 
 
 def options_given(text: str) -> set[str]:

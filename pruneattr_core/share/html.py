@@ -13,7 +13,7 @@ from pruneattr_core import __version__
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import StoreError
 from pruneattr_core.share.component import Component
-from pruneattr_core.share.way_back import Carried
+from pruneattr_core.share.way_back import Carried, left_out
 from pruneattr_core.share.words import in_words, said
 
 #: What stands over the settings of a file.
@@ -96,7 +96,7 @@ def document(
         style=style,
         body=body,
         provenance=escape(words[0]),
-        back=f"<p>{escape(words[1])}</p>" if "view" in settings else "",
+        back=f"<p>{escape(f'{words[1]} {left_out(settings)}'.strip())}</p>" if "view" in settings else "",
         rows="\n".join(
             f"<tr><th scope='row'>{escape(in_words(name))}</th><td>{escape(said(value))}</td></tr>"
             for name, value in settings.items()

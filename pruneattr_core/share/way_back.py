@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape, unescape
 from itertools import islice
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from pruneattr_core.errors import StoreError
 from pruneattr_core.images import image_hash
 from pruneattr_core.models import ModelCard
-from pruneattr_core.response import Response, Target, difference, group
+from pruneattr_core.response import Asked, Response, Target, difference, group
 
 #: Of the settings of a view; and the source, in an address, of pictures that belong to no data set.
 FORMAT, UPLOAD = "pruneattr-view-1", "upload"
@@ -30,7 +31,7 @@ RUNNER_UP, TOGETHER = "runner-up", "+"
 MOST_NAMED = 200
 #: Setting of a file that has no way back, and what it says -> why.
 NO_WAY_BACK = "no_way_back"
-WHY_NOT = {
+WHY_NOT = {  # "target", "pictures" and "contribution" stand in files of earlier versions alone
     "target": "what it explains (a region, a class of its own for each picture, or a function) is nothing "
     "that the app can be asked for",
     "network": "it is about a network of which the app has no card",
@@ -38,6 +39,19 @@ WHY_NOT = {
     "methods": "one of its methods is none of the app's",
     "contribution": "its neurons are ranked for a preview",
     "size": "its pictures did not fit beside its maps into one megabyte",
+}
+#: Setting of a file whose view comes back in part -> key of why, several with a comma between.
+PARTLY = "partly"
+WHY_PARTLY = {
+    "each": "Only the first picture comes back: each was asked for a class of its own, and the app asks one "
+    "thing of all.",
+    "region": "The region is left out, which the app cannot be asked for: its class is explained without it.",
+    "target": "What was explained (a function, or more classes than an address names) is nothing that the "
+    "app can be asked for: the predicted class is explained instead.",
+    "pictures": f"Only the first {PICTURES} pictures come back, the most that the app shows side by side.",
+    "methods": "Methods that are none of the app's are left out.",
+    "contribution": "What ranked the neurons is a preview, or the file does not say it: they are ranked by "
+    "the app's default.",
 }
 _OPEN = '<script type="application/octet-stream" class="pruneattr-picture" data-name="'
 _HELD = re.compile(re.escape(_OPEN) + r'([^"]{0,2000})">([A-Za-z0-9+/=]*)</script>')
@@ -73,18 +87,21 @@ class WayBack:
         page: path of the page in the address, "" for the explorer.
         texts: its settings as in the address.
         pictures: what they are about, the sidebar's first.
+        lost: keys of `WHY_PARTLY`, for what the app cannot be asked for.
     """
 
     page: str
     texts: Mapping[str, str]
     pictures: tuple[Carried, ...]
+    lost: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """For the settings of a file."""
         first, *rest = (picture.sha256 for picture in self.pictures)
         beside = {"uploads": ",".join(rest)} if rest else {}
         view = {**self.texts, "source": UPLOAD, "upload": first, **beside}
-        return {"format": FORMAT, "page": self.page, "view": view}
+        partly = {PARTLY: ",".join(self.lost)} if self.lost else {}
+        return {"format": FORMAT, "page": self.page, "view": view, **partly}
 
 
 def noted(settings: dict[str, Any], back: WayBack | str) -> WayBack | None:
@@ -99,6 +116,13 @@ def why_not(saved: Any) -> str:
     """Why a file's view cannot come back, from its settings; "" where they do not say."""
     why = saved.get(NO_WAY_BACK) if isinstance(saved, dict) else None
     return WHY_NOT.get(why, "") if isinstance(why, str) else ""
+
+
+def left_out(saved: Mapping[str, Any]) -> str:
+    """What of a file's view does not come back, from its settings; "" where all of it does."""
+    said = saved.get(PARTLY)
+    keys = said.split(",") if isinstance(said, str) else []
+    return " ".join(text for key, text in WHY_PARTLY.items() if key in keys)
 
 
 def carried(photo: NDArray[np.uint8], card: ModelCard, name: str) -> Carried:
@@ -154,6 +178,43 @@ def asked_in_address(target: Target) -> dict[str, str] | None:
     if target is not None and not isinstance(target, int):
         return None
     return {"target": "-1" if target is None else str(target), "contrast": contrast}
+
+
+def asked_of_one(
+    target: Target, picture: int = 0, answered: int | None = None
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The settings of the app that ask as much of a target as the app can, for one picture.
+
+    Args:
+        target: as `explain` takes it.
+        picture: which of the batch.
+        answered: its class, for a region that names none: that is the strongest in the region.
+
+    Returns:
+        (as `asked_in_address`, keys of `WHY_PARTLY`; "each" where others of the batch were asked for another
+        class).
+    """
+    target = target.response if isinstance(target, Asked) else target
+    if (whole := asked_in_address(target)) is not None:
+        return whole, ()
+    lost, own = "each", target
+    if isinstance(target, Response):
+        named, against = (
+            classes and (classes[picture if len(classes) > 1 else 0],)
+            for classes in (target.target, target.against)
+        )
+        kept = target.kind in ("class", "difference")
+        own = replace(target, target=named, against=against) if kept else None
+        if target.kind == "region":
+            lost, own = "region", answered if named is None else named[0]
+        elif not kept:
+            lost = "target"
+    elif isinstance(target, Tensor | Sequence) and len(target):
+        classes = [int(one) for one in target]
+        own, lost = classes[picture if len(classes) > 1 else 0], "each" if len(set(classes)) > 1 else ""
+    else:
+        lost, own = "target", None
+    return asked_in_address(own) or {}, tuple(filter(None, [lost]))
 
 
 def asked_again(target: int | None, contrast: str) -> Target:

@@ -22,7 +22,7 @@ from pruneattr_core.results.sweeps import Explained, Question
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import SETTINGS_LIMIT, settings_in
 from pruneattr_core.share.payload import THINGS, planes_of, scales_of
-from pruneattr_core.share.way_back import FORMAT, Carried, pictures_in, why_not
+from pruneattr_core.share.way_back import FORMAT, Carried, left_out, pictures_in, why_not
 from pruneattr_core.ui.own_weights import loading_code
 from pruneattr_core.ui.pictures import Picture
 
@@ -270,11 +270,13 @@ class SavedView:
         page: path of the page in the address, "" for the explorer.
         texts: its settings as in the address bar.
         pictures: what it is about, where the file brings it; the sidebar's first.
+        left_out: what does not come back and why, sentences; "" where all of it does.
     """
 
     page: str
     texts: dict[str, str]
     pictures: tuple[Carried, ...] = ()
+    left_out: str = ""
 
 
 def read_view(name: str, data: bytes) -> SavedView | None:
@@ -309,7 +311,7 @@ def read_view(name: str, data: bytes) -> SavedView | None:
         )
     page = saved.get("page", "")
     texts = {str(key): text for key, text in view.items()}
-    return SavedView(page if isinstance(page, str) else "", texts, pictures)
+    return SavedView(page if isinstance(page, str) else "", texts, pictures, left_out(saved))
 
 
 def _parse(data: bytes) -> Any:

@@ -17,6 +17,8 @@ from pruneattr_core.ui.state import Field, restore, view
 _TURN = "_turn_to_page"
 #: (what was wrong with the last upload, the view at that moment).
 _REFUSED = "_upload_refused"
+#: (what of the last upload did not come back, the view that it brought; None until that has been drawn).
+_LEFT_OUT = "_upload_left_out"
 _PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif")
 
 
@@ -42,7 +44,7 @@ def uploader(fields: Sequence[Field]) -> None:
 
     def arrived() -> None:
         file = st.session_state["uploader"]
-        st.session_state[_REFUSED] = None
+        st.session_state[_REFUSED] = st.session_state[_LEFT_OUT] = None
         if file is None:
             return
         try:
@@ -52,6 +54,7 @@ def uploader(fields: Sequence[Field]) -> None:
                 names = {*texts, *(field.name for field in fields)}
                 restore(texts, [Field(name, "", str, name) for name in names])
                 st.session_state[_TURN] = saved.page
+                st.session_state[_LEFT_OUT] = saved.left_out, None
                 return
             st.session_state["upload"] = pictures.keep_upload(file.name, file.getvalue())
             st.session_state["source"], st.session_state["target"] = pictures.UPLOAD, usual["target"]
@@ -84,7 +87,11 @@ def _with_picture(saved: exports.SavedView) -> dict[str, str]:
 
 
 def refused(fields: Sequence[Field]) -> None:
-    """Why the last upload was not taken, until something else is chosen."""
+    """Why the last upload was not taken, or not all of it, until something else is chosen."""
+    told, at = st.session_state.get(_LEFT_OUT) or ("", None)
+    if told and at in (None, view(fields)):
+        st.session_state[_LEFT_OUT] = told, view(fields)
+        st.warning(f"Of this file not all can be shown here. {told}", icon=":material/info:")
     text, at = st.session_state.get(_REFUSED) or ("", None)
     if text and at == view(fields):
         complain(text, ":material/broken_image:")

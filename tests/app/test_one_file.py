@@ -222,3 +222,25 @@ def test_files_of_a_group_a_named_class_and_several_pictures_come_back(start: St
     named = ", ".join(card.classes[k] for k in (1, 2, 4))
     assert header["whose"] == f"any of {named}"
     assert f"the mean of {named}" in header["note"]
+
+
+def test_of_a_file_that_asks_for_more_than_the_app_has_the_rest_comes_back_and_is_said(start: Start) -> None:
+    model, card = models.load_model("scenes-net"), model_card("scenes-net")
+    inputs = torch.cat([card.preprocess(load_dataset("scenes")[place].image) for place in (2, 4)])
+    grid = compare(model, inputs, ["edges"], [3, 1], card=card, titles=["a", "b"], curves=False)
+    app = start(model="scenes-net")
+    app.file_uploader(key="uploader").upload("grid.html", grid.html().encode()).run()
+    shown = finished(app)
+    assert [image["title"] for image in shown["images"]] == ["a"]
+    assert card.classes[3] in shown["images"][0]["answer"]
+    words = "Only the first picture comes back: each was asked for a class of its own"
+    for _ in range(2):  # it stays until something else is chosen
+        said = [one.value for one in app.warning]
+        assert any(words in one for one in said), said
+        app.run()
+    app.file_uploader(key="uploader").upload(
+        "view.html",
+        explain_view("scenes-net", load_dataset("scenes")[2].image, 3, shares=(0, 0.8)).html().encode(),
+    ).run()
+    healthy(app)
+    assert not [one.value for one in app.warning if words in one.value]

@@ -16,14 +16,22 @@ from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.images import decode_image
-from pruneattr_core.response import Target, asked_of, difference, group
+from pruneattr_core.response import Target, asked_of, custom, difference, group, region
 from pruneattr_core.share import html
 from pruneattr_core.share.entries import parse_entries
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.share.live import Live
-from pruneattr_core.share.way_back import asked_again, asked_in_address, carried, others_in, pictures_in
+from pruneattr_core.share.way_back import (
+    asked_again,
+    asked_in_address,
+    asked_of_one,
+    carried,
+    others_in,
+    pictures_in,
+)
 from pruneattr_core.share.words import several
+from pruneattr_core.show import sweep_view
 from pruneattr_core.ui.exports import SavedView, read_view
 
 NAME = "resnet8-cifar10"
@@ -107,8 +115,11 @@ def test_a_comparison_and_a_sweep_find_back_where_the_app_can_ask_for_them() -> 
     assert [one.name for one in grid.pictures] == ["a", "b"]
     named = [grid.texts["upload"], grid.texts["uploads"]]
     assert named == [one.sha256 for one in grid.pictures]
-    sweep = PruneGrad(model).sweep(inputs, sparsities=[0, 0.9]).show(card)
-    assert BACK not in sweep._repr_mimebundle_()[0]["text/html"]  # it does not say what ranked the neurons
+    found = saved(sweep_view(PruneGrad(model).sweep(inputs, [4, 2], sparsities=[0, 0.9]), card, image=1))
+    assert found.texts["target"] == "2"
+    assert found.left_out.startswith(
+        "What ranked the neurons"
+    )  # the sweep does not say it; nothing else is lost
 
 
 @pytest.mark.parametrize(
@@ -139,24 +150,64 @@ def test_an_address_names_classes_or_is_refused(text: str) -> None:
         others_in(text)
 
 
-def test_what_the_app_cannot_ask_for_has_no_way_back_and_says_why_when_it_is_dropped() -> None:
+@pytest.mark.parametrize(
+    ("target", "texts", "says"),
+    [
+        ([1, 2], ("1", ""), "Only the first picture"),
+        ([2, 2], ("2", ""), ""),
+        (torch.tensor([1, 2]), ("1", ""), "Only the first picture"),
+        (difference([1, 2]), ("1", "runner-up"), "Only the first picture"),
+        (difference([1, 2], [3, 4]), ("1", "3"), "Only the first picture"),
+        (custom(lambda outputs: outputs[:, 1] * 2, "twice"), ("-1", ""), "a function"),
+    ],
+)
+def test_of_what_the_app_cannot_ask_for_comes_back_what_can_and_the_rest_is_said(
+    target: Target, texts: tuple[str, str], says: str
+) -> None:
     model, card = load_model(NAME), model_card(NAME)
     inputs = torch.cat([card.preprocess(load_dataset("scenes")[i].image) for i in (0, 3)])
-    for target in ([1, 2], difference([1, 2]), torch.tensor([1, 2])):
-        text = compare(model, inputs, ["edges"], target, card=card, curves=False).html()
-        assert "view" not in settings_in(text)
-        assert BACK not in text
-        with pytest.raises(
-            InputError, match=r"cannot come back: what it explains .*a class of its own for each"
-        ):
-            read_view("v.html", text.encode())
-    strange = text.replace('"no_way_back": "target"', '"no_way_back": "![a](//b)"')
+    view = compare(model, inputs, ["edges"], target, card=card, curves=False)
+    found = saved(view)
+    assert (found.page, found.texts["target"], found.texts["contrast"]) == ("compare", *texts)
+    assert says in found.left_out
+    assert bool(says) == bool(found.left_out)
+    assert len(found.pictures) == (1 if "first picture" in says else 2)
+    assert found.texts["upload"] == found.pictures[0].sha256
+    assert f"{BACK} to come back to this view. {found.left_out}".strip() in view.html()
+
+
+def test_regions_more_pictures_and_methods_of_one_s_own_come_back_in_part() -> None:
+    model, card = load_model(NAME), model_card(NAME)
+    photo = load_dataset("scenes")[2].image
+    mask = torch.ones(4, 4, dtype=torch.bool)
+    assert asked_of_one(region(mask, 3)) == ({"target": "3", "contrast": ""}, ("region",))
+    assert asked_of_one(region(mask), answered=5) == ({"target": "5", "contrast": ""}, ("region",))
+    assert asked_of_one(region(mask, [3, 4]), 1) == ({"target": "4", "contrast": ""}, ("region",))
+    assert asked_of_one(group(range(300))) == ({"target": "-1", "contrast": ""}, ("target",))
+    preview = saved(explain_view(NAME, photo, 1, shares=(0, 0.9), contribution="intgrad_preview"))
+    assert (preview.texts["target"], preview.texts["contribution"]) == ("1", "taylor")
+    assert "ranked by the app's default" in preview.left_out
+    seven = compare(model, card.preprocess(photo).repeat(7, 1, 1, 1), ["edges"], card=card, curves=False)
+    assert len(saved(seven).pictures) == 6
+    assert "Only the first 6 pictures" in saved(seven).left_out
+
+
+def test_what_has_no_way_back_says_why_when_it_is_dropped() -> None:
+    nameless = compare(load_model(NAME), torch.rand(1, 3, 32, 32), ["edges"], curves=False)
+    text = nameless.html()
+    assert "view" not in settings_in(text)
+    assert BACK not in text
+    with pytest.raises(InputError, match=r"cannot come back: .*no card"):
+        read_view("v.html", text.encode())
+    earlier = text.replace(
+        '"no_way_back": "network"', '"no_way_back": "target"'
+    )  # as versions before wrote it
+    with pytest.raises(InputError, match=r"cannot come back: what it explains .*a class of its own for each"):
+        read_view("v.html", earlier.encode())
+    strange = text.replace('"no_way_back": "network"', '"no_way_back": "![a](//b)"')
     assert strange != text
     with pytest.raises(InputError, match="does not hold a view"):  # no word of a stranger's file is shown
         read_view("v.html", strange.encode())
-    nameless = compare(model, inputs[:1], ["edges"], curves=False)
-    with pytest.raises(InputError, match="no card"):
-        read_view("v.html", nameless.html().encode())
 
 
 def test_damaged_pictures_are_one_sentence() -> None:
