@@ -125,7 +125,7 @@ class Command:
     Attributes:
         file: the text, from the root.
         words: as they stand there; settings of the environment first.
-        whole: it stands in a block or on a line of its own, so nothing may be missing.
+        whole: it stands in a block or on a line of its own, or names network and pictures: nothing may miss.
     """
 
     file: str
@@ -160,6 +160,7 @@ def shown() -> list[Command]:
         for file in sorted(ROOT.glob(pattern)):
             for text, whole in _texts(file):
                 for words in _commands(text):
+                    whole = whole or {"--model", "--data"} <= {*words}
                     command = Command(str(file.relative_to(ROOT)), words, whole)
                     found.setdefault(words, command)
     return list(found.values())

@@ -18,7 +18,7 @@ def command_of(plan: Plan) -> str:
     """`python -m pruneattr_core bench ...` that computes the plan again.
 
     --root and --weights are not said: where things lie is no part of a plan. --device is where it tells the
-    precision of trainings.
+    precision of trainings; --out names some new folder.
     """
     chosen = _roar(plan) if plan.benchmark == "roar" else _choices(plan)
     words = ["python", "-m", "pruneattr_core", "bench", plan.benchmark, "--model", plan.model["id"]]
@@ -26,7 +26,7 @@ def command_of(plan: Plan) -> str:
     words += ["--chunk", str(plan.chunk), "--threads", plan.versions.get("threads", "1")]
     if plan.benchmark == "roar" and plan.versions.get("device", "cpu") not in ("cpu", "mps"):
         words += ["--device", "cuda"]
-    words.append("--methods")
+    words += ["--out", "my-run", "--methods"]
     words += [method["id"] if BENCHMARKS[plan.benchmark].rows else _named(method) for method in plan.methods]
     return shlex.join(words)
 

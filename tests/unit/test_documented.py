@@ -29,6 +29,7 @@ QUICK = {
                     "--model scenes-net --data scenes --methods prunegrad random"),
     "gallery": "--no-browser",
     "linearity": "--model own.py:build",
+    "paths": "--model resnet8-cifar10",
 }  # fmt: skip
 SERVED = "tests/unit/test_package.py serves it"
 LONG = "has no small size: python -m perf.documented begins it, and stops it by Ctrl-C"
@@ -40,7 +41,7 @@ def kind(words: list[str]) -> str:
 
 
 def kinds() -> dict[str, Command]:
-    """One command of each kind; of several one that is said wholly, and that needs no other to be run before."""
+    """One command of each kind; of several one that is said wholly, and needs no other before it."""
     found: dict[str, Command] = {}
     for command in sorted(COMMANDS, key=lambda one: (not one.whole, "my-runs/pixels" in one.words)):
         if command.ours:
@@ -99,10 +100,12 @@ def test_a_command_of_each_kind_does_what_stands_there(
     if name in SERVING or name in STOPPED:
         pytest.skip(SERVED if name in SERVING else LONG)
     command = KINDS[name]
-    if why := elsewhere(command):
+    words = [*smallest(command), *shlex.split(QUICK.get(name, ""))]
+    if name.startswith("bench "):  # the texts name one folder for several
+        words += ["--out", name.replace(" ", "-")]
+    words = [word.replace("a-result", name.replace(" ", "-")) for word in words]
+    quick = Command(command.file, tuple(words), command.whole)
+    if why := elsewhere(quick):
         pytest.skip(why)
     monkeypatch.chdir(desk)
-    words = [*smallest(command), *shlex.split(QUICK.get(name, ""))]
-    words = [word.replace("a-result", name.replace(" ", "-")) for word in words]
-    ours = Command(command.file, tuple(words), command.whole).ours
-    assert cli.main(ours) == 0, capsys.readouterr().err
+    assert cli.main(quick.ours) == 0, capsys.readouterr().err
