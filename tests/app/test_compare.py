@@ -127,6 +127,17 @@ def test_expensive_maps_are_predicted_and_wait_for_a_second_click(
     assert [cell["state"] for cell in finished(app)["cells"]] == ["ready", "ready"]
 
 
+def test_levels_come_with_their_map_where_a_pass_is_slow(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left out as expensive and counted as missing: a page that said it was stopped, for good."""
+    for module in (compare_work, compare_plan, compare_assembly):
+        monkeypatch.setattr(module, "PATIENT", 0.0)
+    app = opened(start, methods="prunegrad_mid,integrated_gradients")
+    assert finished(app)["cells"][0]["track"]
+    until(app, lambda app: any(button.key == "compute_dear" for button in app.button))
+
+
 def test_cancelling_stops_and_continuing_ends_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     real = compare.compute
 

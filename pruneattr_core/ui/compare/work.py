@@ -28,7 +28,7 @@ from pruneattr_core.results.cells import (
     pace_key,
     passes_of,
 )
-from pruneattr_core.results.keys import MapKey, Mapped
+from pruneattr_core.results.keys import MapKey, Mapped, map_key
 from pruneattr_core.results.live import Levels, levels_of
 from pruneattr_core.ui.compare.game import find_rivals, play
 from pruneattr_core.ui.jobs import Cache, Failed, Job
@@ -98,6 +98,8 @@ def is_dear(key: MapKey | GameKey | LevelsKey, network: nn.Module, x: Tensor, sh
 
     Levels come by themselves wherever one map does.
     """
+    if isinstance(key, LevelsKey):
+        key = map_key(key.subject, key.method, dict(key.options))
     if passes_of(key) <= CHEAP_PASSES:
         return False
     subject = key.map.subject if isinstance(key, GameKey) else key.subject
