@@ -96,7 +96,7 @@ SMALL = {
 }  # fmt: skip
 #: Beginnings of commands that are run elsewhere, and where.
 ELSEWHERE = {
-    "pip": "a fresh environment is what tests/unit/test_package.py and docs/container.py make",
+    "pip": "a fresh environment is what tests/whole/test_package.py and docs/container.py make",
     "docker": "an image is what docs/container.py builds, where Docker answers",
     "uv": "asks the package registry for a version of everything",
     ".ci/run": "empties .venv; it is what CI runs",

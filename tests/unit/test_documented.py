@@ -31,7 +31,7 @@ QUICK = {
     "linearity": "--model own.py:build",
     "paths": "--model resnet8-cifar10",
 }  # fmt: skip
-SERVED = "tests/unit/test_package.py serves it"
+SERVED = "tests/whole/test_package.py serves it"
 LONG = "has no small size: python -m perf.documented begins it, and stops it by Ctrl-C"
 
 

@@ -183,6 +183,12 @@ def test_the_container_s_command_serves_its_hosts_and_no_others(installed: Path,
             command, cwd=tmp_path, env={**environment(installed), **settings}, stdout=log, stderr=log
         )
 
+    def healthy() -> bool:
+        """What the Dockerfile's health check says."""
+        asked = json.loads(re.search(r"^HEALTHCHECK .*?CMD (.*)$", text, re.MULTILINE)[1])
+        asked = [sys.executable, *(word.replace(":8501/", f":{port}/") for word in asked[1:])]
+        return subprocess.run(asked, capture_output=True, timeout=60, check=False).returncode == 0
+
     def answer(host: str) -> int:
         """Status of the handshake by which a browser's page at this host reaches the app."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
@@ -205,7 +211,9 @@ def test_the_container_s_command_serves_its_hosts_and_no_others(installed: Path,
             assert server.poll() is None, (tmp_path / "log.txt").read_text()
             time.sleep(0.3)
         assert answer("elsewhere.example.org") == 403
+        assert healthy()
     finally:
         server.terminate()
         server.wait(60)
+    assert not healthy()
     assert answer("prune.example.org") == 0  # nothing goes on serving behind the command that was stopped
