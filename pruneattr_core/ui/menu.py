@@ -66,10 +66,8 @@ STYLE = """<style>
 .st-key-choices { min-height: 61px; }
 @media (min-width: 900px) { .st-key-scrub { min-height: 56rem; } }
 /* Options that a line does not hold take another one, where Streamlit would hide them behind its end. */
-@media (min-width: 641px) {
-  [data-testid="stButtonGroup"] > [role] {
-    flex-wrap: wrap; row-gap: .3rem; overflow-x: visible; mask-image: none;
-  }
+[data-testid="stButtonGroup"] > [role] {
+  flex-wrap: wrap; row-gap: .3rem; overflow-x: visible; mask-image: none;
 }
 /* On a phone a page's choices fold away behind one button beside its title, see `title_row`. */
 [class*="st-key-choices"] :has(> .stHtml .fold) { display: none; }

@@ -15,6 +15,9 @@ from tests.browser.waiting import fits_sideways, until
 WHOLE = """node => {
   const {top, bottom} = node.getBoundingClientRect();
   return top >= 0 && bottom <= innerHeight; }"""
+#: Whether every option of every choice is in sight, none behind the end of its line.
+IN_SIGHT = """() => [...document.querySelectorAll('[data-testid=stButtonGroup] > [role]')]
+  .every(line => line.scrollWidth <= line.clientWidth + 1)"""
 #: Address -> a choice that folds away, and the slider of the page, "" where it has none.
 PAGES = {
     "": ("Freeze", "Sparsity"),
@@ -50,6 +53,7 @@ def test_choices_fold_away_and_the_slider_is_on_the_first_screen(
     page.screenshot(path=artefacts / f"phone-{address.split('?')[0] or 'explorer'}.png")
     button.click()
     expect(folded).to_be_visible()
+    page.wait_for_function(IN_SIGHT)
     page.set_viewport_size({"width": 1366, "height": 768})
     expect(button).to_be_hidden()
     expect(folded).to_be_visible()
