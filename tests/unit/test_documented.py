@@ -31,8 +31,6 @@ QUICK = {
     "linearity": "--model own.py:build",
     "paths": "--model resnet8-cifar10",
 }  # fmt: skip
-SERVED = "tests/whole/test_package.py serves it"
-LONG = "has no small size: python -m perf.documented begins it, and stops it by Ctrl-C"
 
 
 def kind(words: list[str]) -> str:
@@ -51,6 +49,8 @@ def kinds() -> dict[str, Command]:
 
 
 KINDS = kinds()
+#: `tests/whole/test_package.py` serves the app; what has no small size is begun by `perf.documented` alone.
+QUICK_ONES = [name for name in KINDS if name not in (*SERVING, *STOPPED)]
 
 
 def test_every_command_can_be_made_small_or_says_where_it_is_run() -> None:
@@ -93,12 +93,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", QUICK_ONES)
 def test_a_command_of_each_kind_does_what_stands_there(
     name: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if name in SERVING or name in STOPPED:
-        pytest.skip(SERVED if name in SERVING else LONG)
     command = KINDS[name]
     words = [*smallest(command), *shlex.split(QUICK.get(name, ""))]
     if name.startswith("bench "):  # the texts name one folder for several
