@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -219,14 +217,3 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(small, tm
     with pytest.raises(StoreError, match="a link to something that is not there"):
         execute(small, plan_run("pixels", small, ["random"], n=1), tmp_path / "link", spread=never)
     assert [p.name for p in tmp_path.iterdir()] == ["link"]
-
-
-def test_killed_and_resumed_gives_the_same_bits():
-    """Benchmark, paths and training, killed and damaged; `python -m perf.kills` is the long form."""
-    done = subprocess.run(
-        [sys.executable, "-m", "perf.kills", "--kills", "6", "--damages", "3"],
-        cwd=ROOT, capture_output=True, text=True, timeout=800, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:] + done.stdout
-    assert done.stdout.count("to the end, the same bits") == 3
-    assert done.stdout.count("1 named, 1 with the same bits") == 3
