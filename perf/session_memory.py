@@ -83,6 +83,7 @@ def networks(names: list[str], folder: Path) -> dict[str, Any]:
     for name in names:
         ask(name)
         gc.collect()
+        give_back()  # as a server does when it rests
         kept = sum(engine.models.size(engine.models.get(one)) for one in engine.models.names()) / 2**20
         now = resident(os.getpid())
         rows.append({"network": name, "kept MB": kept, "MB": now})
