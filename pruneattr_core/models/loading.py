@@ -72,18 +72,22 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
         raise InputError(f"Expected a kind out of {', '.join(get_args(Kind))}, got {kind!r}.")
     if kind == "local":
         return tuple(name for name, card in CATALOGUE.items() if card.kind == "local")
+    return _but_torchvisions(kind) + (zoo_ids() if kind in (None, "torchvision") else ())
+
+
+def models_here() -> tuple[str, ...]:
+    """Those of `list_models` that open without a network."""
+    others = (name for name in _but_torchvisions(None) if model_card(name).available_offline())
+    return (*others, *zoo_here())
+
+
+def _but_torchvisions(kind: str | None) -> tuple[str, ...]:
     ours = tuple(
         name for name, card in CATALOGUE.items() if kind in (None, card.kind) and card.available_offline()
     )
     code = tuple(declared()) if kind in (None, "code") else ()
     hub = cached_ids() if kind in (None, "hub") else ()
-    return code + ours + hub + (zoo_ids() if kind in (None, "torchvision") else ())
-
-
-def models_here() -> tuple[str, ...]:
-    """Those of `list_models` that open without a network."""
-    others = [name for name in list_models() if not name.startswith(PREFIX)]
-    return (*(name for name in others if model_card(name).available_offline()), *zoo_here())
+    return code + ours + hub
 
 
 def model_title(name: str) -> str:
