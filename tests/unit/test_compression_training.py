@@ -1,18 +1,14 @@
-"""Training a student: killed and resumed to the same bits, refused checkpoints, both ways to prune."""
+"""Training a student: refused checkpoints, both ways to prune."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from pruneattr_core.assets import ASSETS
@@ -21,90 +17,15 @@ from pruneattr_core.compression.data import Item
 from pruneattr_core.compression.examine import Examination
 from pruneattr_core.compression.loop import Schedule, optimise
 from pruneattr_core.compression.members import open_member, read_card, start_from
-from pruneattr_core.compression.order import Order, Teacher, Workshop
+from pruneattr_core.compression.order import Workshop
 from pruneattr_core.compression.pool import Pool
 from pruneattr_core.compression.teacher import CHANGES, answers
-from pruneattr_core.compression.train import Matching
 from pruneattr_core.compression.zoo import notes
 from pruneattr_core.errors import InputError, ModelError, WeightsError
 from pruneattr_core.models.vgg import SceneVGG
+from training import SIDE, WIDTHS, tiny_order, tiny_training, tiny_workshop
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDTHS, CLASSES, SIDE = (3, 4, 6, 6, 8, 8), ("a", "b", "c"), 64
-
-
-def tiny_workshop(folder: Path, cache: Path, log=print) -> Workshop:
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    model = SceneVGG(3, WIDTHS).eval().requires_grad_(False)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (24, SIDE, SIDE, 3)).astype(np.uint8)
-    labels = (rng.random((24, 3)) < 0.5).astype(np.float32)
-    pictures = Pool(images, labels, True, "noise", (0.5,) * 3, (0.25,) * 3)
-    teacher = Teacher("tiny", model, "SceneVGG", CLASSES, (SIDE, SIDE), (0.5,) * 3, (0.25,) * 3, "0" * 64)
-    return Workshop(teacher, pictures, folder, cache, log)
-
-
-def _make(folder: Path, cache: Path, kind: str, log=lambda line: None) -> Path:
-    threads = torch.get_num_threads()
-    try:
-        return tiny_workshop(folder, cache, log).make(tiny_order(kind))
-    finally:
-        torch.set_num_threads(threads)
-
-
-def tiny_order(kind: str) -> Order:
-    schedule = Schedule(epochs=2 if kind == "unstructured" else 6, batch=8, muon_rate=0.02)
-    return Order(kind, kind, Matching("sswa"), schedule, seed=5, divisor=1, rounds=4)
-
-
-_SCRIPT = """
-import sys
-from pathlib import Path
-from pruneattr_core.compression import loop, train
-from test_compression_training import tiny_order, tiny_workshop
-
-real = loop.optimise
-train.optimise = lambda *a, **k: real(*a, **{**k, "every": 2})
-folder, kind = Path(sys.argv[1]), sys.argv[2]
-say = lambda line: print(line, flush=True)
-tiny_workshop(folder / "out", folder / "cache", say).make(tiny_order(kind))
-"""
-
-
-def _start(folder: Path, kind: str) -> subprocess.Popen[str]:
-    path = os.pathsep.join(str(one) for one in (ROOT, ROOT / "tests", ROOT / "tests" / "unit"))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT, str(folder), kind],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=folder,
-    )
-
-
-@pytest.mark.parametrize(("kind", "until"), [("distil", "step 9 of"), ("unstructured", "round 3 of")])
-def test_a_killed_training_resumes_to_the_same_bits(tmp_path, kind, until):
-    killed = _start(tmp_path, kind)
-    assert killed.stdout is not None
-    for line in killed.stdout:
-        if line.startswith(until):
-            os.kill(killed.pid, signal.SIGKILL)
-            break
-    assert killed.wait() == -signal.SIGKILL
-    killed.stdout.close()
-    assert list((tmp_path / "cache").iterdir())
-    assert not (tmp_path / "out" / f"{kind}.json").exists()
-    said: list[str] = []
-    _make(tmp_path / "out", tmp_path / "cache", kind, said.append)
-    assert any("going on from step" in line for line in said) if kind == "distil" else True
-    assert not any(line.startswith("round 1") for line in said)
-    assert not list((tmp_path / "cache").iterdir())
-    _make(tmp_path / "whole", tmp_path / "other", kind)
-    one, other = (load_file(tmp_path / name / f"{kind}.safetensors") for name in ("out", "whole"))
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +116,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
 
 
 def test_iterative_pruning_removes_a_fifth_of_what_is_left(tmp_path):
-    card = read_card(_make(tmp_path, tmp_path / "cache", "unstructured"))
+    card = read_card(tiny_training(tmp_path, tmp_path / "cache", "unstructured"))
     model, _ = open_member(tmp_path / "unstructured.json")
     assert not model.training
     assert not any(one.requires_grad for one in model.parameters())
@@ -227,7 +148,7 @@ def test_each_round_records_the_network_as_it_answers_then(tmp_path):
 
 
 def test_a_card_and_its_weights_belong_together(tmp_path):
-    path = _make(tmp_path, tmp_path / "cache", "structured")
+    path = tiny_training(tmp_path, tmp_path / "cache", "structured")
     model, card = open_member(path)
     assert card["kept"]["features.0"] == sorted(card["kept"]["features.0"])
     assert sum(p.numel() for p in model.parameters()) == card["parameters"]
