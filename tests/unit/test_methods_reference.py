@@ -7,14 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from torchvision.models.vgg import VGG, make_layers
+from torch import Tensor
 
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.models.architectures import ResNet8
-from test_reference import tied_gradient
+from test_reference import CASES, reference_network, tied_gradient
 
 _CAM_LAYER = {"vgg": "features.14", "resnet8": "layer3.0.relu#2"}
 #: reference array -> method and options
@@ -27,18 +24,11 @@ _MAPS = {
     "rectgradabs_q80_rgb": ("rectgrad", {"percentile": 0.8, "criterion": "absolute"}),
     "rectgradabs_q98_rgb": ("rectgrad", {"percentile": 0.98, "criterion": "absolute"}),
 }
-_CASES = [("vgg", 0), ("vgg", 1), ("vgg", 2), ("vgg", 3), ("resnet8", 0)]
 
 
 class Reference:
     def __init__(self, folder: Path, kind: str, image: int) -> None:
-        self.net: nn.Module = ResNet8()
-        if kind == "vgg":
-            self.net = VGG(make_layers([8, 8, "M", 16, 16, "M", 32, 32, "M"]), 10)  # type: ignore[list-item]
-            self.net.avgpool = nn.AdaptiveAvgPool2d(2)
-            hidden = [nn.Linear(128, 64), nn.ReLU(True), nn.Dropout(), nn.Linear(64, 64), nn.ReLU(True)]
-            self.net.classifier = nn.Sequential(*hidden, nn.Dropout(), nn.Linear(64, 10))
-        self.net.double().eval().load_state_dict(load_file(folder / f"{kind}_weights_f64.safetensors"))
+        self.net = reference_network(folder, kind)
         self.maps = np.load(folder / f"{kind}_baseline_maps.npz")
         self.x = torch.from_numpy(np.load(folder / f"{kind}_meta.npz")["inputs"][image : image + 1])
         self.kind, self.image = kind, image
@@ -48,7 +38,7 @@ class Reference:
         np.testing.assert_allclose(values[0], theirs, rtol=0, atol=1e-6 * np.abs(theirs).max())
 
 
-@pytest.fixture(params=_CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
 def reference(request: pytest.FixtureRequest, shared: Path) -> Reference:
     return Reference(shared / "reference", *request.param)
 

@@ -21,7 +21,9 @@ CASES = [("vgg", 0), ("vgg", 1), ("vgg", 2), ("vgg", 3), ("resnet8", 0)]
 
 
 def small_vgg() -> nn.Module:
-    net = VGG(make_layers([8, 8, "M", 16, 16, "M", 32, 32, "M"]), 10)  # type: ignore[list-item]
+    features = make_layers([8, 8, "M", 16, 16, "M", 32, 32, "M"])  # type: ignore[list-item]
+    with torch.device("meta"):  # the head of 120 million numbers goes anyway
+        net = VGG(features, 10, init_weights=False)
     net.avgpool = nn.AdaptiveAvgPool2d(2)
     net.classifier = nn.Sequential(
         *(nn.Linear(128, 64), nn.ReLU(True), nn.Dropout()),
@@ -30,13 +32,18 @@ def small_vgg() -> nn.Module:
     return net
 
 
+def reference_network(folder: Path, kind: str) -> nn.Module:
+    """The network, "vgg" or "resnet8", from which the arrays of a folder were computed."""
+    net = (small_vgg() if kind == "vgg" else ResNet8()).double()
+    net.load_state_dict(load_file(folder / f"{kind}_weights_f64.safetensors"))
+    return net.eval()
+
+
 class Reference:
     """One network of the reference with its arrays."""
 
     def __init__(self, folder: Path, kind: str, image: int) -> None:
-        self.net = (small_vgg() if kind == "vgg" else ResNet8()).double()
-        self.net.load_state_dict(load_file(folder / f"{kind}_weights_f64.safetensors"))
-        self.net.eval()
+        self.net = reference_network(folder, kind)
         self.arrays = {
             part: np.load(folder / f"{kind}_{part}.npz")
             for part in ("meta", "scores_mct", "masks", "prunegrad_maps")
