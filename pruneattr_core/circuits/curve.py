@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -186,6 +187,46 @@ def circuit_curve(
         {kind: of(values) for kind, values in logits.items()},
         {kind: values.argmax(2).cpu().numpy() for kind, values in logits.items()},
         {kind: (values.argmax(2) == answers).cpu().numpy() for kind, values in logits.items()},
+    )
+
+
+def joined(one: CircuitCurve, other: CircuitCurve) -> CircuitCurve:
+    """The curve at the sizes of two: of the same inputs, scores and replacement, of no size in both."""
+    sizes = one.sizes + other.sizes
+    order = np.argsort(sizes)
+
+    def both(name: str) -> dict[str, NDArray[Any]]:
+        left, right = getattr(one, name), getattr(other, name)
+        return {kind: np.concatenate([left[kind], right[kind]])[order] for kind in left}
+
+    return CircuitCurve(
+        one.replacement,
+        tuple(sizes[place] for place in order),
+        one.full,
+        one.empty,
+        both("response"),
+        both("answers"),
+        both("kept"),
+    )
+
+
+def unchanged(curve: CircuitCurve, name: str) -> CircuitCurve:
+    """What a curve is under a replacement that alters nothing, such as every neuron's own value.
+
+    Args:
+        curve: of the same inputs and scores; its last size is the whole network.
+        name: of that replacement.
+    """
+    shape = (len(curve.sizes), len(curve.full))
+    whole = curve.answers["path"][-1]
+    return CircuitCurve(
+        name,
+        curve.sizes,
+        curve.full,
+        curve.full,
+        {kind: np.broadcast_to(curve.full, shape) for kind in curve.response},
+        {kind: np.broadcast_to(whole, shape) for kind in curve.answers},
+        {kind: np.ones(shape, bool) for kind in curve.kept},
     )
 
 

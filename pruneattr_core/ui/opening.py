@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 import time
+from importlib import import_module
 
 import streamlit as st
 
@@ -44,18 +45,22 @@ class _Engine:
             self.ready.set()  # somebody imported it already
         return self.ready.is_set()
 
-    def start(self) -> None:
-        """Start the thread unless it ran."""
+    def start(self, first: bool) -> None:
+        """Start the thread unless it ran; it also has the first view computed, if that is what is shown."""
         with self.lock:
             if self.thread is None:
-                self.thread = threading.Thread(target=self._bring, name="pruneattr-opening", daemon=True)
+                self.thread = threading.Thread(
+                    target=self._bring, args=(first,), name="pruneattr-opening", daemon=True
+                )
                 self.thread.start()
 
-    def _bring(self) -> None:
+    def _bring(self, first: bool) -> None:
         try:
-            from pruneattr_core.ui.explore.page import prepare
+            import_module("pruneattr_core.ui.shell")
+            if first:
+                from pruneattr_core.ui.explore.page import prepare
 
-            prepare()
+                prepare()
         except Exception:
             logger.exception("the first view could not be prepared")  # its page will say what is wrong
         finally:
@@ -70,12 +75,13 @@ def main() -> None:
     mind_late_presses()
     tell_no_folder()
     if not _engine.is_ready():
-        wait = _HEAD_START if _draw() else 0.0
+        first = _draw()
+        wait = _HEAD_START if first else 0.0
         _engine.due = _engine.due or time.monotonic() + wait  # runs that a hand starts anew put nothing off
         while not _engine.ready.wait(0.05):
             st.session_state.get("_yield")  # lets Streamlit stop a superseded run here
             if time.monotonic() >= _engine.due:
-                _engine.start()
+                _engine.start(first)
         st.rerun()
     from pruneattr_core.ui.hand import whole_run
     from pruneattr_core.ui.shell import main as run

@@ -19,7 +19,7 @@ from pruneattr_core import PruneGrad, PrunePGD, contributions
 from pruneattr_core.attribution.density import path_density
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
 from pruneattr_core.circuits import curve as curves
-from pruneattr_core.circuits.curve import CircuitCurve, circuit_curve
+from pruneattr_core.circuits.curve import CircuitCurve, circuit_curve, joined, unchanged
 from pruneattr_core.circuits.replacement import (
     activations_of,
     mean_of,
@@ -247,6 +247,43 @@ def test_a_curve_equals_single_sets_and_single_images() -> None:
         model, inputs[1:2], target[1:2], [s[1:2] for s in scores], base, sizes=(0.1, 0.4, 1.0)
     )
     np.testing.assert_array_equal(alone.response["random"][:, 0], curve.response["random"][:, 1])
+
+
+def test_a_curve_in_two_parts_is_the_curve_in_one() -> None:
+    model, inputs = networks.network("concatenating"), networks.inputs(3)
+    scores = contributions(model, inputs)
+    base, others = mean_of(model, [networks.inputs(4, seed=3)]), {"next": scores.layers[::1]}
+
+    def at(*sizes: float) -> CircuitCurve:
+        return circuit_curve(model, inputs, scores.target, scores.layers, base, sizes, others)
+
+    whole, parts = at(0.1, 0.2, 0.4, 1.0), joined(at(0.2, 1.0), at(0.1, 0.4))
+    assert (parts.sizes, parts.replacement) == (whole.sizes, whole.replacement)
+    assert list(parts.response) == list(whole.response)
+    for kind, response in whole.response.items():
+        np.testing.assert_allclose(parts.response[kind], response, rtol=1e-12)
+        np.testing.assert_array_equal(parts.answers[kind], whole.answers[kind])
+        np.testing.assert_array_equal(parts.kept[kind], whole.kept[kind])
+    np.testing.assert_array_equal(parts.empty, whole.empty)
+
+
+def test_what_alters_nothing_needs_no_pass() -> None:
+    model, inputs = networks.network("residual"), networks.inputs(3)
+    scores = contributions(model, inputs)
+
+    def under(base: Replacement) -> CircuitCurve:
+        return circuit_curve(model, inputs, scores.target, scores.layers, base, (0.1, 0.4, 1.0))
+
+    measured, told = (
+        under(activations_of(model, inputs, "freeze")),
+        unchanged(under(zero(model, inputs)), "freeze"),
+    )
+    assert (told.replacement, told.sizes) == (measured.replacement, measured.sizes)
+    np.testing.assert_allclose([told.full, told.empty], [measured.full, measured.empty], rtol=1e-12)
+    for kind, response in measured.response.items():
+        np.testing.assert_allclose(told.response[kind], response, rtol=1e-12)
+        np.testing.assert_array_equal(told.answers[kind], measured.answers[kind])
+        np.testing.assert_array_equal(told.kept[kind], measured.kept[kind])
 
 
 def test_the_sets_of_a_curve_are_made_as_passes_need_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pruneattr_core.benchmarks.objects import shows_object, without_object
-from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve
+from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve, joined, unchanged
 from pruneattr_core.circuits.replacement import activations_of, mean_of, zero
 from pruneattr_core.datasets import Dataset
 from pruneattr_core.models import model_card
@@ -32,8 +32,11 @@ CONTROLS = {
     "rival": "The runner-up's path",
     "neighbour": "Another picture's path",
 }
-#: Pictures that a mean is over, and sizes that are there first.
-REFERENCE, COARSE = 16, (0.01, 0.1, 0.5, 1.0)
+#: Pictures that a mean is over.
+REFERENCE = 16
+#: Sizes that are there first, and the others.
+COARSE = (0.01, 0.1, 0.5, 1.0)
+FINE = tuple(size for size in SIZES if size not in COARSE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +59,8 @@ class Carried:
         return 4096 + sum(layer.nbytes for one in self.replacements.values() for layer in one.layers)
 
 
-def work_of(
-    engine: Engine, subject: Subject, picture: Picture, ground: Ground, sizes: Sequence[float] = SIZES
-) -> Callable[[Job], Carried]:
-    """The work of one input; its `partial` has all replacements at a few sizes, then at all of `sizes`."""
+def work_of(engine: Engine, subject: Subject, picture: Picture, ground: Ground) -> Callable[[Job], Carried]:
+    """The work of one input; its `partial` has one replacement after the other, first at a few sizes."""
 
     def work(job: Job) -> Carried:
         network, _ = engine.model(subject.model, job)
@@ -71,35 +72,37 @@ def work_of(
         inputs = prepared(picture)
         target = ground.scores.target.to(engine.device)
         beside = shell.others(picture, subject.model, REFERENCE)
-        reference = [pictures.from_dataset(source, place) for source, place in beside]
+        neighbour = prepared(pictures.from_dataset(*beside[0]))
         order = ground.scores.logits[0].argsort(descending=True).tolist()
         rival = next(index for index in order if index != int(target[0])) if len(order) > 1 else order[0]
         job.note = "Scores of the runner-up and of another picture"
-        neighbour = prepared(reference[0])
         controls = {
             "rival": contributions(network, inputs, rival).layers,
             "neighbour": contributions(network, neighbour).layers,
         }
-        job.note = "What stands for the rest"
-        replacements = {
-            "zero": zero(network, inputs),
-            "freeze": activations_of(network, inputs, "freeze"),
-            "mean": mean_of(network, (prepared(one) for one in reference)),
-            "resample": activations_of(network, neighbour),
-        }
         scores = [layer.to(engine.device) for layer in ground.scores.layers]
-        curves: dict[str, CircuitCurve] = {}
+        makers: dict[str, Callable[[], Replacement]] = {
+            "zero": lambda: zero(network, inputs),
+            "mean": lambda: mean_of(network, (prepared(pictures.from_dataset(*one)) for one in beside)),
+            "resample": lambda: activations_of(network, neighbour),
+        }
         if (data := _shown_in(picture)) is not None:
             bare = without_object(data, int(picture.place), card).to(engine.device)
-            replacements["counterfactual"] = activations_of(network, bare, "counterfactual")
-        steps = [(grid, name) for grid in (COARSE, tuple(sizes)) for name in replacements]
+            makers["counterfactual"] = lambda: activations_of(network, bare, "counterfactual")
+        curves: dict[str, CircuitCurve] = {}
+        replacements: dict[str, Replacement] = {}
+        steps = [(grid, name) for grid in (COARSE, FINE) for name in makers]
         for done, (grid, name) in enumerate(steps):
             job.tick(done, len(steps))
             job.note = f"Replaced by: {REPLACED[name].lower()}"
-            curves[name] = circuit_curve(
-                network, inputs, target, scores, replacements[name], grid, others=controls
-            )
-            job.partial = Carried(dict(curves), replacements, rival)
+            if name not in replacements:
+                replacements[name] = makers[name]()
+            found = circuit_curve(network, inputs, target, scores, replacements[name], grid, others=controls)
+            curves[name] = joined(curves[name], found) if name in curves else found
+            if name == "zero":  # the first, so that its own value comes second
+                curves["freeze"] = unchanged(curves["zero"], "freeze")
+                replacements.setdefault("freeze", activations_of(network, inputs, "freeze"))
+            job.partial = Carried(dict(curves), dict(replacements), rival)
         return Carried(curves, replacements, rival)
 
     return work

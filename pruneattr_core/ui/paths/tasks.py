@@ -123,7 +123,7 @@ def collect(
             kept = Timed(Found(ground.scores), ground.seconds)
         elif kept is None and METHODS[method].cheap:
             waiting = Waiting()
-            kept = engine().jobs.run(key, work_of(key), waiting)
+            kept = engine().jobs.run(key, work_of(key), waiting, "coarse")
             waiting.clear()
         if kept is None:
             missing.append(key)
