@@ -325,7 +325,7 @@ def _keep_surplus_ties(
     """Add to `kept` the last of the scores equal to the threshold, so that `wanted` are kept per input."""
     kept = tuple(mask.contiguous() for mask in kept)
     for image in range(len(threshold)):
-        missing = wanted[image] - int(sum(int(mask[image].sum()) for mask in kept))
+        missing = wanted[image] - sum(int(torch.count_nonzero(mask[image])) for mask in kept)
         for score, mask in zip(reversed(scores), reversed(kept), strict=True):
             if missing <= 0:
                 break

@@ -2,6 +2,7 @@
 
 Three fills: the channel means (0 in normalised input), a blurred copy of the picture, and the noisy
 linear imputation of Rong et al. 2022 (ROAD), after which the shape of what was removed is hard to read off.
+SciPy is imported by the two that need it: pages that open with the first would wait half a second for it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
@@ -64,6 +62,8 @@ def fill_removed(image: Tensor, removed: Tensor, fill: str = "mean", seed: int =
         return _filled_there(image, gone[:, 0], noise)
     pixels = image.detach().cpu().double().numpy()
     if fill == "blur":
+        from scipy.ndimage import gaussian_filter
+
         sigma = BLUR * min(image.shape[1:])
         other = torch.from_numpy(gaussian_filter(pixels, (0, sigma, sigma)))[None]
     else:
@@ -89,6 +89,9 @@ def imputed(
     Returns:
         (C, H, W); zeros where every pixel is removed, since nothing is left to go by.
     """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.linalg import spsolve
+
     if removed.all():
         return np.zeros_like(pixels)
     height, width = removed.shape

@@ -1,7 +1,8 @@
 """What reviewers ask of a map beside localisation and pixel removal: is it sparse, faithful, stable, right?
 
 All take one picture, so that a picture's numbers never depend on what it was computed beside. Where a measure
-leaves its answer undefined (a zero map, a constant response) the answer is nan.
+leaves its answer undefined (a zero map, a constant response) the answer is nan. What is Captum's and SciPy's
+is imported where it is used: a page that only lists the measures would wait two seconds for it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum.metrics import infidelity as captum_infidelity
-from captum.metrics import sensitivity_max
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import entropy as shannon
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.captum_methods import logits_of
@@ -49,6 +46,8 @@ def entropy(values: ArrayLike) -> float:
 
     0 for one pixel, log(pixels) when all count alike. Undefined for a zero map.
     """
+    from scipy.stats import entropy as shannon
+
     sizes = np.abs(np.asarray(values, np.float64)).ravel()
     total = sizes.sum()
     return float(shannon(sizes)) if total and np.isfinite(total) else UNDEFINED
@@ -81,6 +80,7 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
         values: (1, C, H, W), or (1, 1, H, W), which counts for every channel.
         seed: of the noise.
     """
+    from captum.metrics import infidelity as captum_infidelity
 
     def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
         noise = INFIDELITY_SD * torch.randn_like(inputs)
@@ -110,6 +110,7 @@ def max_sensitivity(explain_one: Callable[[Tensor], Tensor], x: Tensor, seed: in
         x: one normalised picture (1, C, H, W).
         seed: of the neighbours.
     """
+    from captum.metrics import sensitivity_max
 
     def of_one(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # Captum hands over tuples and wants one
         return (explain_one(inputs[0]).contiguous(),)
@@ -167,6 +168,8 @@ def parts_rank(values: ArrayLike, parts: ArrayLike, importance: ArrayLike) -> fl
         Spearman's correlation of the mean magnitude on every shape with |importance|; undefined for fewer
         than three shapes that can be seen, or when all are alike.
     """
+    from scipy.stats import spearmanr
+
     sizes, inside = np.abs(np.asarray(values, np.float64)), np.asarray(parts, bool)
     seen = [k for k in range(len(inside)) if inside[k].any()]
     means = np.array([sizes[inside[k]].mean() for k in seen])

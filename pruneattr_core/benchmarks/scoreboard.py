@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.benchmarks.plan import Plan
@@ -117,6 +116,8 @@ def agreement(one: Ranking, other: Ranking) -> float:
 
     Over the methods that stand in both, without the controls; nan for fewer than four of them.
     """
+    from scipy.stats import kendalltau
+
     ranks = [{line.label: line.rank for line in ranking.lines} for ranking in (one, other)]
     shared = sorted((set(ranks[0]) & set(ranks[1])) - CONTROLS)
     if len(shared) < _FEWEST:

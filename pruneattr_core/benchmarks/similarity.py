@@ -12,9 +12,6 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
-from skimage.feature import hog
-from skimage.metrics import structural_similarity
 
 from pruneattr_core import likeness
 from pruneattr_core.errors import InputError
@@ -59,16 +56,23 @@ def _correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.clip(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)), -1, 1))
 
 
+def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Ranks of all values from 1, equal ones sharing their mean; scipy.stats takes a second to import."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    return np.asarray((last - (counts - 1) / 2)[place.ravel()])
+
+
 def spearman(first: ArrayLike, second: ArrayLike) -> float:
     """Rank correlation in [-1, 1], equal values sharing their mean rank; undefined for a constant map."""
     a, b = _pair(first, second)
-    return _correlation(rankdata(a), rankdata(b))
+    return _correlation(_ranks(a), _ranks(b))
 
 
 def spearman_abs(first: ArrayLike, second: ArrayLike) -> float:
     """Rank correlation of the magnitudes, in [-1, 1]; undefined when one is constant."""
     a, b = _pair(first, second)
-    return _correlation(rankdata(np.abs(a)), rankdata(np.abs(b)))
+    return _correlation(_ranks(np.abs(a)), _ranks(np.abs(b)))
 
 
 def ssim(first: ArrayLike, second: ArrayLike) -> float:
@@ -76,6 +80,8 @@ def ssim(first: ArrayLike, second: ArrayLike) -> float:
 
     Undefined for maps smaller than the window. Two equal constant maps answer 1.
     """
+    from skimage.metrics import structural_similarity
+
     a, b = _pair(first, second)
     if min(a.shape) < SSIM_WINDOW:
         return UNDEFINED
@@ -88,6 +94,8 @@ def hog_pearson(first: ArrayLike, second: ArrayLike) -> float:
 
     Undefined for maps smaller than one block of 3x3 cells (48 pixels) and for constant maps.
     """
+    from skimage.feature import hog
+
     a, b = _pair(first, second)
     if min(a.shape) < 3 * HOG_CELL:
         return UNDEFINED

@@ -14,6 +14,7 @@ import torch
 
 import pruneattr_core
 
+ROOT = Path(pruneattr_core.__file__).parent
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 REFERENCE = re.findall(r"^::: (\S+)$", (DOCS / "reference.md").read_text("utf-8"), re.MULTILINE)
 HEAVY = {
@@ -59,6 +60,25 @@ def test_a_first_map_needs_neither_torchvision_nor_the_compiler_of_torch() -> No
     ).split()
     assert {"torchvision", "torch._dynamo"}.isdisjoint(loaded)
     assert "torch.nn" in loaded
+
+
+def test_pages_wait_for_no_package_of_statistics_and_no_drawing() -> None:
+    """`scipy.stats` takes a second and 60 MB, Captum another and matplotlib with it: when they are used."""
+    pages = sorted(ROOT.glob("ui/**/*page.py"))
+    names = [".".join(("pruneattr_core", *path.relative_to(ROOT).with_suffix("").parts)) for path in pages]
+    code = f"import sys, {', '.join(names)}\nprint(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert len(pages) == 10
+    assert {
+        "scipy.stats",
+        "scipy.ndimage",
+        "skimage",
+        "captum",
+        "matplotlib",
+        "torchvision",
+        "torch._dynamo",
+    }.isdisjoint(loaded)
+    assert set(names) < set(loaded)
 
 
 def test_every_public_name_is_there() -> None:
