@@ -112,17 +112,18 @@ def rankings(runs: Mapping[str, Run]) -> tuple[Ranking, ...]:
 
 
 def agreement(one: Ranking, other: Ranking) -> float:
-    """Kendall's tau between two rankings: 1 the same order, 0 unrelated, -1 turned round.
+    """Kendall's tau b between two rankings: 1 the same order, 0 unrelated, -1 turned round.
 
     Over the methods that stand in both, without the controls; nan for fewer than four of them.
     """
-    from scipy.stats import kendalltau
-
     ranks = [{line.label: line.rank for line in ranking.lines} for ranking in (one, other)]
     shared = sorted((set(ranks[0]) & set(ranks[1])) - CONTROLS)
     if len(shared) < _FEWEST:
         return math.nan
-    return float(kendalltau(*([rank[label] for label in shared] for rank in ranks)).statistic)
+    placed = [np.array([rank[label] for label in shared]) for rank in ranks]
+    first, second = (np.sign(np.subtract.outer(places, places)) for places in placed)
+    pairs = math.sqrt(np.sum(first**2) * np.sum(second**2))  # those that no rank ties
+    return float(np.sum(first * second) / pairs) if pairs else math.nan
 
 
 def markdown(found: Sequence[Ranking]) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kendalltau
 
+from pruneattr_core.analysis.interval import mean_interval
 from pruneattr_core.attribution import explain
 from pruneattr_core.benchmarks.executor import execute, plan_run
 from pruneattr_core.benchmarks.run import Run, read_run
-from pruneattr_core.benchmarks.scoreboard import agreement, markdown, rankings
+from pruneattr_core.benchmarks.scoreboard import Line, Ranking, agreement, markdown, rankings
 from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
 from pruneattr_core.benchmarks.verify import verify
 from pruneattr_core.cli import main
@@ -138,6 +141,23 @@ def test_methods_stand_in_one_ranking_only_over_the_same_pictures(tmp_path: Path
     assert agreement(*pair) == pytest.approx(1.0)  # means do not depend on the order of the pictures
     assert np.isnan(agreement(*(r for r in found if len(r.lines) == 1)))
     assert "| 1 | B | 0.8000 |" in markdown(found)
+
+
+def test_agreement_is_kendalls_tau_of_scipy() -> None:
+    nothing = mean_interval([0.0, 0.0])
+
+    def ranking(ranks: Iterable[int]) -> Ranking:
+        lines = tuple(Line(str(k), nothing, rank, "", "one") for k, rank in enumerate(ranks))
+        return Ranking("", "", "", "higher", (*lines, Line("Random map", nothing, 1, "", "one")))
+
+    random = np.random.default_rng(0)
+    for count in (4, 7, 12):
+        one, other = random.permutation(count), random.integers(0, 3, count)  # the second with ties
+        assert agreement(ranking(one), ranking(other)) == pytest.approx(
+            kendalltau(one, other).statistic, nan_ok=True
+        )
+        assert agreement(ranking(one), ranking(-one)) == pytest.approx(-1)
+        assert np.isnan(agreement(ranking(one), ranking([1] * count)))
 
 
 def test_the_scorecard_of_a_new_method_is_one_command(
