@@ -24,11 +24,12 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
+from pruneattr_core.same import same
 from pruneattr_core.selection import Removal, as_numbers
 from pruneattr_core.values import Mode, Outputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Replacement:
     """Values for the neurons that a path leaves out; see `circuits.replacement` for how they are made.
 
@@ -41,6 +42,7 @@ class Replacement:
     layers: tuple[Tensor, ...]
 
     __repr__ = brief
+    __eq__ = same
 
     def __getitem__(self, at: slice) -> Replacement:
         """That of a slice of the inputs."""

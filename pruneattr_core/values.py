@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal, Self
@@ -18,6 +18,7 @@ from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
 from pruneattr_core.heads import Head
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.response import Asked, resolved
+from pruneattr_core.same import same
 from pruneattr_core.selection import Of, Ties, masks_at, rows_at, share_removed, silent_count
 from pruneattr_core.store import write_atomically
 
@@ -26,7 +27,7 @@ Mode = Literal["zero", "freeze"]
 ChangeOf = Literal["response", "probability"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Path:
     """The neurons kept for each input of a batch: a critical path (SCP section 2).
 
@@ -44,6 +45,8 @@ class Path:
     names: tuple[str, ...]
     layers: tuple[Tensor, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    __eq__ = same
 
     def __post_init__(self) -> None:
         """Check that there is one boolean tensor per name, all of one batch size."""
@@ -69,18 +72,15 @@ class Path:
 
     def __and__(self, other: Path) -> Path:
         """Neurons kept by both."""
-        self._check_like(other)
-        return self._with(a & b for a, b in zip(self.layers, other.layers, strict=True))
+        return self._with(a & b for a, b in self._beside(other))
 
     def __or__(self, other: Path) -> Path:
         """Neurons kept by either."""
-        self._check_like(other)
-        return self._with(a | b for a, b in zip(self.layers, other.layers, strict=True))
+        return self._with(a | b for a, b in self._beside(other))
 
     def __sub__(self, other: Path) -> Path:
         """Neurons kept by this path and not by the other."""
-        self._check_like(other)
-        return self._with(a & ~b for a, b in zip(self.layers, other.layers, strict=True))
+        return self._with(a & ~b for a, b in self._beside(other))
 
     @property
     def class_scores(self) -> bool:
@@ -127,8 +127,7 @@ class Path:
         Returns:
             float64 in [0, 1], (B,) or (calls, B); 0 where nothing is kept.
         """
-        hit = (self & Path(self.names, tuple(dead))).kept
-        kept = self.kept
+        hit, kept = (self & Path(self.names, tuple(dead))).kept, self.kept
         if not per_layer:
             hit, kept = hit.sum(0), kept.sum(0)
         return hit.double() / kept.clamp(min=1)
@@ -162,7 +161,7 @@ class Path:
     def _with(self, layers: Any) -> Path:
         return Path(self.names, tuple(layers), self.meta)
 
-    def _check_like(self, other: Path) -> None:
+    def _beside(self, other: Path) -> Iterator[tuple[Tensor, Tensor]]:
         if self.names != other.names or any(
             a.shape != b.shape for a, b in zip(self.layers, other.layers, strict=True)
         ):
@@ -170,13 +169,14 @@ class Path:
                 "The two paths run over different networks, input sizes or batch sizes, so they cannot be "
                 f"compared ({len(self.names)} and {len(other.names)} activation calls)."
             )
+        return zip(self.layers, other.layers, strict=True)
 
 
 #: The name for users: `Path` is pathlib's, too.
 CriticalPath = Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contributions:
     """How much each neuron contributed to each input's target (PAPERS: contribution).
 
@@ -208,6 +208,8 @@ class Contributions:
     head: Head = "softmax"
     class_scores: bool = False
     agreement: Tensor | None = None
+
+    __eq__ = same
 
     def __repr__(self) -> str:
         targets = _some([str(one) for one in self.target.tolist()])
@@ -280,7 +282,7 @@ class Contributions:
         ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attribution:
     """A map and what made it.
 
@@ -306,13 +308,14 @@ class Attribution:
     inputs: Tensor | None = field(default=None, repr=False)
 
     __repr__ = brief
+    __eq__ = same
 
     def show(self, card: Any = None) -> Any:
         """The maps as Compare draws them, for a notebook; see `comparison.attribution_view`."""
         return pruneattr_core.attribution_view(self, card).show()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outputs:
     """What a pruned network answers, at K levels for B inputs; every field (K, B).
 
@@ -341,13 +344,14 @@ class Outputs:
     changed: Tensor
 
     __repr__ = brief
+    __eq__ = same
 
     def change(self, of: ChangeOf) -> Tensor:
         """`output_change` or `probability_change`."""
         return self.output_change if of == "response" else self.probability_change
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sweep(Outputs):
     """Maps at K sparsities, from one scoring pass.
 

@@ -15,6 +15,7 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.flow import Role, Unseen
 from pruneattr_core.response import Target
 from pruneattr_core.runtime import own_modes
+from pruneattr_core.same import same
 from pruneattr_core.scoring import contributions
 
 _ROLES: dict[Role, str] = {
@@ -40,7 +41,7 @@ class Call:
     role: Role
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Census:
     """Neurons of a network and of B inputs.
 
@@ -59,6 +60,7 @@ class Census:
     contributing: Tensor
 
     __repr__ = brief
+    __eq__ = same
 
     @property
     def class_scores(self) -> tuple[str, ...]:

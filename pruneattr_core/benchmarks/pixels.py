@@ -23,6 +23,7 @@ from pruneattr_core.checks import Target, check_inputs, check_target, resolve_ta
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
+from pruneattr_core.same import same
 
 ORDERS = {"lerf": "Least relevant first", "morf": "Most relevant first"}
 TIES = {"raster": "Equal pixels go row by row", "random": "Equal pixels go in a seeded random order"}
@@ -33,7 +34,7 @@ LERF_FRACTIONS = tuple(percent / 100 for percent in range(1, 11))
 FULL_FRACTIONS = tuple(step / 10 for step in range(11))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RemovalCurve:
     """How the original model answers while pixels go.
 
@@ -50,6 +51,7 @@ class RemovalCurve:
     target: Tensor
 
     __repr__ = brief
+    __eq__ = same
 
     @property
     def change(self) -> Tensor:

@@ -32,6 +32,7 @@ from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import Replacement
+from pruneattr_core.same import same
 from pruneattr_core.selection import masks_at
 
 Array = NDArray[np.float64]
@@ -45,7 +46,7 @@ ROUNDING = 1e-6
 KINDS = ("path", "rest", "random")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CircuitCurve:
     """A path's answers at K sizes, for B inputs, under one replacement.
 
@@ -69,6 +70,7 @@ class CircuitCurve:
     kept: Mapping[str, NDArray[np.bool_]]
 
     __repr__ = brief
+    __eq__ = same
 
     def faithfulness(self, kind: str = "path") -> Array:
         """(K, B): 1 as the whole network, 0 as the empty one; NaN where those two agree but for rounding."""

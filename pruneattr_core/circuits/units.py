@@ -39,7 +39,7 @@ from pruneattr_core.values import Contributions, Path
 UnitKind = Literal["channel", "head", "mlp", "block"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UnitContributions(Contributions):
     """How much each unit contributed; the API of `Contributions` with units for neurons.
 

@@ -24,6 +24,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import own_modes, within_budget
+from pruneattr_core.same import same
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.quadrature import PREVIEW, Rule, nodes
 from pruneattr_core.scoring.settling import USUAL, Layer, all_alike, gradients_at, settle, weighed
@@ -37,7 +38,7 @@ Rank = Literal["magnitude", "value"]
 _LOOK = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SignedContributions:
     """Contributions before their absolute value is taken.
 
@@ -66,9 +67,10 @@ class SignedContributions:
     agreement: Tensor | None = None
 
     __repr__ = brief
+    __eq__ = same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Completeness:
     """How far the contributions of each layer add up to what the layer does; every field (calls, B) float64.
 
@@ -85,6 +87,7 @@ class Completeness:
     relative: Tensor
 
     __repr__ = brief
+    __eq__ = same
 
 
 @own_modes()

@@ -25,6 +25,7 @@ ORDER = (
         "archives",
         "bits",
         "brief",
+        "same",
         "likeness",
         "registry",
         "assets",
