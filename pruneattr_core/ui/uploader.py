@@ -15,10 +15,9 @@ from pruneattr_core.ui.state import Field, restore, view
 
 #: Path of the page that a saved view is of, until the app has turned to it.
 _TURN = "_turn_to_page"
-#: (what was wrong with the last upload, the view at that moment).
-_REFUSED = "_upload_refused"
-#: (what of the last upload did not come back, the view that it brought; None until that has been drawn).
-_LEFT_OUT = "_upload_left_out"
+#: (whether the last upload was taken, what is to be said of it, the view that this is said of: the one that
+#: stood then, or the one that the upload brought, None until it is drawn).
+_SAID = "_upload_said"
 _PICTURES = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif")
 
 
@@ -44,7 +43,7 @@ def uploader(fields: Sequence[Field]) -> None:
 
     def arrived() -> None:
         file = st.session_state["uploader"]
-        st.session_state[_REFUSED] = st.session_state[_LEFT_OUT] = None
+        st.session_state[_SAID] = None
         if file is None:
             return
         try:
@@ -54,12 +53,12 @@ def uploader(fields: Sequence[Field]) -> None:
                 names = {*texts, *(field.name for field in fields)}
                 restore(texts, [Field(name, "", str, name) for name in names])
                 st.session_state[_TURN] = saved.page
-                st.session_state[_LEFT_OUT] = saved.left_out, None
+                st.session_state[_SAID] = True, saved.left_out, None
                 return
             st.session_state["upload"] = pictures.keep_upload(file.name, file.getvalue())
             st.session_state["source"], st.session_state["target"] = pictures.UPLOAD, usual["target"]
         except PruneAttrError as error:
-            st.session_state[_REFUSED] = str(error), view(fields)
+            st.session_state[_SAID] = False, str(error), view(fields)
 
     st.file_uploader(
         "Upload a picture, or a view saved here (HTML, PNG, JSON)",
@@ -88,10 +87,11 @@ def _with_picture(saved: exports.SavedView) -> dict[str, str]:
 
 def refused(fields: Sequence[Field]) -> None:
     """Why the last upload was not taken, or not all of it, until something else is chosen."""
-    told, at = st.session_state.get(_LEFT_OUT) or ("", None)
-    if told and at in (None, view(fields)):
-        st.session_state[_LEFT_OUT] = told, view(fields)
-        st.warning(f"Of this file not all can be shown here. {told}", icon=":material/info:")
-    text, at = st.session_state.get(_REFUSED) or ("", None)
-    if text and at == view(fields):
+    taken, text, at = st.session_state.get(_SAID) or (True, "", None)
+    if not text or at not in (None, now := view(fields)):
+        return
+    st.session_state[_SAID] = taken, text, now
+    if taken:
+        st.warning(f"Of this file not all can be shown here. {text}", icon=":material/info:")
+    else:
         complain(text, ":material/broken_image:")
