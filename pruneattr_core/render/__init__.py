@@ -2,7 +2,7 @@
 
 from pruneattr_core.render.colours import COLOUR_MAPS, ColourMap, colour_table, colourise, overlay
 from pruneattr_core.render.png import png_bytes, read_provenance
-from pruneattr_core.render.scale import ColourBar, Scale, colour_bar, scale_map, scale_of
+from pruneattr_core.render.scale import ColourBar, Scale, colour_bar, scale_map, scale_of, tick_text
 from pruneattr_core.render.words import describe_map
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "read_provenance",
     "scale_map",
     "scale_of",
+    "tick_text",
 ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
-from pruneattr_core.render.scale import ColourBar
+from pruneattr_core.render.scale import ColourBar, tick_text
 
 #: Kind of file -> what a browser calls it.
 KINDS = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
@@ -111,9 +111,8 @@ class _Row:
     def __init__(self, panels: Sequence[Panel], side: float) -> None:
         self.panels, self.side = panels, side
         self.titles = [_lines(panel.title, side, _TITLE) for panel in panels]
-        self.notes = [
-            [line for note in panel.notes for line in _lines(note, side, _NOTE)] for panel in panels
-        ]
+        said = [(*panel.notes, panel.bar.note if panel.bar is not None else "") for panel in panels]
+        self.notes = [[line for note in notes for line in _lines(note, side, _NOTE)] for notes in said]
         self.title = max(map(len, self.titles)) * _TITLE * _HIGH * _POINT + 0.6
         self.picture = max(side * panel.pixels.shape[0] / panel.pixels.shape[1] for panel in panels)
         barred = any(panel.bar is not None for panel in panels)
@@ -126,6 +125,15 @@ class _Row:
 def _lines(text: str, side: float, points: float) -> list[str]:
     """The text in as many lines as it needs: nothing is cut off."""
     return textwrap.wrap(text, max(4, int(side / (points * _WIDE * _POINT)))) or [""] if text else []
+
+
+def _ticks(bar: ColourBar, side: float) -> tuple[list[float], list[str]]:
+    """Places and labels: what lies between the ends goes where it would touch them."""
+    labels = [tick_text(value) for _, value in bar.ticks]
+    kept = bar.ticks
+    if sum(map(len, labels)) + 2 * len(labels) > side / (_NOTE * _WIDE * _POINT):
+        kept, labels = (bar.ticks[0], bar.ticks[-1]), [labels[0], labels[-1]]
+    return [at for at, _ in kept], labels
 
 
 def _draw(drawn: Any, panel: Panel, row: _Row, at: tuple[float, float], size: tuple[float, float]) -> None:
@@ -154,11 +162,11 @@ def _draw(drawn: Any, panel: Panel, row: _Row, at: tuple[float, float], size: tu
         strip = axes(x + 0.02 * row.side, top + 0.8, 0.96 * row.side, _BAR)
         strip.imshow(panel.bar.colours[None], interpolation="none", aspect="auto", extent=(0, 1, 0, 1))
         strip.set_yticks([])
-        strip.set_xticks([at for at, _ in panel.bar.ticks], [f"{value:.2g}" for _, value in panel.bar.ticks])
+        places, labels = _ticks(panel.bar, row.side)
+        strip.set_xticks(places, labels)
         strip.tick_params(labelsize=_NOTE, length=1.5, width=0.4, pad=1)
-        labels = strip.get_xticklabels()
-        labels[0].set_ha("left")
-        labels[-1].set_ha("right")
+        for spot, label in zip(places, strip.get_xticklabels(), strict=True):
+            label.set_ha("left" if spot == 0 else "right" if spot == 1 else "center")
         for spine in strip.spines.values():
             spine.set_linewidth(0.4)
         unit_top = top + 0.8 + _BAR + 1.0 + _NOTE * _HIGH * _POINT

@@ -109,10 +109,13 @@ def colour_bar(scale: Scale, colours: str) -> ColourBar:
     Raises:
         InputError: there is no such colour map.
     """
-    table = colour_table(colours)
-    ends = (
-        ((0.0, -scale.vmax), (0.5, 0.0), (1.0, scale.vmax))
-        if scale.signed
-        else ((0.0, 0.0), (1.0, scale.vmax))
-    )
-    return ColourBar(table[1:] if scale.signed else table, ends, scale.note)
+    table, zero = colour_table(colours), (0.5 if scale.signed else 0.0, 0.0)
+    ends = [(0.0, -scale.vmax), zero, (1.0, scale.vmax)] if scale.signed else [zero, (1.0, scale.vmax)]
+    return ColourBar(table[1:] if scale.signed else table, tuple(ends) if scale.vmax else (zero,), scale.note)
+
+
+def tick_text(value: float) -> str:
+    """A number on a colour bar: two digits, as short as they can be written."""
+    plain = f"{value:.0f}" if 100 <= abs(value) < 1e4 else f"{value:.2g}"
+    digits, power = f"{value:.1e}".split("e")
+    return min(plain, f"{digits.removesuffix('.0')}e{int(power)}", key=len)

@@ -181,10 +181,12 @@ def panels(
     unit = f"{kind} per unit of input"
     found = [Panel("Picture", photo)]
     for level in levels:
-        share = f"{100 * sweep.sparsity[level]:.1f} % removed"
+        share = f"{100 * sweep.sparsity[level]:.1f}\u202f% removed"
+        change = 100 * sweep.change[level]
+        changed = f"output change {change:.1f}\u202f%" if np.isfinite(change) else "output change infinite"
         for channel, plane in enumerate(planes[level]):
             title = share if len(planes[level]) == 1 else f"{share}, {('red', 'green', 'blue')[channel % 3]}"
-            notes = (f"p = {sweep.probability[level]:.2f}", f"output change {sweep.change[level]:.2g}")
+            notes = (f"p = {sweep.probability[level]:.2f}", changed)
             found.append(
                 Panel(
                     title, colourise(scale_map(plane, scale=scales[level]), table), notes,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.render import colour_bar, scale_of
-from pruneattr_core.render.figure import Panel, figure
+from pruneattr_core.render.figure import _NOTE, _POINT, _WIDE, Panel, _ticks, figure
 from pruneattr_core.ui.figures import caption
 
 LONG = "NeuronIntGrad-guided gradient, 51 uniform points, sparsity 0.95 of all neurons $x_1$"
@@ -44,6 +44,31 @@ def test_svg_text_is_text_and_whole() -> None:
     for word in LONG.split():
         assert word in said  # wrapped, never cut
     assert text.count("<image") == 4 + 2  # panels, and a bar for each map
+
+
+@pytest.mark.parametrize("side", [22.0, 40.0, 80.0])
+@pytest.mark.parametrize("value", [0.00035, 0.23, 7.5e-6, 12.0, 1234.0, 3.4e-08, 1.0])
+def test_numbers_under_a_bar_never_touch(value: float, side: float) -> None:
+    bar = colour_bar(scale_of(np.array([-value, value]), clip_percentile=100), "blue-orange")
+    places, labels = _ticks(bar, side)
+    assert (places[0], places[-1]) == (0, 1)
+    assert [float(label) for label in labels] == pytest.approx(
+        [-value, 0, value] if len(labels) == 3 else [-value, value], rel=0.05
+    )
+    wide = _NOTE * _WIDE * _POINT  # of a character
+    ends = [wide * len(label) for label in labels]
+    assert ends[0] + ends[-1] < side
+    if len(labels) == 3:
+        assert max(ends[0], ends[-1]) + ends[1] / 2 < side / 2
+
+
+def test_a_map_of_zeros_has_one_number_and_says_so() -> None:
+    for signed, place in ((True, 0.5), (False, 0.0)):
+        bar = colour_bar(scale_of(np.zeros(4), signed), "blue-orange")
+        assert _ticks(bar, 22) == ([place], ["0"])
+    panel = Panel("All removed", np.zeros((8, 8, 3), np.uint8), ("p = 0.00",), bar)
+    text = figure([panel], 1, "svg", 85).decode()
+    assert "This map is zero everywhere." in " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", text))
 
 
 def test_pdf_embeds_its_font_and_equal_input_gives_equal_bytes() -> None:

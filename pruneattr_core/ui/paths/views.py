@@ -14,6 +14,7 @@ from pruneattr_core.render import (
     describe_map,
     scale_map,
     scale_of,
+    tick_text,
 )
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.paths import Sets, cut
@@ -309,11 +310,13 @@ def colour_strip(scale: Scale, colours: str) -> None:
     last = len(bar.colours) - 1
     picked = [bar.colours[round(i * last / (_STOPS - 1))] for i in range(_STOPS)]
     gradient = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in picked)
-    labels = "".join(f"<span>{value:.2g}</span>" for _, value in bar.ticks)
+    texts = [tick_text(value) for _, value in bar.ticks]
+    labels = "".join(f"<span>{text}</span>" for text in texts)
+    apart = "space-between" if len(texts) > 1 else "center"
     st.html(
-        f"<div role='img' aria-label='Colour scale from {bar.ticks[0][1]:.2g} to {bar.ticks[-1][1]:.2g}'>"
+        f"<div role='img' aria-label='Colour scale from {texts[0]} to {texts[-1]}'>"
         "<div style='height:.6rem;border-radius:.2rem;"
         f"background:linear-gradient(to right,{gradient})'></div>"
-        "<div style='display:flex;justify-content:space-between;font-size:.85rem;opacity:.75'>"
+        f"<div style='display:flex;justify-content:{apart};font-size:.85rem;opacity:.75'>"
         f"{labels}</div></div>"
     )
