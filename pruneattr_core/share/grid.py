@@ -172,4 +172,6 @@ def _ends(scales: Mapping[tuple[int, int], Scale], look: Look) -> tuple[str, str
     if not look.shared or not scales:
         return ("\N{MINUS SIGN}max", "+max") if look.signed else ("0", "max")
     vmax = next(iter(scales.values())).vmax
+    if not vmax:
+        return "0", "0"
     return (f"\N{MINUS SIGN}{vmax:.3g}", f"+{vmax:.3g}") if look.signed else ("0", f"{vmax:.3g}")
