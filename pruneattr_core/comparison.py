@@ -24,7 +24,8 @@ from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, weights_hash
-from pruneattr_core.render import colour_table, colourise, describe_map, png_bytes, scale_map
+from pruneattr_core.render import colour_table, colourise, describe_map, scale_map
+from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Target, asked_of
 from pruneattr_core.results.cells import CURVES, LIVE, LevelsKey, drawn
@@ -38,6 +39,7 @@ from pruneattr_core.share.component import GRID, Component
 from pruneattr_core.share.entries import options_given, way_back
 from pruneattr_core.share.grid import Cell, Grid, grid_payload, scales_for
 from pruneattr_core.share.live import Live
+from pruneattr_core.share.panels import grid_panels
 from pruneattr_core.share.photo import class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, noted
 from pruneattr_core.share.words import asked_in_words
@@ -148,15 +150,9 @@ class Comparison(Live):
                 found.append((entry.label, pixels, describe_map(shown, _LOOK.signed)))
         return found
 
-    def png(self) -> bytes:
-        """A row a picture: the picture, then its maps in order; settings inside the file."""
-        rows: list[NDArray[np.uint8]] = []
-        for j, photo in enumerate(self.photos):
-            row = [photo]
-            for _, pixels, _ in self.pictures(j):
-                row += [np.full((len(photo), 4, 3), 255, np.uint8), pixels]
-            rows += [np.concatenate(row, 1), np.full((4, sum(one.shape[1] for one in row), 3), 255, np.uint8)]
-        return png_bytes(np.concatenate(rows[:-1]), {**self.settings, **self.numbers()})
+    def panels(self) -> tuple[list[Panel], int]:
+        """A row a picture: the picture, then its maps in order."""
+        return grid_panels(self._grid(), _LOOK)
 
     def npz(self) -> bytes:
         """`<i>/attribution` (B, C, H, W) of method i, picture/<j> (H, W, 3), the settings and the table."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from PIL import Image
 
 from pruneattr_core import __version__
@@ -24,7 +25,7 @@ from pruneattr_core.models import load_model, model_card
 from pruneattr_core.render import colour_table
 from pruneattr_core.render.look import Look
 from pruneattr_core.share.onnx_graphs import onnx_graphs
-from pruneattr_core.show import explain_view
+from pruneattr_core.show import View, explain_view
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 #: ONNX Runtime for browsers, of npm: what is fetched while the gallery is built, and what of it is used.
@@ -89,7 +90,7 @@ def build_gallery(out: Path, count: int = 30, browser: bool = True, progress: Pr
         if not about.is_file():  # written last
             view = explain_view(exhibit.model, sample.image, picture=sample.name)
             view.save(page)
-            _tile(view.png(), tile)
+            _tile(view, tile)
             write_atomically(about, view.title.encode())
         title = escape(about.read_text("utf-8"))
         items.append(
@@ -105,12 +106,12 @@ def build_gallery(out: Path, count: int = 30, browser: bool = True, progress: Pr
     return out / "index.html"
 
 
-def _tile(png: bytes, file: Path) -> None:
-    """Picture and map of a view's PNG, small."""
-    with Image.open(BytesIO(png)) as image:
-        third = (image.width - 12) // 3
-        pair = image.convert("RGB").crop((0, 0, 2 * third + 6, image.height))
-        pair = pair.resize((_TILE, round(_TILE * pair.height / pair.width)))
+def _tile(view: View, file: Path) -> None:
+    """Picture and map of a view, small."""
+    (photo, drawn, _), _ = view.panels()
+    gap = np.full((len(photo.pixels), 6, 3), 255, np.uint8)
+    pair = Image.fromarray(np.concatenate([photo.pixels, gap, drawn.pixels], 1))
+    pair = pair.resize((_TILE, round(_TILE * pair.height / pair.width)))
     out = BytesIO()
     pair.save(out, "JPEG", quality=85)
     write_atomically(file, out.getvalue())

@@ -26,7 +26,8 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity
-from pruneattr_core.render import colour_table, colourise, overlay, png_bytes, scale_map
+from pruneattr_core.render import overlay
+from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response, Target, asked_of
 from pruneattr_core.results.keys import Scored, Subject
@@ -36,7 +37,8 @@ from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
-from pruneattr_core.share.payload import payload_of, planes_of, scales_of
+from pruneattr_core.share.panels import sweep_panels
+from pruneattr_core.share.payload import payload_of
 from pruneattr_core.share.photo import class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, asked_of_one, carried, noted
 from pruneattr_core.values import Sweep
@@ -102,15 +104,12 @@ class View(Live):
             self.settings["calibrated"], str(self.settings["picture"]), "view", start, True, shades,
         )  # fmt: skip
 
-    def png(self) -> bytes:
-        """Picture, map and overlay at `level`, with the settings inside the file."""
-        look = Look()
-        planes = planes_of(self.sweep.maps[self.level : self.level + 1], look.collapse, look.sign)
-        (scale,) = scales_of(planes, look)
-        drawn = colourise(scale_map(planes[0, 0], scale=scale), colour_table(look.colours))
-        gap = np.full((len(self.photo), 6, 3), 255, np.uint8)
-        row = [self.photo, gap, drawn, gap, overlay(self.photo, drawn, 0.6)]
-        return png_bytes(np.concatenate(row, 1), {**self.settings, **self.numbers()})
+    def panels(self) -> tuple[list[Panel], int]:
+        """Picture, map and overlay at `level`."""
+        (photo, drawn), _ = sweep_panels(self.sweep, Look(), self.photo, [self.level])
+        asked = f"Explained: {self.settings['target_name']}"
+        named = Panel(str(self.settings["picture"]), photo.pixels, (asked,))
+        return [named, drawn, Panel("Over the picture", overlay(photo.pixels, drawn.pixels, 0.6))], 3
 
     def numbers(self) -> dict[str, Any]:
         """What the pruned network answers at `level`, and the numbers of the methods beside it."""

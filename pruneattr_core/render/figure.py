@@ -78,7 +78,7 @@ def figure(
         settings: plain JSON that goes into the file's metadata.
 
     Raises:
-        InputError: no panel, an unknown kind, or a size outside its bounds.
+        InputError: no panel, an unknown kind, a size outside its bounds, or settings that are no JSON.
     """
     if not panels or across < 1 or kind not in KINDS:
         raise InputError(
@@ -175,7 +175,10 @@ def _draw(drawn: Any, panel: Panel, row: _Row, at: tuple[float, float], size: tu
 
 
 def _metadata(kind: str, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    text = json.dumps(dict(settings or {}), sort_keys=True, allow_nan=False)
+    try:
+        text = json.dumps(dict(settings or {}), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The settings must be plain JSON without NaN: {error}.") from error
     if kind == "png":
         return {"Software": "PruneAttr", "pruneattr": text}
     if kind == "svg":

@@ -6,12 +6,14 @@ import base64
 import html
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.render.figure import KINDS as FIGURES
+from pruneattr_core.render.figure import Panel, figure
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.html import mailable, one_file
 from pruneattr_core.share.way_back import NO_WAY_BACK, WayBack
@@ -19,7 +21,9 @@ from pruneattr_core.share.widget import installed, widget
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 #: What `Live.save` writes, by the end of the file's name.
-KINDS = (".html", ".png", ".npz", ".json")
+KINDS = (".html", ".pdf", ".svg", ".png", ".npz", ".json")
+#: Of a picture of it: width in millimetres, and dots per inch of a PNG.
+_WIDTH, _DPI = 170.0, 200
 
 
 class Live(ABC):
@@ -44,8 +48,8 @@ class Live(ABC):
         """What the component draws."""
 
     @abstractmethod
-    def png(self) -> bytes:
-        """A picture of it, with the settings inside the file."""
+    def panels(self) -> tuple[Sequence[Panel], int]:
+        """What a figure of it shows, and how many of them stand in a row."""
 
     @abstractmethod
     def npz(self) -> bytes:
@@ -54,6 +58,14 @@ class Live(ABC):
     @abstractmethod
     def numbers(self) -> dict[str, Any]:
         """What was measured; JSON values."""
+
+    def figure(self, kind: str) -> bytes:
+        """A figure as "pdf", "svg" or "png", with settings and numbers inside the file."""
+        return figure(*self.panels(), kind, _WIDTH, _DPI, {**self.settings, **self.numbers()})
+
+    def png(self) -> bytes:
+        """A picture of it, with the settings inside the file."""
+        return self.figure("png")
 
     def small_payload(self, shades: int) -> bytes:
         """The same for a file: as small as it gets, and with so many shades where maps can have fewer."""
@@ -91,7 +103,7 @@ class Live(ABC):
         return self.widget() if installed() else self
 
     def save(self, file: str | Path) -> Path:
-        """Write the view as .html, .png, .npz or .json, whole or not at all.
+        """Write the view as one of `KINDS`, by the end of the name, whole or not at all.
 
         Raises:
             InputError: another ending.
@@ -99,13 +111,13 @@ class Live(ABC):
         """
         path = Path(file)
         check_kind(path)
-        made = {
+        kinds: dict[str, Callable[[], bytes]] = {
             ".html": lambda: self.html().encode(),
-            ".png": self.png,
+            **{f".{kind}": partial(self.figure, kind) for kind in FIGURES},
             ".npz": self.npz,
             ".json": lambda: json.dumps({**self.settings, **self.numbers()}, indent=1).encode(),
-        }[path.suffix.lower()]()
-        write_atomically(path, made)
+        }
+        write_atomically(path, kinds[path.suffix.lower()]())
         return path
 
     def bundle(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.models import ModelCard
-from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, read_provenance, scale_map
-from pruneattr_core.render.figure import Panel
+from pruneattr_core.render import colour_table, colourise, png_bytes, read_provenance, scale_map
 from pruneattr_core.render.look import Look
 from pruneattr_core.results.keys import Subject
-from pruneattr_core.results.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.results.sweeps import Explained, Question
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.html import SETTINGS_LIMIT, settings_in
@@ -28,8 +26,6 @@ from pruneattr_core.ui.pictures import Picture
 
 #: Pixels of the longer side of a panel in the exported PNG, at least.
 _PANEL = 448
-#: Panels in a row of a figure.
-_ACROSS = 7
 #: Characters of a setting: the names of all methods take some 300.
 _LONGEST = 2000
 
@@ -169,37 +165,6 @@ def picture_png(
     for panel in panels:
         row += [np.repeat(np.repeat(panel, factor, 0), factor, 1), gap]
     return png_bytes(np.concatenate(row[:-1], 1), settings)
-
-
-def panels(
-    sweep: Explained, look: Look, photo: NDArray[np.uint8], levels: Sequence[int]
-) -> tuple[list[Panel], int]:
-    """Photo and maps for a figure, and how many stand in a row: one level, or several as a film strip."""
-    planes = planes_of(sweep.maps, look.collapse, look.sign)
-    scales, table = scales_of(planes, look), colour_table(look.colours)
-    kind = "mean of logits" if sweep.members else "logit" if sweep.against is None else "difference of logits"
-    unit = f"{kind} per unit of input"
-    found = [Panel("Picture", photo)]
-    for level in levels:
-        share = f"{100 * sweep.sparsity[level]:.1f}\u202f% removed"
-        change = 100 * sweep.change[level]
-        changed = f"output change {change:.1f}\u202f%" if np.isfinite(change) else "output change infinite"
-        for channel, plane in enumerate(planes[level]):
-            title = share if len(planes[level]) == 1 else f"{share}, {('red', 'green', 'blue')[channel % 3]}"
-            notes = (f"p = {sweep.probability[level]:.2f}", changed)
-            found.append(
-                Panel(
-                    title, colourise(scale_map(plane, scale=scales[level]), table), notes,
-                    colour_bar(scales[level], look.colours), unit,
-                )
-            )  # fmt: skip
-    return found, min(len(found), _ACROSS)
-
-
-def strip_levels(sweep: Explained) -> list[int]:
-    """Levels of a film strip: nothing removed, then the dial's places: no other is the plain gradient."""
-    shares = sweep.shares(DIALS[0])
-    return list(dict.fromkeys((0, *(nearest(shares, share) for share in OF_CONTRIBUTING))))
 
 
 def arrays_npz(

@@ -20,12 +20,14 @@ from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.errors import Cancelled
 from pruneattr_core.models import model_card
 from pruneattr_core.render import read_provenance
+from pruneattr_core.render.figure import figure
 from pruneattr_core.render.look import Look
 from pruneattr_core.results.cells import Game
 from pruneattr_core.results.keys import Mapped
 from pruneattr_core.results.numbers import Numbers, ordered, seconds_text
 from pruneattr_core.share.framing import coded, decoded, header_of
 from pruneattr_core.share.grid import grid_payload
+from pruneattr_core.share.panels import grid_panels
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import exports as compare_exports
@@ -176,7 +178,7 @@ def test_the_picture_of_the_grid_carries_the_view() -> None:
         shelf = computed(plan)
         grid, _ = compare_assembly.assemble(plan, shelf, None, True)
         settings = compare_exports.record(plan, grid, shelf, {"methods": "saliency,edges"})
-        data = compare_exports.picture_png(grid, plan.look, settings)
+        data = figure(*grid_panels(grid, plan.look), "png", settings=settings)
         read = read_provenance(data)
         assert read is not None
         assert read["view"] == {"methods": "saliency,edges"}
@@ -195,7 +197,7 @@ def test_the_picture_brings_every_setting_back(start: Start, monkeypatch: pytest
     assert not app.warning
     plan = plan_of(("saliency",))
     grid, _ = compare_assembly.assemble(plan, computed(plan), None, True)
-    data = compare_exports.picture_png(grid, plan.look, made[-1])
+    data = figure(*grid_panels(grid, plan.look), "png", settings=made[-1])
     fresh = opened(start)
     fresh.file_uploader(key="uploader").upload("grid.png", data, "image/png").run()
     assert not fresh.error, [error.value for error in fresh.error]

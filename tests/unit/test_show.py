@@ -45,7 +45,7 @@ def test_the_level_shown_is_what_the_library_says(photo: Path) -> None:
 
 
 def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for kind in ("html", "png", "npz", "json"):
+    for kind in ("html", "png", "svg", "pdf", "npz", "json"):
         command = ["explain", str(photo), "--model", NAME, "--json", "--out", str(tmp_path / f"v.{kind}")]
         assert main(command) == 0
     told, _ = json.JSONDecoder().raw_decode(capsys.readouterr().out)
@@ -60,6 +60,12 @@ def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.Ca
     inside = read_provenance((tmp_path / "v.png").read_bytes())
     assert inside is not None
     assert inside["probability"] == told["probability"]
+    drawn = (tmp_path / "v.svg").read_text("utf-8")
+    said = f"{100 * told['sparsity']:.1f}\u202f% removed"
+    asked = f"Explained: {json.loads((tmp_path / 'v.json').read_text())['target_name']}"
+    for words in (said, f"p = {told['probability']:.2f}", asked, "logit per unit of input"):
+        assert f">{words}<" in drawn
+    assert (tmp_path / "v.pdf").read_bytes().startswith(b"%PDF")
     assert json.loads((tmp_path / "v.json").read_text())["answer"] == told["answer"]
 
 
@@ -258,7 +264,10 @@ def test_an_attribution_shows_its_maps_and_pictures(
     monkeypatch.setattr(live, "installed", lambda: False)
     view = explain(load_model(NAME), scenes, method="gradcam").show(model_card(NAME))
     assert len(header_of(view.payload())["cells"]) == 2
-    assert Image.open(io.BytesIO(view.png())).height == 2 * 32 + 4
+    drawn = view.figure("svg").decode()
+    assert drawn.count("<image") == 2 * (2 + 1)  # picture and map, and the map's bar, of both
+    assert drawn.count(">Grad-CAM<") == 2
+    assert Image.open(io.BytesIO(view.png())).width == 1338
 
 
 @pytest.mark.parametrize("command", [["sweep", "--levels", "0.9", "0"], ["compare", "--methods", "edges"]])

@@ -1,4 +1,4 @@
-"""What leaves the Compare page: one picture of the grid, all arrays, and the Python."""
+"""What leaves the Compare page: every setting, all arrays, and the Python."""
 
 from __future__ import annotations
 
@@ -9,26 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
-from pruneattr_core.render import colour_bar, colour_table, colourise, png_bytes, scale_map
-from pruneattr_core.render.figure import Panel
-from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response
 from pruneattr_core.results.cells import CURVES, Curve, Game
 from pruneattr_core.results.keys import Mapped
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.entries import method_of
-from pruneattr_core.share.grid import Grid, scales_for
+from pruneattr_core.share.grid import Grid
 from pruneattr_core.share.way_back import FORMAT
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.jobs import Cache
 from pruneattr_core.ui.own_weights import loading_code
-
-#: Pixels of a map's longer side in the exported picture, at least.
-_TILE = 224
-_ACROSS = 5
-_INK, _SOFT = (20, 24, 31), (95, 102, 115)
 
 
 def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dict[str, Any]:
@@ -83,91 +74,6 @@ def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dic
         "results": results,
         "made_with": provenance(plan.device),
     }
-
-
-def picture_png(grid: Grid, look: Look, settings: Mapping[str, Any]) -> bytes:
-    """The grid on white, with titles and numbers, and `settings` inside the file.
-
-    One picture gives rows of tiles; several give a table of methods by pictures, or turned.
-    """
-    tiles, across = _tiles(grid, look)
-    factor = max(1, -(-_TILE // max(grid.photos[0].shape[:2])))
-    height, width = (side * factor for side in grid.photos[0].shape[:2])
-    title, text = ImageFont.load_default(18), ImageFont.load_default(14)
-    lines = max(len(tile[2]) for tile in tiles)
-    gap, head, foot = 20, 30, 20 * lines + 8
-    down = -(-len(tiles) // across)
-    canvas = Image.new(
-        "RGB", (gap + across * (width + gap), gap + down * (head + height + foot + gap)), (255, 255, 255)
-    )
-    draw = ImageDraw.Draw(canvas)
-    for place, (name, pixels, rows) in enumerate(tiles):
-        row, column = divmod(place, across)
-        x, y = gap + column * (width + gap), gap + row * (head + height + foot + gap)
-        draw.text((x, y), _fitted(draw, name, title, width), _INK, title)
-        if pixels is not None:
-            canvas.paste(Image.fromarray(np.repeat(np.repeat(pixels, factor, 0), factor, 1)), (x, y + head))
-        else:
-            draw.rectangle((x, y + head, x + width, y + head + height), outline=(210, 214, 220))
-        for k, line in enumerate(rows):
-            draw.text((x, y + head + height + 5 + 20 * k), _fitted(draw, line, text, width), _SOFT, text)
-    return png_bytes(np.asarray(canvas), settings)
-
-
-def panels(grid: Grid, look: Look) -> tuple[list[Panel], int]:
-    """What is computed of the grid, for a figure, and how many stand in a row."""
-    scales, several = scales_for(grid, look), len(grid.photos) > 1
-    tiles, across = _tiles(grid, look)
-    bars = {
-        (cell.method + 1, cell.image): colour_bar(scales[cell.method, cell.image], look.colours)
-        for cell in grid.cells
-        if cell.shown is not None
-    }
-    images, methods = len(grid.photos), len(grid.methods) + 1
-    if several and grid.layout == "rows":
-        places = [(i, j) for i in range(methods) for j in range(images)]
-    else:
-        places = [(i, j) for j in range(images) for i in range(methods)]
-    found = [
-        Panel(name, pixels, tuple(rows), bars.get(place))
-        for (name, pixels, rows), place in zip(tiles, places, strict=True)
-        if pixels is not None
-    ]
-    complete = len(found) == len(tiles)
-    return found, across if complete else min(len(found), _ACROSS)
-
-
-def _tiles(grid: Grid, look: Look) -> tuple[list[tuple[str, NDArray[np.uint8] | None, list[str]]], int]:
-    scales, table, several = scales_for(grid, look), colour_table(look.colours), len(grid.photos) > 1
-    tiles: dict[tuple[int, int], tuple[str, NDArray[np.uint8] | None, list[str]]] = {}
-    for j, (image, photo) in enumerate(zip(grid.images, grid.photos, strict=True)):
-        tiles[0, j] = (image["title"], photo, [image["answer"]])
-    for cell in grid.cells:
-        rows = [f"{number['label']} {number['text']}" for number in cell.numbers]
-        if cell.curve:
-            rows.append(f"{grid.curve['short']} {cell.curve['text']}")
-        pixels = None
-        if cell.shown is not None:
-            pixels = colourise(scale_map(cell.shown, scale=scales[cell.method, cell.image]), table)
-        else:
-            rows = [cell.text]
-        head = grid.methods[cell.method]
-        named = f"{head['title']}, {head['settings']}" if head["settings"] else head["title"]
-        tiles[cell.method + 1, cell.image] = (named, pixels, rows)
-    images, methods = len(grid.photos), len(grid.methods) + 1
-    if not several:
-        return [tiles[i, 0] for i in range(methods)], min(_ACROSS, methods)
-    if grid.layout == "rows":
-        return [tiles[i, j] for i in range(methods) for j in range(images)], images
-    return [tiles[i, j] for j in range(images) for i in range(methods)], methods
-
-
-def _fitted(draw: ImageDraw.ImageDraw, text: str, font: Any, width: int) -> str:
-    """`text`, cut with an ellipsis to `width` pixels; characters the font may lack are written in ASCII."""
-    plain = text.replace("\N{MINUS SIGN}", "-").replace("\u202f", " ")
-    while plain and draw.textlength(plain, font) > width:
-        plain = plain[:-2].rstrip(".") + "." if len(plain) > 2 else ""
-    return plain
 
 
 def arrays_npz(plan: Plan, grid: Grid, shelf: Cache, settings: Mapping[str, Any]) -> bytes:

@@ -10,10 +10,12 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
+from pruneattr_core.render.figure import figure
 from pruneattr_core.results.cells import Place
 from pruneattr_core.results.numbers import seconds_text
 from pruneattr_core.share.component import GRID
 from pruneattr_core.share.grid import Grid, grid_payload
+from pruneattr_core.share.panels import grid_panels
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.browser_store import keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
@@ -197,7 +199,7 @@ def _take_away(plan: Plan, grid: Grid) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Picture of the grid (PNG)",
-            lambda: compare_exports.picture_png(grid, plan.look, settings),
+            lambda: figure(*grid_panels(grid, plan.look), "png", settings=settings),
             f"{stem}.png",
             "image/png",
             key="grid_png",
@@ -223,9 +225,7 @@ def _take_away(plan: Plan, grid: Grid) -> None:
             "grid_one_file",
             (plan.card, plan.pictures),
         )
-        figure_popover(
-            "Figure", lambda: compare_exports.panels(grid, plan.look), settings, stem, "grid_figure"
-        )
+        figure_popover("Figure", lambda: grid_panels(grid, plan.look), settings, stem, "grid_figure")
         with st.popover("Python for this grid", icon=":material/code:"):
             st.code(compare_exports.python_code(plan), language="python")
         st.caption("The address of this page restores the grid.")

@@ -18,6 +18,7 @@ from pruneattr_core.results.levels import DIALS, START, first_beyond, nearest, s
 from pruneattr_core.results.sweeps import Explained, Question
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.framing import header_of
+from pruneattr_core.share.panels import strip_levels, sweep_panels
 from pruneattr_core.share.payload import COLLAPSES, THINGS
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
@@ -368,11 +369,9 @@ def _take_away(
             (chosen.card, [chosen.picture]),
             beside=lambda: beside_file(chosen, question, (dial, at)),
         )
+        figure_popover("Figure", lambda: sweep_panels(sweep, look, photo, [level]), settings, stem, "figure")
         figure_popover(
-            "Figure", lambda: exports.panels(sweep, look, photo, [level]), settings, stem, "figure"
-        )
-        figure_popover(
-            "Film strip", lambda: exports.panels(sweep, look, photo, exports.strip_levels(sweep)), settings,
+            "Film strip", lambda: sweep_panels(sweep, look, photo, strip_levels(sweep)), settings,
             f"{stem}_strip", "strip_figure",
         )  # fmt: skip
         with st.popover("Python for this view", icon=":material/code:"):
