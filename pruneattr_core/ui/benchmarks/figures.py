@@ -6,6 +6,7 @@ import math
 
 import streamlit as st
 from plotly.graph_objects import Figure
+from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, statistics
@@ -23,7 +24,13 @@ ALONG = {"x": "pixels removed", "sparsity": "sparsity"}
 
 
 def figures(
-    runs: dict[str, Run], measure: str, methods: list[str], order: list[str], key: str, folio: Folio
+    runs: dict[str, Run],
+    measure: str,
+    methods: list[str],
+    order: list[str],
+    key: str,
+    folio: Folio,
+    row: DeltaGenerator,
 ) -> None:
     """Draw the runs.
 
@@ -34,6 +41,7 @@ def figures(
         order: labels that are drawn.
         key: beginning of the chart's key, by which the strip below finds it.
         folio: takes what is shown.
+        row: where the choices go.
     """
     title, first = next(iter(runs.items()))
     reduced = first.plan.protocol.get("reduction")
@@ -45,7 +53,8 @@ def figures(
         st.warning(warning, icon=":material/compress:")
         folio.note(warning)
     theirs = lines(first, measure, order)
-    along, wanted = _choices(runs, bool(theirs.values))
+    with row:
+        along, wanted = _choices(runs, bool(theirs.values))
     # On axes of their own where other steps, or a smaller setting, make other curves.
     apart = bool(reduced) or along == "sparsity" or first.plan.benchmark == "sanity"
 
@@ -88,19 +97,18 @@ def _choices(runs: dict[str, Run], published: bool) -> tuple[str, bool]:
     """What the horizontal axis is, and whether the papers' curves are wanted, if there are any."""
     first, along = next(iter(runs.values())), "x"
     several = charts.at_sparsities(first) if len(runs) == 1 and len(first.plan.x) > 1 else {}
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        if several and first.plan.benchmark in ("pixels", "roar"):
-            levels = {label for one in several.values() for label in one.values()}
-            usual = "sparsity" if levels == set(first.plan.labels) else "x"
-            along = st.segmented_control(
-                "Curves against", list(ALONG), required=True, format_func=ALONG.__getitem__,
-                **over("bench_along", f"bench_along_{first.id}", st.session_state["bench_along"] or usual),
-            )  # fmt: skip
-        said, usual_too = st.session_state["bench_papers"], first.plan.benchmark in ("roar", "sanity")
-        box, too = f"bench_papers_{first.plan.benchmark}", said == "yes" if said else usual_too
-        wanted = published and st.toggle(
-            "The papers' curves too", **over("bench_papers", box, too, lambda on: "yes" if on else "no")
-        )
+    if several and first.plan.benchmark in ("pixels", "roar"):
+        levels = {label for one in several.values() for label in one.values()}
+        usual = "sparsity" if levels == set(first.plan.labels) else "x"
+        along = st.segmented_control(
+            "Curves against", list(ALONG), required=True, format_func=ALONG.__getitem__,
+            **over("bench_along", f"bench_along_{first.id}", st.session_state["bench_along"] or usual),
+        )  # fmt: skip
+    said, usual_too = st.session_state["bench_papers"], first.plan.benchmark in ("roar", "sanity")
+    box, too = f"bench_papers_{first.plan.benchmark}", said == "yes" if said else usual_too
+    wanted = published and st.toggle(
+        "The papers' curves too", **over("bench_papers", box, too, lambda on: "yes" if on else "no")
+    )
     return str(along), wanted
 
 

@@ -120,7 +120,7 @@ def draw() -> None:
             publish(FIELDS)
             _nothing(benchmark)
             return
-        row = st.container(horizontal=True, gap="medium", key="choices_runs")
+        row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="choices_runs")
         shown = choose(benchmark, runs, chosen_model(), row)
         publish(FIELDS)
         if shown:
@@ -129,14 +129,14 @@ def draw() -> None:
 
 def _head() -> None:
     with title_row("Benchmarks"):
-        st.segmented_control(
-            "What is measured", list(BENCHMARKS), key="bench", required=True,
-            format_func=lambda name: BENCHMARKS[name].title, persist_state="session",
-        )  # fmt: skip
         if not is_spare():
             with st.popover("Import a run", icon=":material/upload:"):
                 importer(_open)
     imported()
+    st.container(key="choices_bench").segmented_control(
+        "What is measured", list(BENCHMARKS), key="bench", required=True, label_visibility="collapsed",
+        format_func=lambda name: BENCHMARKS[name].title, persist_state="session",
+    )  # fmt: skip
 
 
 def _open(name: str, run: Run) -> None:
@@ -173,9 +173,9 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
     if len(methods) > 1:
         order = _choose_methods(runs, methods, f"bench_methods_{'-'.join(shown)}", row)
     chart = f"bench_chart_{first.plan.benchmark}"
+    figures(runs, measure, methods, order, chart, folio, row)
     if "order_by" in first.plan.protocol:
         folio.markdown(ORDERS[first.plan.protocol["order_by"] == FAIR])
-    figures(runs, measure, methods, order, chart, folio)
     spread = "Lines" if len(first.plan.x) == 1 else "Bands"
     folio.note(
         f"{meaning(first, measure)} {spread}: mean ± one standard error over "

@@ -79,7 +79,7 @@ def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator
         benchmark: their kind.
         runs: name -> run, all of one kind, at least one.
         model: id of the sidebar's model, whose runs come first.
-        row: where the choice of a model goes.
+        row: where the choices go.
     """
     linked = [name for name in st.session_state["bench_run"].split(",") if name in runs]
     with row:
@@ -94,10 +94,11 @@ def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator
     chosen: list[str] = st.session_state[key]
     if len(offered) > 1:
         named = titles({name: runs[name] for name in offered}, ("size",))
-        chosen = st.container(key="choices_of_runs").multiselect(
-            f"Runs ({len(offered)}); several are drawn together when their protocols agree", offered, key=key,
-            format_func=named.__getitem__, select_all=False, persist_state="session",
-        )  # fmt: skip
+        with row, st.popover(f"Runs ({len(chosen)} of {len(offered)})", icon=":material/stacked_line_chart:"):
+            chosen = st.multiselect(
+                "Several are drawn together when their protocols agree", offered, key=key,
+                format_func=named.__getitem__, select_all=False, persist_state="session", width=520,
+            )  # fmt: skip
     st.session_state["bench_run"] = st.session_state["_bench_seen"] = ",".join(chosen)
     return _comparable(runs, chosen)
 
