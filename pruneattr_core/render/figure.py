@@ -25,6 +25,8 @@ _POINT = 25.4 / 72
 #: Of titles and of the lines below, in points; a character is about 0.56 of it wide, a line 1.25 of it high.
 _TITLE, _NOTE, _WIDE, _HIGH = 7.0, 6.0, 0.56, 1.25
 _GAP, _BAR, _EDGE = 2.2, 1.8, 1.0
+#: Millimetres a panel gets where nobody chooses a width: its lines break less often than words do.
+_LEAST = 26.0
 #: Text as text in both vector formats, in the font that Matplotlib brings; the same bytes every time.
 _STYLE: Any = {
     "pdf.fonttype": 42,
@@ -61,7 +63,7 @@ def figure(
     panels: Sequence[Panel],
     across: int,
     kind: str,
-    width: float = 170.0,
+    width: float | None = None,
     dpi: int = 300,
     settings: Mapping[str, Any] | None = None,
 ) -> bytes:
@@ -73,7 +75,7 @@ def figure(
         panels: in reading order, at least one.
         across: panels in a row.
         kind: key of `KINDS`.
-        width: of the whole figure in millimetres, 30 to 600.
+        width: of the whole figure in millimetres, 30 to 600; None for two columns, or what the panels need.
         dpi: dots per inch of a PNG, 72 to 1200; its size is `width`.
         settings: plain JSON that goes into the file's metadata.
 
@@ -84,12 +86,14 @@ def figure(
         raise InputError(
             f"Expected panels and a kind out of {', '.join(KINDS)}, got {len(panels)}, {kind!r}."
         )
+    across = min(across, len(panels))
+    if width is None:
+        width = min(600.0, max(WIDTHS["two columns (170 mm)"], _LEAST * across))
     if not 30 <= width <= 600 or not 72 <= dpi <= 1200:
         raise InputError(f"Expected 30 to 600 mm and 72 to 1200 dpi, got {width:g} mm and {dpi} dpi.")
     from matplotlib import rc_context  # a quarter of a second that only figures should pay
     from matplotlib.figure import Figure
 
-    across = min(across, len(panels))
     side = (width - 2 * _EDGE - (across - 1) * _GAP) / across
     rows = [_Row(panels[start : start + across], side) for start in range(0, len(panels), across)]
     height = 2 * _EDGE + sum(row.height for row in rows) + (len(rows) - 1) * _GAP

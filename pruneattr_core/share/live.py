@@ -22,8 +22,8 @@ from pruneattr_core.store import refuse_unwritable, write_atomically
 
 #: What `Live.save` writes, by the end of the file's name.
 KINDS = (".html", ".pdf", ".svg", ".png", ".npz", ".json")
-#: Of a picture of it: width in millimetres, and dots per inch of a PNG.
-_WIDTH, _DPI = 170.0, 200
+#: Dots per inch of a picture of it.
+_DPI = 200
 
 
 class Live(ABC):
@@ -61,7 +61,8 @@ class Live(ABC):
 
     def figure(self, kind: str) -> bytes:
         """A figure as "pdf", "svg" or "png", with settings and numbers inside the file."""
-        return figure(*self.panels(), kind, _WIDTH, _DPI, {**self.settings, **self.numbers()})
+        settings = {**self.settings, **self.numbers()}
+        return figure(*self.panels(), kind, dpi=_DPI, settings=settings)
 
     def png(self) -> bytes:
         """A picture of it, with the settings inside the file."""

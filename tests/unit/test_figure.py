@@ -62,6 +62,13 @@ def test_numbers_under_a_bar_never_touch(value: float, side: float) -> None:
         assert max(ends[0], ends[-1]) + ends[1] / 2 < side / 2
 
 
+def test_many_panels_in_a_row_get_room() -> None:
+    one = panels()[0]
+    for count, wide in ((2, 170), (6, 170), (12, 312), (40, 600)):
+        text = figure([one] * count, count, "svg").decode()
+        assert f'width="{wide / 25.4 * 72:.4f}'.rstrip("0")[:-1] in text
+
+
 def test_a_map_of_zeros_has_one_number_and_says_so() -> None:
     for signed, place in ((True, 0.5), (False, 0.0)):
         bar = colour_bar(scale_of(np.zeros(4), signed), "blue-orange")
