@@ -12,7 +12,7 @@ from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.levels import first_levels, nearest, spaced
 from pruneattr_core.results.sweeps import Question, explain_levels, merged, rounds, score
-from pruneattr_core.ui.exports import strip_levels
+from pruneattr_core.share.panels import strip_levels
 from tests.app.conftest import small_network
 
 
