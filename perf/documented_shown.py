@@ -68,6 +68,7 @@ SMALL = {
     "perf.mutants sample": "--n 1 --only pruneattr_core/glossary.py",
     "perf.mutants again": "--only pruneattr_core/glossary.py",
     "perf.kills": "--kills 3 --damages 3",
+    "perf.at_once": "--people 2 --pictures 1 --model scenes-net --source scenes --watch 20",
     "perf.session_memory": "--pictures 1 --networks resnet18",
     "perf.soak": "--clients 1 --minutes 0.1 --pictures 1",
     "perf.class_link": "--clients 1 --lesson 1-local-or-global",
