@@ -46,7 +46,7 @@ def test_svg_text_is_text_and_whole() -> None:
     assert text.count("<image") == 4 + 2  # panels, and a bar for each map
 
 
-@pytest.mark.parametrize("side", [22.0, 40.0, 80.0])
+@pytest.mark.parametrize("side", [17.0, 22.0, 40.0, 80.0])
 @pytest.mark.parametrize("value", [0.00035, 0.23, 7.5e-6, 12.0, 1234.0, 3.4e-08, 1.0])
 def test_numbers_under_a_bar_never_touch(value: float, side: float) -> None:
     bar = colour_bar(scale_of(np.array([-value, value]), clip_percentile=100), "blue-orange")
