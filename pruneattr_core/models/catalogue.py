@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from pruneattr_core.models.cards import WEIGHTS, ModelCard
 from pruneattr_core.models.cifar_resnet import CifarResNet
 from pruneattr_core.models.efficientnet_lite import EfficientNetLite0
 from pruneattr_core.models.imagenet import imagenet_classes
+from pruneattr_core.models.records import record_of
 from pruneattr_core.models.students import completed_student, student_builder, student_card, student_ids
 from pruneattr_core.registry import LITE0_FILE, LITE0_SHA256
 from pruneattr_core.scenes import SHAPES
@@ -132,14 +132,14 @@ def catalogue_card(name: str) -> ModelCard:
     if card.kind != "bundled" or not record.is_file():
         return card
     try:
-        return _completed(card, json.loads(record.read_text("utf-8")))
+        return _completed(card, record_of(record))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{record.name} beside the weights is damaged ({error}): check out assets/ again."
         ) from error
 
 
-def _completed(card: ModelCard, record: dict[str, Any]) -> ModelCard:
+def _completed(card: ModelCard, record: Mapping[str, Any]) -> ModelCard:
     recipe = record["recipe"]
     red, green, blue = recipe["mean"]
     std_red, std_green, std_blue = recipe["std"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ from torch import nn
 
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models.cards import WEIGHTS, ModelCard
+from pruneattr_core.models.records import record_of
 from pruneattr_core.models.vgg import SceneVGG
 from pruneattr_core.scenes import SHAPES
 
@@ -95,12 +95,11 @@ def _build(name: str) -> nn.Module:
 def _record(name: str) -> Mapping[str, Any]:
     file = WEIGHTS / FOLDER / f"{name}.json"
     try:
-        record = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return record_of(file)
+    except OSError as error:
         raise ModelError(f"{file.name} is missing or damaged ({error}): check out assets/ again.") from error
-    if not isinstance(record, dict):
-        raise ModelError(f"{file.name} is damaged: check out assets/ again.")
-    return record
+    except ValueError as error:
+        raise ModelError(f"{file.name} is damaged ({error}): check out assets/ again.") from error
 
 
 def _note(record: Mapping[str, Any]) -> str:

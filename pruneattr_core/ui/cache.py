@@ -91,6 +91,14 @@ class Engine:
         if own is not None and checkpoint is None:
             return own.network, own.weights
         key: Hashable = name if checkpoint is None else (name, checkpoint[1])
+        # An answer waits for no other network to load.
+        kept: tuple[nn.Module, str] = self.models.get(key) or self._load(name, key, job, checkpoint)
+        job.note, job.done, job.total = "", 0, 1
+        return kept
+
+    def _load(
+        self, name: str, key: Hashable, job: Job, checkpoint: tuple[str, str] | None
+    ) -> tuple[nn.Module, str]:
         with self._loading:
             kept: tuple[nn.Module, str] | None = self.models.get(key)
             if kept is None:
@@ -100,7 +108,6 @@ class Engine:
                 kept = network, weights_hash(network)
                 self.models.put(key, kept)
                 give_back()  # what loading took, and networks that had to go
-        job.note, job.done, job.total = "", 0, 1
         return kept
 
     def inputs(self, model: str, picture: Picture) -> Tensor:

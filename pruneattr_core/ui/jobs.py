@@ -12,7 +12,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,12 @@ from cachetools import LRUCache
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.runtime import give_back
 
-#: Threads a lane. "quick": what takes one pass, such as an answer; "coarse": a first look at a map; "page":
-#: what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes.
+#: Threads a lane, the quickest first. "quick": what takes one pass, such as an answer; "coarse": a first look
+#: at a map; "page": what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes.
 LANES = {"quick": 1, "coarse": 1, "page": 1, "long": 2}
+#: Work stands aside at each step for that of a quicker lane: so many seconds at most, and so many times what
+#: the step took. A sweep beside fifty answers makes all fifty late, and is itself no sooner done.
+ASIDE, _TIMES = 0.5, 3
 #: Seconds after which a session that stopped asking counts as gone (hidden tabs ask about once a minute).
 PATIENCE = 150.0
 #: Seconds without work after which freed memory goes back to the system, see `Jobs._tidy`.
@@ -123,6 +126,8 @@ class Job:
         lane: key of `LANES`.
         viewers: who wants it -> when it last asked (time.monotonic), infinite for a page that waits.
         started: when its thread took it, None while it waits.
+        aside: called at each step; stands aside for quicker work.
+        resumed: when it last did so (time.monotonic).
         done: steps finished of `total`.
         note: what is being done, a few words.
         partial: the latest intermediate result, replaced as a whole by the work.
@@ -133,6 +138,8 @@ class Job:
     lane: str = "page"
     viewers: dict[str, float] = field(default_factory=dict)
     started: float | None = None
+    aside: Callable[[Job], object] = lambda _: None
+    resumed: float = -math.inf
     done: int = 0
     total: int = 1
     note: str = ""
@@ -153,6 +160,7 @@ class Job:
         viewers = list(self.viewers.values())
         if viewers and all(now - last > PATIENCE for last in viewers):
             self.cancelled.set()
+        self.aside(self)
         if self.cancelled.is_set():
             raise Cancelled("Superseded by a newer request.")
 
@@ -181,6 +189,7 @@ class Jobs:
         self.results = results
         self.jobs: dict[Hashable, Job] = {}
         self.lock = threading.Lock()
+        self._quieter = threading.Condition(self.lock)
         self._resting: threading.Timer | None = None
         atexit.register(self.close)  # a thread inside torch while the interpreter ends aborts the process
 
@@ -253,6 +262,7 @@ class Jobs:
             jobs = list(self.jobs.values())
             for job in jobs:
                 job.cancelled.set()
+            self._quieter.notify_all()
             if self._resting is not None:
                 self._resting.cancel()
         end = time.monotonic() + seconds
@@ -265,7 +275,7 @@ class Jobs:
             job = self.jobs.get(key)
             if job is None or job.finished.is_set() or job.cancelled.is_set():
                 self.jobs.pop(key, None)
-                job = self.jobs[key] = Job(key, work, lane)
+                job = self.jobs[key] = Job(key, work, lane, aside=self._aside)
             job.viewers[viewer] = asked
             self._forget_failures()
             self._fill(job.lane)
@@ -276,6 +286,7 @@ class Jobs:
             job.viewers.pop(viewer, None)
             if not job.viewers:
                 job.cancelled.set()
+                self._quieter.notify_all()
                 if (job.started is None or job.finished.is_set()) and self.jobs.get(job.key) is job:
                     del self.jobs[job.key]
 
@@ -290,8 +301,20 @@ class Jobs:
                 job.started, running = time.monotonic(), running + 1
                 threading.Thread(target=self._do, args=(job,), name=f"pruneattr-{lane}", daemon=True).start()
 
+    def _aside(self, job: Job) -> None:
+        """Wait while a quicker lane is at work, a moment at most: who asked for this waits too."""
+        quicker = list(LANES)[: list(LANES).index(job.lane)]
+        moment = min(ASIDE, _TIMES * (time.monotonic() - job.resumed))
+        with self._quieter:
+            self._quieter.wait_for(lambda: job.cancelled.is_set() or not self._at_work(quicker), moment)
+        job.resumed = time.monotonic()
+
+    def _at_work(self, lanes: Collection[str]) -> bool:
+        return any(job.lane in lanes and not job.finished.is_set() for job in self.jobs.values())
+
     def _do(self, job: Job) -> None:
         try:
+            self._aside(job)
             job.result = job.work(job)
             if job.result is not None:
                 self.results.put(job.key, job.result)
@@ -305,6 +328,7 @@ class Jobs:
             if not kept and self.jobs.get(job.key) is job:
                 del self.jobs[job.key]
             self._fill(job.lane)
+            self._quieter.notify_all()
         self._tidy()
 
     def _tidy(self) -> None:
@@ -327,7 +351,7 @@ class Jobs:
         give_back()
 
     def _working(self) -> bool:
-        return not all(job.finished.is_set() for job in self.jobs.values())
+        return self._at_work(LANES)
 
     def _forget_failures(self) -> None:
         failed = [key for key, job in self.jobs.items() if job.finished.is_set()]

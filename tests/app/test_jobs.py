@@ -132,6 +132,39 @@ def test_what_is_quick_never_waits_behind_what_is_not(lanes):
     release.set()
 
 
+@pytest.mark.parametrize(("slow", "quick"), [("coarse", "quick"), ("page", "coarse"), ("long", "page")])
+def test_what_is_slow_stands_aside_for_what_is_quicker(lanes, monkeypatch, slow, quick):
+    monkeypatch.setattr(jobs, "ASIDE", PATIENT)
+    monkeypatch.setattr(jobs, "_TIMES", 1e9)
+    release = threading.Event()
+    lanes.start("slow", endless, "me", slow)
+    task = lanes.watch("slow", "me")
+    until(lambda: task.done > 2)
+    lanes.start("quick", lambda job: release.wait(PATIENT), "me", quick)
+    time.sleep(0.05)  # the step that it was in
+    stands = task.done
+    time.sleep(0.2)
+    assert task.done == stands
+    release.set()
+    until(lambda: task.done > stands + 2)
+
+
+def test_who_stands_aside_can_be_cancelled_and_gets_on_in_the_end(lanes, monkeypatch):
+    release = threading.Event()
+    lanes.start("quick", lambda job: release.wait(PATIENT), "me", "quick")
+    monkeypatch.setattr(jobs, "ASIDE", PATIENT)
+    monkeypatch.setattr(jobs, "_TIMES", 1e9)
+    lanes.start("left", endless, "me")
+    task = lanes.watch("left", "me")
+    lanes.leave("left", "me")
+    until(task.finished.is_set)
+    monkeypatch.setattr(jobs, "ASIDE", 0.01)
+    monkeypatch.setattr(jobs, "_TIMES", 3)
+    assert lanes.run("slow", lambda job: [job.tick(step, 20) for step in range(20)], lambda *_: None)
+    assert not release.is_set()
+    release.set()
+
+
 def test_those_who_wait_for_one_key_share_one_computation(lanes):
     calls, release = [], threading.Event()
 

@@ -19,7 +19,8 @@ from pruneattr_core.results import keys
 from pruneattr_core.scoring import contributions
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui import pictures, results
-from pruneattr_core.ui.jobs import Cache, Failed
+from pruneattr_core.ui.cache import engine
+from pruneattr_core.ui.jobs import Cache, Failed, Job
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import state as review_state
 from pruneattr_core.ui.review.lineup import Contender
@@ -136,6 +137,15 @@ def test_equal_maps_have_equal_names() -> None:
     assert short != keys.map_key(subject, "prunegrad", {"of": "all", "sparsity": 0.8})
     with pytest.raises(InputError, match="no option"):
         keys.map_key(subject, "saliency", {"sparsity": 0.8})
+
+
+def test_a_network_that_is_there_waits_for_no_other_to_load() -> None:
+    engine().model("scenes-net", Job("first", lambda job: None))
+    with engine()._loading:  # as a page holds it that loads a large one
+        thread = threading.Thread(target=lambda: engine().model("scenes-net", Job("key", lambda job: None)))
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:

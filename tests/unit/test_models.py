@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -26,6 +24,7 @@ from pruneattr_core.models import (
     list_models,
     load_model,
     model_card,
+    records,
     weights_hash,
     zoo,
 )
@@ -262,6 +261,19 @@ def test_absent_bundled_weights_are_not_listed(assets):
         load_model("resnet8-cifar10")
 
 
+def test_a_record_is_read_once_an_edition(tmp_path, monkeypatch):
+    file, read = tmp_path / "one.json", []
+    whole = json.loads
+    monkeypatch.setattr(records.json, "loads", lambda text: read.append(text) or whole(text))
+    for text in ('{"title": "a"}', '{"title": "another"}'):
+        file.write_text(text)
+        assert [records.record_of(file)["title"] for _ in range(3)] == [whole(text)["title"]] * 3
+    assert len(read) == 2
+    file.write_text("[1]")
+    with pytest.raises(ValueError, match="no JSON object"):
+        records.record_of(file)
+
+
 def test_bundled_weights_must_be_those_of_the_card(assets):
     safetensors.torch.save_file(ResNet8().state_dict(), assets / "resnet8-cifar10.safetensors")
     record = {
@@ -309,14 +321,6 @@ def test_offline_is_one_quick_sentence(hub, monkeypatch):
 def test_device_names():
     with pytest.raises(InputError, match="Expected a device"):
         load_model("torchvision/resnet50", device="gpu7")
-
-
-def test_importing_the_package_stays_light():
-    code = "import sys, pruneattr_core; print('torch' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "False\n"
-    )
 
 
 @pytest.mark.parametrize("base", [RESNET20, "resnet8-cifar10", "torchvision/squeezenet1_1"])

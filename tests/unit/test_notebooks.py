@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,6 +12,8 @@ FILES = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_what_is_stored_is_text(file: Path) -> None:
+    import nbformat  # two seconds, which nobody waits for who collects the tests
+
     cells = nbformat.read(file, as_version=4).cells
     assert cells[0].cell_type == "markdown"
     code = [cell for cell in cells if cell.cell_type == "code"]

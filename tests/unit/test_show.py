@@ -45,7 +45,10 @@ def test_the_level_shown_is_what_the_library_says(photo: Path) -> None:
 
 
 def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for kind in ("html", "png", "svg", "pdf", "npz", "json"):
+    view = explain_view(NAME, Image.open(photo), picture=photo.name)
+    for kind in ("svg", "pdf", "npz", "json"):
+        view.save(tmp_path / f"v.{kind}")
+    for kind in ("html", "png"):
         command = ["explain", str(photo), "--model", NAME, "--json", "--out", str(tmp_path / f"v.{kind}")]
         assert main(command) == 0
     told, _ = json.JSONDecoder().raw_decode(capsys.readouterr().out)

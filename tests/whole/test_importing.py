@@ -1,22 +1,14 @@
-"""Importing the library is light and silent."""
+"""Importing the library and the pages is light and silent, each in a process of its own."""
 
 from __future__ import annotations
 
-import doctest
-import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
-
-import pytest
-import torch
 
 import pruneattr_core
 
 ROOT = Path(pruneattr_core.__file__).parent
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-REFERENCE = re.findall(r"^::: (\S+)$", (DOCS / "reference.md").read_text("utf-8"), re.MULTILINE)
 HEAVY = {
     "torch",
     "torchvision",
@@ -79,29 +71,6 @@ def test_pages_wait_for_no_package_of_statistics_and_no_drawing() -> None:
         "torch._dynamo",
     }.isdisjoint(loaded)
     assert set(names) < set(loaded)
-
-
-def test_every_public_name_is_there() -> None:
-    assert {name: hasattr(pruneattr_core, name) for name in pruneattr_core.__all__} == dict.fromkeys(
-        pruneattr_core.__all__, True
-    )
-
-
-def test_the_reference_holds_every_public_name() -> None:
-    public = [getattr(pruneattr_core, name) for name in pruneattr_core.__all__]
-    assert {f"{one.__module__}.{one.__qualname__}" for one in public} - set(REFERENCE) == set()
-
-
-@pytest.mark.parametrize("name", REFERENCE)
-def test_every_name_of_the_reference_has_an_example_that_runs(name: str) -> None:
-    """With no more imported than torch and the package."""
-    module, _, last = name.rpartition(".")
-    names = {"pruneattr_core": pruneattr_core, "torch": torch}
-    one = getattr(import_module(module), last)
-    examples = doctest.DocTestFinder(recurse=False).find(one, last, globs=names)
-    assert examples
-    assert examples[0].examples
-    assert doctest.DocTestRunner().run(examples[0]).failed == 0
 
 
 def test_importing_the_engine_loads_no_streamlit() -> None:
