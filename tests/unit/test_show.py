@@ -45,7 +45,7 @@ def test_the_level_shown_is_what_the_library_says(photo: Path) -> None:
 
 
 def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    view = explain_view(NAME, Image.open(photo), picture=photo.name)
+    view = explain_view(NAME, Image.open(photo), picture=photo.name, beside=["saliency"])
     for kind in ("svg", "pdf", "npz", "json"):
         view.save(tmp_path / f"v.{kind}")
     for kind in ("html", "png"):
