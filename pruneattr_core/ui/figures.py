@@ -44,7 +44,7 @@ def figure_popover(
     stem: str,
     key: str,
 ) -> None:
-    """Draw it; the figure is made when a button is pressed.
+    """Draw it once it is opened; the figure is made when a button is pressed.
 
     Args:
         title: on the popover.
@@ -53,14 +53,21 @@ def figure_popover(
         stem: of the file's name.
         key: of the widgets, unique on the page.
     """
-    with st.popover(title, icon=":material/picture_as_pdf:"):
+    popover = st.popover(title, icon=":material/picture_as_pdf:", key=f"{key}_opened", on_change="rerun")
+    if not popover.open:
+        return
+    with popover:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            width = WIDTHS[st.selectbox("Width", list(WIDTHS), index=2, key=f"{key}_width", width=210)]
-            dpi = st.selectbox("Dots per inch (PNG)", _DPI, index=1, key=f"{key}_dpi", width=150)
+            wide = st.selectbox(
+                "Width", list(WIDTHS), index=2, key=f"{key}_width", width=210, persist_state="session"
+            )
+            dpi = st.selectbox(
+                "Dots per inch (PNG)", _DPI, index=1, key=f"{key}_dpi", width=150, persist_state="session"
+            )
 
         def made(kind: str) -> bytes:
             found, across = panels()
-            return figure(found, across, kind, width, dpi, settings)
+            return figure(found, across, kind, WIDTHS[wide], dpi, settings)
 
         with st.container(horizontal=True):
             for kind, mime in KINDS.items():

@@ -7,6 +7,7 @@ in the same component, so that a hand that has moved it stays where it is.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
@@ -61,6 +62,7 @@ class _Engine:
                 from pruneattr_core.ui.explore.page import prepare
 
                 prepare()
+            gc.freeze()  # what imports have made stays: looking through it again holds all sessions for .14 s
         except Exception:
             logger.exception("the first view could not be prepared")  # its page will say what is wrong
         finally:

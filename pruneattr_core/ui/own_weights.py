@@ -19,7 +19,7 @@ from pruneattr_core.ui.machine import browser_here
 #: Networks of its own that a session keeps; the oldest goes first.
 KEPT = 2
 _BROUGHT, _REFUSED = "_own_weights", "_own_weights_refused"
-_ARCHITECTURE, _PATH, _FILE = "own_architecture", "own_path", "own_file"
+_ARCHITECTURE, _PATH, _FILE, _OPEN = "own_architecture", "own_path", "own_file", "own_weights"
 
 
 def architectures() -> list[str]:
@@ -98,7 +98,7 @@ def loading_code(model: str, device: str) -> str:
 
 
 def own_weights(chosen: Callable[[str], None]) -> None:
-    """The form; `chosen` is called with the id of a network that has been opened."""
+    """The form, once it is unfolded; `chosen` is called with the id of a network that has been opened."""
 
     def opened() -> None:
         st.session_state[_REFUSED] = ""
@@ -113,9 +113,12 @@ def own_weights(chosen: Callable[[str], None]) -> None:
             return
         chosen(name)
 
+    expander = st.expander("Your own weights", icon=":material/upload_file:", key=_OPEN, on_change="rerun")
+    if not expander.open:
+        return
     choices, current = architectures(), st.session_state["model"].partition(OWN)[0]
     st.session_state.setdefault(_ARCHITECTURE, current if current in choices else choices[0])
-    with st.expander("Your own weights", icon=":material/upload_file:"):
+    with expander:
         st.selectbox(
             "Architecture",
             choices,

@@ -43,6 +43,7 @@ def opened(page: str = "6_sanity", **query: str) -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
     app.query_params.update({"sane_methods": "edges", "source": "scenes", **query})
     app.switch_page(f"pages/{page}.py").run()
+    app.session_state["own_weights"] = True  # as unfolding it says
     return app.run()  # the page as app.py draws it; a click before would be lost
 
 

@@ -127,6 +127,29 @@ def test_another_page_and_a_reload_keep_the_view(page: Page, app_url: str, settl
     assert "picture=3" in page.url
 
 
+def test_a_figure_leaves_the_view_alone_and_its_size_is_kept(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    scrubber = opened(page, f"{app_url}/?picture=3&at=0.95", settled)
+    level = scrubber.get_attribute("data-level")
+    dots = page.get_by_role("combobox", name=re.compile("Dots per inch"))
+    for first in (True, False):
+        page.get_by_role("button", name="Figure", exact=True).click()
+        expect(page.get_by_text("Caption, with every setting")).to_be_visible()
+        if first:
+            dots.click()
+            page.get_by_role("option", name="600").click()
+        expect(dots).to_have_value("600")
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="PDF", exact=True).click()
+        assert Path(waiting.value.path()).read_bytes().startswith(b"%PDF")
+        page.keyboard.press("Escape")
+        expect(page.get_by_text("Caption, with every setting")).to_be_hidden()
+        settled(page)
+    expect(scrubber).to_have_attribute("data-level", str(level))
+    assert "at=0.95" in page.url
+
+
 def test_output_change_axis_and_strip(page: Page, app_url: str, settled: Settled) -> None:
     scrubber = opened(page, app_url, settled)
     page.get_by_role("radio", name="Output change").click()
