@@ -114,7 +114,8 @@ def zoo_ids() -> tuple[str, ...]:
 def zoo_here() -> tuple[str, ...]:
     """Those of `zoo_ids` whose weights are cached."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    return tuple(name for name, file in _files().items() if (folder / file).is_file())
+    here = {file.name for file in folder.glob("*") if file.is_file()}
+    return tuple(name for name, file in _files().items() if file in here)
 
 
 def zoo_title(name: str) -> str | None:
