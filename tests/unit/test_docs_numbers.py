@@ -222,8 +222,9 @@ def test_the_runs_own_page_has_their_numbers(
     assert said.format(*numbers) in " ".join((ASSETS / "runs/bench/README.md").read_text("utf-8").split())
 
 
-def test_the_fills_have_the_numbers_of_their_runs() -> None:
-    named = [f"lite0-pixels-{fill}" for fill in ("whole", "blur", "road")]
+@pytest.mark.parametrize("network", ["lite0", "squeezenet"])
+def test_the_fills_have_the_numbers_of_their_runs(network: str) -> None:
+    named = [f"{network}-pixels-{fill}" for fill in ("whole", "blur", "road")]
     rows = [{row["method"]: row["lerf_minus_morf AUC"] for row in summary(run(name))} for name in named]
     labels = {
         "Grad-CAM": "Grad-CAM", "PruneGrad x Input": "PruneGrad x Input", "PruneGrad": "PruneGrad",
@@ -235,6 +236,16 @@ def test_the_fills_have_the_numbers_of_their_runs() -> None:
     )
     assert said in " ".join((ASSETS / "runs/bench/README.md").read_text("utf-8").split())
     assert max(rows[2], key=rows[2].__getitem__) == "Grad-CAM"
+
+
+def test_guided_backprop_passes_prunegrad_by_imputation_as_said() -> None:
+    found = run("squeezenet-pixels-road")
+    guided, pruned = (found.of(label, "lerf_minus_morf") for label in ("Guided Backprop", "PruneGrad"))
+    ahead = np.trapezoid(np.pad(guided - pruned, ((1, 0), (0, 0))), np.r_[0, found.plan.x], axis=0)
+    half = 1.9842 * ahead.std(ddof=1) / 10  # Student's t over 100 pictures
+    low, high = ahead.mean() - half, ahead.mean() + half
+    said = f"(by {ahead.mean():.3f} on the same pictures, [{low:.3f}, {high:.3f}])"
+    assert said.replace("0.", ".") in (ASSETS / "runs/bench/README.md").read_text("utf-8")
 
 
 def test_the_fast_radius_of_the_shipped_run_is_within_5_percent_of_the_exact_one() -> None:
