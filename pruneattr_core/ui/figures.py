@@ -21,6 +21,8 @@ BIBTEX = """@misc{khakzar2019pruning,
   title = {PruneAttr: feature attribution through input-specific network pruning},
   author = {{PruneAttr contributors}}, year = {2026}, note = {version 0.1.0}}"""
 _DPI = (150, 300, 600)
+#: Of what is unfolded, in pixels.
+_HEIGHT = 400
 
 
 def caption(settings: Mapping[str, Any]) -> str:
@@ -54,9 +56,10 @@ def figure_popover(
         key: of the widgets, unique on the page.
     """
     popover = st.popover(title, icon=":material/picture_as_pdf:", key=f"{key}_opened", on_change="rerun")
-    if not popover.open:
-        return
-    with popover:
+    # Of its height from the start: a browser places it when it opens, and what comes then would be cut.
+    with popover, st.container(height=_HEIGHT, border=False):
+        if not popover.open:
+            return
         with st.container(horizontal=True, vertical_alignment="bottom"):
             wide = st.selectbox(
                 "Width", list(WIDTHS), index=2, key=f"{key}_width", width=210, persist_state="session"
