@@ -264,7 +264,7 @@ def _shapley(tables: list[Table]) -> list[str]:
 def localisation() -> str:
     """Where maps lie on photographs with masks, from the shipped runs."""
     lines = []
-    for name in ("lite0-davis", "lite0-davis-dial", "squeezenet-davis-dial"):
+    for name in ("lite0-davis", "lite0-davis-dial", "squeezenet-davis", "squeezenet-davis-dial"):
         run = read_run(ASSETS / "runs" / "bench" / name)
         n = int(statistics(run.of(run.plan.labels[0], "roc_auc"))[2][0])
         lines += [

@@ -26,7 +26,7 @@ def sweep_panels(
     planes = planes_of(sweep.maps, look.collapse, look.sign)
     scales, table = scales_of(planes, look), colour_table(look.colours)
     kind = "mean of logits" if sweep.members else "logit" if sweep.against is None else "difference of logits"
-    unit = f"{kind} per unit of input"
+    unit = f"{kind} per unit of normalised input"
     found = [Panel("Picture", photo)]
     for level in levels:
         share = f"{100 * sweep.sparsity[level]:.1f}\u202f% removed"

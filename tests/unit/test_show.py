@@ -66,7 +66,7 @@ def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.Ca
     drawn = (tmp_path / "v.svg").read_text("utf-8")
     said = f"{100 * told['sparsity']:.1f}\u202f% removed"
     asked = f"Explained: {json.loads((tmp_path / 'v.json').read_text())['target_name']}"
-    for words in (said, f"p = {told['probability']:.2f}", asked, "logit per unit of input"):
+    for words in (said, f"p = {told['probability']:.2f}", asked, "logit per unit of normalised input"):
         assert f">{words}<" in drawn
     assert (tmp_path / "v.pdf").read_bytes().startswith(b"%PDF")
     assert json.loads((tmp_path / "v.json").read_text())["answer"] == told["answer"]
