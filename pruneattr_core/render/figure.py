@@ -120,8 +120,9 @@ class _Row:
         self.title = max(map(len, self.titles)) * _TITLE * _HIGH * _POINT + 0.6
         self.picture = max(side * panel.pixels.shape[0] / panel.pixels.shape[1] for panel in panels)
         barred = any(panel.bar is not None for panel in panels)
-        named = any(panel.unit for panel in panels if panel.bar is not None)
-        self.bar = (_BAR + 1.2 + (2 if named else 1) * _NOTE * _HIGH * _POINT + 0.8) if barred else 0.0
+        self.units = [[] if panel.bar is None else _lines(panel.unit, side, _NOTE) for panel in panels]
+        named = max(map(len, self.units))
+        self.bar = (_BAR + 1.2 + (1 + named) * _NOTE * _HIGH * _POINT + 0.8) if barred else 0.0
         self.foot = max(map(len, self.notes)) * _NOTE * _HIGH * _POINT + 0.6
         self.height = self.title + self.picture + self.bar + self.foot
 
@@ -174,7 +175,7 @@ def _draw(drawn: Any, panel: Panel, row: _Row, at: tuple[float, float], size: tu
         for spine in strip.spines.values():
             spine.set_linewidth(0.4)
         unit_top = top + 0.8 + _BAR + 1.0 + _NOTE * _HIGH * _POINT
-        written([panel.unit] if panel.unit else [], unit_top, _NOTE, "#444444")
+        written(row.units[index], unit_top, _NOTE, "#444444")
     written(row.notes[index], top + row.bar + 0.4, _NOTE, "#222222")
 
 

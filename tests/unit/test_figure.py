@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.render import colour_bar, scale_of
-from pruneattr_core.render.figure import _NOTE, _POINT, _WIDE, Panel, _ticks, figure
+from pruneattr_core.render.figure import _EDGE, _GAP, _NOTE, _POINT, _WIDE, Panel, _ticks, figure
 from pruneattr_core.ui.figures import caption
 
 LONG = "NeuronIntGrad-guided gradient, 51 uniform points, sparsity 0.95 of all neurons $x_1$"
@@ -60,6 +61,15 @@ def test_numbers_under_a_bar_never_touch(value: float, side: float) -> None:
     assert ends[0] + ends[-1] < side
     if len(labels) == 3:
         assert max(ends[0], ends[-1]) + ends[1] / 2 < side / 2
+
+
+def test_what_stands_under_a_map_stays_in_its_column() -> None:
+    one = replace(panels()[1], title="short", unit="difference of logits per unit of normalised input")
+    text = figure([one] * 6, 6, "svg").decode()
+    lines = re.findall(r"<text[^>]*>([^<]*)</text>", text)
+    assert " ".join(lines).count("normalised") == 6
+    side = (170 - 2 * _EDGE - 5 * _GAP) / 6
+    assert max(map(len, lines)) <= side / (_NOTE * _WIDE * _POINT)
 
 
 def test_many_panels_in_a_row_get_room() -> None:
