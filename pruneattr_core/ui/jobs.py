@@ -55,6 +55,7 @@ class Cache:
         """See the class."""
         self.limit, self.size = limit, size
         self._items: LRUCache[Hashable, Any] = LRUCache(limit, getsizeof=size)
+        self.waiting: set[int] = set()  # threads in which one waits for what another one computes
         self._lock = threading.Lock()
         self._busy: dict[Hashable, threading.Event] = {}
 
@@ -89,8 +90,12 @@ class Cache:
                 if busy is None:
                     mine = self._busy[key] = threading.Event()
                     break
-            while not busy.wait(0.02):
-                wait()
+            self.waiting.add(threading.get_ident())
+            try:
+                while not busy.wait(0.02):
+                    wait()
+            finally:
+                self.waiting.discard(threading.get_ident())
         try:
             value = compute()
             self.put(key, value)
@@ -126,6 +131,7 @@ class Job:
         lane: key of `LANES`.
         viewers: who wants it -> when it last asked (time.monotonic), infinite for a page that waits.
         started: when its thread took it, None while it waits.
+        thread: which works on it, None while it waits.
         aside: called at each step; stands aside for quicker work.
         resumed: when it last did so (time.monotonic).
         done: steps finished of `total`.
@@ -138,6 +144,7 @@ class Job:
     lane: str = "page"
     viewers: dict[str, float] = field(default_factory=dict)
     started: float | None = None
+    thread: int | None = None
     aside: Callable[[Job], object] = lambda _: None
     resumed: float = -math.inf
     done: int = 0
@@ -310,9 +317,14 @@ class Jobs:
         job.resumed = time.monotonic()
 
     def _at_work(self, lanes: Collection[str]) -> bool:
-        return any(job.lane in lanes and not job.finished.is_set() for job in self.jobs.values())
+        """Whether there is work in lanes that waits for none of other lanes: that may wait for who asks."""
+        return any(
+            job.lane in lanes and not job.finished.is_set() and job.thread not in self.results.waiting
+            for job in self.jobs.values()
+        )
 
     def _do(self, job: Job) -> None:
+        job.thread = threading.get_ident()
         try:
             self._aside(job)
             job.result = job.work(job)
@@ -351,7 +363,7 @@ class Jobs:
         give_back()
 
     def _working(self) -> bool:
-        return self._at_work(LANES)
+        return not all(job.finished.is_set() for job in self.jobs.values())
 
     def _forget_failures(self) -> None:
         failed = [key for key, job in self.jobs.items() if job.finished.is_set()]

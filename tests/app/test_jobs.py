@@ -165,6 +165,30 @@ def test_who_stands_aside_can_be_cancelled_and_gets_on_in_the_end(lanes, monkeyp
     release.set()
 
 
+def test_nobody_stands_aside_for_who_waits_for_him(lanes, monkeypatch):
+    monkeypatch.setattr(jobs, "ASIDE", 0.5)
+    monkeypatch.setattr(jobs, "_TIMES", 1e9)
+    begun, asked = threading.Event(), threading.Event()
+
+    def slow(job):
+        def compute():
+            begun.set()
+            assert asked.wait(PATIENT)
+            start = time.monotonic()
+            for step in range(50):
+                job.tick(step, 50)
+            return time.monotonic() - start
+
+        return lanes.results.once("shared", compute, lambda: job.tick(0, 1))
+
+    def quick(job):
+        return lanes.results.once("shared", lambda: 1 / 0, lambda: (asked.set(), job.tick(0, 1)))
+
+    lanes.start("slow", slow, "me")
+    assert begun.wait(PATIENT)
+    assert lanes.run("quick", quick, lambda *_: None, "coarse") < 12  # 25 if each step stood aside
+
+
 def test_those_who_wait_for_one_key_share_one_computation(lanes):
     calls, release = [], threading.Event()
 
