@@ -36,6 +36,7 @@ class _Engine:
 
     def __init__(self) -> None:
         self.ready = threading.Event()
+        self.navigated = False  # whether a run of this process has called st.navigation
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
         self.due: float | None = None  # when the thread starts, by the monotonic clock
@@ -77,6 +78,11 @@ def main() -> None:
     mind_late_presses()
     tell_no_folder()
     if not _engine.is_ready():
+        if not _engine.navigated:
+            # Until then Streamlit runs app.py as a page of pages/, and drops what that drew at the next run.
+            _engine.navigated = True
+            st.navigation(pages())
+            st.rerun()
         first = _draw()
         wait = _HEAD_START if first else 0.0
         _engine.due = _engine.due or time.monotonic() + wait  # runs that a hand starts anew put nothing off
