@@ -317,6 +317,5 @@ def test_the_default_dial_finds_the_object_on_davis_better_than_the_other_method
         float(one.split()[2].rstrip(",")): rows[one] for one in rows if one.endswith(", of contributing)")
     }
     best = max(dial, key=dial.__getitem__)
-    assert not name.endswith("-dial") or min(dial) < 0.5 < best < max(
-        dial
-    )  # a curve with its best point inside
+    if name.endswith("-dial"):
+        assert min(dial) < 0.5 < best < max(dial)  # a curve with its best point inside
