@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Page, expect
 
+from pruneattr_core import compare
 from pruneattr_core.beside import QUICK
+from pruneattr_core.datasets import load_dataset
+from pruneattr_core.models import load_model, model_card
 from tests.browser.serving import ROOT, complaints
 
 SCENE = "model=scenes-net&source=scenes&picture=2"
@@ -78,3 +83,23 @@ def test_a_view_leaves_as_one_file_and_comes_back(
         return parts.path.strip("/") == path and wanted.items() <= parse_qs(parts.query).items()
 
     page.wait_for_url(back)
+
+
+def test_a_file_that_asks_for_more_than_the_app_has_opens_in_part_and_says_so(
+    page: Page, app_url: str, settled: Callable[[Page], None], tmp_path: Path
+) -> None:
+    card, file = model_card("scenes-net"), tmp_path / "more.html"
+    inputs = torch.cat([card.preprocess(load_dataset("scenes")[index].image) for index in (0, 3)])
+    asked = compare(load_model("scenes-net"), inputs, ["edges"], [1, 2], card=card, curves=False)
+    file.write_text(asked.html(), "utf-8")
+    wrong = complaints(page, app_url)
+    page.goto(f"{app_url}/benchmarks")
+    settled(page)
+    page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(file)
+    page.wait_for_url(re.compile("/compare[?]"))
+    expect(page.locator("[data-complete=true]").first).to_be_visible()
+    settled(page)
+    expect(page.get_by_text("Only the first picture comes back").first).to_be_visible()
+    address = parse_qs(urlsplit(page.url).query)
+    assert (address["target"], address["methods"]) == (["1"], ["edges"])
+    assert wrong == []
