@@ -81,6 +81,7 @@ def main() -> None:
         if not _engine.navigated:
             # Until then Streamlit runs app.py as a page of pages/, and drops what that drew at the next run.
             _engine.navigated = True
+            configure()  # or the browser asks Google for the icon of the page
             st.navigation(pages())
             st.rerun()
         first = _draw()

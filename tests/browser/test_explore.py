@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.registry import LITE0, lite0_is_here
-from tests.browser.serving import serving
+from tests.browser.serving import complaints, serving
 from tests.browser.waiting import fits_sideways, painted, until
 
 Settled = Callable[[Page], None]
@@ -102,11 +102,13 @@ def test_the_first_screen_of_a_fresh_server_is_never_blank_again(
         pytest.skip(f"the first view needs {LITE0}")
     with serving(tmp_path / "log.txt", "efficientnet-lite0") as app:
         page = window()
+        wrong = complaints(page, app.url)
         page.add_init_script(_FEWEST)
         page.goto(app.url)
         page.locator(COMPLETE).wait_for(timeout=240_000)
         settled(page)
         assert page.evaluate("window.fewest") >= 5
+        assert wrong == []  # not even a page's icon comes from elsewhere
 
 
 def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str, settled: Settled) -> None:
