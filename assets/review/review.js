@@ -121,8 +121,8 @@ function wireDesk(state) {
   $('.after').onclick = () => step(state, 1);
   wireThumb(state);
   const around = (root.host ?? root).closest('[data-testid=stMainBlockContainer]');
-  if (around) new ResizeObserver(() => holdInSight(state)).observe(around);
-  const follow = () => followScroll(state), link = skipLink(state);
+  if (around) new ResizeObserver(() => holdInSight(state, around)).observe(around);
+  const follow = () => followScroll(state, around), link = skipLink(state);
   state.enter = () => { document.addEventListener('scroll', follow, {capture: true, passive: true}); document.body.prepend(link); };
   state.leave = () => { document.removeEventListener('scroll', follow, {capture: true}); link.remove(); };
 }

@@ -35,7 +35,8 @@ function bringInSight(state, line) {
 const focusedAt = state => linesOf(state).indexOf(state.root.activeElement ?? state.root.getRootNode().activeElement);
 
 // What is above the row or beside its maps may come later, and push it out.
-function holdInSight(state) {
+function holdInSight(state, around) {
+  state.held = around.offsetHeight;
   const line = state.header && linesOf(state)[focusedAt(state)];
   if (line) bringInSight(state, line);
 }
@@ -77,11 +78,12 @@ function turn(state, by) {
 // While a page is on its way nothing of the old one can be judged by a key.
 const isTurning = state => state.turned && performance.now() - state.turned < 4000;
 
-function followScroll(state) {
+function followScroll(state, around) {
   if (state.scrolled) return;
   state.scrolled = setTimeout(() => {
     state.scrolled = null;
     if (!state.header) return;
+    if (around && around.offsetHeight !== state.held) return holdInSight(state, around);  // pushed out, not scrolled
     const lines = linesOf(state), on = focusedAt(state);
     if (on < 0 || inSight(state, lines[on])) return;
     const seen = lines.findIndex(line => inSight(state, line));
