@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import threading
 import time
@@ -75,6 +76,9 @@ _engine = _Engine()
 
 def main() -> None:
     """Run the app: called by app.py."""
+    # Threads that wait for others by spinning take two to five times as long where a browser or another job
+    # has one of their cores. Read when PyTorch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     mind_late_presses()
     tell_no_folder()
     if not _engine.is_ready():

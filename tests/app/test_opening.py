@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,17 @@ def test_the_stored_view_and_the_computed_one_are_one_component(monkeypatch: pyt
 def test_first_screen_imports_nothing_heavy() -> None:
     code = "import sys, pruneattr_core.ui.opening; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_threads_wait_without_spinning_unless_somebody_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.ui import opening
+
+    monkeypatch.setattr(opening, "_draw", lambda: False)
+    monkeypatch.setattr(opening._engine, "is_ready", lambda: True)
+    monkeypatch.setattr("pruneattr_core.ui.shell.main", lambda: None)
+    for said, found in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.setenv("OMP_WAIT_POLICY", said or "")
+        if said is None:
+            monkeypatch.delenv("OMP_WAIT_POLICY")
+        opening.main()
+        assert os.environ["OMP_WAIT_POLICY"] == found
