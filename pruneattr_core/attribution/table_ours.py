@@ -18,7 +18,7 @@ from pruneattr_core.attribution.prunepgd import PrunePGD
 from pruneattr_core.attribution.rectgrad import rectgrad
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import METHODS as SCORERS
-from pruneattr_core.scoring.intgrad import INTEGRALS
+from pruneattr_core.scoring.intgrad import INTEGRALS, integral_passes
 
 _CONTRIBUTION = Option("choice", "taylor", choices=tuple(SCORERS), note="How neurons are ranked.")
 _INTEGRAL = Option("choice", "intgrad", choices=tuple(INTEGRALS), note="Nodes of the integral.")
@@ -48,9 +48,9 @@ def _prunepgd(model: nn.Module, inputs: Tensor, target: Asked, **options: Any) -
     return PrunePGD(model).attribute(inputs, target, **options)
 
 
-def _search(options: Mapping[str, Any]) -> int:
-    """Passes that finding the sparsity of an output change takes."""
-    return 0 if options["output_change"] is None else 33
+def _choosing(options: Mapping[str, Any]) -> float:
+    """Passes that ranking neurons by an integral and finding the sparsity of an output change take."""
+    return integral_passes(options["contribution"]) + (0 if options["output_change"] is None else 33)
 
 
 OURS: dict[str, Method] = {
@@ -65,7 +65,7 @@ OURS: dict[str, Method] = {
         compute=_prunegrad,
         paths=True,
         options=_PRUNING,
-        cost_of=lambda side, options: 2 + _search(options),
+        cost_of=lambda side, options: 2 + _choosing(options),
         memory=2.0,
         note=(
             "Claims: the gradient through the neurons that matter for this answer. Known against it: a "
@@ -84,7 +84,7 @@ OURS: dict[str, Method] = {
         compute=_prunegrad_x_input,
         paths=True,
         options=_PRUNING,
-        cost_of=lambda side, options: 2 + _search(options),
+        cost_of=lambda side, options: 2 + _choosing(options),
         memory=2.0,
         note=(
             "Claims: what each value of the picture contributes to the answer of the neurons that stay, to "
@@ -110,7 +110,7 @@ OURS: dict[str, Method] = {
             "ties": TIES,
             "class_scores": CLASS_SCORES,
         },
-        cost_of=lambda side, options: 1 + options["steps"] + _search(options),
+        cost_of=lambda side, options: 1 + options["steps"] + _choosing(options),
         note=(
             "Claims: the small change of the picture that the pruned network's answer likes most. Known "
             "against it: such a direction may be adversarial, fine-grained and off the data."
@@ -128,7 +128,7 @@ OURS: dict[str, Method] = {
         paths=True,
         supports=support.spatial_activation,
         options={"layer": LAYER, **_PRUNING},
-        cost_of=lambda side, options: 2 + _search(options),
+        cost_of=lambda side, options: 2 + _choosing(options),
         memory=2.0,
         note=(
             "Claims: where, at a late layer, the pruned network is sensitive. Known against it: as coarse "
@@ -156,7 +156,7 @@ OURS: dict[str, Method] = {
             **_PRUNING,
             "mode": replace(MODE, default="freeze"),
         },
-        cost_of=lambda side, options: 2 + _search(options),
+        cost_of=lambda side, options: 2 + _choosing(options),
         memory=2.0,
         note=(
             "Claims: where the contributions of the neurons that stay lie, from the picture to the last "
@@ -172,11 +172,11 @@ OURS: dict[str, Method] = {
         citation=f"{_SCP}, eq. 4",
         signed=True,
         channels=True,
-        passes=240,
+        passes=752,
         compute=_prunegrad,
         paths=True,
         options={**DIAL, "mode": MODE, "contribution": _INTEGRAL, "ties": TIES, "class_scores": CLASS_SCORES},
-        cost_of=lambda side, options: 60 + _search(options),
+        cost_of=lambda side, options: 2 + _choosing(options),
         memory=2.0,
         note=(
             "Claims: as PruneGrad, with neurons ranked by an integral that is complete layer by layer. "

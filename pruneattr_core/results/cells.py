@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.results.keys import SHORT, MapKey, ScoresKey, Subject
 from pruneattr_core.results.levels import STOPS
+from pruneattr_core.scoring.intgrad import integral_passes
 
 Array = NDArray[Any]
 #: A picture of a data set: its name and the place in it.
@@ -27,8 +28,9 @@ CHEAP_PASSES = SHORT
 GAME_SIDE = 2
 #: Shares of the contributing neurons that are removed at the levels of what the slider moves.
 SHARES = STOPS["contributing"]
-#: Methods that move while the hand does -> passes of all levels. The others follow when it lets go.
-LIVE = {"prunegrad": 2 + len(SHARES), "neuron_intgrad": 60 + len(SHARES), "prunegrad_mid": 3 * len(SHARES)}
+#: Methods that move while the hand does -> passes of all levels, without what ranks neurons.
+#: The others follow when it lets go.
+LIVE = {"prunegrad": 2 + len(SHARES), "neuron_intgrad": 2 + len(SHARES), "prunegrad_mid": 3 * len(SHARES)}
 
 
 @dataclass(frozen=True)
@@ -208,10 +210,18 @@ def levels_step(key: LevelsKey, picture: int) -> Step:
 def passes_of(key: MapKey | GameKey | LevelsKey) -> int:
     """Forward-and-backward passes for this picture or grid, in passes of one picture, rounded up."""
     if isinstance(key, LevelsKey):
-        return LIVE[key.method]
+        return math.ceil(LIVE[key.method] + integral_passes(key.scores.contribution))
     if isinstance(key, GameKey):
         return math.ceil(GAME_SIDE**2 * key.map.passes(GAME_SIDE))
     return math.ceil(key.passes())
+
+
+def passes_left(key: MapKey | GameKey | LevelsKey, there: Callable[[ScoresKey], bool]) -> int:
+    """As `passes_of`, but for an integral that ranks its neurons and is there."""
+    scores = None if isinstance(key, GameKey) else key.scores
+    if scores is None or not there(scores):
+        return passes_of(key)
+    return max(1, passes_of(key) - math.floor(integral_passes(scores.contribution)))
 
 
 def pace_key(model: str, device: str) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ from pruneattr_core import attribution
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.models import model_card
 from pruneattr_core.response import Target
+from pruneattr_core.scoring.intgrad import INTEGRALS
 from pruneattr_core.share.way_back import RUNNER_UP as RUNNER_UP
 from pruneattr_core.share.way_back import asked_again
 from pruneattr_core.values import Contributions
@@ -21,6 +22,8 @@ Array = NDArray[Any]
 SHORT = 20
 #: Options that are a place of the dial.
 DIAL = ("sparsity", "of", "output_change")
+#: Methods that take contributions that are there.
+_RANKED = ("prunegrad", "neuron_intgrad")
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,16 @@ class MapKey:
     subject: Subject
     method: str
     options: tuple[tuple[str, Any], ...]
+
+    @property
+    def scores(self) -> ScoresKey | None:
+        """Names the integral that ranks its neurons, where other maps may rest on the same one."""
+        options = dict(self.options)
+        if self.method not in _RANKED or options["contribution"] not in INTEGRALS:
+            return None
+        if options["sparsity"] == "calibrated" or options["output_change"] is not None:
+            return None
+        return ScoresKey(self.subject, options["contribution"], options["class_scores"])
 
     def passes(self, scale: int = 1) -> float:
         """Forward-and-backward passes it takes on a picture of `scale` times the network's usual side."""

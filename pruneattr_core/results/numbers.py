@@ -65,7 +65,12 @@ def _share(value: float) -> str:
 #: Every number, in the order shown. The removal curve's area is drawn with its curve.
 KINDS: dict[str, Kind] = {
     "seconds": Kind("Time", "Wall time of this map on this machine.", seconds_text, False),
-    "passes": Kind("Passes", "Forward and backward passes through the network.", lambda v: f"{v:.0f}", False),
+    "passes": Kind(
+        "Passes",
+        "Forward and backward passes through the network; a usual count where an integral ranks neurons.",
+        lambda v: f"{v:.0f}",
+        False,
+    ),
     "spearman": Kind("Spearman", "Rank correlation with the reference map, -1 to 1.", _signed, True),
     "ssim": Kind(
         "SSIM",

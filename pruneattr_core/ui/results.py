@@ -25,15 +25,13 @@ from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import SHORT, MapKey, Mapped, Scored, ScoresKey
 from pruneattr_core.results.sweeps import score
-from pruneattr_core.scoring.intgrad import INTEGRALS
+from pruneattr_core.scoring.intgrad import integral_passes
 from pruneattr_core.ui.cache import Show, engine
 from pruneattr_core.ui.errors import APOLOGY, logger
 from pruneattr_core.ui.jobs import Cache, Failed, Job
 from pruneattr_core.ui.pictures import Picture
 
 Array = NDArray[Any]
-#: Methods whose map is the gradient of the network pruned by scores, and nothing else.
-_GRADIENTS = ("prunegrad", "neuron_intgrad")
 
 
 def mapped(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, tell: Progress) -> Mapped:
@@ -59,8 +57,8 @@ def scored(cache: Cache, network: nn.Module, inputs: Tensor, key: ScoresKey, tel
     """The contributions of `key`, computed once; arguments as of `mapped`."""
 
     def compute() -> Scored:
-        passes = METHODS["neuron_intgrad"].cost() if key.contribution in INTEGRALS else 1
-        with watched(tell, passes * sum(call.activation for call in calls_of(network, inputs))):
+        layers = sum(call.activation for call in calls_of(network, inputs))
+        with watched(tell, max(1, integral_passes(key.contribution, layers)) * layers):
             return score(network, inputs, key)
 
     found: Scored = cache.once(key, compute, lambda: tell(0))
@@ -70,11 +68,8 @@ def scored(cache: Cache, network: nn.Module, inputs: Tensor, key: ScoresKey, tel
 def _attributed(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, tell: Progress) -> Mapped:
     options, start = dict(key.options), time.perf_counter()
     asked: Asked | None
-    integral = key.method in _GRADIENTS and options["contribution"] in INTEGRALS
-    if integral and options["sparsity"] != "calibrated" and options["output_change"] is None:
-        # Its scores take nearly all the time; levels of the same network rest on them, too.
-        scores = ScoresKey(key.subject, options["contribution"], options["class_scores"])
-        known = scored(cache, network, inputs, scores, tell)
+    if key.scores is not None:  # they take nearly all the time
+        known = scored(cache, network, inputs, key.scores, tell)
         start = time.perf_counter() - known.seconds
         sweep = PruneGrad(network).sweep(
             inputs, sparsities=[options["sparsity"]], mode=options["mode"], ties=options["ties"],

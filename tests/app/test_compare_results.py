@@ -12,18 +12,18 @@ import pytest
 import torch
 from PIL import Image
 
-from pruneattr_core import models
+from pruneattr_core import contributions, models
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.localisation import mass_inside
 from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.errors import Cancelled
-from pruneattr_core.models import model_card
+from pruneattr_core.models import load_model, model_card
 from pruneattr_core.render import read_provenance
 from pruneattr_core.render.figure import figure
 from pruneattr_core.render.look import Look
-from pruneattr_core.results.cells import Game
-from pruneattr_core.results.keys import Mapped
+from pruneattr_core.results.cells import Game, pace_key, passes_of
+from pruneattr_core.results.keys import Mapped, Scored
 from pruneattr_core.results.numbers import Numbers, ordered, seconds_text
 from pruneattr_core.share.framing import coded, decoded, header_of
 from pruneattr_core.share.grid import grid_payload
@@ -32,6 +32,7 @@ from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare import page as compare
+from pruneattr_core.ui.compare.plan import standing
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.jobs import Cache, Failed, Job
 from tests.app.compare_grids import computed, header, opened, plan_of
@@ -251,3 +252,19 @@ def test_a_mask_goes_through_the_picture_s_resizing() -> None:
     assert seen.shape == (128, 128)
     assert seen.mean() == pytest.approx(mask.mean(), abs=0.01)
     assert seen[48, 32]
+
+
+def test_maps_that_rest_on_one_integral_are_predicted_to_take_it_once() -> None:
+    plan = plan_of(("saliency", "prunegrad", "neuron_intgrad"))
+    ranked = ("contribution", "intgrad")
+    plan = replace(plan, options={**plan.options, "prunegrad": (*plan.options["prunegrad"], ranked)})
+    shelf = Cache(1 << 30, lambda value: int(value.nbytes))
+    shelf.put(pace_key(plan.card.id, plan.device), np.asarray(0.5))
+    one, two = (plan.map_key(plan.pictures[0], name) for name in ("prunegrad", "neuron_intgrad"))
+    now = standing(plan, shelf, dear=False)
+    assert now.dear == 2
+    assert now.dear_seconds == pytest.approx(0.5 * passes_of(one) + 0.5 * 2)
+    assert one.scores is not None
+    assert one.scores == two.scores
+    shelf.put(one.scores, Scored(contributions(load_model("scenes-net"), torch.rand(1, 3, 128, 128)), 1.0))
+    assert standing(plan, shelf, dear=False).dear == 0  # what takes long is there

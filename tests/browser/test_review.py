@@ -154,8 +154,8 @@ def test_focus_and_view_are_never_apart(
     page.keyboard.press("j")
     page.keyboard.press("j")
     until(page, lambda: sum(desk.locator(".row").evaluate_all(IN_SIGHT)) >= 3)
-    # What comes above the rows pushes the one that has the focus down, not out; nor does what follows a scroll,
-    # when that is due between the two.
+    # What comes above the rows pushes the one that has the focus down, not out, also where what follows a
+    # scroll is due between the two.
     page.get_by_test_id("stMainBlockContainer").evaluate(
         """main => {
             const due = [], later = window.setTimeout;

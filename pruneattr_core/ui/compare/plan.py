@@ -25,10 +25,10 @@ from pruneattr_core.results.cells import (
     drawn,
     levels_step,
     pace_key,
-    passes_of,
+    passes_left,
     steps_of,
 )
-from pruneattr_core.results.keys import DIAL, MapKey, Mapped, Subject, map_key
+from pruneattr_core.results.keys import DIAL, MapKey, Mapped, ScoresKey, Subject, map_key
 from pruneattr_core.results.levels import DIALS, START
 from pruneattr_core.share.entries import follows, method_of
 from pruneattr_core.share.way_back import asked_again
@@ -192,11 +192,16 @@ def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     ready = waiting = costly = 0
     seconds = 0.0
 
+    counted: set[ScoresKey] = set()
+
     def missing(key: MapKey | GameKey) -> None:
         nonlocal waiting, costly, seconds
-        predicted = math.nan if pace is None else float(pace) * passes_of(key)
-        if not dear and passes_of(key) > CHEAP_PASSES and predicted > PATIENT:
-            costly, seconds = costly + 1, seconds + predicted
+        passes = passes_left(key, lambda scores: shelf.get(scores) is not None)
+        predicted = math.nan if pace is None else float(pace) * passes
+        if not dear and passes > CHEAP_PASSES and predicted > PATIENT:
+            costly += 1
+            seconds += predicted / passes * passes_left(key, counted.__contains__)
+            counted.update({key.scores} if isinstance(key, MapKey) and key.scores else ())
         else:
             waiting += 1
 

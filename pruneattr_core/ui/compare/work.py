@@ -26,6 +26,7 @@ from pruneattr_core.results.cells import (
     Step,
     drawn,
     pace_key,
+    passes_left,
     passes_of,
 )
 from pruneattr_core.results.keys import MapKey, Mapped, map_key
@@ -100,7 +101,8 @@ def is_dear(key: MapKey | GameKey | LevelsKey, network: nn.Module, x: Tensor, sh
     """
     if isinstance(key, LevelsKey):
         key = map_key(key.subject, key.method, dict(key.options))
-    if passes_of(key) <= CHEAP_PASSES:
+    passes = passes_left(key, lambda scores: shelf.get(scores) is not None)
+    if passes <= CHEAP_PASSES:
         return False
     subject = key.map.subject if isinstance(key, GameKey) else key.subject
     place = pace_key(subject.model, subject.device)
@@ -108,7 +110,7 @@ def is_dear(key: MapKey | GameKey | LevelsKey, network: nn.Module, x: Tensor, sh
     if pace is None:
         pace = np.asarray(seconds_of_a_pass(network, x))
         shelf.put(place, pace)
-    return float(pace) * passes_of(key) > PATIENT
+    return float(pace) * passes > PATIENT
 
 
 def seconds_of_a_pass(network: nn.Module, x: Tensor) -> float:
