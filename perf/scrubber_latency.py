@@ -61,28 +61,28 @@ VIEWS = {
 # the frame before, or, when no event came since, from the last one. Events that stay on their level change
 # nothing and do not count.
 PROBE = """(slider, watched) => {
-  const maps = [...slider.getRootNode().querySelectorAll(watched)].map(canvas => [canvas, canvas.getContext('2d')]);
-  const sum = ([canvas, context]) => {
+  const maps = () => [...slider.getRootNode().querySelectorAll(watched)];   // a run puts others in their place
+  const sum = canvas => {
     let s = 0;
-    const data = context.getImageData(0, 0, canvas.width, canvas.height).data.buffer, pixels = new Uint32Array(data);
+    const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer, pixels = new Uint32Array(data);
     for (let i = 0; i < pixels.length; i++) s = (s * 31 + pixels[i]) | 0;
     return s;
   };
-  let before = maps.map(sum), oldest = null, last = 0;
+  let before = maps().map(sum), oldest = null, last = 0;
   window.latencies = [];
   window.partly = 0;   // frames in which some maps changed and others did not
   const note = event => { last = event.timeStamp; oldest ??= last; };
   slider.addEventListener('input', note);
   slider.addEventListener('keydown', note);
   const look = () => {
-    const now = performance.now(), after = maps.map(sum), changed = after.filter((value, k) => value !== before[k]).length;
-    if (changed === maps.length) window.latencies.push(now - (oldest ?? last));
+    const now = performance.now(), after = maps().map(sum), changed = after.filter((value, k) => value !== before[k]).length;
+    if (changed === after.length) window.latencies.push(now - (oldest ?? last));
     else if (changed) window.partly++;
     before = after; oldest = null;
     requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
-  return maps.length;
+  return before.length;
 }"""  # noqa: E501
 
 
@@ -128,6 +128,18 @@ def _drag(page: Page, slider: Locator) -> None:
         page.wait_for_timeout(12)
 
 
+def all_of_it(page: Page, view: View) -> None:
+    """Ask for what the page leaves out as expensive, and wait until all is there and stays."""
+    ask, stop = (page.get_by_role("button", name=name, exact=True) for name in ("Compute", "Cancel"))
+    still, asked = 0, False
+    while still < 8:
+        page.wait_for_timeout(500)
+        if ask.count() and not asked:
+            ask.click()
+            asked = True
+        still = 0 if ask.count() or stop.count() or not page.locator(view.whole).count() else still + 1
+
+
 def frames_under_a_drag(page: Page, view: View) -> tuple[list[float], float]:
     """Milliseconds between frames, and of the main thread's processor time a frame."""
     slider = page.get_by_role("slider", name=view.slider)
@@ -153,6 +165,7 @@ def measure(page: Page, view: View, gesture: str, traffic: Traffic) -> tuple[lis
     slider.scroll_into_view_if_needed()
     slider.press("Home")
     page.wait_for_timeout(2500)  # let the release before be answered
+    all_of_it(page, view)
     page.evaluate("window.latencies = []")
     page.locator("[data-test-script-state=notRunning]").wait_for(timeout=300_000)
     frames, requests = traffic.frames, len(traffic.requests)
@@ -183,6 +196,7 @@ def main() -> None:
         warm = first_map(page, url + address)
         # The stored first screen gives way to the computed one, which has the numbers below it.
         page.locator(view.whole).first.wait_for(timeout=300_000)
+        all_of_it(page, view)
         print(f"everything computed after       {time.perf_counter() - start:6.2f} s")
         page.wait_for_timeout(1500)
         between, processor = frames_under_a_drag(page, view)
@@ -190,6 +204,8 @@ def main() -> None:
             f"under a drag: {len(between)} frames, {statistics.median(between):.1f} ms apart (median), "
             f"{statistics.quantiles(between, n=10)[-1]:.1f} (p90); {processor:.1f} ms of processor each"
         )
+        page.wait_for_timeout(2000)
+        all_of_it(page, view)  # maps of the place where it was let go
         levels = page.locator(".track .dot").count()
         maps = page.get_by_role("slider", name=view.slider).evaluate(PROBE, view.canvas)
         print(f"first map, server just started  {cold:6.2f} s")
