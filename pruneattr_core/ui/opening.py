@@ -78,7 +78,7 @@ def main() -> None:
     """Run the app: called by app.py."""
     # Threads that wait for others by spinning take two to five times as long where a browser or another job
     # has one of their cores. Read when PyTorch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     mind_late_presses()
     tell_no_folder()
     if not _engine.is_ready():

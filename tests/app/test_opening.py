@@ -71,7 +71,7 @@ def test_threads_wait_without_spinning_unless_somebody_has_chosen(monkeypatch: p
     monkeypatch.setattr(opening, "_draw", lambda: False)
     monkeypatch.setattr(opening._engine, "is_ready", lambda: True)
     monkeypatch.setattr("pruneattr_core.ui.shell.main", lambda: None)
-    for said, found in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+    for said, found in ((None, "passive"), ("active", "active")):
         monkeypatch.setenv("OMP_WAIT_POLICY", said or "")
         if said is None:
             monkeypatch.delenv("OMP_WAIT_POLICY")
