@@ -149,11 +149,19 @@ CURVES = {
 
 @dataclass(frozen=True)
 class Step:
-    """A cell's map, levels, curve or game, with what it costs in passes."""
+    """A cell's map, levels, curve or game, with what it costs in passes.
+
+    Attributes:
+        key: of the result.
+        picture: its place among those of the grid.
+        cost: passes, in the order of which steps are taken.
+        beside: of levels, the map that they come with.
+    """
 
     key: MapKey | CurveKey | GameKey | LevelsKey
     picture: int
     cost: float
+    beside: MapKey | None = None
 
 
 def drawn(attribution: Array, how: str, sign: str) -> Array:
@@ -201,10 +209,10 @@ def steps_of(
     return sorted(steps, key=lambda step: step.cost)
 
 
-def levels_step(key: LevelsKey, picture: int) -> Step:
+def levels_step(key: LevelsKey, picture: int, beside: MapKey) -> Step:
     """The step of a method's levels: where they are nearly free, they come before all curves."""
     passes = float(passes_of(key))
-    return Step(key, picture, passes if passes > 3 * CHEAP_PASSES else min(passes, CHEAP_PASSES))
+    return Step(key, picture, passes if passes > 3 * CHEAP_PASSES else min(passes, CHEAP_PASSES), beside)
 
 
 def passes_of(key: MapKey | GameKey | LevelsKey) -> int:
@@ -216,7 +224,7 @@ def passes_of(key: MapKey | GameKey | LevelsKey) -> int:
     return math.ceil(key.passes())
 
 
-def passes_left(key: MapKey | GameKey | LevelsKey, there: Callable[[ScoresKey], bool]) -> int:
+def passes_left(key: MapKey | GameKey, there: Callable[[ScoresKey], bool]) -> int:
     """As `passes_of`, but for an integral that ranks its neurons and is there."""
     scores = None if isinstance(key, GameKey) else key.scores
     if scores is None or not there(scores):

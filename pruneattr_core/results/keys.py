@@ -23,7 +23,7 @@ SHORT = 20
 #: Options that are a place of the dial.
 DIAL = ("sparsity", "of", "output_change")
 #: Methods that take contributions that are there.
-_RANKED = ("prunegrad", "neuron_intgrad")
+_RANKED = ("prunegrad", "neuron_intgrad", "prunegrad_mid")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import METHODS, completeness_gap, explain, theory_note
 from pruneattr_core.attribution.calls import calls_of
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
 from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
@@ -30,6 +31,7 @@ from pruneattr_core.ui.cache import Show, engine
 from pruneattr_core.ui.errors import APOLOGY, logger
 from pruneattr_core.ui.jobs import Cache, Failed, Job
 from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]
 
@@ -49,7 +51,14 @@ def mapped(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, tell: 
     """
     found: Mapped = cache.once(key, lambda: _attributed(cache, network, inputs, key, tell), lambda: tell(0))
     if key.subject.target is None:  # whoever asks for that class by name asks for the same map
-        cache.put(replace(key, subject=replace(key.subject, target=found.target)), found)
+        named = replace(key, subject=replace(key.subject, target=found.target))
+        cache.put(named, found)
+        if (
+            key.scores is not None
+            and named.scores is not None
+            and (known := cache.get(key.scores)) is not None
+        ):
+            cache.put(named.scores, known)
     return found
 
 
@@ -71,13 +80,8 @@ def _attributed(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, t
     if key.scores is not None:  # they take nearly all the time
         known = scored(cache, network, inputs, key.scores, tell)
         start = time.perf_counter() - known.seconds
-        sweep = PruneGrad(network).sweep(
-            inputs, sparsities=[options["sparsity"]], mode=options["mode"], ties=options["ties"],
-            of=options["of"], scores=known.scores,
-        )  # fmt: skip
-        if sweep.problems[0]:
-            raise InputError(sweep.problems[0])
-        values, target, asked, gap = sweep.maps[0], sweep.target, sweep.asked, None
+        values, gap = _pruned(network, inputs, key.method, options, known.scores), None
+        target, asked = known.scores.target, known.scores.asked
     else:
         found = explain(network, inputs, key.subject.response, key.method, progress=tell, **options)
         values, target, asked, gap = (
@@ -91,6 +95,20 @@ def _attributed(cache: Cache, network: nn.Module, inputs: Tensor, key: MapKey, t
     attribution.setflags(write=False)
     against = None if asked is None or asked.against is None else int(asked.against[0])
     return Mapped(attribution, int(target[0]), seconds, None if gap is None else abs(float(gap[0])), against)
+
+
+def _pruned(
+    network: nn.Module, inputs: Tensor, method: str, options: dict[str, Any], scores: Contributions
+) -> Tensor:
+    """The map of a method that prunes by scores that are there."""
+    given = {name: options[name] for name in ("sparsity", "mode", "ties", "of")}
+    if method == "prunegrad_mid":
+        return prunegrad_mid(network, inputs, scores.question, options["layer"], **given, scores=scores)
+    place = given.pop("sparsity")
+    sweep = PruneGrad(network).sweep(inputs, sparsities=[place], scores=scores, **given)
+    if sweep.problems[0]:
+        raise InputError(sweep.problems[0])
+    return sweep.maps[0]
 
 
 def map_beside(job: Job, key: MapKey, picture: Picture) -> tuple[nn.Module, Tensor, Mapped]:

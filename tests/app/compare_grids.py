@@ -69,13 +69,13 @@ def plan_of(methods: tuple[str, ...], places: tuple[int, ...] = (0,), **changes:
     return replace(plan, **changes)
 
 
-def computed(plan: Plan) -> Cache:
-    shelf = Cache(1 << 30, lambda value: int(value.nbytes))
+def computed(plan: Plan, shelf: Cache | None = None, dear: bool = True) -> Cache:
+    shelf = shelf or Cache(1 << 30, lambda value: int(value.nbytes))
     inputs = [plan.card.preprocess(picture.image) for picture in plan.pictures]
     network, job = models.load_model(plan.card.id), Job("test", lambda job: None)
 
     def see(place: Place) -> torch.Tensor:
         return plan.card.preprocess(pictures.from_dataset(*place).image)
 
-    compute(job, plan.steps(), network, inputs, shelf, dear=True, see=see)
+    compute(job, plan.steps(), network, inputs, shelf, dear=dear, see=see)
     return shelf

@@ -10,12 +10,16 @@ import pytest
 
 from pruneattr_core import models
 from pruneattr_core.attribution import explain
-from pruneattr_core.results.cells import SHARES
+from pruneattr_core.results.cells import SHARES, pace_key
 from pruneattr_core.results.keys import Mapped
+from pruneattr_core.results.sweeps import score
 from pruneattr_core.share.entries import follows, options_of, parse_entries
 from pruneattr_core.share.framing import coded, decoded, header_of
 from pruneattr_core.share.grid import grid_payload
+from pruneattr_core.ui import results
 from pruneattr_core.ui.compare import assembly as compare_assembly
+from pruneattr_core.ui.compare.plan import standing
+from pruneattr_core.ui.jobs import Cache
 from tests.app.compare_grids import computed, names, opened, plan_of
 from tests.app.conftest import Start
 
@@ -115,3 +119,33 @@ def test_entries_of_one_method_have_results_of_their_own() -> None:
     assert names(
         header_of(grid_payload(compare_assembly.assemble(plan, shelf, None, True)[0], plan.look))
     ) == list(options)
+
+
+@pytest.mark.parametrize("method", ["prunegrad", "neuron_intgrad", "prunegrad_mid"])
+def test_levels_come_wherever_their_map_is_and_maps_of_a_class_share_one_integral(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were left out as expensive and counted as missing: a grid that Continue never ended."""
+    integrals: list[int] = []
+    monkeypatch.setattr(results, "score", lambda *given: (integrals.append(1), score(*given))[1])
+    entry = method if method == "neuron_intgrad" else f"{method}~contribution=intgrad"
+    place = (("sparsity", 0.9), ("of", "contributing"), ("contribution", "intgrad"))
+    plan = replace(plan_of((method,)), options={entry: place}, dial=("contributing", 0.9))
+    first = computed(plan)
+    key = plan.map_key(plan.pictures[0], entry)
+    found = first.get(key)
+    assert isinstance(found, Mapped)
+    assert len(integrals) == 1  # the map's, and its levels'
+    network, x = models.load_model("scenes-net"), plan.card.preprocess(plan.pictures[0].image)
+    wanted = explain(network, x, None, method, **dict(place)).values[0].numpy()
+    np.testing.assert_allclose(found.attribution, wanted, atol=1e-5 * np.abs(wanted).max())
+    named = replace(plan, target=found.target)
+    alone = Cache(1 << 30, lambda value: int(value.nbytes))
+    alone.put(key, found)  # as where its work was stopped just then
+    for asked, shelf, more in ((named, first, 0), (plan, alone, 1)):
+        shelf.put(pace_key(plan.card.id, plan.device), np.asarray(100.0))
+        integrals.clear()
+        assert standing(asked, shelf, dear=False).open > 0
+        computed(asked, shelf, dear=False)
+        assert standing(asked, shelf, dear=False).open == 0
+        assert len(integrals) == more

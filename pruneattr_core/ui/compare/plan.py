@@ -162,8 +162,8 @@ class Plan:
         look = self.look
         steps = steps_of(self.map_keys, look.collapse, look.sign, self.curve, self.fill, self.rivals)
         for j, picture in enumerate(self.pictures):
-            keys = (self.levels_key(picture, entry) for entry in self.options)
-            steps += [levels_step(key, j) for key in dict.fromkeys(keys) if key is not None]
+            beside = {self.levels_key(picture, entry): self.map_key(picture, entry) for entry in self.options}
+            steps += [levels_step(key, j, found) for key, found in beside.items() if key is not None]
         return sorted(steps, key=lambda step: step.cost)
 
 

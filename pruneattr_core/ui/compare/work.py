@@ -29,7 +29,7 @@ from pruneattr_core.results.cells import (
     passes_left,
     passes_of,
 )
-from pruneattr_core.results.keys import MapKey, Mapped, map_key
+from pruneattr_core.results.keys import MapKey, Mapped
 from pruneattr_core.results.live import Levels, levels_of
 from pruneattr_core.ui.compare.game import find_rivals, play
 from pruneattr_core.ui.jobs import Cache, Failed, Job
@@ -67,13 +67,15 @@ def compute(
     for done, step in enumerate(missing):
         job.tick(done, len(missing))
         key, x = step.key, inputs[step.picture]
-        if not isinstance(key, CurveKey) and not dear and is_dear(key, network, x, shelf):
+        if isinstance(key, MapKey | GameKey) and not dear and is_dear(key, network, x, shelf):
             continue
         if isinstance(key, MapKey):
             job.note = METHODS[key.method].title
             tell = telling(job, job.note if passes_of(key) > CHEAP_PASSES else "")
             work: Callable[[], Any] = partial(mapped, shelf, network, x, key, tell)
         elif isinstance(key, LevelsKey):
+            if not isinstance(shelf.get(step.beside), Mapped):
+                continue  # they come where the map does: `standing` counts them so
             job.note = f"Levels of {METHODS[key.method].title}"
             work = once(key, partial(levels, key, x, telling(job, job.note)))
         else:
@@ -94,13 +96,8 @@ def compute(
     job.tick(len(missing), max(1, len(missing)))
 
 
-def is_dear(key: MapKey | GameKey | LevelsKey, network: nn.Module, x: Tensor, shelf: Cache) -> bool:
-    """Whether a map is predicted to take longer than `PATIENT`; measures the pace when it matters.
-
-    Levels come by themselves wherever one map does.
-    """
-    if isinstance(key, LevelsKey):
-        key = map_key(key.subject, key.method, dict(key.options))
+def is_dear(key: MapKey | GameKey, network: nn.Module, x: Tensor, shelf: Cache) -> bool:
+    """Whether a map or game is predicted to take longer than `PATIENT`; measures the pace when it matters."""
     passes = passes_left(key, lambda scores: shelf.get(scores) is not None)
     if passes <= CHEAP_PASSES:
         return False
