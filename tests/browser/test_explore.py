@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,21 +66,27 @@ def test_dragging_repaints_without_the_server(page: Page, app_url: str, settled:
     page.wait_for_url("**at=0.99**")
 
 
-def test_a_hand_that_moves_the_stored_first_view_stays_where_it_let_go(
-    window: Callable[..., Page], settled: Settled, tmp_path: Path
-) -> None:
-    """While a fresh server imports: the page drawn anew put another component there, at 80 %, not 99 %."""
+@pytest.fixture
+def fresh_url(tmp_path: Path) -> Iterator[str]:
+    """Of a server that nobody has visited yet."""
     if not lite0_is_here():
         pytest.skip(f"the first view needs {LITE0}")
     with serving(tmp_path / "log.txt", "efficientnet-lite0") as app:
-        page = window()
-        page.goto(app.url)
-        slider = slider_of(page)
-        slider.press("End", timeout=120_000)
-        page.wait_for_url(re.compile(r"[?&]at="), timeout=120_000)  # the server has heard of it
-        expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-        settled(page)
-        expect(slider).to_have_attribute("aria-valuetext", re.compile("^99"))
+        yield app.url
+
+
+def test_a_hand_that_moves_the_stored_first_view_stays_where_it_let_go(
+    window: Callable[..., Page], settled: Settled, fresh_url: str
+) -> None:
+    """While a fresh server imports: the page drawn anew put another component there, at 80 %, not 99 %."""
+    page = window()
+    page.goto(fresh_url)
+    slider = slider_of(page)
+    slider.press("End", timeout=120_000)
+    page.wait_for_url(re.compile(r"[?&]at="), timeout=120_000)  # the server has heard of it
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    settled(page)
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("^99"))
 
 
 _FEWEST = """
@@ -95,20 +101,17 @@ _FEWEST = """
 
 
 def test_the_first_screen_of_a_fresh_server_is_never_blank_again(
-    window: Callable[..., Page], settled: Settled, tmp_path: Path
+    window: Callable[..., Page], settled: Settled, fresh_url: str
 ) -> None:
     """Between the stored view and the live one the page stood empty, for seconds on a busy machine."""
-    if not lite0_is_here():
-        pytest.skip(f"the first view needs {LITE0}")
-    with serving(tmp_path / "log.txt", "efficientnet-lite0") as app:
-        page = window()
-        wrong = complaints(page, app.url)
-        page.add_init_script(_FEWEST)
-        page.goto(app.url)
-        page.locator(COMPLETE).wait_for(timeout=240_000)
-        settled(page)
-        assert page.evaluate("window.fewest") >= 5
-        assert wrong == []  # not even a page's icon comes from elsewhere
+    page = window()
+    wrong = complaints(page, fresh_url)
+    page.add_init_script(_FEWEST)
+    page.goto(fresh_url)
+    page.locator(COMPLETE).wait_for(timeout=240_000)
+    settled(page)
+    assert page.evaluate("window.fewest") >= 5
+    assert wrong == []  # not even a page's icon comes from elsewhere
 
 
 def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str, settled: Settled) -> None:
