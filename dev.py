@@ -59,10 +59,18 @@ def call(*arguments: str) -> int:
     return subprocess.call([str(PYTHON), "-m", *arguments], cwd=ROOT)
 
 
+def serves(python: Path) -> bool:
+    """Whether this Python runs, is new enough and has pip."""
+    asked = [str(python), "-c", "import sys, pip; sys.exit(sys.version_info < (3, 11))"]
+    return not subprocess.call(asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def install(names: tuple[str, ...]) -> None:
     """Make the environment hold these requirements files; leave when that fails."""
     made_with = VENV / "made-with.txt"  # written when the environment is complete
-    if not PYTHON.exists() or not made_with.is_file() or made_with.read_text() != sys.version:
+    ours = made_with.is_file()
+    # One that somebody made himself is not ours to clear: it gets what it lacks.
+    if not PYTHON.exists() or not (made_with.read_text() == sys.version if ours else serves(PYTHON)):
         print(f"Making a virtual environment in {VENV}", flush=True)
         if subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
             sys.exit("Python's venv did not work. On Debian and Ubuntu: apt install python3-venv")

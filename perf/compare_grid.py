@@ -1,10 +1,11 @@
 """Time the Compare page's engine: twelve methods, one 224x224 picture, SqueezeNet and EfficientNet-Lite0.
 
-PYTHONPATH=. TORCH_HOME=../shared/data/torch_home python perf/compare_grid.py [--threads 2]. Without
-SqueezeNet's weights that network is random, which changes no time. From the click (starting the background
-task) to the first map on the shelf and drawn into a payload, and to the complete grid with all curves and
-numbers, on the CPU; the two networks take turns, so that what else the machine does meets both. Bars of the
-project: first map <= 0.5 s, complete <= 15 s, and EfficientNet-Lite0 within the time of SqueezeNet.
+PYTHONPATH=. TORCH_HOME=../shared/data/torch_home python perf/compare_grid.py [--threads N], as many as the
+app gives a computation unless said otherwise. Without SqueezeNet's weights that network is random, which
+changes no time. From the click (starting the background task) to the first map on the shelf and drawn into a
+payload, and to the complete grid with all curves and numbers, on the CPU; the two networks take turns, so
+that what else the machine does meets both. Bars of the project: first map <= 0.5 s, complete <= 15 s, and
+EfficientNet-Lite0 within the time of SqueezeNet.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.compare.work import compute
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
 from pruneattr_core.ui.look import Look
+from pruneattr_core.ui.opening import threads_of_a_job
 
 #: Twelve methods, from one pass to fifty.
 METHODS = (
@@ -40,7 +42,7 @@ LITE0 = "efficientnet-lite0"
 def main() -> None:
     """Run the grids three times from nothing; the first time warms the process."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=threads_of_a_job())
     parser.add_argument("--repeats", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -103,7 +105,7 @@ def one_grid(plan: Plan, network: torch.nn.Module) -> tuple[float, float, float]
             first = time.perf_counter() - start
         if not now.open:
             break
-        time.sleep(0.02 if first else 0.005)  # to look takes time from the work
+        time.sleep(0.1 if first else 0.005)  # to look takes time from the work; a page looks twice a second
     before = time.perf_counter()
     draw(plan, shelf)
     end = time.perf_counter()

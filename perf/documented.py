@@ -77,6 +77,12 @@ def belongings(folder: Path) -> None:
     shutil.copyfile(ASSETS / "lessons" / "en" / "1-local-or-global.md", folder / "a-lesson.md")
 
 
+def _interrupt(command: subprocess.Popen[bytes]) -> None:
+    """As a terminal's Ctrl-C, which all of a command get."""
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        os.killpg(command.pid, signal.SIGINT)
+
+
 def tried(command: Command, copy: Path, seconds: float) -> tuple[bool, str]:
     """(whether it did what it should, what is told of it): ours on the reader's desk, others in the copy."""
     folder = copy if command.ours is None else copy.parent / "desk"
@@ -106,12 +112,12 @@ def tried(command: Command, copy: Path, seconds: float) -> tuple[bool, str]:
             stop = next((after for begin, after in STOPPED.items() if belongs(command, begin)), None)
             if asked:
                 right = _well(f"http://localhost:{port}/{SERVING[asked][-1]}", done)
-                os.killpg(done.pid, signal.SIGINT)  # as a terminal's Ctrl-C, which all of a command get
+                _interrupt(done)
                 done.wait(_PATIENCE)
             elif stop is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     done.wait(stop)
-                os.killpg(done.pid, signal.SIGINT)
+                _interrupt(done)
                 right = done.wait(_PATIENCE) == 130
             else:
                 right = done.wait(seconds) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -58,6 +59,8 @@ class Option:
             number = float(value)
         except (TypeError, ValueError):
             raise ArgumentTypeError(f"Expected {name} as a number, got {value!r}.") from None
+        if not math.isfinite(number):
+            raise InputError(f"Expected {name} as a finite number, got {value!r}.")
         if isinstance(value, bool) or (self.kind == "int" and number != int(number)):
             raise ArgumentTypeError(
                 f"Expected {name} as {'a whole' if self.kind == 'int' else 'a'} number, got {value!r}."

@@ -249,6 +249,12 @@ class Jobs:
             job.viewers[viewer] = time.monotonic()
             return job
 
+    def going(self, key: Hashable) -> bool:
+        """Whether somebody's job for `key` runs or waits."""
+        with self.lock:
+            job = self.jobs.get(key)
+            return job is not None and not job.finished.is_set() and not job.cancelled.is_set()
+
     def leave(self, key: Hashable, viewer: str) -> None:
         """`viewer` does not want the result (or has read the failure); the last one to leave cancels."""
         job = self.jobs.get(key)

@@ -74,11 +74,17 @@ class _Engine:
 _engine = _Engine()
 
 
+def threads_of_a_job() -> int:
+    """Half of the cores: the others are for other jobs, the pages and a browser."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
 def main() -> None:
     """Run the app: called by app.py."""
-    # Threads that wait for others by spinning take two to five times as long where a browser or another job
-    # has one of their cores. Read when PyTorch is loaded.
+    # Read when PyTorch is loaded. Threads that wait for others by spinning take two to five times as long
+    # where a browser or another job has one of their cores; such that sleep are woken late.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads_of_a_job()))
     mind_late_presses()
     tell_no_folder()
     if not _engine.is_ready():

@@ -36,11 +36,11 @@ def begin(place: str, key: Hashable, work: Callable[[Job], Any], again: bool = F
         engine().jobs.leave(former["key"], viewer())
     elif former and not again and (former["ended"] or engine().jobs.watch(key, viewer()) is not None):
         return False
-    asked = st.session_state[place] = {"key": key, "failure": "", "ended": False}
+    asked = st.session_state[place] = {"key": key, "failure": "", "ended": False, "whole": False}
 
     def ending(job: Job) -> Any:
         found = work(job)
-        asked["ended"] = True
+        asked["ended"] = asked["whole"] = True
         return found
 
     engine().jobs.start(key, ending, viewer())
@@ -63,6 +63,12 @@ def failure(place: str) -> str:
     return str(_asked(place).get("failure", ""))
 
 
+def came_to_its_end(place: str, key: Hashable) -> bool:
+    """Whether the last work here was that of `key` and did all it could: neither stopped nor failed."""
+    asked = _asked(place)
+    return bool(asked) and asked["key"] == key and asked["whole"]
+
+
 def asked_for(place: str) -> Hashable:
     """The key of what was asked for here last; None without any."""
     key: Hashable = _asked(place).get("key")
@@ -73,7 +79,7 @@ def stop(place: str) -> None:
     """Leave the work that runs here; it is not started again by itself."""
     asked = _asked(place)
     if asked:
-        asked["ended"] = True
+        asked["ended"], asked["whole"] = True, False
         engine().jobs.leave(asked["key"], viewer())
 
 

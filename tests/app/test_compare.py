@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -13,12 +14,15 @@ import torch
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.share.entries import parse_entries
+from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.compare import assembly as compare_assembly
 from pruneattr_core.ui.compare import page as compare
 from pruneattr_core.ui.compare import plan as compare_plan
 from pruneattr_core.ui.compare import work as compare_work
+from pruneattr_core.ui.compare.choices import make_plan
 from pruneattr_core.ui.compare.state import FIELDS, PRESETS, parse_more
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.results import scored
 from tests.app.compare_grids import QUICK, finished, header, names, opened
 from tests.app.conftest import Start, until
 
@@ -136,6 +140,61 @@ def test_levels_come_with_their_map_where_a_pass_is_slow(
     app = opened(start, methods="prunegrad_mid,integrated_gradients")
     assert finished(app)["cells"][0]["track"]
     until(app, lambda app: any(button.key == "compute_dear" for button in app.button))
+
+
+def test_a_ranking_that_arrives_from_elsewhere_brings_its_map_without_a_press(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page said that it was stopped, and waited for Continue."""
+    for module in (compare_work, compare_plan, compare_assembly):
+        monkeypatch.setattr(module, "PATIENT", 0.0)
+    plans: list[compare_plan.Plan] = []
+    monkeypatch.setattr(compare, "make_plan", lambda *given: (plans.append(make_plan(*given)), plans[-1])[1])
+    app = opened(start, methods="neuron_intgrad,saliency")
+    assert sorted(cell["state"] for cell in finished(app)["cells"]) == ["dear", "ready"]
+    shelf, plan = engine().jobs.results, plans[-1]
+    key = plan.map_key(plan.pictures[0], next(iter(plan.options)))
+    network, _ = engine().model(plan.card.id, Job("test", lambda job: None))
+    x = engine().inputs(plan.card.id, plan.pictures[0])
+    assert key.scores is not None
+    scored(shelf, network, x, key.scores, lambda *_: None)
+    app.run()
+    assert [cell["state"] for cell in finished(app)["cells"]] == ["ready", "ready"]
+
+
+def test_what_cannot_be_kept_is_not_computed_for_ever(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Job] = []
+    monkeypatch.setattr(compare, "compute", lambda job, *_: done.append(job))
+    app = opened(start)
+    for _ in range(6):
+        app.run()
+        time.sleep(0.05)
+    assert len(done) == 2  # once more, since something might have come since
+    assert any(button.key == "continue_grid" for button in app.button)
+
+
+def test_a_second_window_joins_what_the_first_asked_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It offered to compute what was being computed."""
+    for module in (compare_work, compare_plan, compare_assembly):
+        monkeypatch.setattr(module, "PATIENT", 0.0)
+    first = opened(start, methods="integrated_gradients")
+    until(first, lambda app: any(button.key == "compute_dear" for button in app.button))
+    real, go_on = compare.compute, threading.Event()
+
+    def held(job: Job, *given: Any) -> None:
+        go_on.wait(30)
+        real(job, *given)
+
+    monkeypatch.setattr(compare, "compute", held)
+    first.button(key="compute_dear").click().run()
+    second = opened(start, methods="integrated_gradients")
+    keys = {button.key for button in second.button}
+    go_on.set()
+    assert "cancel_grid" in keys
+    assert "compute_dear" not in keys
+    assert [cell["state"] for cell in finished(second)["cells"]] == ["ready"]
 
 
 def test_cancelling_stops_and_continuing_ends_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,15 +65,30 @@ def test_first_screen_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_threads_wait_without_spinning_unless_somebody_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "OMP_NUM_THREADS"])
+def test_threads_are_few_and_wait_without_spinning_unless_somebody_has_chosen(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pruneattr_core.ui import opening
 
     monkeypatch.setattr(opening, "_draw", lambda: False)
     monkeypatch.setattr(opening._engine, "is_ready", lambda: True)
     monkeypatch.setattr("pruneattr_core.ui.shell.main", lambda: None)
-    for said, found in ((None, "passive"), ("active", "active")):
-        monkeypatch.setenv("OMP_WAIT_POLICY", said or "")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    for other in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(other, "")  # so that it is as before in the end
+    usual = {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "3"}[name]
+    for said, found in ((None, usual), ("somebody's", "somebody's")):
+        monkeypatch.setenv(name, said or "")
         if said is None:
-            monkeypatch.delenv("OMP_WAIT_POLICY")
+            monkeypatch.delenv(name)
         opening.main()
-        assert os.environ["OMP_WAIT_POLICY"] == found
+        assert os.environ[name] == found
+
+
+def test_a_machine_of_one_core_computes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.ui import opening
+
+    for cores, threads in ((None, 1), (1, 1), (2, 1), (16, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert opening.threads_of_a_job() == threads

@@ -243,3 +243,12 @@ def test_class_scores_count_where_somebody_asks_for_them() -> None:
 def test_an_unknown_method_is_named() -> None:
     with pytest.raises(InputError, match="Expected method in prunegrad"):
         explain(networks.network("plain"), networks.inputs(1), 0, "magic")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_option_takes_what_is_no_finite_number(method: str) -> None:
+    """An infinite number of steps was an OverflowError, a baseline of NaN a map of NaN."""
+    numbers = [name for name, option in METHODS[method].options.items() if option.kind in ("int", "float")]
+    for name, value in itertools.product(numbers, (float("nan"), float("inf"), -float("inf"))):
+        with pytest.raises(InputError, match=f"Expected {name} as a finite number"):
+            METHODS[method].options[name].check(name, value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -68,6 +70,27 @@ def dev() -> ModuleType:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize("whose", ["a reader's", "cut off"])
+def test_an_environment_of_somebody_s_own_is_not_cleared(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """It was, with all that he had put there; only what does not run is made anew."""
+    place = tmp_path / ".venv"
+    pip = [] if whose == "a reader's" else ["--without-pip"]
+    subprocess.run([sys.executable, "-m", "venv", *pip, str(place)], check=True)
+    (place / "mine").touch()
+    (tmp_path / "needs.txt").touch()
+    for name, value in (
+        ("ROOT", tmp_path),
+        ("VENV", place),
+        ("PYTHON", place / dev.PYTHON.relative_to(dev.VENV)),
+    ):
+        monkeypatch.setattr(dev, name, value)
+    dev.install(("needs.txt",))
+    assert (place / "mine").exists() == (whose == "a reader's")
+    assert (place / "needs.txt.sha256").is_file()
 
 
 @pytest.mark.parametrize(

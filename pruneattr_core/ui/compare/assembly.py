@@ -62,7 +62,7 @@ def assemble(
     """
     methods = list(plan.options)
     # Asked first: what comes while the cells are looked at is drawn by the next run.
-    complete = standing(plan, shelf, dear).open == 0
+    complete = not standing(plan, shelf, dear).open
     pace = shelf.get(pace_key(plan.card.id, plan.device))
     table: list[list[Numbers]] = []
     parts: list[list[tuple[Any, Any, Any]]] = []

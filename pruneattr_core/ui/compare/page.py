@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,11 +38,11 @@ from pruneattr_core.ui.results import fits
 from pruneattr_core.ui.sliders import show_grid
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import accept, publish, report, view
-from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
+from pruneattr_core.ui.watching import LOOK, begin, came_to_its_end, failure, keep_only, running, stop
 
 #: Seconds for which the first look at a grid waits for a first map.
 FIRST_LOOK = 0.35
-_START, _PLACE = "_compare_start", "_grid"
+_START, _PLACE, _TRIED = "_compare_start", "_grid", "_grid_tried"
 
 
 def draw(chosen: shell.Selection) -> None:
@@ -70,13 +70,28 @@ def draw(chosen: shell.Selection) -> None:
                 keep_in_browser(picture.place)  # the sidebar keeps its own
 
 
-def _key(plan: Plan) -> tuple[object, ...]:
-    return ("grid", tuple(step.key for step in plan.steps()), _dear(plan))
+def _key(plan: Plan, dear: bool) -> tuple[object, ...]:
+    return ("grid", tuple(step.key for step in plan.steps()), dear)
 
 
 def _dear(plan: Plan) -> bool:
-    """Whether this session asked for the expensive methods of this model."""
-    return (plan.card.id, tuple(plan.options)) in st.session_state.setdefault("_dear", set())
+    """Whether this session asked for the expensive methods of this model, or finds them on their way."""
+    asked = st.session_state.setdefault("_dear", set())
+    if engine().jobs.going(_key(plan, True)):
+        asked.add((plan.card.id, tuple(plan.options)))
+    return (plan.card.id, tuple(plan.options)) in asked
+
+
+def _within_reach(key: Hashable, still: frozenset[Hashable]) -> bool:
+    """Whether something is open that this grid, which came to its end, was not begun again for yet.
+
+    A ranking that another page made meanwhile brings maps within reach that were too expensive.
+    """
+    tried = st.session_state.setdefault(_TRIED, {})
+    if not came_to_its_end(_PLACE, key) or still <= tried.get(key, frozenset()):
+        return False
+    st.session_state[_TRIED] = {key: still | tried.get(key, frozenset())}
+    return True
 
 
 def _start(plan: Plan, again: bool = False) -> None:
@@ -93,10 +108,11 @@ def _start(plan: Plan, again: bool = False) -> None:
 
         compute(task, steps, network, inputs, shelf, dear, see)
 
-    if before.open == 0:
-        keep_only(_PLACE, _key(plan))
+    key = _key(plan, dear)
+    if not before.open:
+        keep_only(_PLACE, key)
         return
-    if not begin(_PLACE, _key(plan), work, again):
+    if not begin(_PLACE, key, work, again or _within_reach(key, before.open)):
         return
     end = time.monotonic() + FIRST_LOOK
     while time.monotonic() < end and standing(plan, shelf, dear).ready == before.ready:

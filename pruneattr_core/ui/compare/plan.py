@@ -176,26 +176,26 @@ class Standing:
         wanted: maps that fit the network.
         dear: maps and grid games predicted to take long and not asked for twice.
         dear_seconds: their prediction together.
-        open: maps, curves or games that are still to come, those that are dear left out.
+        open: keys of the maps, curves and games that are still to come, those that are dear left out.
     """
 
     ready: int
     wanted: int
     dear: int
     dear_seconds: float
-    open: int
+    open: frozenset[Hashable]
 
 
 def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     """Count what is there; `dear` says that everything is wanted."""
     pace = shelf.get(pace_key(plan.card.id, plan.device))
-    ready = waiting = costly = 0
+    ready = costly = 0
     seconds = 0.0
-
+    waiting: set[Hashable] = set()
     counted: set[ScoresKey] = set()
 
     def missing(key: MapKey | GameKey) -> None:
-        nonlocal waiting, costly, seconds
+        nonlocal costly, seconds
         passes = passes_left(key, lambda scores: shelf.get(scores) is not None)
         predicted = math.nan if pace is None else float(pace) * passes
         if not dear and passes > CHEAP_PASSES and predicted > PATIENT:
@@ -203,7 +203,7 @@ def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
             seconds += predicted / passes * passes_left(key, counted.__contains__)
             counted.update({key.scores} if isinstance(key, MapKey) and key.scores else ())
         else:
-            waiting += 1
+            waiting.add(key)
 
     for picture in plan.pictures:
         for method in plan.options:
@@ -213,13 +213,14 @@ def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
             levels = plan.levels_key(picture, method)
             found = shelf.get(key)
             if levels is not None and shelf.get(levels) is None and isinstance(found, Mapped):
-                waiting += 1
+                waiting.add(levels)
             if found is None:
                 missing(key)
                 continue
             ready += 1
             if isinstance(found, Mapped):
-                waiting += shelf.get(plan.curve_key(key)) is None
+                if shelf.get(plan.curve_key(key)) is None:
+                    waiting.add(plan.curve_key(key))
                 if game is not None and shelf.get(game) is None:
                     missing(game)
-    return Standing(ready, sum(map(len, plan.map_keys)), costly, seconds, waiting)
+    return Standing(ready, sum(map(len, plan.map_keys)), costly, seconds, frozenset(waiting))
