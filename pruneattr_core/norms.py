@@ -7,12 +7,14 @@ reads the input once more on the way back, for sums that only training needs, an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.overrides import TorchFunctionMode
 
 #: Values of an input from which the way back is worth a function of ours.
 LARGE = 1 << 17
@@ -71,3 +73,24 @@ def batch_norm(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     )
     normed: Tensor = _Normed.apply(x, call) if served else F.batch_norm(*args, **kwargs)
     return normed
+
+
+class CheapWayBack(TorchFunctionMode):
+    """Under it BatchNorm is that of `batch_norm`: a pass and its gradient take a tenth to a fifth less.
+
+    Not where saved tensors are hooked: gradient checkpointing computes again without this, and counts.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func is F.batch_norm and torch._C._autograd._top_saved_tensors_default_hooks(False) is None:
+            return batch_norm(args, given)
+        return func(*args, **given)
+
+
+def cheap_way_back(network: nn.Module) -> AbstractContextManager[Any]:
+    """`CheapWayBack` where a network has a BatchNorm."""
+    normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    return CheapWayBack() if normed else nullcontext()

@@ -19,6 +19,7 @@ from pruneattr_core.attribution.calls import Substituted, rectifiers
 from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import outputs_in
+from pruneattr_core.norms import cheap_way_back
 from pruneattr_core.runtime import MEMORY_BUDGET
 
 _RECTIFIERS = rectifiers()
@@ -29,7 +30,8 @@ def logits_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
     network = tape.unwrap(model)
 
     def forward(inputs: Tensor) -> Tensor:
-        return outputs_in(network(inputs.clone()), len(inputs))
+        with cheap_way_back(network):
+            return outputs_in(network(inputs.clone()), len(inputs))
 
     return forward
 

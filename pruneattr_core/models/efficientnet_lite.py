@@ -27,38 +27,22 @@ class SamePadding(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, ceil(H / stride), ceil(W / stride))."""
-        return self.with_values(x, self.weight, None)
-
-    def with_values(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """As `forward`, with these values in the place of the layer's own."""
         (kernel, _), (stride, _) = self.kernel_size, self.stride
         height, width = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[2:])
-        top, left = height % 2, width % 2
-        if top or left:  # a row and a column of zeros on the kernel, which is small, and not on the picture
-            weight = F.pad(weight, [left, 0, top, 0])
-        padding = height // 2 + top, width // 2 + left
-        return F.conv2d(x, weight, bias, self.stride, padding, groups=self.groups)
+        if height % 2 == width % 2 == 0:
+            padding = height // 2, width // 2
+            return F.conv2d(x, self.weight, None, self.stride, padding, groups=self.groups)
+        left, top = width // 2, height // 2
+        padded = F.pad(x, [left, width - left, top, height - top])
+        return F.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
 
 
-def normed(conv: SamePadding, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """norm(conv(x)); in eval mode as one convolution, where its result has more values than the weights.
+class Rectifier(nn.ReLU6):
+    """ReLU6, in place where no gradient will ask for what it was given: the same values, sooner."""
 
-    The merged weights are made anew in every call: they follow whatever changes the layers' own, and their
-    gradients are right. Who hooks a layer or works in half precision gets the two as they are.
-    """
-    hooks = (*conv._forward_hooks, *conv._forward_pre_hooks, *norm._forward_hooks, *norm._forward_pre_hooks)
-    backward = (*conv._backward_hooks, *conv._backward_pre_hooks, *norm._backward_hooks)
-    positions = x.shape[2] * x.shape[3] // conv.stride[0] ** 2
-    worth = positions > conv.weight[0].numel() and conv.weight.dtype in (torch.float32, torch.float64)
-    if norm.training or hooks or backward or norm._backward_pre_hooks or not worth:
-        plain: Tensor = norm(conv(x))
-        return plain
-    with torch._C.DisableTorchFunction():  # who reads the calls of a pass sees one layer, and no arithmetic
-        assert norm.running_var is not None
-        assert norm.running_mean is not None
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        weight, bias = conv.weight * scale.view(-1, 1, 1, 1), norm.bias - norm.running_mean * scale
-    return conv.with_values(x, weight, bias)
+    def forward(self, x: Tensor) -> Tensor:
+        """Min(max(x, 0), 6)."""
+        return F.hardtanh(x, 0.0, 6.0, inplace=not torch.is_grad_enabled())
 
 
 class InvertedBottleneck(nn.Module):
@@ -83,13 +67,13 @@ class InvertedBottleneck(nn.Module):
         self._bn1 = _norm(inside)
         self._project_conv = SamePadding(inside, after, 1, bias=False)
         self._bn2 = _norm(after)
-        self._relu = nn.ReLU6()
+        self._relu = Rectifier()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) -> (B, after, ceil(H / stride), ceil(W / stride))."""
-        out = self._relu(normed(self._expand_conv, self._bn0, x)) if self._expands else x
-        out = self._relu(normed(self._depthwise_conv, self._bn1, out))
-        out = normed(self._project_conv, self._bn2, out)
+        out = self._relu(self._bn0(self._expand_conv(x))) if self._expands else x
+        out = self._relu(self._bn1(self._depthwise_conv(out)))
+        out = self._bn2(self._project_conv(out))
         return out + x if self._adds else out
 
 
@@ -117,14 +101,14 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = _norm(_HEAD)
         self._dropout = nn.Dropout(0.2)
         self._fc = nn.Linear(_HEAD, classes)
-        self._relu = nn.ReLU6()
+        self._relu = Rectifier()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) normalised, 224x224 as trained -> (B, classes) logits."""
-        out = self._relu(normed(self._conv_stem, self._bn0, x))
+        out = self._relu(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             out = block(out)
-        out = self._relu(normed(self._conv_head, self._bn1, out))
+        out = self._relu(self._bn1(self._conv_head(out)))
         return self._fc(self._dropout(out.mean((2, 3))))
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
-from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 import networks
 from pruneattr_core import explain, norms
-
-
-class QuickNorms(TorchFunctionMode):
-    """Every BatchNorm inside goes back the quick way, as in the tape."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        quick = func is torch.nn.functional.batch_norm
-        return norms.batch_norm(args, kwargs or {}) if quick else func(*args, **(kwargs or {}))
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +37,7 @@ def both(norm: nn.Module, x: Tensor, wanted: list[Tensor]) -> list[tuple[Tensor,
     """Value and gradients by `wanted` of PyTorch and of the quick way."""
     found = []
     back = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(1)).to(x)
-    for mode in (torch.enable_grad(), QuickNorms()):
+    for mode in (torch.enable_grad(), norms.CheapWayBack()):
         with mode:
             value = norm(x)
         found.append(
@@ -74,7 +67,7 @@ def test_parameters_that_want_a_gradient_get_theirs() -> None:
 
 def test_statistics_of_the_batch_and_transforms_of_functions_are_left_to_pytorch() -> None:
     norm, x = norm_of((2, 3, 4, 4), torch.float32), torch.randn(2, 3, 4, 4, requires_grad=True)
-    with QuickNorms():
+    with norms.CheapWayBack():
         each = torch.func.vmap(lambda one: norm(one[None])[0])(x)
         norm.track_running_stats, norm.running_mean, norm.running_var = False, None, None
         ours = norm(x)
@@ -90,7 +83,7 @@ def test_a_derivative_forward_is_left_to_pytorch() -> None:
     norm, x = norm_of((2, 3, 4, 4), torch.float32), torch.randn(2, 3, 4, 4, requires_grad=True)
     with forward_ad.dual_level():
         dual = forward_ad.make_dual(x, torch.ones_like(x))
-        with QuickNorms():
+        with norms.CheapWayBack():
             ours = forward_ad.unpack_dual(norm(dual)).tangent
         assert torch.equal(ours, forward_ad.unpack_dual(norm(dual)).tangent)
 
@@ -141,5 +134,33 @@ def test_maps_are_those_without_it(mode: str, monkeypatch: pytest.MonkeyPatch) -
 def test_it_can_be_differentiated_twice() -> None:
     norm = norm_of((1, 3, 4, 4), torch.float64)
     x = torch.randn(1, 3, 4, 4, dtype=torch.float64, requires_grad=True)
-    with QuickNorms():
+    with norms.CheapWayBack():
         assert torch.autograd.gradgradcheck(lambda given: norm(given) ** 2, x)
+
+
+@pytest.mark.parametrize(
+    "method", ["saliency", "input_x_gradient", "integrated_gradients", "gradient_shap", "noise_tunnel"]
+)
+def test_methods_of_captum_go_the_quick_way_with_pytorchs_bits(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3), norm_of((1, 8, 1, 1), torch.float32), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)),
+    ).eval()
+    model.requires_grad_(False)
+    x, normed = torch.randn(2, 3, 12, 12), []
+    forward = norms._Normed.forward
+    counted = staticmethod(lambda *given: (normed.append(1), forward(*given))[1])
+    monkeypatch.setattr(norms._Normed, "forward", counted)
+    quick = explain(model, x, None, method).values
+    assert normed
+    normed.clear()
+    monkeypatch.setattr(norms, "LARGE", 1 << 40)
+    assert torch.equal(quick, explain(model, x, None, method).values)
+    assert not normed
+
+
+def test_a_network_without_batchnorm_pays_nothing() -> None:
+    assert isinstance(norms.cheap_way_back(nn.ReLU()), nullcontext)
