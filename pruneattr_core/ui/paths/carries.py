@@ -54,7 +54,7 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
     found = found or (job.partial if job is not None else None)
     st.markdown("### What the path carries when the rest is replaced")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        size = slide("Share of all neurons that stay", SIZES, "kept", "{:.1%}".format, width=420)
+        size = slide("Share of all neurons that stay", SIZES, "kept", "{:.1%}".format, width=300)
         instead = st.segmented_control(
             "The others become", list(REPLACED), key="instead", required=True,
             format_func=REPLACED.__getitem__, **KEEP,
@@ -72,7 +72,6 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
     if found is None or instead not in found.curves:
         st.skeleton(height=420)
         return
-    st.dataframe(_answers(board, found, size), hide_index=True, width="stretch", key="carries_answers")
     left, right = st.columns(2, gap="large")
     folio = Folio()
     folio.note(f"What the path carries when the other neurons become: **{REPLACED[instead].lower()}**.")
@@ -80,6 +79,7 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
         _chart(found, instead, size, folio)
     with right:
         _sees(board, found, instead, size)
+    st.dataframe(_answers(board, found, size), hide_index=True, width="stretch", key="carries_answers")
     if not running:
         folio_button(
             "paths", lambda: _in_file(board, found, instead, size, folio), board.chosen, board.target, FIELDS
