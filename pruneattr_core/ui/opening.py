@@ -13,7 +13,9 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 import streamlit as st
 
@@ -26,6 +28,8 @@ from pruneattr_core.ui.sliders import SCRUB, scrubber
 
 #: Seconds for which the imports wait for the stored view to reach the browser: they hold Python's lock.
 _HEAD_START = 0.6
+#: What a container may take of the processors: microseconds in every so many, "max" without a limit.
+_CONTAINER = Path("/sys/fs/cgroup/cpu.max")
 #: Height of the choices beside the title, in pixels.
 _CHOICES = 60
 
@@ -75,8 +79,12 @@ _engine = _Engine()
 
 
 def threads_of_a_job() -> int:
-    """Half of the cores: the others are for other jobs, the pages and a browser."""
-    return max(1, (os.cpu_count() or 1) // 2)
+    """Half of the cores that are ours: the others are for other jobs, the pages and a browser."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no container, or one without a limit
+        quota, period = (int(number) for number in _CONTAINER.read_text("ascii").split())
+        cores = min(cores, quota // period)
+    return max(1, cores // 2)
 
 
 def main() -> None:

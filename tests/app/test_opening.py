@@ -74,7 +74,7 @@ def test_threads_are_few_and_wait_without_spinning_unless_somebody_has_chosen(
     monkeypatch.setattr(opening, "_draw", lambda: False)
     monkeypatch.setattr(opening._engine, "is_ready", lambda: True)
     monkeypatch.setattr("pruneattr_core.ui.shell.main", lambda: None)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(opening, "threads_of_a_job", lambda: 3)
     for other in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS"):
         monkeypatch.setenv(other, "")  # so that it is as before in the end
     usual = {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "3"}[name]
@@ -86,9 +86,27 @@ def test_threads_are_few_and_wait_without_spinning_unless_somebody_has_chosen(
         assert os.environ[name] == found
 
 
-def test_a_machine_of_one_core_computes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_has_half_of_what_this_process_may_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A container of two processors on a machine of 64 is no machine of 64."""
     from pruneattr_core.ui import opening
 
-    for cores, threads in ((None, 1), (1, 1), (2, 1), (16, 8)):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(opening, "_CONTAINER", limit)
+    cases = [
+        *((1, "", 1), (2, "", 1), (16, "", 8), (64, "max 100000", 32)),
+        *(
+            (64, "200000 100000", 1),
+            (64, "800000 100000", 4),
+            (4, "800000 100000", 2),
+            (64, "5000 100000", 1),
+        ),
+    ]
+    for cores, text, threads in cases:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        limit.write_text(text) if text else limit.unlink(missing_ok=True)
+        assert opening.threads_of_a_job() == threads
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for known, threads in ((None, 1), (6, 3)):
+        monkeypatch.setattr(os, "cpu_count", lambda known=known: known)
+        limit.unlink(missing_ok=True)
         assert opening.threads_of_a_job() == threads
