@@ -128,6 +128,11 @@ def progress(job: Job, title: str, steps: str, key: str) -> None:
         st.rerun()
 
 
+def so_far(done: int, wanted: int, note: str) -> str:
+    """How many maps are there, and what is being done, which is nothing yet at first."""
+    return f"{done} of {wanted} maps" + (f" · {note}" if note else "")
+
+
 def duration(seconds: float) -> str:
     """A rough time in words."""
     if seconds < 1.5:

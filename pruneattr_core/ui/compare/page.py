@@ -38,7 +38,7 @@ from pruneattr_core.ui.results import fits
 from pruneattr_core.ui.sliders import show_grid
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import accept, publish, report, view
-from pruneattr_core.ui.watching import LOOK, begin, came_to_its_end, failure, keep_only, running, stop
+from pruneattr_core.ui.watching import LOOK, begin, came_to_its_end, failure, keep_only, running, so_far, stop
 
 #: Seconds for which the first look at a grid waits for a first map.
 FIRST_LOOK = 0.35
@@ -175,9 +175,7 @@ def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
     with st.container(horizontal=True, vertical_alignment="center", height=64, border=False):
         if task is not None:
             place = engine().jobs.place(task)
-            text = (
-                f"Waiting: {place} before you" if place else f"{now.ready} of {now.wanted} maps · {task.note}"
-            )
+            text = f"Waiting: {place} before you" if place else so_far(now.ready, now.wanted, task.note)
             st.progress(min(1.0, task.done / max(1, task.total)), text=text)
             st.button("Cancel", key="cancel_grid", icon=":material/close:", on_click=stop, args=(_PLACE,))
             return

@@ -32,7 +32,7 @@ from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.sheet import Sheet, fill_sheet, triage, triage_key
 from pruneattr_core.ui.review.state import FIELDS, ROWS
 from pruneattr_core.ui.state import publish, refuse
-from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, stop
+from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, so_far, stop
 
 _SCRIPTS = tuple(f"review/{name}.js" for name in ("drawing", "rows", "verdicts", "walking", "review"))
 _mount = register("pruneattr_review", Component("review", _SCRIPTS))
@@ -281,9 +281,7 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
     with st.container(horizontal=True, vertical_alignment="center"):
         if task is not None:
             wanted = len(sheet.places) * len(sheet.lineup.columns)
-            st.progress(
-                (wanted - missing) / max(1, wanted), text=f"{wanted - missing} of {wanted} maps · {task.note}"
-            )
+            st.progress((wanted - missing) / max(1, wanted), text=so_far(wanted - missing, wanted, task.note))
             st.button("Cancel", key="cancel_sheet", icon=":material/close:", on_click=stop, args=(_SHEET,))
         elif missing:
             st.markdown(f"Stopped, {missing} maps are missing.")
