@@ -1,10 +1,10 @@
 """Time the Compare page's engine: twelve methods, one 224x224 picture, SqueezeNet and EfficientNet-Lite0.
 
-PYTHONPATH=. TORCH_HOME=../shared/data/torch_home python perf/compare_grid.py [--threads N], as many as the
-app gives a computation unless said otherwise. Without SqueezeNet's weights that network is random, which
-changes no time. From the click (starting the background task) to the first map on the shelf and drawn into a
-payload, and to the complete grid with all curves and numbers, on the CPU; the two networks take turns, so
-that what else the machine does meets both. Bars of the project: first map <= 0.5 s, complete <= 15 s, and
+PYTHONPATH=. TORCH_HOME=../shared/data/torch_home python perf/compare_grid.py [--threads N]. Threads are as
+many as the app gives a computation unless said otherwise. Without the weights SqueezeNet is random,
+which changes no time. From the click (starting the background task) to the first map on the shelf and drawn
+into a payload, and to the complete grid with all curves and numbers, on the CPU; the two networks take turns,
+so that what else the machine does meets both. Bars of the project: first map <= 0.5 s, complete <= 15 s, and
 EfficientNet-Lite0 within the time of SqueezeNet.
 """
 

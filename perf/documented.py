@@ -1,7 +1,7 @@
 """Every command that a text shows, run at its smallest size: does it do what stands there?
 
     python -m perf.documented                      all of them, a line each
-    python -m perf.documented "bench pixels"       those that hold these words
+    python -m perf.documented "bench pixels"       those that hold these words, or whose text is called so
     python -m perf.documented --list               what would be run, and what not and why
 
 Texts: README, CONTRIBUTING, SECURITY, llms.txt, docs/ with its notebooks, the READMEs of runs, and what the
@@ -148,14 +148,16 @@ def _well(address: str, server: subprocess.Popen[bytes]) -> bool:
 def main() -> int:
     """Exit status: 1 where a command failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("words", nargs="*", help="only commands that hold one of these")
+    parser.add_argument("words", nargs="*", help="only commands, or texts, that hold one of these")
     parser.add_argument("--list", action="store_true", help="run nothing")
     parser.add_argument("--seconds", type=float, default=600.0, help="a command may take (default 600)")
     options = parser.parse_args()
     if (weights := ROOT.parent / "shared" / "data" / "torch_home").is_dir():
         os.environ.setdefault("TORCH_HOME", str(weights))
     asked = [
-        one for one in shown() if not options.words or any(w in shlex.join(one.words) for w in options.words)
+        one
+        for one in shown()
+        if not options.words or any(w in f"{one.file}: {shlex.join(one.words)}" for w in options.words)
     ]
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     with tempfile.TemporaryDirectory() as scratch:

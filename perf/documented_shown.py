@@ -39,7 +39,7 @@ STAND_INS = {
     "NAME": "scenes-net", "DATA": "scenes", "RUN": "a-run", "FOLDER": "a-folder", "FILE": "a-lesson.md",
     "PHOTO": "photo.jpg", "FILE.html": "file.html", "KIND": "calibrate", "HOST": "prune.example.org",
     "ADDRESS": "192.168.1.20", "CIFAR10": "../shared/data/cifar10", "path/to/file.py:build": "own.py:build",
-    "FILE.json": "file.json", "tests/unit": "tests/unit/test_levels.py",
+    "FILE.json": "file.json", "tests/unit": "tests/unit/test_payload.py",
 }  # fmt: skip
 #: The same, for words that stand for something else after another word.
 AFTER = {
