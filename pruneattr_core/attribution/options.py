@@ -59,6 +59,8 @@ class Option:
             number = float(value)
         except (TypeError, ValueError):
             raise ArgumentTypeError(f"Expected {name} as a number, got {value!r}.") from None
+        except OverflowError:
+            raise InputError(f"Expected {name} as a finite number, got one of 300 digits.") from None
         if not math.isfinite(number):
             raise InputError(f"Expected {name} as a finite number, got {value!r}.")
         if isinstance(value, bool) or (self.kind == "int" and number != int(number)):
@@ -133,7 +135,11 @@ TIES = Option(
 )
 STEPS = Option("int", 50, 1, 1000, note="Points on the path from the baseline to the input.")
 BASELINE = Option(
-    "float", 0.0, note="Value of every reference input; 0 after normalisation is the mean colour, not black."
+    "float",
+    0.0,
+    -1e6,
+    1e6,
+    note="Value of every reference input; 0 after normalisation is the mean colour, not black.",
 )
 SEED = Option("int", 0, 0, 2**31 - 1, note="With the picture's values it fixes every random number.")
 LAYER = Option("text", None, note="Layer to look at; by default chosen from the network.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,14 +36,6 @@ class SamePadding(nn.Conv2d):
         return F.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
 
 
-class Rectifier(nn.ReLU6):
-    """ReLU6, in place where no gradient will ask for what it was given: the same values, sooner."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Min(max(x, 0), 6)."""
-        return F.hardtanh(x, 0.0, 6.0, inplace=not torch.is_grad_enabled())
-
-
 class InvertedBottleneck(nn.Module):
     """Expand with 1x1, filter each channel, project with 1x1; the input is added where shapes allow.
 
@@ -67,7 +58,7 @@ class InvertedBottleneck(nn.Module):
         self._bn1 = _norm(inside)
         self._project_conv = SamePadding(inside, after, 1, bias=False)
         self._bn2 = _norm(after)
-        self._relu = Rectifier()
+        self._relu = nn.ReLU6()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) -> (B, after, ceil(H / stride), ceil(W / stride))."""
@@ -101,7 +92,7 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = _norm(_HEAD)
         self._dropout = nn.Dropout(0.2)
         self._fc = nn.Linear(_HEAD, classes)
-        self._relu = Rectifier()
+        self._relu = nn.ReLU6()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) normalised, 224x224 as trained -> (B, classes) logits."""

@@ -81,7 +81,7 @@ _engine = _Engine()
 def threads_of_a_job() -> int:
     """Half of the cores that are ours: the others are for other jobs, the pages and a browser."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):  # no container, or one without a limit
+    with suppress(OSError, ValueError, ZeroDivisionError):  # no container, or one without a limit
         quota, period = (int(number) for number in _CONTAINER.read_text("ascii").split())
         cores = min(cores, quota // period)
     return max(1, cores // 2)

@@ -40,7 +40,7 @@ def begin(place: str, key: Hashable, work: Callable[[Job], Any], again: bool = F
 
     def ending(job: Job) -> Any:
         found = work(job)
-        asked["ended"] = asked["whole"] = True
+        asked["whole"], asked["ended"] = not asked["ended"], True
         return found
 
     engine().jobs.start(key, ending, viewer())

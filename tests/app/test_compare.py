@@ -195,6 +195,9 @@ def test_a_second_window_joins_what_the_first_asked_for(
     assert "cancel_grid" in keys
     assert "compute_dear" not in keys
     assert [cell["state"] for cell in finished(second)["cells"]] == ["ready"]
+    second.session_state["picture"] = 1  # which nobody asked for
+    second.run()
+    until(second, lambda app: any(button.key == "compute_dear" for button in app.button))
 
 
 def test_cancelling_stops_and_continuing_ends_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,8 @@ def test_entries_are_read_strictly() -> None:
         "prunegrad~sparsity=nan",
         "integrated_gradients~steps=1e999",
         "integrated_gradients~baseline=nan",
+        "integrated_gradients~baseline=1e308",
+        f"integrated_gradients~steps={'9' * 400}",
     ):
         with pytest.raises(ValueError):  # noqa: PT011  (the text is the user's)
             parse_entries(text)

@@ -75,11 +75,9 @@ def _key(plan: Plan, dear: bool) -> tuple[object, ...]:
 
 
 def _dear(plan: Plan) -> bool:
-    """Whether this session asked for the expensive methods of this model, or finds them on their way."""
-    asked = st.session_state.setdefault("_dear", set())
-    if engine().jobs.going(_key(plan, True)):
-        asked.add((plan.card.id, tuple(plan.options)))
-    return (plan.card.id, tuple(plan.options)) in asked
+    """Whether this session asked for the expensive methods of this model, or finds this grid on its way."""
+    asked = (plan.card.id, tuple(plan.options)) in st.session_state.setdefault("_dear", set())
+    return asked or engine().jobs.going(_key(plan, True))
 
 
 def _within_reach(key: Hashable, still: frozenset[Hashable]) -> bool:
