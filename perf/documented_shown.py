@@ -270,7 +270,8 @@ def elsewhere(command: Command) -> str:
             return why
     words = smallest(command)
     given = dict(itertools.pairwise(words))
-    data = given.get("--data", "scenes")
+    own = dict(itertools.pairwise(command.words))  # a folder of pictures serves no other data set
+    data = (own if "--root" in own else given).get("--data", "scenes")
     if data not in list_datasets(find_data_root()) and "/" not in data:
         return f"needs the pictures {data}, which are not here"
     model = given.get("--model", "scenes-net")
