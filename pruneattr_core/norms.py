@@ -76,7 +76,7 @@ def batch_norm(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
 
 
 class CheapWayBack(TorchFunctionMode):
-    """Under it BatchNorm is that of `batch_norm`: a pass and its gradient take a tenth to a fifth less.
+    """Under it BatchNorm is that of `batch_norm`: a pass and its gradient take up to a fifth less.
 
     Not where saved tensors are hooked: gradient checkpointing computes again without this, and counts.
     """

@@ -60,7 +60,7 @@ class Option:
         except (TypeError, ValueError):
             raise ArgumentTypeError(f"Expected {name} as a number, got {value!r}.") from None
         except OverflowError:
-            raise InputError(f"Expected {name} as a finite number, got one of 300 digits.") from None
+            raise InputError(f"Expected {name} as a finite number, got one of hundreds of digits.") from None
         if not math.isfinite(number):
             raise InputError(f"Expected {name} as a finite number, got {value!r}.")
         if isinstance(value, bool) or (self.kind == "int" and number != int(number)):

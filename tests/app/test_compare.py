@@ -29,11 +29,15 @@ from tests.app.conftest import Start, until
 pytestmark = pytest.mark.usefixtures("start")  # its small network
 
 
+def patient_for(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps of many passes that take longer than this wait for a second click."""
+    for module in (compare_work, compare_plan, compare_assembly):
+        monkeypatch.setattr(module, "PATIENT", seconds)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_fills_the_grid(start: Start, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_plan, "PATIENT", math.inf)
-    monkeypatch.setattr(compare_assembly, "PATIENT", math.inf)
-    monkeypatch.setattr(compare_work, "PATIENT", math.inf)
+    patient_for(math.inf, monkeypatch)
     app = opened(start)
     app.button(key=f"preset_{preset}").click().run()
     found = finished(app)
@@ -120,8 +124,7 @@ def test_what_does_not_fit_is_greyed_out_with_its_reason(
 def test_expensive_maps_are_predicted_and_wait_for_a_second_click(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (compare_work, compare_plan, compare_assembly):
-        monkeypatch.setattr(module, "PATIENT", 0.0)
+    patient_for(0.0, monkeypatch)
     app = opened(start, methods="saliency,integrated_gradients")
     found = finished(app)
     assert sorted(cell["state"] for cell in found["cells"]) == ["dear", "ready"]
@@ -135,8 +138,7 @@ def test_levels_come_with_their_map_where_a_pass_is_slow(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Left out as expensive and counted as missing: a page that said it was stopped, for good."""
-    for module in (compare_work, compare_plan, compare_assembly):
-        monkeypatch.setattr(module, "PATIENT", 0.0)
+    patient_for(0.0, monkeypatch)
     app = opened(start, methods="prunegrad_mid,integrated_gradients")
     assert finished(app)["cells"][0]["track"]
     until(app, lambda app: any(button.key == "compute_dear" for button in app.button))
@@ -146,8 +148,7 @@ def test_a_ranking_that_arrives_from_elsewhere_brings_its_map_without_a_press(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page said that it was stopped, and waited for Continue."""
-    for module in (compare_work, compare_plan, compare_assembly):
-        monkeypatch.setattr(module, "PATIENT", 0.0)
+    patient_for(0.0, monkeypatch)
     plans: list[compare_plan.Plan] = []
     monkeypatch.setattr(compare, "make_plan", lambda *given: (plans.append(make_plan(*given)), plans[-1])[1])
     app = opened(start, methods="neuron_intgrad,saliency")
@@ -177,8 +178,7 @@ def test_a_second_window_joins_what_the_first_asked_for(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It offered to compute what was being computed."""
-    for module in (compare_work, compare_plan, compare_assembly):
-        monkeypatch.setattr(module, "PATIENT", 0.0)
+    patient_for(0.0, monkeypatch)
     first = opened(start, methods="integrated_gradients")
     until(first, lambda app: any(button.key == "compute_dear" for button in app.button))
     real, go_on = compare.compute, threading.Event()
