@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -44,7 +44,11 @@ _SHAPE_ONLY = {
     *(torch.randn_like, Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty, Tensor.new_full),
     Tensor.new_tensor,
 }
-
+#: Calls that ask about a tensor, and for nothing of its values.
+QUESTIONS = {
+    *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.is_floating_point, Tensor.is_contiguous),
+    *(getattr(Tensor, name).__get__ for name in ("shape", "ndim", "dtype", "device")),
+}
 
 #: Company may change outputs by this share of what doubling the input does: above what quantisation does.
 _COMPANY = 0.05
@@ -77,22 +81,24 @@ class Doubts:
         state: the buffer that a module in training mode changed, or "". It is put back.
     """
 
-    def __init__(self, network: nn.Module, where: Callable[[FrameType | None], str]) -> None:
-        """Watch `network`; `where` names the innermost of its modules on a call stack."""
+    def __init__(
+        self, network: nn.Module, modules: Mapping[str, nn.Module], where: Callable[[FrameType | None], str]
+    ) -> None:
+        """Watch `network`, whose modules are these; `where` names the innermost of them on a call stack."""
         self.ends: list[End] = []
         self.neurons: list[tuple[str, int]] = []
         self.blind: list[str] = []
         self.draws: list[str] = []
         self.trail = Trail()
         self.state = ""
-        self._network, self._where = network, where
+        self._network, self._modules, self._where = network, modules, where
         self._graded = torch.is_grad_enabled()
         self._rng: Tensor | None = None
         self._kept: list[tuple[str, Tensor, int, Tensor]] = []
 
     def __enter__(self) -> Doubts:
         """Remember what modules in training mode could change."""
-        for name, module in self._network.named_modules():
+        for name, module in self._modules.items():
             if module.training:
                 for key, buffer in module.named_buffers(prefix=name, recurse=False):
                     self._kept.append((key, buffer, buffer._version, buffer.clone()))
@@ -111,7 +117,7 @@ class Doubts:
     @property
     def training(self) -> bool:
         """Whether any module is in training mode."""
-        return any(module.training for module in self._network.modules())
+        return any(module.training for module in self._modules.values())
 
     def check(self) -> None:
         """Raise ModelError if a module in training mode changed its state."""
@@ -190,13 +196,13 @@ class Doubts:
             self._rng = torch.get_rng_state()
         self.draws.append(self._name(name))
 
-    def in_memory(self) -> AbstractContextManager[object]:
-        """What hides the hooks of gradient checkpointing.
+    def hooked(self) -> bool:
+        """Whether gradient checkpointing looks on: what it computes again would miss the gates."""
+        return self._graded and torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
 
-        A recomputation during the backward pass would run outside the tape, without its gates.
-        """
-        hooked = self._graded and torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
-        return torch.autograd.graph.saved_tensors_hooks(_same, _same) if hooked else nullcontext()
+    def in_memory(self) -> AbstractContextManager[object]:
+        """What hides the hooks of gradient checkpointing."""
+        return torch.autograd.graph.saved_tensors_hooks(_same, _same)
 
     def _follow(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         if func in _SHAPE_ONLY:

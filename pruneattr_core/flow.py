@@ -102,6 +102,27 @@ class Roles:
         wanted = ("neuron", "class score") if class_scores else ("neuron",)
         return tuple(i for i, role in enumerate(self.roles) if role in wanted)
 
+    def no_neurons(self, name: str) -> str:
+        """Why nothing of a network of this name can be pruned."""
+        found = set(self.roles)
+        if not found:
+            bends = sorted({f"{one.what} in {one.where or 'the network itself'}" for one in self.unseen})[:3]
+            unseen = f" What it has instead is not seen as one: {', '.join(bends)}." if bends else ""
+            return (
+                f"{name} called no activation function (ReLU, GELU, SiLU, ...), so it has no neurons to "
+                f"prune.{unseen} Use a network with activations; sigmoid and tanh do not count as neurons."
+            )
+        if "class score" in found:
+            return (
+                f"The only activations of {name} are its class scores: nothing learned follows them, so it "
+                "has no neurons to prune. Give class_scores=True to count them as neurons, as published code "
+                "does."
+            )
+        return (
+            f"{name} has no neurons to prune: its activations do not depend on the input, do not reach the "
+            f"output or do not have the batch as their first dimension ({', '.join(sorted(found))})."
+        )
+
 
 class Flow(TorchDispatchMode):
     """Tags everything while it is entered.

@@ -11,6 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -23,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
 from pruneattr_core.activations import PIECEWISE_LINEAR, Reader
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
-from pruneattr_core.fitness import Doubts, refuse_chance, refuse_company
+from pruneattr_core.fitness import QUESTIONS, Doubts, refuse_chance, refuse_company
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered, owner_of
@@ -81,22 +82,25 @@ class _Tape(TorchFunctionMode):
         self.reader = Reader(spelled)
         self.opening = opening
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
-        self.names_of = names_of = {id(module): name for name, module in model.named_modules()}
+        modules = dict(model.named_modules())
+        self.names_of = names_of = {id(module): name for name, module in modules.items()}
         self.calls: list[tuple[str, tuple[int, ...]]] = []
         self.seen: list[Tensor] = []
         self.versions: list[int] = []
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
         # Not by way of the tape, which holds every activation: a circle would keep them until Python looks.
-        self.doubts = Doubts(model, lambda frame: owner_of(frame, names_of)[0])
+        self.doubts = Doubts(model, modules, lambda frame: owner_of(frame, names_of)[0])
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func in QUESTIONS:
+            return func(*args, **kwargs)
         if func is not F.batch_norm or self._sees_pictures(args):
             self.doubts.before(func, args, kwargs)
-        with self.doubts.in_memory():
+        with self.doubts.in_memory() if self.doubts.hooked() else nullcontext():
             return self._carried_out(func, args, kwargs, sys._getframe(1))
 
     def _carried_out(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], caller: FrameType) -> Any:
@@ -193,7 +197,7 @@ def run(
 
 def _way(network: nn.Module, inputs: Tensor) -> Roles:
     """The way that these inputs take, where several are known; it costs a pass then."""
-    ways = roles_of(network, inputs)
+    ways = _ways(network, inputs)
     if len(ways) == 1:
         return ways[0]
     with torch.inference_mode(False), torch.no_grad():
@@ -222,7 +226,7 @@ def _played(
     """A pass that records what `roles` say, on copies where the network works in place on an activation."""
     kept = roles.kept(class_scores)
     if not kept:
-        raise ModelError(_no_neurons(network, roles))
+        raise ModelError(roles.no_neurons(type(network).__name__))
 
     def play(clone: bool) -> tuple[_Tape, Tensor]:
         tape = _Tape(network, gate, clone, frozenset(kept), roles.rewritten, None, opening, roles.spelled)
@@ -234,26 +238,6 @@ def _played(
     except InputError:
         in_place = True  # perhaps: autograd refuses in-place work on what a gate returns
     return play(clone=True) if in_place else (tape, logits)
-
-
-def _no_neurons(network: nn.Module, roles: Roles) -> str:
-    name, found = type(network).__name__, set(roles.roles)
-    if not found:
-        bends = sorted({f"{one.what} in {one.where or 'the network itself'}" for one in roles.unseen})[:3]
-        unseen = f" What it has instead is not seen as one: {', '.join(bends)}." if bends else ""
-        return (
-            f"{name} called no activation function (ReLU, GELU, SiLU, ...), so it has no neurons to prune."
-            f"{unseen} Use a network with activations; sigmoid and tanh do not count as neurons."
-        )
-    if "class score" in found:
-        return (
-            f"The only activations of {name} are its class scores: nothing learned follows them, so it has "
-            "no neurons to prune. Give class_scores=True to count them as neurons, as published code does."
-        )
-    return (
-        f"{name} has no neurons to prune: its activations do not depend on the input, do not reach the "
-        f"output or do not have the batch as their first dimension ({', '.join(sorted(found))})."
-    )
 
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
@@ -277,7 +261,10 @@ def roles_of(model: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
         ModelError: as `run`.
         InputError: as `run`.
     """
-    network = unwrap(model)
+    return _ways(unwrap(model), inputs)
+
+
+def _ways(network: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
     with _guard:
         found = _known.get(network, {}).get(_state(network, inputs))
     return found or (_learn(network, inputs),)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -9,11 +13,11 @@ from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
-from pruneattr_core.pruning import Instead, check_mode, gate_of
+from pruneattr_core.pruning import Instead, check_mode, gate_of, outputs_of
 from pruneattr_core.response import Asked
 from pruneattr_core.scoring import contributions
-from pruneattr_core.selection import Of, Ties
-from pruneattr_core.values import ChangeOf, Contributions
+from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
+from pruneattr_core.values import ChangeOf, Contributions, Outputs
 
 #: Class names of residual blocks: torchvision's, timm's and ours.
 _BLOCKS = ("BasicBlock", "Bottleneck")
@@ -63,32 +67,103 @@ def prunegrad_mid(
     dial = Dial(sparsity, of, output_change, change_of)
     if scores is None:
         scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
-    size = tuple(inputs.shape[2:])
-    places = {
-        name: (call, axes)
-        for call, (name, mask) in enumerate(zip(scores.names, scores.dead, strict=True))
-        if (axes := spatial_axes(tuple(mask.shape[1:]), size))
-    }
-    chosen = default_layer(model, tuple(places)) if layer is None else layer
-    if chosen not in places:
-        raise InputError(
-            f"Expected an activation with rows and columns, got {layer!r}. "
-            f"This network has: {', '.join(places)}."
+    look = _Look.at(model, inputs, scores, layer)
+    masks = scores.spread(dial.masks(model, inputs, scores, ties))
+    return look.through(model, inputs, scores, masks, mode)[0]
+
+
+def mid_sweep(
+    model: nn.Module,
+    inputs: Tensor,
+    scores: Contributions,
+    sparsities: Sequence[float],
+    layer: str | None = None,
+    of: Of = "all",
+    mode: Instead = "zero",
+    ties: Ties = "drop",
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Tensor, Outputs]:
+    """`prunegrad_mid` at K sparsities, and what the pruned networks answer, from the same passes.
+
+    Args:
+        model: network in eval mode.
+        inputs: checked batch (B, C, H, W).
+        scores: contributions of these very inputs.
+        sparsities: K fractions in [0, 1].
+        layer: as in `prunegrad_mid`.
+        of: as in `prunegrad_mid`.
+        mode: as in `prunegrad_mid`; in mode freeze nothing of the answers changes.
+        ties: as in `prunegrad_mid`.
+        progress: called with (levels done, K); may raise to stop.
+
+    Returns:
+        Maps (K, B, 1, H, W), and answers with fields (K, B).
+
+    Raises:
+        InputError: an argument out of range, or a layer without rows and columns.
+        ModelError: no activation of the network has rows and columns.
+    """
+    check_mode(mode)
+    look = _Look.at(model, inputs, scores, layer)
+    removed, known, keys = [], {}, []
+    for done, ranked in enumerate(masks_at(scores.layers, sparsities, ties, of, scores.names)):
+        if progress is not None:
+            progress(done, len(sparsities))
+        removed.append(removed_count(ranked))
+        keys.append(tuple(removed[-1].tolist()))  # paths nest, so equal numbers mean equal masks
+        if keys[-1] not in known:
+            known[keys[-1]] = look.through(model, inputs, scores, scores.spread(ranked), mode)
+    maps, logits = (torch.stack([known[key][part] for key in keys]) for part in (0, 1))
+    removal = Removal(torch.stack(removed), silent_count(scores.layers), scores.neurons)
+    return maps, outputs_of(logits, scores.logits, scores.question, removal, scores.head)
+
+
+class _Look(NamedTuple):
+    """The activation call that is looked at, its axes of rows and columns, and the size of the picture."""
+
+    call: int
+    axes: tuple[int, ...]
+    size: tuple[int, ...]
+
+    @classmethod
+    def at(cls, model: nn.Module, inputs: Tensor, scores: Contributions, layer: str | None) -> _Look:
+        """The call of that name, or of `default_layer`."""
+        size = tuple(inputs.shape[2:])
+        places = {
+            name: (call, axes)
+            for call, (name, mask) in enumerate(zip(scores.names, scores.dead, strict=True))
+            if (axes := spatial_axes(tuple(mask.shape[1:]), size))
+        }
+        chosen = default_layer(model, tuple(places)) if layer is None else layer
+        if chosen not in places:
+            raise InputError(
+                f"Expected an activation with rows and columns, got {layer!r}. "
+                f"This network has: {', '.join(places)}."
+            )
+        return cls(*places[chosen], size)
+
+    def through(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        scores: Contributions,
+        masks: tuple[Tensor, ...],
+        mode: Instead,
+    ) -> tuple[Tensor, Tensor]:
+        """The map through the pruned network, (B, 1, H, W), and the logits that network answers."""
+        graph = Graph(
+            model,
+            inputs,
+            scores.question,
+            gate=gate_of(masks, mode),
+            to_input=False,
+            class_scores=scores.class_scores,
         )
-    call, axes = places[chosen]
-    masks = dial.masks(model, inputs, scores, ties)
-    graph = Graph(
-        model,
-        inputs,
-        scores.question,
-        gate=gate_of(masks, mode),
-        to_input=False,
-        class_scores=scores.class_scores,
-    )
-    gradient = graph.activation_gradients([call])[0] * masks[call]
-    channels = ({1, 2, 3} - {axis + 1 for axis in axes}).pop()
-    small = gradient.abs().sum(channels).unsqueeze(1)
-    return F.interpolate(small, size=size, mode="bilinear", align_corners=False).detach()
+        gradient = graph.activation_gradients([self.call])[0] * masks[self.call]
+        channels = ({1, 2, 3} - {axis + 1 for axis in self.axes}).pop()
+        small = gradient.abs().sum(channels).unsqueeze(1)
+        big = F.interpolate(small, size=self.size, mode="bilinear", align_corners=False).detach()
+        return big, graph.record.logits.detach()
 
 
 def default_layer(model: nn.Module, names: tuple[str, ...]) -> str:

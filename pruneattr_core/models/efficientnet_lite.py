@@ -27,6 +27,8 @@ class SamePadding(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, ceil(H / stride), ceil(W / stride))."""
         (kernel, _), (stride, _) = self.kernel_size, self.stride
+        if stride == 1 and kernel % 2:  # as for any size
+            return F.conv2d(x, self.weight, None, padding=kernel // 2, groups=self.groups)
         height, width = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[2:])
         if height % 2 == width % 2 == 0:
             padding = height // 2, width // 2
@@ -103,5 +105,15 @@ class EfficientNetLite0(nn.Module):
         return self._fc(self._dropout(out.mean((2, 3))))
 
 
+class _Norm(nn.BatchNorm2d):
+    """BatchNorm that calls one function in eval mode: who watches a pass has a third fewer calls to see."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        if self.training:
+            return super().forward(x)
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
 def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return _Norm(channels, eps=1e-3, momentum=0.01)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.prunegrad import PruneGrad
-from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
+from pruneattr_core.attribution.prunegrad_mid import mid_sweep
 from pruneattr_core.attribution.watch import Progress
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.render import Scale, scale_map, scale_of
@@ -22,6 +22,7 @@ from pruneattr_core.render.look import Look
 from pruneattr_core.results.cells import SHARES, LevelsKey, drawn
 from pruneattr_core.results.keys import Scored
 from pruneattr_core.share.framing import coded, decoded, level_deltas
+from pruneattr_core.values import Outputs
 
 Array = NDArray[Any]
 
@@ -67,23 +68,20 @@ def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, known: Scored, tell
     def step(done: int, total: int) -> None:
         tell(done / total)
 
+    mode = options.get("mode", "zero")
+    answers: Outputs
     if key.method == "prunegrad_mid":
-        maps = []
-        for k, share in enumerate(SHARES):
-            step(k, len(SHARES))
-            place = {"sparsity": share, "of": "contributing", **options, "scores": scores}
-            maps.append(prunegrad_mid(network, x, scores.question, **place)[0].cpu().numpy())
-        stacked = np.stack(maps)
-        answers = output_curve(network, x, scores, SHARES, ties, of="contributing")
+        maps, answers = mid_sweep(
+            network, x, scores, SHARES, options.get("layer"), "contributing", mode, ties, step
+        )
     else:
-        mode = options.get("mode", "zero")
-        sweep = PruneGrad(network).sweep(
+        answers = sweep = PruneGrad(network).sweep(
             x, sparsities=SHARES, mode=mode, ties=ties, progress=step, of="contributing", scores=scores
         )
-        stacked = sweep.maps[:, 0].cpu().contiguous().numpy()
-        # Networks pruned in mode zero have answered already.
-        zero = mode == "zero"
-        answers = sweep if zero else output_curve(network, x, scores, SHARES, ties, of="contributing")
+        maps = sweep.maps
+    if mode != "zero":  # networks pruned in mode zero have answered already
+        answers = output_curve(network, x, scores, SHARES, ties, of="contributing")
+    stacked = maps[:, 0].cpu().contiguous().numpy()
     stacked.setflags(write=False)
     return Levels(
         stacked,
