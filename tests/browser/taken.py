@@ -67,7 +67,7 @@ def denials(page: Page, says: Callable[[], Mapping[str, Any]], patience: float, 
 
     Args:
         page: of the app.
-        says: what the explorer's screen says, see `walker.SAYS`.
+        says: what the explorer's screen says, see `says.SAYS`.
         patience: milliseconds for a file.
         every: whether all of its files are asked for; else the explorer's arrays alone.
     """

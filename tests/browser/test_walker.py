@@ -11,10 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from perf.serving import faults
+from tests.browser.says import disagreement
 from tests.browser.serving import Served
 from tests.browser.taken import denials, denied, disputed
 from tests.browser.waiting import PATIENCE, until
-from tests.browser.walker import Walker, disagreement
+from tests.browser.walker import Walker
 
 Settled = Callable[[Page], None]
 AGREED = {

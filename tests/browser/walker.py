@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -27,6 +28,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from perf.serving import faults
+from tests.browser.says import SAYS, disagreement
 from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
 from tests.browser.taken import denials
 
@@ -37,37 +39,24 @@ SLOW = ("EfficientNet-Lite0 on ImageNet",)
 PRESS = 30_000
 #: Milliseconds for an option of an open box, which a run may have closed.
 OPEN = 3_000
+#: Kinds of control that are looked for on a page before a step counts as missed.
+_TRIES = 8
+#: Buttons that are no part of a walk: files (see `_take_away`), and what covers the frame around all pages.
+_BUTTONS = re.compile(
+    r"^(?!.*(help for|save|download|file|full ?screen|copy|python|figure|cite|export|print|report|compute"
+    r"|start)).",
+    re.I | re.S,
+)
 #: Seconds for a result. A machine with load is slow, so this only ends a walk that stands still.
 PATIENCE = 240.0
-#: What the explorer says of where it stands: of the scrubber, and of the cards below it.
-SAYS = """() => {
-  const roots = [document];  // components stand in shadow roots
-  for (const root of roots) for (const node of root.querySelectorAll('*')) if (node.shadowRoot) roots.push(node.shadowRoot);
-  const scrubber = roots.flatMap(root => [...root.querySelectorAll('.scrubber[data-ready]')]);
-  const text = node => node?.innerText ?? '';
-  const inMain = node => Boolean(node && (node.closest('[data-testid=stMain]') || inMain(node.getRootNode().host)));
-  const chosen = '[role=radio][aria-checked=true], input[type=radio]:checked, [role=slider], input[type=range]';
-  const said = node => node.type === 'range' ? node.value : node.getAttribute('aria-valuetext') || text(node.closest('label') ?? node);
-  const state = document.querySelector('[data-testid=stApp]').dataset.testScriptState;
-  return {
-    quiet: state === 'notRunning' && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]'),
-    scrubbers: scrubber.length, complete: scrubber[0]?.dataset.complete === 'true',
-    reading: text(scrubber[0]?.querySelector('.reading')),
-    chance: text(scrubber[0]?.querySelector('[data-key=chance]')),
-    sentence: text(scrubber[0]?.querySelector('.sentence')),
-    photo: scrubber[0]?.querySelector('[data-panel=photo]')?.getAttribute('aria-label'),
-    place: roots.flatMap(root => [...root.querySelectorAll(chosen)])
-      .filter(node => inMain(node) && !node.closest('.opacity') && node.checkVisibility())
-      .map(node => `${node.getAttribute('aria-label') ?? ''} ${said(node)}`.trim()),
-    cards: [...document.querySelectorAll('[data-testid=stMetric]')].map(card => card.innerText),
-    errors: [...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')].map(text),
-    body: document.body.innerText.match(/Traceback|[A-Z][A-Za-z]*Error:|this browser cannot/gi),
-  };
-}"""  # noqa: E501
 
 
 class Fault(AssertionError):
     """What a person would notice."""
+
+
+class Nothing(TimeoutError):
+    """A page has no control of a kind."""
 
 
 class Walker:
@@ -114,14 +103,13 @@ class Walker:
             (3, self._other_page), (3, self._option("Picture")), (3, self._option("Class to explain")),
             (2, self._model), (2, self._answer), (5, self._radio), (3, self._preset), (3, self._key),
             (2, self._back), (1, self._forward), (2, self._reload), (1, self._second_tab), (1, self._upload),
-            (2, self._explorer),
+            (2, self._explorer), (3, self._button),
         ]  # fmt: skip
         self._look("open")
         for step in range(steps):
-            act = self.random.choices([one for _, one in actions], [weight for weight, _ in actions])[0]
             patient = self.random.random() < 0.7
             try:
-                done = act()
+                done = self._act(actions)
             except TimeoutError as error:
                 self.missed += 1
                 done = f"nothing to press: {str(error).splitlines()[-1].strip()}"
@@ -132,6 +120,18 @@ class Walker:
                 self._take_away(done)
         if self.missed > max(2, steps // 3):
             raise self._fault(f"{self.missed} of {steps} times there was nothing to press")
+
+    def _act(self, actions: Sequence[tuple[int, Callable[[], str]]]) -> str:
+        """Do one thing that this page has, and say what.
+
+        Raises:
+            TimeoutError: there is nothing, or what there was is gone.
+        """
+        for _ in range(_TRIES):
+            act = self.random.choices([one for _, one in actions], [weight for weight, _ in actions])[0]
+            with suppress(Nothing):
+                return act()
+        raise Nothing("this page has none")
 
     def _fault(self, text: str) -> Fault:
         way = "\n  ".join(self.way[-25:])
@@ -217,12 +217,12 @@ class Walker:
         """One that is on the screen, once it has come.
 
         Raises:
-            TimeoutError: there is none on this page.
+            Nothing: there is none on this page.
         """
         end = time.monotonic() + PRESS / 1000
         while not found.count():
             if self._stands() or time.monotonic() > end:
-                raise TimeoutError("this page has none")
+                raise Nothing("this page has none")
             time.sleep(0.05)
         return found.nth(self.random.randrange(max(1, found.count())))
 
@@ -259,7 +259,7 @@ class Walker:
         return act
 
     def _model(self) -> str:
-        box = self.page.get_by_role("combobox", name=re.compile(r"\bModel$"))
+        box = self._one_of(self.page.get_by_role("combobox", name=re.compile(r"\bModel$")))
         title = self.random.choice(self.models)
         box.click()
         box.press_sequentially(title)
@@ -281,6 +281,13 @@ class Walker:
         name = radio.inner_text() or radio.get_attribute("aria-label") or ""
         radio.click()
         return f"choice {name}"
+
+    def _button(self) -> str:
+        buttons = self.page.get_by_test_id("stMain").get_by_role("button", name=_BUTTONS, disabled=False)
+        button = self._one_of(buttons.locator("visible=true"))
+        name = button.get_attribute("aria-label") or button.inner_text()
+        button.click(timeout=OPEN)
+        return f"button {' '.join(name.split())}"
 
     def _preset(self) -> str:
         button = self._one_of(self.page.locator(".scrubber[data-ready] .marks button:visible"))
@@ -334,28 +341,6 @@ class Walker:
             {"name": name, "mimeType": "image/png", "buffer": data.getvalue()}
         )
         return f"upload {name}"
-
-
-def disagreement(now: dict[str, object]) -> str:
-    """What the explorer's headline and its cards do not agree on, or what is missing; empty when all is well.
-
-    Args:
-        now: what `SAYS` found.
-    """
-    cards = re.split(r"\n+", "\n".join(now["cards"]))  # type: ignore[arg-type]
-    if now["scrubbers"] != 1 or not now["complete"] or not now["cards"]:
-        return f"not all there: {now}"
-    left = re.search(r"([\d,]+) of ([\d,]+) neurons left", str(now["reading"]))
-    if left is not None and not {left[1], f"of {left[2]}"} <= set(cards):
-        return f"headline {now['reading']!r}, cards {now['cards']}"
-    chance = re.fullmatch(r"Probability of (.+?) ([\d.]+)", str(now["chance"]))
-    label = next((line for line in cards if line.startswith("Probability of ")), "")
-    if chance is not None:
-        told = cards[cards.index(label) + 1] if label else ""
-        same = label.removesuffix(" (mode zero)") == f"Probability of {chance[1]}"
-        if not same or abs(float(told) - float(chance[2])) > 0.011:
-            return f"headline {now['chance']!r}, cards {now['cards']}"
-    return ""
 
 
 def main() -> None:
