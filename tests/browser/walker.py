@@ -44,7 +44,7 @@ _TRIES = 8
 #: Buttons that are no part of a walk: files (see `_take_away`), and what covers the frame around all pages.
 _BUTTONS = re.compile(
     r"^(?!.*(help for|save|download|file|full ?screen|copy|python|figure|cite|export|print|report|compute"
-    r"|start)).",
+    r"|start|enlarge)).",
     re.I | re.S,
 )
 #: Seconds for a result. A machine with load is slow, so this only ends a walk that stands still.
