@@ -70,6 +70,25 @@ class GameKey:
 
 
 @dataclass(frozen=True)
+class RivalsKey:
+    """Names who plays a grid pointing game against a picture.
+
+    Attributes:
+        model: identifier of the card.
+        weights: SHA-256 over the state dict.
+        image: SHA-256 of the picture.
+        target: class explained.
+        rivals: where others come from.
+    """
+
+    model: str
+    weights: str
+    image: str
+    target: int
+    rivals: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
 class LevelsKey:
     """Names a method at every share of `SHARES`.
 
@@ -230,8 +249,3 @@ def passes_left(key: MapKey | GameKey, there: Callable[[ScoresKey], bool]) -> in
     if scores is None or not there(scores):
         return passes_of(key)
     return max(1, passes_of(key) - math.floor(integral_passes(scores.contribution)))
-
-
-def pace_key(model: str, device: str) -> tuple[str, str, str]:
-    """Names the measured seconds of one pass."""
-    return ("pace", model, device)

@@ -53,6 +53,40 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class AnswerKey:
+    """Names what a network says about a picture.
+
+    Attributes:
+        model: identifier of the card.
+        weights: SHA-256 of its file, as the card has it; None where it has none.
+        image: SHA-256 of the picture.
+        device: device type.
+    """
+
+    model: str
+    weights: str | None
+    image: str
+    device: str
+
+
+@dataclass(frozen=True)
+class FitsKey:
+    """Names what a network allows: model, SHA-256 over its state dict and device type."""
+
+    model: str
+    weights: str
+    device: str
+
+
+@dataclass(frozen=True)
+class PaceKey:
+    """Names the measured seconds of one pass: model and device type."""
+
+    model: str
+    device: str
+
+
+@dataclass(frozen=True)
 class ScoresKey:
     """Names the contributions of all units.
 

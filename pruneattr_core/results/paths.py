@@ -168,6 +168,42 @@ class PathKey:
     seed: int | None
 
 
+@dataclass(frozen=True)
+class GroundKey:
+    """Names Taylor scores and dead neurons of one input."""
+
+    subject: Subject
+
+
+@dataclass(frozen=True)
+class ComparisonKey:
+    """Names paths side by side.
+
+    Attributes:
+        subject: network, picture and class.
+        sparsity: asked for.
+        seed: of methods with chance.
+        methods: keys of the table, and of a path from a file.
+        own: mark of that path, None without one.
+    """
+
+    subject: Subject
+    sparsity: float
+    seed: int
+    methods: tuple[str, ...]
+    own: int | None
+
+
+@dataclass(frozen=True)
+class SetsKey:
+    """Names two paths of a comparison cut into both, only `a` and only `b`, with the mode of the maps."""
+
+    beside: ComparisonKey
+    a: str
+    b: str
+    mode: str
+
+
 def path_key(subject: Subject, method: str, sparsity: float, seed: int) -> PathKey:
     """The name of a result that has a path of this sparsity: no more than what it depends on."""
     entry = METHODS[method]

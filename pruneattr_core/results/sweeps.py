@@ -63,6 +63,13 @@ NOT_IT = -1
 
 
 @dataclass(frozen=True)
+class FirstLook:
+    """Names the answer to a question at a few levels, before all are there."""
+
+    question: Question
+
+
+@dataclass(frozen=True)
 class Explained:
     """A sweep as arrays on the CPU, for one input.
 

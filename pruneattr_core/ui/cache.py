@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
 from pruneattr_core.render.look import Look
-from pruneattr_core.results.keys import Scored
+from pruneattr_core.results.keys import AnswerKey, Scored
 from pruneattr_core.results.levels import first_levels, spaced
 from pruneattr_core.results.sweeps import (
     Answer,
     Explained,
+    FirstLook,
     Question,
     answer,
     explain_levels,
@@ -122,7 +123,7 @@ class Engine:
             network, weights = self.model(model, job)
             return answer(network, self.inputs(model, picture), weights)
 
-        key = ("answer", model, model_card(model).weights_sha256, picture.sha256, self.device.type)
+        key = AnswerKey(model, model_card(model).weights_sha256, picture.sha256, self.device.type)
         there = model in self.brought or self.models.get(model) is not None
         found: Answer = self.jobs.run(key, work, show, "quick" if there else "page")  # loading takes long
         return found
@@ -144,7 +145,7 @@ class Engine:
             levels = first_levels(spaced(scored.quiet, question.calibrated), scored.quiet)
             return explain_levels(network, inputs, question, scored, levels, job.tick)
 
-        found: Explained = self.jobs.run(("first look", question), work, show, "coarse")
+        found: Explained = self.jobs.run(FirstLook(question), work, show, "coarse")
         return found
 
     def start_sweep(self, question: Question, picture: Picture, viewer: str, lane: str = "page") -> None:
@@ -159,7 +160,7 @@ class Engine:
             levels = spaced(scored.quiet, question.calibrated)
             found: Explained | None = None
             if not _hasty(question):
-                found = self.jobs.results.get(("first look", question))
+                found = self.jobs.results.get(FirstLook(question))
             first = first_levels(levels, scored.quiet) if found is None else found.requested
             parts = rounds(levels, first)
             for part in parts if found is not None else [first, *parts]:

@@ -24,7 +24,7 @@ from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
 from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
 from pruneattr_core.response import Asked
-from pruneattr_core.results.keys import SHORT, MapKey, Mapped, Scored, ScoresKey
+from pruneattr_core.results.keys import SHORT, FitsKey, MapKey, Mapped, Scored, ScoresKey
 from pruneattr_core.results.sweeps import score
 from pruneattr_core.scoring.intgrad import integral_passes
 from pruneattr_core.ui.cache import Show, engine
@@ -188,5 +188,5 @@ def fits(model: str, weights: str, picture: Picture, show: Show) -> Fits:
             steps,
         )
 
-    found: Fits = engine().jobs.run(("fits", model, weights, engine().device.type), work, show, "coarse")
+    found: Fits = engine().jobs.run(FitsKey(model, weights, engine().device.type), work, show, "coarse")
     return found

@@ -10,8 +10,8 @@ import pytest
 
 from pruneattr_core import models
 from pruneattr_core.attribution import explain
-from pruneattr_core.results.cells import SHARES, pace_key
-from pruneattr_core.results.keys import Mapped
+from pruneattr_core.results.cells import SHARES
+from pruneattr_core.results.keys import Mapped, PaceKey
 from pruneattr_core.results.sweeps import score
 from pruneattr_core.share.entries import follows, options_of, parse_entries
 from pruneattr_core.share.framing import coded, decoded, header_of
@@ -149,7 +149,7 @@ def test_levels_come_wherever_their_map_is_and_maps_of_a_class_share_one_integra
     alone = Cache(1 << 30, lambda value: int(value.nbytes))
     alone.put(key, found)  # as where its work was stopped just then
     for asked, shelf, more in ((named, first, 0), (plan, alone, 1)):
-        shelf.put(pace_key(plan.card.id, plan.device), np.asarray(100.0))
+        shelf.put(PaceKey(plan.card.id, plan.device), np.asarray(100.0))
         integrals.clear()
         assert standing(asked, shelf, dear=False).open
         computed(asked, shelf, dear=False)

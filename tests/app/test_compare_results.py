@@ -23,8 +23,8 @@ from pruneattr_core.models import load_model, model_card
 from pruneattr_core.render import read_provenance
 from pruneattr_core.render.figure import figure
 from pruneattr_core.render.look import Look
-from pruneattr_core.results.cells import Game, pace_key, passes_of
-from pruneattr_core.results.keys import Mapped, Scored
+from pruneattr_core.results.cells import Game, passes_of
+from pruneattr_core.results.keys import Mapped, PaceKey, Scored
 from pruneattr_core.results.numbers import Numbers, ordered, seconds_text
 from pruneattr_core.share.framing import coded, decoded, header_of
 from pruneattr_core.share.grid import grid_payload
@@ -272,7 +272,7 @@ def test_maps_that_rest_on_one_integral_are_predicted_to_take_it_once() -> None:
     ranked = ("contribution", "intgrad")
     plan = replace(plan, options={**plan.options, "prunegrad": (*plan.options["prunegrad"], ranked)})
     shelf = Cache(1 << 30, lambda value: int(value.nbytes))
-    shelf.put(pace_key(plan.card.id, plan.device), np.asarray(0.5))
+    shelf.put(PaceKey(plan.card.id, plan.device), np.asarray(0.5))
     one, two = (plan.map_key(plan.pictures[0], name) for name in ("prunegrad", "neuron_intgrad"))
     now = standing(plan, shelf, dear=False)
     assert now.dear == 2

@@ -21,10 +21,9 @@ from pruneattr_core.results.cells import (
     PATIENT,
     Curve,
     Game,
-    pace_key,
     passes_of,
 )
-from pruneattr_core.results.keys import Mapped
+from pruneattr_core.results.keys import Mapped, PaceKey
 from pruneattr_core.results.live import Levels, Track, track_of
 from pruneattr_core.results.numbers import (
     KINDS,
@@ -63,7 +62,7 @@ def assemble(
     methods = list(plan.options)
     # Asked first: what comes while the cells are looked at is drawn by the next run.
     complete = not standing(plan, shelf, dear).open
-    pace = shelf.get(pace_key(plan.card.id, plan.device))
+    pace = shelf.get(PaceKey(plan.card.id, plan.device))
     table: list[list[Numbers]] = []
     parts: list[list[tuple[Any, Any, Any]]] = []
     for method in methods:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -70,8 +70,16 @@ def draw(chosen: shell.Selection) -> None:
                 keep_in_browser(picture.place)  # the sidebar keeps its own
 
 
-def _key(plan: Plan, dear: bool) -> tuple[object, ...]:
-    return ("grid", tuple(step.key for step in plan.steps()), dear)
+@dataclass(frozen=True)
+class _GridKey:
+    """Names a computation of everything on a grid; `dear` says whether expensive maps are a part of it."""
+
+    parts: tuple[Hashable, ...]
+    dear: bool
+
+
+def _key(plan: Plan, dear: bool) -> _GridKey:
+    return _GridKey(tuple(step.key for step in plan.steps()), dear)
 
 
 def _dear(plan: Plan) -> bool:

@@ -24,11 +24,10 @@ from pruneattr_core.results.cells import (
     Step,
     drawn,
     levels_step,
-    pace_key,
     passes_left,
     steps_of,
 )
-from pruneattr_core.results.keys import DIAL, MapKey, Mapped, ScoresKey, Subject, map_key
+from pruneattr_core.results.keys import DIAL, MapKey, Mapped, PaceKey, ScoresKey, Subject, map_key
 from pruneattr_core.results.levels import DIALS, START
 from pruneattr_core.share.entries import follows, method_of
 from pruneattr_core.share.way_back import asked_again
@@ -188,7 +187,7 @@ class Standing:
 
 def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     """Count what is there; `dear` says that everything is wanted."""
-    pace = shelf.get(pace_key(plan.card.id, plan.device))
+    pace = shelf.get(PaceKey(plan.card.id, plan.device))
     ready = costly = 0
     seconds = 0.0
     waiting: set[Hashable] = set()

@@ -23,13 +23,13 @@ from pruneattr_core.results.cells import (
     GameKey,
     LevelsKey,
     Place,
+    RivalsKey,
     Step,
     drawn,
-    pace_key,
     passes_left,
     passes_of,
 )
-from pruneattr_core.results.keys import MapKey, Mapped
+from pruneattr_core.results.keys import MapKey, Mapped, PaceKey
 from pruneattr_core.results.live import Levels, levels_of
 from pruneattr_core.ui.compare.game import find_rivals, play
 from pruneattr_core.ui.jobs import Cache, Failed, Job
@@ -102,7 +102,7 @@ def is_dear(key: MapKey | GameKey, network: nn.Module, x: Tensor, shelf: Cache) 
     if passes <= CHEAP_PASSES:
         return False
     subject = key.map.subject if isinstance(key, GameKey) else key.subject
-    place = pace_key(subject.model, subject.device)
+    place = PaceKey(subject.model, subject.device)
     pace = shelf.get(place)
     if pace is None:
         pace = np.asarray(seconds_of_a_pass(network, x))
@@ -157,7 +157,7 @@ def game(
     """The grid pointing game of one map; who plays is found once per picture."""
     tell = telling(job, job.note)
     subject = key.map.subject
-    place = ("rivals", subject.model, subject.weights, subject.image, mapped.target, key.rivals)
+    place = RivalsKey(subject.model, subject.weights, subject.image, mapped.target, key.rivals)
     found = shelf.get(place)
     if found is None:
         with watched(tell, 1):

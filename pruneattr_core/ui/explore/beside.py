@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Question
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.shell import Selection
+
+
+@dataclass(frozen=True)
+class _SectionKey:
+    """Names that markup: network, picture and class, and entries of the grid."""
+
+    subject: Subject
+    methods: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ def beside_file(chosen: Selection, question: Question, start: tuple[str, float])
 
     try:
         found: _Section = engine().jobs.run(
-            ("beside", question.subject, tuple(methods)), work, lambda *_: None, "page"
+            _SectionKey(question.subject, tuple(methods)), work, lambda *_: None, "page"
         )
     except PruneAttrError:
         return ""  # the view itself is whole without them

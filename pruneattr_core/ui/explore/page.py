@@ -15,7 +15,7 @@ from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, SIGNS, Look
 from pruneattr_core.results.levels import DIALS, START, first_beyond, nearest, shortest
-from pruneattr_core.results.sweeps import Explained, Question
+from pruneattr_core.results.sweeps import Explained, FirstLook, Question
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.panels import strip_levels, sweep_panels
@@ -119,7 +119,7 @@ def _so_far(question: Question, running: bool) -> Explained | None:
         st.rerun()
     if found is None and job is not None and job.partial is not None:
         return cast(Explained, job.partial)
-    return found or engine().jobs.results.get(("first look", question))
+    return found or engine().jobs.results.get(FirstLook(question))
 
 
 def _choices(heads: bool) -> Look:

@@ -35,7 +35,7 @@ LOOK = 0.7
 
 def carries(board: Board) -> None:
     """The circuit curve of NeuronMCT's path, its controls, and what the path alone sees."""
-    key = ("carries", board.subject)
+    key = carrying.CarriedKey(board.subject)
     if engine().jobs.results.get(key) is None:
         work = carrying.work_of(engine(), board.subject, board.chosen.picture, board.ground)
         engine().jobs.start(key, work, viewer(), "page")
@@ -43,7 +43,7 @@ def carries(board: Board) -> None:
     st.fragment(_view, run_every=LOOK if running else None)(board, key, running)
 
 
-def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
+def _view(board: Board, key: carrying.CarriedKey, running: bool) -> None:
     found: Carried | None = engine().jobs.results.get(key)
     job = engine().jobs.watch(key, viewer()) if found is None else None
     if job is not None and job.finished.is_set() and job.error is not None:

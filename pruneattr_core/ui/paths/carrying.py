@@ -39,6 +39,13 @@ COARSE = (0.01, 0.1, 0.5, 1.0)
 FINE = tuple(size for size in SIZES if size not in COARSE)
 
 
+@dataclass(frozen=True)
+class CarriedKey:
+    """Names what the path of one input carries at every size and replacement."""
+
+    subject: Subject
+
+
 @dataclass(frozen=True, eq=False)
 class Carried:
     """Curves of one input so far.

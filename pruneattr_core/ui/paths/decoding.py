@@ -98,11 +98,26 @@ def recipe(
     )
 
 
-def decoding_key(subject: Subject, one: Source, how: Recipe, neuron: bool) -> Hashable:
+@dataclass(frozen=True)
+class DecodingKey:
+    """Names a decoding; made by `decoding_key`.
+
+    Attributes:
+        subject: network, picture and class; of a neuron the network alone.
+        what: a neuron, or what names a path within its subject.
+        how: the way to the picture.
+    """
+
+    subject: Subject
+    what: Hashable
+    how: Recipe
+
+
+def decoding_key(subject: Subject, one: Source, how: Recipe, neuron: bool) -> DecodingKey:
     """What names a decoding; a neuron is decoded in the original network whatever path it tops."""
     if neuron and one.top is not None:
-        return ("decoding", replace(subject, image="", target=None), one.top, how)
-    return ("decoding", subject, one.key, how)
+        return DecodingKey(replace(subject, image="", target=None), one.top, how)
+    return DecodingKey(subject, one.key, how)
 
 
 def decoding_work(

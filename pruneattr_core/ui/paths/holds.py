@@ -40,7 +40,7 @@ def holds(board: Board) -> None:
         "path then switches (SCP Prop. 4), so the network is affine and its map everywhere the same (Prop. "
         "5). Nudge the picture and see where that ends."
     )
-    key = ("ball", board.subject, board.kappa)
+    key = nudging.BallKey(board.subject, board.kappa)
     if engine().jobs.results.get(key) is None and engine().jobs.watch(key, viewer()) is None:
         offered = st.session_state.setdefault("_balls_offered", set())
         if board.ground.neurons > nudging.AT_ONCE or key in offered:
@@ -57,7 +57,7 @@ def holds(board: Board) -> None:
     st.fragment(_view, run_every=LOOK if running else None)(board, key, running)
 
 
-def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
+def _view(board: Board, key: nudging.BallKey, running: bool) -> None:
     ball: Ball | None = engine().jobs.results.get(key)
     if ball is None:
         job = engine().jobs.watch(key, viewer())
@@ -88,7 +88,7 @@ def _view(board: Board, key: tuple[object, ...], running: bool) -> None:
     )
     work = nudging.nudges_of(engine(), board.subject, board.chosen.picture, board.target, ball, *way)
     waiting = Waiting(height=420)
-    found: Nudges = engine().jobs.run(("nudges", *key[1:], board.target, *way), work, waiting)
+    found: Nudges = engine().jobs.run(nudging.NudgesKey(key, board.target, *way), work, waiting)
     waiting.clear()
     place = FACTORS.index(at)
     folio = Folio()

@@ -28,6 +28,33 @@ COST = 120.0
 AT_ONCE = 1_000_000
 
 
+@dataclass(frozen=True)
+class BallKey:
+    """Names the ball of NeuronMCT's path of this sparsity around one input."""
+
+    subject: Subject
+    sparsity: float
+
+
+@dataclass(frozen=True)
+class NudgesKey:
+    """Names what a network makes of a picture moved in and out of a ball.
+
+    Attributes:
+        ball: which.
+        target: class explained.
+        kind: of the way.
+        seed: of a random one, else 0.
+        block: row and column of an occluded one, else zeros.
+    """
+
+    ball: BallKey
+    target: int
+    kind: Kind
+    seed: int
+    block: tuple[int, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Ball:
     """The ball of a path around a picture.

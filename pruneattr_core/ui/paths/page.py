@@ -9,7 +9,7 @@ import streamlit as st
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
-from pruneattr_core.results.paths import Ground, Timed, compare
+from pruneattr_core.results.paths import ComparisonKey, Ground, Timed, compare
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain, guarded
@@ -158,7 +158,7 @@ def _board(
 ) -> Board:
     own = own_path()
     mark = id(own[1]) if own is not None and UPLOADED in paths else None
-    key = ("compare", subject, kappa, st.session_state["path_seed"], tuple(paths), mark)
+    key = ComparisonKey(subject, kappa, st.session_state["path_seed"], tuple(paths), mark)
     waiting = Waiting(height=420)
     comparison = engine().jobs.run(
         key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting

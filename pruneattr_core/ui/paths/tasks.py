@@ -11,6 +11,7 @@ from pruneattr_core.paths.table import METHODS, Found
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import (
     Ground,
+    GroundKey,
     PathKey,
     Timed,
     found,
@@ -179,5 +180,5 @@ def find_ground(subject: Subject, chosen: Selection, show: Callable[[Job, int], 
             model, chosen.card.preprocess(chosen.picture.image).to(engine().device), chosen.target
         )
 
-    scored: Ground = engine().jobs.run(("ground", subject), work, show, "coarse")
+    scored: Ground = engine().jobs.run(GroundKey(subject), work, show, "coarse")
     return scored

@@ -17,7 +17,7 @@ from pruneattr_core.render import (
     tick_text,
 )
 from pruneattr_core.render.plain import markdown_text
-from pruneattr_core.results.paths import Sets, cut
+from pruneattr_core.results.paths import Sets, SetsKey, cut
 from pruneattr_core.runtime import provenance
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.inline import inline
@@ -289,7 +289,7 @@ def _cut(board: Board, a: str, b: str, mode: str) -> Sets:
         inputs = card.preprocess(picture.image).to(engine().device)
         return cut(model, inputs, board.target, board.paths[a], board.paths[b], mode)  # type: ignore[arg-type]
 
-    found: Sets = engine().jobs.run(("cut", board.key, a, b, mode), work, waiting)
+    found: Sets = engine().jobs.run(SetsKey(board.key, a, b, mode), work, waiting)
     waiting.clear()
     return found
 

@@ -222,7 +222,7 @@ def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
 def _inputs(board: Board, call: int, channel: int) -> None:
     """What feeds the channel, each input a button that leads to it; the address then names that one."""
     names = board.ground.scores.names
-    key = ("inputs of a channel", board.subject, board.target, call, channel)
+    key = FedKey(board.subject, board.target, call, channel)
     waiting = Waiting()
     work = inputs_of(engine(), board.subject, board.chosen.picture, board.target, call, channel)
     try:
@@ -278,6 +278,16 @@ def _number(order: np.ndarray, channel: int) -> None:
 
 #: Inputs that are named.
 MOST = 6
+
+
+@dataclass(frozen=True)
+class FedKey:
+    """Names what feeds a channel of a call in the answer for a class."""
+
+    subject: Subject
+    target: int
+    call: int
+    channel: int
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pruneattr_core.ui.choose import over
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.one_file import alone_button
+from pruneattr_core.ui.review.keys import OverlapKey
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.sheet import inputs_of, network_of
@@ -80,7 +81,7 @@ def _overlap(lineup: Lineup, one: Contender, pictures: Pictures, show: Waiting) 
                 break
         return Overlap(parts[0].names, torch.cat([part.jaccard for part in parts], 2), parts[0].reason)
 
-    key = ("paths", lineup.teacher.sha256, one.sha256, pictures.id, count, engine().device.type)
+    key = OverlapKey(lineup.teacher.sha256, one.sha256, pictures.id, count, engine().device.type)
     found: Overlap = engine().jobs.run(key, work, show)
     return found
 

@@ -31,6 +31,7 @@ from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Cache, Failed, Job
 from pruneattr_core.ui.pictures import pixels_hash
 from pruneattr_core.ui.results import attempt, mapped, telling
+from pruneattr_core.ui.review.keys import CellKey, SheetKey, TargetKey, TriageKey
 from pruneattr_core.ui.review.lineup import Contender, Lineup
 from pruneattr_core.ui.review.pictures import Pictures, Shown
 
@@ -65,35 +66,19 @@ class Sheet:
     wanted: int | None
 
     @property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> SheetKey:
         """Names everything that is computed for it."""
-        columns = tuple(one.sha256 for one in self.lineup.columns)
-        return (
-            "sheet",
-            columns,
-            self.pictures.id,
-            self.places,
-            self.method,
-            self.wanted,
-            self.lineup.multi_label,
-        )
+        columns, several = tuple(one.sha256 for one in self.lineup.columns), self.lineup.multi_label
+        return SheetKey(columns, self.pictures.id, self.places, self.method, self.wanted, several)
 
-    def target_key(self, place: int) -> tuple[Any, ...]:
+    def target_key(self, place: int) -> TargetKey:
         """Names the class of a row."""
-        return ("target", self.lineup.teacher.sha256, self.pictures.id, place, self.wanted)
+        return TargetKey(self.lineup.teacher.sha256, self.pictures.id, place, self.wanted)
 
-    def cell_key(self, one: Contender, place: int, target: int) -> tuple[Any, ...]:
+    def cell_key(self, one: Contender, place: int, target: int) -> CellKey:
         """Names a network's maps of a picture."""
-        return (
-            "seen",
-            one.model,
-            one.sha256,
-            self.pictures.id,
-            place,
-            target,
-            self.method,
-            self.lineup.multi_label,
-        )
+        asked = place, target, self.method, self.lineup.multi_label
+        return CellKey(one.model, one.sha256, self.pictures.id, *asked)
 
     def cell(self, shelf: Cache, one: Contender, place: int) -> Seen | Failed | None:
         """What is known of a cell; None while it is to come."""
@@ -159,12 +144,10 @@ def seen(task: Job, sheet: Sheet, one: Contender, shown: Shown, target: int, she
     return Seen(maps, np.asarray(predicted(logits, several)[0]), float(logits[0, target]))
 
 
-def triage_key(
-    lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None
-) -> tuple[Any, ...]:
+def triage_key(lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None) -> TriageKey:
     """Names the numbers of many pictures."""
     pair = (lineup.teacher.sha256, lineup.student.sha256, lineup.multi_label)
-    return ("triage", pair, pictures.id, method, count, wanted)
+    return TriageKey(*pair, pictures.id, method, count, wanted)
 
 
 def triage(
