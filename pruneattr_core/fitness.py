@@ -7,8 +7,8 @@ judges the ends of gradients that it saw.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -79,6 +79,8 @@ class Doubts:
         draws: where random numbers were drawn in eval mode.
         trail: of values that go on after an end.
         state: the buffer that a module in training mode changed, or "". It is put back.
+        watched: names of buffers that are put back if the pass changes them; None for all.
+        written: those of them that it has changed.
     """
 
     def __init__(
@@ -91,28 +93,38 @@ class Doubts:
         self.draws: list[str] = []
         self.trail = Trail()
         self.state = ""
+        self.watched: Collection[str] | None = ()
+        self.written: list[str] = []
         self._network, self._modules, self._where = network, modules, where
         self._graded = torch.is_grad_enabled()
         self._rng: Tensor | None = None
-        self._kept: list[tuple[str, Tensor, int, Tensor]] = []
+        self._kept: list[tuple[str, nn.Module, Tensor, int, Tensor]] = []
 
     def __enter__(self) -> Doubts:
-        """Remember what modules in training mode could change."""
+        """Remember what modules in training mode could change, and what is watched."""
         for name, module in self._modules.items():
-            if module.training:
+            if module.training or self.watched is None or self.watched:
                 for key, buffer in module.named_buffers(prefix=name, recurse=False):
-                    self._kept.append((key, buffer, buffer._version, buffer.clone()))
+                    if module.training or self.watched is None or key in self.watched:
+                        self._kept.append((key, module, buffer, _version(buffer), buffer.clone()))
         return self
 
     def __exit__(self, *_: object) -> None:
         """Put back the random state and buffers."""
         if self._rng is not None:
             torch.set_rng_state(self._rng)
-        for name, buffer, version, before in self._kept:
-            if buffer._version != version:
-                with torch.no_grad():
+        for name, module, buffer, version, before in self._kept:
+            own = name.rpartition(".")[2]
+            if module._buffers.get(own) is buffer and _version(buffer) == version:
+                continue
+            with torch.no_grad():
+                if buffer.shape == before.shape:
                     buffer.copy_(before)
-                self.state = self.state or name
+                else:  # observers of quantisation give theirs another
+                    buffer.set_(before)  # type: ignore[call-overload]
+            module._buffers[own] = buffer
+            self.written.append(name)
+            self.state = self.state or name * module.training
 
     @property
     def training(self) -> bool:
@@ -237,6 +249,15 @@ class Doubts:
         return f"{name} ({func})" if func else name
 
 
+@contextmanager
+def left_alone(network: nn.Module) -> Iterator[None]:
+    """Puts back the buffers that a network writes meanwhile, as observers of quantisation do in eval mode."""
+    doubts = Doubts(network, dict(network.named_modules()), lambda _: "")
+    doubts.watched = None
+    with doubts:
+        yield
+
+
 def refuse_chance(run: Callable[[], Tensor], draws: Sequence[str]) -> None:
     """Where random numbers were drawn in eval mode: see by two passes whether the answer depends on them.
 
@@ -274,6 +295,10 @@ def refuse_company(network: str, alone: Tensor, both: Tensor) -> None:
             f"{network} answers otherwise when another input is in the batch, so an answer depends on the "
             "rest of it. Take means and norms over one input at a time, not over the first dimension."
         )
+
+
+def _version(buffer: Tensor) -> int:
+    return 0 if buffer.is_inference() else buffer._version
 
 
 def _same(tensor: Tensor) -> Tensor:

@@ -88,6 +88,8 @@ class Roles:
         rewritten: calls in place whose argument the network uses again, so that it has to be overwritten.
         unseen: nonlinearities that are no activation calls.
         spelled: what `Reader.said` of its calls.
+        written: buffers that a pass changes; what is run here puts them back.
+        fast: whether it answers the same in channels-last memory, in which convolutions are faster.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -96,6 +98,8 @@ class Roles:
     rewritten: frozenset[int]
     unseen: tuple[Unseen, ...]
     spelled: tuple[bool, ...]
+    written: frozenset[str]
+    fast: bool
 
     def kept(self, class_scores: bool) -> tuple[int, ...]:
         """The calls that are recorded and gated."""

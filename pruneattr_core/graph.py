@@ -76,7 +76,7 @@ class Graph:
             finite: whether to refuse answers that are not.
         """
         with torch.inference_mode(False), torch.enable_grad():
-            self._leaf = _fast_layout(inputs).detach().clone().requires_grad_(to_input)
+            self._leaf = _fast_layout(model, inputs).detach().clone().requires_grad_(to_input)
             # A clone, since a network may work in place on what it is given.
             given = self._leaf.clone()
             self._opening = Opening()
@@ -156,7 +156,7 @@ def _cut(gate: tape.Gate | None) -> tape.Gate:
     return start
 
 
-def _fast_layout(inputs: Tensor) -> Tensor:
-    if inputs.ndim == 4 and inputs.dtype == torch.float32 and inputs.device.type != "mps":
+def _fast_layout(model: nn.Module, inputs: Tensor) -> Tensor:
+    if tape.roles_of(model, inputs)[0].fast:
         return inputs.contiguous(memory_format=torch.channels_last)
     return inputs

@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -77,6 +77,7 @@ class _Tape(TorchFunctionMode):
         flow: Flow | None = None,
         opening: Opening | None = None,
         spelled: Sequence[bool] = (),
+        written: Collection[str] | None = None,
     ) -> None:
         super().__init__()
         self.reader = Reader(spelled)
@@ -91,6 +92,7 @@ class _Tape(TorchFunctionMode):
         self.normalised: Tensor | None = None
         # Not by way of the tape, which holds every activation: a circle would keep them until Python looks.
         self.doubts = Doubts(model, modules, lambda frame: owner_of(frame, names_of)[0])
+        self.doubts.watched = written
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -229,7 +231,8 @@ def _played(
         raise ModelError(roles.no_neurons(type(network).__name__))
 
     def play(clone: bool) -> tuple[_Tape, Tensor]:
-        tape = _Tape(network, gate, clone, frozenset(kept), roles.rewritten, None, opening, roles.spelled)
+        known = roles.rewritten, None, opening, roles.spelled, roles.written
+        tape = _Tape(network, gate, clone, frozenset(kept), *known)
         return _forward(tape, network, inputs, rows)
 
     try:
@@ -242,6 +245,8 @@ def _played(
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
+#: Share of the largest logit by which another order of the same sums may move one, with room.
+_ROUNDING = 1e-4
 #: Input shapes remembered per network, and ways through it per shape.
 _SHAPES, _WAYS = 8, 4
 
@@ -295,7 +300,7 @@ def _learn(network: nn.Module, inputs: Tensor) -> Roles:
 
 def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> Roles:
     with torch.inference_mode(False), torch.no_grad():
-        first = inputs[:1].detach().clone()
+        first = inputs[:1].detach().clone(memory_format=torch.contiguous_format)
         names_of = {id(module): name for name, module in network.named_modules()}
         flow = Flow(network, first, lambda frame: owner_of(frame, names_of)[0])
         tape = _Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
@@ -303,11 +308,14 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
             tape, logits = _forward(tape, network, first, 1)
         refuse_chance(lambda: outputs_in(network(first.clone()), 1), tape.doubts.draws)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
-        _refuse_company(network, first, tape, logits)
+        fast = _takes_any_layout(network, first, tape, logits)
+        if not fast:
+            _refuse_company(network, first, tape, logits)
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
     unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
-    return Roles(tuple(tape.calls), names, roles, rewritten, unseen, spelled)
+    written = frozenset(tape.doubts.written)
+    return Roles(tuple(tape.calls), names, roles, rewritten, unseen, spelled, written, fast)
 
 
 def _by_value(
@@ -336,6 +344,18 @@ def _again(
 ) -> _Tape:
     """For another pass of the way that a tape saw."""
     return _Tape(network, gate, True, kept, tape.rewritten, spelled=tape.reader.said)
+
+
+def _takes_any_layout(network: nn.Module, first: Tensor, tape: _Tape, logits: Tensor) -> bool:
+    """Whether the answer is the same, but for rounding, in channels-last memory and in company."""
+    if first.ndim != 4 or first.dtype != torch.float32 or first.device.type == "mps":
+        return False
+    beside, pair = _again(network, tape), torch.cat([first, 2 * first])
+    with suppress(PruneAttrError):
+        _, both = _forward(beside, network, pair.contiguous(memory_format=torch.channels_last), 2)
+        moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
+        return beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
+    return False
 
 
 def _refuse_company(network: nn.Module, first: Tensor, tape: _Tape, logits: Tensor) -> None:
@@ -378,10 +398,3 @@ def _forward(tape: _Tape, network: nn.Module, inputs: Tensor, rows: int) -> tupl
         ) from error
     tape.doubts.check()
     return tape, outputs_in(output, rows)
-
-
-def activation_shapes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
-    """Names and shapes (without batch) of the activations of `model` for `inputs`, in call order."""
-    with torch.no_grad():
-        record = run(model, inputs[:1])
-    return {n: tuple(a.shape[1:]) for n, a in zip(record.names, record.activations, strict=True)}

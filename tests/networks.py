@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pruneattr_core import tape
+
 CLASSES = 5
 SHAPE = (3, 10, 10)
 
@@ -275,3 +277,10 @@ def state(net: nn.Module) -> list[object]:
         left.append((name, id(tensor), tensor.requires_grad, tensor.grad is None, tensor._version))
         left.append(tensor.detach().clone().numpy().tobytes())
     return left
+
+
+def activation_shapes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
+    """Names and shapes (without batch) of the activations of `model` for `inputs`, in call order."""
+    with torch.no_grad():
+        record = tape.run(model, inputs[:1])
+    return {n: tuple(a.shape[1:]) for n, a in zip(record.names, record.activations, strict=True)}

@@ -110,6 +110,7 @@ function fromSlider(state) {
   const level = levelForChange(state.header.levels, state.limit);
   state.u = -1;
   setPosition(state, state.header.levels[level].at, false);
+  showReading(state);  // also where the level stays that more change is allowed
 }
 
 function onKey(state, event) {
@@ -171,9 +172,7 @@ function showLevel(state) {
   const text = words.map(([part]) => part).join('') + (plain ? '' : ` ${seek}`);
   const slider = root.querySelector('.slider');
   slider.setAttribute('aria-valuetext', text);
-  root.querySelector('.reading').textContent = state.axis === 'change'
-    ? `Change above ${percent(state.limit)} → ${percent(now.contributing)} of the contributing removed`
-    : `${percent(now.sparsity)} of all removed · ${(header.neurons * (1 - now.sparsity)).toLocaleString('en', {maximumFractionDigits: 0})} of ${header.neurons.toLocaleString('en')} ${header.things ?? 'neurons'} left`;
+  showReading(state);
   root.querySelector('[data-key=change]').textContent = `Output change ${now.change > 9.99 ? '>10' : now.change.toFixed(2)}`;
   root.querySelector('[data-key=chance]').textContent = `Probability of ${whose(header)} ${chance(now.target_probability)}`;
   const [low, high] = header.signed ? [signedNumber(-now.scale), signedNumber(now.scale)] : ['0', amount(now.scale)];
@@ -183,6 +182,13 @@ function showLevel(state) {
   root.querySelector('.scrubber').dataset.level = level;
   root.querySelector('.scrubber').classList.toggle('is-broken', now.answer !== header.levels[0].answer);
   showPixel(state);
+}
+
+function showReading({root, header, level, axis, limit}) {
+  const now = header.levels[level];
+  root.querySelector('.reading').textContent = axis === 'change'
+    ? `Change above ${percent(limit)} → ${percent(now.contributing)} of the contributing removed`
+    : `${percent(now.sparsity)} of all removed · ${(header.neurons * (1 - now.sparsity)).toLocaleString('en', {maximumFractionDigits: 0})} of ${header.neurons.toLocaleString('en')} ${header.things ?? 'neurons'} left`;
 }
 
 function jump(state, level) {

@@ -35,7 +35,8 @@ MEANS = {torch.mean, Tensor.mean}
 NEUTRAL = {
     *("flatten", "view", "view_as", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute"),
     *("transpose", "unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point", "to"),
-    *("numel", "_set_grad_enabled", "requires_grad_", "stride", "is_contiguous"),
+    *("numel", "_set_grad_enabled", "requires_grad_", "stride", "is_contiguous", "__len__", "alpha_dropout"),
+    *("feature_alpha_dropout", "movedim", "moveaxis", "swapaxes", "swapdims", "unflatten"),
     # What rectifiers are spelled with.
     *("zeros_like", "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"),
 }
@@ -56,7 +57,7 @@ class Call:
             without and with a ceiling.
         shape: of the result without the batch, () where it is no tensor.
         activation: whether the tape records it.
-        constant: whether an addition adds something other than a second tensor of equal shape.
+        constant: whether something else than a second tensor of equal shape is added, as padding by 2 does.
         role: what its values are, "" where it is no activation.
     """
 
@@ -76,6 +77,11 @@ def plain_name(func: Any) -> str:
     if func is Tensor.__getitem__:
         return "indexing"
     return name if name.startswith("_") else name.rstrip("_")
+
+
+def is_padding_with_more(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether `F.pad` puts another number than 0 around."""
+    return bool(kwargs.get("value", args[3] if len(args) > 3 else 0))
 
 
 def is_constant_addition(args: Sequence[Any]) -> bool:
@@ -101,7 +107,9 @@ class _Listen(TorchFunctionMode):
         if name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
             owner = module_name(sys._getframe(1), self.names_of, name)
-            constant = name == "add" and is_constant_addition(args)
+            constant = (name == "add" and is_constant_addition(args)) or (
+                name == "pad" and is_padding_with_more(args, kwargs)
+            )
             self.calls.append(Call(owner, name, shape, activation, constant))
         return result
 

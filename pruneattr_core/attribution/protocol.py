@@ -19,6 +19,7 @@ from pruneattr_core.attribution.table import METHODS
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.fitness import left_alone
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
 from pruneattr_core.response import Asked, asked_of, joined, resolved
@@ -77,20 +78,21 @@ def explain(
     settings = checked(entry.title, entry.options, options)
     batch = check_inputs(model, inputs)
     chosen = asked_of(target, len(batch), None if head is None else check_head(head))
-    parts = list(chunks(len(batch), int(entry.memory * bytes_each(batch)), batch))
-    targets = [_asked(model, batch[part], chosen[part]) for part in parts]
-    if entry.supports is not any_network:
-        calls_of(model, batch, again=True, taken=True)  # what was known of the network may be out of date
-    reason = entry.supports(model, batch)
-    if reason:
-        raise ModelError(f"{entry.title} does not fit this network: {reason}")
-    if entry.backward and entry.passes and not entry.paths:
-        Graph(model, batch[:1], targets[0][:1])  # raises where the gradient ends on the way
-    values = []
-    passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
-    with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
-        for part, own in zip(parts, targets, strict=True):
-            values.append(answered(entry, model, batch[part], own, settings))
+    with left_alone(tape.unwrap(model)):
+        parts = list(chunks(len(batch), int(entry.memory * bytes_each(batch)), batch))
+        targets = [_asked(model, batch[part], chosen[part]) for part in parts]
+        if entry.supports is not any_network:
+            calls_of(model, batch, again=True, taken=True)  # what was known of the network may be out of date
+        reason = entry.supports(model, batch)
+        if reason:
+            raise ModelError(f"{entry.title} does not fit this network: {reason}")
+        if entry.backward and entry.passes and not entry.paths:
+            Graph(model, batch[:1], targets[0][:1])  # raises where the gradient ends on the way
+        values = []
+        passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
+        with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):
+            for part, own in zip(parts, targets, strict=True):
+                values.append(answered(entry, model, batch[part], own, settings))
     asked = joined(targets)
     record = settings if head is None else {**settings, "head": head}
     if not asked.plain:

@@ -13,8 +13,9 @@ from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
-from pruneattr_core.pruning import Instead, check_mode, gate_of, outputs_of
+from pruneattr_core.pruning import Instead, check_mode, gate_of, not_finite, outputs_of
 from pruneattr_core.response import Asked
+from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Removal, Ties, masks_at, removed_count, silent_count
 from pruneattr_core.values import ChangeOf, Contributions, Outputs
@@ -69,9 +70,13 @@ def prunegrad_mid(
         scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
     look = _Look.at(model, inputs, scores, layer)
     masks = scores.spread(dial.masks(model, inputs, scores, ties))
-    return look.through(model, inputs, scores, masks, mode)[0]
+    found, logits = look.through(model, inputs, scores, masks, mode)
+    if broken := not_finite(found, logits):
+        raise InputError(f"{broken}. Remove fewer neurons, or take mode freeze.")
+    return found
 
 
+@own_modes()
 def mid_sweep(
     model: nn.Module,
     inputs: Tensor,
@@ -97,13 +102,15 @@ def mid_sweep(
         progress: called with (levels done, K); may raise to stop.
 
     Returns:
-        Maps (K, B, 1, H, W), and answers with fields (K, B).
+        Maps (K, B, 1, H, W), and answers with fields (K, B); NaN at levels where the pruned network has none.
 
     Raises:
         InputError: an argument out of range, or a layer without rows and columns.
         ModelError: no activation of the network has rows and columns.
     """
     check_mode(mode)
+    if not sparsities:
+        raise InputError("Expected at least one sparsity.")
     look = _Look.at(model, inputs, scores, layer)
     removed, known, keys = [], {}, []
     for done, ranked in enumerate(masks_at(scores.layers, sparsities, ties, of, scores.names)):
@@ -158,6 +165,7 @@ class _Look(NamedTuple):
             gate=gate_of(masks, mode),
             to_input=False,
             class_scores=scores.class_scores,
+            finite=False,
         )
         gradient = graph.activation_gradients([self.call])[0] * masks[self.call]
         channels = ({1, 2, 3} - {axis + 1 for axis in self.axes}).pop()

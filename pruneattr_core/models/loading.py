@@ -242,7 +242,8 @@ def builder(card: ModelCard) -> Callable[[], nn.Module]:
 
 
 def _placed(network: nn.Module, place: torch.device, card: ModelCard) -> nn.Module:
-    order = torch.channels_last if place.type == "cpu" else torch.contiguous_format
+    ours = card.kind != "code"  # somebody's network may use `view`, which wants its values in rows
+    order = torch.channels_last if ours and place.type == "cpu" else torch.contiguous_format
     model = network.eval().requires_grad_(False).to(place).to(memory_format=order)
     declare(model, card.head)
     return model

@@ -161,11 +161,7 @@ def removed(
         tell(f"{label} · answers")
         filled = fill_removed(inputs[0], masks[part], key.fill, _SEED)
         with torch.no_grad():
-            rows.append(
-                probabilities(
-                    network(filled.contiguous(memory_format=torch.channels_last)).double(), head
-                ).cpu()
-            )
+            rows.append(probabilities(network(filled).double(), head).cpu())
         if key.fill not in STEADY:
             pictures.append(card.denormalise(filled.cpu()))
     if key.fill in STEADY:

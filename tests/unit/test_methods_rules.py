@@ -93,6 +93,59 @@ def test_a_sweep_of_prunegrad_mid_is_its_maps_and_the_pruned_answers(name: str, 
         torch.testing.assert_close(answers.output_change, expected.output_change, rtol=1e-10, atol=1e-12)
 
 
+class Divides(nn.Module):
+    """Has no answer once every neuron of its first layer is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.a(x).relu()
+        return self.head(self.b(h / h.sum((1, 2, 3), keepdim=True)).relu().mean((2, 3)))
+
+
+def test_a_level_of_prunegrad_mid_without_an_answer_leaves_the_others() -> None:
+    net, x = Divides().eval(), networks.inputs(2).float()
+    scores = contributions(net, x)
+    with torch.inference_mode():
+        maps, answers = mid_sweep(net, x, scores, [0, 0.5, 1.0], scores.names[0])
+    assert maps[:2].isfinite().all()
+    assert answers.logit[:2].isfinite().all()
+    assert answers.logit[2].isnan().all()
+    for layer in scores.names:
+        with pytest.raises(InputError, match=r"pruned network .* Remove fewer neurons"):
+            prunegrad_mid(net, x, scores.question, layer, sparsity=1.0)
+    with pytest.raises(InputError, match="at least one"):
+        mid_sweep(net, x, scores, [])
+
+
+def test_padding_with_a_number_is_adding_a_constant() -> None:
+    """RAP promised a sum that it did not have."""
+
+    class Padded(nn.Module):
+        def __init__(self, value: float) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.a, self.b, self.head, self.value = (
+                nn.Conv2d(3, 4, 3),
+                nn.Conv2d(4, 4, 3),
+                nn.Linear(4, 3),
+                value,
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = F.pad(self.a(x).relu().view(len(x), 4, 8, 8), (1, 1, 1, 1), value=self.value)
+            return self.head(self.b(h).relu().mean((2, 3)))
+
+    x = networks.inputs(2).float()
+    for method in ("rap", "lrp"):
+        assert explain(Padded(0.0).eval(), x, 1, method).values.isfinite().all()
+        with pytest.raises(ModelError, match="adding a constant"):
+            explain(Padded(2.0).eval(), x, 1, method)
+
+
 def test_layers_that_are_offered_can_be_chosen() -> None:
     """Class scores are no layer of PruneGrad-Mid, which has neurons alone."""
     for name in ("scored", "residual"):

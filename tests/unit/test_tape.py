@@ -16,7 +16,7 @@ from pruneattr_core.runtime import MEMORY_BUDGET, chunks, device_for, provenance
 
 
 def names(name: str) -> list[str]:
-    return list(tape.activation_shapes(networks.network(name), networks.inputs(1)))
+    return list(networks.activation_shapes(networks.network(name), networks.inputs(1)))
 
 
 def test_calls_are_named_by_module_and_numbered_when_it_is_called_again() -> None:
@@ -42,7 +42,7 @@ def test_a_call_belongs_to_the_module_whose_forward_runs() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.linear(nn.ReLU()(self.linear(self.helper.rectified(self.linear(x)))))
 
-    found = list(tape.activation_shapes(nn.Sequential(Outer()).eval(), torch.rand(1, 3)))
+    found = list(networks.activation_shapes(nn.Sequential(Outer()).eval(), torch.rand(1, 3)))
     assert found == ["0.relu#1", "0.relu#2"]
 
 
@@ -52,7 +52,7 @@ def test_a_method_of_a_tensor_belongs_to_the_block_that_calls_it() -> None:
             return x.relu()
 
     net = nn.Sequential(nn.Linear(3, 3), Block(), nn.Linear(3, 3)).eval()
-    assert list(tape.activation_shapes(net, torch.rand(1, 3))) == ["1"]
+    assert list(networks.activation_shapes(net, torch.rand(1, 3))) == ["1"]
 
 
 @pytest.mark.parametrize(("threads", "share"), [(1, 1 / 2), (2, 1 / 2), (4, 1), (8, 2), (64, 2)])
@@ -66,7 +66,7 @@ def test_a_pass_forward_takes_a_quarter_of_the_budget_a_core(
 
 
 def test_resnet50_has_49_calls_and_all_its_neurons() -> None:
-    shapes = tape.activation_shapes(resnet50().eval(), torch.zeros(1, 3, 224, 224))
+    shapes = networks.activation_shapes(resnet50().eval(), torch.zeros(1, 3, 224, 224))
     assert len(shapes) == 49
     assert sum(torch.Size(shape).numel() for shape in shapes.values()) == 9_608_704
     assert list(shapes)[:4] == ["relu", "layer1.0.relu#1", "layer1.0.relu#2", "layer1.0.relu#3"]
