@@ -4,7 +4,8 @@ function buildRows(state) {
   const {header, root} = state, host = root.querySelector('.rows');
   state.views = [];
   // What is being typed outlives new maps.
-  state.drafts = new Map([...host.querySelectorAll('.row')].map(row => [row.dataset.key, row.querySelector('.note').value]));
+  const typed = [...host.querySelectorAll('.row .note')].filter(note => note.value !== note.defaultValue);
+  state.drafts = new Map(typed.map(note => [note.closest('.row').dataset.key, note.value]));
   host.style.setProperty('--columns', header.columns.length);
   host.replaceChildren(columnHeads(header), ...header.rows.map((row, r) => rowOf(state, row, r)));
 }

@@ -2,6 +2,8 @@
 
 const SAYINGS = [['ok', 'OK', '1'], ['suspicious', 'Suspicious', '2'], ['broken', 'Broken', '3']];
 const KEPT = 64;
+// Milliseconds without a key after which a note is kept.
+const PAUSE = 600;
 
 function verdictCard(state, row, r, path, photo) {
   const card = element('div', 'card'), frame = makeFrame(state, `${row.title}${row.masked ? ', the object outlined' : ''}`, path);
@@ -19,12 +21,20 @@ function verdictCard(state, row, r, path, photo) {
   }
   note.type = 'text'; note.maxLength = 500; note.placeholder = 'Note (N)';
   note.setAttribute('aria-label', `Note on ${row.title}`);
-  note.value = state.drafts.get(row.key) ?? saidOf(state, row).note;
+  note.defaultValue = saidOf(state, row).note;
+  note.value = state.drafts.get(row.key) ?? note.defaultValue;
   note.onkeydown = event => {
     event.stopPropagation();
     if (event.key === 'Enter' || event.key === 'Escape') { event.preventDefault(); note.closest('.row').focus(); }
   };
-  note.onchange = () => give(state, row, {...saidOf(state, row), note: note.value});
+  let pause;
+  note.onchange = () => {
+    clearTimeout(pause);
+    if (note.value === note.defaultValue) return;
+    note.defaultValue = note.value;
+    give(state, row, {...saidOf(state, row), note: note.value});
+  };
+  note.oninput = () => { clearTimeout(pause); pause = setTimeout(note.onchange, PAUSE); };
   const words = element('div', 'words');
   words.append(cutText('h3', '', row.title), cutText('p', 'target', `Explained: ${row.target}`));
   card.append(frame.box, words, group, note);

@@ -93,6 +93,25 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
     page.wait_for_url("**desk_page=2**")
 
 
+def test_rows_show_what_another_window_has_judged(
+    page: Page, app_url: str, settled: Settled, review: str
+) -> None:
+    """The tally counted it; the row stood empty and was the next unjudged one."""
+    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
+    rows = desk.locator(".row")
+    teacher, student, data, place, target, method = str(rows.first.get_attribute("data-key")).split("|")
+    said = Verdict(teacher, student, data, int(place), "one", target, method, "broken", "a corner")
+    assert said.key == rows.first.get_attribute("data-key")
+    save_verdicts(review, {said.key: said})
+    rows.nth(1).locator("button.ok").click()
+    expect(page.get_by_text("2 of 24")).to_be_visible()
+    have(rows, "data-verdict", ["broken", "ok", "", "", "", ""])
+    expect(rows.first.locator(".note")).to_have_value("a corner")
+    rows.nth(2).locator(".note").press_sequentially("typed")  # and not left
+    until(page, lambda: [one.note for one in load_review(review).values()] == ["a corner", "", "typed"])
+    expect(rows.nth(2).locator(".note")).to_be_focused()
+
+
 def test_a_reload_keeps_the_row_the_verdicts_and_the_way_to_compare(
     page: Page, app_url: str, review: str
 ) -> None:

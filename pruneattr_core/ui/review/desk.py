@@ -19,6 +19,7 @@ from pruneattr_core.ui.review.choices import Options
 from pruneattr_core.ui.review.exports import take_away
 from pruneattr_core.ui.review.judging import (
     about,
+    differ,
     last_review,
     live_level,
     read_review,
@@ -224,11 +225,11 @@ def _offer_last(blank: Sheet, count: int) -> None:
 def _payload(
     sheet: Sheet, verdicts: Mapping[str, Verdict], words: Mapping[str, str], level: int, page: int, name: str
 ) -> bytes:
-    """The bytes of a page, made once per state of it: verdicts given meanwhile live in the browser."""
+    """The bytes of a page, made once per state of it: verdicts given here meanwhile live in the browser."""
     shelf = engine().jobs.results
     key = (sheet.key, sheet.lineup.judged, sheet.missing(shelf), page, name)
     kept = st.session_state.get("_desk_payload")
-    if kept is None or kept[0] != key:
+    if kept is None or kept[0] != key or differ(verdicts, kept[2], st.session_state["_desk_rows"]):
         payload, rows = sheet_payload(sheet, shelf, verdicts, words, level, page)
         remember(sheet, rows)
         kept = st.session_state["_desk_payload"] = (key, payload, dict(verdicts))

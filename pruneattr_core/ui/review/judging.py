@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -136,6 +136,11 @@ def receive(
     for key in list(known)[: -4 * _REMEMBERED]:
         del known[key]
     return verdicts
+
+
+def differ(now: Mapping[str, Verdict], seen: Mapping[str, Verdict | None], rows: Collection[str]) -> bool:
+    """Whether another window has said something of these rows since they were drawn."""
+    return any(_words(now.get(key)) != _words(seen.get(key)) for key in rows)
 
 
 def _words(said: Verdict | None) -> str:
