@@ -70,7 +70,6 @@ REASONS: dict[str, str] = {
     "pruneattr_core/runs/reading.py::module: 48 -> 49": "a limit: how large a run of a stranger may be is a choice, no number depends on it",
     "pruneattr_core/compression/teacher.py::answers: 100 -> 101": "how many pictures pass at a time: the same answers",
     "pruneattr_core/compression/train.py::identity: True -> False": "the parts come in one order; sorted, they stay so when the code is moved",
-    "pruneattr_core/graph.py::_fast_layout: != -> ==": "another memory layout: the same values, only slower",
     "pruneattr_core/results/levels.py::spaced: < -> <= (2)": "the highest level is among the levels in any case",
     "pruneattr_core/benchmarks/roar.py::accuracies: == -> !=": "the step that is recorded on a GPU runs on a CPU too, to the same numbers",
     "pruneattr_core/attribution/calls.py::Substituted.__init__: 1 -> 2": "one picture more is run to see the calls, which are the same",

@@ -110,11 +110,13 @@ def _verified(arguments: argparse.Namespace) -> int:
     )
     verdict = verify(run, source, arguments.cells, arguments.seed, arguments.method, partial(say, arguments))
     versions = "the same" if verdict.same_versions else "other"
+    average = "holds on average (another processor swaps what ranks nearly the same)"
+    said = "holds" if verdict.close else average if verdict.holds else "does NOT hold"
     show(
         arguments,
         f"{name}: {verdict.exact} of {verdict.cells} cells bit for bit, largest difference "
-        f"{verdict.worst:.3g} relative to 1 + |value|, {versions} versions here: "
-        + ("holds" if verdict.holds else "does NOT hold"),
+        f"{verdict.worst:.3g} relative to 1 + |value|, mean {verdict.mean:.2g}, {versions} versions here: "
+        f"{said}",
         {"run": name, "holds": verdict.holds, **asdict(verdict)},
     )
     return 0 if verdict.holds else 1

@@ -82,8 +82,15 @@ def test_verify_takes_a_true_run_and_no_other(code: str, tmp_path: Path) -> None
     run = computed(tmp_path / "run", ["saliency", "edges"])
     true = verify(run, SOURCE)
     assert (true.cells, true.exact, true.worst, true.holds) == (2, 2, 0.0, True)
+    assert true.close
     values = run.values.copy()
     values[0, 0, 0, np.flatnonzero(np.isfinite(values[0, 0, 0]))[0]] += 0.01
+    moved = verify(Run(run.plan, values, {}, run.timing), SOURCE)  # as near ranks swap elsewhere
+    assert not moved.close
+    assert moved.exact == 1
+    assert 0 < moved.mean < moved.worst
+    values = run.values.copy()
+    values[0] += 0.02
     false = verify(Run(run.plan, values, {}, run.timing), SOURCE)
     assert not false.holds
     assert false.exact == 1

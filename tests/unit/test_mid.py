@@ -1,4 +1,4 @@
-"""PruneGrad-Mid at many places of the dial: its maps and the pruned networks' answers from the same passes."""
+"""PruneGrad-Mid at many places of the dial: maps and answers from the same passes."""
 
 from __future__ import annotations
 
