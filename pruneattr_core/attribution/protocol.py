@@ -126,7 +126,7 @@ def completeness_gap(model: nn.Module, inputs: Tensor, attribution: Attribution)
     promise = METHODS[attribution.method].completeness
     if promise is None:
         return None
-    with torch.no_grad():
+    with torch.no_grad(), left_alone(tape.unwrap(model)):
         forward, rows = logits_of(model), len(inputs)
         logits = outputs_in(forward(inputs), rows)
         asked = resolved(logits, attribution.target if attribution.asked is None else attribution.asked)

@@ -12,6 +12,7 @@ from torch.ao import quantization
 
 import networks
 from pruneattr_core import PruneGrad, contributions, explain
+from pruneattr_core.attribution.protocol import completeness_gap
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
 
 
@@ -99,7 +100,7 @@ def test_what_a_network_notes_in_eval_mode_is_put_back(name: str, run: str) -> N
     PruneGrad(net).sweep(x, sparsities=[0, 0.5], mode="freeze")
     contributions(net, x)
     for method in ("saliency", "integrated_gradients", "guided_backprop"):
-        explain(net, x, 0, method)
+        completeness_gap(net, x, explain(net, x, 0, method))
     after = net.state_dict()
     assert before.keys() == after.keys()
     for key, value in before.items():
