@@ -84,7 +84,11 @@ class Doubts:
     """
 
     def __init__(
-        self, network: nn.Module, modules: Mapping[str, nn.Module], where: Callable[[FrameType | None], str]
+        self,
+        network: nn.Module,
+        modules: Mapping[str, nn.Module],
+        where: Callable[[FrameType | None], str],
+        watched: Collection[str] | None,
     ) -> None:
         """Watch `network`, whose modules are these; `where` names the innermost of them on a call stack."""
         self.ends: list[End] = []
@@ -93,7 +97,7 @@ class Doubts:
         self.draws: list[str] = []
         self.trail = Trail()
         self.state = ""
-        self.watched: Collection[str] | None = ()
+        self.watched = watched
         self.written: list[str] = []
         self._network, self._modules, self._where = network, modules, where
         self._graded = torch.is_grad_enabled()
@@ -252,9 +256,7 @@ class Doubts:
 @contextmanager
 def left_alone(network: nn.Module) -> Iterator[None]:
     """Puts back the buffers that a network writes meanwhile, as observers of quantisation do in eval mode."""
-    doubts = Doubts(network, dict(network.named_modules()), lambda _: "")
-    doubts.watched = None
-    with doubts:
+    with Doubts(network, dict(network.named_modules()), lambda _: "", watched=None):
         yield
 
 

@@ -91,8 +91,7 @@ class _Tape(TorchFunctionMode):
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
         # Not by way of the tape, which holds every activation: a circle would keep them until Python looks.
-        self.doubts = Doubts(model, modules, lambda frame: owner_of(frame, names_of)[0])
-        self.doubts.watched = written
+        self.doubts = Doubts(model, modules, lambda frame: owner_of(frame, names_of)[0], written)
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -231,8 +230,8 @@ def _played(
         raise ModelError(roles.no_neurons(type(network).__name__))
 
     def play(clone: bool) -> tuple[_Tape, Tensor]:
-        known = roles.rewritten, None, opening, roles.spelled, roles.written
-        tape = _Tape(network, gate, clone, frozenset(kept), *known)
+        known = frozenset(kept), roles.rewritten, None, opening, roles.spelled
+        tape = _Tape(network, gate, clone, *known, written=roles.written)
         return _forward(tape, network, inputs, rows)
 
     try:
