@@ -23,6 +23,7 @@ from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, removal_curve
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map
 from pruneattr_core.render.figure import Panel
@@ -249,7 +250,8 @@ def compare(
     for name, values in (("titles", titles), ("masks", masks)):
         if values is not None and len(values) != count:
             raise InputError(f"Expected {name} for {count} inputs, got {len(values)}.")
-    import_module("captum.attr")  # else its loading would count as the time of the first method that needs it
+    with one_at_a_time:
+        import_module("captum.attr")  # else its loading would count as the time of the first that needs it
     entries: list[Entry] = []
     for done, (text, plan) in enumerate(zip(given, plans, strict=True)):
         if progress is not None:

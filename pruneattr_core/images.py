@@ -24,6 +24,7 @@ from PIL import (
 )
 
 from pruneattr_core.errors import ImageError
+from pruneattr_core.importing import one_at_a_time
 
 MAX_PIXELS = 60_000_000
 #: Larger ones are decoded at a half, a third, ... of either side, whichever is the first to fit, ...
@@ -299,7 +300,8 @@ def _reader(data: bytes, name: str) -> type[ImageFile.ImageFile]:
                 f"{_called(name)} is a HEIC picture, which needs a decoder: pip install pillow-heif, or save "
                 "it as JPEG."
             )
-        heif: type[ImageFile.ImageFile] = import_module("pillow_heif").HeifImageFile
+        with one_at_a_time:
+            heif: type[ImageFile.ImageFile] = import_module("pillow_heif").HeifImageFile
         return heif
     raise ImageError(f"{_called(name)} is not a picture we can read: save it as {FORMATS} and try again.")
 

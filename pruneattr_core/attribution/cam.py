@@ -18,13 +18,15 @@ from pruneattr_core.attribution.calls import (
 from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.attribution.support import cam_layer, spatial_axes
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.importing import one_at_a_time
 
 _RECTIFIERS = rectifiers()
 
 
 def gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
     """ReLU of the feature maps weighed by their mean gradients, upsampled bilinearly: (B, 1, H, W)."""
-    from captum import attr
+    with one_at_a_time:
+        from captum import attr
 
     network, place = _with_layer(model, inputs, layer, {})
     raw = attr.LayerGradCam(network, network.module_at(place)).attribute(
@@ -56,7 +58,8 @@ def _enlarged(maps: Tensor, inputs: Tensor) -> Tensor:
 
 def guided_gradcam(model: nn.Module, inputs: Tensor, target: Tensor, layer: str | None) -> Tensor:
     """Guided backpropagation times Grad-CAM upsampled bilinearly."""
-    from captum import attr
+    with one_at_a_time:
+        from captum import attr
 
     network, place = _with_layer(model, inputs, layer, _RECTIFIERS)
     with quiet():

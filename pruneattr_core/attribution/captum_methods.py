@@ -19,6 +19,7 @@ from pruneattr_core.attribution.calls import Substituted, rectifiers
 from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import outputs_in
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.norms import cheap_way_back
 from pruneattr_core.runtime import MEMORY_BUDGET
 
@@ -49,7 +50,8 @@ def _batch(inputs: Tensor) -> int:
 
 def saliency(model: nn.Module, inputs: Tensor, target: Tensor, absolute: bool) -> Tensor:
     """D logit / d x, or its absolute value."""
-    from captum.attr import Saliency
+    with one_at_a_time:
+        from captum.attr import Saliency
 
     result: Tensor = Saliency(logits_of(model)).attribute(_leaf(inputs), target, abs=absolute)
     return result
@@ -57,7 +59,8 @@ def saliency(model: nn.Module, inputs: Tensor, target: Tensor, absolute: bool) -
 
 def input_x_gradient(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """X * d logit / d x."""
-    from captum.attr import InputXGradient
+    with one_at_a_time:
+        from captum.attr import InputXGradient
 
     result: Tensor = InputXGradient(logits_of(model)).attribute(_leaf(inputs), target)
     return result
@@ -67,7 +70,8 @@ def integrated_gradients(
     model: nn.Module, inputs: Tensor, target: Tensor, steps: int, rule: str, baseline: float
 ) -> Tensor:
     """(x - b) * mean over the straight path from b to x of d logit / d x."""
-    from captum.attr import IntegratedGradients
+    with one_at_a_time:
+        from captum.attr import IntegratedGradients
 
     result: Tensor = IntegratedGradients(logits_of(model)).attribute(
         _leaf(inputs), baseline, target, n_steps=steps, method=rule, internal_batch_size=_batch(inputs)
@@ -79,7 +83,8 @@ def occlusion(
     model: nn.Module, inputs: Tensor, target: Tensor, window: int | None, stride: int | None, baseline: float
 ) -> Tensor:
     """Fall of the logit when a window over all channels is set to the baseline, averaged over windows."""
-    from captum.attr import Occlusion
+    with one_at_a_time:
+        from captum.attr import Occlusion
 
     height, width = inputs.shape[2:]
     side = min(window or max(1, min(height, width) // 8), height, width)
@@ -103,7 +108,8 @@ def guided_backprop(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     numbers but where the tensor before a ReLU also goes another way (`h + conv(relu(h))`): there Captum's
     rule overwrites the gradient of the other way too.
     """
-    from captum.attr import GuidedBackprop
+    with one_at_a_time:
+        from captum.attr import GuidedBackprop
 
     return _hooked(GuidedBackprop, model, inputs, target)
 
@@ -114,7 +120,8 @@ def deconvolution(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     ReLU6 and hard tanh from 0 do as ReLU: a ceiling in units of the activation means nothing to a gradient.
     Where ours differs from Captum's is said at `guided_backprop`.
     """
-    from captum.attr import Deconvolution
+    with one_at_a_time:
+        from captum.attr import Deconvolution
 
     return _hooked(Deconvolution, model, inputs, target)
 

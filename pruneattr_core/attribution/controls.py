@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 
 def generator_for(image: Tensor, seed: int) -> torch.Generator:
@@ -39,7 +40,8 @@ def edge_detector(
     Raises:
         InputError: an unknown detector.
     """
-    from skimage import feature, filters
+    with one_at_a_time:
+        from skimage import feature, filters
 
     if detector not in ("sobel", "canny"):
         raise InputError(f'Expected detector "sobel" or "canny", got {detector!r}.')

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.paths.dial import Dial, Sparsity
 from pruneattr_core.pruning import Instead, check_mode, gate_of
 from pruneattr_core.response import Asked
@@ -156,7 +157,8 @@ def blended(maps: Sequence[Tensor], blend: str, smooth: float, size: tuple[int, 
     floored = (whole + _FLOOR).log().mean(0).exp() * seen
     whole = floored if blend == "geometric" else whole.mean(0)
     if smooth:
-        from torchvision.transforms.functional import gaussian_blur
+        with one_at_a_time:
+            from torchvision.transforms.functional import gaussian_blur
 
         sigma = smooth * min(size)
         whole = gaussian_blur(whole, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])

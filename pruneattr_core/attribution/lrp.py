@@ -9,13 +9,15 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.calls import ClippedReLU
 from pruneattr_core.attribution.relevance import GlobalMean, relevance_network
+from pruneattr_core.importing import one_at_a_time
 
 
 def lrp_epsilon(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """Captum's LRP: R_i = sum_j z_ij / (z_j + eps) R_j, eps 1e-9, from the logit (Bach et al. 2015)."""
-    from captum.attr import LRP
-    from captum.attr._utils.custom_modules import Addition_Module
-    from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
+    with one_at_a_time:
+        from captum.attr import LRP
+        from captum.attr._utils.custom_modules import Addition_Module
+        from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
 
     # nn.Dropout in eval mode is the identity that Captum's LRP knows.
     network = relevance_network(model, inputs, Addition_Module, nn.Dropout)
@@ -30,10 +32,11 @@ def lrp_epsilon(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
 
 def lrp_alpha1_beta0(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """Only positive contributions pass relevance back: R_i = sum_j z+_ij / z+_j R_j, started at the logit."""
-    from zennit.composites import LayerMapComposite
-    from zennit.layer import Sum
-    from zennit.rules import AlphaBeta, Norm, Pass
-    from zennit.types import Activation, AvgPool, Linear
+    with one_at_a_time:
+        from zennit.composites import LayerMapComposite
+        from zennit.layer import Sum
+        from zennit.rules import AlphaBeta, Norm, Pass
+        from zennit.types import Activation, AvgPool, Linear
 
     rules = [(Activation, Pass()), (Sum, Norm()), (AvgPool, Norm()), (Linear, AlphaBeta(alpha=1, beta=0))]
     return _zennit(LayerMapComposite(rules), model, inputs, target, from_logit=True)
@@ -41,9 +44,10 @@ def lrp_alpha1_beta0(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor
 
 def excitation_backprop(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """Probability of walking down excitatory connections to a pixel, from 1 (Zhang et al. 2016)."""
-    from zennit.composites import ExcitationBackprop
-    from zennit.rules import Pass
-    from zennit.types import Activation
+    with one_at_a_time:
+        from zennit.composites import ExcitationBackprop
+        from zennit.rules import Pass
+        from zennit.types import Activation
 
     # Zennit leaves activations their derivative, which would lose what reaches a ReLU6 at its ceiling.
     composite = ExcitationBackprop(layer_map=[(Activation, Pass())], zero_params="bias")
@@ -67,7 +71,8 @@ class _Stacked(nn.Module):
     """a + b by Zennit's `Sum`, which takes the operands stacked and has a rule of its own."""
 
     def __init__(self) -> None:
-        from zennit.layer import Sum
+        with one_at_a_time:
+            from zennit.layer import Sum
 
         super().__init__()
         self.sum = Sum(dim=-1)

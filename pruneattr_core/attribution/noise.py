@@ -19,6 +19,7 @@ from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.attribution.controls import generator_for
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 #: (model, inputs, target) -> attribution.
 Compute = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -78,7 +79,8 @@ def noise_tunnel(
         stdev: of the Gaussian noise, in normalised input units, >= 0.
         seed: with the picture's values it fixes the noise.
     """
-    from captum.attr import NoiseTunnel
+    with one_at_a_time:
+        from captum.attr import NoiseTunnel
 
     tunnel = NoiseTunnel(Computed(model, compute))
     maps = []

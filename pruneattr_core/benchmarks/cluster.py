@@ -23,6 +23,7 @@ from pruneattr_core.benchmarks.executor import Spread, compute_cell
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError, PruneAttrError, StoreError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.runtime import device_for, provenance
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,8 @@ def over_ray(address: str) -> Spread:
         InputError: Ray is not installed.
     """
     try:
-        ray = importlib.import_module("ray")
+        with one_at_a_time:
+            ray = importlib.import_module("ray")
     except ImportError as error:
         raise InputError(
             "Ray is not installed: pip install -r requirements-ray.txt, or leave --ray-address out."

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 FILLS = {"mean": "Channel mean", "blur": "Blurred picture", "noisy_linear": "Noisy linear (ROAD)"}
 
@@ -62,7 +63,8 @@ def fill_removed(image: Tensor, removed: Tensor, fill: str = "mean", seed: int =
         return _filled_there(image, gone[:, 0], noise)
     pixels = image.detach().cpu().double().numpy()
     if fill == "blur":
-        from scipy.ndimage import gaussian_filter
+        with one_at_a_time:
+            from scipy.ndimage import gaussian_filter
 
         sigma = BLUR * min(image.shape[1:])
         other = torch.from_numpy(gaussian_filter(pixels, (0, sigma, sigma)))[None]
@@ -89,8 +91,9 @@ def imputed(
     Returns:
         (C, H, W); zeros where every pixel is removed, since nothing is left to go by.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.linalg import spsolve
+    with one_at_a_time:
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.linalg import spsolve
 
     if removed.all():
         return np.zeros_like(pixels)

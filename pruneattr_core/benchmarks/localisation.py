@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 #: What a measure answers when the mask is empty or full, or the map has no positive mass.
 UNDEFINED = math.nan
@@ -32,7 +33,8 @@ def roc_auc(values: ArrayLike, mask: ArrayLike) -> float:
     chosen, inside = _pair(values, mask)
     if inside.all() or not inside.any():
         return UNDEFINED
-    from sklearn.metrics import roc_auc_score  # of the extra `bench`: what else stands here does without
+    with one_at_a_time:
+        from sklearn.metrics import roc_auc_score  # of the extra `bench`: what else stands here does without
 
     return float(roc_auc_score(inside.ravel(), chosen.ravel()))
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 UNDEFINED = math.nan
 #: Spread of the noise of infidelity, in normalised input units, and how often it is drawn.
@@ -46,7 +47,8 @@ def entropy(values: ArrayLike) -> float:
 
     0 for one pixel, log(pixels) when all count alike. Undefined for a zero map.
     """
-    from scipy.stats import entropy as shannon
+    with one_at_a_time:
+        from scipy.stats import entropy as shannon
 
     sizes = np.abs(np.asarray(values, np.float64)).ravel()
     total = sizes.sum()
@@ -80,7 +82,8 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
         values: (1, C, H, W), or (1, 1, H, W), which counts for every channel.
         seed: of the noise.
     """
-    from captum.metrics import infidelity as captum_infidelity
+    with one_at_a_time:
+        from captum.metrics import infidelity as captum_infidelity
 
     def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
         noise = INFIDELITY_SD * torch.randn_like(inputs)
@@ -110,7 +113,8 @@ def max_sensitivity(explain_one: Callable[[Tensor], Tensor], x: Tensor, seed: in
         x: one normalised picture (1, C, H, W).
         seed: of the neighbours.
     """
-    from captum.metrics import sensitivity_max
+    with one_at_a_time:
+        from captum.metrics import sensitivity_max
 
     def of_one(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # Captum hands over tuples and wants one
         return (explain_one(inputs[0]).contiguous(),)
@@ -168,7 +172,8 @@ def parts_rank(values: ArrayLike, parts: ArrayLike, importance: ArrayLike) -> fl
         Spearman's correlation of the mean magnitude on every shape with |importance|; undefined for fewer
         than three shapes that can be seen, or when all are alike.
     """
-    from scipy.stats import spearmanr
+    with one_at_a_time:
+        from scipy.stats import spearmanr
 
     sizes, inside = np.abs(np.asarray(values, np.float64)), np.asarray(parts, bool)
     seen = [k for k in range(len(inside)) if inside[k].any()]

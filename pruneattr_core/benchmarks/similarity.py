@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pruneattr_core import likeness
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 Map = NDArray[np.float64]
 
@@ -80,7 +81,8 @@ def ssim(first: ArrayLike, second: ArrayLike) -> float:
 
     Undefined for maps smaller than the window. Two equal constant maps answer 1.
     """
-    from skimage.metrics import structural_similarity
+    with one_at_a_time:
+        from skimage.metrics import structural_similarity
 
     a, b = _pair(first, second)
     if min(a.shape) < SSIM_WINDOW:
@@ -94,7 +96,8 @@ def hog_pearson(first: ArrayLike, second: ArrayLike) -> float:
 
     Undefined for maps smaller than one block of 3x3 cells (48 pixels) and for constant maps.
     """
-    from skimage.feature import hog
+    with one_at_a_time:
+        from skimage.feature import hog
 
     a, b = _pair(first, second)
     if min(a.shape) < 3 * HOG_CELL:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pruneattr_core.importing import one_at_a_time
+
 #: Largest seed that every generator we use takes.
 LARGEST_SEED = 2**32 - 1
 
@@ -79,7 +81,8 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 def use_threads(arguments: argparse.Namespace) -> None:
     """Let torch work with as many threads as were asked for."""
     if arguments.threads is not None:
-        import torch  # seconds, which no wrong argument and no help has to wait for
+        with one_at_a_time:
+            import torch  # seconds, which no wrong argument and no help has to wait for
 
         torch.set_num_threads(arguments.threads)
 

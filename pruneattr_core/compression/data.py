@@ -16,6 +16,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.datasets.base import Dataset
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.scenes import SHAPES, scene
 
 #: First seed of the scenes to learn from, to be measured on, and to look at: never the same pictures.
@@ -119,7 +120,8 @@ class _Voc:
     multi_label = True
 
     def __init__(self, root: Path, split: str) -> None:
-        from torchvision.datasets import VOCDetection, VOCSegmentation
+        with one_at_a_time:
+            from torchvision.datasets import VOCDetection, VOCSegmentation
 
         kind = VOCDetection if split == "train" else VOCSegmentation
         try:

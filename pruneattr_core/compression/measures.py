@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 #: Method -> how its channels become one map. AP sums relevance over colours, and keeps RAP's positive part;
 #: PruneGrad, which AP does not have, is a signed gradient and counts by magnitude.
@@ -64,7 +65,8 @@ def predicted(logits: Tensor | NDArray[np.floating], multi_label: bool) -> NDArr
 
 def average_precisions(labels: NDArray[np.floating], logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Area under precision and recall of every column (class); nan for a class that no picture shows."""
-    from sklearn.metrics import average_precision_score
+    with one_at_a_time:
+        from sklearn.metrics import average_precision_score
 
     return np.array(
         [

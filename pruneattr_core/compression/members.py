@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pruneattr_core.compression.cut import channels, cut
 from pruneattr_core.errors import ModelError, WeightsError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.models.checkpoint import file_sha256, read_checkpoint
 from pruneattr_core.models.fitting import fitted, read_values
@@ -48,7 +49,8 @@ def blank(architecture: str, classes: int, counts: Mapping[str, int] | None = No
     if architecture in _OURS:
         model: nn.Module = _OURS[architecture](classes)
     elif architecture.startswith("torchvision/"):
-        from torchvision.models import get_model
+        with one_at_a_time:
+            from torchvision.models import get_model
 
         try:
             model = get_model(architecture.removeprefix("torchvision/"), weights=None, num_classes=classes)

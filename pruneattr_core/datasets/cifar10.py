@@ -12,6 +12,7 @@ from PIL import Image
 from pruneattr_core.datasets.base import Sample
 from pruneattr_core.errors import InputError
 from pruneattr_core.images import decode_image
+from pruneattr_core.importing import one_at_a_time
 
 TITLE = "CIFAR-10"
 
@@ -76,7 +77,8 @@ class OriginalCifar10:
     id = "cifar10"
 
     def __init__(self, root: Path, split: str) -> None:
-        from torchvision.datasets import CIFAR10
+        with one_at_a_time:
+            from torchvision.datasets import CIFAR10
 
         try:
             found = CIFAR10(str(root), train=split == "train", download=False)

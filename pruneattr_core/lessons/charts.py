@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.compression.table import RUNS, read_study
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.titles import method_title, student_title
 from pruneattr_core.render.series import series
@@ -87,8 +88,9 @@ def _drawn(
     lines: Mapping[str, Line], across: str, up: str, word: Callable[..., str], at_least: float = 0.0
 ) -> NDArray[np.uint8]:
     """The lines; `at_least` is where the upper axis ends, where it does not go on and begins at 0."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a quarter of a second
-    from matplotlib.figure import Figure
+    with one_at_a_time:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # a quarter of a second
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="constrained")
     axes = figure.add_subplot()

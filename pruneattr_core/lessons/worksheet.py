@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.lessons.figures import Figure
 from pruneattr_core.lessons.tables import tables_of
 from pruneattr_core.lessons.text import Lesson, Step, address, right_answers
@@ -44,8 +45,9 @@ def worksheet(lesson: Lesson, word: Callable[[str], str], figures: Mapping[int, 
         word: a text of the page by its key, in the language of the lesson.
         figures: step number, from 1 -> what its view shows.
     """
-    from fpdf import FPDF  # a moment that only a worksheet should pay
-    from matplotlib import get_data_path
+    with one_at_a_time:
+        from fpdf import FPDF  # a moment that only a worksheet should pay
+        from matplotlib import get_data_path
 
     fonts = Path(get_data_path(), "fonts", "ttf")
     pdf = FPDF()

@@ -39,6 +39,7 @@ from torch import nn
 
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import answering_tensors, check_head, outputs_in
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.cards import ModelCard, known_interpolation
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.fitting import fitted, weights_hash
@@ -311,7 +312,7 @@ def _module(one: Declared) -> ModuleType:
     file = Path(place)
     if place.endswith(".py") and not file.is_file():
         raise ModelError(f"There is no file {place!r} for {one.name}: check the path.")
-    with _lock:
+    with _lock, one_at_a_time:
         return _imported(place, file.stat().st_mtime_ns if place.endswith(".py") else 0)
 
 

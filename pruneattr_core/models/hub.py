@@ -29,6 +29,7 @@ from torch import nn
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError
 from pruneattr_core.heads import answering_tensors
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.bounded import at_most
 from pruneattr_core.models.cards import ModelCard, known_interpolation
 from pruneattr_core.models.checkpoint import read_checkpoint
@@ -232,7 +233,8 @@ def _told(progress: Progress | None) -> dict[str, Any]:
 
 def _package(name: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with one_at_a_time:
+            return importlib.import_module(name)
     except ImportError as error:
         raise ModelError(
             f"Networks of the hub need the package {name}, which is not installed: "

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.hub import HUB, TIMM, timm_records
 from pruneattr_core.models.loading import model_card, models_here
 from pruneattr_core.models.zoo import PREFIX, zoo_facts, zoo_records
@@ -98,9 +99,10 @@ def _own(name: str) -> Entry:
 
 def write() -> None:
     """Make assets/networks.json from the timm that is installed; some minutes."""
-    import timm
-    import torch
-    import torchvision
+    with one_at_a_time:
+        import timm
+        import torch
+        import torchvision
 
     from pruneattr_core.store import write_atomically
 

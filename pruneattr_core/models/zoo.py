@@ -19,6 +19,7 @@ from torch import nn
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.cards import ModelCard
 
 if TYPE_CHECKING:
@@ -200,7 +201,8 @@ def without_auxiliary(model: nn.Module) -> nn.Module:
 
 def _torchvision() -> Any:
     """Its module of networks."""
-    from torchvision import models
+    with one_at_a_time:
+        from torchvision import models
 
     return models
 

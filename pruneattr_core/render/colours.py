@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 Pixels = NDArray[np.uint8]
 
@@ -50,7 +51,8 @@ def colour_table(name: str) -> Pixels:
     """
     if name not in COLOUR_MAPS:
         raise InputError(f"Expected a colour map out of {', '.join(COLOUR_MAPS)}, got {name!r}.")
-    from matplotlib import colormaps  # a quarter of a second that only pictures should pay
+    with one_at_a_time:
+        from matplotlib import colormaps  # a quarter of a second that only pictures should pay
 
     def sampled(table: str, count: int) -> NDArray[np.float64]:
         return np.asarray(colormaps[table].resampled(count)(np.arange(count)))[:, :3]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.render.scale import ColourBar, tick_text
 
 #: Kind of file -> what a browser calls it.
@@ -91,8 +92,9 @@ def figure(
         width = min(600.0, max(WIDTHS["two columns (170 mm)"], _LEAST * across))
     if not 30 <= width <= 600 or not 72 <= dpi <= 1200:
         raise InputError(f"Expected 30 to 600 mm and 72 to 1200 dpi, got {width:g} mm and {dpi} dpi.")
-    from matplotlib import rc_context  # a quarter of a second that only figures should pay
-    from matplotlib.figure import Figure
+    with one_at_a_time:
+        from matplotlib import rc_context  # a quarter of a second that only figures should pay
+        from matplotlib.figure import Figure
 
     side = (width - 2 * _EDGE - (across - 1) * _GAP) / across
     rows = [_Row(panels[start : start + across], side) for start in range(0, len(panels), across)]

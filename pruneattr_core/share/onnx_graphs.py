@@ -19,6 +19,7 @@ from torch.fx import GraphModule, Node, symbolic_trace
 from torch.fx.passes.shape_prop import ShapeProp
 
 from pruneattr_core.errors import ModelError, PruneAttrError
+from pruneattr_core.importing import one_at_a_time
 
 #: Of the operations used; every runtime since 2022 has them.
 OPSET = 17
@@ -55,7 +56,8 @@ def onnx_graphs(model: nn.Module, inputs: Tensor) -> Graphs:
         ModelError: the network has a part that cannot be written so.
     """
     try:
-        import onnx  # noqa: F401
+        with one_at_a_time:
+            import onnx  # noqa: F401
     except ImportError:
         raise PruneAttrError("Graphs for the browser need onnx: pip install 'pruneattr[gallery]'.") from None
     traced = symbolic_trace(model)
@@ -111,7 +113,8 @@ class _Writer:
         return node.op == "call_module" and isinstance(self._modules[str(node.target)], nn.ReLU)
 
     def constant(self, values: NDArray[Any] | Tensor) -> str:
-        from onnx import numpy_helper
+        with one_at_a_time:
+            from onnx import numpy_helper
 
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
         name = f"c{len(self.constants)}"
@@ -119,7 +122,8 @@ class _Writer:
         return name
 
     def ops(self, kind: str, count: int, *given: str, **attributes: Any) -> list[str]:
-        from onnx import helper
+        with one_at_a_time:
+            from onnx import helper
 
         made = [f"n{len(self.nodes)}_{i}" for i in range(count)]
         self.nodes.append(helper.make_node(kind, list(given), made, **attributes))
@@ -129,12 +133,14 @@ class _Writer:
         return self.ops(kind, 1, *given, **attributes)[0]
 
     def named(self, name: str, value: str) -> None:
-        from onnx import helper
+        with one_at_a_time:
+            from onnx import helper
 
         self.nodes.append(helper.make_node("Identity", [value], [name]))
 
     def model(self, name: str, given: dict[str, list[int]], found: dict[str, list[int]]) -> bytes:
-        from onnx import TensorProto, checker, helper
+        with one_at_a_time:
+            from onnx import TensorProto, checker, helper
 
         def value(key: str, shape: list[int], kind: int = TensorProto.FLOAT) -> Any:
             return helper.make_tensor_value_info(key, kind, shape)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.share.component import Component
 
 
@@ -38,8 +39,9 @@ def widget(component: Component, payload: bytes, instead: Mapping[str, str]) -> 
 @lru_cache
 def _class_of(component: Component) -> Any:
     try:
-        import anywidget
-        import traitlets
+        with one_at_a_time:
+            import anywidget
+            import traitlets
     except ImportError:
         raise PruneAttrError(
             "Live views in notebooks need anywidget: pip install 'pruneattr[notebook]'."
@@ -70,7 +72,8 @@ def _class_of(component: Component) -> Any:
 
             As one they would be lost in an export: it takes the live view, nothing without its kernel.
             """
-            from IPython.display import display
+            with one_at_a_time:
+                from IPython.display import display
 
             frame = f'<div data-pruneattr-still="{self.still}">{self._instead["text/html"]}</div>'
             display({**self._instead, "text/html": frame}, raw=True)

@@ -23,6 +23,7 @@ ORDER = (
     (
         "errors",
         "archives",
+        "importing",
         "bits",
         "brief",
         "same",

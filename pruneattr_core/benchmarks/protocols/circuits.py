@@ -20,6 +20,7 @@ from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve
 from pruneattr_core.circuits.replacement import activations_of, mean_of, zero
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.pruning import Replacement
 from pruneattr_core.scoring import contributions
 
@@ -91,7 +92,8 @@ def _replacement(name: str, opened: Opened, plan: Plan, inputs: Tensor, start: i
         return opened.inputs([reference[(start + k) % len(reference)] for k in range(len(inputs))])
 
     def blurred() -> Tensor:
-        from torchvision.transforms.functional import gaussian_blur
+        with one_at_a_time:
+            from torchvision.transforms.functional import gaussian_blur
 
         side = min(inputs.shape[-2:]) // 4 * 2 + 1
         return gaussian_blur(inputs, [side, side], [side / 4, side / 4])

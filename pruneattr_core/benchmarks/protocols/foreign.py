@@ -21,6 +21,7 @@ from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, pictures
 from pruneattr_core.benchmarks.sources import Opened
 from pruneattr_core.errors import InputError, PruneAttrError
+from pruneattr_core.importing import one_at_a_time
 
 #: Steps in which a picture's values are removed by the metrics that take them away one after another.
 STEPS = 64
@@ -89,7 +90,8 @@ def _quantus() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Quantus and what it imports warn about their own dependencies
-            import quantus
+            with one_at_a_time:
+                import quantus
     except ImportError as error:
         raise PruneAttrError(
             f"Quantus cannot be imported ({error}): pip install 'pruneattr[quantus]', and libGL."
