@@ -102,7 +102,8 @@ def activation_of(
 
     Rectifiers spelled otherwise are read too: clamp from 0 (with an upper bound: ReLU6's kind), threshold 0,
     maximum with 0, `where(x > 0, x, 0)`, `masked_fill(x < 0, 0)` and `x * (x > 0)`. Each is computed by
-    its own function, so that its values and derivatives stay what they are.
+    its own function, so that its values and derivatives stay what they are. Under transforms of functions
+    (`torch.vmap`) there are none: the values are not those of one batch, and cannot be looked at.
 
     Args:
         func: what is called.
@@ -111,6 +112,8 @@ def activation_of(
         sure: take a choice by a mask for a rectifier, whether or not its values are one's.
     """
     plain = ACTIVATIONS.get(func)
+    if torch._C._are_functorch_transforms_active():
+        return None
     if plain is None:
         read = _SPELLED.get(func)
         return None if read is None or not args else read(func, args, kwargs, sure)

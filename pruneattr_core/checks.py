@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from pruneattr_core.classes import classes_in
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
 from pruneattr_core.response import Asked, Response
 from pruneattr_core.response import Target as Target
@@ -86,13 +87,7 @@ def check_target(target: Target, batch: int) -> Tensor | None:
             "Expected classes as int, list of ints or tensor: this computation reads the probability of one "
             "class, and takes no other response."
         )
-    try:
-        chosen = torch.as_tensor(target)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentTypeError(f"Expected target as int, list of ints or tensor, got {target!r}.") from error
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise ArgumentTypeError(f"Expected integer targets, got {chosen.dtype}.")
-    chosen = chosen.detach().long().flatten()
+    chosen = torch.tensor(classes_in("target", target), dtype=torch.int64)
     if chosen.numel() == 1:
         chosen = chosen.repeat(batch)
     if chosen.numel() != batch:

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pruneattr_core.errors import ArgumentTypeError
+
 #: Activations as the dispatcher calls them; one that no tape recorded is reported as unseen.
 _ACTIVATIONS = {
     *("relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "prelu", "elu", "selu", "celu", "gelu", "silu"),
@@ -102,7 +104,13 @@ class Roles:
     fast: bool
 
     def kept(self, class_scores: bool) -> tuple[int, ...]:
-        """The calls that are recorded and gated."""
+        """The calls that are recorded and gated.
+
+        Raises:
+            ArgumentTypeError: `class_scores` is neither True nor False.
+        """
+        if not isinstance(class_scores, bool):
+            raise ArgumentTypeError(f"Expected class_scores as True or False, got {class_scores!r}.")
         wanted = ("neuron", "class score") if class_scores else ("neuron",)
         return tuple(i for i, role in enumerate(self.roles) if role in wanted)
 
@@ -161,7 +169,7 @@ class Flow(TorchDispatchMode):
         name = func._schema.name.split("::")[-1]
         name = name if name.startswith("_") else name.rstrip("_")
         for tensor in given:
-            call = self._overwritten.get(_key(tensor))
+            call = self._overwritten.get(storage_key(tensor))
             if call is not None and not self.recording:
                 self.rewritten.add(call)
         after, acted = 0, 0
@@ -182,7 +190,7 @@ class Flow(TorchDispatchMode):
         """Root and gates of a result; notes what no tape would see."""
         if not tags or not any(tag.after for tag in tags):
             return 0, ()
-        roots = {tag.root or _key(tensor) for tensor, tag in zip(given, tags, strict=True)}
+        roots = {tag.root or storage_key(tensor) for tensor, tag in zip(given, tags, strict=True)}
         gates = tuple(gate for tag in tags for gate in tag.gates)
         seen = "" if self.recording else name
         if seen in _ACTIVATIONS:
@@ -204,7 +212,7 @@ class Flow(TorchDispatchMode):
         tag = self._of(activation)
         self._set(activation, tag._replace(after=tag.after | (2 << call), root=0, gates=()))
         if overwritten is not None:
-            self._overwritten[_key(overwritten)] = call
+            self._overwritten[storage_key(overwritten)] = call
 
     def from_input(self, tensor: Tensor) -> bool:
         """Whether the input went into it."""
@@ -228,14 +236,14 @@ class Flow(TorchDispatchMode):
         return tuple(found)
 
     def _of(self, tensor: Tensor) -> Tag:
-        return self._tags.get(_key(tensor), _NOTHING)
+        return self._tags.get(storage_key(tensor), _NOTHING)
 
     def _set(self, tensor: Tensor, tag: Tag) -> None:
         try:
             alive: Any = StorageWeakRef(tensor.untyped_storage())
         except (NotImplementedError, RuntimeError):
             alive = tensor
-        self._tags[_key(tensor)] = tag._replace(alive=alive)
+        self._tags[storage_key(tensor)] = tag._replace(alive=alive)
 
 
 def without_changing_constants(
@@ -256,7 +264,8 @@ def _differ(one: Tensor, two: Tensor) -> bool:
         return False  # of torch.func: values that cannot be looked at
 
 
-def _key(tensor: Tensor) -> int:
+def storage_key(tensor: Tensor) -> int:
+    """What is the same for two tensors where one is a view of the other, as long as one is alive."""
     try:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from pruneattr_core import heads
-from pruneattr_core.errors import ArgumentTypeError, InputError, TargetError
+from pruneattr_core.classes import optional_classes
+from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.heads import Head
 from pruneattr_core.runlength import mask_of, runs
 from pruneattr_core.selection import rows_at
@@ -73,7 +74,7 @@ def difference(
         >>> pruneattr_core.difference(3, 1).setting()  # explain(model, inputs, difference(3, 1))
         {'response': 'difference', 'target': [3], 'against': [1]}
     """
-    return Response("difference", _classes("target", target), _classes("against", against))
+    return Response("difference", optional_classes("target", target), optional_classes("against", against))
 
 
 def group(classes: Sequence[int]) -> Response:
@@ -86,7 +87,7 @@ def group(classes: Sequence[int]) -> Response:
         >>> pruneattr_core.group([0, 3]).setting()  # explain(model, inputs, group([0, 3]))
         {'response': 'group', 'target': [0, 3]}
     """
-    found = tuple(dict.fromkeys(_classes("classes", classes) or ()))
+    found = tuple(dict.fromkeys(optional_classes("classes", classes) or ()))
     if not found:
         raise InputError("A group needs at least one class, got none.")
     return Response("group", found)
@@ -111,7 +112,7 @@ def region(mask: Tensor, target: int | Sequence[int] | None = None) -> Response:
         raise InputError(
             f"Expected a region as a boolean mask (H, W) or (B, H, W), a position in each, got {told}."
         )
-    return Response("region", _classes("target", target), mask=mask.detach())
+    return Response("region", optional_classes("target", target), mask=mask.detach())
 
 
 def custom(function: Callable[[Tensor], Tensor], name: str = "") -> Response:
@@ -132,7 +133,10 @@ def from_setting(record: Mapping[str, Any]) -> Response:
             "Give the function again."
         )
     try:
-        target, against = _classes("target", record["target"]), _classes("against", record.get("against"))
+        target, against = (
+            optional_classes("target", record["target"]),
+            optional_classes("against", record.get("against")),
+        )
         if kind == "group" and target is not None:
             return group(target)
         if kind == "region":
@@ -142,18 +146,6 @@ def from_setting(record: Mapping[str, Any]) -> Response:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"This is no response that was recorded ({error}).") from error
     raise InputError(f"This is no response that was recorded: its kind is {kind!r}.")
-
-
-def _classes(name: str, value: Any) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    try:
-        chosen = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentTypeError(f"Expected {name} as int, list of ints or tensor, got {value!r}.") from error
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise ArgumentTypeError(f"Expected integer {name}s, got {chosen.dtype}.")
-    return tuple(int(one) for one in chosen.flatten().tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,7 +294,7 @@ def asked_of(target: Target, batch: int, head: Head | None = None) -> Asked:
     if callable(target) and not isinstance(target, Tensor):
         target = custom(target)
     if not isinstance(target, Response):
-        target = Response("class", _classes("target", target))
+        target = Response("class", optional_classes("target", target))
     if target.kind in ("group", "custom"):
         return Asked(target, _spread(None, batch), head=head)
     mask = None

@@ -21,11 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.flow import Role, Roles
+from pruneattr_core.flow import Role, Roles, storage_key
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered
 
@@ -41,6 +42,12 @@ NEUTRAL = {
     *("zeros_like", "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"),
 }
 
+#: Calls that keep values as they are, unless they round them to integers.
+CASTS = {"float", "double", "half", "bfloat16", "type", "type_as", "cpu", "cuda"}
+#: Calls with values of their own besides the one they act on: how many hang on the input is looked at.
+_WEIGHING = {"conv2d", "linear", "batch_norm"}
+_SCALING = {"mul", "div", "true_divide", "multiply", "divide"}
+
 #: Makes the module that stands for one call, from the call's arguments; None leaves the call alone.
 Maker = Callable[..., nn.Module | None]
 #: (place in `calls_of`, torch function) -> its maker, or None.
@@ -54,10 +61,12 @@ class Call:
     Attributes:
         name: module path of the caller, as the tape's names; `.function` is added for functional calls.
         function: plain name such as `relu`, `conv2d`, `add`; `relu` and `relu6` for every rectifier
-            without and with a ceiling.
+            without and with a ceiling; "conv2d by the input" where its weights come from there, too.
         shape: of the result without the batch, () where it is no tensor.
         activation: whether the tape records it.
         constant: whether something else than a second tensor of equal shape is added, as padding by 2 does.
+        fixed: whether nothing but numbers, parameters and buffers goes in.
+        scaling: whether it is a product with something fixed, or a division by it.
         role: what its values are, "" where it is no activation.
     """
 
@@ -66,6 +75,8 @@ class Call:
     shape: tuple[int, ...]
     activation: bool
     constant: bool = False
+    fixed: bool = False
+    scaling: bool = False
     role: Role | Literal[""] = ""
 
 
@@ -89,11 +100,40 @@ def is_constant_addition(args: Sequence[Any]) -> bool:
     return not all(isinstance(a, Tensor) for a in args[:2]) or args[0].shape != args[1].shape
 
 
+def _tensors(values: Any) -> list[Tensor]:
+    return [one for one in tree_leaves(values) if isinstance(one, Tensor)]
+
+
 class _Listen(TorchFunctionMode):
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, inputs: Tensor) -> None:
         super().__init__()
         self.names_of = {id(module): name for name, module in model.named_modules()}
         self.calls: list[Call] = []
+        self.moving = {id(inputs): inputs}  # what hangs on the input; kept, or its id would be another's
+        self.fixed = {storage_key(one): one for one in (*model.parameters(), *model.buffers())}
+
+    def _moves(self, *values: Any) -> bool:
+        return any(id(one) in self.moving for one in _tensors(values))
+
+    def _is_fixed(self, *values: Any) -> bool:
+        return all(storage_key(one) in self.fixed for one in _tensors(values))
+
+    def _follow(self, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> bool:
+        """Note what hangs on the input now, and what does not; whether the call is `fixed`."""
+        written = args[:1] if result is None else ()  # as in y[0] = x
+        if self._moves(args, kwargs):
+            for one in _tensors((result, written)):
+                self.moving[id(one)] = one
+                self.fixed.pop(storage_key(one), None)
+            return False
+        fixed = self._is_fixed(args, kwargs)
+        if fixed:
+            self.fixed.update((storage_key(one), one) for one in _tensors(result))
+        return fixed
+
+    def _scales(self, name: str, args: Sequence[Any]) -> bool:
+        either = name in ("mul", "multiply")
+        return name in _SCALING and any(self._is_fixed(one) for one in (args if either else args[1:]))
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -101,16 +141,23 @@ class _Listen(TorchFunctionMode):
         name, kwargs = plain_name(func), kwargs or {}
         activation = activation_of(func, args, kwargs) is not None
         ceiling = ceiling_of(func, args, kwargs)
+        weighed = name in _WEIGHING and self._moves(args[1:], {**kwargs, "input": None})
+        scaling = self._scales(name, args)  # before what is worked on in place hangs on the input
         result = func(*args, **kwargs)
+        fixed = self._follow(args, kwargs, result)
         if ceiling is not None:
             name = "relu" if ceiling == math.inf else "relu6"
+        elif weighed:
+            name += " by the input"
+        elif name in CASTS and not result.is_floating_point():
+            name = "rounding"
         if name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
             owner = module_name(sys._getframe(1), self.names_of, name)
             constant = (name == "add" and is_constant_addition(args)) or (
                 name == "pad" and is_padding_with_more(args, kwargs)
             )
-            self.calls.append(Call(owner, name, shape, activation, constant))
+            self.calls.append(Call(owner, name, shape, activation, constant, fixed, scaling))
         return result
 
 
@@ -140,7 +187,8 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
         with torch.no_grad():
             if not taken:
                 tape.run(network, inputs[:1].clone())  # raises what is wrong with model or inputs
-            listen, first = _Listen(network), inputs[:1].clone()
+            first = inputs[:1].clone()
+            listen = _Listen(network, first)
             with listen:
                 network(first)
         found = _with_roles(_numbered(listen.calls), tape.roles_of(network, inputs))

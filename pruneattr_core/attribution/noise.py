@@ -42,9 +42,9 @@ class Computed(CaptumShaped):
 class _Seeded(TorchFunctionMode):
     """Give `torch.normal` a generator; thread-local, so other threads draw as before."""
 
-    def __init__(self, generator: torch.Generator) -> None:
+    def __init__(self, generator: torch.Generator, dtype: torch.dtype) -> None:
         super().__init__()
-        self.generator = generator
+        self.generator, self.dtype = generator, dtype
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -54,7 +54,7 @@ class _Seeded(TorchFunctionMode):
             return func(*args, **kwargs)
         mean, std = args
         noise = torch.randn(std.shape, generator=self.generator, dtype=torch.float64)
-        return mean + std * noise.to(std)
+        return (mean + std * noise.to(std)).to(self.dtype)  # Captum's `std` is of the default one
 
 
 def noise_tunnel(
@@ -86,7 +86,7 @@ def noise_tunnel(
     maps = []
     for x, one in zip(inputs.split(1), target.split(1), strict=True):
         # One copy at a time: methods that keep a graph then need the memory of one input.
-        with _Seeded(generator_for(x, seed)):
+        with _Seeded(generator_for(x, seed), x.dtype):
             maps.append(
                 tunnel.attribute(
                     x,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from torch import Tensor, nn
 
 from pruneattr_core.activations import PIECEWISE_LINEAR
-from pruneattr_core.attribution.calls import Call, calls_of, functions, probe
+from pruneattr_core.attribution.calls import CASTS, Call, calls_of, functions, probe
 from pruneattr_core.attribution.deeplift import RESCALED
 from pruneattr_core.errors import PruneAttrError
 
@@ -18,8 +18,14 @@ Rule = Callable[[tuple[Call, ...], tuple[int, ...]], str | None]
 
 _RECTIFIERS = {"relu", "relu6"}
 #: Calls that hand values on as they are: derivatives and relevance follow by themselves.
-_MOVES = {"cat", "chunk", "split", "indexing", "stack", "expand", "repeat", "pad", "roll", "narrow", "unbind"}
+_MOVES = CASTS | {
+    *("cat", "concat", "concatenate", "hstack", "vstack", "stack", "unbind", "chunk", "split", "hsplit"),
+    *("vsplit", "dsplit", "tensor_split", "indexing", "index_select", "select", "narrow", "pad", "roll"),
+    *("flip", "fliplr", "flipud", "rot90", "expand", "expand_as", "repeat", "repeat_interleave", "tile"),
+}
 _LINEAR = _MOVES | {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "add"}
+#: Linear, but of relevance there is no rule for how it is shared out.
+_SUMS = {"sub", "subtract", "rsub", "neg", "negative", "sum"}
 _RELEVANCE = _LINEAR | _RECTIFIERS | {"max_pool2d"}
 
 
@@ -50,7 +56,10 @@ def _only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
 
 def _covered(method: str, allowed: Collection[str], constants: bool) -> Rule:
     def rule(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
-        others = functions(calls, lambda call: call.function not in allowed)
+        others = functions(
+            calls,
+            lambda call: not (call.fixed or call.function in allowed or (constants and call.scaling)),
+        )
         if others:
             # What mixes activations first: it is the reason, the rest often only moves them.
             named = sorted(others, key=lambda name: (name not in {*_PRODUCTS, "mul", "div"}, name))
@@ -140,7 +149,7 @@ only_relu = _judge(_only_relu)
 feature_maps = _judge(_has_maps)
 feature_maps_and_relu = _judge(_has_maps_and_only_relu)
 spatial_activation = _judge(_has_spatial_activation)
-deeplift = _judge(_covered("DeepLift", _LINEAR | RESCALED, constants=True))
+deeplift = _judge(_covered("DeepLift", _LINEAR | _SUMS | RESCALED, constants=True))
 relevance = _judge(_covered("LRP", _RELEVANCE, constants=False))
 relative = _judge(_covered("RAP", _RELEVANCE, constants=False))
 

@@ -94,6 +94,19 @@ def test_a_mixed_batch_in_float32_equals_its_single_images(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_what_torch_makes_tensors_of_does_not_matter(method: str) -> None:
+    net, x = networks.network("residual").float(), networks.inputs(1).float()
+    usual = explain(net, x, 1, method, **quick(method)).values
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = explain(net, x, 1, method, **quick(method)).values
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, usual, rtol=1e-3, atol=1e-4 * float(usual.abs().max()))
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_bad_targets_and_options_are_named(method: str) -> None:
     net, x = networks.network("plain"), networks.inputs(1)
     with pytest.raises(TargetError, match="Target 5 does not exist: this model has classes 0 to 4"):

@@ -24,6 +24,7 @@ ORDER = (
         "errors",
         "archives",
         "importing",
+        "classes",
         "bits",
         "brief",
         "same",

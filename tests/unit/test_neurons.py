@@ -120,8 +120,9 @@ def test_things_beside_the_road_are_told_apart() -> None:
         (lambda h: h * (h.mean(1, keepdim=True) > 0), None),
         (F.softplus, "softplus"),
         (torch.abs, "abs"),
+        (torch.vmap(F.relu), "relu"),
     ],
-    ids=["float mask", "written zeros", "another's sign", "softplus", "abs"],
+    ids=["float mask", "written zeros", "another's sign", "softplus", "abs", "under vmap"],
 )
 def test_nonlinearities_that_are_no_neurons_are_named(form: Form, said: str | None) -> None:
     net = nn.Sequential(nn.Linear(4, 6), _Formed(form), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))

@@ -176,10 +176,25 @@ def test_targets_as_in_captum() -> None:
     net, x = networks.network("plain"), networks.inputs(2)
     method = PruneGrad(net)
     expected = method.attribute(x, 0)
-    for target in ([0, 0], torch.tensor([0, 0]), torch.tensor(0), np.int64(0)):
+    unsigned = np.uint64(0)  # PyTorch refuses it by itself
+    for target in (
+        [0, 0],
+        torch.tensor([0, 0]),
+        torch.tensor(0),
+        np.int64(0),
+        unsigned,
+        [unsigned, np.int8(0)],
+    ):
         assert torch.equal(method.attribute(x, target), expected)
     assert torch.equal(method.attribute(x), method.attribute(x, net(x).argmax(1)))
     assert isinstance(method.attribute((x,), 0), tuple)
+
+
+def test_class_scores_are_counted_or_not() -> None:
+    method, x = PruneGrad(networks.network("plain")), networks.inputs(1)
+    for call in (method.attribute, method.sweep):
+        with pytest.raises(ArgumentTypeError, match="class_scores as True or False, got 'no'"):
+            call(x, class_scores="no")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +206,8 @@ def test_targets_as_in_captum() -> None:
         (1.5, ArgumentTypeError, "integer targets"),
         (True, ArgumentTypeError, "integer targets"),
         ("cat", ArgumentTypeError, "int, list of ints or tensor"),
+        (2**70, ArgumentTypeError, "int, list of ints or tensor"),
+        (np.uint64(2**64 - 1), ArgumentTypeError, "int, list of ints or tensor"),
     ],
 )
 def test_bad_targets_are_named(target: object, error: type[Exception], text: str) -> None:

@@ -1,0 +1,32 @@
+"""Classes as callers give them: numbers of Python, NumPy or PyTorch, one or several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pruneattr_core.errors import ArgumentTypeError
+
+
+def classes_in(name: str, value: Any) -> tuple[int, ...]:
+    """Classes as int, ints or an integer tensor or array -> as ints.
+
+    Raises:
+        ArgumentTypeError: something else; it is called `name`.
+    """
+    if isinstance(value, list | tuple):
+        value = [one.item() if isinstance(one, np.generic) else one for one in value]
+    try:
+        chosen = torch.as_tensor(value.item() if isinstance(value, np.generic) else value)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ArgumentTypeError(f"Expected {name} as int, list of ints or tensor, got {value!r}.") from error
+    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
+        raise ArgumentTypeError(f"Expected integer {name}s, got {chosen.dtype}.")
+    return tuple(int(one) for one in chosen.flatten().tolist())
+
+
+def optional_classes(name: str, value: Any) -> tuple[int, ...] | None:
+    """`classes_in`, and None for None."""
+    return None if value is None else classes_in(name, value)
