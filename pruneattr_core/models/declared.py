@@ -282,7 +282,13 @@ def _built(one: Declared) -> nn.Module:
     if weights:
         file = one.folder / str(weights)
         network = fitted(lambda: network, read_checkpoint(file), file.name).network
-    return answering_tensors(network).eval().requires_grad_(False)
+    return answering_tensors(_in_single_precision(network)).eval().requires_grad_(False)
+
+
+def _in_single_precision(network: nn.Module) -> nn.Module:
+    """Pictures come in float32; a network that mixes precisions on purpose is left as it is."""
+    kinds = {one.dtype for one in network.parameters() if one.is_floating_point()}
+    return network.float() if len(kinds) == 1 else network
 
 
 def _options(one: Declared) -> dict[str, Any]:

@@ -39,6 +39,14 @@ def build():
 def three():
     return Net(3)
 
+def double():
+    torch.manual_seed(1)
+    return Net().double()
+
+def half():
+    torch.manual_seed(1)
+    return Net().half()
+
 def loud():
     print("loading")
     return Net()
@@ -77,6 +85,13 @@ def test_a_file_and_a_function_name_a_network(code) -> None:
     inputs = card.preprocess(Image.new("RGB", (60, 40), "teal"))
     assert inputs.shape == (1, 3, 24, 32)
     assert PruneGrad(model).attribute(inputs, sparsity=0.5).shape == inputs.shape
+
+
+def test_a_network_of_another_precision_is_computed_in_that_of_the_pictures(code) -> None:
+    double, half = (open_model(f"{code}/mine.py:{name}")[0] for name in ("double", "half"))
+    assert {one.dtype for one in (*double.parameters(), *half.parameters())} == {torch.float32}
+    x = torch.rand(1, 3, 24, 32)
+    torch.testing.assert_close(double(x), half(x), rtol=1e-2, atol=1e-3)
 
 
 def test_a_module_of_the_path_names_one_too(code, monkeypatch) -> None:
