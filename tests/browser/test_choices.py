@@ -108,6 +108,30 @@ def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: 
     until(page, lambda: asked(page) == {"picture": ["1"]})
 
 
+def test_a_link_to_a_page_is_one_entry_and_holds_nothing_of_another(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    """What the page that a link leads to says first came before its path, as an entry of the page left."""
+    page.goto(f"{app_url}/benchmarks")  # once, so that the second time it comes at once
+    expect(page.get_by_role("heading", name="Benchmarks").first).to_be_visible()
+    settled(page)
+    start = page.evaluate("history.length")
+    for name, path in (("Compression review", "review"), ("Benchmarks", "benchmarks")) * 2:
+        page.get_by_role("link", name=name).first.click()
+        page.wait_for_url(f"**/{path}*")
+        expect(page.get_by_role("heading", name=name).first).to_be_visible()
+        settled(page)
+    assert page.evaluate("history.length") == start + 4
+    for path in ("review", "benchmarks", "review", "benchmarks"):
+        page.go_back()
+        page.wait_for_url(f"**/{path}*")
+        settled(page)
+        assert {field for field in asked(page) if field.startswith("bench_")} <= (
+            {"bench_run"} if path == "benchmarks" else set()
+        )
+        assert "teacher" not in asked(page) or path == "review"
+
+
 def test_a_reload_keeps_an_upload(page: Page, app_url: str, settled: Settled, tmp_path: Path) -> None:
     file = tmp_path / "mine.png"
     Image.new("RGB", (140, 130), (30, 160, 90)).save(file)
