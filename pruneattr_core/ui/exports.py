@@ -255,7 +255,8 @@ def read_view(name: str, data: bytes) -> SavedView | None:
     """
     saved: dict[str, Any] | None
     pictures: tuple[Carried, ...] = ()
-    if name.lower().endswith(".html") or data[:1] == b"<":
+    drawing = b"<svg" in data[:1000] and b"<html" not in data[:1000]
+    if name.lower().endswith(".html") or (data[:1] == b"<" and not drawing):
         try:
             text = data.decode("utf-8", "replace")
             saved, pictures = settings_in(text), pictures_in(text)

@@ -14,7 +14,7 @@ from PIL import Image
 from pruneattr_core import PruneGrad, compare, explain_view, load_model, model_card
 from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ImageError, InputError
 from pruneattr_core.images import decode_image
 from pruneattr_core.response import Target, asked_of, custom, difference, group, region
 from pruneattr_core.share import html
@@ -238,3 +238,11 @@ def test_a_file_too_large_has_fewer_shades_then_no_picture(monkeypatch: pytest.M
         read_view("v.html", alone.encode())
     monkeypatch.setattr(html, "FILE_LIMIT", 1)
     assert view.html() == whole  # too large either way
+
+
+@pytest.mark.parametrize("name", ["drawing.png", "drawing.svg"])
+@pytest.mark.parametrize("head", ["", '<?xml version="1.0"?>\n'])
+def test_a_drawing_is_no_page_of_ours(name: str, head: str) -> None:
+    text = f'{head}<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
+    with pytest.raises(ImageError, match="is not a picture we can read: save it as PNG"):
+        read_view(name, text.encode())
