@@ -57,6 +57,7 @@ function showDesk(state, decoded) {
   const typing = inside?.matches?.('.note') ? [inside.selectionStart, inside.selectionEnd] : null;
   Object.assign(state, decoded);
   if (before && before.review !== header.review) { state.given.clear(); state.done = []; root.querySelector('.undo').disabled = true; root.querySelector('.rows').replaceChildren(); }
+  for (const one of header.rows) if (isLater(state, one)) state.given.delete(one.key);
   if (!before || before.start !== header.start) state.level = header.start_level;
   state.level = Math.min(state.level, header.levels.length - 1);
   buildRows(state);

@@ -43,6 +43,12 @@ function verdictCard(state, row, r, path, photo) {
 
 const saidOf = (state, row) => state.given.get(row.key) ?? {verdict: row.verdict, note: row.note, n: 0};
 
+// Whether another window has spoken since: the server has heard all that was said here of this row, and has something else.
+function isLater(state, row) {
+  const said = state.given.get(row.key);
+  return said && said.n === row.heard && (said.verdict !== row.verdict || said.note !== row.note);
+}
+
 function mark(state, row, group) {
   const {verdict} = saidOf(state, row);
   for (const button of group.children) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,16 @@ def test_rows_show_what_another_window_has_judged(
     rows.nth(2).locator(".note").press_sequentially("typed")  # and not left
     until(page, lambda: [one.note for one in load_review(review).values()] == ["a corner", "", "typed"])
     expect(rows.nth(2).locator(".note")).to_be_focused()
+    of_second = next(one for one in load_review(review).values() if one.verdict == "ok")
+    save_verdicts(
+        review, {of_second.key: replace(of_second, verdict="broken", note="no")}
+    )  # over what was said here
+    rows.nth(3).locator("button.ok").click()
+    have(rows, "data-verdict", ["broken", "broken", "", "ok", "", ""])
+    expect(rows.nth(1).locator(".note")).to_have_value("no")
+    rows.nth(1).locator("button.ok").click()  # and what is said here now counts
+    until(page, lambda: load_review(review)[of_second.key].verdict == "ok")
+    have(rows, "data-verdict", ["broken", "ok", "", "ok", "", ""])
 
 
 def test_a_reload_keeps_the_row_the_verdicts_and_the_way_to_compare(

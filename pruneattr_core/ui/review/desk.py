@@ -230,7 +230,8 @@ def _payload(
     key = (sheet.key, sheet.lineup.judged, sheet.missing(shelf), page, name)
     kept = st.session_state.get("_desk_payload")
     if kept is None or kept[0] != key or differ(verdicts, kept[2], st.session_state["_desk_rows"]):
-        payload, rows = sheet_payload(sheet, shelf, verdicts, words, level, page)
+        heard = st.session_state.get("_desk_given")
+        payload, rows = sheet_payload(sheet, shelf, verdicts, words, level, page, heard)
         remember(sheet, rows)
         kept = st.session_state["_desk_payload"] = (key, payload, dict(verdicts))
     return bytes(kept[1])

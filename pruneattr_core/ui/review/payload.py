@@ -78,6 +78,7 @@ def sheet_payload(
     words: Mapping[str, str],
     start_level: int,
     page: int,
+    heard: Mapping[str, Any] | None = None,
 ) -> tuple[bytes, dict[str, Row]]:
     """Everything the desk needs to draw a page as it stands.
 
@@ -88,6 +89,8 @@ def sheet_payload(
         words: "review", "corner", "hint", "note": texts shown.
         start_level: of the slider.
         page: number of the page.
+        heard: row key -> what the desk said of it last, as it came: so it can tell that what stands in the
+            row is later than its own word, and from another window.
 
     Returns:
         The bytes, and row key -> row.
@@ -100,9 +103,10 @@ def sheet_payload(
         named = tuple(one.id for one in sheet.lineup.columns), sheet.lineup.judged
         drawn, known, mark, more, blocks = kept(("desk", sheet.key, named), lambda: _rows(sheet, shelf))
     said = [verdicts.get(row["key"]) for row in drawn]
+    last = [(heard or {}).get(row["key"], {}).get("n", 0) for row in drawn]
     rows = [
-        {**row, "verdict": one.verdict if one else "", "note": one.note if one else ""}
-        for row, one in zip(drawn, said, strict=True)
+        {**row, "verdict": one.verdict if one else "", "note": one.note if one else "", "heard": n}
+        for row, one, n in zip(drawn, said, last, strict=True)
     ]
     levels = levels_of(sheet.method)
     header = {
