@@ -52,7 +52,10 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
         raise ModelError("The model has lazy layers without weights. Run it once on a batch first.")
     parameter = _first_floating(model)
-    if parameter is not None and (parameter.device != inputs.device or parameter.dtype != inputs.dtype):
+    if parameter is not None and (
+        parameter.device != inputs.device
+        or (parameter.dtype != inputs.dtype and not _takes(model, inputs[:1]))
+    ):
         raise InputError(
             f"The inputs are {inputs.dtype} on {inputs.device} but the model is {parameter.dtype} on "
             f"{parameter.device}. Use inputs.to({str(parameter.device)!r}, {parameter.dtype})."
@@ -65,6 +68,16 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
             "Make or load it outside of that."
         )
     return inputs.clone() if inputs.is_inference() else inputs.detach()
+
+
+def _takes(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether a network casts what it is given."""
+    try:
+        with torch.no_grad():
+            model(inputs.clone())
+    except RuntimeError:
+        return False
+    return True
 
 
 def _first_floating(model: nn.Module) -> Tensor | None:

@@ -83,11 +83,12 @@ class Method:
 def run(
     method: Method, model: nn.Module, inputs: Tensor, target: Tensor | Asked, settings: Mapping[str, Any]
 ) -> Tensor:
-    """The map of one memory-bounded part of a batch, detached."""
+    """The map of one memory-bounded part of a batch, detached, of its dtype."""
     if inputs.ndim != len("BCHW") and (method.pictures or not method.channels):
         raise InputError(
             f"{method.title} needs pictures (B, C, H, W), got shape {tuple(inputs.shape)}. Choose a method "
             "that takes inputs of any shape, such as prunegrad."
         )
     with own_modes():  # NoiseTunnel calls this under no_grad
-        return method.compute(model, inputs.clone(), target, **settings).detach().contiguous()
+        found = method.compute(model, inputs.clone(), target, **settings)
+        return found.detach().to(inputs.dtype).contiguous()

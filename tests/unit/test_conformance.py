@@ -106,6 +106,29 @@ def test_what_torch_makes_tensors_of_does_not_matter(method: str) -> None:
     torch.testing.assert_close(found, usual, rtol=1e-3, atol=1e-4 * float(usual.abs().max()))
 
 
+class _Casting(nn.Module):
+    """Computes in double precision, whatever it is given."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.double())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_may_cast_what_it_is_given(method: str) -> None:
+    net, x = networks.network("residual"), networks.inputs(2).float()
+    found = explain(_Casting(net).eval(), x, 1, method, **quick(method)).values
+    assert found.dtype == torch.float32
+    if "seed" in METHODS[method].options:  # what is drawn hangs on the picture's bytes
+        assert bool(found.isfinite().all())
+        return
+    expected = explain(net, x.double(), 1, method, **quick(method)).values
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6 * float(expected.abs().max()))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_bad_targets_and_options_are_named(method: str) -> None:
     net, x = networks.network("plain"), networks.inputs(1)
