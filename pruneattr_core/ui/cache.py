@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -77,7 +76,6 @@ class Engine:
         self.device = device_for(os.environ.get("PRUNEATTR_DEVICE", "auto"))
         self.jobs = Jobs(Cache(RESULT_BYTES, lambda value: int(value.nbytes)))
         self.models = Cache(MODEL_BYTES, lambda kept: min(MODEL_BYTES, _bytes_of(kept[0])))
-        self._loading = threading.Lock()
         self.brought: WeakValueDictionary[str, Brought] = WeakValueDictionary()
 
     def model(self, name: str, job: Job, checkpoint: tuple[str, str] | None = None) -> tuple[nn.Module, str]:
@@ -92,23 +90,19 @@ class Engine:
         if own is not None and checkpoint is None:
             return own.network, own.weights
         key: Hashable = name if checkpoint is None else (name, checkpoint[1])
-        # An answer waits for no other network to load.
-        kept: tuple[nn.Module, str] = self.models.get(key) or self._load(name, key, job, checkpoint)
-        job.note, job.done, job.total = "", 0, 1
-        return kept
 
-    def _load(
-        self, name: str, key: Hashable, job: Job, checkpoint: tuple[str, str] | None
-    ) -> tuple[nn.Module, str]:
-        with self._loading:
-            kept: tuple[nn.Module, str] | None = self.models.get(key)
-            if kept is None:
-                job.note = f"Loading {model_card(name).title}"
-                file = None if checkpoint is None else checkpoint[0]
-                network = load_model(name, device=str(self.device), weights=file, progress=job.tick)
-                kept = network, weights_hash(network)
-                self.models.put(key, kept)
-                give_back()  # what loading took, and networks that had to go
+        def load() -> tuple[nn.Module, str]:
+            job.note = f"Loading {model_card(name).title}"
+            file = None if checkpoint is None else checkpoint[0]
+            network = load_model(name, device=str(self.device), weights=file, progress=job.tick)
+            return network, weights_hash(network)
+
+        # A network waits for no other to load, which may come from a hub for minutes.
+        there: tuple[nn.Module, str] | None = self.models.get(key)
+        kept = there or self.models.once(key, load, lambda: job.tick(job.done, job.total))
+        if there is None:
+            give_back()  # what loading took, and networks that had to go
+        job.note, job.done, job.total = "", 0, 1
         return kept
 
     def inputs(self, model: str, picture: Picture) -> Tensor:
@@ -125,7 +119,9 @@ class Engine:
 
         key = AnswerKey(model, model_card(model).weights_sha256, picture.sha256, self.device.type)
         there = model in self.brought or self.models.get(model) is not None
-        found: Answer = self.jobs.run(key, work, show, "quick" if there else "page")  # loading takes long
+        # Loading takes long, from a hub minutes, in which nobody else's page has to wait.
+        loading = "page" if model_card(model).available_offline() else "fetch"
+        found: Answer = self.jobs.run(key, work, show, "quick" if there else loading)
         return found
 
     def first_look(self, question: Question, picture: Picture, show: Show) -> Explained:

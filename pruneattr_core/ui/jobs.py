@@ -22,8 +22,9 @@ from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.runtime import give_back
 
 #: Threads a lane, the quickest first. "quick": what takes one pass, such as an answer; "coarse": a first look
-#: at a map; "page": what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes.
-LANES = {"quick": 1, "coarse": 1, "page": 1, "long": 2}
+#: at a map; "page": what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes;
+#: "fetch": a network that comes from a hub first, for as long as that takes.
+LANES = {"quick": 1, "coarse": 1, "page": 1, "long": 2, "fetch": 4}
 #: Work stands aside at each step for that of a quicker lane: so many seconds at most, and so many times what
 #: the step took. A sweep beside fifty answers makes all fifty late, and is itself no sooner done.
 ASIDE, _TIMES = 0.5, 3

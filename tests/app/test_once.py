@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from torch import nn
 
 from pruneattr_core.attribution import explain
 from pruneattr_core.compression.family import Member
 from pruneattr_core.errors import InputError
-from pruneattr_core.models import model_card
+from pruneattr_core.models import load_model, model_card
 from pruneattr_core.results import keys
+from pruneattr_core.results.sweeps import Answer
 from pruneattr_core.scoring import contributions
 from pruneattr_core.share.framing import header_of
-from pruneattr_core.ui import pictures, results
+from pruneattr_core.ui import cache, pictures, results
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.jobs import Cache, Failed, Job
+from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import state as review_state
 from pruneattr_core.ui.review.lineup import Contender
@@ -139,13 +141,42 @@ def test_equal_maps_have_equal_names() -> None:
         keys.map_key(subject, "saliency", {"sparsity": 0.8})
 
 
-def test_a_network_that_is_there_waits_for_no_other_to_load() -> None:
-    engine().model("scenes-net", Job("first", lambda job: None))
-    with engine()._loading:  # as a page holds it that loads a large one
-        thread = threading.Thread(target=lambda: engine().model("scenes-net", Job("key", lambda job: None)))
+def test_nobody_waits_for_a_network_that_another_reader_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is there answers at once, and one on this machine loads meanwhile."""
+    far, fetching, release = "torchvision/resnext101_64x4d", threading.Event(), threading.Event()
+    assert not model_card(far).available_offline()
+
+    def slow(name: str, **options: Any) -> nn.Module:
+        if name == far:
+            fetching.set()
+            release.wait(600)
+        return load_model("scenes-net" if name == far else name, **options)
+
+    monkeypatch.setattr(cache, "load_model", slow)
+    found: list[Answer] = []
+
+    def ask(name: str, place: int = 41) -> threading.Thread:
+        picture = pictures.from_dataset("scenes", place)  # of which nobody has asked
+        thread = threading.Thread(
+            target=lambda: found.append(engine().answer(name, picture, lambda *_: None))
+        )
         thread.start()
-        thread.join(60)
-        assert not thread.is_alive()
+        return thread
+
+    waits = ask(far)
+    try:
+        assert fetching.wait(600)
+        for name in ("scenes-net", "scenes-vgg"):
+            engine().models.drop(name)
+            ask(name).join(600)
+            assert engine().models.get(name) is not None
+        ask("scenes-net", 42).join(600)
+        assert len(found) == 3
+    finally:
+        release.set()
+        waits.join(600)
+        engine().models.drop(far)
+    assert len(found) == 4
 
 
 def test_who_asks_second_waits_and_a_failure_is_tried_again() -> None:
