@@ -74,6 +74,11 @@ STYLE = """<style>
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; }
   .st-key-choices { min-height: 0; }
+  /* It stays while the page is scrolled below it. */
+  [data-testid="stExpandSidebarButton"] {
+    background: light-dark(#fff, #101418); border-radius: .5rem;
+    box-shadow: 0 0 0 1px color-mix(in srgb, currentColor 25%, transparent);
+  }
   [class*="st-key-choices"] :has(> .stHtml .fold) { display: block; margin: 0 0 -.7rem auto; }
   .fold summary {
     cursor: pointer; min-height: 2.5rem; padding: .45rem .8rem; border-radius: .5rem;
