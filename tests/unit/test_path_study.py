@@ -21,9 +21,11 @@ from pruneattr_core.analysis.study_run import collect, read_study, write_study
 from pruneattr_core.benchmarks.sources import Opened
 from pruneattr_core.commands import paths as command
 from pruneattr_core.errors import Cancelled, InputError, StoreError
+from pruneattr_core.models import load_model, model_card
 from pruneattr_core.paths.table import METHODS, Search
 
 QUESTION = Question("weights", "data", (0.8, 0.9), seed=3, iterations=20, precision="float64")
+PATHS = Folder(__file__).resolve().parents[2] / "assets" / "runs" / "paths"
 CHEAP = ("taylor", "intgrad", "greedy", "random")
 
 
@@ -216,3 +218,17 @@ def test_shipped_runs_can_be_read_and_hold_the_theorem() -> None:
             for method in ("taylor", "intgrad"):
                 dead = found.dead(method, sparsity)
                 assert dead is None or sparsity <= found.base.mean or dead.mean < 0.01
+
+
+@pytest.mark.parametrize("name", ["resnet8-cifar10", "squeezenet-imagenet-samples"])
+def test_a_shipped_study_counts_the_neurons_that_its_header_says(name: str) -> None:
+    """One counted class scores as neurons, as was done when it was made, and did not say so."""
+    header = read_study(PATHS / name).header
+    card = model_card(header["model"]["id"])
+    if not card.available_offline():
+        pytest.skip(f"{card.id} is not here: its weights lie in ../shared")
+    scores = bool(header["config"].get("class_scores"))
+    x = torch.zeros(1, 3, *card.size)
+    layers = contributions(load_model(card.id), x, 0, "taylor", class_scores=scores).layers
+    assert header["neurons"] == [layer[0].numel() for layer in layers]
+    assert ("--class-scores" in header["command"]) == scores

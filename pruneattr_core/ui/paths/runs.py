@@ -208,13 +208,17 @@ def _by_layer(run: Study, sparsity: float, folio: Folio) -> None:
 
 def label_of(run: Study) -> str:
     """What a reader needs to judge and repeat it: n, model, data, seed, device, date."""
-    header = run.header
+    header, config = run.header, run.header["config"]
     counts = {method["n"] for method in header["methods"].values()}
     fewer = "" if counts == {run.n} else f" (dear methods: at least {min(counts)})"
+    counted = ", class scores counted as neurons" if config.get("class_scores") else ""
+    integral = config.get("intgrad", {})
+    if integral.get("rule") == "gauss":  # earlier runs: their command gives other numbers for this method
+        counted += f", NeuronIntGrad by {integral['nodes']} nodes, where it goes on until it settles today"
     return (
         f"n = {run.n}{fewer} pictures of {header['data']['title']}, {header['model']['title']} (weights "
-        f"{header['model']['weights_sha256'][:8]}), predicted class, seed {header['config']['seed']}, "
-        f"{header['device']}, {run.timing.get('date', 'no date')}; means with {header['config']['interval']}"
+        f"{header['model']['weights_sha256'][:8]}), predicted class{counted}, seed {config['seed']}, "
+        f"{header['device']}, {run.timing.get('date', 'no date')}; means with {config['interval']}"
     )
 
 
