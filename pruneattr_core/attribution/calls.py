@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
@@ -35,7 +34,7 @@ MEANS = {torch.mean, Tensor.mean}
 #: Calls that only move values, or ask about them: no method needs a rule for these.
 NEUTRAL = {
     *("flatten", "view", "view_as", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute"),
-    *("transpose", "unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point", "to"),
+    *("transpose", "unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point"),
     *("numel", "_set_grad_enabled", "requires_grad_", "stride", "is_contiguous", "__len__", "alpha_dropout"),
     *("feature_alpha_dropout", "movedim", "moveaxis", "swapaxes", "swapdims", "unflatten"),
     # What rectifiers are spelled with.
@@ -43,7 +42,7 @@ NEUTRAL = {
 }
 
 #: Calls that keep values as they are, unless they round them to integers.
-CASTS = {"float", "double", "half", "bfloat16", "type", "type_as", "cpu", "cuda"}
+CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as", "cpu", "cuda"}
 #: Calls with values of their own besides the one they act on: how many hang on the input is looked at.
 _WEIGHING = {"conv2d", "linear", "batch_norm"}
 _SCALING = {"mul", "div", "true_divide", "multiply", "divide"}
@@ -101,7 +100,13 @@ def is_constant_addition(args: Sequence[Any]) -> bool:
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    return [one for one in tree_leaves(values) if isinstance(one, Tensor)]
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, list | tuple):
+        return []
+    return [one for value in values for one in _tensors(value)]
 
 
 class _Listen(TorchFunctionMode):
@@ -109,31 +114,33 @@ class _Listen(TorchFunctionMode):
         super().__init__()
         self.names_of = {id(module): name for name, module in model.named_modules()}
         self.calls: list[Call] = []
-        self.moving = {id(inputs): inputs}  # what hangs on the input; kept, or its id would be another's
+        # By storage, kept so that it is not used again: what hangs on the input, and what does not.
+        self.moving = {storage_key(inputs): inputs}
         self.fixed = {storage_key(one): one for one in (*model.parameters(), *model.buffers())}
 
     def _moves(self, *values: Any) -> bool:
-        return any(id(one) in self.moving for one in _tensors(values))
+        return any(storage_key(one) in self.moving for one in _tensors(values))
 
     def _is_fixed(self, *values: Any) -> bool:
         return all(storage_key(one) in self.fixed for one in _tensors(values))
 
-    def _follow(self, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> bool:
-        """Note what hangs on the input now, and what does not; whether the call is `fixed`."""
-        written = args[:1] if result is None else ()  # as in y[0] = x
-        if self._moves(args, kwargs):
-            for one in _tensors((result, written)):
-                self.moving[id(one)] = one
-                self.fixed.pop(storage_key(one), None)
+    def _follow(self, given: Sequence[Tensor], result: Any) -> bool:
+        """Note where the results hang; whether the call is `fixed`."""
+        found = _tensors(result) if result is not None else given[:1]  # as in y[0] = x
+        if self._moves(given):
+            for one in found:
+                self.moving[storage_key(one)] = one
+                self.fixed.pop(storage_key(one), None)  # worked on in place
             return False
-        fixed = self._is_fixed(args, kwargs)
+        fixed = self._is_fixed(given)
         if fixed:
-            self.fixed.update((storage_key(one), one) for one in _tensors(result))
+            self.fixed.update((storage_key(one), one) for one in found)
         return fixed
 
-    def _scales(self, name: str, args: Sequence[Any]) -> bool:
-        either = name in ("mul", "multiply")
-        return name in _SCALING and any(self._is_fixed(one) for one in (args if either else args[1:]))
+    def _scales(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        if name not in _SCALING or kwargs.get("rounding_mode"):
+            return False
+        return any(self._is_fixed(one) for one in (args if name in ("mul", "multiply") else args[1:]))
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -142,9 +149,9 @@ class _Listen(TorchFunctionMode):
         activation = activation_of(func, args, kwargs) is not None
         ceiling = ceiling_of(func, args, kwargs)
         weighed = name in _WEIGHING and self._moves(args[1:], {**kwargs, "input": None})
-        scaling = self._scales(name, args)  # before what is worked on in place hangs on the input
+        scaling = self._scales(name, args, kwargs)  # before what is worked on in place hangs on the input
         result = func(*args, **kwargs)
-        fixed = self._follow(args, kwargs, result)
+        fixed = self._follow(_tensors((args, kwargs)), result)
         if ceiling is not None:
             name = "relu" if ceiling == math.inf else "relu6"
         elif weighed:

@@ -97,8 +97,8 @@ class Written(nn.Module):
         if self.how == "by number":
             made = (made > 0).to(y.dtype)  # no derivative, and yet of the picture
         if self.how == "written into":
-            slot = torch.zeros_like(made)
-            slot[:] = made
+            slot = torch.zeros(36, dtype=x.dtype)
+            slot[None][0].add_(made)  # by a view
             made = slot
         weight = made.view(6, 6)
         if self.how == "linear":
@@ -133,7 +133,14 @@ def test_weights_made_of_parameters_are_weights() -> None:
     explain(net, x, 1, "lrp")
 
 
-@pytest.mark.parametrize("rounding", [lambda y: y.int().double(), lambda y: y.type(torch.long).type_as(y)])
+@pytest.mark.parametrize(
+    "rounding",
+    [
+        lambda y: y.int().double(),
+        lambda y: y.type(torch.long).type_as(y),
+        lambda y: y.to(torch.int).to(y.dtype),
+    ],
+)
 def test_rounding_is_no_cast(rounding: Move) -> None:
     with pytest.raises(ModelError, match=r"no rule for (rounding|int)"):
         explain(Moving(rounding).double().eval(), networks.inputs(1), 1, "deeplift")
@@ -151,6 +158,7 @@ def test_a_product_with_what_hangs_on_the_picture_is_no_scaling() -> None:
         lambda y: y / y.sum((1, 2, 3), True),
         lambda y: 2 / (y + 1),
         lambda y: y * y,
+        lambda y: torch.div(y, 0.1, rounding_mode="floor"),
         _filled,
     ):
         with pytest.raises(ModelError, match="no rule for"):
