@@ -20,7 +20,7 @@ const PAINTER = {
   },
   answer(header, card, k) { return {text: card.notes[k], broken: false}; },
   total(state, card) {
-    const mean = card.means[state.measure.key];
-    return mean === null ? 'mean undefined' : `mean of all steps ${mean.toFixed(2)}`;
+    const mean = card.means[state.measure.key], known = card.known[state.measure.key], all = state.header.points.length - 1;
+    return mean === null ? 'mean undefined' : `mean of ${known < all ? `${known} of ${all}` : 'all'} steps ${mean.toFixed(2)}`;
   },
 };

@@ -20,7 +20,7 @@ from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.foreign import METRICS
 from pruneattr_core.benchmarks.run import Run
-from pruneattr_core.benchmarks.summary import areas
+from pruneattr_core.benchmarks.summary import areas, over_steps
 
 #: (benchmark, measure) -> which way a good method's numbers go.
 HIGHER, LOWER = "higher", "lower"
@@ -53,6 +53,8 @@ BETTER = {
 _APART = ("order_by", "range", "fill", "variant", "setting", "collapse")
 #: Labels that no ranking is about.
 CONTROLS = frozenset({"Random map", "Edge detector"})
+#: Digits after the point that count: what differs later was rounded otherwise on its way.
+_DIGITS = 9
 #: Methods that two rankings must share before their orders are compared.
 _FEWEST = 4
 #: Network, data, measure, which way is better, and what makes two runs comparable.
@@ -111,13 +113,19 @@ def rankings(runs: Mapping[str, Run]) -> tuple[Ranking, ...]:
     return tuple(_ranked(key, table) for key, table in tables.items())
 
 
+def shared_methods(one: Ranking, other: Ranking) -> list[str]:
+    """Labels that stand in both, without the controls."""
+    labels = [{line.label for line in ranking.lines} for ranking in (one, other)]
+    return sorted((labels[0] & labels[1]) - CONTROLS)
+
+
 def agreement(one: Ranking, other: Ranking) -> float:
     """Kendall's tau b between two rankings: 1 the same order, 0 unrelated, -1 turned round.
 
     Over the methods that stand in both, without the controls; nan for fewer than four of them.
     """
     ranks = [{line.label: line.rank for line in ranking.lines} for ranking in (one, other)]
-    shared = sorted((set(ranks[0]) & set(ranks[1])) - CONTROLS)
+    shared = shared_methods(one, other)
     if len(shared) < _FEWEST:
         return math.nan
     placed = [np.array([rank[label] for label in shared]) for rank in ranks]
@@ -181,7 +189,8 @@ def _columns(run: Run) -> Iterator[tuple[_Key, str, NDArray[np.float64], str]]:
         if better is None:
             continue
         data = f"{plan.data['title']}, n = {plan.n}"
-        same = (plan.model["weights_sha256"], plan.data["sha256"], *map(str, plan.data["indices"]))
+        hashes = plan.model["weights_sha256"], plan.data["sha256"]
+        same = (*hashes, *map(str, plan.data["indices"]), *map(str, plan.x))
         key = (plan.model["title"], data, _words(plan, measure), better, same)
         chance = None if random is None else _values(run, random, measure)
         for label in plan.labels:
@@ -195,23 +204,19 @@ def _values(run: Run, label: str, measure: str) -> NDArray[np.float64]:
     """One number a picture: the area under its curve, its mean over randomised steps, or its value."""
     if run.plan.benchmark in ("pixels", "roar"):
         return areas(run, label, measure)
-    values = run.of(label, measure)
-    if run.plan.benchmark != "sanity":
-        return values[0]
-    steps = np.abs(values[1:])
-    known = np.isfinite(steps)
-    count = known.sum(0)
-    mean: NDArray[np.float64] = np.where(known, steps, 0).sum(0) / np.where(count, count, 1)
-    return np.where(count, mean, np.nan)
+    if run.plan.benchmark == "sanity":
+        return over_steps(run, label, measure)
+    return run.of(label, measure)[0]
 
 
 def _words(plan: Plan, measure: str) -> str:
     said = [f"{name} {plan.protocol[name]}".replace("_", " ") for name in _APART if name in plan.protocol]
+    said += plan.protocol.get("reduction", ())
     return f"{measure} ({', '.join(said)})".replace("_", " ") if said else measure.replace("_", " ")
 
 
 def _versus(values: NDArray[Any], chance: NDArray[Any], better: str) -> str:
-    difference = values - chance
+    difference = np.round(values - chance, _DIGITS)
     if np.isfinite(difference).sum() < 2:
         return "open"
     found = mean_interval(difference)
@@ -223,11 +228,11 @@ def _versus(values: NDArray[Any], chance: NDArray[Any], better: str) -> str:
 def _ranked(key: _Key, table: Mapping[str, tuple[NDArray[np.float64], str, str]]) -> Ranking:
     network, data, measure, better, _ = key
     sign = -1 if better == HIGHER else 1
-    found = {label: mean_interval(values) for label, (values, _, _) in table.items()}
-    ordered = sorted(found, key=lambda label: (sign * found[label].mean, label))
+    found = {label: mean_interval(np.round(values, _DIGITS)) for label, (values, _, _) in table.items()}
+    ordered = sorted(found, key=lambda label: (sign * round(found[label].mean, _DIGITS), label))
     lines: list[Line] = []
     for place, label in enumerate(ordered, 1):
-        tied = lines and lines[-1].interval.mean == found[label].mean
+        tied = lines and round(lines[-1].interval.mean - found[label].mean, _DIGITS) == 0
         rank = lines[-1].rank if tied else place
         lines.append(Line(label, found[label], rank, table[label][1], table[label][2]))
     return Ranking(network, data, measure, better, tuple(lines))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS
 from pruneattr_core.benchmarks.run import Run, standard_error, statistics
 from pruneattr_core.circuits.curve import cmd, cpr
 from pruneattr_core.paths.calibrate import OUTPUT_CHANGES, first_crossing
@@ -14,16 +15,41 @@ from pruneattr_core.paths.calibrate import OUTPUT_CHANGES, first_crossing
 def areas(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
     """Area under every picture's curve: trapezoids, not divided by the width (SCP tables 1 and 2).
 
-    Pixel curves begin at (0, 0), which is no point of theirs; retraining's at the accuracy on whole pictures.
+    Pixel curves begin at (0, 0), which is no point of theirs, and what the network keeps without a path at 1;
+    retraining's at the accuracy on whole pictures.
 
     Raises:
         ValueError: the points are names.
     """
     x, y = np.array([float(point) for point in run.plan.x]), run.of(method, measure)
     if x[0] > 0:
-        x, y = np.array([0.0, *x]), np.concatenate([np.zeros((1, run.plan.n)), y])
+        start = np.full((1, run.plan.n), float(measure.startswith("rest")))
+        x, y = np.array([0.0, *x]), np.concatenate([start, y])
     area: np.ndarray[Any, Any] = np.trapezoid(y, x, axis=0)
     return area
+
+
+def printed_areas(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
+    """`areas` as the papers print them: of LeRF, up to the tenth of the pixels that their curves end with."""
+    if measure != "lerf":
+        return areas(run, method, measure)
+    kept = np.array([float(x) <= LERF_FRACTIONS[-1] + 1e-9 for x in run.plan.x])
+    x = np.array([0.0, *np.array(run.plan.x, dtype=np.float64)[kept]])
+    values = np.concatenate([np.zeros((1, run.plan.n)), run.of(method, measure)[kept]])
+    area: np.ndarray[Any, Any] = np.trapezoid(values, x, axis=0)
+    return area
+
+
+def over_steps(run: Run, method: str, measure: str) -> np.ndarray[Any, Any]:
+    """Of a sanity check every picture's mean over the randomised steps, nan where none says anything.
+
+    A map that is flat once weights are lost has no rank correlation: such steps are left out.
+    """
+    steps = run.of(method, measure)[1:]
+    known = np.isfinite(steps)
+    count = known.sum(0)
+    mean: np.ndarray[Any, Any] = np.where(known, steps, 0).sum(0) / np.where(count, count, 1)
+    return np.where(count, mean, np.nan)
 
 
 def shares(run: Run, method: str, measure: str = "faithfulness") -> dict[str, np.ndarray[Any, Any]]:
@@ -38,8 +64,8 @@ def summary(run: Run) -> list[dict[str, Any]]:
 
     calibrate: sparsity at which the mean output change reaches 5, 10, 15, 20, 30 %; pixels, roar and
     circuits: area under each curve, and its standard error, but of faithfulness the medians of CPR and CMD: a
-    ratio has outliers where the whole and the empty network answer alike; sanity: mean over the randomised
-    steps; localise: mean over pictures.
+    ratio has outliers where the whole and the empty network answer alike; sanity: mean over pictures of
+    `over_steps`; localise: mean over pictures.
     """
     rows = []
     for method in run.plan.labels:
@@ -63,9 +89,7 @@ def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
     if run.plan.benchmark in ("pixels", "roar", "circuits"):
         mean, deviation, count = statistics(areas(run, method, measure))
         return {f"{measure} AUC": float(mean), f"{measure} ±": float(standard_error(deviation, count))}
-    mean, deviation, count = statistics(run.of(method, measure))
     if run.plan.benchmark == "sanity":
-        # A map that is flat once weights are lost has no rank correlation: such steps say nothing.
-        known = mean[1:][np.isfinite(mean[1:])]
-        return {measure: float(known.mean()) if len(known) else float("nan")}
+        return {measure: float(statistics(over_steps(run, method, measure))[0])}
+    mean, deviation, count = statistics(run.of(method, measure))
     return {measure: float(mean[0]), f"{measure} ±": float(standard_error(deviation[0], count[0]))}

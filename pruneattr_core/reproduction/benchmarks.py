@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pruneattr_core.analysis.interval import mean_interval
 from pruneattr_core.benchmarks.command import command_of
-from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS
+from pruneattr_core.benchmarks.protocols.kind import RELEASED_COLLAPSE
 from pruneattr_core.benchmarks.run import Run, statistics
-from pruneattr_core.benchmarks.summary import areas, summary
+from pruneattr_core.benchmarks.summary import areas, printed_areas, summary
 from pruneattr_core.reproduction.claim import Claim, Ours
 
 _NAMES = {
@@ -95,31 +95,26 @@ def _contrast(
         and measure in run.plan.measures
         and run.plan.protocol.get("order_by") == order
         and run.plan.protocol.get("fill", "mean") in ("mean", "channel mean")
+        and (order != "value" or _is_signed(run))
         and _label(run, method) is not None
         and _label(run, "saliency") is not None
     ]
     if not fitting:
         return None
     name, run = max(fitting, key=_weight)
-    one, other = (_area(run, str(_label(run, which)), measure) for which in (method, "saliency"))
+    one, other = (printed_areas(run, str(_label(run, which)), measure) for which in (method, "saliency"))
     return _paired(name, run, one, other, "networks" if benchmark == "roar" else "pictures")
+
+
+def _is_signed(run: Run) -> bool:
+    """Whether maps have values below 0, as with the released code's collapse: sums of magnitudes have not."""
+    return bool(run.plan.protocol.get("collapse", RELEASED_COLLAPSE) == RELEASED_COLLAPSE)
 
 
 def _weight(named: tuple[str, Run]) -> tuple[bool, int, int]:
     """What a run is worth as evidence."""
     plan = named[1].plan
     return plan.n > 1, plan.protocol.get("width", 0), plan.n
-
-
-def _area(run: Run, label: str, measure: str) -> NDArray[np.float64]:
-    """As printed: of LeRF, up to the tenth of the pixels that the paper's curves end with."""
-    if measure != "lerf":
-        return areas(run, label, measure)
-    kept = [float(x) <= LERF_FRACTIONS[-1] + 1e-9 for x in run.plan.x]
-    x = np.array([0.0, *(float(x) for x, inside in zip(run.plan.x, kept, strict=True) if inside)])
-    values = run.of(label, measure)[np.array(kept)]
-    area: NDArray[np.float64] = np.trapezoid(np.concatenate([np.zeros((1, run.plan.n)), values]), x, axis=0)
-    return area
 
 
 def _missing(published: Mapping[str, Any]) -> Iterator[Claim]:
@@ -195,16 +190,20 @@ def _sanity(runs: Mapping[str, Run], curves: Mapping[str, Any]) -> Iterator[Clai
         for method, value in theirs.items():
             if method == "guided_backprop" or method not in _NAMES:
                 continue
-            found = _sanity_contrast(runs, measure, method)
+            found, share = _sanity_contrast(runs, measure, method)
+            fewer = f"; over the {share:.0%} of steps where both maps have a rank" if share < 1 else ""
             yield Claim(
                 "PG2", f"sanity check, {measure}",
                 f"{_NAMES[method]} against Guided Backprop, mean over the randomised steps",
                 value, theirs["guided_backprop"], found,
-                f"{found.network} on {found.data}, ResNet-50 in the paper" if found else "no run holds both",
+                f"{found.network} on {found.data}, ResNet-50 in the paper{fewer}"
+                if found
+                else "no run holds both",
             )  # fmt: skip
 
 
-def _sanity_contrast(runs: Mapping[str, Run], measure: str, method: str) -> Ours | None:
+def _sanity_contrast(runs: Mapping[str, Run], measure: str, method: str) -> tuple[Ours | None, float]:
+    """The comparison, and the share of the randomised steps that it rests on."""
     fitting = [
         (name, run)
         for name, run in runs.items()
@@ -214,13 +213,13 @@ def _sanity_contrast(runs: Mapping[str, Run], measure: str, method: str) -> Ours
         and _label(run, "guided_backprop") is not None
     ]
     if not fitting:
-        return None
+        return None, 1.0
     name, run = max(fitting, key=lambda p: (p[1].plan.n, p[1].plan.protocol.get("variant") == "released"))
     values, theirs = (run.of(str(_label(run, which)), measure)[1:] for which in (method, "guided_backprop"))
     # A map that is flat at a step has no rank there: the steps where both have one are compared.
     gap = values - theirs
     one, other = (statistics(np.where(np.isfinite(gap), v, np.nan).T)[0] for v in (values, theirs))
-    return _paired(name, run, one, other, "pictures")
+    return _paired(name, run, one, other, "pictures"), float(np.isfinite(gap).mean())
 
 
 def _calibration(runs: Mapping[str, Run]) -> Iterator[Claim]:

@@ -19,6 +19,8 @@ _TITLES = {
     "greedy": "GreedyPruning",
     "random": "a random path",
 }
+#: How far from the sparsity asked a path may end without a word.
+_THERE = 0.01
 #: Shares of dead neurons, and overlaps, count as alike within this.
 _ALIKE = {"dead": 0.1, "overlap": 0.05}
 
@@ -41,6 +43,8 @@ def claims(studies: Mapping[str, Study], published: Mapping[str, Any]) -> Iterat
                 value,
                 _ALIKE["dead"],
                 lambda study, m=method, at=table["sparsity"]: study.dead(m, at),  # type: ignore[misc]
+                of=(method,),
+                at=table["sparsity"],
             )
     yield from _rows(
         studies, "text, about half of the neurons can go at no change", "Share of dead neurons", 0.5,
@@ -65,6 +69,8 @@ def claims(studies: Mapping[str, Study], published: Mapping[str, Any]) -> Iterat
             value,
             _ALIKE["overlap"],
             lambda study, a=order[i], b=order[j]: study.overlap(a, b, overlap["sparsity"]),  # type: ignore[misc]
+            of=(order[i], order[j]),
+            at=overlap["sparsity"],
         )
 
 
@@ -77,6 +83,8 @@ def _rows(
     point_of: Callable[[Study], Interval | None],
     paper: str = "SCP",
     theirs: str = "VGG-16",
+    of: tuple[str, ...] = (),
+    at: float = 0.0,
 ) -> Iterator[Claim]:
     known = [
         (name, study, point) for name, study in studies.items() if (point := point_of(study)) is not None
@@ -88,8 +96,16 @@ def _rows(
         off = Interval(point.mean - value, point.low - value, point.high - value, point.n)
         ours = Ours(point.mean, value, off, "pictures", f"paths/{name}", header["model"]["title"],
                     header["data"]["title"], header["command"])  # fmt: skip
-        yield Claim(paper, where, text, value, math.nan, ours, f"{ours.network}; {theirs} in the paper",
-                    tolerance=alike)  # fmt: skip
+        differs = [f"{ours.network}; {theirs} in the paper", *_elsewhere(study, of, at)]
+        yield Claim(paper, where, text, value, math.nan, ours, "; ".join(differs), tolerance=alike)
+
+
+def _elsewhere(study: Study, methods: tuple[str, ...], sparsity: float) -> Iterator[str]:
+    """Which of the methods end at another sparsity than was asked, in words."""
+    for method in methods:
+        reached = study.reached(method, sparsity)
+        if reached is not None and abs(reached.mean - sparsity) > _THERE:
+            yield f"{_TITLES[method]} ends at {reached.mean:.0%}"
 
 
 def _toward_the_end(studies: Mapping[str, Study], sparsity: float = 0.9) -> Iterator[Claim]:

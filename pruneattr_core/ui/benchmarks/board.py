@@ -9,7 +9,7 @@ import streamlit as st
 
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run
-from pruneattr_core.benchmarks.scoreboard import CONTROLS, Line, Ranking, agreement, rankings
+from pruneattr_core.benchmarks.scoreboard import CONTROLS, Line, Ranking, agreement, rankings, shared_methods
 from pruneattr_core.ui.benchmarks.point import check
 from pruneattr_core.ui.benchmarks.recompute import Check, check_key
 from pruneattr_core.ui.benchmarks.runs import imports
@@ -38,7 +38,9 @@ def board(shown: str, measure: str, every: dict[str, Run], folio: Folio) -> None
             for place, one in enumerate(found)
             if one.measure.startswith(measure.replace("_", " ")) and shown in {line.run for line in one.lines}
         ),
-        0,
+        next(
+            (place for place, one in enumerate(found) if one.network == every[shown].plan.model["title"]), 0
+        ),
     )
     with st.expander("Scoreboard: every run in one ranking", icon=":material/leaderboard:"):
         at = st.selectbox(
@@ -55,10 +57,13 @@ def board(shown: str, measure: str, every: dict[str, Run], folio: Folio) -> None
                 name: st.column_config.NumberColumn(name, format="%.4f") for name in ("mean", "low", "high")
             },
         )  # fmt: skip
+        unit = BENCHMARKS[every[one.lines[0].run].plan.benchmark].unit
+        again = "; choose a row to compute a sample of it again" if unit == "pictures" else ""
         st.caption(
-            f"{one.better.capitalize()} is better. Low and high: Student's interval, 95 %, over pictures. "
-            "Beside the random map: by the paired difference. Schema and hashes of all runs are right; "
-            f"choose a row to compute a sample of it again. {_agreement(one, found)}"
+            f"{one.better.capitalize()} is better. Low and high: Student's interval, 95 %, over {unit}. "
+            "Beside the random map: by the paired difference. Schema and hashes of all runs are right"
+            f"{again}. "
+            f"{_agreement(one, found)}"
         )
         chosen = [row for row in picked["selection"]["rows"] if row < len(rows)] if picked else []
         if chosen:
@@ -96,15 +101,20 @@ def _measure(run: Run, words: str) -> str:
 
 def _agreement(one: Ranking, found: list[Ranking]) -> str:
     """The measures on the same network that order the methods most and least alike."""
-    taus = {
-        other.measure: tau
+    alike = [
+        (tau, other)
         for other in found
         if other is not one and other.network == one.network and math.isfinite(tau := agreement(one, other))
-    }
-    if len(taus) < 2:
+    ]
+    if len(alike) < 2:
         return ""
-    most, least = max(taus, key=taus.__getitem__), min(taus, key=taus.__getitem__)
+    most, least = max(alike, key=lambda pair: pair[0]), min(alike, key=lambda pair: pair[0])
+
+    def words(pair: tuple[float, Ranking]) -> str:
+        tau, other = pair
+        return f"{tau:+.2f} over {len(shared_methods(one, other))} methods"
+
     return (
-        f"On this network {most} orders the methods most alike (Kendall's tau {taus[most]:+.2f}) and {least} "
-        f"least ({taus[least]:+.2f})."
+        f"On this network {most[1].measure}, {most[1].data}, orders the methods most alike (Kendall's tau "
+        f"{words(most)}) and {least[1].measure}, {least[1].data}, least ({words(least)})."
     )

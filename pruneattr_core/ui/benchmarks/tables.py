@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.assets import published
-from pruneattr_core.benchmarks.run import Run
-from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.benchmarks.run import Run, statistics
+from pruneattr_core.benchmarks.summary import printed_areas, summary
 from pruneattr_core.ui.benchmarks.published import (
     DATA_SETS,
     FIGURES,
@@ -22,8 +22,8 @@ from pruneattr_core.ui.benchmarks.words import better, heading
 from pruneattr_core.ui.folio import Folio
 
 _SHARES = {
-    "CPR": "Median area under faithfulness over the share kept, divided by the largest. Higher is better, "
-    "and above 1 the path answers louder than the network.",
+    "CPR": "Median area under faithfulness over the share kept, divided by the largest; above 1 it answers "
+    "louder than the network.",
     "CMD": "Median area between faithfulness and 1, divided by the largest share kept. Lower is better.",
 }
 _SHORT = {"lerf": "LeRF", "roar": "ROAR"}
@@ -70,12 +70,15 @@ def _help(key: str, run: Run) -> str:
         return f"Sparsity at which the mean output change first reaches {change}; none if it begins above."
     if key.endswith("±"):
         return "Standard error of the mean."
-    if key.endswith(("CPR", "CMD")):
-        return _SHARES[key[-3:]]
+    way = f" {better(measure).capitalize()} is better." if better(measure) else ""
+    if key.endswith("CMD"):
+        return _SHARES["CMD"]
+    if key.endswith("CPR"):
+        return f"{_SHARES['CPR']}{way}"
     what = "Area under the curve, trapezoids" if key.endswith("AUC") else "Mean"
     if run.plan.benchmark == "sanity":
-        what = "Mean over pictures and all randomised steps"
-    return f"{what}. {better(measure).capitalize()} is better."
+        what = "Mean over pictures, of each over the randomised steps at which its map has a rank"
+    return f"{what}.{way}"
 
 
 def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) -> None:
@@ -134,7 +137,9 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) 
     published_in = f"Published: {sources}. " + (
         f"The nearest published column is {near}. " if near else "No published column has these pictures. "
     )
-    lower = "Lower is better in every column"
+    lower = "Lower is better in every column" + (
+        "; LeRF up to a tenth of the pixels" if "lerf" in runs else ""
+    )
     folio.caption(f"{published_in}{lower}; a click on a column's head sorts.", f"{published_in}{lower}.")
     for measure, having in runs.items():
         plan = having[0].plan
@@ -165,8 +170,9 @@ def _areas(measure: str, runs: Sequence[Run]) -> dict[str, tuple[float, int]]:
     """Label -> area and n, from the first run that has the method."""
     found: dict[str, tuple[float, int]] = {}
     for run in runs:
-        for row in summary(run):
-            found.setdefault(row["method"], (row[f"{measure} AUC"], run.plan.n))
+        for label in run.plan.labels:
+            area = float(statistics(printed_areas(run, label, measure))[0])
+            found.setdefault(label, (area, run.plan.n))
     return found
 
 

@@ -82,6 +82,14 @@ _JUDGES_NOBODY = (
     "gini",
     "entropy",
 )
+#: What is drawn beside a measure: of these no direction is good.
+_NOBODY = {
+    **dict.fromkeys(("gini", "entropy"), "How much a map gathers; a map can gather at the wrong place."),
+    **dict.fromkeys(
+        ("random_faithfulness", "random_kept", "runner_up_kept", "neighbour_kept"),
+        "A control: what the path keeps counts as far as it lies above this.",
+    ),
+}
 _MEANING = {
     "roar": "a network retrained without the pixels that the map finds most relevant should do badly",
     "kar": "a network retrained on the pixels that the map finds most relevant should still do well",
@@ -133,11 +141,15 @@ def heading(column: str) -> str:
 def meaning(run: Run, measure: str) -> str:
     """One sentence about the curves: which way is better, and why."""
     if run.plan.benchmark == "calibrate":
+        if measure != "output_change":
+            return "Beside the output change, from which the sparsity of a model is read."
         return (
             "The dashed line is the papers' 15 %: the sparsity there is used for every picture of the model. "
             "Published: 70 % for ResNet-50 (PG2, SCP), 90 % for VGG-16 (SCP)."
         )
     why = _MEANING.get(measure, _MEANING.get(run.plan.benchmark, ""))
+    if not better(measure):
+        return _NOBODY.get(measure, "No method is judged by it.")
     return f"{better(measure).capitalize()} is better{': ' if why else ''}{why}."
 
 

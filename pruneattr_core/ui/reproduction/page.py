@@ -53,7 +53,7 @@ def draw() -> None:
     title_row("Reproduction")
     st.caption(
         "Every published figure beside ours, computed from the runs that come along. "
-        "Look at the orange rows first: there our numbers contradict a paper."
+        "Look first at what does not hold here: choose it as the verdict."
     )
     with guarded():
         claims = _claims(_edition())

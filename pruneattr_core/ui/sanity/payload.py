@@ -83,6 +83,7 @@ def _head(card: Card[Cascade], place: int, blocks: Blocks) -> dict[str, Any]:
             "values": {key: numbers(likeness[key]) for key in _MEASURES},
             "notes": list(notes),
             "means": {key: numbers([_mean(likeness[key][1:])])[0] for key in _MEASURES},
+            "known": {key: int(np.isfinite(likeness[key][1:]).sum()) for key in _MEASURES},
         }
     return head
 
