@@ -54,7 +54,10 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     parameter = _first_floating(model)
     if parameter is not None and (
         parameter.device != inputs.device
-        or (parameter.dtype != inputs.dtype and not _takes(model, inputs[:1]))
+        or (
+            parameter.dtype != inputs.dtype
+            and not (parameter.dtype in (torch.float32, torch.float64) and _takes(model, inputs[:1]))
+        )
     ):
         raise InputError(
             f"The inputs are {inputs.dtype} on {inputs.device} but the model is {parameter.dtype} on "
@@ -71,11 +74,13 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
 
 
 def _takes(model: nn.Module, inputs: Tensor) -> bool:
-    """Whether a network casts what it is given."""
+    """Whether a network casts what it is given to single or double precision."""
+    if any(module.training for module in model.modules()):
+        return False  # a pass would write into its buffers
     try:
         with torch.no_grad():
             model(inputs.clone())
-    except RuntimeError:
+    except Exception:
         return False
     return True
 

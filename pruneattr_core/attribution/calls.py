@@ -45,7 +45,11 @@ NEUTRAL = {
 CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as", "cpu", "cuda"}
 #: Calls with values of their own besides the one they act on: how many hang on the input is looked at.
 _WEIGHING = {"conv2d", "linear", "batch_norm"}
-_SCALING = {"mul", "div", "true_divide", "multiply", "divide"}
+_SCALING = {"mul", "multiply", "div", "divide", "true_divide", "sub", "subtract", "rsub", "__rsub__"}
+#: Of these either side may be the fixed one.
+_EITHER = _SCALING - {"div", "divide", "true_divide"}
+#: Calls that ask their second argument for its type or shape only.
+_LIKE = {"to", "type_as", "expand_as", "view_as", "reshape_as"}
 
 #: Makes the module that stands for one call, from the call's arguments; None leaves the call alone.
 Maker = Callable[..., nn.Module | None]
@@ -65,7 +69,7 @@ class Call:
         activation: whether the tape records it.
         constant: whether something else than a second tensor of equal shape is added, as padding by 2 does.
         fixed: whether nothing but numbers, parameters and buffers goes in.
-        scaling: whether it is a product with something fixed, or a division by it.
+        scaling: whether it is a product or difference with something fixed, or a division by it.
         role: what its values are, "" where it is no activation.
     """
 
@@ -140,7 +144,7 @@ class _Listen(TorchFunctionMode):
     def _scales(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
         if name not in _SCALING or kwargs.get("rounding_mode"):
             return False
-        return any(self._is_fixed(one) for one in (args if name in ("mul", "multiply") else args[1:]))
+        return any(self._is_fixed(one) for one in (args if name in _EITHER else args[1:]))
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -151,12 +155,12 @@ class _Listen(TorchFunctionMode):
         weighed = name in _WEIGHING and self._moves(args[1:], {**kwargs, "input": None})
         scaling = self._scales(name, args, kwargs)  # before what is worked on in place hangs on the input
         result = func(*args, **kwargs)
-        fixed = self._follow(_tensors((args, kwargs)), result)
+        fixed = self._follow(_tensors(args[:1] if name in _LIKE else (args, kwargs)), result)
         if ceiling is not None:
             name = "relu" if ceiling == math.inf else "relu6"
         elif weighed:
             name += " by the input"
-        elif name in CASTS and not result.is_floating_point():
+        elif name in CASTS and not all(one.is_floating_point() for one in _tensors((args[:1], result))):
             name = "rounding"
         if name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()

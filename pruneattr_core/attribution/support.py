@@ -25,7 +25,7 @@ _MOVES = CASTS | {
 }
 _LINEAR = _MOVES | {"conv2d", "linear", "batch_norm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "add"}
 #: Linear, but of relevance there is no rule for how it is shared out.
-_SUMS = {"sub", "subtract", "rsub", "neg", "negative", "sum"}
+_SUMS = {"neg", "negative", "sum"}
 _RELEVANCE = _LINEAR | _RECTIFIERS | {"max_pool2d"}
 
 
@@ -58,7 +58,7 @@ def _covered(method: str, allowed: Collection[str], constants: bool) -> Rule:
     def rule(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
         others = functions(
             calls,
-            lambda call: not (call.fixed or call.function in allowed or (constants and call.scaling)),
+            lambda call: call.function not in allowed and not (constants and (call.fixed or call.scaling)),
         )
         if others:
             # What mixes activations first: it is the reason, the rest often only moves them.

@@ -53,6 +53,8 @@ _NAME = re.compile(r"(?P<place>.+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<function>[A-Za
 _OPTIONS = {"classes", "size", "mean", "std", "resize", "interpolation", "head", "title", "weights", "squash"}
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _lock = threading.RLock()
+#: Held while the generators of the process are one network's.
+_seeding = threading.Lock()
 _closed = threading.Event()
 
 
@@ -269,7 +271,7 @@ def _function(one: Declared) -> Callable[..., Any]:
 def _built(one: Declared) -> nn.Module:
     function = _function(one)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with _seeding, torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = function()
     except PruneAttrError:
@@ -282,13 +284,21 @@ def _built(one: Declared) -> nn.Module:
     if weights:
         file = one.folder / str(weights)
         network = fitted(lambda: network, read_checkpoint(file), file.name).network
-    return answering_tensors(_in_single_precision(network)).eval().requires_grad_(False)
+    network = network.eval()
+    return answering_tensors(_in_single_precision(network, _options(one))).requires_grad_(False)
 
 
-def _in_single_precision(network: nn.Module) -> nn.Module:
-    """Pictures come in float32; a network that mixes precisions on purpose is left as it is."""
+def _in_single_precision(network: nn.Module, options: Mapping[str, Any]) -> nn.Module:
+    """Pictures come in float32: a network all of another precision is turned, unless it casts them itself."""
     kinds = {one.dtype for one in network.parameters() if one.is_floating_point()}
-    return network.float() if len(kinds) == 1 else network
+    if len(kinds) != 1 or kinds == {torch.float32}:
+        return network
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, len(options.get("mean", "RGB")), *options.get("size", (224, 224))))
+    except Exception:  # what else is wrong with it is said where its answers are counted
+        return network.float()
+    return network
 
 
 def _options(one: Declared) -> dict[str, Any]:

@@ -316,7 +316,12 @@ class Jobs:
                 threading.Thread(target=self._do, args=(job,), name=f"pruneattr-{lane}", daemon=True).start()
 
     def _aside(self, job: Job) -> None:
-        """Wait while a quicker lane is at work, a moment at most: who asked for this waits too."""
+        """Wait while a quicker lane is at work, a moment at most: who asked for this waits too.
+
+        A network that comes from a hub stands aside for nobody: it waits for the wire, others for it.
+        """
+        if job.lane == "fetch":
+            return
         quicker = list(LANES)[: list(LANES).index(job.lane)]
         moment = min(ASIDE, _TIMES * (time.monotonic() - job.resumed))
         with self._quieter:

@@ -248,3 +248,12 @@ def test_the_cache_drops_what_was_used_least_recently_and_counts_bytes():
     assert set(cache.names()) == {"a", "c", "d"}
     cache.put("a", "x" * 11)
     assert set(cache.names()) == {"c", "d"}
+
+
+def test_a_network_that_is_fetched_stands_aside_for_nobody(lanes, monkeypatch):
+    """It waits for the wire, and those beside whom it would stand may wait for it."""
+    asked = []
+    monkeypatch.setattr(lanes, "_at_work", lambda others: asked.append(others) or False)
+    for lane in ("long", "fetch"):
+        lanes._aside(Job("key", lambda job: None, lane=lane))
+    assert asked == [["quick", "coarse", "page"]]

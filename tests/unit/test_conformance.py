@@ -129,6 +129,22 @@ def test_a_network_may_cast_what_it_is_given(method: str) -> None:
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6 * float(expected.abs().max()))
 
 
+def test_whether_a_network_casts_is_asked_without_leaving_a_trace() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 10 * 10, 5)).double()
+    casting, before = _Casting(net).train(), net[0].running_mean.clone()
+    with pytest.raises(InputError, match=r"the model is torch\.float64"):
+        explain(casting, networks.inputs(1).float(), 1, "saliency")
+    assert torch.equal(net[0].running_mean, before)
+
+    class Strict(_Casting):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.dtype == torch.float64
+            return self.inner(x)
+
+    with pytest.raises(InputError, match=r"the model is torch\.float64"):
+        explain(Strict(networks.network("residual")).eval(), networks.inputs(1).float(), 1, "saliency")
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_bad_targets_and_options_are_named(method: str) -> None:
     net, x = networks.network("plain"), networks.inputs(1)

@@ -47,6 +47,21 @@ def half():
     torch.manual_seed(1)
     return Net().half()
 
+class Casting(Net):
+    def forward(self, x):
+        return super().forward(x.double()).float()
+
+def casting():
+    return Casting().double()
+
+class Turned(Net):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("turn", torch.eye(3, dtype=torch.float64))
+
+    def forward(self, x):
+        return super().forward(torch.einsum("ij,bjhw->bihw", self.turn, x.double()).float())
+
 def loud():
     print("loading")
     return Net()
@@ -92,6 +107,10 @@ def test_a_network_of_another_precision_is_computed_in_that_of_the_pictures(code
     assert {one.dtype for one in (*double.parameters(), *half.parameters())} == {torch.float32}
     x = torch.rand(1, 3, 24, 32)
     torch.testing.assert_close(double(x), half(x), rtol=1e-2, atol=1e-3)
+    for name, kind in (("casting", torch.float64), ("Turned", torch.float64)):  # they see to it themselves
+        net = open_model(f"{code}/mine.py:{name}")[0]
+        assert kind in {one.dtype for one in (*net.parameters(), *net.buffers())}
+        assert net(x).dtype == torch.float32
 
 
 def test_a_module_of_the_path_names_one_too(code, monkeypatch) -> None:
