@@ -24,7 +24,10 @@ def classes_in(name: str, value: Any) -> tuple[int, ...]:
         raise ArgumentTypeError(f"Expected {name} as int, list of ints or tensor, got {value!r}.") from error
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise ArgumentTypeError(f"Expected integer {name}s, got {chosen.dtype}.")
-    return tuple(int(one) for one in chosen.flatten().tolist())
+    try:
+        return tuple(int(one) for one in chosen.flatten().to(torch.int64, copy=True).tolist())
+    except (ValueError, RuntimeError) as error:  # without values, sparse
+        raise ArgumentTypeError(f"Expected {name} as int, list of ints or tensor, got {value!r}.") from error
 
 
 def optional_classes(name: str, value: Any) -> tuple[int, ...] | None:
