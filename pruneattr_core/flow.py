@@ -163,7 +163,7 @@ class Flow(TorchDispatchMode):
         self._set(inputs, Tag(after=_INPUT))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = list(_tensors((args, tuple((kwargs or {}).values()))))
+        given = list(tensors_in((args, kwargs)))
         tags = [self._of(tensor) for tensor in given]
         found = func(*args, **(kwargs or {}))
         name = func._schema.name.split("::")[-1]
@@ -180,7 +180,7 @@ class Flow(TorchDispatchMode):
         if learned or packed:
             acted |= after
         root, gates = self._shape_of(name, given, tags)
-        for tensor in _tensors((found,)):
+        for tensor in tensors_in(found):
             self._set(tensor, Tag(after, acted, learned and not after, root, gates))
         return found
 
@@ -272,9 +272,12 @@ def storage_key(tensor: Tensor) -> int:
         return id(tensor)  # sparse and MKL-DNN tensors have no storage
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
+def tensors_in(values: Any) -> Iterator[Tensor]:
+    """The tensors of a tensor, or of lists, tuples and dicts of such, however nested."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            yield from tensors_in(value)
+    elif isinstance(values, dict):
+        yield from tensors_in(list(values.values()))

@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.flow import Role, Roles, storage_key
+from pruneattr_core.flow import Role, Roles, storage_key, tensors_in
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered
 
@@ -103,16 +103,6 @@ def is_constant_addition(args: Sequence[Any]) -> bool:
     return not all(isinstance(a, Tensor) for a in args[:2]) or args[0].shape != args[1].shape
 
 
-def _tensors(values: Any) -> list[Tensor]:
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, list | tuple):
-        return []
-    return [one for value in values for one in _tensors(value)]
-
-
 class _Listen(TorchFunctionMode):
     def __init__(self, model: nn.Module, inputs: Tensor) -> None:
         super().__init__()
@@ -123,14 +113,14 @@ class _Listen(TorchFunctionMode):
         self.fixed = {storage_key(one): one for one in (*model.parameters(), *model.buffers())}
 
     def _moves(self, *values: Any) -> bool:
-        return any(storage_key(one) in self.moving for one in _tensors(values))
+        return any(storage_key(one) in self.moving for one in tensors_in(values))
 
     def _is_fixed(self, *values: Any) -> bool:
-        return all(storage_key(one) in self.fixed for one in _tensors(values))
+        return all(storage_key(one) in self.fixed for one in tensors_in(values))
 
     def _follow(self, given: Sequence[Tensor], result: Any) -> bool:
         """Note where the results hang; whether the call is `fixed`."""
-        found = _tensors(result) if result is not None else given[:1]  # as in y[0] = x
+        found = list(tensors_in(result)) if result is not None else given[:1]  # as in y[0] = x
         if self._moves(given):
             for one in found:
                 self.moving[storage_key(one)] = one
@@ -155,12 +145,12 @@ class _Listen(TorchFunctionMode):
         weighed = name in _WEIGHING and self._moves(args[1:], {**kwargs, "input": None})
         scaling = self._scales(name, args, kwargs)  # before what is worked on in place hangs on the input
         result = func(*args, **kwargs)
-        fixed = self._follow(_tensors(args[:1] if name in _LIKE else (args, kwargs)), result)
+        fixed = self._follow(list(tensors_in(args[:1] if name in _LIKE else (args, kwargs))), result)
         if ceiling is not None:
             name = "relu" if ceiling == math.inf else "relu6"
         elif weighed:
             name += " by the input"
-        elif name in CASTS and not all(one.is_floating_point() for one in _tensors((args[:1], result))):
+        elif name in CASTS and not all(one.is_floating_point() for one in tensors_in((args[:1], result))):
             name = "rounding"
         if name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
