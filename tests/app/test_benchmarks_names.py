@@ -14,7 +14,7 @@ from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.scoreboard import BETTER
 from pruneattr_core.models.declared import is_code
 from pruneattr_core.ui.benchmarks import words
-from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, styles
+from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, curves, styles
 from pruneattr_core.ui.benchmarks.names import full_title, titles, what_differs
 from pruneattr_core.ui.benchmarks.page import _first_methods
 from pruneattr_core.ui.benchmarks.recompute import TOLERANCE, Check, pictures_again
@@ -96,6 +96,15 @@ def test_the_papers_methods_keep_their_colours() -> None:
     assert all_["random"] == few["random"]
     assert len({(look.colour, look.dash) for look in all_.values()}) == len(many)
     assert len({all_[name].colour for name in FIRST}) == len(FIRST)
+
+
+@pytest.mark.parametrize(("value", "ends"), [(1.0, True), (0.0, True), (7.0, False)])
+def test_a_share_that_never_moves_ends_at_1(value: float, ends: bool) -> None:
+    run = bench_runs()["resnet8-calibrate"]
+    flat = dataclasses.replace(run, values=np.full(run.plan.shape, value))
+    drawn = curves({"a": flat}, "kept_prediction", run.plan.labels, "x")
+    assert (drawn.layout.yaxis.range == (-0.03, 1.05)) is ends
+    assert curves({"a": run}, "kept_prediction", run.plan.labels, "x").layout.yaxis.range is None
 
 
 def test_methods_of_ones_own_are_drawn_at_once() -> None:

@@ -88,11 +88,27 @@ def test_any_sparsity(paths_page: Start, kappa: str) -> None:
 
 def test_presets_and_number_are_one_choice(paths_page: Start) -> None:
     app = paths_page(show="agreement", paths="taylor,random")
-    app.get("button_group")[1].set_value(0.99).run()
+    app.button_group(key="_preset").set_value(0.99).run()
     assert app.number_input(key="kappa").value == 0.99
     app.number_input(key="kappa").set_value(0.5).run()
     healthy(app)
     assert (app.dataframe[0].value["sparsity requested"] == 0.5).all()
+
+
+#: View -> the choices of the page it has a use for.
+ASKED = {view: {"_methods", "_preset"} for view in VIEWS} | {"carries": set(), "holds": {"_preset"}}
+
+
+def test_a_view_asks_only_for_what_it_draws_from(paths_page: Start) -> None:
+    app = paths_page(show="agreement", paths="taylor,random", kappa="0.8", path_seed="7")
+    for view in (*VIEWS, "agreement"):
+        app.session_state["show"] = view
+        app.run()
+        healthy(app)
+        assert {one.key for one in app.get("button_group")} & {"_methods", "_preset"} == ASKED[view]
+        # what is not asked for is kept
+        assert app.query_params["paths"] == "taylor,random"
+        assert [float(app.query_params[name]) for name in ("kappa", "path_seed")] == [0.8, 7]
 
 
 def test_nonsense_in_the_address_gives_sentences(paths_page: Start) -> None:

@@ -22,7 +22,8 @@ IN_SIGHT = """() => [...document.querySelectorAll('[data-testid=stButtonGroup] >
 PAGES = {
     "": ("Freeze", "Sparsity"),
     "compare?methods=prunegrad,saliency": ("Methods (2)", "Sparsity of the maps"),
-    "paths?paths=taylor": ("NeuronMCT", "Share of all neurons that stay"),
+    "paths": ("Their mean", "Share of all neurons that stay"),
+    "paths?paths=taylor&show=dead": ("NeuronMCT", ""),
     "decoding?paths=taylor": ("Fourier", ""),
     "benchmarks": ("Pixel perturbation", ""),
     "sanity?sane_methods=saliency": ("Methods (1)", "Randomised from the last layer down to"),

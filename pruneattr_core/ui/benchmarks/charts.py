@@ -97,6 +97,9 @@ def curves(
         title_text=_wrapped(x_title, 44) if same or not named else "share of the steps that are randomised"
     )
     figure.update_yaxes(title_text=_wrapped(axis(measure)))
+    drawn = np.concatenate([line.y for line in figure.data if line.fill is None] or [[]])
+    if drawn.size and 0 <= drawn.min() == drawn.max() <= 1:  # around a flat line Plotly would go to 2
+        figure.update_yaxes(range=[-0.03, 1.05])
     return _below(_framed(figure, 500, hovermode="closest", clickmode="event"), named and same)
 
 
@@ -263,11 +266,11 @@ def bars(runs: Mapping[str, Run], measure: str, methods: Sequence[str]) -> go.Fi
             annotation={"text": f"chance {CHANCE[measure]:g}", "font": {"color": QUIET, "size": _FONT}},
             annotation_position="top",
         )  # fmt: skip
-    figure.update_xaxes(title_text=_wrapped(axis(measure), 44), rangemode="tozero")
+    figure.update_xaxes(title_text=_wrapped(axis(measure), 28), rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
     return _framed(
         figure,
-        136 + 30 * len(methods) * len(runs),
+        152 + 30 * len(methods) * len(runs),
         clickmode="event",
         showlegend=len(runs) > 1,
         bargap=0.3,

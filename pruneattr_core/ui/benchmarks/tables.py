@@ -118,9 +118,10 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) 
         if label not in labels[shown].values()
     ]
     column = st.column_config.NumberColumn
+    longest = max(len(row["here"] or "") for row in rows)
     config: dict[str, Any] = {
         "method": st.column_config.TextColumn("paper's name"),
-        "here": st.column_config.TextColumn("method here"),
+        "here": st.column_config.TextColumn("method here", width=24 + 7 * longest),  # pixels
     }
     for measure, having in runs.items():
         reduced = " (reduced setting)" if having[0].plan.protocol.get("reduction") else ""

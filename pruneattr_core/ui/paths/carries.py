@@ -55,10 +55,11 @@ def _view(board: Board, key: carrying.CarriedKey, running: bool) -> None:
     st.markdown("### What the path carries when the rest is replaced")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         size = slide("Share of all neurons that stay", SIZES, "kept", "{:.1%}".format, width=300)
-        instead = st.segmented_control(
-            "The others become", list(REPLACED), key="instead", required=True,
-            format_func=REPLACED.__getitem__, **KEEP,
-        )  # fmt: skip
+        with st.container(key="choices_carries"):
+            instead = st.segmented_control(
+                "The others become", list(REPLACED), key="instead", required=True,
+                format_func=REPLACED.__getitem__, **KEEP,
+            )  # fmt: skip
     publish(FIELDS)
     if job is not None:
         progress(job, "Curves", "curves", "cancel_carries")

@@ -283,7 +283,10 @@ def carried_lines(sizes: Sequence[float], lines: Mapping[str, Array], whole: flo
     _draw_lines(figure, sizes, lines, "%{x:.1%} kept: %{y:.2f}", first=4, others=2)
     figure.add_hline(y=whole, line={"color": QUIET, "width": 1})
     figure.add_vline(x=size, line={"color": QUIET, "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="Share of all neurons kept", type="log", tickformat="~%")
+    figure.update_xaxes(
+        title_text="Share of all neurons kept", type="log", tickformat="~%", dtick=1,
+        minor={"dtick": "D1", "ticks": "outside"},  # as labels they touch on a phone
+    )  # fmt: skip
     figure.update_yaxes(title_text="Target logit")
     return _framed(figure, 420)
 

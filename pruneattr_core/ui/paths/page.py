@@ -31,7 +31,7 @@ from pruneattr_core.ui.paths.state import (
     VIEWS,
     own_path,
 )
-from pruneattr_core.ui.paths.tasks import choose_paths, find_ground
+from pruneattr_core.ui.paths.tasks import choose_paths, choose_sparsity, find_ground
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import publish, report
 from pruneattr_core.values import Path
@@ -47,28 +47,30 @@ def draw(chosen: shell.Selection) -> None:
         "picture, and do methods agree? A path is the set of neurons that stay when a share of them, the "
         "sparsity, is removed."
     )
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        key="show",
+        required=True,
+        format_func=VIEWS.__getitem__,
+        label_visibility="collapsed",
+        **KEEP,
+    )
     with st.container(key="choices_paths"):
-        methods, kappa = choose_paths(None if is_spare() else own_path_popover)
+        methods, kappa = _choices(view)
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)
         ground = find_ground(subject, chosen, waiting)
         waiting.clear()
-        _own_path(ground)
+        own = None
+        if view not in OF_ONE_PATH:
+            _own_path(ground)
+            own = own_path()
         found = path_tasks.collect(chosen, subject, ground, methods, kappa, st.session_state["path_seed"])
         paths = {key: one.path(kappa) for key, one in found.items()}
-        own = own_path()
         if own is not None and _fits(own[1], ground):
             paths[UPLOADED] = own[1]
-        view = st.segmented_control(
-            "View",
-            list(VIEWS),
-            key="show",
-            required=True,
-            format_func=VIEWS.__getitem__,
-            label_visibility="collapsed",
-            **KEEP,
-        )
         publish(FIELDS)
         folio = Folio()
         board = _board(chosen, subject, ground, kappa, paths, found, folio) if paths else None
@@ -85,6 +87,8 @@ def draw(chosen: shell.Selection) -> None:
             folio_button("paths", lambda: folio, chosen, target, FIELDS)
 
 
+#: Views of NeuronMCT's path alone -> whether it is cut at the sparsity of the page.
+OF_ONE_PATH = {"carries": False, "holds": True}
 _VIEWS = {
     "carries": path_carries.carries,
     "holds": path_holds.holds,
@@ -93,6 +97,13 @@ _VIEWS = {
     "where": path_where.where,
     "sets": path_views.sets,
 }
+
+
+def _choices(view: str) -> tuple[list[str], float]:
+    """Methods and sparsity; asked for where the view has a use for them."""
+    if view not in OF_ONE_PATH:
+        return choose_paths(None if is_spare() else own_path_popover)
+    return ["taylor"], choose_sparsity() if OF_ONE_PATH[view] else st.session_state["kappa"]
 
 
 def own_path_popover() -> None:

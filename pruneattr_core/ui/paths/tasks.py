@@ -40,10 +40,6 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
         chosen = st.session_state["_methods"] or ["taylor"]
         st.session_state["paths"] = parse_methods(",".join(chosen))
 
-    def preset_changed() -> None:
-        if st.session_state["_preset"] != _ANY:
-            st.session_state["kappa"] = st.session_state["_preset"]
-
     st.pills(
         "Methods",
         list(METHODS),
@@ -52,6 +48,33 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
         format_func=lambda key: METHODS[key].title,
         on_change=methods_changed,
     )
+    methods = st.session_state["paths"].split(",")
+
+    def more() -> None:
+        if any(METHODS[key].random for key in methods):
+            st.number_input(
+                "Seed of paths",
+                0,
+                SEED_LIMIT,
+                step=1,
+                key="path_seed",
+                width=130,
+                help="Of Random and DGR(init=r).",
+                **KEEP,
+            )
+        if beside is not None:
+            beside()
+
+    return methods, choose_sparsity(more)
+
+
+def choose_sparsity(beside: Callable[[], None] | None = None) -> float:
+    """The share removed, by the paper's presets or as a number; `beside` draws more into the row."""
+
+    def preset_changed() -> None:
+        if st.session_state["_preset"] != _ANY:
+            st.session_state["kappa"] = st.session_state["_preset"]
+
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.session_state["_preset"] = (
             st.session_state["kappa"] if st.session_state["kappa"] in PRESETS else _ANY
@@ -76,20 +99,9 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
             help="Share removed, 0 to 1.",
             **KEEP,
         )
-        if any(METHODS[key].random for key in st.session_state["paths"].split(",")):
-            st.number_input(
-                "Seed of paths",
-                0,
-                SEED_LIMIT,
-                step=1,
-                key="path_seed",
-                width=130,
-                help="Of Random and DGR(init=r).",
-                **KEEP,
-            )
         if beside is not None:
             beside()
-    return st.session_state["paths"].split(","), kappa
+    return kappa
 
 
 def collect(
