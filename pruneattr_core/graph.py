@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.connected import check_connected
-from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.errors import InputError
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.opening import Opening
 from pruneattr_core.response import Asked, resolved
@@ -108,7 +108,7 @@ class Graph:
         activations = all_of_them if calls is None else [all_of_them[call] for call in calls]
         wanted = [a for a in activations if a.requires_grad]
         with self._opening:
-            found = iter(_gradients(self._objective, wanted))
+            found = iter(torch.autograd.grad(self._objective, wanted, retain_graph=True, allow_unused=True))
         gradients = [next(found) if a.requires_grad else None for a in activations]
         return [torch.zeros_like(a) if g is None else g for a, g in zip(activations, gradients, strict=True)]
 
@@ -122,23 +122,13 @@ class Graph:
         pairs = zip(self.record.activations, masks, strict=True) if masks is not None else ()
         handles = [a.register_hook(_pass_only(m)) for a, m in pairs if a.requires_grad]
         try:
-            (gradient,) = _gradients(self._objective, [self._leaf])
+            (gradient,) = torch.autograd.grad(
+                self._objective, [self._leaf], retain_graph=True, allow_unused=True
+            )
         finally:
             for handle in handles:
                 handle.remove()
         return (torch.zeros_like(self._leaf) if gradient is None else gradient).contiguous()
-
-
-def _gradients(objective: Tensor, wanted: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
-    try:
-        return torch.autograd.grad(objective, wanted, retain_graph=True, allow_unused=True)
-    except RuntimeError as error:
-        if "inplace operation" not in str(error):
-            raise
-        raise ModelError(
-            "The network cannot be differentiated: it works in place on values that its own backward pass "
-            f"needs. Write x = x + y there instead of x += y. PyTorch says: {str(error)[:160]}"
-        ) from error
 
 
 def _pass_only(mask: Tensor) -> Callable[[Tensor], Tensor]:

@@ -13,7 +13,7 @@ from importlib import metadata
 import torch
 from torch import Tensor
 
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, ModelError
 
 #: Bytes of activations that one batched pass may hold, by device type.
 #: On the CPU it is one of three photographs, forward and backward: five take a tenth to a sixth longer each,
@@ -51,14 +51,36 @@ def own_modes() -> Iterator[None]:
     """Gradients on and autocast off, whatever the caller is under (no_grad, inference_mode, autocast).
 
     Networks then compute in the precision of their inputs; one that enters autocast itself still does.
+
+    Raises:
+        ModelError: what is done under it asks for a derivative that the network does not have.
     """
     with ExitStack() as stack:
+        stack.enter_context(_differentiable())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         for device in ("cpu", "cuda", "mps"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
         yield
+
+
+@contextmanager
+def _differentiable() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error)[:160]
+        if "inplace operation" in said:
+            why = (
+                "it works in place on values that its own backward pass needs. Write x = x + y there "
+                "instead of x += y. PyTorch says: "
+            )
+        elif said.startswith("the derivative for"):
+            why = "PyTorch says: "
+        else:
+            raise
+        raise ModelError(f"The network cannot be differentiated: {why}{said}") from error
 
 
 def chunks(count: int, bytes_each: int, like: Tensor) -> Iterator[slice]:

@@ -9,6 +9,7 @@ lock is needed and nothing has to be put back.
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 import threading
@@ -93,6 +94,17 @@ def plain_name(func: Any) -> str:
     return name if name.startswith("_") else name.rstrip("_")
 
 
+def in_front(
+    args: Sequence[Any], kwargs: Mapping[str, Any] | None
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """The arguments of a call with `input=` and `other=` where they stand without their names."""
+    rest = dict(kwargs or {})
+    for place, name in enumerate(("input", "other")):
+        if len(args) == place and name in rest:
+            args = (*args, rest.pop(name))
+    return args, rest
+
+
 def is_padding_with_more(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether `F.pad` puts another number than 0 around."""
     return bool(kwargs.get("value", args[3] if len(args) > 3 else 0))
@@ -139,13 +151,15 @@ class _Listen(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        name, kwargs = plain_name(func), kwargs or {}
-        activation = activation_of(func, args, kwargs) is not None
-        ceiling = ceiling_of(func, args, kwargs)
-        weighed = name in _WEIGHING and self._moves(args[1:], {**kwargs, "input": None})
-        scaling = self._scales(name, args, kwargs)  # before what is worked on in place hangs on the input
-        result = func(*args, **kwargs)
-        fixed = self._follow(list(tensors_in(args[:1] if name in _LIKE else (args, kwargs))), result)
+        named = kwargs or {}
+        activation = activation_of(func, args, named) is not None
+        ceiling = ceiling_of(func, args, named)
+        result_of = functools.partial(func, *args, **named)
+        name, (args, named) = plain_name(func), in_front(args, named)
+        weighed = name in _WEIGHING and self._moves(args[1:], named)
+        scaling = self._scales(name, args, named)  # before what is worked on in place hangs on the input
+        result = result_of()
+        fixed = self._follow(list(tensors_in(args[:1] if name in _LIKE else (args, named))), result)
         if ceiling is not None:
             name = "relu" if ceiling == math.inf else "relu6"
         elif weighed:
@@ -156,7 +170,7 @@ class _Listen(TorchFunctionMode):
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
             owner = module_name(sys._getframe(1), self.names_of, name)
             constant = (name == "add" and is_constant_addition(args)) or (
-                name == "pad" and is_padding_with_more(args, kwargs)
+                name == "pad" and is_padding_with_more(args, named)
             )
             self.calls.append(Call(owner, name, shape, activation, constant, fixed, scaling))
         return result
@@ -230,15 +244,16 @@ class _Swap(TorchFunctionMode):
         if plain_name(func) in NEUTRAL:
             return func(*args, **kwargs)
         index, self.count = self.count, self.count + 1
+        given, named = in_front(args, kwargs)
         if self.known is None:
             make = self.choose(index, func)
-            module = None if make is None else make(*args, **kwargs)
+            module = None if make is None else make(*given, **named)
             if module is not None:
                 self.made[index] = module.eval()
         module = self.made.get(index)
         if module is None:
             return func(*args, **kwargs)
-        tensors = args[:2] if func in ADDITIONS else args[:1]
+        tensors = given[:2] if func in ADDITIONS else given[:1]
         if func in FUNCTIONS and (activation := activation_of(func, args, kwargs)) is not None:
             tensors = (activation.before,)
         if torch.is_grad_enabled() and not any(t.requires_grad for t in tensors):

@@ -78,5 +78,5 @@ class _Stacked(nn.Module):
         self.sum = Sum(dim=-1)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        result: Tensor = self.sum(torch.stack([a, b], -1))
+        result: Tensor = self.sum(torch.stack(torch.broadcast_tensors(a, b), -1))
         return result

@@ -66,18 +66,18 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module],
 
     def batch_norm(
         x: Tensor,
-        mean: Tensor,
-        var: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
         weight: Tensor | None = None,
         bias: Tensor | None = None,
         training: bool = False,
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> nn.Module:
-        scale = (var + eps).rsqrt() * (1 if weight is None else weight)
-        shift = (0 if bias is None else bias) - mean * scale
+        scale = (running_var + eps).rsqrt() * (1 if weight is None else weight)
+        shift = (0 if bias is None else bias) - running_mean * scale
         before = previous[-1] if previous else None
-        if merge and isinstance(before, nn.Conv2d | nn.Linear) and len(before.weight) == len(mean):
+        if merge and isinstance(before, nn.Conv2d | nn.Linear) and len(before.weight) == len(running_mean):
             shift = shift + (0 if before.bias is None else before.bias * scale)
             before.weight = _own(before.weight * scale.view(-1, *[1] * (before.weight.ndim - 1)))
             before.bias = _own(shift)
@@ -86,7 +86,7 @@ def _choice(addition: Callable[[], nn.Module], passing: Callable[[], nn.Module],
             raise ModelError(
                 "Relevance is propagated through BatchNorm of vectors only right after their layer."
             )
-        return keep(_conv2d(x, scale.view(-1, 1, 1, 1), shift, groups=len(mean)))
+        return keep(_conv2d(x, scale.view(-1, 1, 1, 1), shift, groups=len(running_mean)))
 
     def add(*args: Any, **kwargs: Any) -> nn.Module | None:
         return None if is_constant_addition(args) else keep(addition())
