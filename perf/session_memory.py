@@ -26,7 +26,8 @@ from typing import Any
 
 from perf.serving import resident, served
 from perf.soak import View, Visit, visitor
-from pruneattr_core.runtime import give_back, provenance
+from pruneattr_core.heap import give_back
+from pruneattr_core.runtime import provenance
 
 #: Bar: memory at the end of the session, as a share of that after a third of it.
 GROWTH = 1.1

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import metadata
 
@@ -98,16 +96,6 @@ def within_budget(count: int, bytes_each: int, device: torch.device) -> Iterator
     """Slices of `range(count)` whose passes fit the memory budget of `device`."""
     size = max(1, min(count, MEMORY_BUDGET.get(device.type, 1 << 30) // max(1, bytes_each)))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def give_back() -> None:
-    """Return freed memory to the system where the C library keeps it for later (glibc); nothing elsewhere.
-
-    Loading networks and dropping them leaves as much again as the largest of them in its heap otherwise.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def provenance(device: torch.device | str | None = None) -> dict[str, str]:

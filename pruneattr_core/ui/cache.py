@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.heap import give_back
 from pruneattr_core.models import load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
 from pruneattr_core.render.look import Look
@@ -31,7 +32,7 @@ from pruneattr_core.results.sweeps import (
     score,
     seen,
 )
-from pruneattr_core.runtime import device_for, give_back
+from pruneattr_core.runtime import device_for
 from pruneattr_core.share.payload import begun, payload_of
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.inline import inline

@@ -19,7 +19,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
-from pruneattr_core.runtime import give_back
+from pruneattr_core.heap import give_back
 
 #: Threads a lane, the quickest first. "quick": what takes one pass, such as an answer; "coarse": a first look
 #: at a map; "page": what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes;

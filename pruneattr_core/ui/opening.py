@@ -19,6 +19,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pruneattr_core.heap import one_heap
 from pruneattr_core.registry import LITE0, LITE0_SHA256
 from pruneattr_core.ui.first_view import FILE, FIRST, stored
 from pruneattr_core.ui.late import mind_late_presses
@@ -93,6 +94,7 @@ def main() -> None:
     # where a browser or another job has one of their cores; such that sleep are woken late.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads_of_a_job()))
+    one_heap()
     mind_late_presses()
     tell_no_folder()
     if not _engine.is_ready():

@@ -24,6 +24,7 @@ ORDER = (
         "errors",
         "archives",
         "importing",
+        "heap",
         "classes",
         "bits",
         "brief",

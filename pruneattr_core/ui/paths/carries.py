@@ -171,9 +171,7 @@ def _areas(curve: CircuitCurve, at: int) -> str:
 
 
 def _map_of(board: Board, found: Carried, instead: str, size: float) -> Callable[[Job], Tensor]:
-    return carrying.map_of(
-        engine(), board.subject, board.chosen.picture, board.ground, found.replacements[instead], size
-    )
+    return carrying.map_of(engine(), board.subject, board.chosen.picture, board.ground, found, instead, size)
 
 
 def _seen(values: Tensor) -> tuple[NDArray[np.uint8], str]:

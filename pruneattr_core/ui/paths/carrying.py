@@ -12,8 +12,8 @@ from pruneattr_core.benchmarks.objects import shows_object, without_object
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve, circuit_curve, joined, unchanged
 from pruneattr_core.circuits.replacement import activations_of, mean_of, zero
 from pruneattr_core.datasets import Dataset
-from pruneattr_core.models import model_card
-from pruneattr_core.pruning import Replacement, pruned_gradient
+from pruneattr_core.models import ModelCard, model_card
+from pruneattr_core.pruning import Instead, Replacement, pruned_gradient
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Ground
 from pruneattr_core.scoring import contributions
@@ -52,18 +52,16 @@ class Carried:
 
     Attributes:
         curves: replacement -> its curve; those that are there.
-        replacements: replacement -> its values, to draw maps with.
-        rival: index of the runner-up.
+        mean: the one replacement that takes more than a pass to find again; None until it is there.
     """
 
     curves: Mapping[str, CircuitCurve]
-    replacements: Mapping[str, Replacement]
-    rival: int
+    mean: Replacement | None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the replacements, next to which the curves are nothing."""
-        return 4096 + sum(layer.nbytes for one in self.replacements.values() for layer in one.layers)
+        """Bytes of the mean, next to which the curves are nothing."""
+        return 4096 + sum(layer.nbytes for layer in (self.mean.layers if self.mean else ()))
 
 
 def work_of(engine: Engine, subject: Subject, picture: Picture, ground: Ground) -> Callable[[Job], Carried]:
@@ -72,52 +70,59 @@ def work_of(engine: Engine, subject: Subject, picture: Picture, ground: Ground) 
     def work(job: Job) -> Carried:
         network, _ = engine.model(subject.model, job)
         card = model_card(subject.model)
-
-        def prepared(one: Picture) -> Tensor:
-            return card.preprocess(one.image).to(engine.device)
-
-        inputs = prepared(picture)
+        inputs, *beside = (
+            card.preprocess(one.image).to(engine.device) for one in (picture, *_beside(picture, subject))
+        )
         target = ground.scores.target.to(engine.device)
-        beside = shell.others(picture, subject.model, REFERENCE)
-        neighbour = prepared(pictures.from_dataset(*beside[0]))
         order = ground.scores.logits[0].argsort(descending=True).tolist()
         rival = next(index for index in order if index != int(target[0])) if len(order) > 1 else order[0]
         job.note = "Scores of the runner-up and of another picture"
         controls = {
             "rival": contributions(network, inputs, rival).layers,
-            "neighbour": contributions(network, neighbour).layers,
+            "neighbour": contributions(network, beside[0]).layers,
         }
         scores = [layer.to(engine.device) for layer in ground.scores.layers]
         makers: dict[str, Callable[[], Replacement]] = {
             "zero": lambda: zero(network, inputs),
-            "mean": lambda: mean_of(network, (prepared(pictures.from_dataset(*one)) for one in beside)),
-            "resample": lambda: activations_of(network, neighbour),
+            "mean": lambda: mean_of(network, beside),
+            "resample": lambda: activations_of(network, beside[0]),
         }
-        if (data := _shown_in(picture)) is not None:
-            bare = without_object(data, int(picture.place), card).to(engine.device)
-            makers["counterfactual"] = lambda: activations_of(network, bare, "counterfactual")
+        if (bare := _bare(picture, card)) is not None:
+            makers["counterfactual"] = lambda: activations_of(
+                network, bare.to(engine.device), "counterfactual"
+            )
         curves: dict[str, CircuitCurve] = {}
-        replacements: dict[str, Replacement] = {}
+        made: dict[str, Replacement] = {}
         steps = [(grid, name) for grid in (COARSE, FINE) for name in makers]
         for done, (grid, name) in enumerate(steps):
             job.tick(done, len(steps))
             job.note = f"Replaced by: {REPLACED[name].lower()}"
-            if name not in replacements:
-                replacements[name] = makers[name]()
-            found = circuit_curve(network, inputs, target, scores, replacements[name], grid, others=controls)
+            if name not in made:
+                made[name] = makers[name]()
+            found = circuit_curve(network, inputs, target, scores, made[name], grid, others=controls)
             curves[name] = joined(curves[name], found) if name in curves else found
             if name == "zero":  # the first, so that its own value comes second
                 curves["freeze"] = unchanged(curves["zero"], "freeze")
-                replacements.setdefault("freeze", activations_of(network, inputs, "freeze"))
-            job.partial = Carried(dict(curves), dict(replacements), rival)
-        return Carried(curves, replacements, rival)
+            job.partial = Carried(dict(curves), made.get("mean"))
+        return Carried(curves, made["mean"])
 
     return work
+
+
+def _beside(picture: Picture, subject: Subject) -> list[Picture]:
+    """The pictures that a mean is over; the first stands for another picture."""
+    return [pictures.from_dataset(*one) for one in shell.others(picture, subject.model, REFERENCE)]
 
 
 def object_known(picture: Picture) -> bool:
     """Whether the picture can be had without its object."""
     return _shown_in(picture) is not None
+
+
+def _bare(picture: Picture, card: ModelCard) -> Tensor | None:
+    """The picture without its object, (1, C, H, W), where that can be had."""
+    data = _shown_in(picture)
+    return None if data is None else without_object(data, int(picture.place), card)
 
 
 def _shown_in(picture: Picture) -> Dataset | None:
@@ -129,17 +134,29 @@ def _shown_in(picture: Picture) -> Dataset | None:
 
 
 def map_of(
-    engine: Engine, subject: Subject, picture: Picture, ground: Ground, replacement: Replacement, size: float
+    engine: Engine, subject: Subject, picture: Picture, ground: Ground, found: Carried, name: str, size: float
 ) -> Callable[[Job], Tensor]:
     """The input gradient (C, H, W) of the network that keeps a share `size` of its neurons."""
 
     def work(job: Job) -> Tensor:
         network, _ = engine.model(subject.model, job)
-        inputs = model_card(subject.model).preprocess(picture.image).to(engine.device)
+        card = model_card(subject.model)
+        inputs = card.preprocess(picture.image).to(engine.device)
+
+        def instead() -> Instead:
+            if name == "mean" and found.mean is not None:
+                return found.mean
+            if name == "counterfactual" and (bare := _bare(picture, card)) is not None:
+                return activations_of(network, bare.to(engine.device), name)
+            if name == "resample":
+                other = card.preprocess(_beside(picture, subject)[0].image)
+                return activations_of(network, other.to(engine.device))
+            return "freeze" if name == "freeze" else "zero"
+
         (masks,) = masks_at(ground.scores.layers, [1 - size], "exact")
         kept = [mask.to(engine.device) for mask in masks]
         target = ground.scores.target.to(engine.device)
-        return pruned_gradient(network, inputs, target, kept, replacement)[0][0].cpu()
+        return pruned_gradient(network, inputs, target, kept, instead())[0][0].cpu()
 
     return work
 

@@ -1,0 +1,38 @@
+"""One heap for all threads, seen in a process of its own: glibc counts its arenas."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+THREADS = """
+import ctypes, sys, threading
+from pruneattr_core.heap import give_back, one_heap
+if sys.argv[1] == "one":
+    one_heap()
+c = ctypes.CDLL(None)
+c.malloc.restype, c.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+meet = threading.Barrier(4)
+
+def work():
+    kept = [c.malloc(1000) for _ in range(100)]
+    meet.wait()
+    for one in kept:
+        c.free(one)
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+for one in threads: one.start()
+for one in threads: one.join()
+give_back()
+c.malloc_stats()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library, which keeps no arenas")
+@pytest.mark.parametrize(("how", "alone"), [("one", True), ("as it is", False)])
+def test_threads_share_one_heap(how: str, alone: bool) -> None:
+    told = subprocess.run([sys.executable, "-c", THREADS, how], capture_output=True, text=True, check=True)
+    assert (told.stderr.count("Arena ") == 1) is alone
