@@ -1,4 +1,4 @@
-"""What makes an answer unfit to be explained: chance, the rest of the batch, a gradient that ends on the way.
+"""What makes an answer unfit to be explained: chance, a gradient that ends on the way; see also `company`.
 
 Judged by what the network does in a pass, not by what it is: a `Doubts` sees its calls, and `connected`
 judges the ends of gradients that it saw.
@@ -36,7 +36,7 @@ _DRAWING = {
     *(torch.randint, torch.randint_like, torch.randn, torch.randn_like, torch.randperm),
     *(Tensor.bernoulli, Tensor.bernoulli_, Tensor.cauchy_, Tensor.exponential_, Tensor.geometric_),
     *(Tensor.log_normal_, Tensor.multinomial, Tensor.normal_, Tensor.random_, Tensor.uniform_),
-    *(F.gumbel_softmax, F.fractional_max_pool2d, F.fractional_max_pool3d),
+    *(torch.native_dropout, F.gumbel_softmax, F.fractional_max_pool2d, F.fractional_max_pool3d),
 }
 #: Calls whose result has the shape of a tensor but nothing of its values.
 _SHAPE_ONLY = {
@@ -49,9 +49,6 @@ QUESTIONS = {
     *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.is_floating_point, Tensor.is_contiguous),
     *(getattr(Tensor, name).__get__ for name in ("shape", "ndim", "dtype", "device")),
 }
-
-#: Company may change outputs by this share of what doubling the input does: above what quantisation does.
-_COMPANY = 0.05
 
 
 @dataclass(frozen=True)
@@ -258,45 +255,6 @@ def left_alone(network: nn.Module) -> Iterator[None]:
     """Puts back the buffers that a network writes meanwhile, as observers of quantisation do in eval mode."""
     with Doubts(network, dict(network.named_modules()), lambda _: "", watched=None):
         yield
-
-
-def refuse_chance(run: Callable[[], Tensor], draws: Sequence[str]) -> None:
-    """Where random numbers were drawn in eval mode: see by two passes whether the answer depends on them.
-
-    Raises:
-        ModelError: it does.
-    """
-    if not draws:
-        return
-    with torch.random.fork_rng(devices=[]):
-        first, second = run(), run()
-    if not torch.equal(first, second):
-        raise ModelError(
-            f"{draws[0]} draws random numbers in eval mode too, so the answer changes from run to run. Take "
-            "them out, or make them once when the network is built."
-        )
-
-
-def refuse_company(network: str, alone: Tensor, both: Tensor) -> None:
-    """See that an input's outputs are the same with another input beside it, but for rounding.
-
-    Args:
-        network: its name.
-        alone: (1, ...) outputs for the input.
-        both: (2, ...) outputs for the input and twice the input, which moves means and maxima alike.
-
-    Raises:
-        ModelError: they are not the same.
-    """
-    if not alone.is_floating_point() or both.shape != (2, *alone.shape[1:]):
-        return
-    moved, doubled = (alone[0] - both[0]).abs().max(), (both[0] - both[1]).abs().max()
-    rounding = torch.finfo(alone.dtype).eps ** 0.5 * alone.abs().max()
-    if moved > rounding and moved > _COMPANY * doubled:
-        raise ModelError(
-            f"{network} answers otherwise when another input is in the batch, so an answer depends on the "
-            "rest of it. Take means and norms over one input at a time, not over the first dimension."
-        )
 
 
 def _version(buffer: Tensor) -> int:

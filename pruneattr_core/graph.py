@@ -93,7 +93,12 @@ class Graph:
             self.asked = resolved(logits, target)
             self.target = self.asked.target
             self.head: Head = head_of(model, logits, self.asked.head, self.record.normalised)
-            self._objective = self.asked.of(logits).sum()
+            values = self.asked.of(logits)
+            if finite and not bool(torch.isfinite(values).all()):
+                raise InputError(
+                    f"The response {self.asked.response.name!r} is NaN or infinite for these inputs."
+                )
+            self._objective = values.sum()
             check_connected(self._objective, self._leaf, self.record)
 
     def activation_gradients(self, calls: Sequence[int] | None = None) -> list[Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pruneattr_core import heads
 from pruneattr_core.classes import optional_classes
+from pruneattr_core.company import row_by_row, said_of
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.heads import Head
 from pruneattr_core.runlength import mask_of, runs
@@ -214,13 +215,15 @@ class Asked:
         if self.mask is not None:
             return self._over_region(logits, self.target)
         function = self.response.function
-        values = function(logits) if function is not None else None
+        values = None if function is None else said_of(function, logits, self.response.name)
         if not isinstance(values, Tensor) or values.numel() != len(logits) or not values.is_floating_point():
             given = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise InputError(
                 f"Expected the response {self.response.name!r} to return one number per input, "
                 f"({len(logits)},) floats for outputs {tuple(logits.shape)}; got {given}."
             )
+        if len(logits) > 1 and function is not None:
+            row_by_row(function, logits, values, self.response.name)
         return values.reshape(len(logits))
 
     def _over_region(self, values: Tensor, target: Tensor) -> Tensor:

@@ -23,8 +23,9 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
 from pruneattr_core.activations import PIECEWISE_LINEAR, Reader
+from pruneattr_core.company import in_company, refuse_chance, refuse_company
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
-from pruneattr_core.fitness import QUESTIONS, Doubts, refuse_chance, refuse_company
+from pruneattr_core.fitness import QUESTIONS, Doubts
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered, owner_of
@@ -305,7 +306,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         tape = _Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
         with flow:
             tape, logits = _forward(tape, network, first, 1)
-        refuse_chance(lambda: outputs_in(network(first.clone()), 1), tape.doubts.draws)
+        refuse_chance(network, first, tape.doubts.draws)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
         fast = _takes_any_layout(network, first, tape, logits)
         if not fast:
@@ -349,9 +350,9 @@ def _takes_any_layout(network: nn.Module, first: Tensor, tape: _Tape, logits: Te
     """Whether the answer is the same, but for rounding, in channels-last memory and in company."""
     if first.ndim != 4 or first.dtype != torch.float32 or first.device.type == "mps":
         return False
-    beside, pair = _again(network, tape), torch.cat([first, 2 * first])
+    beside, three = _again(network, tape), in_company(first)
     with suppress(PruneAttrError):
-        _, both = _forward(beside, network, pair.contiguous(memory_format=torch.channels_last), 2)
+        _, both = _forward(beside, network, three.contiguous(memory_format=torch.channels_last), len(three))
         moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
         return beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
     return False
@@ -359,13 +360,13 @@ def _takes_any_layout(network: nn.Module, first: Tensor, tape: _Tape, logits: Te
 
 def _refuse_company(network: nn.Module, first: Tensor, tape: _Tape, logits: Tensor) -> None:
     """See that an answer does not depend on what else is in the batch."""
-    beside = _again(network, tape)
+    beside, three = _again(network, tape), in_company(first)
     try:
-        _, both = _forward(beside, network, torch.cat([first, 2 * first]), 2)
+        _, both = _forward(beside, network, three, len(three))
     except PruneAttrError:
         return  # takes one input at a time, which is its own matter
     if beside.calls == tape.calls:
-        refuse_company(type(network).__name__, logits, both)
+        refuse_company(network, first, logits, both)
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
-from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.errors import ModelError
 from pruneattr_core.flow import Role, Roles, storage_key, tensors_in
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered
@@ -221,9 +221,21 @@ def _numbered(calls: Sequence[Call]) -> tuple[Call, ...]:
     return tuple(replace(call, name=next(names[call.activation])) for call in calls)
 
 
-def _with_roles(calls: tuple[Call, ...], ways: Sequence[Roles]) -> tuple[Call, ...]:
+def _rewritten(model: nn.Module, inputs: Tensor) -> frozenset[int]:
+    """Places in `calls_of` of activations in place whose argument the network goes on with."""
+    calls = calls_of(model, inputs)
+    own = _own_way(calls, tape.roles_of(model, inputs))
+    places = [place for place, call in enumerate(calls) if call.activation]
+    return frozenset() if own is None else frozenset(places[call] for call in own.rewritten)
+
+
+def _own_way(calls: Sequence[Call], ways: Sequence[Roles]) -> Roles | None:
     names = tuple(call.name for call in calls if call.activation)
-    own = next((way for way in ways if way.names == names), None)
+    return next((way for way in ways if way.names == names), None)
+
+
+def _with_roles(calls: tuple[Call, ...], ways: Sequence[Roles]) -> tuple[Call, ...]:
+    own = _own_way(calls, ways)
     roles = iter(() if own is None else own.roles)
     return tuple(replace(call, role=next(roles, "neuron")) if call.activation else call for call in calls)
 
@@ -231,9 +243,11 @@ def _with_roles(calls: tuple[Call, ...], ways: Sequence[Roles]) -> tuple[Call, .
 class _Swap(TorchFunctionMode):
     """Hand chosen calls to modules: made on the first run, used again on the next."""
 
-    def __init__(self, choose: Choice, modules: dict[int, nn.Module] | None) -> None:
+    def __init__(
+        self, choose: Choice, modules: dict[int, nn.Module] | None, rewritten: frozenset[int]
+    ) -> None:
         super().__init__()
-        self.choose = choose
+        self.choose, self.rewritten = choose, rewritten
         self.known, self.made = modules, {} if modules is None else modules
         self.count = 0
 
@@ -261,7 +275,8 @@ class _Swap(TorchFunctionMode):
         # Tensors of its own go in: hooks on the network's would also rule whatever else is done with them, as
         # in h + conv(relu(h)). Copies, since the network may go on in place; ReLU remembers its result only.
         viewed = type(module) is nn.ReLU
-        return module(*(t.view_as(t) if viewed else t.clone() for t in tensors)).clone()
+        result: Tensor = module(*(t.view_as(t) if viewed else t.clone() for t in tensors)).clone()
+        return tensors[0].copy_(result) if index in self.rewritten else result
 
 
 class Substituted(nn.Module):
@@ -281,7 +296,8 @@ class Substituted(nn.Module):
         """
         super().__init__()
         self._shared = (tape.unwrap(model),)  # in a tuple: not registered as a child
-        swap, first = _Swap(choose, None), inputs[:1].clone()
+        self._rewritten = _rewritten(model, inputs)
+        swap, first = _Swap(choose, None, self._rewritten), inputs[:1].clone()
         with torch.no_grad(), swap:
             self._shared[0](first)
         self._made, self.count = swap.made, swap.count
@@ -299,7 +315,7 @@ class Substituted(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) -> logits (B, classes)."""
-        swap, given = _Swap(_nothing, self._made), inputs.clone()
+        swap, given = _Swap(_nothing, self._made, self._rewritten), inputs.clone()
         with swap:
             output = self._shared[0](given)
         if swap.count != self.count:
@@ -368,24 +384,3 @@ def rectifiers() -> dict[Any, Maker]:
 def functions(calls: Iterable[Call], keep: Callable[[Call], bool]) -> list[str]:
     """Sorted names of the functions of the calls that `keep` picks."""
     return sorted({call.function for call in calls if keep(call)})
-
-
-def probe(model: nn.Module) -> Tensor:
-    """A zero picture that the model takes, for questions asked before there are inputs.
-
-    Raises:
-        InputError: none of the usual sizes fits; give inputs then.
-    """
-    network = tape.unwrap(model)
-    first = next(network.parameters(), torch.zeros(()))
-    convolution = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
-    channels = 3 if convolution is None else convolution.in_channels
-    for side in (32, 64, 224, 10, 299):
-        picture = torch.zeros(1, channels, side, side, dtype=first.dtype, device=first.device)
-        try:
-            with torch.no_grad():
-                network(picture)
-        except (RuntimeError, ValueError, AssertionError):
-            continue
-        return picture
-    raise InputError("No usual picture size fits this network. Ask again with inputs.")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.options import Option, checked
@@ -91,4 +92,10 @@ def run(
         )
     with own_modes():  # NoiseTunnel calls this under no_grad
         found = method.compute(model, inputs.clone(), target, **settings)
-        return found.detach().to(inputs.dtype).contiguous()
+        found = found.detach().to(inputs.dtype).contiguous()
+    if not bool(torch.isfinite(found).all()):
+        raise InputError(
+            f"The map of {method.title} holds NaN or infinity for these inputs: the answers, the response or "
+            "its gradient are not finite, or too large for their precision."
+        )
+    return found

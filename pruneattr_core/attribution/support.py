@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import torch
 from torch import Tensor, nn
 
+from pruneattr_core import tape
 from pruneattr_core.activations import PIECEWISE_LINEAR
-from pruneattr_core.attribution.calls import CASTS, Call, calls_of, functions, probe
+from pruneattr_core.attribution.calls import CASTS, Call, calls_of, functions
 from pruneattr_core.attribution.deeplift import RESCALED
-from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.errors import InputError, PruneAttrError
 
 #: (model, inputs or None) -> None or a sentence.
 Supports = Callable[[nn.Module, Tensor | None], str | None]
@@ -32,7 +34,7 @@ _RELEVANCE = _LINEAR | _RECTIFIERS | {"max_pool2d"}
 def _judge(rule: Rule) -> Supports:
     def supports(model: nn.Module, inputs: Tensor | None = None) -> str | None:
         try:
-            shown = probe(model) if inputs is None else inputs
+            shown = _probe(model) if inputs is None else inputs
             return rule(calls_of(model, shown), tuple(shown.shape[2:]))
         except PruneAttrError as error:
             return str(error)
@@ -171,7 +173,7 @@ def theory_note(model: nn.Module, inputs: Tensor | None = None) -> str | None:
         InputError: the model refuses the inputs.
         ModelError: training mode, or no activations.
     """
-    shown = probe(model) if inputs is None else inputs
+    shown = _probe(model) if inputs is None else inputs
     calls = calls_of(model, shown)
     smooth = sorted({c.function for c in calls if c.activation} - _PIECEWISE_LINEAR)
     products = functions(calls, lambda c: c.function in _PRODUCTS)
@@ -212,3 +214,24 @@ _PRODUCTS = {
         "rms_norm",
     ),
 }
+
+
+def _probe(model: nn.Module) -> Tensor:
+    """A zero picture that the model takes, for questions asked before there are inputs.
+
+    Raises:
+        InputError: none of the usual sizes fits; give inputs then.
+    """
+    network = tape.unwrap(model)
+    first = next(network.parameters(), torch.zeros(()))
+    convolution = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = 3 if convolution is None else convolution.in_channels
+    for side in (32, 64, 224, 10, 299):
+        picture = torch.zeros(1, channels, side, side, dtype=first.dtype, device=first.device)
+        try:
+            with torch.no_grad():
+                network(picture)
+        except (RuntimeError, ValueError, AssertionError):
+            continue
+        return picture
+    raise InputError("No usual picture size fits this network. Ask again with inputs.")

@@ -89,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _read(file: Path | None) -> dict[str, Any]:
     if file is None or not file.exists():
         return {}
+    if not file.is_file():
+        raise StoreError(f"{file} is no file that a table of calibrations could be written into.")
     try:
         table = json.loads(file.read_text("utf-8"))
         if not isinstance(table, dict):

@@ -39,6 +39,7 @@ ORDER = (
         "norms",
         "fitness",
         "heads",
+        "company",
         "runlength",
         "response",
         "values",

@@ -103,3 +103,42 @@ def test_positions_are_added_to_every_picture_of_a_batch(method: str) -> None:
     for k in range(3):
         alone = explain(Spelled(placed), x[k : k + 1], 2, method=method).values[0]
         assert (whole[k] - alone).abs().max() <= 1e-12 * alone.abs().max()
+
+
+def statement(net: Spelled, x: Tensor) -> Tensor:
+    y = net.norm(net.conv(x))
+    F.relu_(y)
+    return net.linear(y.mean((2, 3)))
+
+
+def of_a_slice(net: Spelled, x: Tensor) -> Tensor:
+    y = net.norm(net.conv(x))
+    y[:, :2].relu_()
+    y[:, 2:].relu_()
+    return net.linear(y.mean((2, 3)))
+
+
+def expression(net: Spelled, x: Tensor) -> Tensor:
+    return net.linear(F.relu(net.norm(net.conv(x))).mean((2, 3)))
+
+
+def split(net: Spelled, x: Tensor) -> Tensor:
+    y = net.norm(net.conv(x))
+    return net.linear(torch.cat([F.relu(y[:, :2]), F.relu(y[:, 2:])], 1).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("way", "same"), [(statement, expression), (of_a_slice, split)])
+def test_a_rectifier_whose_argument_goes_on_is_a_rectifier(
+    method: str, way: Callable[[Spelled, Tensor], Tensor], same: Callable[[Spelled, Tensor], Tensor]
+) -> None:
+    x = torch.rand(2, 3, 12, 12, dtype=torch.float64)
+    try:
+        found = explain(Spelled(way), x, 1, method=method).values
+    except ModelError:  # some have no rule for it, and say so
+        assert (
+            method in {"lrp", "lrp_alpha1_beta0", "excitation_backprop", "rap", "deeplift"} or same is split
+        )
+        return
+    wanted = explain(Spelled(same), x, 1, method=method).values
+    assert (found - wanted).abs().max() <= 1e-12 * wanted.abs().max()
