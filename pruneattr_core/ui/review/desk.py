@@ -116,11 +116,14 @@ def ordered(
     if options.todo == "any":
         return places
     said = {one.picture: one.verdict for one in about(verdicts, sheet)}
-    if options.todo == "open":
-        # What is judged on this very page stays until the page is left, or rows would jump away.
-        held = st.session_state.get("_desk_held", ())
-        return [place for place in places if not said.get(place) or place in held]
-    return [place for place in places if said.get(place) == options.todo]
+    # What is judged on this very page stays until the page is left, or rows would jump away.
+    filtered, held = st.session_state.get("_desk_held", ("", ()))
+    asked = "" if options.todo == "open" else options.todo
+    return [
+        place
+        for place in places
+        if said.get(place, "") == asked or (filtered == options.todo and place in held)
+    ]
 
 
 def _frame(
@@ -139,7 +142,7 @@ def _frame(
         refuse("desk_page", instead=f"the last page, `{page}`, is shown")
     st.session_state["desk_page"] = page
     here = tuple(places[(page - 1) * ROWS : page * ROWS])
-    st.session_state["_desk_held"] = here if options.todo == "open" else ()
+    st.session_state["_desk_held"] = (options.todo, here)
     sheet = Sheet(lineup, pictures, here, options.method, options.wanted)
     _start(sheet)
     if _running() != was_running:
@@ -160,7 +163,7 @@ def _frame(
         "scale_note": SCALE_NOTE,
         "legend": LEGEND,
         "pages": pages,
-        "refills": options.todo == "open",
+        "refills": options.todo != "any",
     }
     payload = _payload(sheet, verdicts, words, level, page, name)
     told = show_grid(payload, "desk_grid", level)
@@ -171,8 +174,9 @@ def _frame(
     if verdicts:
         offer.empty()
     rows = [key for key, (owner, _) in st.session_state["_desk_rows"].items() if owner.key == sheet.key]
-    settled = any(key in verdicts and verdicts[key].verdict for key in rows)
-    st.session_state["_desk_settled"] = options.todo == "open" and settled
+    asked = "" if options.todo == "open" else options.todo
+    gone = any(key in verdicts and verdicts[key].verdict != asked for key in rows)
+    st.session_state["_desk_settled"] = options.todo != "any" and gone
     if int(told.level) != level and options.method == "prunegrad":
         st.session_state["desk_level"] = int(told.level)
     turn: Any = getattr(told, "turn", None)
@@ -184,7 +188,7 @@ def _frame(
             _turn(step, pages)
             st.rerun()
     publish(FIELDS)
-    summary.markdown(standing(verdicts, sheet, len(places)))
+    summary.markdown(standing(verdicts, sheet, options.count))
     _pager(page, pages, len(places))
     take_away(name, lineup, pictures)
 
@@ -306,7 +310,7 @@ def _turn(step: int, pages: int) -> None:
     # Rows that were judged vanish from a list of open ones, and the next ones come up to this very page.
     moved = 0 if step > 0 and st.session_state.pop("_desk_settled", False) else step
     st.session_state["desk_page"] = min(pages, max(1, st.session_state["desk_page"] + moved))
-    st.session_state["_desk_held"] = ()
+    st.session_state["_desk_held"] = ("", ())
 
 
 def _pager(page: int, pages: int, rows: int) -> None:

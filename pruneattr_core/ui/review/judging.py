@@ -186,8 +186,8 @@ def live_level(level: int) -> int:
 
 
 def standing(verdicts: Mapping[str, Verdict], sheet: Sheet, count: int) -> str:
-    """One line: how far the review of this student is."""
-    lineup, mine = sheet.lineup, about(verdicts, sheet)
+    """One line: how far the review of this student is, over the first `count` pictures."""
+    lineup, mine = sheet.lineup, [one for one in about(verdicts, sheet) if one.picture < count]
     parts = [
         f"{sum(one.verdict == word for one in mine)} {title.lower()}" for word, title in VERDICTS.items()
     ]
