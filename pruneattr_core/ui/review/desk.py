@@ -118,12 +118,16 @@ def ordered(
     said = {one.picture: one.verdict for one in about(verdicts, sheet)}
     # What is judged on this very page stays until the page is left, or rows would jump away.
     filtered, held = st.session_state.get("_desk_held", ("", ()))
-    asked = "" if options.todo == "open" else options.todo
     return [
         place
         for place in places
-        if said.get(place, "") == asked or (filtered == options.todo and place in held)
+        if said.get(place, "") == _asked(options) or (filtered == options.todo and place in held)
     ]
+
+
+def _asked(options: Options) -> str:
+    """The verdict of the pictures that are shown; "" for those without one."""
+    return "" if options.todo == "open" else options.todo
 
 
 def _frame(
@@ -174,8 +178,7 @@ def _frame(
     if verdicts:
         offer.empty()
     rows = [key for key, (owner, _) in st.session_state["_desk_rows"].items() if owner.key == sheet.key]
-    asked = "" if options.todo == "open" else options.todo
-    gone = any(key in verdicts and verdicts[key].verdict != asked for key in rows)
+    gone = any(key in verdicts and verdicts[key].verdict != _asked(options) for key in rows)
     st.session_state["_desk_settled"] = options.todo != "any" and gone
     if int(told.level) != level and options.method == "prunegrad":
         st.session_state["desk_level"] = int(told.level)
