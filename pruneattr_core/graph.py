@@ -14,7 +14,7 @@ from pruneattr_core.heads import Head, head_of
 from pruneattr_core.opening import Opening
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.runtime import chunks
-from pruneattr_core.selection import as_numbers
+from pruneattr_core.selection import masked
 
 #: Activations and what autograd keeps of them, in bytes per byte of input (ResNet-50: 190, ResNet-8: 290).
 BYTES_PER_INPUT_BYTE = 300
@@ -137,7 +137,7 @@ class Graph:
 
 
 def _pass_only(mask: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda gradient: gradient * as_numbers(mask, gradient.dtype)
+    return lambda gradient: masked(gradient, mask)
 
 
 def _cut(gate: tape.Gate | None) -> tape.Gate:

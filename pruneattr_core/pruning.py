@@ -25,7 +25,7 @@ from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.same import same
-from pruneattr_core.selection import Removal, as_numbers
+from pruneattr_core.selection import Removal, masked
 from pruneattr_core.values import Mode, Outputs
 
 
@@ -64,12 +64,12 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, activation: Tensor, mask: Tensor) -> Tensor:
         ctx.save_for_backward(mask)
-        return activation * as_numbers(mask, activation.dtype)
+        return masked(activation, mask)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (mask,) = ctx.saved_tensors
-        return gradients[0] * as_numbers(mask, gradients[0].dtype), None
+        return masked(gradients[0], mask), None
 
 
 def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:

@@ -278,7 +278,7 @@ def _sweep(
 
     removed, keys = [], []
     total, silent = sum(score[0].numel() for score in scores), silent_count(scores)
-    for done, ranked in enumerate(masks_at(scores, sparsities, ties, of, names)):
+    for done, ranked in enumerate(masks_at(scores, sparsities, ties, of, None)):
         if len(waiting) == size:
             flush(done)
         masks = kept_whole(ranked, whole) if unranked else ranked

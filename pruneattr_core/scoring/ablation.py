@@ -12,6 +12,7 @@ from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.intgrad import Progress, SignedContributions, chosen_calls
+from pruneattr_core.selection import is_zero
 
 
 @own_modes()
@@ -50,7 +51,7 @@ def exact_ablation(
     return SignedContributions(
         tuple(names[call] for call in calls),
         tuple(torch.cat([one[2][k] for one in found]) for k in range(len(calls))),
-        tuple(torch.cat([one[0].activations[call] == 0 for one in found]) for call in calls),
+        tuple(torch.cat([is_zero(one[0].activations[call]) for one in found]) for call in calls),
         torch.cat([one[1].target for one in found]),
         torch.cat([one[0].logits for one in found]),
         asked=joined([one[1] for one in found]),

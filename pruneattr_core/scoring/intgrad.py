@@ -28,6 +28,7 @@ from pruneattr_core.same import same
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.quadrature import NODES, PREVIEW, Rule, nodes
 from pruneattr_core.scoring.settling import USUAL, Layer, all_alike, gradients_at, settle, weighed
+from pruneattr_core.selection import is_zero
 from pruneattr_core.values import Contributions
 
 Progress = Callable[[int, int], None]
@@ -152,7 +153,7 @@ def intgrad_signed(
     return SignedContributions(
         tuple(first.names[call] for call in calls),
         tuple(torch.cat([one[3][k][0] for one in found]) for k in range(len(calls))),
-        tuple(torch.cat([one[0].activations[call] == 0 for one in found]) for call in calls),
+        tuple(torch.cat([is_zero(one[0].activations[call]) for one in found]) for call in calls),
         torch.cat([one[2].target for one in found]),
         torch.cat([one[0].logits for one in found]),
         nodes=torch.tensor([[one[3][k][1] for one in found] for k in range(len(calls))]),

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.graph import Graph
 from pruneattr_core.response import Asked
+from pruneattr_core.selection import is_zero
 from pruneattr_core.values import Contributions
 
 
@@ -29,7 +30,7 @@ def taylor(
     return Contributions(
         record.names,
         taylor_scores(graph),
-        tuple(a.detach() == 0 for a in record.activations),
+        tuple(is_zero(a) for a in record.activations),
         graph.target,
         record.logits.detach(),
         "taylor",
