@@ -11,13 +11,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.registry import LITE0, lite0_is_here
 from tests.browser.serving import complaints, serving
-from tests.browser.waiting import fits_sideways, painted, until
+from tests.browser.waiting import INSIDE, fits_sideways, painted, until
 
 Settled = Callable[[Page], None]
 COMPLETE = "[data-ready][data-complete=true]"
 
-INSIDE = """parts => parts.map(part => { const box = part.getBoundingClientRect();
-  return box.width > 0 && box.right <= innerWidth + 1 && box.bottom <= innerHeight + 1; })"""
 PIXELS = """canvas => {
   const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let s = 0; for (let i = 0; i < d.length; i++) s = (s * 31 + d[i]) | 0; return s; }"""

@@ -10,6 +10,10 @@ from playwright.sync_api import Locator, Page, expect
 #: Milliseconds for a result. A machine with load is slow, so this only ends what stands still.
 PATIENCE = 240_000
 
+#: Which parts lie wholly on the screen, above its lower edge.
+INSIDE = """parts => parts.map(part => { const box = part.getBoundingClientRect();
+  return box.width > 0 && box.right <= innerWidth + 1 && box.bottom <= innerHeight + 1; })"""
+
 
 def painted(page: Page, milliseconds: int = 0) -> None:
     """Wait for the page's own timers of so many milliseconds, then until what was asked for is drawn.

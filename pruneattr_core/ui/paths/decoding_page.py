@@ -65,7 +65,8 @@ def draw(chosen: shell.Selection) -> None:
     report(FIELDS)
     target = chosen.target if chosen.target is not None else int(chosen.answer.probabilities.argmax())
     name = chosen.card.classes[target]
-    title_row("Path decoding")
+    with title_row("Path decoding"), st.popover("How they are drawn", icon=":material/palette:"):
+        how = _recipe(chosen)
     st.caption(
         f"Gradient ascent from noise towards *{name}*: in the original network, in the active subnet, "
         "and restricted to each path (mode zero). A path that carries the answer draws something like the "
@@ -73,7 +74,6 @@ def draw(chosen: shell.Selection) -> None:
     )
     with st.container(key="choices_paths"):
         methods, kappa = choose_paths()
-    how = _recipe(chosen)
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)
@@ -103,36 +103,35 @@ def draw(chosen: shell.Selection) -> None:
 
 
 def _recipe(chosen: shell.Selection) -> Recipe:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="choices_recipe"):
-        st.segmented_control(
-            "Drawn in",
-            list(PARAMETRISATIONS),
-            key="drawn_in",
-            required=True,
-            format_func=PARAMETRISATIONS.__getitem__,
-            help="Fourier optimises amplitudes scaled by 1 / frequency, so large shapes come first.",
-            **KEEP,
-        )
-        st.segmented_control(
-            "Colours",
-            list(COLOURS),
-            key="colour_space",
-            required=True,
-            format_func=COLOURS.__getitem__,
-            help="Decorrelated: channels are combined by the colour covariance of photographs (Lucid).",
-            **KEEP,
-        )
-        st.segmented_control(
-            "Transformations",
-            list(MOVES),
-            key="moves",
-            required=True,
-            format_func=MOVE_TITLES.__getitem__,
-            help="Random ones before every step; the picture must please from each of them.",
-            **KEEP,
-        )
-        st.select_slider("Steps", STEPS, key="steps", width=170, **KEEP)
-        st.number_input("Seed of pictures", 0, SEED_LIMIT, step=1, key="decode_seed", width=140, **KEEP)
+    st.segmented_control(
+        "Drawn in",
+        list(PARAMETRISATIONS),
+        key="drawn_in",
+        required=True,
+        format_func=PARAMETRISATIONS.__getitem__,
+        help="Fourier optimises amplitudes scaled by 1 / frequency, so large shapes come first.",
+        **KEEP,
+    )
+    st.segmented_control(
+        "Colours",
+        list(COLOURS),
+        key="colour_space",
+        required=True,
+        format_func=COLOURS.__getitem__,
+        help="Decorrelated: channels are combined by the colour covariance of photographs (Lucid).",
+        **KEEP,
+    )
+    st.segmented_control(
+        "Transformations",
+        list(MOVES),
+        key="moves",
+        required=True,
+        format_func=MOVE_TITLES.__getitem__,
+        help="Random ones before every step; the picture must please from each of them.",
+        **KEEP,
+    )
+    st.select_slider("Steps", STEPS, key="steps", width=170, **KEEP)
+    st.number_input("Seed of pictures", 0, SEED_LIMIT, step=1, key="decode_seed", width=140, **KEEP)
     state = st.session_state
     return recipe(
         state["drawn_in"],

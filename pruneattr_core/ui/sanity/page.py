@@ -54,17 +54,16 @@ def draw(chosen: Selection) -> None:
                 choose_dial("sane")
         dial = dial_here("sane")
         place = st.container(width="content")
-    st.caption(
-        "The slider gives the network's layers new random weights, from the last to the first. A map that "
-        "explains the network must change; one that stays draws the picture (Adebayo et al. 2018)."
-    )
     with guarded():
         waiting = Waiting(height=420)
         found = fits(chosen.card.id, chosen.answer.weights, chosen.picture, waiting)
         waiting.clear()
         st.caption(
-            f"{found.steps - 1} steps: a residual block is one, a normalisation goes with its layer. Methods "
-            f"that prune: {dial_words(dial)}, at every step anew."
+            "The slider gives layer after layer new random weights, from the last to the first: a map that "
+            "explains the network must change.",
+            help="One that stays draws the picture (Adebayo et al. 2018). "
+            f"{found.steps - 1} steps: a residual block is one, a normalisation goes with its layer. "
+            f"Methods that prune: {dial_words(dial)}, at every step anew.",
         )
         beyond = st.session_state["sane_step"] >= found.steps
         if beyond and refuse("sane_step", instead="the trained network is shown"):
