@@ -15,7 +15,7 @@ from pruneattr_core.results.keys import map_key
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.component import said
-from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, dial_words, on_the_dial
+from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, on_the_dial
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.jobs import Job
@@ -61,9 +61,8 @@ def draw(chosen: Selection) -> None:
         st.caption(
             "The slider gives layer after layer new random weights, from the last to the first: a map that "
             "explains the network must change.",
-            help="One that stays draws the picture (Adebayo et al. 2018). "
-            f"{found.steps - 1} steps: a residual block is one, a normalisation goes with its layer. "
-            f"Methods that prune: {dial_words(dial)}, at every step anew.",
+            help="One that stays draws the picture (Adebayo et al. 2018). A residual block is one step, a "
+            "normalisation goes with its layer. Methods that prune rank and remove anew at every step.",
         )
         beyond = st.session_state["sane_step"] >= found.steps
         if beyond and refuse("sane_step", instead="the trained network is shown"):
