@@ -11,7 +11,7 @@ from pruneattr_core.analysis.study_run import read_study as read_paths
 from pruneattr_core.assets import ASSETS, published
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.compression.table import read_study as read_compression
-from pruneattr_core.reproduction import benchmarks, compression, paths
+from pruneattr_core.reproduction import benchmarks, compression, paths, side_by_side
 from pruneattr_core.reproduction.claim import OUT, Claim
 from pruneattr_core.runs.stored import HEADER
 
@@ -37,6 +37,7 @@ def all_claims(runs: Path = ASSETS / "runs") -> list[Claim]:
         *benchmarks.claims(bench, published("published_benchmarks")),
         *paths.claims(studies, published("published")["critical_paths"]),
         *compression.claims(tables, published("published_compression")),
+        *side_by_side.claims(),
     ]
 
 

@@ -38,6 +38,7 @@ _OWN = "This page brings its own networks and pictures. What you chose on the ot
 ALONE = {
     "benchmarks": _OWN,
     "review": _OWN,
+    "reproduction": "This page is drawn from runs that are stored. What you chose on the others stays.",
     "lessons": "A lesson sets network and picture. The other pages go on from there.",
 }
 #: Addresses of the pages that can explain more than a class by itself; the first page has none.

@@ -21,6 +21,7 @@ from pruneattr_core.ui.state import Field, one_of, publish, report
 _EVERY = "all"
 _PAPERS = {
     _EVERY: "All papers",
+    "PG1": "Perturbation (PG1)",
     "PG2": "PruneGrad (PG2)",
     "SCP": "Critical paths (SCP)",
     "AP": "Compression (AP)",
