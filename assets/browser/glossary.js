@@ -1,5 +1,6 @@
 // Words that explain themselves where they are pointed at, tapped or reached by keyboard: those of the glossary,
-// in a component's texts or the page's own, and whatever has a title. No text is changed: it may be React's.
+// in a component's texts or the page's own, and whatever has a title. Of no text more is changed than the space
+// before a percent sign: it may be React's, which compares what it wrote itself.
 
 // A lesson in another language has entries of its own, as long as it stands.
 const entriesNow = () => globalThis.pruneattrGlossary ?? GLOSSARY;
@@ -78,6 +79,8 @@ function scan(state) {
   while (walker.nextNode()) {
     const node = walker.currentNode, host = node.parentElement;
     if (!host || node.data.length < 3 || host.closest(NOT_PROSE)) continue;
+    const held = signHeld(node.data);
+    if (held !== node.data) node.data = held;
     for (const word of wordsIn(node.data)) {
       const range = document.createRange();
       range.setStart(node, word.start); range.setEnd(node, word.end);

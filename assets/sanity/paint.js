@@ -16,11 +16,14 @@ const PAINTER = {
   sentence({header, at}) {
     const now = header.chance[at] === null ? '' : ` Probability of ${header.target}: ${chance(header.chance[at])}`;
     if (at === 0) return `The network as it was trained.${now && `${now}.`}`;
-    return `${at} of ${header.points.length - 1} steps randomised, down to ${header.names[at]}.${now && `${now}, at first ${chance(header.chance[0])}.`}`;
+    if (header.names[at] === '…') return 'The steps are being computed.';
+    const all = header.points.length - 1;
+    return `${at} of ${all} ${all === 1 ? 'step' : 'steps'} randomised, down to ${header.names[at]}.${now && `${now}, at first ${chance(header.chance[0])}.`}`;
   },
   answer(header, card, k) { return {text: card.notes[k], broken: false}; },
   total(state, card) {
     const mean = card.means[state.measure.key], known = card.known[state.measure.key], all = state.header.points.length - 1;
-    return mean === null ? 'mean undefined' : `mean of ${known < all ? `${known} of ${all}` : 'all'} steps ${mean.toFixed(2)}`;
+    if (mean === null) return card.computing ? 'mean being computed' : 'mean undefined';
+    return `mean of ${known < all ? `${known} of ${all}` : 'all'} steps ${mean.toFixed(2)}`;
   },
 };

@@ -173,7 +173,7 @@ function showLevel(state) {
   const slider = root.querySelector('.slider');
   slider.setAttribute('aria-valuetext', text);
   showReading(state);
-  root.querySelector('[data-key=change]').textContent = `Output change ${now.change > 9.99 ? '>10' : now.change.toFixed(2)}`;
+  root.querySelector('[data-key=change]').textContent = `Output change ${changed(now.change)}`;
   root.querySelector('[data-key=chance]').textContent = `Probability of ${whose(header)} ${chance(now.target_probability)}`;
   const [low, high] = header.signed ? [signedNumber(-now.scale), signedNumber(now.scale)] : ['0', amount(now.scale)];
   root.querySelector('.low').textContent = low; root.querySelector('.high').textContent = high;

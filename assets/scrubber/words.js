@@ -28,4 +28,4 @@ function lookFor(header, level) {
 }
 
 // Words of the glossary that are explained below the view as well.
-const EXPLAINED = ['Contribution', 'Contributing', 'Taylor', 'Integrated', 'Sparsity', 'Dead', 'Silent', 'Zero', 'Freeze', 'Output change', 'Plain gradient', '15 % change'];
+const EXPLAINED = ['Contribution', 'Contributing', 'Taylor', 'Integrated', 'Sparsity', 'Dead', 'Silent', 'Zero', 'Freeze', 'Output change', 'Plain gradient', '15 % mean change'];

@@ -1,9 +1,5 @@
 // One card a method: its swatch, its picture on a canvas, what the network says now.
 
-const percentTenths = share => {
-  const value = 100 * share;
-  return `${Number.isInteger(+value.toFixed(6)) || value >= 99.95 ? Math.round(value) : value.toFixed(1)}\u202f%`;
-};
 const put = (parent, ...what) => parent.appendChild(element(...what));
 
 function buildCards(state) {
@@ -42,7 +38,7 @@ function writeCards(state) {
   for (const card of header.cards) {
     if (!card.values) { card.canvas.setAttribute('aria-label', `${card.title}: ${card.text}`); continue; }
     const value = valueAt(header, card, measure.key, at);
-    const said = value === null ? 'undefined' : `${near ? '≈ ' : ''}${value.toFixed(2)}`;
+    const said = value === null ? card.computing ? '…' : 'undefined' : `${near ? '≈ ' : ''}${value.toFixed(2)}`;
     card.value.textContent = `${measure.short} ${said}`;
     const {text, broken} = PAINTER.answer(header, card, k);
     card.answer.textContent = text;

@@ -17,7 +17,7 @@ from pruneattr_core.circuits.edges import circuit_edges
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.commands.arguments import count, say, show
 from pruneattr_core.commands.keeping import Record, add_keeping, keep, kept, over_pictures
-from pruneattr_core.commands.pictures import add_pictures, counted, open_pictures
+from pruneattr_core.commands.pictures import add_pictures, open_pictures
 from pruneattr_core.commands.replacing import (
     add_replacement,
     baseline_of,
@@ -25,6 +25,7 @@ from pruneattr_core.commands.replacing import (
     replacement_of,
 )
 from pruneattr_core.errors import InputError
+from pruneattr_core.share.words import counted
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 __all__ = ["add_arguments", "kept", "run"]
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         for kind in kinds
     }
     lines = [
-        f"{opened.card.id}, {counted(len(found))} of {opened.data.id}: neurons outside become "
+        f"{opened.card.id}, {counted(len(found), 'pictures')} of {opened.data.id}: neurons outside become "
         f"{found[0]['replacement']}; share kept, then faithfulness (share of answers kept)"
     ]
     lines.append("  ".join(["  kept ", *(f"{kind:>15s}" for kind in table)]))

@@ -14,10 +14,10 @@ import numpy as np
 
 from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
 from pruneattr_core.commands.arguments import add_json, add_seed, count, show
-from pruneattr_core.commands.pictures import counted
 from pruneattr_core.datasets import list_datasets, load_dataset
 from pruneattr_core.datasets.opening import ENVIRONMENT, find_data_root
 from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.share.words import counted
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 
@@ -72,7 +72,7 @@ def _save(arguments: argparse.Namespace) -> int:
     held = io.BytesIO()
     np.save(held, pictures)
     write_atomically(arguments.save, held.getvalue())
-    line = f"wrote {counted(len(pictures))} of {opened.data.title} to {arguments.save}"
+    line = f"wrote {counted(len(pictures), 'pictures')} of {opened.data.title} to {arguments.save}"
     if len(pictures) < arguments.n:
         line += f"; there are no more, {arguments.n} were asked for"
     record = {"file": str(arguments.save), "shape": list(pictures.shape), "asked": arguments.n}

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from pruneattr_core.commands.arguments import add_json, add_threads, count, show, use_threads
-from pruneattr_core.commands.pictures import counted
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.gallery import build_gallery
+from pruneattr_core.share.words import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     size = sum(file.stat().st_size for file in arguments.out.rglob("*") if file.is_file())
     show(
         arguments,
-        f"{index}: {counted(arguments.n)}, {size / 1e6:.0f} MB; serve the folder with any web server",
+        f"{index}: {counted(arguments.n, 'pictures')}, {size / 1e6:.0f} MB; "
+        "serve the folder with any web server",
         {"index": str(index), "pictures": arguments.n, "bytes": size},
     )
     return 0

@@ -10,8 +10,9 @@ from pruneattr_core.analysis.interval import mean_interval
 from pruneattr_core.analysis.linearity import affine_error, linear_radius
 from pruneattr_core.commands.arguments import count, number, share, show
 from pruneattr_core.commands.keeping import Record, add_keeping, keep, kept, over_pictures
-from pruneattr_core.commands.pictures import add_pictures, counted, open_pictures
+from pruneattr_core.commands.pictures import add_pictures, open_pictures
 from pruneattr_core.scoring import contributions
+from pruneattr_core.share.words import counted
 
 #: Radii of the spheres on which the error is measured, in units of the ball's.
 FACTORS = (0.5, 0.99, 2.0, 10.0, 100.0, 1000.0)
@@ -56,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     finite = [row["radius"] for row in rows if math.isfinite(row["radius"])]
     mean = mean_interval(finite).mean if finite else math.inf
-    lines.append(f"mean radius {mean:.4g} over {counted(len(finite))}, sparsity {arguments.sparsity:g}")
+    lines.append(
+        f"mean radius {mean:.4g} over {counted(len(finite), 'pictures')}, sparsity {arguments.sparsity:g}"
+    )
     record = {"model": opened.card.id, "data": opened.data.id, "sparsity": arguments.sparsity}
     keep(
         arguments,

@@ -26,11 +26,6 @@ def add_pictures(parser: argparse.ArgumentParser, n: int) -> None:
     add_json(parser)
 
 
-def counted(pictures: int) -> str:
-    """How many there are, in words."""
-    return f"{pictures} picture{'' if pictures == 1 else 's'}"
-
-
 def open_pictures(arguments: argparse.Namespace) -> tuple[Opened, list[int]]:
     """What the arguments name, and the indices of the pictures.
 

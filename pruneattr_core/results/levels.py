@@ -139,14 +139,17 @@ def presets(
     found = [Preset("0", "Every neuron kept: the plain gradient.", 0)]
     if quiet > 0.02:
         text = (
-            f"Only the {quiet:.0%} of neurons that are dead here or contribute nothing are removed: "
+            f"Only the {100 * quiet:.0f} % of neurons that are dead here or contribute nothing are removed: "
             "still the plain gradient."
         )
         found.append(Preset("dead only", text, nearest(sparsity, quiet)))
     if calibrated is not None and calibrated > quiet:
-        text = f"{calibrated:.0%} of all removed: on average over many pictures f changes by 15 % here."
         level = nearest(sparsity, calibrated)
-        found += [Preset("15 % change", text, level)] if _near(sparsity[level], calibrated) else []
+        text = (
+            f"{100 * calibrated:.0f} % of all removed: over many pictures the score changes by 15 % on "
+            f"average here; this picture's by {100 * change[level]:.0f} %."
+        )
+        found += [Preset("15 % mean change", text, level)] if _near(sparsity[level], calibrated) else []
     elif calibrated is None and (own := next((k for k in beyond if change[k] > 0.15), None)) is not None:
         text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
         found.append(Preset("15 % here", text, own))

@@ -16,6 +16,7 @@ from pruneattr_core.compression.review_verdicts import VERDICTS, Verdict
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render import png_bytes
 from pruneattr_core.share.html import document
+from pruneattr_core.share.words import counted
 
 Pixels = NDArray[np.uint8]
 #: Verdicts with pictures, the gravest first, and bytes of all pictures together; beyond, numbers alone.
@@ -75,12 +76,12 @@ def html_report(name: str, verdicts: Mapping[str, Verdict], draw: Draw, settings
             f"{PICTURE_BYTES >> 20} MB of them.</p>"
         )
     )
-    counted = (
-        f"<p class=soft>{len(listed)} verdict{'' if len(listed) == 1 else 's'}. "
+    said = (
+        f"<p class=soft>{counted(len(listed), 'verdicts')}. "
         "Cosine and l2 compare the student's map with the teacher's, "
         "each divided by its l2 norm.</p>"
     )
-    body = f"{counted}{_summary(listed)}{left}{''.join(parts)}"
+    body = f"{said}{_summary(listed)}{left}{''.join(parts)}"
     return document(f"Compression review: {name}", body, settings, style=_STYLE).encode()
 
 

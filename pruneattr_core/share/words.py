@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,36 @@ def said(value: Any) -> str:
             return " ".join(f"{one:g}" for one in value)
         return " / ".join(said(one) for one in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def counted(number: int, things: str, thing: str = "") -> str:
+    """A number of things: 1 picture, 2 pictures.
+
+    Args:
+        number: how many.
+        things: what they are called, with -s.
+        thing: what one is called, where that is not without the -s.
+    """
+    return f"{number:,} {(thing or things.removesuffix('s')) if number == 1 else things}"
+
+
+def percent(share: float) -> str:
+    """A share as assets/browser/numbers.js says it, so that a page says it alike everywhere."""
+    value = 100 * share
+    shown = f"{value:.{1 if 99 < value < 100 else 0}f}"
+    return f"{'>99.9' if float(shown) == 100 and value < 100 else shown}\u202f%"
+
+
+def changed(change: float) -> str:
+    """An output change as the explorer says it, from 0 to infinity."""
+    return percent(change) if change <= 10 else ">1,000\u202f%" if math.isfinite(change) else "infinite"
+
+
+def chance(probability: float) -> str:
+    """A probability as assets/browser/numbers.js says it."""
+    if 0.995 <= probability < 1:
+        return ">0.99"
+    return "<0.01" if 0 < probability < 0.005 else f"{probability:.2f}"
 
 
 def several(classes: Sequence[str], members: Sequence[int]) -> str:

@@ -1,4 +1,7 @@
-"""Select boxes whose labels may depend on data: what the browser sends back never meets other labels."""
+"""Choices over a setting: segments side by side, and select boxes whose labels may depend on data.
+
+What the browser sends back never meets other labels.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,26 @@ import streamlit as st
 Option = TypeVar("Option")
 #: Setting -> (what its box showed last, number of that box).
 _BOXES = "_boxes"
+
+
+def segments(
+    label: str, options: Mapping[str, str], key: str, help: str | None = None, shown: bool = True
+) -> str:
+    """One of a few things that stand side by side, over `st.session_state[key]`.
+
+    Args:
+        label: above them.
+        options: value of the setting -> what is shown.
+        key: of the setting in the session, which holds one of them.
+        help: behind a question mark; None where there is none.
+        shown: whether the label is seen; readers of screens hear it all the same.
+    """
+    st.segmented_control(
+        label, list(options), key=key, required=True, format_func=options.__getitem__, help=help,
+        label_visibility="visible" if shown else "collapsed", persist_state="session",
+    )  # fmt: skip
+    chosen: str = st.session_state[key]
+    return chosen
 
 
 def select(

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, SIGNS, Look
+from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.state import refuse
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}
@@ -62,10 +63,7 @@ def choose_look(
         "Sign", list(SIGNS), key=names["sign"], format_func=SIGNS.__getitem__, disabled=collapse == "abs_sum",
         help=sign_help, **_KEEP,
     )  # fmt: skip
-    scale = st.segmented_control(
-        "Colour scale", list(scales), key=names["scale"], required=True, format_func=scales.__getitem__,
-        help=scale_help, **_KEEP,
-    )  # fmt: skip
+    scale = segments("Colour scale", scales, names["scale"], scale_help)
     clip = st.select_slider(
         "Values the scale covers, percentile",
         CLIPS,

@@ -233,6 +233,7 @@ def head_of(card: Card[Any], place: int) -> dict[str, Any]:
     return {
         "title": card.title,
         "state": card.state if card.result is None else "ready",
+        "computing": card.state == "computing",
         "text": card.text,
         "blocks": [],
         "colour": look.colour,

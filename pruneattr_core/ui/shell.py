@@ -14,6 +14,7 @@ from pruneattr_core.models.hub import is_hub, of_the_hub
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Answer
 from pruneattr_core.share.way_back import TOGETHER
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, choose_others, let_go_of_classes
 from pruneattr_core.ui.browser_store import at_hand, keep_in_browser
@@ -274,9 +275,9 @@ def _choose_model() -> tuple[ModelCard, DeltaGenerator]:
     with st.popover("About this model", icon=":material/info:", width="stretch"):
         st.markdown(f"**{card.title}**  \n{card.note} {card.weights_note()}")
         st.caption(
-            f"{card.architecture} · {len(card.classes)} classes · input {card.size[0]}x{card.size[1]} · "
-            f"weights {card.weights} ({card.weights_sha256[:12] or 'no hash'}) · {card.licence} · "
-            f"{card.paper}"
+            f"{card.architecture} · {counted(len(card.classes), 'classes', 'class')} · "
+            f"input {card.size[0]}x{card.size[1]} · weights {card.weights} "
+            f"({card.weights_sha256[:12] or 'no hash'}) · {card.licence} · {card.paper}"
         )
         about = st.empty()
     network_catalogue(chosen)

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY, complain, logger
 from pruneattr_core.ui.jobs import Job
@@ -130,7 +131,7 @@ def progress(job: Job, title: str, steps: str, key: str) -> None:
 
 def so_far(done: int, wanted: int, note: str) -> str:
     """How many maps are there, and what is being done, which is nothing yet at first."""
-    return f"{done} of {wanted} maps" + (f" · {note}" if note else "")
+    return f"{done} of {counted(wanted, 'maps')}" + (f" · {note}" if note else "")
 
 
 def duration(seconds: float) -> str:

@@ -103,7 +103,7 @@ def test_two_checkpoints_and_a_folder(start: Start, own: dict[str, str]) -> None
     one, two = ([cell["point"] for cell in row["cells"]] for row in found["rows"])
     assert None not in one
     assert two == [None, None]
-    assert "1 files were left out" in app.warning[0].value
+    assert "1 file was left out" in app.warning[0].value
     key = found["rows"][0]["key"]
     app.session_state["desk_grid"] = {"given": {key: {"verdict": "ok", "note": "", "n": 1}}, "level": 0}
     app.run()

@@ -25,7 +25,7 @@ def test_a_shipped_curve_is_computed_again(page: Page, app_url: str) -> None:
     page.goto(f"{app_url}/benchmarks?bench_run=scenes-pixels")
     page.get_by_role("button", name=f"Compute PruneGrad again on {count} pictures").click()
     expect(page.get_by_test_id("stAlertContentSuccess")).to_contain_text(
-        f"PruneGrad, at 0.1, LeRF, mean of these {count} pictures: stored {mean:.6f}"
+        f"PruneGrad, at 0.1, LeRF, mean over {count} pictures: stored {mean:.6f}"
     )
     expect(
         page.get_by_text(re.compile(rf"All {points * count:,} numbers (are the stored ones|agree within)"))

@@ -25,6 +25,17 @@ test('a pixel is missing when its rank is below what has gone', () => {
   assert.deepEqual([...card.pixels], [seen, gone, gone, gone]);
 });
 
+test('the sanity check says what is to come, and only then what is undefined', () => {
+  const {total, sentence} = stage('sanity'), state = {measure: {key: 'a'}, header: {points: [0, 1, 2], names: ['trained', '…', '…'], chance: [null, null, null]}, at: 2};
+  const card = {means: {a: null}, known: {a: 0}, computing: true};
+  assert.equal(total(state, card), 'mean being computed');
+  assert.equal(total(state, {...card, computing: false}), 'mean undefined');
+  assert.equal(total(state, {means: {a: .5}, known: {a: 1}, computing: true}), 'mean of 1 of 2 steps 0.50');
+  assert.equal(sentence(state), 'The steps are being computed.');
+  Object.assign(state.header, {points: [0, 1], names: ['trained', 'linear'], chance: [.9, .2]});
+  assert.equal(sentence({...state, at: 1}), '1 of 1 step randomised, down to linear. Probability of undefined: 0.20, at first 0.90.');
+});
+
 test('the outline goes between inside and outside', () => {
   const mask = [0, 255, 0, 0], photo = Uint8Array.from(mask.flatMap(inside => [0, 0, 0, inside]));
   assert.equal(outline(photo, 2, 2), 'M1,0h1M1,0v1M2,0v1M1,1h1');

@@ -110,12 +110,15 @@ def test_presets_stand_where_they_say() -> None:
     every = "contributing/all/change"
     assert found[f"0 {every}"] == 0
     assert found[f"dead only {every}"] == 0.5
-    assert found[f"15 % change {every}"] == 0.9
+    assert found[f"15 % mean change {every}"] == 0.9
     for share in OF_CONTRIBUTING:
         assert found[f"{100 * share:.0f} % contributing/change"] == pytest.approx(0.5 + 0.5 * share, abs=2e-6)
     for share in FIXED:
         assert found[f"{100 * share:.0f} % all"] == pytest.approx(share, abs=2e-6)
     assert len(found) == 3 + len(OF_CONTRIBUTING) + len(FIXED)
+    told = presets([0.0, 0.5, 0.9], 0.5, [0.0, 0.0, 0.26], 0.9)[2]
+    assert "15 % on average" in told.title  # of many pictures, and of this one what is its own
+    assert "this picture's by 26 %" in told.title
 
 
 def test_presets_that_would_lie_in_the_silence_are_left_out() -> None:

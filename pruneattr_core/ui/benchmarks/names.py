@@ -9,6 +9,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.plan import Plan, gaps
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run
+from pruneattr_core.share.words import counted
 
 #: Protocol entries that tell runs of one kind apart, in the order of a name.
 _TELLING = ("variant", "fill", "order_by", "collapse", "measure", "setting")
@@ -86,7 +87,7 @@ def _facts(name: str, run: Run) -> dict[str, str]:
     found |= {key: _value(key, plan.protocol[key]) for key in _TELLING if key in plan.protocol}
     found["methods"] = _methods(plan)
     unit = "seeds" if BENCHMARKS[plan.benchmark].unit == "repeats" else "pictures"
-    found["size"] = f"{plan.n} {unit.removesuffix('s') if plan.n == 1 else unit}"
+    found["size"] = counted(plan.n, unit)
     found["imported"] = "imported" if name.startswith("import-") else ""
     return found
 
@@ -95,7 +96,7 @@ def _methods(plan: Plan) -> str:
     """The methods by name where they are one or two, at several sparsities perhaps; else their number."""
     ids = list(dict.fromkeys(str(method["id"]) for method in plan.methods))
     if len(ids) > 2 or BENCHMARKS[plan.benchmark].rows:
-        return f"{len(plan.methods)} {'method' if len(plan.methods) == 1 else 'methods'}"
+        return counted(len(plan.methods), "methods")
     sparsities = {str(method["options"].get("sparsity")) for method in plan.methods}
     level = f" at {len(sparsities)} sparsities" if len(sparsities - {"None"}) > 1 else ""
     named = [METHODS[name].title if name in METHODS else name for name in ids]

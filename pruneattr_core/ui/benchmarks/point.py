@@ -16,6 +16,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
 from pruneattr_core.share.component import Component
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui import pictures, watching
 from pruneattr_core.ui.benchmarks.recompute import (
     Check,
@@ -171,7 +172,7 @@ def _check(run: Run, label: str, measure: str, place: int, was_running: bool, be
         return
     reason = obstacle(run)
     st.button(
-        f"Compute {label} again on {pictures_again(run.plan)} pictures",
+        f"Compute {label} again on {counted(pictures_again(run.plan), 'pictures')}",
         icon=":material/refresh:",
         key=f"{begin}bench_check_{run.id}",
         on_click=_start,
@@ -202,8 +203,8 @@ def _verdict(run: Run, label: str, measure: str, place: int, found: Check) -> No
     then, now = (statistics(values[index])[0] for values in (found.stored, found.new))
     at = f", {where(run.plan.x[place])}" if len(run.plan.x) > 1 else ""
     text = (
-        f"**{label}{at}**, {short(measure)}, mean of these {count} pictures: stored {then[place]:.6f}, "
-        f"now {now[place]:.6f}. {said}"
+        f"**{label}{at}**, {short(measure)}, mean over {counted(count, 'pictures')}: "
+        f"stored {then[place]:.6f}, now {now[place]:.6f}. {said}"
     )
     if good:
         st.success(text, icon=":material/check:")

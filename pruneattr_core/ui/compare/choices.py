@@ -19,7 +19,7 @@ from pruneattr_core.share.entries import follows, in_order, method_of, options_o
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.browser_store import LOOKING, ask_browser
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.choose import box_of, labels_of, select
+from pruneattr_core.ui.choose import box_of, labels_of, segments, select
 from pruneattr_core.ui.compare.copies import choose_copies
 from pruneattr_core.ui.compare.game import CANDIDATES
 from pruneattr_core.ui.compare.plan import Plan
@@ -148,9 +148,7 @@ def _choose_pictures(chosen: shell.Selection) -> None:
         _choose_uploads(chosen.picture.place)
     else:
         _choose_of_data(chosen)
-    st.segmented_control(
-        "Arrangement", list(LAYOUTS), key="arrange", required=True, format_func=LAYOUTS.__getitem__, **_KEEP
-    )
+    segments("Arrangement", LAYOUTS, "arrange")
 
 
 def _find_uploads() -> None:

@@ -20,8 +20,10 @@ from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.panels import strip_levels, sweep_panels
 from pruneattr_core.share.payload import COLLAPSES, THINGS
+from pruneattr_core.share.words import chance, changed, counted, percent
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
+from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.component import said
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.explore.ahead import question_of
@@ -124,36 +126,27 @@ def _so_far(question: Question, running: bool) -> Explained | None:
 
 def _choices(heads: bool) -> Look:
     with title_row("Threshold explorer"):
-        st.segmented_control(
+        segments(
             "Pruned neurons",
-            list(MODES),
-            key="mode",
-            required=True,
-            format_func=MODES.__getitem__,
+            MODES,
+            "mode",
             help="Zero multiplies pruned activations by 0, so later layers change. Freeze keeps their values "
             "as constants that pass no gradient, so the answer stays.",
-            persist_state="session",
         )
-        st.segmented_control(
+        segments(
             "Contribution",
-            list(CONTRIBUTIONS),
-            key="contribution",
-            required=True,
-            format_func=CONTRIBUTIONS.__getitem__,
+            CONTRIBUTIONS,
+            "contribution",
             help="How neurons are ranked. Taylor: |activation x gradient|, one backward pass. Integrated: "
             "the gradient averaged while the layer is scaled from 0, slower.",
-            persist_state="session",
         )
         if heads or st.session_state["unit"] != "neuron":
-            st.segmented_control(
+            segments(
                 "Removed as one",
-                list(UNITS),
-                key="unit",
-                required=True,
-                format_func=UNITS.__getitem__,
+                UNITS,
+                "unit",
                 help="Neurons: every activation at every place by itself, as in the papers. Channels, heads: "
                 "all places of a channel, all tokens of a feature, the whole output of an attention head.",
-                persist_state="session",
             )
         if is_spare():
             return look_of("")
@@ -277,13 +270,11 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
             delta_arrow="off",
             border=True,
         )
-        st.metric(
-            f"Output change{where}", f"{change:.1%}" if np.isfinite(change) else "infinite", border=True
-        )
+        st.metric(f"Output change{where}", changed(change), border=True)
         st.metric(
             f"Probability of {sweep.whose(classes)}{where}",
-            f"{probability:.3f}",
-            **_moved(probability - first, 3),
+            chance(probability),
+            **_moved(probability - first, 2),
         )
         against = "Mean logit" if sweep.members else "Target logit"
         if sweep.against is not None:
@@ -308,8 +299,9 @@ def _explain_early_change(sweep: Explained) -> None:
     change = float(sweep.change[nearest(sweep.sparsity.tolist(), sweep.quiet)])
     if change > 0.01:
         st.caption(
-            f"Removing the {sweep.quiet:.0%} of {THINGS[sweep.unit]} that contribute nothing to this class "
-            f"already changes its probability by {change:.0%}: some carry the scores of other classes."
+            f"Removing the {percent(sweep.quiet)} of {THINGS[sweep.unit]} that contribute nothing to this "
+            f"class already changes its probability by {percent(change)}: some carry the scores of other "
+            "classes."
         )
 
 
@@ -377,6 +369,6 @@ def _take_away(
         with st.popover("Python for this view", icon=":material/code:"):
             st.code(exports.python_code(question, sweep, look, chosen.picture, level), language="python")
         st.caption(
-            f"Computed in {sweep.seconds:.1f} s on {question.subject.device}; {len(sweep.sparsity)} levels. "
-            "The address of this page restores the view."
+            f"Computed in {sweep.seconds:.1f} s on {question.subject.device}; "
+            f"{counted(len(sweep.sparsity), 'levels')}. The address of this page restores the view."
         )

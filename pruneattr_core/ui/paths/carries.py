@@ -14,7 +14,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.choose import slide
+from pruneattr_core.ui.choose import segments, slide
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Job
@@ -24,7 +24,7 @@ from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.carrying import CONTROLS, Carried
 from pruneattr_core.ui.paths.places import channel_shares
-from pruneattr_core.ui.paths.state import FIELDS, KEEP, REPLACED
+from pruneattr_core.ui.paths.state import FIELDS, REPLACED
 from pruneattr_core.ui.paths.views import QUIET_BAR
 from pruneattr_core.ui.state import publish, viewer
 from pruneattr_core.ui.watching import progress, report_failure
@@ -56,10 +56,7 @@ def _view(board: Board, key: carrying.CarriedKey, running: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         size = slide("Share of all neurons that stay", SIZES, "kept", "{:.1%}".format, width=300)
         with st.container(key="choices_carries"):
-            instead = st.segmented_control(
-                "The others become", list(REPLACED), key="instead", required=True,
-                format_func=REPLACED.__getitem__, **KEEP,
-            )  # fmt: skip
+            instead = segments("The others become", REPLACED, "instead")
     publish(FIELDS)
     if job is not None:
         progress(job, "Curves", "curves", "cancel_carries")

@@ -14,8 +14,10 @@ from pruneattr_core.render.series import Series, series
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Ground, path_key
 from pruneattr_core.runtime import provenance
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
@@ -103,32 +105,23 @@ def draw(chosen: shell.Selection) -> None:
 
 
 def _recipe(chosen: shell.Selection) -> Recipe:
-    st.segmented_control(
+    segments(
         "Drawn in",
-        list(PARAMETRISATIONS),
-        key="drawn_in",
-        required=True,
-        format_func=PARAMETRISATIONS.__getitem__,
+        PARAMETRISATIONS,
+        "drawn_in",
         help="Fourier optimises amplitudes scaled by 1 / frequency, so large shapes come first.",
-        **KEEP,
     )
-    st.segmented_control(
+    segments(
         "Colours",
-        list(COLOURS),
-        key="colour_space",
-        required=True,
-        format_func=COLOURS.__getitem__,
+        COLOURS,
+        "colour_space",
         help="Decorrelated: channels are combined by the colour covariance of photographs (Lucid).",
-        **KEEP,
     )
-    st.segmented_control(
+    segments(
         "Transformations",
-        list(MOVES),
-        key="moves",
-        required=True,
-        format_func=MOVE_TITLES.__getitem__,
-        help="Random ones before every step; the picture must please from each of them.",
-        **KEEP,
+        MOVE_TITLES,
+        "moves",
+        "Random ones before every step; the picture must please from each of them.",
     )
     st.select_slider("Steps", STEPS, key="steps", width=170, **KEEP)
     st.number_input("Seed of pictures", 0, SEED_LIMIT, step=1, key="decode_seed", width=140, **KEEP)
@@ -170,7 +163,7 @@ def _start(
         if idle:
             seconds = predicted_decoding(ground, len(idle), how.steps)
             if st.button(
-                f"Decode {len(idle)} pictures · about {duration(seconds)} here",
+                f"Decode {counted(len(idle), 'pictures')} · about {duration(seconds)} here",
                 key="decode",
                 type="primary",
                 icon=":material/play_arrow:",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pruneattr_core.archives import opened
 from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.share.words import counted
 from pruneattr_core.values import Path
 
 #: Bytes beyond the bits themselves that an honest file may hold once unpacked (header, array headers).
@@ -65,9 +66,9 @@ def path_from_bytes(data: bytes, name: str, names: Sequence[str], like: Sequence
     shapes = [tuple(layer.shape) for layer in like]
     if list(path.names) != list(names) or [tuple(layer.shape) for layer in path.layers] != shapes:
         raise InputError(
-            f"{_short(name)} holds a path over {len(path.names)} activation calls of "
-            f"{path.meta.get('model', 'another network')!s:.60}, which do not fit the network chosen here "
-            f"({len(names)} calls). Choose the model it was made with."
+            f"{_short(name)} holds a path over {counted(len(path.names), 'activation calls')} of "
+            f"{path.meta.get('model', 'another network')!s:.60}, which does not fit the network chosen here "
+            f"({counted(len(names), 'calls')}). Choose the model it was made with."
         )
     return path
 

@@ -15,7 +15,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.heads import probabilities
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.choose import slide
+from pruneattr_core.ui.choose import segments, slide
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.one_file import folio_button
@@ -106,9 +106,7 @@ def _view(board: Board, key: nudging.BallKey, running: bool) -> None:
 def _choose() -> tuple[Kind, float]:
     """The kind of nudge, and how far in radii."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = st.segmented_control(
-            "Nudge", list(NUDGES), key="nudge", required=True, format_func=NUDGES.__getitem__, **KEEP
-        )
+        kind = segments("Nudge", NUDGES, "nudge")
         at = slide("How far, in radii of the ball", FACTORS, "nudge_by", "{:g}".format, width=300)
         if kind == "noise":
             st.number_input("Seed of the noise", 0, SEED_LIMIT, step=1, key="nudge_seed", width=150, **KEEP)

@@ -12,6 +12,7 @@ from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import ComparisonKey, Ground, Timed, compare
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.menu import title_row
@@ -26,7 +27,6 @@ from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.files import path_from_bytes
 from pruneattr_core.ui.paths.state import (
     FIELDS,
-    KEEP,
     UPLOADED,
     VIEWS,
     own_path,
@@ -47,15 +47,7 @@ def draw(chosen: shell.Selection) -> None:
         "picture, and do methods agree? A path is the set of neurons that stay when a share of them, the "
         "sparsity, is removed."
     )
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        key="show",
-        required=True,
-        format_func=VIEWS.__getitem__,
-        label_visibility="collapsed",
-        **KEEP,
-    )
+    view = segments("View", VIEWS, "show", shown=False)
     with st.container(key="choices_paths"):
         methods, kappa = _choices(view)
     with guarded():

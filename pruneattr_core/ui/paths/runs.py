@@ -13,6 +13,7 @@ from pruneattr_core.analysis.study_run import Study
 from pruneattr_core.assets import published
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import SERIES, series
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths import charts as path_charts
@@ -173,7 +174,7 @@ def _map_of_overlaps(run: Study, sparsity: float, folio: Folio) -> None:
         path_charts.heat_map([METHODS[key].title for key in known], values),
         config={"displayModeBar": False},
         key="chart_run_overlap",
-        alt=f"Mean overlap over {run.n} pictures: {'; '.join(said)}",
+        alt=f"Mean overlap over {counted(run.n, 'pictures')}: {'; '.join(said)}",
     )
 
 

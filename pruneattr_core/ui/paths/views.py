@@ -19,12 +19,14 @@ from pruneattr_core.render import (
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.paths import Sets, SetsKey, cut
 from pruneattr_core.runtime import provenance
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.paths import charts as path_charts
 from pruneattr_core.ui.paths.board import Board
 from pruneattr_core.ui.paths.files import path_bytes
-from pruneattr_core.ui.paths.state import KEEP, MODES, SCALES, UPLOADED, choose_from
+from pruneattr_core.ui.paths.state import MODES, SCALES, UPLOADED, choose_from
 
 NOT_YET = "This path is not computed yet: start it above, or choose another one."
 #: Plotly's toolbar covers small charts and says nothing here.
@@ -131,7 +133,8 @@ def inventory(board: Board) -> None:
             if key != UPLOADED:
                 _download(board, key)
         before = (
-            f"{board.ground.neurons:,} neurons in {len(board.ground.scores.names)} activation calls; "
+            f"{board.ground.neurons:,} neurons in "
+            f"{counted(len(board.ground.scores.names), 'activation calls')}; "
             f"{board.chosen.card.title}, picture "
         )
         title, after = board.chosen.picture.title, f", n = 1, on {board.subject.device}."
@@ -206,26 +209,13 @@ def sets(board: Board) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         a = choose_from("Path A", "a", board.choices, avoid=st.session_state["b"])
         b = choose_from("Path B", "b", board.choices, avoid=a)
-        mode = st.segmented_control(
+        mode = segments(
             "Pruned neurons",
-            list(MODES),
-            key="mode",
-            required=True,
-            format_func=MODES.__getitem__,
+            MODES,
+            "mode",
             help="Zero multiplies them by 0; freeze keeps them as constants that pass no gradient.",
-            **KEEP,
         )
-        shared = (
-            st.segmented_control(
-                "Colour scale",
-                list(SCALES),
-                key="set_scale",
-                required=True,
-                format_func=SCALES.__getitem__,
-                **KEEP,
-            )
-            == "shared"
-        )
+        shared = segments("Colour scale", SCALES, "set_scale") == "shared"
     if a not in titles or b not in titles:
         st.info(NOT_YET)
         return

@@ -14,6 +14,7 @@ from pruneattr_core.circuits.edges import Node, strongest_inputs
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui.cache import Engine, Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.inline import inline
@@ -152,7 +153,8 @@ def _channels(board: Board, method: str, call: int) -> None:
         _number(order, channel)
         board.folio.caption(
             f"{int(mask.sum()):,} of {mask.size:,} neurons kept, in {int((shares > 0).sum()):,} of "
-            f"{grid.channels:,} channels" + (f"; {grid.extra} tokens without a place." if grid.extra else ".")
+            f"{counted(grid.channels, 'channels')}"
+            + (f"; {counted(grid.extra, 'tokens')} without a place." if grid.extra else ".")
         )
         _tokens(board, mask, name, style.colour)
         if not is_spare():

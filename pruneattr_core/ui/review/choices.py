@@ -11,6 +11,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
 from pruneattr_core.render.plain import markdown_text
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.review.judging import choose_review
 from pruneattr_core.ui.review.lineup import Lineup, first_students, of_zoo, zoo
@@ -99,7 +100,7 @@ def open_pictures(lineup: Lineup) -> Pictures:
         if found.problems:
             named = "; ".join(list(found.problems.values())[:3])
             st.warning(
-                f"{len(found.problems)} files were left out: {markdown_text(named)}",
+                f"{counted(len(found.problems), 'files were', 'file was')} left out: {markdown_text(named)}",
                 icon=":material/broken_image:",
             )
         return found

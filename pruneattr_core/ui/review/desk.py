@@ -12,6 +12,7 @@ from pruneattr_core.compression.review_triage import Triage
 from pruneattr_core.compression.review_verdicts import Verdict
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.share.component import Component
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.component import register
 from pruneattr_core.ui.errors import complain
@@ -270,7 +271,7 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
     if task is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             left = task.remaining
-            text = f"Numbers of {task.done} of {task.total} pictures" + (
+            text = f"Numbers of {task.done} of {counted(task.total, 'pictures')}" + (
                 "" if left is None else f", {left:.0f} s left"
             )
             st.progress(min(1.0, task.done / max(1, task.total)), text=f"{text}; as they come until then")
@@ -293,7 +294,7 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
             st.progress((wanted - missing) / max(1, wanted), text=so_far(wanted - missing, wanted, task.note))
             st.button("Cancel", key="cancel_sheet", icon=":material/close:", on_click=stop, args=(_SHEET,))
         elif missing:
-            st.markdown(f"Stopped, {missing} maps are missing.")
+            st.markdown(f"Stopped, {counted(missing, 'maps are', 'map is')} missing.")
             st.button(
                 "Continue",
                 key="continue_sheet",
@@ -322,7 +323,7 @@ def _pager(page: int, pages: int, rows: int) -> None:
         st.button(
             "Previous", key="desk_back", icon=back, disabled=page == 1, on_click=_turn, args=(-1, pages)
         )
-        st.markdown(f"Page {page} of {pages} · {rows} pictures")
+        st.markdown(f"Page {page} of {pages} · {counted(rows, 'pictures')}")
         st.button(
             "Next", key="desk_forth", icon=forth, disabled=page == pages, on_click=_turn, args=(1, pages)
         )

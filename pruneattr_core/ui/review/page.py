@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.errors import complain, guarded
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.review.choices import choose_lineup, choose_sheet_options, open_pictures
@@ -13,7 +14,7 @@ from pruneattr_core.ui.review.desk import desk
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.own import choose_own
 from pruneattr_core.ui.review.pictures import Pictures
-from pruneattr_core.ui.review.state import FIELDS, KEEP, SOURCES, VIEWS
+from pruneattr_core.ui.review.state import FIELDS, SOURCES, VIEWS
 from pruneattr_core.ui.review.tables import show_tables
 from pruneattr_core.ui.state import publish, report
 
@@ -22,15 +23,9 @@ def draw() -> None:
     """The page."""
     report(FIELDS)
     with title_row("Compression review"):
-        st.segmented_control(
-            "View", list(VIEWS), key="desk", required=True, format_func=VIEWS.__getitem__,
-            label_visibility="collapsed", **KEEP,
-        )  # fmt: skip
+        segments("View", VIEWS, "desk", shown=False)
         if st.session_state["desk"] != "tables":
-            st.segmented_control(
-                "Networks", list(SOURCES), key="desk_source", required=True, format_func=SOURCES.__getitem__,
-                label_visibility="collapsed", **KEEP,
-            )  # fmt: skip
+            segments("Networks", SOURCES, "desk_source", shown=False)
     with guarded():
         if st.session_state["desk"] == "tables":
             publish(FIELDS)

@@ -14,6 +14,7 @@ from pruneattr_core.results.cascade import LIKENESS, Cascade, CascadeKey, random
 from pruneattr_core.results.keys import map_key
 from pruneattr_core.share.component import stage
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.component import said
 from pruneattr_core.ui.dial import choose_dial, dial_fields, dial_here, on_the_dial
 from pruneattr_core.ui.errors import guarded
@@ -45,10 +46,7 @@ def draw(chosen: Selection) -> None:
     """The page."""
     report(FIELDS)
     with title_row("Sanity check, live"):
-        st.segmented_control(
-            "New weights and biases", list(VARIANTS), key="sane_variant", required=True,
-            format_func=TITLES.__getitem__, persist_state="session",
-        )  # fmt: skip
+        segments("New weights and biases", TITLES, "sane_variant")
         if not is_spare():
             with st.popover("Sparsity", icon=":material/tune:"):
                 choose_dial("sane")

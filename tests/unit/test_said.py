@@ -1,0 +1,50 @@
+"""Numbers as people are told them: counts of things, shares, probabilities, changes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from pruneattr_core.assets import ASSETS
+from pruneattr_core.share.words import chance, changed, counted, percent
+
+SHARES = [0.0, 0.004, 0.0049, 0.1444, 0.2467, 0.5, 0.979, 0.9949, 0.996, 0.99999, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("number", "things", "thing", "said"),
+    [
+        (0, "pictures", "", "0 pictures"),
+        (1, "pictures", "", "1 picture"),
+        (2, "pictures", "", "2 pictures"),
+        (1, "passes", "pass", "1 pass"),
+        (1, "maps are", "map is", "1 map is"),
+        (1234, "maps are", "map is", "1,234 maps are"),
+    ],
+)
+def test_one_thing_is_not_said_to_be_several(number: int, things: str, thing: str, said: str) -> None:
+    assert counted(number, things, thing) == said
+
+
+def test_python_says_a_number_as_the_browser_does() -> None:
+    """The explorer's headline said 0.98 and its card 0.979."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js")
+    changes = [*SHARES, 3.21, 9.996, 10.0, 12.0]
+    script = (ASSETS / "browser" / "numbers.js").read_text("utf-8")
+    asked = f"[{json.dumps(SHARES)}.map(percent), {json.dumps(SHARES)}.map(chance), {changes}.map(changed)]"
+    told = subprocess.run(
+        [node, "-e", f"{script}\nconsole.log(JSON.stringify({asked}))"],
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    ours = [
+        [percent(one) for one in SHARES],
+        [chance(one) for one in SHARES],
+        [changed(one) for one in changes],
+    ]
+    assert json.loads(told) == ours
+    assert changed(float("inf")) == "infinite"
