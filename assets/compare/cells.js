@@ -55,6 +55,9 @@ function noteOf(method) {
   return box;
 }
 
+// The page's own buttons are out of reach in full screen, and in a long grid.
+const ASKED = {dear: 'Compute', stopped: 'Continue'};
+
 function cellCard(state, cell, lone) {
   const method = state.header.methods[cell.method], card = element('article', `cell ${cell.state}`);
   card.dataset.lone = String(lone);
@@ -69,6 +72,14 @@ function cellCard(state, cell, lone) {
     const hole = element('div', 'hole'), text = element('p', '', cell.text);
     hole.style.aspectRatio = `${state.header.width} / ${state.header.height}`;
     hole.append(text);
+    const ask = ASKED[cell.state];
+    if (ask && !state.alone) {
+      const button = element('button', '', ask);
+      button.type = 'button';
+      button.setAttribute('aria-label', `${ask}: ${method.title}`);
+      button.onclick = () => state.ask('wanted', cell.state);
+      hole.append(button);
+    }
     card.append(hole);
   } else {
     const frame = makeFrame(state, {image: cell.image, words: wordsOf(method, cell)}, 'button'), plain = element('span', 'plain', 'Still the plain gradient: what is gone so far changes nothing in it');

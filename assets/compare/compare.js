@@ -2,10 +2,10 @@
 
 const GRIDS = new WeakMap();
 
-export default function ({data, parentElement: root, setStateValue, alone}) {
+export default function ({data, parentElement: root, setStateValue, setTriggerValue, alone}) {
   let state = GRIDS.get(root);
   if (!state) { GRIDS.set(root, state = {root, known: {arrays: new Map(), tracks: new Map(), summed: new WeakSet()}, under: 0, views: []}); wireGrid(state); explainWords(root); }
-  Object.assign(state, {send: setStateValue, alone});   // alone: outside the app nobody computes numbers anew
+  Object.assign(state, {send: setStateValue, ask: setTriggerValue, alone});   // alone: outside the app nobody computes numbers anew
   const payload = openFrame(data);
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;

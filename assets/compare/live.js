@@ -134,7 +134,7 @@ function showPlain(state, view) {
 }
 
 function tellPlace(state) {
-  const {share, dial, header} = state, place = percent(share);
+  const {share, dial, header} = state, place = percentTenths(share);
   const text = dial === 'change' ? `Neurons go until the response has changed by more than ${place}`
     : `${place} of ${dial === 'all' ? 'all neurons' : 'the contributing neurons'} removed`;
   const rest = header.rest && header.rest.dial === dial && Math.abs(header.rest.share - share) < 1e-9;

@@ -30,7 +30,7 @@ class Cell:
     Attributes:
         method: row, as given.
         image: column.
-        state: "ready", "computing", "waiting", "dear", "blocked" or "failed".
+        state: "ready", "computing", "waiting", "stopped", "dear", "blocked" or "failed".
         text: what stands there while there is no map.
         shown: the map (H, W) as drawn, before clipping.
         numbers: see `compare.numbers.written`.

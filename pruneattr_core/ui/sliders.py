@@ -12,16 +12,17 @@ from pruneattr_core.ui.component import register
 SCRUB = "scrub"
 
 
-def _slider(name: str, parts: Component) -> Callable[[bytes, str], object]:
+def _slider(name: str, parts: Component) -> Callable[..., object]:
     """A function that draws a component and returns what the hand said when it last let go, see `hand.told`.
 
-    It takes the payload, which is sent again only when it changes, so never holds the live sparsity, and the
-    component's identity on the page.
+    It takes the payload, which is sent again only when it changes, so never holds the live sparsity, the
+    component's identity on the page, and what is called when something is pressed in it, by its name.
     """
     mount = register(name, parts)
 
-    def draw(payload: bytes, key: str) -> object:
-        state: Any = mount(data=payload, key=key, default={"at": None}, on_at_change=lambda: None)
+    def draw(payload: bytes, key: str, **pressed: Callable[[], None]) -> object:
+        heard = {f"on_{name}_change": call for name, call in pressed.items()}
+        state: Any = mount(data=payload, key=key, default={"at": None}, on_at_change=lambda: None, **heard)
         found: object = state.at
         return found
 

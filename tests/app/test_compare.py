@@ -211,7 +211,7 @@ def test_cancelling_stops_and_continuing_ends_it(start: Start, monkeypatch: pyte
     monkeypatch.setattr(compare, "compute", slow)
     app = opened(start)
     app.button(key="cancel_grid").click().run()
-    assert {cell["state"] for cell in header(app)["cells"]} == {"waiting"}
+    assert {cell["state"] for cell in header(app)["cells"]} == {"stopped"}
     monkeypatch.setattr(compare, "compute", real)
     app.button(key="continue_grid").click().run()
     assert {cell["state"] for cell in finished(app)["cells"]} == {"ready"}

@@ -130,3 +130,23 @@ def test_the_slider_moves_pruned_maps_only_and_asks_nobody(
         settled(page)
     page.wait_for_url("**picture=2**")
     assert "prune=0.9" in page.url  # the dial stays where the hand left it
+
+
+def test_what_takes_long_is_asked_for_in_its_cell_also_in_full_screen(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    """A cell named a button above it, which full screen hides."""
+    grid = opened(page, app_url, settled, "model=efficientnet-lite0&methods=saliency,neuron_intgrad")
+    page.locator(".compare .present").click()
+    page.wait_for_function("document.fullscreenElement !== null")
+    grid.locator(".cell.dear button").click()
+    expect(page.locator(".compare .cell.computing")).to_be_visible()
+    assert page.evaluate("document.fullscreenElement !== null")
+    page.evaluate("document.exitFullscreen()")
+    page.locator(".st-key-cancel_grid button").click()
+    again = page.locator(".compare .cell.stopped button")
+    expect(again).to_have_text("Continue")
+    again.click()
+    expect(page.locator(".compare .cell.computing")).to_be_visible()
+    page.locator(".st-key-cancel_grid button").click()
+    expect(again).to_be_visible()

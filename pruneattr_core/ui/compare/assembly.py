@@ -35,7 +35,7 @@ from pruneattr_core.results.numbers import (
 )
 from pruneattr_core.share.entries import method_of, words_of
 from pruneattr_core.share.grid import Cell, Grid
-from pruneattr_core.share.words import several
+from pruneattr_core.share.words import counted, several
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.jobs import Cache, Failed
@@ -195,13 +195,13 @@ def _is_plain(plan: Plan, shelf: Cache, j: int, entry: str, found: Mapped) -> bo
 
 def _hole(i: int, j: int, method: str, passes: int, running: str | None, dear: bool, pace: Any) -> Cell:
     seconds = math.nan if pace is None else float(pace) * passes
-    cost = "1 pass" if passes == 1 else f"{passes} passes"
+    cost = counted(passes, "passes", "pass")
     cost += "" if math.isnan(seconds) else f", about {seconds_text(seconds)}"
     if not dear and passes > CHEAP_PASSES and seconds > PATIENT:
-        return Cell(i, j, "dear", f"{cost}. Not started: press Compute above.")
+        return Cell(i, j, "dear", f"{cost}. Not started.")
     if running and running.split(" · ")[0] == METHODS[method_of(method)].title:
         return Cell(i, j, "computing", f"Computing: {cost}")
-    return Cell(i, j, "waiting", f"{cost}" if running else f"Not computed ({cost})")
+    return Cell(i, j, "waiting", cost) if running else Cell(i, j, "stopped", f"Not computed ({cost})")
 
 
 def _head(plan: Plan, method: str, numbers: Sequence[Numbers]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pruneattr_core.results.numbers import seconds_text
 from pruneattr_core.share.component import GRID
 from pruneattr_core.share.grid import Grid, grid_payload
 from pruneattr_core.share.panels import grid_panels
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.browser_store import keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
@@ -42,7 +43,7 @@ from pruneattr_core.ui.watching import LOOK, begin, came_to_its_end, failure, ke
 
 #: Seconds for which the first look at a grid waits for a first map.
 FIRST_LOOK = 0.35
-_START, _PLACE, _TRIED = "_compare_start", "_grid", "_grid_tried"
+_START, _PLACE, _TRIED, _GRID = "_compare_start", "_grid", "_grid_tried", "compare_grid"
 
 
 def draw(chosen: shell.Selection) -> None:
@@ -130,6 +131,14 @@ def _start_all(plan: Plan) -> None:
     _start(plan)
 
 
+def _wanted(plan: Plan) -> None:
+    """What is pressed in a cell without a map does as the button above the grid."""
+    if said(_GRID, "wanted") == "dear":
+        _start_all(plan)
+    else:
+        _start(plan, again=True)
+
+
 def _frame(plan: Plan, was_running: bool) -> None:
     """The grid with its state line and downloads; runs again by itself while cells arrive."""
     task, dear = running(_PLACE), _dear(plan)
@@ -139,7 +148,7 @@ def _frame(plan: Plan, was_running: bool) -> None:
         complain(failure(_PLACE))
     now = standing(plan, engine().jobs.results, dear)
     _state_line(plan, task, now)
-    late = left_behind(_START, plan.name, _position(), said("compare_grid", "at"))
+    late = left_behind(_START, plan.name, _position(), said(_GRID, "at"))
     if late is not None:
         _move(late)
     start = start_of(_START, plan.name, _position())
@@ -156,7 +165,7 @@ def _frame(plan: Plan, was_running: bool) -> None:
         data: bytes = kept(("grid", *plan.whole, *start.items()), lambda: made()[1])
     else:
         grid, data = made()
-    news = told(_START, plan.name, show_grid(data, "compare_grid"))
+    news = told(_START, plan.name, show_grid(data, _GRID, wanted=lambda: _wanted(plan)))
     if news is not None:
         _move(news)
         settled(_START, _position())
@@ -186,7 +195,7 @@ def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
             st.button("Cancel", key="cancel_grid", icon=":material/close:", on_click=stop, args=(_PLACE,))
             return
         if now.open:
-            st.markdown(f"Stopped at {now.ready} of {now.wanted} maps.")
+            st.markdown(f"Stopped at {now.ready} of {counted(now.wanted, 'maps')}.")
             st.button(
                 "Continue",
                 key="continue_grid",
@@ -194,9 +203,9 @@ def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
                 on_click=lambda: _start(plan, again=True),
             )
         elif now.dear:
-            maps = "map" if now.dear == 1 else "maps"
             st.markdown(
-                f"{now.ready} of {now.wanted} maps. **{now.dear} expensive {maps}** would take "
+                f"{now.ready} of {counted(now.wanted, 'maps')}. "
+                f"**{counted(now.dear, 'expensive maps')}** would take "
                 f"about {seconds_text(now.dear_seconds)} on {plan.device}."
             )
             st.button(
@@ -207,7 +216,8 @@ def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
                 on_click=lambda: _start_all(plan),
             )
         else:
-            st.caption(f"{now.ready} of {now.wanted} maps that fit this network, computed on {plan.device}.")
+            maps = counted(now.wanted, "maps that fit", "map that fits")
+            st.caption(f"{now.ready} of {maps} this network, computed on {plan.device}.")
 
 
 def _take_away(plan: Plan, grid: Grid) -> None:
@@ -239,7 +249,7 @@ def _take_away(plan: Plan, grid: Grid) -> None:
         one_file_button(
             GRID,
             lambda _: grid_payload(replace(grid, start={"token": 0, **position}), plan.look),
-            f"{plan.card.title}: {len(plan.options)} methods",
+            f"{plan.card.title}: {counted(len(plan.options), 'methods')}",
             settings,
             stem,
             "grid_one_file",
