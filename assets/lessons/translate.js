@@ -13,16 +13,16 @@ const PUT = new Map();  // node, or its attribute -> [element, attribute, "value
 function translator({exact, patterns, decimal}, more) {
   const known = new Map(Object.entries(exact)), rules = patterns.map(([english, other]) => [new RegExp(english, 'u'), other]);
   const number = text => decimal === ',' ? germanNumber(text).replace(/^([^\p{L}]*\d)%$/u, '$1 %') : text;
+  const spaced = text => text.replace(/(\d)\u00a0%/g, '$1 %');  // as Python wrote it
   const byRule = text => {
     for (const [english, other] of rules) {
       const parts = text.match(english);
       if (parts) return other.replace(/\$(\d)/g, (_, place) => { const part = parts[place] ?? ''; return number(known.get(part) ?? part); });
     }
   };
-  return text => {
-    const plain = text.trim(), whole = more(text);
-    if (!plain || whole !== text) return whole;
-    return text.replace(plain, () => known.get(plain) ?? byRule(plain) ?? number(plain));
+  return said => {
+    const text = spaced(said), plain = text.trim(), whole = more(text);
+    return signHeld(!plain || whole !== text ? whole : text.replace(plain, () => known.get(plain) ?? byRule(plain) ?? number(plain)));
   };
 }
 

@@ -44,7 +44,7 @@ LEVELS = (0.0, 0.5, 0.8, 0.9, 0.95)
 GONE = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 #: The shipped study of the students whose tables the review shows.
 STUDY = "scenes"
-#: The teacher and the students of lesson five that fit into a row.
+#: The teacher and the students of a step that names none.
 REVIEWED = ("scenes-vgg", "scenes-vgg-x2-none", "scenes-vgg-x8-none", "scenes-vgg-x8-swa")
 
 
@@ -279,7 +279,8 @@ def _paths(scene: _Scene) -> Figure:
 
 def _review(scene: _Scene) -> Figure:
     panels = [Panel("", scene.photo)]
-    for name in REVIEWED:
+    students = scene.view.get("students")
+    for name in (REVIEWED[0], *students.split(",")) if students else REVIEWED:
         values = maps_of(
             load_model(name), scene.inputs, torch.tensor([scene.target]), method_from("gradcam"), "signed_max"
         )

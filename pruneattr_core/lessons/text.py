@@ -171,7 +171,8 @@ def parse(text: str, name: str = "lesson", language: str = "en") -> Lesson:
     """
     if len(text.encode("utf-8", "replace")) > LONGEST:
         raise InputError(f"The lesson {name} is longer than {LONGEST:,} bytes: make it shorter.")
-    head, *drafts = _sections(text, name)
+    # A number keeps its sign on its line, on the page as on paper.
+    head, *drafts = _sections(re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", text), name)
     for key in _LESSON_KEYS:
         if not head.keys.get(key):
             raise _wrong(name, 1, f"expected '{key}: ...' above the first step")

@@ -184,6 +184,5 @@ def _blocks(text: str) -> list[str]:
 def _marks(text: str) -> str:
     """Our Markdown as fpdf2 reads it: **strong** alike, *emphasis* with underscores, code without signs."""
     plain = re.sub(r"`(.+?)`", r"\1", text.replace("--", "- -"))
-    plain = re.sub(r"(?<=\d) (?=%)", "\u00a0", plain)  # a number keeps its sign on its line
     plain = re.sub(r"(?<!_)__(?!_)", "_ _", plain)
     return re.sub(r"(?<!\*)\*(?!\*)(.+?)(?<!\*)\*(?!\*)", r"__\1__", plain)

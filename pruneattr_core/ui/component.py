@@ -53,8 +53,10 @@ def begin_at_top(place: str) -> None:
     _top(key="top", data={"place": place})
 
 
-_german, _put = ((ASSETS / name).read_text("utf-8") for name in ("share/german.js", "lessons/translate.js"))
-_translate = st.components.v2.component("pruneattr_translate", js=_german + _put)
+_SCRIPTS = ("browser/numbers.js", "share/german.js", "lessons/translate.js")
+_translate = st.components.v2.component(
+    "pruneattr_translate", js="\n".join((ASSETS / name).read_text("utf-8") for name in _SCRIPTS)
+)
 
 
 def put_into(language: str, words: Mapping[str, Any]) -> None:
@@ -97,6 +99,22 @@ def _kept(what: str, code: str, value: str) -> str:
     data = {"name": f"pruneattr-{what}", "code": code, "value": value}
     found = _key(key=f"{what}_key", data=data, on_held_change=lambda: None)
     return str(getattr(found, "held", None) or "")
+
+
+_answers = st.components.v2.component(
+    "pruneattr_answers", js=(ASSETS / "lessons" / "answers.js").read_text("utf-8")
+)
+
+
+def keep_answers(given: Mapping[str, int]) -> None:
+    """Keep the answers of lessons in the browser's tab: name of a step -> place of the answer."""
+    _answers(key="answers", data={"given": dict(given)}, on_held_change=lambda: None)
+
+
+def kept_answers() -> Mapping[str, Any]:
+    """Those that the tab has kept from sessions before, whatever a browser sends; empty at first."""
+    held = said("answers", "held")
+    return held if isinstance(held, Mapping) else {}
 
 
 _words = register("pruneattr_words", Component("words", ("words/words.js",)))

@@ -18,6 +18,7 @@ from pruneattr_core.results.sweeps import Question
 from pruneattr_core.ui import browser_store
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.lessons import group, view
+from pruneattr_core.ui.lessons import step as steps
 from tests.app.compare_grids import finished
 from tests.app.conftest import ROOT, healthy, until
 
@@ -227,6 +228,9 @@ def test_a_class_follows_its_teacher_and_its_answers_are_counted(
     assert {"Wait for them.", "✓ **A star** Five points."} <= {one.value for one in window.markdown}
     assert not any("Wait for them." in one.value for one in (*teacher.markdown, *pupil.markdown))
     assert not [one for one in pupil.button if one.key == "lesson_next"]
+    asked = next(one.value for one in pupil.caption if one.value.startswith("Choose an answer"))
+    assert "N for the next" not in asked  # which is the teacher's
+    assert any("N for the next" in one.value for one in teacher.caption)
     pupil.button(key="choice_1").click().run()
     teacher.run()
     assert any(one.value == "Answers of the class: 1" for one in teacher.caption)
@@ -286,3 +290,43 @@ def test_what_is_downloaded_is_made_outside_any_run(
     with ThreadPoolExecutor(1) as pool:
         sizes = {label: len(pool.submit(data).result()) for label, data in made.items()}
     assert min(sizes.values()) > 500, sizes
+
+
+def test_answers_outlive_a_reload_and_nobodys_are_believed_that_are_none(
+    start: Start, mine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab: dict[str, Any] = {}
+    monkeypatch.setattr(steps, "keep_answers", tab.update)
+    monkeypatch.setattr(steps, "kept_answers", tab.copy)
+
+    def opened() -> AppTest:
+        app = start().switch_page(PAGE)
+        app.query_params["lesson"] = "mine"
+        return app.run()
+
+    opened().button(key="choice_1").click().run()
+    assert tab == {"mine 1": 1}
+    again = opened()
+    healthy(again)
+    assert [one.value for one in again.success] == ["**Right.** Five points."]
+    for wrong in (7, -1, 0.5, "1", None, [1]):
+        tab["mine 1"] = wrong
+        none = opened()
+        healthy(none)
+        assert not none.success
+        assert not none.warning
+
+
+def test_the_review_of_a_lesson_goes_on_from_step_to_step_and_ends_with_it(start: Start) -> None:
+    app = start().switch_page(PAGE).run()
+    app.button(key="begin_5-small-networks").click().run()
+    until(app, lambda app: bool(app.session_state["review"]))
+    first, judged = app.session_state["review"], app.session_state["judged"]
+    for _ in range(4):
+        app.button(key="lesson_next").click().run()
+        healthy(app)
+    assert app.session_state["desk_order"] == "cosine"
+    assert (app.session_state["review"], app.session_state["judged"]) == (first, judged)
+    app.button(key="lesson_leave").click().run()
+    app.button(key="begin_5-small-networks").click().run()
+    assert app.session_state["review"] != first

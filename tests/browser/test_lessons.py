@@ -26,6 +26,14 @@ HEARD = """row => {
   row.getRootNode().activeElement?.blur();  // the key led into the row's note
   return heard;
 }"""
+#: Texts of the page in which a line may end between a number and its percent sign.
+PARTED = r"""() => {
+  const found = [], walker = document.createTreeWalker(document.querySelector('[data-testid=stMain]'), 4);
+  while (walker.nextNode())
+    if (/\d %/.test(walker.currentNode.data) && !walker.currentNode.parentElement.closest('style, script, code, [data-testid=stDataFrame], .js-plotly-plot'))
+      found.push(walker.currentNode.data);
+  return found;
+}"""  # noqa: E501
 #: What scrolls.
 MAIN = "document.querySelector('[data-testid=stMain]')"
 #: Presses of Tab after which a button on the page must have been reached.
@@ -136,3 +144,22 @@ def test_who_reloads_the_page_votes_again_instead_of_twice(window: Callable[...,
         expect(teacher.get_by_text(f"1 · {step.choices[choice].text}").first).to_be_visible()
         expect(teacher.get_by_text("Answers of the class: 1", exact=True).first).to_be_visible()
         pupil.reload()
+
+
+def test_answers_outlive_a_reload_of_the_tab_and_numbers_keep_their_sign(
+    page: Page, app_url: str, settled: Callable[[Page], None]
+) -> None:
+    page.goto(f"{app_url}/lessons?lesson=5-small-networks&lesson_step=4")
+    page.locator(".st-key-choice_1 button").first.click()
+    said = page.get_by_test_id("stAlert").first
+    expect(said).to_contain_text("Right.")
+    page.reload()
+    expect(said).to_contain_text("Right.")
+    settled(page)
+    until(page, lambda: page.evaluate(PARTED) == [])
+    page.goto(f"{app_url}/sanity?model=scenes-net")
+    caption = page.get_by_text("Methods that prune").first
+    expect(caption).to_be_visible()
+    until(
+        page, lambda: "80\N{NO-BREAK SPACE}%" in str(caption.text_content()) and page.evaluate(PARTED) == []
+    )

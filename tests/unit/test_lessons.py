@@ -226,7 +226,7 @@ def test_figures_are_those_of_the_view_that_a_step_sets(name: str) -> None:
     if name == "3-removing-pixels":  # ordered by magnitude, least first: the answer stays
         whole, *_, most = figure.frames
         assert whole.panels[0].notes == whole.panels[1].notes
-        assert (figure.at, figure.frames[3].title) == (3, "30 % gone (least relevant first)")
+        assert (figure.at, figure.frames[3].title) == (3, "30\N{NO-BREAK SPACE}% gone (least relevant first)")
         assert (most.panels[0].pixels != whole.panels[0].pixels).any(2).mean() == pytest.approx(0.7, abs=0.05)
         both = figure_of(read(name).steps[2], _english)
         assert both is not None

@@ -91,8 +91,9 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     st.set_page_config(initial_sidebar_state="collapsed")  # text and view need the width
     number = st.session_state["lesson_step"]
     step = lesson.steps[number - 1]
+    steps.remember()
     wrong = view.complaint(step)
-    locked = step.holds(steps.given(lesson.name, number) is not None)
+    locked = step.holds(steps.given(lesson, number) is not None)
     if not wrong:
         view.enter(lesson.name, number, step, locked, frozen)
     group.lead(view.common(step))
@@ -104,6 +105,7 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     with text, st.container(key="lesson_text"):
         steps.draw(lesson, number)
         begin_at_top(f"{lesson.name} {number}")
+        steps.keep()
         words = words_of_pages(lesson.language) if step.page else None
         if words is not None:
             put_into(lesson.language, words)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from typing import Any
 
 import streamlit as st
 
 from pruneattr_core.lessons import hans, lab
 from pruneattr_core.lessons.tables import Rows, scores, tables_of
 from pruneattr_core.lessons.text import Lesson, Step
+from pruneattr_core.ui.component import keep_answers, kept_answers
 from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.lessons import files, group, view
 from pruneattr_core.ui.lessons.state import choose_language, word, word_in
 
-#: (lesson, step) -> the answer given, as its place.
+#: "lesson step" -> the answer given, as its place.
 _GIVEN = "_lesson_answers"
 
 
@@ -26,7 +28,7 @@ def draw(lesson: Lesson, number: int) -> None:
     """
     step = lesson.steps[number - 1]
     head(lesson, number)
-    answer = given(lesson.name, number)
+    answer = given(lesson, number)
     if step.question:
         _ask(step, answer, (lesson.name, number))
         if group.leads() or (group.follows() and answer is not None):
@@ -44,10 +46,28 @@ def draw(lesson: Lesson, number: int) -> None:
     _switches(lesson, number)
 
 
-def given(lesson: str, number: int) -> int | None:
-    """Place of the answer that this session gave at a step, None before it has."""
-    answers: dict[tuple[str, int], int] = st.session_state.setdefault(_GIVEN, {})
-    return answers.get((lesson, number))
+def remember() -> None:
+    """Take the answers that were given in this tab before a reload, which makes another session."""
+    answers: dict[str, Any] = st.session_state.setdefault(_GIVEN, {})
+    for place, answer in kept_answers().items():
+        answers.setdefault(str(place), answer)
+
+
+def keep() -> None:
+    """Let the tab keep the answers; below all else, as it takes some room of the page."""
+    keep_answers(st.session_state[_GIVEN])
+
+
+def given(lesson: Lesson, number: int) -> int | None:
+    """Place of the answer that was given in this tab at a step, None before it has been."""
+    found = st.session_state.setdefault(_GIVEN, {}).get(_name(lesson.name, number))
+    # Of a file that has changed since, or from a browser that says anything.
+    choices = range(len(lesson.steps[number - 1].choices))
+    return int(found) if isinstance(found, int | float) and found in choices else None
+
+
+def _name(lesson: str, number: int) -> str:
+    return f"{lesson} {number}"
 
 
 def _ask(step: Step, answer: int | None, place: tuple[str, int]) -> None:
@@ -59,7 +79,7 @@ def _ask(step: Step, answer: int | None, place: tuple[str, int]) -> None:
                 type="primary" if number == answer else "secondary", on_click=_answer, args=(place, number),
             )  # fmt: skip
     if answer is None:
-        st.caption(word("answer_first"))
+        st.caption(word("answer_first_class" if group.follows() else "answer_first"))
         return
     chosen = step.choices[answer]
     (st.success if chosen.right else st.warning)(
@@ -73,7 +93,7 @@ def _ask(step: Step, answer: int | None, place: tuple[str, int]) -> None:
 
 
 def _answer(place: tuple[str, int], number: int) -> None:
-    st.session_state[_GIVEN][place] = number
+    st.session_state[_GIVEN][_name(*place)] = number
     group.answer(*place, number)
 
 

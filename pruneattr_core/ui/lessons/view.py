@@ -37,6 +37,8 @@ _PAGES = {
 }
 #: The step whose view the session holds: (lesson, step number, what a class has in common).
 _ENTERED = "_lesson_entered"
+#: Settings that name what somebody made: another step of the same lesson goes on with it.
+_MADE = ("review",)
 #: What a hand changes all the same is set back by the next run.
 _LOCKED = "<style>.st-key-lesson_view_locked { pointer-events: none; }</style>"
 #: Pixels across of the picture that stands there instead of a view.
@@ -101,10 +103,11 @@ def enter(lesson: str, number: int, step: Step, locked: bool, frozen: Mapping[st
     if former == here and not locked:
         return
     st.session_state[_ENTERED] = here
+    made = _MADE if former is not None and former[0] == lesson else ()
     linked = set(st.query_params) if former is None and frozen is None else set()
     texts = {**dict(step.view), **(frozen or {})}
     for field in fields_of(step):
-        if field.name not in linked:
+        if field.name not in linked and not (field.name in made and st.session_state.get(field.name)):
             text = texts.get(field.name)
             st.session_state[field.name] = field.default if text is None else field.parse(text)
     if step.page and _PAGES[step.page][2]:
