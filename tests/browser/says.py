@@ -43,11 +43,11 @@ def disagreement(now: dict[str, object]) -> str:
     left = re.search(r"([\d,]+) of ([\d,]+) neurons left", str(now["reading"]))
     if left is not None and not {left[1], f"of {left[2]}"} <= set(cards):
         return f"headline {now['reading']!r}, cards {now['cards']}"
-    chance = re.fullmatch(r"Probability of (.+?) ([\d.]+)", str(now["chance"]))
+    chance = re.fullmatch(r"Probability of (.+?) ([<>]?[\d.]+)", str(now["chance"]))
     label = next((line for line in cards if line.startswith("Probability of ")), "")
     if chance is not None:
         told = cards[cards.index(label) + 1] if label else ""
         same = label.removesuffix(" (mode zero)") == f"Probability of {chance[1]}"
-        if not same or abs(float(told) - float(chance[2])) > 0.011:
+        if not same or told != chance[2]:
             return f"headline {now['chance']!r}, cards {now['cards']}"
     return ""

@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.share.html import settings_in
+from pruneattr_core.share.words import chance
 
 #: What a component shows, in the app and in a file alike; null where there is none.
 VIEW = """() => {
@@ -193,7 +194,7 @@ def denied(held: Mapping[str, np.ndarray], now: Mapping[str, object]) -> str:
     label = next(line for line in cards if line.startswith("Probability of "))
     pairs = {
         "neurons left": (f"{round(told['neurons'] * (1 - float(held['sparsity'][level]))):,}", cards[1]),
-        "probability": (f"{float(held['target_probability'][level]):.3f}", cards[cards.index(label) + 1]),
+        "probability": (chance(float(held["target_probability"][level])), cards[cards.index(label) + 1]),
         "answer": (answer["prediction"], cards[-1]),
         "picture": (told["picture"]["title"], now["photo"]),
     }

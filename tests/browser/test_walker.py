@@ -23,7 +23,7 @@ AGREED = {
     "complete": True,
     "reading": "90\u202f% of all removed · 1,200 of 12,000 neurons left",
     "chance": "Probability of star 0.43",
-    "cards": ["Neurons left\n1,200\nof 12,000", "Probability of star (mode zero)\n0.431\n+0.020"],
+    "cards": ["Neurons left\n1,200\nof 12,000", "Probability of star (mode zero)\n0.43\n+0.02"],
 }
 
 
