@@ -75,6 +75,7 @@ function drawCell(state, view, near) {
   frame.box.classList.toggle('wiped', wiped);
   frame.label.textContent = flipped ? 'Teacher' : '';
   const shown = flipped ? teacher : cell, at = Math.min(near, shown.levels - 1), [x, y] = shown.peak[at];
+  frame.canvas.setAttribute('aria-label', `${flipped ? 'Teacher' : view.title}. ${shown.words[at]}`);
   frame.peak.style.display = shown.flat[at] ? 'none' : '';
   frame.peak.setAttribute('transform', `translate(${x + .5},${y + .5})`);
   frame.peak.classList.toggle('out', shown.point !== null && shown.point[at] < .5);

@@ -72,7 +72,7 @@ function showDesk(state, decoded) {
   showMode(state);
   drawAll(state);
   const again = row && [...root.querySelectorAll('.row')].find(node => node.dataset.key === row);
-  beNow(state, Math.min(state.at, header.rows.length - 1));
+  beNow(state, Math.max(0, Math.min(state.at, header.rows.length - 1)));
   coveredTop(state);
   const wanted = header.rows.findIndex(one => one.key === state.wanted);
   if (wanted >= 0) { state.wanted = null; goTo(state, wanted); }
@@ -84,6 +84,7 @@ function showDesk(state, decoded) {
   const section = root.querySelector('.review');
   section.dataset.ready = header.id;
   section.dataset.page = header.page;
+  section.dataset.empty = !header.rows.length;
   section.dataset.complete = header.complete;
 }
 

@@ -51,8 +51,8 @@ function cellOf(state, row, r, cell, path) {
     box.append(hole);
     return box;
   }
-  const frame = makeFrame(state, `${column.title}. ${cell.words}`, path);
-  const view = {frame, cell, teacher, row: r, list: element('dl', 'numbers')};
+  const frame = makeFrame(state, column.title, path);
+  const view = {frame, cell, teacher, title: column.title, row: r, list: element('dl', 'numbers')};
   if (cell.column) frame.box.onpointermove = event => {
     if (state.mode !== 'swipe') return;
     const bounds = frame.canvas.getBoundingClientRect();

@@ -15,7 +15,6 @@ function verdictCard(state, row, r, path, photo) {
     const button = element('button', verdict, text);
     button.type = 'button';
     button.dataset.verdict = verdict;
-    button.title = `${text} (key ${key})`;
     button.onclick = event => { event.stopPropagation(); judge(state, r, verdict, false); };
     group.append(button);
   }
@@ -32,7 +31,8 @@ function verdictCard(state, row, r, path, photo) {
     clearTimeout(pause);
     if (note.value === note.defaultValue) return;
     note.defaultValue = note.value;
-    give(state, row, {...saidOf(state, row), note: note.value});
+    const now = saidOf(state, row);
+    give(state, row, {...now, note: note.value, level: now.verdict ? now.level : levelOf(state)});
   };
   note.oninput = () => { clearTimeout(pause); pause = setTimeout(note.onchange, PAUSE); };
   const words = element('div', 'words');
@@ -41,25 +41,29 @@ function verdictCard(state, row, r, path, photo) {
   return card;
 }
 
-const saidOf = (state, row) => state.given.get(row.key) ?? {verdict: row.verdict, note: row.note, n: 0};
+const saidOf = (state, row) => state.given.get(row.key) ?? {verdict: row.verdict, note: row.note, level: row.level, n: 0};
+// Maps and numbers on the screen are those of this level: what is said now is said of it.
+const levelOf = state => Math.round(state.level);
 
 // Whether another window has spoken since: the server has heard all that was said here of this row, and has something else.
 function isLater(state, row) {
   const said = state.given.get(row.key);
-  return said && said.n === row.heard && (said.verdict !== row.verdict || said.note !== row.note);
+  return said && said.n === row.heard && (said.verdict !== row.verdict || said.note !== row.note || said.level !== row.level);
 }
 
 function mark(state, row, group) {
-  const {verdict} = saidOf(state, row);
+  const {verdict, level} = saidOf(state, row), {levels} = state.header;
   for (const button of group.children) {
-    button.setAttribute('aria-pressed', String(button.dataset.verdict === verdict));
+    const given = button.dataset.verdict === verdict, [, text, key] = SAYINGS.find(one => one[0] === button.dataset.verdict);
+    button.setAttribute('aria-pressed', String(given));
+    button.title = `${text} (key ${key})` + (given && levels.length > 1 ? `, given at: ${levels[level]?.words ?? 'level not recorded'}` : '');
   }
   group.closest('.row').dataset.verdict = verdict;
 }
 
 function give(state, row, said) {
   state.given.delete(row.key);
-  state.given.set(row.key, {verdict: said.verdict, note: said.note, n: ++state.turn});
+  state.given.set(row.key, {verdict: said.verdict, note: said.note, level: said.level, n: ++state.turn});
   while (state.given.size > KEPT) state.given.delete(state.given.keys().next().value);
   state.send('given', Object.fromEntries(state.given));
 }
@@ -73,16 +77,16 @@ function judge(state, r, verdict, move) {
     return;
   }
   const next = now.verdict === verdict && !move ? '' : verdict;
-  state.done.push({row, before: {verdict: now.verdict, note: now.note}, page: state.header.page});
+  state.done.push({row, before: now, page: state.header.page});
   if (state.done.length > KEPT) state.done.shift();
-  say(state, row, line, next);
+  say(state, row, line, next, levelOf(state));
   if (!move && !isNarrow(state)) return;
   if (r + 1 < state.header.rows.length) goTo(state, r + 1);
   else turn(state, 1);
 }
 
-function say(state, row, line, verdict) {
-  give(state, row, {...saidOf(state, row), verdict});
+function say(state, row, line, verdict, level) {
+  give(state, row, {...saidOf(state, row), verdict, level});
   if (line) mark(state, row, line.querySelector('.verdicts'));
   state.root.querySelector('.undo').disabled = !state.done.length;
   tell(state, `${row.title}: ${SAYINGS.find(one => one[0] === verdict)?.[1] ?? 'No verdict'}.`);
@@ -93,7 +97,7 @@ function undo(state) {
   const last = state.done.pop();
   if (!last) return;
   const r = state.header.rows.findIndex(row => row.key === last.row.key);
-  say(state, last.row, state.root.querySelectorAll('.row')[r], last.before.verdict);
+  say(state, last.row, state.root.querySelectorAll('.row')[r], last.before.verdict, last.before.level);
   if (r >= 0) return goTo(state, r);
   announce(state, `${last.row.title} on page ${last.page}: the verdict is taken back.`);
   if (state.header.refills || last.page === state.header.page) return;  // where pages move up, it has none for good

@@ -8,7 +8,7 @@ function coveredTop(state) {
   const full = document.fullscreenElement !== null, bar = full ? null : document.querySelector('[data-testid=stHeader]');
   const heads = state.root.querySelector('.heads'), top = Math.max(0, bar?.getBoundingClientRect().bottom ?? 0);
   state.root.querySelector('.review').style.setProperty('--bar', `${top}px`);
-  return top + (heads?.offsetHeight ?? 0);
+  return top + (heads?.getBoundingClientRect().height ?? 0);
 }
 
 function inSight(state, line) {
@@ -27,7 +27,8 @@ function goTo(state, r) {
 }
 
 function bringInSight(state, line) {
-  line.style.scrollMarginTop = `${coveredTop(state) + 6}px`;
+  const zoom = line.currentCSSZoom ?? 1;  // full screen enlarges
+  line.style.scrollMarginTop = `${coveredTop(state) / zoom + 6}px`;
   line.style.scrollMarginBottom = '4px';
   line.scrollIntoView({block: 'nearest', behavior: 'instant'});     // a later key must find it in place
 }

@@ -23,6 +23,8 @@ from pruneattr_core.store import write_atomically
 FORMAT = "pruneattr-review-1"
 #: What can be said about a map, by the key that says it.
 VERDICTS = {"ok": "OK", "suspicious": "Suspicious", "broken": "Broken"}
+#: What a level is a share of, by its key, in the words of a table.
+SCALES = {"all": "share of all neurons removed", "none": "none: the method has no level", "": "not recorded"}
 NOTE_LIMIT = 500
 ENTRY_LIMIT = 20_000
 _FILE_LIMIT = 64 << 20
@@ -51,6 +53,8 @@ class Verdict:
         point: whether the student's maximum lay in the mask (1, 0, shared maxima between); nan without one.
         mass: share of the student's positive mass inside the mask; nan without one.
         at: when, UTC, as 2026-01-31T12:00:00Z.
+        scale: key of `SCALES`; "" in files from before levels were recorded.
+        level: on that scale, in [0, 1], at which maps and numbers were judged; nan without one.
     """
 
     teacher: str
@@ -67,11 +71,17 @@ class Verdict:
     point: float = math.nan
     mass: float = math.nan
     at: str = ""
+    scale: str = ""
+    level: float = math.nan
 
     def __post_init__(self) -> None:
         """Refuse a verdict nobody can give."""
         if self.verdict not in ("", *VERDICTS):
             raise InputError(f"Expected a verdict out of {', '.join(VERDICTS)}, got {self.verdict!r:.40}.")
+        if self.scale not in SCALES or (0 <= self.level <= 1) != (self.scale == "all"):
+            raise InputError(
+                f"Expected a level in [0, 1] of all neurons or none, got {self.level} of {self.scale!r:.40}."
+            )
         if len(self.note) > NOTE_LIMIT:
             raise InputError(f"A note has at most {NOTE_LIMIT} characters, this one {len(self.note)}.")
 
@@ -80,6 +90,17 @@ class Verdict:
         """What it is about: a later verdict about the same replaces it."""
         parts = (self.teacher, self.student, self.data, str(self.picture), self.target, self.method)
         return "|".join(parts)
+
+    @property
+    def level_words(self) -> str:
+        """The level at which it was given, as the desk says it; "" for a method without one."""
+        return {"all": level_words(self.level), "none": "", "": "level not recorded"}[self.scale]
+
+
+def level_words(level: float) -> str:
+    """A share of all neurons removed, in [0, 1], in words."""
+    percent = f"{100 * level:.1f}".rstrip("0").rstrip(".")
+    return f"{percent} % of all neurons removed" if level else "All neurons kept"
 
 
 def reviews_folder() -> Path:
@@ -178,7 +199,7 @@ def review_csv(verdicts: Mapping[str, Verdict]) -> bytes:
     table = csv.writer(out)
     table.writerow(names)
     for one in verdicts.values():
-        table.writerow([sheet_cell(value) for value in _plain(one).values()])
+        table.writerow(map(sheet_cell, {**_plain(one), "scale": SCALES[one.scale]}.values()))
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -210,6 +231,8 @@ def _read(file: Path) -> dict[str, Verdict]:
 def _verdict(record: Mapping[str, Any]) -> Verdict:
     known: dict[str, Any] = {}
     for field in fields(Verdict):
+        if field.name in ("scale", "level") and field.name not in record:
+            continue  # a file from before levels were recorded
         value = record[field.name]
         if field.type == "float" and value is None:
             value = math.nan

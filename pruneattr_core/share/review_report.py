@@ -79,7 +79,8 @@ def html_report(name: str, verdicts: Mapping[str, Verdict], draw: Draw, settings
     said = (
         f"<p class=soft>{counted(len(listed), 'verdicts')}. "
         "Cosine and l2 compare the student's map with the teacher's, "
-        "each divided by its l2 norm.</p>"
+        "each divided by its l2 norm. Maps and numbers are those of the level at which the verdict was "
+        "given, which stands beside it.</p>"
     )
     body = f"{said}{_summary(listed)}{left}{''.join(parts)}"
     return document(f"Compression review: {name}", body, settings, style=_STYLE).encode()
@@ -111,10 +112,12 @@ def _article(one: Verdict, pictures: str) -> str:
     if math.isfinite(one.point):
         numbers.append("maximum inside the mask" if one.point >= 0.5 else "maximum outside the mask")
     note = f"<p>{_text(one.note)}</p>" if one.note else ""
+    counted = f"<p>{', '.join(numbers)}</p>"
+    level = f"; {one.level_words}" if one.level_words else ""
     return (
         f"<article class='{one.verdict}'><div>{pictures}</div><div><h2>{said}: {_text(one.name)}</h2>"
         f"<p class=soft>{_text(one.student)} against {_text(one.teacher)}, {_text(one.method)}, explained "
-        f"for {_text(one.target)}; {_text(one.at)}</p><p>{', '.join(numbers)}</p>{note}</div></article>"
+        f"for {_text(one.target)}{level}; {_text(one.at)}</p>{counted}{note}</div></article>"
     )
 
 

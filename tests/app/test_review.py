@@ -4,102 +4,40 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from pruneattr_core.compression.family import Member
 from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder, secret_name
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
-from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import settings_in
 from pruneattr_core.ui import cache, results
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import exports as review_exports
-from pruneattr_core.ui.review import state as review_state
-from pruneattr_core.ui.review.lineup import Contender, Lineup, first_students
+from pruneattr_core.ui.review.lineup import Lineup, first_students
 from pruneattr_core.ui.review.pictures import Scenes
-from tests.app.conftest import drawn, healthy, until
-
-Start = Callable[..., AppTest]
-
-
-def member(name: str, kind: str, matching: str = "none", parameters: int = 1000) -> Member:
-    return Member(name, name.title(), kind, matching, 0, parameters, 10**6, 4000, {}, {}, (), "tutor")
-
-
-TEACHER = replace(member("tutor", "teacher"), teacher="")
-STUDENTS = (
-    member("small", "distil"),
-    member("matched", "distil", "sswa"),
-    member("large", "distil", parameters=5000),
-    member("thinned", "unstructured"),
+from tests.app.conftest import until
+from tests.app.reviewing import (
+    STUDENTS,
+    TEACHER,
+    Start,
+    contender,
+    finished,
+    header,
+    network,
+    opened,
+    say,
+    stand_in,
 )
-
-
-def contender(one: Member) -> Contender:
-    return Contender(one.id, one.title, "scenes-net", one.id, one.id, one.kind)
-
-
-def network(name: str, device: str = "cpu", weights: str | None = None, progress: Any = None) -> nn.Module:
-    """One tiny network a name; "thinned" is the teacher with small weights set to 0."""
-    torch.manual_seed({"small": 1, "matched": 2, "large": 3}.get(weights or "", 0))
-    layers = [
-        nn.Conv2d(3, 8, 5, 4, 2),
-        nn.ReLU(),
-        nn.Conv2d(8, 8, 3, 2, 1),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(4),
-    ]
-    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 10))
-    if weights == "thinned":
-        for part in model.parameters():
-            part.data[part.data.abs() < 0.03] = 0
-    return model.eval().requires_grad_(False)
 
 
 @pytest.fixture(autouse=True)
 def desk_of_stand_ins(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(cache, "load_model", network)
-    for module in (review_choices, review_state):
-        monkeypatch.setattr(module, "zoo", lambda: {"tutor": (TEACHER, STUDENTS)})
-    monkeypatch.setattr(review_choices, "of_zoo", contender)
-
-
-def opened(start: Start, **query: str) -> AppTest:
-    app = start(**{"students": "small,thinned", "desk_count": "24", **query})
-    return app.switch_page("pages/8_review.py").run()
-
-
-def header(app: AppTest) -> dict[str, Any]:
-    (found,) = [header_of(part.proto.bytes) for part in drawn(app)]
-    return found
-
-
-def finished(
-    app: AppTest, done: Callable[[dict[str, Any]], bool] = lambda found: found["complete"]
-) -> dict[str, Any]:
-    """The desk when nothing more comes."""
-    until(app, lambda app: done(header(app)))
-    healthy(app)
-    return header(app)
-
-
-def say(app: AppTest, said: Mapping[str, tuple[str, str]], level: int = START_LEVEL) -> None:
-    given = {
-        key: {"verdict": word, "note": note, "n": k} for k, (key, (word, note)) in enumerate(said.items())
-    }
-    app.session_state["desk_grid"] = {"given": given, "level": level}
-    app.run()
+    stand_in(tmp_path, monkeypatch)
 
 
 def test_teacher_and_students_stand_side_by_side(start: Start) -> None:
@@ -344,12 +282,12 @@ def test_the_report_draws_what_was_judged(start: Start) -> None:
     rows = finished(app)["rows"]
     say(app, {rows[0]["key"]: ("broken", "why"), rows[1]["key"]: ("ok", "")})
     lineup = Lineup(contender(TEACHER), tuple(map(contender, STUDENTS)), 0, True)
-    text = review_exports.report("r", lineup, Scenes(24, 128), {"review": "r"}).decode()
+    text = review_exports.report("r", lineup, Scenes(24, 128), {"review": "r"}, START_LEVEL).decode()
     assert settings_in(text)["view"] == {"review": "r"}
     assert text.count("data:image/png;base64") == 6
     assert "why" in text
     fewer = Lineup(lineup.teacher, lineup.students[1:], 0, True)
-    other = review_exports.report("r", fewer, Scenes(24, 128), {})
+    other = review_exports.report("r", fewer, Scenes(24, 128), {}, START_LEVEL)
     assert b"not open on the page" in other
 
 

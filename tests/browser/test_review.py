@@ -309,3 +309,56 @@ def test_pictures_for_a_person(
             page.screenshot(path=artefacts / f"review-{width}-{scheme}.png")
             fits_sideways(page)
             page.close()
+
+
+def test_a_verdict_keeps_the_level_it_was_given_at(
+    page: Page, app_url: str, settled: Settled, review: str
+) -> None:
+    """A note made its numbers those of the slider; the report drew 90 % whatever was judged."""
+    desk = opened(page, app_url, settled, f"review={review}&desk_method=prunegrad&desk_count=24")
+    row, slider = desk.locator(".row").first, desk.get_by_role("slider", name="Sparsity of all columns")
+
+    def said() -> list[tuple[str, str, float, float]]:
+        return [(one.verdict, one.note, one.level, one.cosine) for one in load_review(review).values()]
+
+    slider.press("Home")
+    row.locator("button.broken").click()  # at once, while the slider's own word is still on its way
+    until(page, lambda: len(said()) == 1)
+    ((_, _, level, cosine),) = said()
+    assert level == 0
+    slider.press("End")
+    page.wait_for_function("location.search.includes('desk_level=12')")
+    row.locator(".note").fill("typed later")
+    row.locator(".note").press("Enter")
+    until(page, lambda: said() == [("broken", "typed later", 0, cosine)])
+    expect(row.locator("button.broken")).to_have_attribute(
+        "title", "Broken (key 3), given at: All neurons kept"
+    )
+    with page.expect_download() as report:
+        page.get_by_role("button", name="Report (HTML)").click()
+    text = Path(report.value.path()).read_text("utf-8")
+    assert "All neurons kept" in text
+    assert f"cosine {cosine:.3f}" in text
+    row.focus()
+    page.keyboard.press("3")  # the same word, said of what is seen now
+    until(page, lambda: said()[0][2] == 0.99)
+    page.keyboard.press("z")
+    until(page, lambda: said() == [("broken", "typed later", 0, cosine)])
+
+
+def test_the_last_word_can_be_taken_back_where_no_picture_is_left(
+    page: Page, app_url: str, settled: Settled, review: str
+) -> None:
+    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
+    desk.locator(".row").first.locator("button.ok").click()
+    expect(page.get_by_text("1 of 24")).to_be_visible()
+    page.get_by_role("button", name="Order and filters (1)").click()
+    page.get_by_role("combobox", name="Verdict").click()
+    page.get_by_role("option", name="Broken").click()
+    expect(page.get_by_text("No picture passes these filters")).to_be_visible()
+    settled(page)
+    page.keyboard.press("Escape")
+    undo = page.locator(".review[data-empty=true]").get_by_role("button", name="Undo")
+    undo.click()
+    until(page, lambda: load_review(review) == {})
+    expect(page.get_by_text("0 of 24")).to_be_visible()

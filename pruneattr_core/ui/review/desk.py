@@ -21,6 +21,7 @@ from pruneattr_core.ui.review.exports import take_away
 from pruneattr_core.ui.review.judging import (
     about,
     differ,
+    judged_of,
     last_review,
     live_level,
     read_review,
@@ -49,8 +50,8 @@ def show_grid(payload: bytes, key: str, level: int) -> Any:
         level: before the slider was moved.
 
     Returns:
-        An object with `given` (row key -> {verdict, note, n}), `level`, and `turn` ({step, page, id}), the
-        last turn of the page or None.
+        An object with `given` (row key -> {verdict, note, level, n}), `level`, and `turn` ({step, page, id}),
+        the last turn of the page or None.
     """
     return _mount(
         data=payload,
@@ -152,16 +153,15 @@ def _frame(
     _start(sheet)
     if _running() != was_running:
         st.rerun()
-    offer = st.empty()  # holds its place, or what comes below would be put there anew
+    offer, nothing = st.empty(), st.empty()  # hold their places, or what comes below would be put there anew
     with offer:
         _offer_last(blank, options.count)
     summary = _state_line(sheet, options, numbers)
     if not places:
-        st.info(
+        nothing.info(
             "No picture passes these filters. Choose another, or more pictures.",
             icon=":material/filter_alt_off:",
         )
-        return
     words = {
         "review": name,
         "corner": pictures.title,
@@ -172,9 +172,11 @@ def _frame(
     }
     payload = _payload(sheet, verdicts, words, level, page, name)
     told = show_grid(payload, "desk_grid", level)
-    saved = receive(name, told.given, int(told.level), st.session_state.get("_desk_seen", {}))
+    saved = receive(name, told.given, st.session_state.get("_desk_seen", {}))
     st.session_state["_desk_seen"] = seen = st.session_state["_desk_payload"][2]
     seen.update(saved)
+    if saved and not places:
+        st.rerun()  # what was taken back may pass the filters again
     verdicts = read_review(name)
     if verdicts:
         offer.empty()
@@ -193,8 +195,9 @@ def _frame(
             st.rerun()
     publish(FIELDS)
     summary.markdown(standing(verdicts, sheet, options.count))
-    _pager(page, pages, len(places))
-    take_away(name, lineup, pictures)
+    if places:
+        _pager(page, pages, len(places))
+    take_away(name, lineup, pictures, live_level(st.session_state["desk_level"]))
 
 
 def _open_page(places: Sequence[int], verdicts: Mapping[str, Verdict], sheet: Sheet) -> int:
@@ -216,7 +219,7 @@ def _offer_last(blank: Sheet, count: int) -> None:
     if read_review(st.session_state["review"]):
         return
     last = last_review()
-    judged = sum(bool(one.verdict) for one in about(read_review(last), blank)) if last else 0
+    judged = judged_of(read_review(last), blank, count) if last else 0
     if not judged:
         return
 
@@ -285,7 +288,7 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
         st.caption(
             f"Of {len(numbers)} pictures, {counts['right']} are right in both networks; in {counts['left']} "
             f"of these the maximum left the mask; in {counts['changed']} the answer changed.{unread} "
-            + ("PruneGrad at 90 % of the neurons removed." if sheet.method == "prunegrad" else "")
+            + ("PruneGrad at 90 % of all neurons removed." if sheet.method == "prunegrad" else "")
         )
     missing, task = sheet.missing(engine().jobs.results), running(_SHEET)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -9,8 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.objects import mask_seen
-from pruneattr_core.compression.review_maps import START_LEVEL, Seen, levels_of
-from pruneattr_core.compression.review_verdicts import Verdict, load_review, review_csv
+from pruneattr_core.compression.review_maps import Seen, levels_of
+from pruneattr_core.compression.review_verdicts import Verdict, level_words, load_review, review_csv
 from pruneattr_core.errors import InputError
 from pruneattr_core.render import colour_table, colourise
 from pruneattr_core.share.review_report import html_report
@@ -18,7 +18,7 @@ from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.exports import alone_record
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.review.lineup import Lineup
-from pruneattr_core.ui.review.payload import COLOURS, coded
+from pruneattr_core.ui.review.payload import COLOURS, coded, place_of
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.sheet import Sheet, seen
 from pruneattr_core.ui.review.state import SENT
@@ -28,30 +28,36 @@ from pruneattr_core.ui.state import view
 UNDER = 0.35
 
 
-def take_away(name: str, lineup: Lineup, pictures: Pictures) -> None:
-    """The downloads; made when they are asked for."""
-    stem, asked = name.replace(" ", "-"), view(SENT, every=True)
+def take_away(name: str, lineup: Lineup, pictures: Pictures, level: int) -> None:
+    """The downloads, made when they are asked for; the slider stands at `level`."""
+    stem, asked = name.replace(" ", "-"), {**view(SENT, every=True), "desk_level": str(level)}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Verdicts (CSV)", lambda: review_csv(load_review(name)), f"{stem}.csv", "text/csv",
             key="desk_csv", icon=":material/table:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "Report (HTML)", lambda: report(name, lineup, pictures, asked), f"{stem}.html", "text/html",
-            key="desk_html", icon=":material/description:", on_click="ignore",
-            help="One file with the pictures inside; maps are drawn for the teacher and students on screen.",
+            "Report (HTML)", lambda: report(name, lineup, pictures, asked, level), f"{stem}.html",
+            "text/html", key="desk_html", icon=":material/description:", on_click="ignore",
+            help="One file with the pictures inside; maps are drawn for the teacher and students on screen, "
+            "at the level at which each verdict was given.",
         )  # fmt: skip
         st.caption("The address of this page restores the view; verdicts are on the disk of this machine.")
 
 
-def report(name: str, lineup: Lineup, pictures: Pictures, asked: Mapping[str, str]) -> bytes:
+def report(
+    name: str, lineup: Lineup, pictures: Pictures, asked: Mapping[str, str], shown_level: int
+) -> bytes:
     """The HTML report of a review; pictures are drawn for networks and pictures that are open now.
+
+    Maps are those of the level at which a verdict was given, as its numbers are.
 
     Args:
         name: of the review.
         lineup: networks.
         pictures: those looked at.
         asked: the page's settings as texts, what restores the view.
+        shown_level: of the slider; what is drawn, and said, where a verdict has no level of its own.
     """
     by_id = {one.id: one for one in lineup.students}
     classes = lineup.teacher.card.classes
@@ -68,13 +74,18 @@ def report(name: str, lineup: Lineup, pictures: Pictures, asked: Mapping[str, st
         for column in columns:
             kept = shelf.get(sheet.cell_key(column, one.picture, target))
             cells.append(kept if isinstance(kept, Seen) else seen(job, sheet, column, shown, target, shelf))
-        level = min(START_LEVEL, len(levels_of(one.method)) - 1)
+        levels = levels_of(one.method)
+        if one.scale == "all" and one.level not in levels:
+            raise InputError(f"The slider does not stop at {one.level_words}: no maps here.")
+        recorded = place_of(one, levels)
+        level = shown_level if recorded is None else recorded
+        beside = f", at {level_words(levels[level])}" if recorded is None else ""
         codes = coded([cell.maps[level : level + 1] for cell in cells])
         photo = np.asarray(lineup.teacher.card.display(shown.image))
         mask = mask_seen(lineup.teacher.card, shown.mask(target))
         plain = outlined(photo, mask)
         maps = [outlined(over(photo, code[0]), mask) for code in codes]
-        return [("picture", plain), *zip(("teacher", "student"), maps, strict=True)]
+        return [("picture", plain), *zip((f"teacher{beside}", f"student{beside}"), maps, strict=True)]
 
     return html_report(name, load_review(name), draw, alone_record("review", asked))
 

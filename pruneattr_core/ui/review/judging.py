@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
 
-from pruneattr_core.compression.review_maps import START_LEVEL
+from pruneattr_core.compression.review_maps import PRUNING, START_LEVEL, levels_of
 from pruneattr_core.compression.review_verdicts import (
     NOTE_LIMIT,
     VERDICTS,
@@ -25,7 +26,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import serves_group
-from pruneattr_core.ui.review.payload import Row
+from pruneattr_core.ui.review.payload import Row, place_of
 from pruneattr_core.ui.review.sheet import Sheet
 from pruneattr_core.ui.review.state import KEEP
 
@@ -94,15 +95,13 @@ def remember(sheet: Sheet, rows: Mapping[str, Row]) -> None:
         kept.popitem(last=False)
 
 
-def receive(
-    name: str, given: Any, level: int, seen: Mapping[str, Verdict | None]
-) -> Mapping[str, Verdict | None]:
+def receive(name: str, given: Any, seen: Mapping[str, Verdict | None]) -> Mapping[str, Verdict | None]:
     """Save what is new among the verdicts that the desk holds; a failure is shown and tried again later.
 
     Args:
         name: of the review.
-        given: row key -> {verdict, note, n}, whatever a browser sends.
-        level: of the slider.
+        given: row key -> {verdict, note, level, n}, whatever a browser sends; level is the place on the
+            slider at which the verdict was given, or a note alone, None where the browser does not know.
         seen: row key -> what this reader last saw or said; another window's verdict since is not replaced
             without a word.
 
@@ -113,13 +112,12 @@ def receive(
     fresh = {key: said for key, said in dict(given or {}).items() if known.get(key) != said}
     rows: Mapping[str, tuple[Sheet, Row]] = st.session_state.get("_desk_rows", {})
     verdicts: dict[str, Verdict | None] = {}
-    for key, said in fresh.items():
-        if key in rows and isinstance(said, Mapping):
-            verdicts[key] = _verdict(*rows[key], said, level)
-    if not verdicts:
+    fresh = {key: said for key, said in fresh.items() if key in rows and isinstance(said, Mapping)}
+    if not fresh:
         return {}
     try:
         before = load_review(name)
+        verdicts |= {key: _verdict(*rows[key], said, before.get(key)) for key, said in fresh.items()}
         save_verdicts(name, verdicts)
     except PruneAttrError as error:
         complain(f"Not saved: {error}")
@@ -147,19 +145,25 @@ def _words(said: Verdict | None) -> str:
     """What was said of a map, in the words of the desk."""
     if said is None:
         return "no verdict"
-    return VERDICTS.get(said.verdict, "no verdict") + (f", “{markdown_text(said.note)}”" if said.note else "")
+    level = f" at {said.level_words}" if said.scale == "all" else ""
+    note = f", “{markdown_text(said.note)}”" if said.note else ""
+    return VERDICTS.get(said.verdict, "no verdict") + level + note
 
 
-def _verdict(sheet: Sheet, row: Row, said: Mapping[str, Any], level: int) -> Verdict | None:
+def _verdict(sheet: Sheet, row: Row, said: Mapping[str, Any], before: Verdict | None) -> Verdict | None:
+    """What was said, at its level; a note on a verdict leaves all else of it as it was given."""
     word, note = str(said.get("verdict", "")), str(said.get("note", ""))[:NOTE_LIMIT]
     if word not in ("", *VERDICTS) or not (word or note):
         return None
-    lineup = sheet.lineup
-    numbers = row.numbers.get(lineup.student.id)
+    lineup, levels = sheet.lineup, levels_of(sheet.method)
+    told, numbers = said.get("level"), row.numbers.get(lineup.student.id)
+    place = told if isinstance(told, int) and 0 <= told < len(levels) else None
+    if before is not None and word and before.verdict == word and place in (None, place_of(before, levels)):
+        return replace(before, note=note)
 
     def at(name: str) -> float:
-        values = None if numbers is None else getattr(numbers, name)
-        value = None if values is None else values[min(max(level, 0), len(values) - 1)]
+        values = None if numbers is None or place is None else getattr(numbers, name)
+        value = None if values is None else values[place]
         return float("nan") if value is None else float(value)
 
     return Verdict(
@@ -176,13 +180,25 @@ def _verdict(sheet: Sheet, row: Row, said: Mapping[str, Any], level: int) -> Ver
         l2=at("l2"),
         point=at("point"),
         mass=at("mass"),
+        **_level(sheet.method, place),
         at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+
+
+def _level(method: str, place: int | None) -> dict[str, Any]:
+    if method != PRUNING:
+        return {"scale": "none"}
+    return {} if place is None else {"scale": "all", "level": levels_of(method)[place]}
 
 
 def live_level(level: int) -> int:
     """The slider's level, or where it starts."""
     return START_LEVEL if level < 0 else level
+
+
+def judged_of(verdicts: Mapping[str, Verdict], sheet: Sheet, count: int) -> int:
+    """How many of the first `count` pictures are judged for the student under review."""
+    return sum(bool(one.verdict) for one in about(verdicts, sheet) if one.picture < count)
 
 
 def standing(verdicts: Mapping[str, Verdict], sheet: Sheet, count: int) -> str:
@@ -191,5 +207,5 @@ def standing(verdicts: Mapping[str, Verdict], sheet: Sheet, count: int) -> str:
     parts = [
         f"{sum(one.verdict == word for one in mine)} {title.lower()}" for word, title in VERDICTS.items()
     ]
-    judged = sum(bool(one.verdict) for one in mine)
+    judged = judged_of(verdicts, sheet, count)
     return f"**{judged} of {count}** judged for {markdown_text(lineup.student.title)}: {', '.join(parts)}"

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.objects import mask_seen
-from pruneattr_core.compression.review_maps import PRUNING, Numbers, Seen, levels_of, numbers_of
+from pruneattr_core.compression.review_maps import Numbers, Seen, levels_of, numbers_of
 from pruneattr_core.compression.review_triage import NO_TARGET
-from pruneattr_core.compression.review_verdicts import Verdict
+from pruneattr_core.compression.review_verdicts import Verdict, level_words
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, describe_map, scale_map, scale_of
@@ -104,11 +104,12 @@ def sheet_payload(
         drawn, known, mark, more, blocks = kept(("desk", sheet.key, named), lambda: _rows(sheet, shelf))
     said = [verdicts.get(row["key"]) for row in drawn]
     last = [(heard or {}).get(row["key"], {}).get("n", 0) for row in drawn]
-    rows = [
-        {**row, "verdict": one.verdict if one else "", "note": one.note if one else "", "heard": n}
-        for row, one, n in zip(drawn, said, last, strict=True)
-    ]
     levels = levels_of(sheet.method)
+    rows = [
+        {**row, "verdict": one.verdict if one else "", "note": one.note if one else "",
+         "level": place_of(one, levels), "heard": n}
+        for row, one, n in zip(drawn, said, last, strict=True)
+    ]  # fmt: skip
     header = {
         "planes": 1,
         "height": height,
@@ -118,7 +119,7 @@ def sheet_payload(
             _column(one, one is sheet.lineup.student and len(sheet.lineup.students) > 1)
             for one in sheet.lineup.columns
         ],
-        "levels": [{"words": _level_words(level)} for level in levels],
+        "levels": [{"words": level_words(level)} for level in levels],
         "start": f"{sheet.method}-{start_level}",
         "start_level": min(start_level, len(levels) - 1),
         "rows": rows,
@@ -129,6 +130,13 @@ def sheet_payload(
     }
     identity = hashlib.sha256(json.dumps(header).encode() + mark)
     return framed({"id": identity.hexdigest()[:16], **header, **more}, blocks), known
+
+
+def place_of(one: Verdict | None, levels: Sequence[float]) -> int | None:
+    """The place on the slider at which a verdict was given; None where nobody recorded it."""
+    if one is not None and one.level in levels:
+        return levels.index(one.level)
+    return 0 if one is not None and len(levels) == 1 else None
 
 
 def _rows(
@@ -218,13 +226,5 @@ def _cell(cell: Seen, numbers: Numbers, classes: Sequence[str], target: int) -> 
         "right": bool(cell.predicted[target]),
         "says": "says " + (", ".join(said[:4]) or "nothing"),
         "says_title": f"What this network predicts; logit of {classes[target]}: {cell.logit:.2f}.",
-        "words": describe_map(cell.maps[min(len(cell.maps) - 1, len(levels_of(PRUNING)) // 2)], False),
+        "words": [describe_map(one, False) for one in cell.maps],
     }
-
-
-def _level_words(level: float) -> str:
-    return (
-        f"{100 * level:.1f}".rstrip("0").rstrip(".") + " % of the neurons removed"
-        if level
-        else "All neurons kept"
-    )
