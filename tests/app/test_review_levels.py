@@ -7,13 +7,14 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
-from pruneattr_core.compression.review_verdicts import load_review, review_csv, reviews_folder
+from pruneattr_core.compression.review_verdicts import load_review, review_csv, reviews_folder, save_verdicts
 from pruneattr_core.ui.review import exports as review_exports
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.pictures import Scenes
@@ -68,7 +69,8 @@ def test_a_verdict_has_level_and_numbers_of_the_moment(app: AppTest) -> None:
 def test_a_note_typed_later_leaves_the_verdict_as_it_was_given(app: AppTest) -> None:
     key = finished(app)["rows"][0]["key"]
     say(app, {key: ("broken", "")}, JUDGED_AT, slider=JUDGED_AT)
-    first = load_review("r")[key]
+    first = replace(load_review("r")[key], at="2020-02-02T00:00:00Z")
+    save_verdicts("r", {key: first})
     say(app, {key: ("broken", "typed later")}, JUDGED_AT, slider=LATER)
     noted = load_review("r")[key]
     assert noted.note == "typed later"

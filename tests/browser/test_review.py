@@ -244,7 +244,7 @@ def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: st
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     expect(desk).to_have_attribute("data-level", "9")
-    expect(slider).to_have_attribute("aria-valuetext", "95 % of the neurons removed")
+    expect(slider).to_have_attribute("aria-valuetext", "95 % of all neurons removed")
     until(page, lambda: all(one != other for one, other in zip(before, sums(desk), strict=True)))
     assert sent == []
     page.wait_for_function("location.search.includes('desk_level=9')")
