@@ -69,16 +69,22 @@ STYLE = """<style>
 [data-testid="stButtonGroup"] > [role] {
   flex-wrap: wrap; row-gap: .3rem; overflow-x: visible; mask-image: none;
 }
+/* Beside its text the button of a folded menu lies over nothing. */
+@media (min-width: 641px) {
+  body:has([data-testid="stExpandSidebarButton"]) [data-testid="stMainBlockContainer"] {
+    padding-left: 3.8rem;
+  }
+}
 /* On a phone a page's choices fold away behind one button beside its title, see `title_row`. */
 [class*="st-key-choices"] :has(> .stHtml .fold) { display: none; }
+/* Where Plotly's toolbar cannot come and go with a pointer it lies over titles and legends. */
+@media (hover: none), (max-width: 640px) { .modebar-container { display: none; } }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; }
   .st-key-choices { min-height: 0; }
-  /* It stays while the page is scrolled below it. */
-  [data-testid="stExpandSidebarButton"] {
-    background: light-dark(#fff, #101418); border-radius: .5rem;
-    box-shadow: 0 0 0 1px color-mix(in srgb, currentColor 25%, transparent);
-  }
+  /* The menu's button stays while the page is scrolled below the bar, and lies over nothing. */
+  [data-testid="stHeader"] { background: light-dark(#fff, #101418); }
+  :root { --bar-height: 3.75rem; }
   [class*="st-key-choices"] :has(> .stHtml .fold) { display: block; margin: 0 0 -.7rem auto; }
   .fold summary {
     cursor: pointer; min-height: 2.5rem; padding: .45rem .8rem; border-radius: .5rem;

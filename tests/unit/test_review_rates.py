@@ -10,13 +10,13 @@ def test_every_point_is_the_round_it_was_measured_in() -> None:
     study = read_study(RUNS / "scenes-long")
     lines = pruned(study["members"])
     assert list(lines) == ["plain", "EWA", "SWA", "SSWA"]
-    drawn = rates(lines).data
-    assert len(drawn) == len(lines) * len(PANELS)
-    for trace in drawn:
-        panel = list(PANELS)[int(trace.yaxis.removeprefix("y") or 1) - 1]
-        assert list(trace.y) == [one[panel] for one in lines[trace.name]]
-        assert list(trace.x) == [1 - one["removed"] for one in lines[trace.name]]
-        assert sorted(trace.x, reverse=True) == list(trace.x)
+    for measure in PANELS:
+        drawn = rates(lines, measure).data
+        assert [trace.name for trace in drawn] == list(lines)
+        for trace in drawn:
+            assert list(trace.y) == [one[measure] for one in lines[trace.name]]
+            assert list(trace.x) == [1 - one["removed"] for one in lines[trace.name]]
+            assert sorted(trace.x, reverse=True) == list(trace.x)
 
 
 def test_rounds_without_measures_are_not_drawn() -> None:

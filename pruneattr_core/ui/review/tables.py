@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from pruneattr_core.compression.review_tables import TITLES, Row, beside
 from pruneattr_core.compression.table import MATCHINGS, RUNS, epochs, markdown, read_study
@@ -118,7 +118,7 @@ def _format(key: str) -> str:
     return "%.3f" if fine else "%.2f"
 
 
-#: Recorded after each round -> title of its panel, with the better direction.
+#: Recorded after each round -> title of its chart, with the better direction.
 PANELS = {
     "mAP": "mAP (higher is better)",
     "roc_auc": "AUC of Grad-CAM in the mask (higher)",
@@ -140,7 +140,7 @@ def pruned(members: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
 
 
 def show_rates(members: Sequence[Mapping[str, Any]], folio: Folio) -> None:
-    """Four panels, a line a matching; nothing where no rounds were measured."""
+    """Four charts, a line a matching; nothing where no rounds were measured."""
     lines = pruned(members)
     if not lines:
         return
@@ -148,11 +148,15 @@ def show_rates(members: Sequence[Mapping[str, Any]], folio: Folio) -> None:
         "### What goes with the weights :small[in the form of AP's fig. 3]",
         "### What goes with the weights, in the form of AP's fig. 3",
     )
-    folio.plotly_chart(
-        kept_chart(("rates", json.dumps(lines, sort_keys=True)), lambda: rates(lines)),
-        key="rates_chart",
-        alt="mAP, AUC, cosine and l2 against the share of weights that stay",
-    )
+    said = json.dumps(lines, sort_keys=True)
+    places = (*st.columns(2), *st.columns(2))  # on a phone each stands below the one before
+    for place, (measure, title) in zip(places, PANELS.items(), strict=True):
+        with place:
+            folio.markdown(f"**{title}**")
+            folio.plotly_chart(
+                kept_chart(("rates", measure, said), partial(rates, lines, measure)),
+                key=f"rates_{measure}", alt=f"{title} against the share of weights that stay",
+            )  # fmt: skip
     first = next(iter(lines.values()))
     folio.caption(
         f"Weights pruned in {len(first)} rounds down to {1 - first[-1]['removed']:.1%} of them, trained "
@@ -160,28 +164,25 @@ def show_rates(members: Sequence[Mapping[str, Any]], folio: Folio) -> None:
     )
 
 
-def rates(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> go.Figure:
-    """The figure of `show_rates`."""
-    figure = make_subplots(2, 2, subplot_titles=list(PANELS.values()), vertical_spacing=0.16)
+def rates(lines: Mapping[str, Sequence[Mapping[str, Any]]], measure: str) -> go.Figure:
+    """One figure of `show_rates`: `measure` is a key of `PANELS`."""
+    figure = go.Figure()
     for place, (name, rounds) in enumerate(lines.items()):
         style = series(place)
-        for panel, measure in enumerate(PANELS):
-            figure.add_scatter(
-                x=[1 - one["removed"] for one in rounds], y=[one[measure] for one in rounds],
-                name=name, legendgroup=name, showlegend=panel == 0, mode="lines+markers",
-                line={"color": style.colour, "dash": style.dash, "width": 3},
-                marker={"symbol": style.symbol, "size": 7, "color": style.colour},
-                hovertemplate="%{x:.1%} of the weights stay: %{y:.3f}<extra>" + name + "</extra>",
-                row=panel // 2 + 1, col=panel % 2 + 1,
-            )  # fmt: skip
+        figure.add_scatter(
+            x=[1 - one["removed"] for one in rounds], y=[one[measure] for one in rounds],
+            name=name, mode="lines+markers",
+            line={"color": style.colour, "dash": style.dash, "width": 3},
+            marker={"symbol": style.symbol, "size": 7, "color": style.colour},
+            hovertemplate="%{x:.1%} of the weights stay: %{y:.3f}<extra>" + name + "</extra>",
+        )  # fmt: skip
     figure.update_xaxes(
         type="log", autorange="reversed", tickvals=_LEFT, ticktext=[f"{left:.0%}" for left in _LEFT],
-        automargin=True,
+        title_text="weights that stay", automargin=True,
     )  # fmt: skip
-    figure.update_xaxes(title_text="weights that stay", row=2)
     figure.update_yaxes(automargin=True)
     figure.update_layout(
-        height=560, margin={"l": 8, "r": 8, "t": 56, "b": 8}, font_size=14,
-        legend={"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},
+        height=290, margin={"l": 8, "r": 8, "t": 32, "b": 8}, font_size=14,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )  # fmt: skip
     return figure

@@ -1,0 +1,180 @@
+"""The room of a screen: full screen is filled and cuts nothing; on a phone nothing lies over anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.waiting import cut_off, fits_sideways, until
+
+Settled = Callable[[Page], None]
+#: Left, top, right and bottom of an element, in pixels of the screen.
+BOXES = """all => all.filter(node => node.checkVisibility()).map(node => {
+  const {left, top, right, bottom} = node.getBoundingClientRect();
+  return [left, top, right, bottom]; })"""
+WHOLE = """all => all.every(node =>
+  node.scrollWidth <= node.clientWidth + 1 && node.scrollHeight <= node.clientHeight + 1)"""
+#: Size of the letters on the screen.
+LETTERS = "node => parseFloat(getComputedStyle(node).fontSize) * (node.currentCSSZoom ?? 1)"
+WALLS = [(1366, 768, "light"), (1920, 1080, "dark"), (1280, 720, "light")]
+Box = list[float]
+
+
+def boxes(found: Locator) -> list[Box]:
+    """Those that are visible."""
+    return list(found.evaluate_all(BOXES))
+
+
+def meet(one: Box, other: Box) -> bool:
+    """Whether two boxes share more than a pixel."""
+    return (
+        min(one[2], other[2]) - max(one[0], other[0]) > 1
+        and min(one[3], other[3]) - max(one[1], other[1]) > 1
+    )
+
+
+def opened(page: Page, address: str, settled: Settled) -> None:
+    page.goto(address)
+    page.locator("[data-ready][data-complete=true]").first.wait_for()
+    settled(page)
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
+def test_the_explorer_fills_the_screen(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
+    width: int, height: int, scheme: str,
+) -> None:  # fmt: skip
+    page = window(width, height, scheme)
+    opened(page, app_url, settled)
+    sentence, board = page.locator(".sentence"), page.locator(".board")
+    before = sentence.evaluate(LETTERS)
+    page.get_by_role("button", name="Full screen").click()
+    page.keyboard.press("End")  # the longest sentence: another class, and what it was
+    settled(page)
+    until(page, lambda: sentence.evaluate(LETTERS) > before)
+    words, panels, below = (
+        boxes(page.locator(".headline")),
+        boxes(page.locator(".panels .frame")),
+        boxes(board),
+    )
+    parts = [*words, *panels, *below]
+    assert len(panels) == 3
+    assert not any(meet(one, other) for one, other in combinations(parts, 2))
+    assert all(
+        left >= 0 and top >= 0 and right <= width and bottom <= height for left, top, right, bottom in parts
+    )
+    assert sentence.evaluate("node => node.scrollWidth <= node.clientWidth")
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in parts)
+    assert covered > 0.82 * width * height
+    page.screenshot(path=artefacts / f"full-explorer-{width}-{scheme}.png")
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
+@pytest.mark.parametrize("students", [1, 4])
+def test_the_review_fills_the_screen(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
+    width: int, height: int, scheme: str, students: int,
+) -> None:  # fmt: skip
+    page = window(width, height, scheme)
+    opened(page, f"{app_url}/review?desk_count=24", settled)
+    if students == 1:
+        first = page.locator(".row").first.get_attribute("data-key")
+        opened(page, f"{app_url}/review?desk_count=24&students={str(first).split('|')[1]}", settled)
+    numbers = page.locator(".numbers").first
+    before = numbers.evaluate(LETTERS)
+    page.get_by_role("button", name="Full screen").click()
+    until(page, lambda: numbers.evaluate(LETTERS) > before)
+    rows = page.locator(".row")
+    rows.nth(1).focus()
+    page.keyboard.press("j")  # the heads that stay cover nothing of the row that has the focus
+    expect(rows.nth(2)).to_be_focused()
+    (heads,), (row,) = boxes(page.locator(".heads")), boxes(rows.nth(2))
+    assert row[1] >= heads[3]
+    assert row[3] <= height
+    assert row[2] - row[0] > 0.94 * width
+    maps = boxes(rows.nth(2).locator(".frame"))
+    assert sum(right - left for left, _, right, _ in maps) > (0.72 if students == 4 else 0.5) * width
+    assert cut_off(page) == []
+    page.screenshot(path=artefacts / f"full-review-{students}-{width}-{scheme}.png")
+
+
+def test_names_of_classes_stand_whole(window: Callable[..., Page], app_url: str, settled: Settled) -> None:
+    page = window(1366, 768)
+    opened(page, f"{app_url}/review?desk_count=24", settled)
+    for name in (".says", ".words h3", ".target"):
+        assert page.locator(name).count() > 5
+        assert page.locator(name).evaluate_all(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("address", "sticky"),
+    [("compare?methods=prunegrad,saliency", ".live"), ("review?desk_count=24", ".leaf")],
+)
+def test_the_menus_button_lies_over_nothing_on_a_phone(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path, address: str, sticky: str
+) -> None:
+    page = window(390, 844, has_touch=True)
+    opened(page, f"{app_url}/{address}", settled)
+    button = page.get_by_test_id("stExpandSidebarButton")
+    bar = page.get_by_test_id("stHeader")
+    page.mouse.move(195, 600)
+    for _ in range(4):
+        page.mouse.wheel(0, 180)
+        settled(page)
+        ((left, top, right, bottom),) = boxes(button)
+        (covered,) = boxes(bar)
+        assert covered[1] <= top
+        assert bottom <= covered[3]
+        assert bar.evaluate("node => getComputedStyle(node).backgroundColor") not in (
+            "transparent",
+            "rgba(0, 0, 0, 0)",
+        )
+        assert not any(meet([left, top, right, bottom], other) for other in boxes(page.locator(sticky)))
+    page.screenshot(path=artefacts / f"phone-scrolled-{address.split('?')[0]}.png")
+
+
+def test_the_button_of_a_folded_menu_stands_beside_the_page(
+    window: Callable[..., Page], app_url: str, settled: Settled
+) -> None:
+    page = window(1366, 768)
+    opened(page, f"{app_url}/compare?methods=prunegrad,saliency", settled)
+    page.get_by_test_id("stSidebarContent").hover()
+    page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    button = page.get_by_test_id("stExpandSidebarButton")
+    expect(button).to_be_visible()
+    settled(page)
+    page.mouse.move(700, 500)
+    page.mouse.wheel(0, 300)
+    sticky = page.locator(".live")
+    until(page, lambda: boxes(sticky)[0][1] < 20)
+    assert boxes(button)[0][2] <= boxes(sticky)[0][0]
+
+
+def test_a_phone_names_the_reviews_slider_and_its_colours(
+    window: Callable[..., Page], app_url: str, settled: Settled
+) -> None:
+    page = window(390, 844, has_touch=True)
+    opened(page, f"{app_url}/review?desk_count=24", settled)
+    expect(page.locator(".under span")).to_be_visible()
+    expect(page.locator(".legend")).to_be_visible()
+    fits_sideways(page)
+
+
+def test_charts_of_the_tables_stand_one_below_the_other_on_a_phone(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    page = window(390, 844, has_touch=True)
+    page.goto(f"{app_url}/review?desk=tables")
+    charts = page.locator(".js-plotly-plot")
+    expect(charts).to_have_count(4)
+    settled(page)
+    fits_sideways(page)
+    titles = page.locator(".js-plotly-plot :is(.legend, .annotation)")
+    assert not any(meet(one, other) for one, other in combinations(boxes(titles), 2))
+    charts.first.hover()
+    expect(page.locator(".modebar-container").first).to_be_hidden()
+    page.screenshot(path=artefacts / "phone-tables.png")
