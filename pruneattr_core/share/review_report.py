@@ -112,12 +112,12 @@ def _article(one: Verdict, pictures: str) -> str:
     if math.isfinite(one.point):
         numbers.append("maximum inside the mask" if one.point >= 0.5 else "maximum outside the mask")
     note = f"<p>{_text(one.note)}</p>" if one.note else ""
-    counted = f"<p>{', '.join(numbers)}</p>"
+    measured = f"<p>{', '.join(numbers)}</p>"
     level = f"; {one.level_words}" if one.level_words else ""
     return (
         f"<article class='{one.verdict}'><div>{pictures}</div><div><h2>{said}: {_text(one.name)}</h2>"
         f"<p class=soft>{_text(one.student)} against {_text(one.teacher)}, {_text(one.method)}, explained "
-        f"for {_text(one.target)}{level}; {_text(one.at)}</p>{counted}{note}</div></article>"
+        f"for {_text(one.target)}{level}; {_text(one.at)}</p>{measured}{note}</div></article>"
     )
 
 
