@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from pruneattr_core.classes import classes_in
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
+from pruneattr_core.given import check_default_device, check_held
 from pruneattr_core.response import Asked, Response
 from pruneattr_core.response import Target as Target
 
@@ -32,14 +33,14 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     Raises:
         ArgumentTypeError: not a floating-point tensor.
         InputError: no batch, NaN or infinite values, or another device or dtype than the model's.
-        ModelError: the model was made under inference_mode.
+        ModelError: the model has no weights, or was made under inference_mode.
     """
     if not isinstance(inputs, Tensor):
         raise ArgumentTypeError(f"Expected inputs as a tensor (B, C, H, W), got {type(inputs).__name__}.")
     if not inputs.is_floating_point():
         raise ArgumentTypeError(f"Expected normalised floating-point inputs, got {inputs.dtype}.")
-    if inputs.layout != torch.strided:
-        raise ArgumentTypeError(f"Expected dense inputs, got {inputs.layout}. Use inputs.to_dense().")
+    check_default_device()
+    check_held("inputs", inputs)
     inputs = inputs.as_subclass(Tensor)  # fastai's and torchvision's own kinds hide from a tape what is done
     modules = model.modules() if isinstance(model, nn.Module) else ()
     kinds = (kind for module in modules for kind in _SHAPES if isinstance(module, kind))
@@ -52,6 +53,8 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
         raise ModelError("The model has lazy layers without weights. Run it once on a batch first.")
     parameter = _first_floating(model)
+    if parameter is not None and parameter.is_meta:
+        raise ModelError("The model is on the meta device, which holds no weights. Load them first.")
     if parameter is not None and (
         parameter.device != inputs.device
         or (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pruneattr_core.errors import ArgumentTypeError
+from pruneattr_core.errors import ArgumentTypeError, TargetError
 
 
 def classes_in(name: str, value: Any) -> tuple[int, ...]:
@@ -15,15 +15,18 @@ def classes_in(name: str, value: Any) -> tuple[int, ...]:
 
     Raises:
         ArgumentTypeError: something else; it is called `name`.
+        TargetError: none at all.
     """
     if isinstance(value, list | tuple):
         value = [one.item() if isinstance(one, np.generic) else one for one in value]
     try:
-        chosen = torch.as_tensor(value.item() if isinstance(value, np.generic) else value)
+        chosen = torch.as_tensor(value.item() if isinstance(value, np.generic) else value, device="cpu")
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ArgumentTypeError(f"Expected {name} as int, list of ints or tensor, got {value!r}.") from error
+    if chosen.numel() == 0:
+        raise TargetError(f"Expected at least one class as {name}, got none.")
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise ArgumentTypeError(f"Expected integer {name}s, got {chosen.dtype}.")
+        raise ArgumentTypeError(f"Expected {name} as integers, got {chosen.dtype}.")
     try:
         return tuple(int(one) for one in chosen.flatten().to(torch.int64, copy=True).tolist())
     except (ValueError, RuntimeError) as error:  # without values, sparse

@@ -17,6 +17,7 @@ from pruneattr_core import heads
 from pruneattr_core.classes import optional_classes
 from pruneattr_core.company import row_by_row, said_of
 from pruneattr_core.errors import InputError, TargetError
+from pruneattr_core.given import check_held
 from pruneattr_core.heads import Head
 from pruneattr_core.runlength import mask_of, runs
 from pruneattr_core.selection import rows_at
@@ -102,12 +103,13 @@ def region(mask: Tensor, target: int | Sequence[int] | None = None) -> Response:
         target: the class, or one per input; None for the one that is strongest in the region.
 
     Raises:
-        InputError: the mask is not boolean, has another number of dimensions, or is empty.
+        InputError: the mask is not boolean, has another number of dimensions, is empty or without values.
 
     Example:
         >>> pruneattr_core.region(torch.ones(4, 4, dtype=torch.bool), 1).kind
         'region'
     """
+    check_held("region", mask)
     told = f"{getattr(mask, 'dtype', type(mask).__name__)} {tuple(getattr(mask, 'shape', ()))}"
     if "torch.bool" not in told or mask.ndim not in (2, 3) or not bool(mask.flatten(-2).any(-1).all()):
         raise InputError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.given import check_default_device
 
 #: Bytes of activations that one batched pass may hold, by device type.
 #: On the CPU it is one of three photographs, forward and backward: five take a tenth to a sixth longer each,
@@ -27,8 +28,9 @@ def device_for(name: str | None = None) -> torch.device:
     on, LeRF curves of single photographs lay up to .4 from the CPU's).
 
     Raises:
-        InputError: the name is unknown or the device is not there.
+        InputError: the name is unknown, the device is not there, or torch's default one is meta.
     """
+    check_default_device()
     if name in (None, "auto"):
         name = "mps" if torch.backends.mps.is_available() else "cpu"
         name = "cuda" if torch.cuda.is_available() else name

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_truth
 
 Ties = Literal["drop", "exact"]
 #: What a sparsity is a share of: all neurons, or those whose score is above 0 (the rest goes first anyway).
@@ -194,7 +195,7 @@ def check_of(of: Any) -> None:
 def as_real(given: Any) -> float | None:
     """A number as a float, also numpy's and torch's; None for all else: texts, truth values and lists."""
     try:
-        return None if isinstance(given, bool | str | bytes) else float(given)
+        return None if isinstance(given, str | bytes) or is_truth(given) else float(given)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return None
 

@@ -52,8 +52,8 @@ class Path:
         """Check that there is one boolean tensor per name, all of one batch size."""
         if not self.layers or len(self.names) != len(self.layers):
             raise InputError(f"A path needs one mask per name, got {len(self.names)} and {len(self.layers)}.")
-        if any(layer.dtype != torch.bool for layer in self.layers):
-            raise ArgumentTypeError("Expected boolean masks, True where a neuron is kept.")
+        if any(one.dtype != torch.bool or one.is_meta or one.is_nested for one in self.layers):
+            raise ArgumentTypeError("Expected boolean masks with values, True where a neuron is kept.")
         if len({layer.shape[0] for layer in self.layers}) != 1:
             raise InputError("Every mask of a path must have the same batch size.")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.given import is_truth
 from pruneattr_core.paths.dial import DEFAULT
 
 Kind = Literal["float", "int", "bool", "choice", "text"]
@@ -63,7 +64,7 @@ class Option:
             raise InputError(f"Expected {name} as a finite number, got one of hundreds of digits.") from None
         if not math.isfinite(number):
             raise InputError(f"Expected {name} as a finite number, got {value!r}.")
-        if isinstance(value, bool) or (self.kind == "int" and number != int(number)):
+        if is_truth(value) or (self.kind == "int" and number != int(number)):
             raise ArgumentTypeError(
                 f"Expected {name} as {'a whole' if self.kind == 'int' else 'a'} number, got {value!r}."
             )

@@ -89,13 +89,14 @@ def output_curve(
     return outputs_of(logits, scores.logits, scores.question, removal, scores.head)
 
 
-def check_change(output_change: float | None, change_of: str) -> None:
-    """Raise InputError unless this is an allowed output change (or None) of something that can change."""
+def check_change(output_change: float | None, change_of: str) -> float:
+    """The output change as a number, 0 for None; InputError unless it is allowed, and of what can change."""
     change = 0 if output_change is None else as_real(output_change)
     if change is None or not change >= 0:
         raise InputError(f"Expected output_change >= 0, a fraction such as 0.15; got {output_change!r}.")
     if change_of not in ("response", "probability"):
         raise InputError(f'Expected change_of "response" or "probability", got {change_of!r}.')
+    return change
 
 
 @own_modes()
@@ -125,7 +126,7 @@ def sparsity_for_change(
     Raises:
         InputError: a negative or NaN output change, or a change of something else.
     """
-    check_change(output_change, change_of)
+    allowed = check_change(output_change, change_of)
     found = []
     for image in range(len(inputs)):
         own = scores[image]
@@ -133,7 +134,7 @@ def sparsity_for_change(
         for start in range(0, len(PRUNING_STEPS), 8):
             steps = PRUNING_STEPS[start : start + 8]
             curve = output_curve(model, inputs[image : image + 1], own, steps, ties, of=of)
-            over = (curve.change(change_of)[:, 0] > output_change).nonzero()
+            over = (curve.change(change_of)[:, 0] > allowed).nonzero()
             if len(over):
                 answer = steps[int(over[0])]
                 break

@@ -98,7 +98,7 @@ REFUSED = (
     Situation("bytes instead of floats", Body, "floating-point inputs", given=lambda x: x.to(torch.uint8)),
     Situation("Quantus#155: numpy", Body, "as a tensor", given=lambda x: x.numpy()),
     Situation("pytorch-grad-cam#329: half inputs", Body, r"Use inputs\.to", given=lambda x: x.half()),
-    Situation("pytorch-grad-cam#98: another device", Body, r"Use inputs\.to", given=lambda x: x.to("meta")),
+    Situation("pytorch-grad-cam#98: another device", Body, "the meta device", given=lambda x: x.to("meta")),
     Situation(
         "pytorch-grad-cam#114: channels last in the shape",
         Body,
@@ -111,7 +111,7 @@ REFUSED = (
     Situation("a class too many", Body, "does not exist", target=3),
     Situation("a negative class", Body, "does not exist", target=-1),
     Situation("too many targets", Body, "one target or 2", target=[1, 1, 1]),
-    Situation("a probability as target", Body, "integer targets", target=0.5),
+    Situation("a probability as target", Body, "target as integers", target=0.5),
     Situation("a name as target", Body, "target as int", target="cat"),
     Situation("a response of another shape", Body, "one number per input", target=lambda z: z.sum()),
     Situation(

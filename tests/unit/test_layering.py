@@ -25,6 +25,7 @@ ORDER = (
         "archives",
         "importing",
         "heap",
+        "given",
         "classes",
         "bits",
         "brief",

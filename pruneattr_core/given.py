@@ -1,0 +1,53 @@
+"""Tensors that callers hand in must hold values of their own, in one dense block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pruneattr_core.errors import ArgumentTypeError, InputError
+
+
+def is_truth(value: Any) -> bool:
+    """Whether it is one truth value or several, of Python, numpy or torch: no number, though it counts."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
+
+
+def check_held(name: str, given: Any) -> None:
+    """Raise where a tensor holds no values that can be looked at; anything else is somebody else's matter.
+
+    Args:
+        name: what it is called.
+        given: what was handed in.
+
+    Raises:
+        ArgumentTypeError: a nested or sparse tensor.
+        InputError: on the meta device, or inside of a transform of torch.func.
+    """
+    if not isinstance(given, Tensor):
+        return
+    if given.is_nested:
+        raise ArgumentTypeError(
+            f"Expected {name} as one dense tensor, got a nested one. Give its parts one after the other: "
+            "unbind() has them."
+        )
+    if given.layout != torch.strided:
+        raise ArgumentTypeError(f"Expected dense {name}, got {given.layout}. Use {name}.to_dense().")
+    if given.is_meta:
+        raise InputError(f"Expected {name} with values, got a tensor on the meta device, which holds none.")
+    if torch._C._are_functorch_transforms_active():
+        raise InputError(
+            f"Got {name} inside of a transform of torch.func, such as vmap or grad, where values cannot be "
+            "looked at. Call this outside of it; a batch is explained at once as it is."
+        )
+
+
+def check_default_device() -> None:
+    """Raise InputError where every new tensor would be made without values."""
+    if torch.get_default_device().type == "meta":
+        raise InputError(
+            "torch's default device is meta, where nothing can be computed. Leave the `with "
+            'torch.device("meta")`, or call torch.set_default_device("cpu").'
+        )
