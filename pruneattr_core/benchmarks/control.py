@@ -18,13 +18,18 @@ from pruneattr_core.scoring import contributions
 MEASURES = ("answer_kept", "runner_up_becomes", "rank_50_becomes")
 
 
+def has_control(method: Mapping[str, Any]) -> bool:
+    """Whether `control_of` is defined: not for methods that prune nothing, or by an allowed output change."""
+    options = method["options"]
+    return "sparsity" in options and options["output_change"] is None
+
+
 def control_of(
     model: nn.Module, inputs: Tensor, target: Tensor, method: Mapping[str, Any]
 ) -> NDArray[np.float64]:
     """`MEASURES` of every picture, (3, B), 1 or 0, at the method's own place of the dial and in mode zero.
 
-    Not defined (nan) for methods that prune nothing, or by an allowed output change, which is another place
-    for every class.
+    Not defined (nan) without `has_control`: an allowed output change is another place for every class.
 
     Args:
         model: network in eval mode.
@@ -33,7 +38,7 @@ def control_of(
         method: "id" and "options", as `benchmarks.maps.method_from` gives them.
     """
     found, options = np.full((len(MEASURES), len(inputs)), np.nan), method["options"]
-    if "sparsity" not in options or options["output_change"] is not None:
+    if not has_control(method):
         return found
     dial = Dial(options["sparsity"], options["of"] or "all", None, options["change_of"])
     sparsity, of = dial.level(model)

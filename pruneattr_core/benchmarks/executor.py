@@ -50,6 +50,7 @@ def plan_run(
     seed: int = 0,
     choices: Mapping[str, Any] | None = None,
     chunk: int = 4,
+    say: Callable[[str], None] = _logger.info,
 ) -> Plan:
     """Decide everything about a run before it starts.
 
@@ -61,9 +62,10 @@ def plan_run(
         seed: of the choice of pictures, of random weights, ties and noise.
         choices: see `Benchmark.protocol`.
         chunk: pictures of one cell.
+        say: told which measures are left out, and why.
 
     Raises:
-        InputError: something unknown, or out of range.
+        InputError: something unknown, or out of range, or nothing that could be measured.
         ModelError: a method does not fit the network.
     """
     if benchmark not in BENCHMARKS:
@@ -84,6 +86,11 @@ def plan_run(
     if not named or len({method["label"] for method in named}) != len(named):
         raise InputError("Expected at least one method, none of them twice.")
     measures, x = BENCHMARKS[benchmark].layout(opened, protocol)
+    why = BENCHMARKS[benchmark].unvalued(opened, subjects["indices"], named, measures)
+    for reason in dict.fromkeys(why.values()):
+        say(f"left out: {', '.join(name for name in why if why[name] == reason)}: {reason}")
+    if not (measures := tuple(name for name in measures if name not in why)):
+        raise InputError(f"Nothing can be measured: {'; '.join(dict.fromkeys(why.values()))}.")
     return Plan(
         benchmark=benchmark,
         protocol=protocol,

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +196,8 @@ def _one(arguments: argparse.Namespace, name: str, out: Path) -> dict[str, Any]:
     source = source_of(arguments)
     methods = _methods(name, arguments, source)
     chunk = arguments.chunk or (4 if name != "roar" else 1_000)
-    plan = plan_run(name, source, methods, arguments.n or _PICTURES, arguments.seed, choices, chunk)
+    tell = partial(say, arguments)
+    plan = plan_run(name, source, methods, arguments.n or _PICTURES, arguments.seed, choices, chunk, tell)
     cells = f"{len(plan.methods)} methods, {plan.n} {benchmark.unit}, {len(plan.cells)} cells"
     say(arguments, f"{benchmark.title}: {cells}")
     if name == "sanity":
@@ -248,5 +251,9 @@ def _methods(benchmark: str, arguments: argparse.Namespace, source: Source) -> l
 def _report(rows: list[dict[str, Any]]) -> None:
     width = max(len(row["method"]) for row in rows)
     for row in rows:
-        numbers = "  ".join(f"{key} {value:.4f}" for key, value in row.items() if key != "method")
+        numbers = "  ".join(f"{key} {_written(value)}" for key, value in row.items() if key != "method")
         print(f"{row['method']:<{width}}  {numbers}")
+
+
+def _written(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "undefined"

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from pruneattr_core import PruneGrad, contributions, wrong_class_control
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.benchmarks import localisation, similarity
+from pruneattr_core.benchmarks import control, localisation, similarity
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.pixels import removal_curve
@@ -26,6 +26,7 @@ from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.cli import main
 from pruneattr_core.commands import bench
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE
 from pruneattr_core.paths.calibrate import PRUNING_STEPS
@@ -204,13 +205,66 @@ def test_localisation_counts_right_pictures_only_and_crops_masks_like_pictures(s
     maps = explain(opened.model, inputs, target, "saliency").values.abs().sum(1).double()
     assert opened.mask(0).shape == (32, 32)
     for number, index in enumerate(plan.data["indices"]):
-        values = cell[: len(plan.measures) - 1, 0, number]
+        values = cell[:, 0, number]
         if int(target[number]) == index:  # picture i is labelled i
             expected = localisation.roc_auc(maps[number].numpy(), opened.mask(index))
             assert values[0] == pytest.approx(expected, abs=1e-4)
         else:
             assert np.isnan(values).all()
-    assert plan.measures == ("roc_auc", "point_accuracy", "mass_inside", "grid_share")
+    assert plan.measures == ("roc_auc", "point_accuracy", "mass_inside")
+
+
+def photographs(place: Path, count: int) -> Source:
+    """Scenes without labels and masks."""
+    place.mkdir()
+    for index in range(count):
+        load_dataset("scenes")[index].image.save(place / f"{index}.png")
+    return Source("scenes-net", str(place))
+
+
+def test_what_no_picture_has_a_value_of_is_left_out_and_said(small, tmp_path, monkeypatch, capsys):
+    bare, said = photographs(tmp_path / "bare", 1), []
+    with pytest.raises(InputError, match=r"Nothing can be measured: none .* has a mask; .* are called 1\.$"):
+        plan_run("localise", bare, ["saliency"], n=1)
+    words = ["bench", "localise", "--model", bare.model, "--data", bare.data, "--methods", "saliency"]
+    for more in ([], ["--game", "none"], ["--game", "none", "--control", "wrong_class"]):
+        assert main([*words, *more, "--out", str(tmp_path / "none")]) == 1
+    assert not [one.name for one in tmp_path.iterdir() if one.name.startswith("none")]
+    assert capsys.readouterr().err.count("error: Nothing can be measured") == 3
+    many = photographs(tmp_path / "many", 12)
+    plan = plan_run("localise", many, ["saliency"], n=12, chunk=12, say=said.append)
+    assert plan.measures == ("grid_share",)
+    assert said == [
+        "left out: roc_auc, point_accuracy, mass_inside: none of the pictures that count has a mask"
+    ]
+    assert np.isfinite(compute_cell(many, plan, 0)).all()
+    rows, choices = ["prunegrad", "saliency"], {"control": "wrong_class", "game": "none"}
+    assert plan_run("localise", many, rows, n=2, choices=choices).measures == control.MEASURES
+    with pytest.raises(InputError, match="none of the methods has a sparsity"):
+        plan_run("localise", many, rows[1:], n=2, choices=choices)
+    monkeypatch.setattr(Opened, "labels", lambda self, index: (99,))
+    with pytest.raises(InputError, match="names none of these pictures rightly"):
+        plan_run("localise", small, ["saliency"], n=10)
+
+
+def test_what_is_undefined_is_printed_as_such(tmp_path, capsys):
+    words = [
+        "bench",
+        "localise",
+        "--model",
+        "scenes-net",
+        "--data",
+        "scenes",
+        "--n",
+        "1",
+        "--methods",
+        "random",
+    ]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0  # one picture has no standard error
+    said = capsys.readouterr().out
+    assert "roc_auc ± undefined" in said
+    assert "nan" not in said
+    assert np.isfinite(read_run(tmp_path / "run").values).all()
 
 
 def test_a_row_says_whether_other_classes_become_the_answer_too(small, monkeypatch):
@@ -236,10 +290,10 @@ def test_the_grid_game_finds_its_picture_when_the_map_is_made_for_it(small, monk
     """An oracle that marks one known cell wins exactly when the picture lies there."""
     from pruneattr_core.benchmarks.protocols import localisation as protocols
 
-    plan = plan_run("localise", small, ["random"], n=6, chunk=6)
     opened = open_source(small)
     monkeypatch.setattr(type(opened), "labels", lambda self, index: ())
     monkeypatch.setattr(type(opened), "predictions", lambda self, indices: (0, 1, 2, 3, 4, 5))
+    plan = plan_run("localise", small, ["random"], n=6, chunk=6)
 
     def upper_left(model, inputs, target, method, how):
         values = torch.zeros(len(inputs), *inputs.shape[2:], dtype=torch.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,8 @@ class Benchmark:
         settle: (choices with defaults, seed) -> entries that the protocol needs beside `fixed`.
         subjects: (opened, protocol, n, seed) -> "indices" and "names" along the last axis, and what else
             the header says about the data.
+        unvalued: (opened, indices, methods, measures) -> those of the measures that none of these pictures
+            or methods has a value of, and why: they are left out of the run.
         unit: what those are.
         rows: id -> label of what is compared, where that is no table of attribution methods.
         needs: measures that pages and tables expect of every run.
@@ -71,6 +73,9 @@ class Benchmark:
     allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settle: Callable[[Choices, int], Choices] = lambda choices, seed: choices
     subjects: Callable[[Opened, Choices, int, int], dict[str, Any]] = chosen_pictures
+    unvalued: Callable[
+        [Opened, Sequence[int], Sequence[Mapping[str, Any]], Sequence[str]], Mapping[str, str]
+    ] = lambda opened, indices, methods, measures: {}
     unit: str = "pictures"
     rows: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()

@@ -6,14 +6,14 @@ predicts. Here the class is the predicted one, and a picture counts where that i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from pruneattr_core.benchmarks import localisation
-from pruneattr_core.benchmarks.control import MEASURES, control_of
+from pruneattr_core.benchmarks.control import MEASURES, control_of, has_control
 from pruneattr_core.benchmarks.maps import maps_of
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import (
@@ -27,27 +27,47 @@ from pruneattr_core.benchmarks.protocols.kind import (
     without,
 )
 from pruneattr_core.benchmarks.sources import Opened, chosen_order
-from pruneattr_core.errors import InputError
 
 #: Rows and columns of the grid pointing game.
 GRID = 2
+MASKED = ("roc_auc", "point_accuracy", "mass_inside")
 
 
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    masks = ("roc_auc", "point_accuracy", "mass_inside") if opened.mask(0) is not None else ()
     height, width = opened.card.size
     more = MEASURES if protocol.get("control") == "wrong_class" else ()
-    if protocol.get("game") == "none" and (masks or more):
-        return (*masks, *more), ("all",)
+    if protocol.get("game") == "none":
+        return (*MASKED, *more), ("all",)
     try:
         with torch.no_grad():
             opened.model(torch.zeros(1, 3, GRID * height, GRID * width, device=opened.device))
         grid: tuple[str, ...] = ("grid_share",)
     except (RuntimeError, AssertionError, ValueError):  # networks of one input size cannot see a grid
         grid = ()
-    if not masks and not grid:
-        raise InputError(f"{opened.data.title} has no masks and {opened.card.title} takes one size only.")
-    return (*masks, *grid, *more), ("all",)
+    return (*MASKED, *grid, *more), ("all",)
+
+
+def _unvalued(
+    opened: Opened, indices: Sequence[int], methods: Sequence[Mapping[str, Any]], measures: Sequence[str]
+) -> dict[str, str]:
+    answers = opened.predictions(tuple(indices))
+    known = [opened.labels(i) for i in indices]
+    right = [i for i, answer, one in zip(indices, answers, known, strict=True) if not one or answer in one]
+    if not right:
+        return dict.fromkeys(
+            measures, f"{opened.card.title} names none of these pictures rightly, and only such count"
+        )
+    why: dict[str, str] = {}
+    if not any(mask is not None and 0 < mask.mean() < 1 for mask in map(opened.mask, right)):
+        why |= dict.fromkeys(MASKED, "none of the pictures that count has a mask")
+    if "grid_share" in measures and len(set(answers)) < GRID * GRID:
+        why["grid_share"] = (
+            f"the grid pointing game takes pictures of {GRID * GRID} classes, and these are called "
+            f"{len(set(answers))}"
+        )
+    if MEASURES[0] in measures and not any(map(has_control, methods)):
+        why |= dict.fromkeys(MEASURES, "none of the methods has a sparsity")
+    return why
 
 
 def _subjects(opened: Opened, protocol: Choices, n: int, seed: int) -> dict[str, Any]:
@@ -69,7 +89,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     known = [opened.labels(i) for i in indices]
     right = [not labels or int(target[k]) in labels for k, labels in enumerate(known)]
     how, chosen = plan.protocol["collapse"], plan.methods[method]
-    with_mask = [name for name in plan.measures if name not in ("grid_share", *MEASURES)]
+    with_mask = [name for name in plan.measures if name in MASKED]
     if with_mask:
         maps = maps_of(opened.model, inputs, target, chosen, how).cpu()
         for k, index in enumerate(indices):
@@ -131,6 +151,7 @@ LOCALISATION = Benchmark(
         "grid": "2x2: the picture and the next three of other predicted classes; cell: number modulo 4",
     },
     layout=_layout,
+    unvalued=_unvalued,
     cell=_cell,
     subjects=_subjects,
     settle=lambda choices, seed: without(choices, frames="all", game="grid", control="none"),
