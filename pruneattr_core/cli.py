@@ -6,8 +6,10 @@ import argparse
 import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +70,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0; 1 after an error, printed as one sentence; 130 when interrupted; 141 when whoever read
-        the output has gone.
+        Exit status: 0; 1 after an error, printed as one sentence; 130 when interrupted, 143 when asked to
+        end; 141 when whoever read the output has gone.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    with _stoppable(), contextlib.redirect_stdout(_Output(sys.stdout)):
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: list[str]) -> int:
     if argv[:1] == ["paths"] and argv[1:2] and argv[1] in OF_PATHS:
         del argv[0]
     module, arguments = None, None
     try:
         parser, module = _parser(argv)
-        arguments, further = parser.parse_known_args(argv)
-        if further and not getattr(module, "PASSES_ON", False):
-            parser.error(f"unrecognized arguments: {' '.join(further)}")
-        arguments.further = further
+        arguments, arguments.further = parser.parse_known_args(argv)
         _refuse_overwriting(arguments)
         with contextlib.ExitStack() as aside:
             if getattr(arguments, "json", False):
@@ -119,10 +122,82 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except KeyboardInterrupt:  # also while a command is being loaded, which takes seconds
+    except KeyboardInterrupt as stop:  # also while a command is being loaded, which takes seconds
         print(f"\nstopped. {_kept(module, arguments)}", file=sys.stderr)
-        return 130
+        return 128 + (stop.number if isinstance(stop, _AskedToEnd) else signal.SIGINT)
     return status
+
+
+class _AskedToEnd(KeyboardInterrupt):
+    """A signal that ends a process: it is answered as Ctrl-C is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """`kill`, a scheduler's or a container's end, and a terminal that is closed say what is kept, too."""
+
+    def answer(number: int, frame: Any) -> None:
+        raise _AskedToEnd(number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    mine = threading.current_thread() is threading.main_thread()  # no other may set what signals do
+    numbers = [number for name in names if mine and (number := getattr(signal, name))]
+    before = {number: signal.getsignal(number) for number in numbers}
+    free = [number for number in numbers if before[number] is signal.SIG_DFL]  # nohup has SIGHUP ignored
+    for number in free:
+        signal.signal(number, answer)
+    try:
+        yield
+    finally:
+        for number in free:
+            signal.signal(number, signal.SIG_DFL)
+
+
+class _Output:
+    """The standard output, whose errors say where they come from, as those of files do."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """See TextIOBase."""
+        return int(self._named(self._stream.write, text))
+
+    def flush(self) -> None:
+        """See TextIOBase."""
+        self._named(self._stream.flush)
+
+    @staticmethod
+    def _named(call: Callable[..., Any], *words: str) -> Any:
+        try:
+            return call(*words)
+        except OSError as error:
+            error.filename = "the standard output"
+            raise
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says with its own usage what it does not know; argparse leaves that to the first one."""
+
+    passes_on = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """(arguments, what is left of them for another program)."""
+        found, further = super().parse_known_args(args, namespace)
+        if further and not self.passes_on:
+            self.error(f"unrecognized arguments: {' '.join(further)}")
+        return found, further
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Nothing is swallowed: a help that could not be written is an error."""
+        print(message, end="", file=file or sys.stderr, flush=True)
 
 
 def _refuse_overwriting(arguments: argparse.Namespace) -> None:
@@ -156,10 +231,10 @@ def _out_of_memory(error: Exception) -> bool:
     )
 
 
-def _parser(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, Any]:
+def _parser(argv: Sequence[str]) -> tuple[_Parser, Any]:
     """The parser, and the module of the command that is called: no other is loaded."""
     called = "pruneattr" if Path(sys.argv[0]).stem == "pruneattr" else "python -m pruneattr_core"
-    parser = argparse.ArgumentParser(called, description="PruneAttr on the command line.")
+    parser = _Parser(called, description="PruneAttr on the command line.")
     parser.add_argument("--version", action="version", version=f"pruneattr {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     module = None
@@ -168,4 +243,5 @@ def _parser(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, Any]:
         if argv[:1] == [name]:
             module = importlib.import_module(path)
             module.add_arguments(command)
+            parser.passes_on = command.passes_on = getattr(module, "PASSES_ON", False)
     return parser, module

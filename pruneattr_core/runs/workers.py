@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
 import torch
@@ -30,31 +31,35 @@ def each(
         threads: of torch in each process; None leaves what it takes by itself.
 
     Raises:
-        Whatever `function` raises; jobs that have not begun are then left.
+        Whatever `function` raises; all other jobs are then left, as when the caller stops asking.
     """
     if workers == 1 or len(jobs) < 2:
         for job in jobs:
             yield job, function(job)
         return
     fresh = multiprocessing.get_context("spawn")  # a fork of a process that has begun CUDA or threads hangs
-    with ProcessPoolExecutor(count := min(workers, len(jobs)), fresh, _begin, (threads, count)) as pool:
-        waiting = {pool.submit(function, job): job for job in jobs}
+    count, (theirs, ours) = min(workers, len(jobs)), fresh.Pipe(duplex=False)
+    with ours, theirs, ProcessPoolExecutor(count, fresh, _begin, (threads, count, theirs)) as pool:
         try:
+            waiting = {pool.submit(function, job): job for job in jobs}
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
-        finally:
+        except BaseException:  # an end that was asked for waits for no job that is being computed
+            ours.close()
             pool.shutdown(cancel_futures=True)
+            raise
 
 
-def _begin(threads: int | None, count: int) -> None:
+def _begin(threads: int | None, count: int, line: Connection) -> None:
     MEMORY_BUDGET["cuda"] //= count  # one card for all; a CPU's batches stay, and with them the last bits
     if (parent := multiprocessing.parent_process()) is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C, and closes the line
+        threading.Thread(target=_end_with, args=((parent.sentinel, line),), daemon=True).start()
     if threads is not None:
         torch.set_num_threads(threads)
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: Sequence[int | Connection]) -> None:
     """A killed parent leaves its workers waiting for ever: they end themselves."""
-    wait([parent])
+    wait(parent)
     os._exit(1)

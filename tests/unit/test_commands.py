@@ -329,7 +329,7 @@ def test_it_says_its_version_and_is_called_as_it_was(monkeypatch, capsys):
         monkeypatch.setattr(cli.sys, "argv", [program])
         with pytest.raises(SystemExit):
             cli.main(["models", "--nonsense"])
-        assert f"{said}: error: unrecognized arguments" in capsys.readouterr().err
+        assert f"{said} models: error: unrecognized arguments" in capsys.readouterr().err
 
 
 def test_a_reader_who_has_gone_is_no_error(monkeypatch, capsys, tmp_path):

@@ -183,7 +183,7 @@ def test_processes_share_one_cards_memory(monkeypatch):
     """Eight processes that each took a whole share filled an H100; a CPU's batches stay as they are."""
     budget = dict(workers.MEMORY_BUDGET)
     monkeypatch.setattr(workers, "MEMORY_BUDGET", budget)
-    workers._begin(None, 4)
+    workers._begin(None, 4, workers.multiprocessing.Pipe()[0])
     assert budget == runtime.MEMORY_BUDGET | {"cuda": runtime.MEMORY_BUDGET["cuda"] // 4}
 
 
