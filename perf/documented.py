@@ -40,7 +40,7 @@ from perf.documented_shown import (
 )
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.datasets import load_dataset
-from tests.browser.serving import free_port
+from tests.browser.serving import answering_sigterm, free_port
 
 _PATIENCE = 120.0
 
@@ -160,7 +160,7 @@ def main() -> int:
         if not options.words or any(w in f"{one.file}: {shlex.join(one.words)}" for w in options.words)
     ]
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
-    with tempfile.TemporaryDirectory() as scratch:
+    with answering_sigterm(), tempfile.TemporaryDirectory() as scratch:
         folder = None if options.list else prepared(Path(scratch))
         for command in asked:
             why = elsewhere(command)

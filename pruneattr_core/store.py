@@ -42,10 +42,7 @@ def write_atomically(file: str | os.PathLike[str], data: bytes) -> None:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _forget(target, "part")
-            with part.open("wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
+            _write(part, data)
             part.replace(target)
         except BaseException:
             with suppress(OSError):  # on a disk that cannot be written nothing can be removed either
@@ -53,6 +50,13 @@ def write_atomically(file: str | os.PathLike[str], data: bytes) -> None:
             raise
     except OSError as error:
         raise StoreError(f"{target} could not be written: {_why(error)}. Nothing was changed.") from error
+
+
+def _write(file: Path, data: bytes) -> None:
+    with file.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -73,7 +77,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         draft.mkdir()
         for name, data in files.items():
             (draft / name).parent.mkdir(exist_ok=True)
-            write_atomically(draft / name, data)
+            _write(draft / name, data)
         if os.name == "nt" and folder.exists():
             folder.rmdir()
         draft.rename(folder)  # onto an empty folder this replaces it, onto a full one it fails

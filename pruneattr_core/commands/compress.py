@@ -195,6 +195,8 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_unwritable(arguments.students / "card.json")
         refuse_unwritable(arguments.cache / "checkpoint")
         asked = [job for job in JOBS if not arguments.only or any(part in job.id for part in arguments.only)]
+        if not asked:
+            raise InputError(f"No id of a student has {' or '.join(arguments.only)} in it: see {STUDENTS}.")
         there = {file.stem for file in arguments.students.glob("*.json")}
         missing = [job for job in asked if job.id not in there]
         if missing or TEACHER not in there:  # ten thousand scenes are drawn for them

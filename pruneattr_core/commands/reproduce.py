@@ -8,6 +8,7 @@ from typing import Any
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.commands.arguments import add_json, show
+from pruneattr_core.errors import InputError
 from pruneattr_core.reproduction.page import all_claims, markdown, texts
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
@@ -23,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the table."""
+    if not any((arguments.runs / kind).is_dir() for kind in ("bench", "paths", "compression")):
+        raise InputError(f"{arguments.runs} holds none of the folders bench, paths and compression.")
     if arguments.out is not None:
         refuse_unwritable(arguments.out)
     claims = all_claims(arguments.runs)

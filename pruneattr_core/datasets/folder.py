@@ -15,6 +15,8 @@ from pruneattr_core.models.imagenet import imagenet_classes
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
 _HEAD = 1 << 16
+#: Classes of a data set: each is named, so that one wrong index would fill the memory.
+_MOST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class FolderDataset:
 
     def _described(self, file: Path) -> tuple[list[Entry], tuple[str, ...]]:
         try:
-            records = json.loads(file.read_text("utf-8"))
+            records = json.loads(file.read_text("utf-8-sig"))  # Windows writes a mark first
             if not isinstance(records, dict):
                 raise TypeError("no object at the top")
             known = {name: record for name, record in records.items() if isinstance(record, dict)}
@@ -149,11 +151,11 @@ class FolderDataset:
                 Entry(one.name, one, _labels(known.get(one.name, {})), self._mask(known.get(one.name, {})))
                 for one in pictures_in(pictures)
             ]
+            return entries, _classes(known)
         except (ValueError, TypeError, RecursionError, OSError) as error:
             raise InputError(
                 f"{file} is no description of pictures ({error}): correct or remove it."
             ) from error
-        return entries, _classes(known)
 
     def _mask(self, record: dict[str, Any]) -> Path | None:
         if "mask" not in record:
@@ -184,4 +186,6 @@ def _classes(records: dict[str, dict[str, Any]]) -> tuple[str, ...]:
     if any("imagenet_indices" in record or "wnid" in record for record in records.values()):
         return imagenet_classes()
     named = {int(r["index"]): str(r.get("name", r["index"])) for r in records.values() if "index" in r}
+    if max(named, default=0) >= _MOST:
+        raise ValueError(f"a class index is {max(named)}, and they count from 0 without large gaps")
     return tuple(named.get(label, f"class {label}") for label in range(max(named, default=-1) + 1))

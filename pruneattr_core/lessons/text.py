@@ -217,7 +217,7 @@ def load(file: Path, language: str) -> Lesson:
 def _read(file: Path, name: str, language: str, edition: tuple[int, int]) -> Lesson:
     """The lesson of a file in its edition: when it was written last, and how long it is."""
     try:
-        return parse(file.read_text("utf-8"), name, language)
+        return parse(file.read_text("utf-8-sig"), name, language)
     except UnicodeDecodeError as error:
         raise InputError(
             f"The lesson {name} is not UTF-8 text (byte {error.start}): save it as UTF-8."

@@ -153,7 +153,7 @@ def _known(name: str) -> Declared:
 @lru_cache(maxsize=16)
 def _settings(file: Path, changed: int) -> dict[str, Declared]:
     try:
-        tables = tomllib.loads(file.read_text("utf-8")).get("models", {})
+        tables = tomllib.loads(file.read_text("utf-8-sig")).get("models", {})
         found = {}
         for name, table in tables.items():
             options = dict(table)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -63,6 +65,19 @@ def free_port() -> int:
 
 
 @contextmanager
+def answering_sigterm() -> Iterator[None]:
+    """What asks this process to end ends what it has begun, too: every `finally` of the block is run."""
+    if threading.current_thread() is not threading.main_thread():  # no other may set what signals do
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
     """Serve the app on a free port until the block ends.
 
@@ -87,8 +102,9 @@ def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
         )
     served = Served(f"http://127.0.0.1:{port}", log)
     try:
-        _wait_until_healthy(served, server)
-        yield served
+        with answering_sigterm():
+            _wait_until_healthy(served, server)
+            yield served
     finally:
         server.terminate()
         server.wait(60)
