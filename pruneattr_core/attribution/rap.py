@@ -20,7 +20,8 @@ def rap(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     From the output down (z_ij = x_i w_ij, z+ and z- its positive and negative parts):
 
     1. The logit goes to the inputs of the last layer by their absolute share,
-       R_i = sum_j |z_ij| / sum_i |z_ij| R_j.
+       R_i = sum_j |z_ij| / sum_i |z_ij| R_j. What an output holds to which nothing contributes (its
+       inputs are dead, it is its bias alone: 0/0 above, of which the paper says nothing) is spread as by 3.
     2. Every other linear layer passes R_j on to positive contributions in full and to negative ones in
        proportion to their relative influence,
        R_i = sum_j (z+_ij / Z+_j + |z-_ij| / (Z+_j + Z-_j)) R_j, with Z-_j = sum_i |z-_ij|.
@@ -30,9 +31,10 @@ def rap(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     ReLU and ReLU6 pass relevance on; pooling and additions split it by share of the result (z_i / sum z; for
     additions that is the released code's rule for residual networks); concatenation hands every part its
     own; a tensor that goes several ways gets the sum. The bias takes none, as in the authors' released code.
-    That code differs in three places: it treats negative relevance in convolutions by another rule than in
-    linear layers, shifts positive and negative inputs apart, and ends with the box rule at the picture; here
-    every layer follows the rule above.
+    That code differs in four places: it treats negative relevance in convolutions by another rule than in
+    linear layers, shifts positive and negative inputs apart, ends with the box rule at the picture, and knows
+    a linear last layer only, of one output; here every layer follows the rule above. Where no unit at all
+    receives relevance (the logit is its bias), the map is 0.
 
     Returns:
         Of the shape of the inputs, in logit units.
@@ -148,7 +150,9 @@ def _by_absolute_share(layer: Layer, given: Tensor, relevance: Tensor) -> Tensor
     each = _divide(relevance, high + low)
     shares = [_back(layer, part, each) for part in parts[:2]]
     shares += [_back(layer, part, -each) for part in parts[2:]]
-    return torch.stack(shares).sum(0)
+    received = torch.stack(shares).sum(0)
+    lost = torch.where(high + low == 0, relevance, 0.0)
+    return _shifted(received, -_total(lost))
 
 
 def _by_relative_influence(layer: Layer, given: Tensor, relevance: Tensor) -> Tensor:
@@ -160,8 +164,13 @@ def _by_relative_influence(layer: Layer, given: Tensor, relevance: Tensor) -> Te
     shares = [_back(layer, part, to_high) for part in parts[:2]]
     shares += [_back(layer, part, to_low) for part in parts[2:]]
     received = torch.stack(shares).sum(0)
+    return _shifted(received, _total(received) - _total(relevance))
+
+
+def _shifted(received: Tensor, surplus: Tensor) -> Tensor:
+    """What units received, less a surplus (B, 1, ...) taken off uniformly from those that received any."""
     reached = (received != 0).to(received)
-    return received - reached * _divide(_total(received) - _total(relevance), _total(reached))
+    return received - reached * _divide(surplus, _total(reached))
 
 
 def _by_share(module: nn.Module, given: tuple[Tensor, ...], relevance: Tensor) -> tuple[Tensor, ...]:

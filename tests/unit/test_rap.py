@@ -22,10 +22,17 @@ def matrix_of(layer: nn.Module, shape: tuple[int, ...]) -> Matrix:
 
 
 def first_rule(weights: Matrix, x: Matrix, relevance: Matrix) -> Matrix:
-    """The output's relevance goes to every input by its absolute influence on it."""
-    (target,) = np.nonzero(relevance)[0]
-    influence = [abs(x[i] * weights[target, i]) for i in range(len(x))]
-    return np.array([share / sum(influence) * relevance[target] for share in influence])
+    """An output's relevance goes to every input by its absolute influence, uniformly where none has any."""
+    received, lost = np.zeros(len(x)), 0.0
+    for target in np.nonzero(relevance)[0]:
+        influence = [abs(x[i] * weights[target, i]) for i in range(len(x))]
+        if sum(influence) == 0:
+            lost += relevance[target]
+            continue
+        received += np.array([share / sum(influence) * relevance[target] for share in influence])
+    reached = np.nonzero(received)[0]
+    received[reached] += lost / max(len(reached), 1)
+    return received
 
 
 def relative_rule(weights: Matrix, x: Matrix, relevance: Matrix) -> Matrix:
@@ -137,6 +144,44 @@ def test_additions_split_by_share_and_concatenations_by_part() -> None:
     found = explain(net, x, 1, "rap").values
     np.testing.assert_allclose(found.flatten(), expected, rtol=1e-9, atol=1e-12)
     assert expected.sum() == pytest.approx(start[1], rel=1e-9)
+
+
+def convolutional(kind: str, signs: int) -> list[nn.Module]:
+    """A 1x1 convolution as the last layer, its weights of these signs (0: both), then a mean."""
+    torch.manual_seed(4)
+    first, last = nn.Conv2d(3, 4, 1).double(), nn.Conv2d(4, 3, 1).double()
+    with torch.no_grad():
+        last.weight.copy_(signs * last.weight.abs() if signs else last.weight)
+        first.bias.fill_(-1.0 if kind == "some dead" else 9.0)
+    return [first, nn.ReLU(), last, nn.AvgPool2d(6), nn.Flatten()]
+
+
+@pytest.mark.parametrize("kind", ["some dead", "none dead"])
+@pytest.mark.parametrize("signs", [-1, 0, 1])
+def test_outputs_to_which_nothing_contributes_and_those_of_one_sign_keep_the_logit(
+    kind: str, signs: int
+) -> None:
+    layers = convolutional(kind, signs)
+    x = torch.randn(2, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    dead = (layers[1](layers[0](x)) == 0).all(1)  # positions that are their bias alone
+    assert bool(dead.any()) == (kind == "some dead")
+    net = nn.Sequential(*layers).eval()
+    for target in range(3):
+        found = explain(net, x, target, "rap")
+        for row in range(2):
+            expected = slow_rap(layers, x[row : row + 1], target)
+            np.testing.assert_allclose(found.values[row], expected, rtol=1e-9, atol=1e-12)
+        gap = completeness_gap(net, x, found)
+        assert gap is not None
+        torch.testing.assert_close(gap, torch.zeros_like(gap), rtol=0, atol=1e-12)
+
+
+def test_a_logit_that_is_its_bias_has_an_empty_map() -> None:
+    layers = convolutional("some dead", 0)
+    with torch.no_grad():
+        layers[0].bias.fill_(-100.0)
+    found = explain(nn.Sequential(*layers).eval(), torch.rand(1, 3, 6, 6, dtype=torch.float64), 1, "rap")
+    assert not found.values.any()
 
 
 @pytest.mark.parametrize(
