@@ -19,7 +19,8 @@ from perf.mutants_known import KNOWN
 #: Where mutants are made unless --only says otherwise: the method, compression, benchmarks, payloads.
 SCOPE = ",".join(
     f"pruneattr_core/{name}"
-    for name in ("tape.py", "graph.py", "response.py", "heads.py", "opening.py", "selection.py", "values.py",
+    for name in ("tape.py", "recording.py", "ways.py", "graph.py", "response.py", "heads.py", "opening.py",
+                 "selection.py", "values.py",
                  "scoring/", "pruning.py", "paths/", "circuits/", "attribution/", "compression/",
                  "benchmarks/", "store.py", "runs/",
                  "share/payload.py", "share/framing.py", "results/", "ui/cache.py")
@@ -35,7 +36,10 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "pruneattr_core/scoring/",
         ("unit/test_neurons.py", "unit/test_intgrad.py", "unit/test_paths.py", "unit/test_prunegrad.py"),
     ),
-    ("pruneattr_core/tape.py", ("unit/test_tape.py", "unit/test_modes.py", "unit/test_neurons.py")),
+    *(
+        (f"pruneattr_core/{one}.py", ("unit/test_tape.py", "unit/test_modes.py", "unit/test_neurons.py"))
+        for one in ("tape", "recording", "ways")
+    ),
     ("pruneattr_core/graph.py", ("unit/test_neurons.py", "unit/test_prunegrad.py", "unit/test_paths.py")),
     ("pruneattr_core/response.py", ("unit/test_response.py", "unit/test_prunegrad.py")),
     ("pruneattr_core/heads.py", ("unit/test_heads_units.py", "unit/test_response.py")),

@@ -41,15 +41,12 @@ def refuse_chance(network: nn.Module, first: Tensor, draws: Sequence[str]) -> No
 def _repeats(network: nn.Module, first: Tensor) -> bool:
     """Whether passes of the same rows agree: so many that one draw in ten would be seen."""
     rows = first.repeat(_PASSES, *[1] * (first.ndim - 1))
-    with torch.random.fork_rng(devices=[]):
-        try:
-            before = outputs_in(network(rows.clone()), len(rows))
-        except Exception:  # anybody's code: it takes one row at a time
-            rows = first
-            before = outputs_in(network(rows.clone()), 1)
-        return all(
-            torch.equal(before, outputs_in(network(rows.clone()), len(rows))) for _ in range(_PASSES - 1)
-        )
+    try:
+        before = outputs_in(network(rows.clone()), len(rows))
+    except Exception:  # anybody's code: it takes one row at a time
+        rows = first
+        before = outputs_in(network(rows.clone()), 1)
+    return all(torch.equal(before, outputs_in(network(rows.clone()), len(rows))) for _ in range(_PASSES - 1))
 
 
 def in_company(first: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from pruneattr_core.benchmarks.maps import fitting, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, removal_curve
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.brief import brief
+from pruneattr_core.chance import chance_kept
 from pruneattr_core.errors import InputError
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models import ModelCard, weights_hash
@@ -204,6 +205,7 @@ class Comparison(Live):
         )  # fmt: skip
 
 
+@chance_kept()
 def compare(
     model: nn.Module,
     inputs: Tensor,

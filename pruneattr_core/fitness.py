@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pruneattr_core.chance import put_back, random_state
 from pruneattr_core.errors import ModelError
 from pruneattr_core.loose import Trail
 
@@ -86,8 +87,17 @@ class Doubts:
         modules: Mapping[str, nn.Module],
         where: Callable[[FrameType | None], str],
         watched: Collection[str] | None,
+        moves: bool = False,
     ) -> None:
-        """Watch `network`, whose modules are these; `where` names the innermost of them on a call stack."""
+        """Watch `network`, whose modules are these.
+
+        Args:
+            network: what is run.
+            modules: its modules by name.
+            where: names the innermost of them on a call stack.
+            watched: see the attribute.
+            moves: whether it is known to move the random state, which is put back then.
+        """
         self.ends: list[End] = []
         self.neurons: list[tuple[str, int]] = []
         self.blind: list[str] = []
@@ -98,7 +108,7 @@ class Doubts:
         self.written: list[str] = []
         self._network, self._modules, self._where = network, modules, where
         self._graded = torch.is_grad_enabled()
-        self._rng: Tensor | None = None
+        self._random = random_state() if moves else None
         self._kept: list[tuple[str, nn.Module, Tensor, int, Tensor]] = []
 
     def __enter__(self) -> Doubts:
@@ -112,8 +122,8 @@ class Doubts:
 
     def __exit__(self, *_: object) -> None:
         """Put back the random state and buffers."""
-        if self._rng is not None:
-            torch.set_rng_state(self._rng)
+        if self._random is not None:
+            put_back(self._random)
         for name, module, buffer, version, before in self._kept:
             own = name.rpartition(".")[2]
             if module._buffers.get(own) is buffer and _version(buffer) == version:
@@ -205,8 +215,8 @@ class Doubts:
                 f"The model is in training mode ({self._name(name)} draws random numbers), so its answer "
                 "depends on chance. Call model.eval() first."
             )
-        if self._rng is None:
-            self._rng = torch.get_rng_state()
+        if self._random is None:
+            self._random = random_state()
         self.draws.append(self._name(name))
 
     def hooked(self) -> bool:

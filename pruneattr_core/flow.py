@@ -92,6 +92,7 @@ class Roles:
         spelled: what `Reader.said` of its calls.
         written: buffers that a pass changes; what is run here puts them back.
         fast: whether it answers the same in channels-last memory, in which convolutions are faster.
+        moves: whether a pass moves the random state, though the answer does not depend on it.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -102,6 +103,7 @@ class Roles:
     spelled: tuple[bool, ...]
     written: frozenset[str]
     fast: bool
+    moves: bool
 
     def kept(self, class_scores: bool) -> tuple[int, ...]:
         """The calls that are recorded and gated.

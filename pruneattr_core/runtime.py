@@ -11,6 +11,7 @@ from importlib import metadata
 import torch
 from torch import Tensor
 
+from pruneattr_core.chance import chance_kept
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.given import check_default_device
 
@@ -50,12 +51,14 @@ def device_for(name: str | None = None) -> torch.device:
 def own_modes() -> Iterator[None]:
     """Gradients on and autocast off, whatever the caller is under (no_grad, inference_mode, autocast).
 
-    Networks then compute in the precision of their inputs; one that enters autocast itself still does.
+    Networks then compute in the precision of their inputs; one that enters autocast itself still does. The
+    random state is the caller's again at the end, also of a network that seeds or draws by itself.
 
     Raises:
         ModelError: what is done under it asks for a derivative that the network does not have.
     """
     with ExitStack() as stack:
+        stack.enter_context(chance_kept())
         stack.enter_context(_differentiable())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())

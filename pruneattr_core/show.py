@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pruneattr_core.beside import markup, methods_beside, own_entry
 from pruneattr_core.brief import brief
+from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison
 from pruneattr_core.errors import InputError
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
@@ -142,6 +143,7 @@ class View(Live):
         return out.getvalue()
 
 
+@chance_kept()
 def sweep_view(
     sweep: Sweep,
     card: ModelCard | None = None,
@@ -213,6 +215,7 @@ def sweep_view(
     return View(explained, photo, title, classes, settings, level, back=noted(settings, back))
 
 
+@chance_kept()
 def explain_view(
     model: str,
     image: Image.Image,

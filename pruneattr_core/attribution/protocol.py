@@ -17,6 +17,7 @@ from pruneattr_core.attribution.options import checked
 from pruneattr_core.attribution.support import any_network
 from pruneattr_core.attribution.table import METHODS
 from pruneattr_core.attribution.watch import Progress, watched
+from pruneattr_core.chance import noticed
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.fitness import left_alone
@@ -126,7 +127,7 @@ def completeness_gap(model: nn.Module, inputs: Tensor, attribution: Attribution)
     promise = METHODS[attribution.method].completeness
     if promise is None:
         return None
-    with torch.no_grad(), left_alone(tape.unwrap(model)):
+    with torch.no_grad(), noticed(), left_alone(tape.unwrap(model)):
         forward, rows = logits_of(model), len(inputs)
         logits = outputs_in(forward(inputs), rows)
         asked = resolved(logits, attribution.target if attribution.asked is None else attribution.asked)

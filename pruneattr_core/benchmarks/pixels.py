@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.brief import brief
+from pruneattr_core.chance import chance_kept, noticed
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
@@ -113,6 +114,7 @@ def removal_masks(
     return torch.stack([place < count for count in counts]).view(len(counts), batch, height, width)
 
 
+@chance_kept()
 def removal_curve(
     model: nn.Module,
     inputs: Tensor,
@@ -157,7 +159,8 @@ def removal_curve(
     columns, originals, targets = [], [], []
     with torch.no_grad():
         for image, x in enumerate(inputs):
-            logits = outputs_in(model(x[None].clone()), 1)
+            with noticed():
+                logits = outputs_in(model(x[None].clone()), 1)
             chosen = resolve_target(logits, None if wanted is None else wanted[image : image + 1])
             head = head_of(model, logits)
             originals.append(_probability(logits, chosen, head))

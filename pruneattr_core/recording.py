@@ -1,0 +1,151 @@
+"""One pass of a network under a `TorchFunctionMode` that sees, names and gates its activations.
+
+The mode's stack is thread-local: any number of threads may run one shared model at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pruneattr_core.activations import PIECEWISE_LINEAR, Reader
+from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
+from pruneattr_core.fitness import QUESTIONS, Doubts
+from pruneattr_core.flow import Flow
+from pruneattr_core.heads import outputs_in
+from pruneattr_core.naming import module_name, owner_of
+from pruneattr_core.norms import batch_norm
+from pruneattr_core.opening import Opening
+
+#: What outputs come out of that are probabilities already.
+_NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
+
+#: A gate takes (index of the call, activation) and returns the activation the network goes on with.
+Gate = Callable[[int, Tensor], Tensor]
+
+
+class Tape(TorchFunctionMode):
+    """Calls `gate` at every activation that is kept, and keeps what it saw."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        gate: Gate | None,
+        clone: bool,
+        kept: Collection[int] | None = None,
+        rewritten: Collection[int] = (),
+        flow: Flow | None = None,
+        opening: Opening | None = None,
+        spelled: Sequence[bool] = (),
+        written: Collection[str] | None = None,
+        moves: bool = False,
+    ) -> None:
+        super().__init__()
+        self.reader = Reader(spelled)
+        self.opening = opening
+        self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
+        modules = dict(model.named_modules())
+        self.names_of = names_of = {id(module): name for name, module in modules.items()}
+        self.calls: list[tuple[str, tuple[int, ...]]] = []
+        self.seen: list[Tensor] = []
+        self.versions: list[int] = []
+        self.piecewise_linear: list[bool] = []
+        self.normalised: Tensor | None = None
+        # Not by way of the tape, which holds every activation: a circle would keep them until Python looks.
+        self.doubts = Doubts(model, modules, lambda frame: owner_of(frame, names_of)[0], written, moves)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in QUESTIONS:
+            return func(*args, **kwargs)
+        if func is not F.batch_norm or self._sees_pictures(args):
+            self.doubts.before(func, args, kwargs)
+        with self.doubts.in_memory() if self.doubts.hooked() else nullcontext():
+            return self._carried_out(func, args, kwargs, sys._getframe(1))
+
+    def _carried_out(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], caller: FrameType) -> Any:
+        found = self.reader.read(func, args, kwargs)
+        if found is None:
+            result = batch_norm(args, kwargs) if func is F.batch_norm else func(*args, **kwargs)
+            self.doubts.after(func, args, kwargs, result)
+            if func in _NORMALISERS:
+                self.normalised = result
+            return result
+        call = len(self.calls)
+        if self.flow is not None:
+            self.flow.recording = True
+        activation = self.doubts.activation(found.compute, self.kept is None or call in self.kept)
+        if self.flow is not None:
+            self.flow.recording = False
+            self.flow.mark(call, activation, found.before if found.in_place else None)
+        name = module_name(caller, self.names_of, func.__name__.strip("_"))
+        self.calls.append((name, tuple(activation.shape[1:])))
+        if self.kept is None or call in self.kept:
+            if self.gate is not None:
+                activation = self.gate(len(self.seen), activation)
+            self.seen.append(activation)
+            self.versions.append(activation._version)
+            self.piecewise_linear.append(found.plain in PIECEWISE_LINEAR)
+            activation = activation.clone() if self.clone else activation
+        elif self.opening is not None and call not in self.rewritten:
+            activation = self.opening.around(found, activation)
+        # Most networks go on with what the call returns; some with the argument that it overwrites.
+        result = found.before.copy_(activation) if call in self.rewritten else activation
+        self.doubts.went_on(found.before, result)
+        return result
+
+    def _sees_pictures(self, args: Sequence[Any]) -> bool:
+        """Whether this normalises what comes from the input, and not weights (weight standardisation)."""
+        return self.flow is not None and self.flow.from_input(args[0])
+
+    def changed_in_place(self) -> bool:
+        """Whether the network has worked in place on a recorded activation."""
+        return any(a._version != v for a, v in zip(self.seen, self.versions, strict=True))
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The eager module behind `model`; raises for what a tape cannot see into."""
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ArgumentTypeError(
+            "Scripted and traced modules hide their activations. Give the original eager nn.Module."
+        )
+    if not isinstance(model, nn.Module):
+        raise ArgumentTypeError(f"Expected a torch.nn.Module, got {type(model).__name__}.")
+    inner = getattr(model, "_orig_mod", None)  # torch.compile(model) keeps the eager module there
+    network: nn.Module = inner if isinstance(inner, nn.Module) else model
+    if any(getattr(module, "_compiled_call_impl", None) is not None for module in network.modules()):
+        raise ModelError("model.compile() hides the activations. Give the uncompiled nn.Module.")
+    return network
+
+
+def forward(tape: Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[Tape, Tensor]:
+    """A pass under a tape: it, and the (rows, classes) that the network answered.
+
+    Raises:
+        ArgumentTypeError: no logits come out.
+        ModelError: training mode, or an answer that depends on chance.
+        InputError: the model refuses the inputs.
+    """
+    try:
+        with tape.doubts, tape:
+            output = network(inputs)
+    except Exception as error:  # a network is anybody's code
+        if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
+            raise
+        said = repr(error) if isinstance(error, KeyError) else error  # whose text is a bare key
+        raise InputError(
+            f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
+            f"{said}" + (". It is given one tensor." if isinstance(error, TypeError) else "")
+        ) from error
+    tape.doubts.check()
+    return tape, outputs_in(output, rows)

@@ -1,0 +1,164 @@
+"""What every activation call of a network is, found in passes that follow its values, and remembered."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core.chance import RandomState, chance_kept, moved, put_back, random_state, stirred, tell_moved
+from pruneattr_core.company import in_company, refuse_chance, refuse_company
+from pruneattr_core.errors import ModelError, PruneAttrError
+from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
+from pruneattr_core.naming import numbered, owner_of
+from pruneattr_core.recording import Gate, Tape, forward, unwrap
+
+_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
+_guard = threading.Lock()
+#: Share of the largest logit by which another order of the same sums may move one, with room.
+_ROUNDING = 1e-4
+#: Input shapes remembered per network, and ways through it per shape.
+_SHAPES, _WAYS = 8, 4
+
+
+def roles_of(model: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
+    """What every activation call is, for each way through the network that is known, the latest first.
+
+    Found in one pass over the first input that follows what flows where, and remembered as long as the model
+    lives and keeps its modules.
+
+    Args:
+        model: network in eval mode.
+        inputs: (B, ...) as the model takes it; only the first is run.
+
+    Raises:
+        ArgumentTypeError: as `run`.
+        ModelError: as `run`.
+        InputError: as `run`.
+    """
+    return ways_of(unwrap(model), inputs)
+
+
+def ways_of(network: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
+    """As `roles_of`, of what is behind a model."""
+    with _guard:
+        found = _known.get(network, {}).get(_state(network, inputs))
+    return found or (learn(network, inputs),)
+
+
+def _state(network: nn.Module, inputs: Tensor) -> Any:
+    modules = tuple((id(m), m.training) for m in network.modules())
+    return tuple(inputs.shape[1:]), inputs.dtype, inputs.device, modules
+
+
+@chance_kept()
+def learn(network: nn.Module, inputs: Tensor) -> Roles:
+    """Follow one pass and remember its way."""
+    if any(m.training and getattr(m, "track_running_stats", False) for m in network.modules()):
+        # Such a layer would count this batch before the tape could stop it.
+        raise ModelError("The model is in training mode. Call model.eval() first.")
+    roles = _followed(network, inputs, frozenset())
+    if roles.rewritten:
+        roles = _followed(network, inputs, roles.rewritten)
+    state = _state(network, inputs)
+    with _guard:
+        shapes = _known.setdefault(network, {})
+        ways = tuple(way for way in shapes.pop(state, ()) if way.calls != roles.calls)
+        shapes[state] = (roles, *ways[: _WAYS - 1])
+        while len(shapes) > _SHAPES:
+            del shapes[next(iter(shapes))]
+    return roles
+
+
+def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> Roles:
+    with torch.inference_mode(False), torch.no_grad():
+        first = inputs[:1].detach().clone(memory_format=torch.contiguous_format)
+        names_of = {id(module): name for name, module in network.named_modules()}
+        before, since = random_state(), stirred()
+        flow = Flow(network, first, lambda frame: owner_of(frame, names_of)[0])
+        tape = Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
+        with flow:
+            tape, logits = forward(tape, network, first, 1)
+        moves = _refuse_chance(network, first, tape, since)
+        if not moves:
+            put_back(before)
+        roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
+        fast = _takes_any_layout(network, first, tape, logits)
+        if not fast:
+            _refuse_company(network, first, tape, logits)
+    names = numbered([name for name, _ in tape.calls])
+    rewritten = rewritten | frozenset(flow.rewritten)
+    unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
+    written = frozenset(tape.doubts.written)
+    return Roles(tuple(tape.calls), names, roles, rewritten, unseen, spelled, written, fast, moves)
+
+
+def _refuse_chance(network: nn.Module, first: Tensor, tape: Tape, since: RandomState) -> bool:
+    """Whether passes move the random state, though the answer does not depend on it.
+
+    Draws that no tape sees (of numpy, `torch.ops`, in C++) are seen by what they leave.
+    """
+    draws = tape.doubts.draws
+    if not draws and not moved(since):
+        return False
+    tell_moved()
+    refuse_chance(network, first, draws or [type(network).__name__])
+    since = stirred()  # once more: it may have been another thread, or weights made in a first call
+    again, _ = forward(_again(network, tape), network, first.clone(), 1)
+    return bool(again.doubts.draws) or moved(since)
+
+
+def _by_value(
+    network: nn.Module, first: Tensor, tape: Tape, logits: Tensor, roles: Sequence[Role]
+) -> tuple[Role, ...]:
+    """The roles, where values went a way that no trace follows (through numpy, say): such calls are neurons.
+
+    A "constant" that changes with the input comes from it; "unused" ones that change the output reach it.
+    """
+    found = tuple(roles)
+    if "constant" in roles:
+        again = _again(network, tape)
+        other, _ = forward(again, network, first / 2, 1)
+        if other.calls == tape.calls:
+            found = without_changing_constants(roles, tape.seen, other.seen)
+    unused = frozenset(call for call, role in enumerate(roles) if role == "unused")
+    if unused:
+        halved = _again(network, tape, lambda index, a: a / 2, unused)
+        if not torch.equal(forward(halved, network, first.clone(), 1)[1], logits):
+            found = tuple("neuron" if role == "unused" else role for role in found)
+    return found
+
+
+def _again(
+    network: nn.Module, tape: Tape, gate: Gate | None = None, kept: Collection[int] | None = None
+) -> Tape:
+    """For another pass of the way that a tape saw."""
+    return Tape(network, gate, True, kept, tape.rewritten, spelled=tape.reader.said)
+
+
+def _takes_any_layout(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor) -> bool:
+    """Whether the answer is the same, but for rounding, in channels-last memory and in company."""
+    if first.ndim != 4 or first.dtype != torch.float32 or first.device.type == "mps":
+        return False
+    beside, three = _again(network, tape), in_company(first)
+    with suppress(PruneAttrError):
+        _, both = forward(beside, network, three.contiguous(memory_format=torch.channels_last), len(three))
+        moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
+        return beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
+    return False
+
+
+def _refuse_company(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor) -> None:
+    """See that an answer does not depend on what else is in the batch."""
+    beside, three = _again(network, tape), in_company(first)
+    try:
+        _, both = forward(beside, network, three, len(three))
+    except PruneAttrError:
+        return  # takes one input at a time, which is its own matter
+    if beside.calls == tape.calls:
+        refuse_company(network, first, logits, both)
