@@ -30,7 +30,7 @@ def test_another_network_is_refused_by_name():
     data = path_bytes(some_path(), {"model": "tiny"})
     with pytest.raises(InputError, match="tiny"):
         path_from_bytes(data, "p.npz", ("one", "three"), LIKE)
-    with pytest.raises(InputError, match="do not fit"):
+    with pytest.raises(InputError, match="does not fit"):
         path_from_bytes(data, "p.npz", NAMES, (LIKE[0], torch.rand(1, 6)))
 
 

@@ -15,6 +15,7 @@ from pruneattr_core.compression.review_verdicts import load_review, reviews_fold
 from pruneattr_core.compression.table import published, write_study
 from pruneattr_core.errors import InputError
 from pruneattr_core.share.html import settings_in
+from pruneattr_core.share.words import counted
 from pruneattr_core.ui import cache, results
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import exports as review_exports
@@ -173,7 +174,7 @@ def test_the_most_deformed_come_first(start: Start) -> None:
     assert numbers.nbytes < 5000  # numbers, no maps
     app.selectbox(key="desk_show").set_value("left").run()
     expected = len(numbers.order("cosine", "left"))
-    assert any(f"{expected} pictures" in text.value for text in app.markdown) or expected == 0
+    assert any(counted(expected, "pictures") in text.value for text in app.markdown) or expected == 0
 
 
 def test_open_pictures_alone_and_pages(start: Start) -> None:
