@@ -200,7 +200,9 @@ def _clamp(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool
     low = args[1] if len(args) > 1 else kwargs.get("min")
     high = args[2] if len(args) > 2 else kwargs.get("max")
     bounded = high is None or (isinstance(high, (int, float)) and high > 0)
-    if low is None or "out" in kwargs or not bounded or isinstance(low, Tensor) or not _is_zero(low):
+    if low is None or kwargs.get("out") is not None or not bounded or not _is_zero(low):
+        return None
+    if isinstance(low, Tensor) and torch.broadcast_shapes(args[0].shape, low.shape) != args[0].shape:
         return None
     found = _spelled(func, torch.clamp, args[0], args[0], low, high)
     return found if high is None else found._replace(kinks=(0.0, float(high)))

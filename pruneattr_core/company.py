@@ -6,18 +6,21 @@ Judged by what passes give, of networks and of responses alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError, ModelError, PruneAttrError
+from pruneattr_core.fitness import left_alone
 from pruneattr_core.heads import outputs_in
 
 #: Company may change outputs by this share of what doubling the input does: above what quantisation does.
 _COMPANY = 0.05
 #: Rows of a pass, and passes, by which chance is seen.
 _PASSES = 8
+#: How far others are from an input where a network asks for values.
+_SCALES = (0.0, 0.1, -0.1, 1.0, 10.0, -10.0, 100.0, -100.0)
 
 
 def refuse_chance(network: nn.Module, first: Tensor, draws: Sequence[str]) -> None:
@@ -57,29 +60,73 @@ def in_company(first: Tensor) -> Tensor:
     return torch.cat([first, 2 * first, 2 * first.flatten(1).flip(1).view_as(first)])
 
 
-def refuse_company(network: nn.Module, first: Tensor, alone: Tensor, three: Tensor) -> None:
-    """See that an input's outputs are the same with others beside it, but for rounding.
+def companies(first: Tensor, asks: bool) -> list[Tensor]:
+    """(1, ...) -> several (R, ...), an input and others: `in_company`, then means of the other sign.
 
     Args:
-        network: in eval mode.
-        first: (1, ...) the input.
-        alone: (1, ...) outputs for it.
-        three: (3, ...) outputs for what `in_company` gives.
+        first: the input.
+        asks: whether the network goes ways that depend on values: then others far above and below, too.
+    """
+    turned = first.flatten(1).flip(1).view_as(first)
+    others = [-4 * turned, *(scale * turned for scale in _SCALES if asks)]
+    return [in_company(first), *(torch.cat([first, other]) for other in others)]
+
+
+def refuse_companions(network: nn.Module, inputs: Tensor, outputs: Tensor) -> None:
+    """For a network that asks for values: see that each of (B, ...) inputs has alone the outputs it has here.
 
     Raises:
-        ModelError: they are not the same.
+        ModelError: one has not.
     """
-    if not alone.is_floating_point() or three.shape != (3, *alone.shape[1:]):
-        return
-    moved, others = (alone[0] - three[0]).abs().max(), (three[1:] - three[0]).abs().max()
+    with torch.no_grad(), left_alone(network):
+        rows = torch.cat([outputs_in(network(one.clone()), 1) for one in inputs.split(1)])
+    moved = (rows - outputs).abs().flatten(1).amax(1)
+    room = torch.finfo(rows.dtype).eps ** 0.5 * rows.abs().max()
+    # A large batch is summed in another order, and what is quantised rounds by its own largest value.
+    if bool((moved > room + _COMPANY * (rows - rows[:1]).abs().max()).any()):
+        refuse_company(network)
+
+
+def mixes(alone: Tensor, together: Sequence[Tensor]) -> bool:
+    """Whether an input's outputs are others with others beside it, but for rounding.
+
+    Args:
+        alone: (1, ...) outputs for it.
+        together: (R, ...) outputs for each of some `companies`; the first is the measure of what moves.
+    """
+    answers = [both for both in together if both.shape[1:] == alone.shape[1:]]
+    if not answers or not alone.is_floating_point() or not alone.isfinite().all():
+        return False
+    moved = max((alone[0] - both[0]).abs().nan_to_num(torch.inf).max() for both in answers)
+    others = (answers[0][1:] - alone).abs().nan_to_num(0, 0).max()
     rounding = torch.finfo(alone.dtype).eps ** 0.5 * alone.abs().max()
-    if moved > rounding and moved > _COMPANY * others:
-        name = type(network).__name__
-        refuse_chance(network, first, [name])
+    return bool(moved > rounding and moved > _COMPANY * others)
+
+
+def refuse_memory(network: nn.Module, first: Tensor) -> None:
+    """See that passes of one input agree: one that counts them answers otherwise each time.
+
+    Raises:
+        ModelError: they do not.
+    """
+    if not _repeats(network, first):
         raise ModelError(
-            f"{name} answers otherwise when another input is in the batch, so an answer depends on the "
-            "rest of it. Take means and norms over one input at a time, not over the first dimension."
+            f"{type(network).__name__} answers otherwise each time that it is run on the same input: it "
+            "keeps something from pass to pass, or draws random numbers. Let it answer its input alone."
         )
+
+
+def refuse_company(network: nn.Module) -> NoReturn:
+    """Refuse a network that mixes inputs.
+
+    Raises:
+        ModelError: always.
+    """
+    raise ModelError(
+        f"{type(network).__name__} answers otherwise when another input is in the batch, so an answer "
+        "depends on the rest of it. Take means and norms over one input at a time, not over the first "
+        "dimension, and let no branch hang on values of the whole batch."
+    )
 
 
 def said_of(function: Callable[[Tensor], Tensor], outputs: Tensor, name: str) -> Any:

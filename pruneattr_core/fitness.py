@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -79,6 +79,7 @@ class Doubts:
         state: the buffer that a module in training mode changed, or "". It is put back.
         watched: names of buffers that are put back if the pass changes them; None for all.
         written: those of them that it has changed.
+        graded: whether a graph is asked for.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Doubts:
         self.watched = watched
         self.written: list[str] = []
         self._network, self._modules, self._where = network, modules, where
-        self._graded = torch.is_grad_enabled()
+        self.graded = torch.is_grad_enabled()
         self._random = random_state() if moves else None
         self._kept: list[tuple[str, nn.Module, Tensor, int, Tensor]] = []
 
@@ -161,15 +162,17 @@ class Doubts:
         elif func in _DRAWING or (func is F.scaled_dot_product_attention and _dropout_of(args, kwargs)):
             self._drawn(func)
 
-    def after(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
-        """Look at what a call of the network gave."""
-        if self._graded:
-            self._follow(func, args, kwargs, result)
+    def after(
+        self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, inside: str = ""
+    ) -> None:
+        """Look at what a call of the network gave; `inside` names the own function that made it, if any."""
+        if self.graded:
+            self._follow(func, args, kwargs, result, inside)
 
     def activation(self, compute: Callable[[], Tensor], neurons: bool) -> Tensor:
         """The result of an activation call, watched; `neurons` says whether they are some."""
         result = compute()
-        if neurons and self._graded:
+        if neurons and self.graded:
             if not torch.is_grad_enabled():
                 self.blind.append(self._name("", without_graph=True))
             self.neurons.append((self._name(""), len(self.ends)))
@@ -177,7 +180,7 @@ class Doubts:
 
     def went_on(self, before: Tensor, after: Tensor) -> None:
         """Tell what the network goes on with after an activation call, and what went into that."""
-        if self.ends and self._graded:
+        if self.ends and self.graded:
             self.trail.carry(None, [before], [after], str)
 
     def _refuse_flag(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -219,15 +222,9 @@ class Doubts:
             self._random = random_state()
         self.draws.append(self._name(name))
 
-    def hooked(self) -> bool:
-        """Whether gradient checkpointing looks on: what it computes again would miss the gates."""
-        return self._graded and torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
-
-    def in_memory(self) -> AbstractContextManager[object]:
-        """What hides the hooks of gradient checkpointing."""
-        return torch.autograd.graph.saved_tensors_hooks(_same, _same)
-
-    def _follow(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+    def _follow(
+        self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, inside: str
+    ) -> None:
         if func in _SHAPE_ONLY:
             return
         ended = (
@@ -241,10 +238,13 @@ class Doubts:
         nodes = tuple(node_of(one) for one in everything if one.requires_grad)
         if ended and nodes:
             end = 1 << len(self.ends)
-            self.ends.append(End(self._called(func), nodes, result.grad_fn))
+            where = self._name(inside) if inside else self._called(func)
+            self.ends.append(End(where, nodes, result.grad_fn))
+            self.trail.mend(inside, end)
         if self.ends:
             made = _tensors((args[0],) if func is Tensor.__setitem__ else (result,))
-            self.trail.carry(func, everything, made, lambda: self._called(func), end)
+            # What an own function computes has no graph, but its result has a node: no weights act loosely.
+            self.trail.carry(None if inside else func, everything, made, lambda: self._called(func), end)
 
     def _called(self, func: Any) -> str:
         return self._name(getattr(func, "__name__", str(func)), not torch.is_grad_enabled())
@@ -258,6 +258,13 @@ class Doubts:
             return f"{name} (under torch.no_grad)"
         func = {"__get__": "data"}.get(func, func)
         return f"{name} ({func})" if func else name
+
+
+def in_memory() -> AbstractContextManager[object]:
+    """Hides the hooks of gradient checkpointing, if it looks on: what it computes again misses the modes."""
+    if torch._C._autograd._top_saved_tensors_default_hooks(False) is None:
+        return nullcontext()
+    return torch.autograd.graph.saved_tensors_hooks(_same, _same)
 
 
 @contextmanager

@@ -20,12 +20,17 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pruneattr_core.errors import ArgumentTypeError
+from pruneattr_core.own_functions import OwnFunctions
 
 #: Activations as the dispatcher calls them; one that no tape recorded is reported as unseen.
 _ACTIVATIONS = {
     *("relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "prelu", "elu", "selu", "celu", "gelu", "silu"),
     *("mish", "hardswish", "softplus", "log_sigmoid", "glu", "_prelu_kernel", "rrelu_with_noise", "abs"),
+    *("log_sigmoid_forward", "threshold", "softshrink", "hardshrink", "sin", "clamp", "clamp_min"),
+    *("clamp_max", "maximum", "minimum", "fmax", "fmin"),
 }
+#: Bounds from which on these only guard a division, or a precision.
+_LEAST, _MOST = 1e-3, 1e3
 #: Functions that gate an activation when they meet what went in -> what that is.
 _GATES = {
     **dict.fromkeys(("sigmoid", "tanh", "erf", "hardsigmoid", "softplus"), "product with its own sigmoid"),
@@ -33,6 +38,8 @@ _GATES = {
 }
 #: Where a gate acts.
 _GATED = {"mul", "where", "masked_fill", "index_put"}
+#: What a sum or difference with a gate is; with a sigmoid it is none.
+_ADDED = {"sub": "difference from its own tanh", "add": "sum with its own tanh"}
 _ELEMENTWISE = {"mul", "add", "sub", "div", "neg", "pow", "exp", "rsub", "clone", "_to_copy"}
 _INPUT = 1  # bit of the input; activation call i has bit i + 1
 
@@ -93,6 +100,8 @@ class Roles:
         written: buffers that a pass changes; what is run here puts them back.
         fast: whether it answers the same in channels-last memory, in which convolutions are faster.
         moves: whether a pass moves the random state, though the answer does not depend on it.
+        asks: whether Python asks for values that come from the input, so that its way may depend on them.
+        mixes: whether that way depends on the whole batch: an input can only be run alone.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -104,6 +113,15 @@ class Roles:
     written: frozenset[str]
     fast: bool
     moves: bool
+    asks: bool
+    mixes: bool
+
+    def led_to(self, calls: Sequence[tuple[str, tuple[int, ...]]]) -> bool:
+        """Whether a pass of any number of inputs that made these calls went this way."""
+        if tuple(name for name, _ in calls) != tuple(name for name, _ in self.calls):
+            return False
+        folded = (role == "folded" for role in self.roles)  # their shape changes with the batch
+        return all(a == b or skip for (_, a), (_, b), skip in zip(calls, self.calls, folded, strict=True))
 
     def kept(self, class_scores: bool) -> tuple[int, ...]:
         """The calls that are recorded and gated.
@@ -154,6 +172,7 @@ class Flow(TorchDispatchMode):
 
     def __init__(self, network: nn.Module, inputs: Tensor, name: Callable[[FrameType | None], str]) -> None:
         super().__init__()
+        self._own_functions = OwnFunctions()
         self._name, self._tags, self._overwritten = name, dict[int, Tag](), dict[int, int]()
         self.recording, self.unseen, self.rewritten = False, list[Unseen](), set[int]()
         learned: list[Tensor] = [p for p in network.parameters() if p.numel() > 1 or p.ndim > 1]
@@ -181,13 +200,13 @@ class Flow(TorchDispatchMode):
         learned = any(tag.learned for tag in tags)
         if learned or packed:
             acted |= after
-        root, gates = self._shape_of(name, given, tags)
+        root, gates = self._shape_of(name, given, tags, args)
         for tensor in tensors_in(found):
             self._set(tensor, Tag(after, acted, learned and not after, root, gates))
         return found
 
     def _shape_of(
-        self, name: str, given: Sequence[Tensor], tags: Sequence[Tag]
+        self, name: str, given: Sequence[Tensor], tags: Sequence[Tag], values: Sequence[Any]
     ) -> tuple[int, tuple[tuple[int, str], ...]]:
         """Root and gates of a result; notes what no tape would see."""
         if not tags or not any(tag.after for tag in tags):
@@ -195,19 +214,28 @@ class Flow(TorchDispatchMode):
         roots = {tag.root or storage_key(tensor) for tensor, tag in zip(given, tags, strict=True)}
         gates = tuple(gate for tag in tags for gate in tag.gates)
         seen = "" if self.recording else name
-        if seen in _ACTIVATIONS:
-            self.unseen.append(Unseen(self._name(sys._getframe(2)), name.removesuffix("_with_noise")))
+        if seen in _ACTIVATIONS and not (name.startswith("clamp") and _guards(values)):
+            self._miss(name.removesuffix("_with_noise").removesuffix("_forward"))
         if name in _GATES:
             return 0, gates or tuple((root, _GATES[name]) for root in roots)
         own = [what for root, what in gates if root in roots]
         if seen in _GATED and own:
-            self.unseen.append(Unseen(self._name(sys._getframe(2)), own[0]))
+            self._miss(own[0])
+            return 0, ()
+        if seen in _ADDED and own and own[0] == _GATES["tanh"] and len(roots) == 2:
+            self._miss(_ADDED[seen])
             return 0, ()
         if seen not in _ELEMENTWISE:
             return 0, ()
         if gates:
             return 0, gates if len(tags) == 1 else ()
         return (roots.pop(), ()) if len(roots) == 1 else (0, ())
+
+    def _miss(self, what: str) -> None:
+        frame = sys._getframe(3)
+        inside = self._own_functions.around(frame)
+        said = f"{inside} (a function with its own derivative)" if inside else what
+        self.unseen.append(Unseen(self._name(frame), said))
 
     def mark(self, call: int, activation: Tensor, overwritten: Tensor | None) -> None:
         """Tell that `activation` is that of a call, and which tensor it was to be written into, if any."""
@@ -246,6 +274,14 @@ class Flow(TorchDispatchMode):
         except (NotImplementedError, RuntimeError):
             alive = tensor
         self._tags[storage_key(tensor)] = tag._replace(alive=alive)
+
+
+def _guards(values: Sequence[Any]) -> bool:
+    """Whether the arguments of a clamp have bounds that no activation has: a tiny one, or very large ones."""
+    bounds = [one for one in values[1:] if one is not None]
+    if not all(isinstance(one, (int, float)) for one in bounds):
+        return False
+    return all(0 < one <= _LEAST or abs(one) >= _MOST for one in bounds)
 
 
 def without_changing_constants(

@@ -88,6 +88,8 @@ class Graph:
                 opening=self._opening,
             )
             logits = self.record.logits
+            if gate is None and not to_input:
+                tape.see_companions(model, inputs, logits)
             if finite and not bool(torch.isfinite(logits).all()):
                 raise InputError("The model answers with NaN or infinite logits for these inputs.")
             self.asked = resolved(logits, target)
@@ -136,8 +138,12 @@ class Graph:
         return (torch.zeros_like(self._leaf) if gradient is None else gradient).contiguous()
 
 
-def _pass_only(mask: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda gradient: masked(gradient, mask)
+def _pass_only(mask: Tensor) -> Callable[[Tensor | None], Tensor | None]:
+    def passed(gradient: Tensor | None) -> Tensor | None:
+        # None comes from a function of the author's own that says it has no derivative.
+        return None if gradient is None else masked(gradient, mask)
+
+    return passed
 
 
 def _cut(gate: tape.Gate | None) -> tape.Gate:

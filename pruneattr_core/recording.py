@@ -18,15 +18,23 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import PIECEWISE_LINEAR, Reader
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
-from pruneattr_core.fitness import QUESTIONS, Doubts
-from pruneattr_core.flow import Flow
+from pruneattr_core.fitness import QUESTIONS, Doubts, in_memory
+from pruneattr_core.flow import Flow, tensors_in
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, owner_of
 from pruneattr_core.norms import batch_norm
 from pruneattr_core.opening import Opening
+from pruneattr_core.own_functions import OwnFunctions
 
 #: What outputs come out of that are probabilities already.
 _NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
+
+#: Calls by which Python learns what is in a tensor, and may go another way for it.
+_ASKED = {
+    *(Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist),
+    *(Tensor.numpy, Tensor.__array__, torch.is_nonzero, torch.equal, Tensor.equal),
+    *(torch.allclose, Tensor.allclose),
+}
 
 #: A gate takes (index of the call, activation) and returns the activation the network goes on with.
 Gate = Callable[[int, Tensor], Tensor]
@@ -50,7 +58,7 @@ class Tape(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.reader = Reader(spelled)
-        self.opening = opening
+        self.opening, self.own_functions = opening, OwnFunctions()
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
         modules = dict(model.named_modules())
         self.names_of = names_of = {id(module): name for name, module in modules.items()}
@@ -59,6 +67,7 @@ class Tape(TorchFunctionMode):
         self.versions: list[int] = []
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
+        self.asks = False
         # Not by way of the tape, which holds every activation: a circle would keep them until Python looks.
         self.doubts = Doubts(model, modules, lambda frame: owner_of(frame, names_of)[0], written, moves)
 
@@ -68,9 +77,15 @@ class Tape(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in QUESTIONS:
             return func(*args, **kwargs)
+        if func in _ASKED and not self.asks:
+            self.asks = self.flow is not None and any(map(self.flow.from_input, tensors_in((args, kwargs))))
         if func is not F.batch_norm or self._sees_pictures(args):
             self.doubts.before(func, args, kwargs)
-        with self.doubts.in_memory() if self.doubts.hooked() else nullcontext():
+        if inside := self.own_functions.around(sys._getframe(1)):
+            result = func(*args, **kwargs)
+            self.doubts.after(func, args, kwargs, result, inside)
+            return result
+        with in_memory() if self.doubts.graded else nullcontext():
             return self._carried_out(func, args, kwargs, sys._getframe(1))
 
     def _carried_out(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any], caller: FrameType) -> Any:

@@ -79,7 +79,7 @@ def _differentiable() -> Iterator[None]:
                 "it works in place on values that its own backward pass needs. Write x = x + y there "
                 "instead of x += y. PyTorch says: "
             )
-        elif said.startswith("the derivative for"):
+        elif "derivative for" in said:
             why = "PyTorch says: "
         else:
             raise

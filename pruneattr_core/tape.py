@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.activations import ACTIVATIONS as ACTIVATIONS
 from pruneattr_core.chance import chance_kept, tell_moved
+from pruneattr_core.company import refuse_companions, refuse_company
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.fitness import Doubts
 from pruneattr_core.flow import Roles
@@ -86,6 +87,8 @@ def run(
     roles = _way(network, inputs)
     if roles.moves:
         tell_moved()
+    if max(rows, len(inputs)) > 1:
+        refuse_mixing(network, inputs)
     refusal: InputError | None = None
     for _ in range(2):
         try:
@@ -93,18 +96,34 @@ def run(
         except InputError as error:
             refusal, calls = error, None
         else:
-            calls = tuple(tape.calls)
-        if calls == roles.calls:
+            calls = tape.calls
+        if calls is not None and roles.led_to(calls):
+            if gate is None:
+                see_companions(network, inputs, logits)
             return _record(tape, logits, roles, class_scores)
         # Another way than was known of the network, or than the gate leaves open.
         before, _ = roles, learn(network, inputs)
         roles = _way(network, inputs)
         if roles.calls == before.calls:
             break
+    if refusal is None and _counts(network, inputs, roles):
+        raise InputError(
+            f"{type(network).__name__} calls other activations, or of other shapes, for several inputs than "
+            "for one, so its neurons are not those of one input. Explain one input at a time."
+        )
     raise refusal or InputError(
         "The pruned network took another way than the original: which activations it calls depends on "
         "their values, so its neurons cannot be compared. Explain a network without such branches."
     )
+
+
+def _counts(network: nn.Module, inputs: Tensor, roles: Roles) -> bool:
+    """Whether it is not the pruning but the number of inputs by which they take another way."""
+    if len(inputs) == 1:
+        return False
+    with torch.inference_mode(False), torch.no_grad():
+        tape, _ = forward(Tape(network, None, clone=True), network, inputs.clone(), len(inputs))
+    return not roles.led_to(tape.calls)
 
 
 def _way(network: nn.Module, inputs: Tensor) -> Roles:
@@ -114,8 +133,30 @@ def _way(network: nn.Module, inputs: Tensor) -> Roles:
         return ways[0]
     with torch.inference_mode(False), torch.no_grad():
         tape, _ = forward(Tape(network, None, clone=True), network, inputs.clone(), len(inputs))
-    own = [way for way in ways if way.calls == tuple(tape.calls)]
+    own = [way for way in ways if way.led_to(tape.calls)]
     return own[0] if own else ways[0]
+
+
+def refuse_mixing(model: nn.Module, inputs: Tensor) -> None:
+    """Refuse a network whose way depends on all that is in a batch, where several are to be run in one.
+
+    Raises:
+        ModelError: it is one.
+    """
+    network = unwrap(model)
+    if any(way.mixes for way in ways_of(network, inputs)):
+        refuse_company(network)
+
+
+def see_companions(model: nn.Module, inputs: Tensor, logits: Tensor) -> None:
+    """See that inputs have the outputs that they have alone, where a network asks for their values.
+
+    Raises:
+        ModelError: one has not.
+    """
+    network = unwrap(model)
+    if len(inputs) > 1 and any(way.asks for way in ways_of(network, inputs)):
+        refuse_companions(network, inputs, logits)
 
 
 def _record(tape: Tape, logits: Tensor, roles: Roles, class_scores: bool) -> Record:

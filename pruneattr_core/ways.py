@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.chance import RandomState, chance_kept, moved, put_back, random_state, stirred, tell_moved
-from pruneattr_core.company import in_company, refuse_chance, refuse_company
+from pruneattr_core.company import companies, in_company, mixes, refuse_chance, refuse_company, refuse_memory
 from pruneattr_core.errors import ModelError, PruneAttrError
+from pruneattr_core.fitness import left_alone
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
+from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
 from pruneattr_core.recording import Gate, Tape, forward, unwrap
 
@@ -89,13 +91,13 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
             put_back(before)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
         fast = _takes_any_layout(network, first, tape, logits)
-        if not fast:
-            _refuse_company(network, first, tape, logits)
+        mixed = (not fast or tape.asks) and _mixes(network, first, tape, logits)
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
     unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
     written = frozenset(tape.doubts.written)
-    return Roles(tuple(tape.calls), names, roles, rewritten, unseen, spelled, written, fast, moves)
+    found = tuple(tape.calls), names, roles, rewritten, unseen, spelled, written
+    return Roles(*found, fast, moves, tape.asks, mixed)
 
 
 def _refuse_chance(network: nn.Module, first: Tensor, tape: Tape, since: RandomState) -> bool:
@@ -153,12 +155,21 @@ def _takes_any_layout(network: nn.Module, first: Tensor, tape: Tape, logits: Ten
     return False
 
 
-def _refuse_company(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor) -> None:
-    """See that an answer does not depend on what else is in the batch."""
-    beside, three = _again(network, tape), in_company(first)
-    try:
-        _, both = forward(beside, network, three, len(three))
-    except PruneAttrError:
-        return  # takes one input at a time, which is its own matter
-    if beside.calls == tape.calls:
-        refuse_company(network, first, logits, both)
+def _mixes(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor) -> bool:
+    """Whether an answer depends on what else is in the batch, by a way that values choose."""
+    answers = []
+    for together in companies(first, tape.asks):
+        beside = _again(network, tape)
+        # What fails takes one input at a time, or none like these, which is its own matter.
+        with suppress(Exception):
+            _, both = forward(beside, network, together, len(together))
+            if [name for name, _ in beside.calls] != [name for name, _ in tape.calls]:
+                with left_alone(network):  # another way: as it is
+                    both = outputs_in(network(together.clone()), len(together))
+            answers.append(both)
+    if not mixes(logits, answers):
+        return False
+    refuse_memory(network, first)
+    if not tape.asks:
+        refuse_company(network)
+    return True

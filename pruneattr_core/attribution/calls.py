@@ -25,10 +25,13 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
+from pruneattr_core.attribution.stand_ins import ClippedReLU
 from pruneattr_core.errors import ModelError
+from pruneattr_core.fitness import in_memory
 from pruneattr_core.flow import Role, Roles, storage_key, tensors_in
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered
+from pruneattr_core.own_functions import OwnFunctions, transform
 
 ADDITIONS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__iadd__, Tensor.__radd__}
 MEANS = {torch.mean, Tensor.mean}
@@ -65,7 +68,8 @@ class Call:
     Attributes:
         name: module path of the caller, as the tape's names; `.function` is added for functional calls.
         function: plain name such as `relu`, `conv2d`, `add`; `relu` and `relu6` for every rectifier
-            without and with a ceiling; "conv2d by the input" where its weights come from there, too.
+            without and with a ceiling; "conv2d by the input" where its weights come from there, too; an own
+            function's name for every call inside of it.
         shape: of the result without the batch, () where it is no tensor.
         activation: whether the tape records it.
         constant: whether something else than a second tensor of equal shape is added, as padding by 2 does.
@@ -119,6 +123,7 @@ class _Listen(TorchFunctionMode):
     def __init__(self, model: nn.Module, inputs: Tensor) -> None:
         super().__init__()
         self.names_of = {id(module): name for name, module in model.named_modules()}
+        self.own_functions = OwnFunctions()
         self.calls: list[Call] = []
         # By storage, kept so that it is not used again: what hangs on the input, and what does not.
         self.moving = {storage_key(inputs): inputs}
@@ -151,9 +156,9 @@ class _Listen(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        named = kwargs or {}
-        activation = activation_of(func, args, named) is not None
-        ceiling = ceiling_of(func, args, named)
+        named, inside = kwargs or {}, self.own_functions.around(sys._getframe(1)) or transform()
+        activation = not inside and activation_of(func, args, named) is not None
+        ceiling = None if inside else ceiling_of(func, args, named)
         result_of = functools.partial(func, *args, **named)
         name, (args, named) = plain_name(func), in_front(args, named)
         weighed = name in _WEIGHING and self._moves(args[1:], named)
@@ -166,7 +171,9 @@ class _Listen(TorchFunctionMode):
             name += " by the input"
         elif name in CASTS and not all(one.is_floating_point() for one in tensors_in((args[:1], result))):
             name = "rounding"
-        if name not in NEUTRAL:
+        if inside:
+            self.calls.append(Call(inside, inside, (), activation=False))
+        elif name not in NEUTRAL:
             shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
             owner = module_name(sys._getframe(1), self.names_of, name)
             constant = (name == "add" and is_constant_addition(args)) or (
@@ -240,6 +247,9 @@ def _with_roles(calls: tuple[Call, ...], ways: Sequence[Roles]) -> tuple[Call, .
     return tuple(replace(call, role=next(roles, "neuron")) if call.activation else call for call in calls)
 
 
+_UNLIKE = "The calls of this network differ from pass to pass, so they cannot be told apart."
+
+
 class _Swap(TorchFunctionMode):
     """Hand chosen calls to modules: made on the first run, used again on the next."""
 
@@ -249,14 +259,20 @@ class _Swap(TorchFunctionMode):
         super().__init__()
         self.choose, self.rewritten = choose, rewritten
         self.known, self.made = modules, {} if modules is None else modules
-        self.count = 0
+        self.count, self.own_functions = 0, OwnFunctions()
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if plain_name(func) in NEUTRAL:
-            return func(*args, **kwargs)
+        inside = self.own_functions.around(sys._getframe(1)) or transform()
+        self.count += bool(inside)
+        with in_memory():
+            if inside or plain_name(func) in NEUTRAL:
+                return func(*args, **kwargs)
+            return self._carried_out(func, args, kwargs)
+
+    def _carried_out(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         index, self.count = self.count, self.count + 1
         given, named = in_front(args, kwargs)
         if self.known is None:
@@ -270,6 +286,8 @@ class _Swap(TorchFunctionMode):
         tensors = given[:2] if func in ADDITIONS else given[:1]
         if func in FUNCTIONS and (activation := activation_of(func, args, kwargs)) is not None:
             tensors = (activation.before,)
+        if not all(isinstance(t, Tensor) for t in tensors):
+            raise ModelError(_UNLIKE)  # another call than the one for which the module was made
         if torch.is_grad_enabled() and not any(t.requires_grad for t in tensors):
             return func(*args, **kwargs)  # no gradient will come back here: a table, or a branch of its own
         # Tensors of its own go in: hooks on the network's would also rule whatever else is done with them, as
@@ -319,39 +337,12 @@ class Substituted(nn.Module):
         with swap:
             output = self._shared[0](given)
         if swap.count != self.count:
-            raise ModelError("The calls of this network depend on its values, so they cannot be told apart.")
+            raise ModelError(_UNLIKE)
         return outputs_in(output, len(inputs))
 
 
 def _nothing(index: int, func: Any) -> None:
     return None
-
-
-class Generic(nn.Module):
-    """A module that carries out one function with the arguments of one call."""
-
-    def __init__(
-        self, function: Callable[..., Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> None:
-        super().__init__()
-        self._call = (function, tuple(args), dict(kwargs))
-
-    def forward(self, *tensors: Tensor) -> Tensor:
-        """The function of these tensors and the other arguments of the call."""
-        function, args, kwargs = self._call
-        return function(*tensors, *args[len(tensors) :], **kwargs)
-
-
-class ClippedReLU(nn.ReLU):
-    """min(max(x, 0), ceiling): ReLU6 and hard tanh from 0, to hooks a ReLU like any other."""
-
-    def __init__(self, ceiling: float) -> None:
-        super().__init__()
-        self.ceiling = ceiling
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Elementwise."""
-        return F.hardtanh(x, 0.0, self.ceiling)
 
 
 #: Rectifiers that are on everywhere, with two slopes.

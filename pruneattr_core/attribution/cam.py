@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.calls import (
     ADDITIONS,
-    Generic,
     Substituted,
     calls_of,
     rectifiers,
 )
 from pruneattr_core.attribution.quiet import quiet
+from pruneattr_core.attribution.stand_ins import Generic
 from pruneattr_core.attribution.support import cam_layer, spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.importing import one_at_a_time

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.attribution.calls import ClippedReLU
 from pruneattr_core.attribution.relevance import GlobalMean, relevance_network
+from pruneattr_core.attribution.stand_ins import ClippedReLU
 from pruneattr_core.importing import one_at_a_time
 
 

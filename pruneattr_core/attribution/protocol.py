@@ -84,6 +84,8 @@ def explain(
         targets = [_asked(model, batch[part], chosen[part]) for part in parts]
         if entry.supports is not any_network:
             calls_of(model, batch, again=True, taken=True)  # what was known of the network may be out of date
+        if entry.passes > 1 and not entry.paths:
+            tape.refuse_mixing(model, batch)  # its passes of one input are run in batches
         reason = entry.supports(model, batch)
         if reason:
             raise ModelError(f"{entry.title} does not fit this network: {reason}")

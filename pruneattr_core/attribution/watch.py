@@ -7,6 +7,7 @@ stopping acts within one layer of one pass.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import activation_of
+from pruneattr_core.own_functions import OwnFunctions
 
 #: Takes the share of the work that is done, in [0, 1]; may raise `errors.Cancelled` to stop it.
 Progress = Callable[[float], None]
@@ -22,12 +24,14 @@ Progress = Callable[[float], None]
 class _Count(TorchFunctionMode):
     def __init__(self, progress: Progress, expected: float) -> None:
         super().__init__()
+        self.own_functions = OwnFunctions()
         self.progress, self.expected, self.seen = progress, max(1.0, expected), 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        found = activation_of(func, args, kwargs or {})
+        inside = self.own_functions.around(sys._getframe(1))
+        found = None if inside else activation_of(func, args, kwargs or {})
         if found is not None:
             self.seen += len(found.before)
             self.progress(share_done(self.seen / self.expected))

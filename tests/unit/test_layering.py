@@ -38,6 +38,7 @@ ORDER = (
         "selection",
         "loose",
         "chance",
+        "own_functions",
         "norms",
         "fitness",
         "heads",
