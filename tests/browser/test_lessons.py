@@ -157,9 +157,9 @@ def test_answers_outlive_a_reload_of_the_tab_and_numbers_keep_their_sign(
     expect(said).to_contain_text("Right.")
     settled(page)
     until(page, lambda: page.evaluate(PARTED) == [])
-    page.goto(f"{app_url}/sanity?model=scenes-net")
-    caption = page.get_by_text("Methods that prune").first
+    page.goto(f"{app_url}/benchmarks?bench=calibrate")
+    caption = page.get_by_text("The dashed line is the papers'").first
     expect(caption).to_be_visible()
     until(
-        page, lambda: "80\N{NO-BREAK SPACE}%" in str(caption.text_content()) and page.evaluate(PARTED) == []
+        page, lambda: "15\N{NO-BREAK SPACE}%" in str(caption.text_content()) and page.evaluate(PARTED) == []
     )

@@ -24,7 +24,7 @@ PAGES = {
     "compare?methods=prunegrad,saliency": ("Methods (2)", "Sparsity of the maps"),
     "paths": ("Their mean", "Share of all neurons that stay"),
     "paths?paths=taylor&show=dead": ("NeuronMCT", ""),
-    "decoding?paths=taylor": ("Fourier", ""),
+    "decoding?paths=taylor": ("How they are drawn", ""),
     "benchmarks": ("Pixel perturbation", ""),
     "sanity?sane_methods=saliency": ("Methods (1)", "Randomised from the last layer down to"),
     "removal?gone_methods=saliency": ("Methods (1 + controls)", "Fraction of pixels removed"),
