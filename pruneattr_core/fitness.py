@@ -240,7 +240,6 @@ class Doubts:
             end = 1 << len(self.ends)
             where = self._name(inside) if inside else self._called(func)
             self.ends.append(End(where, nodes, result.grad_fn))
-            self.trail.mend(inside, end)
         if self.ends:
             made = _tensors((args[0],) if func is Tensor.__setitem__ else (result,))
             # What an own function computes has no graph, but its result has a node: no weights act loosely.

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 from torch.multiprocessing.reductions import StorageWeakRef
 
 #: Calls by which weights act on values, be the weights parameters or computed from some.
@@ -55,7 +54,6 @@ class Trail:
     def __init__(self) -> None:
         """Nothing is loose."""
         self.acts: list[Act] = []
-        self._mended: dict[str, int] = {}
         self._marks: dict[int, tuple[int, int, StorageWeakRef]] = {}
 
     def carry(
@@ -89,19 +87,10 @@ class Trail:
         for result in found:
             self._set(result, ends, acts)
 
-    def mend(self, function: str, end: int) -> None:
-        """Tell that an end is inside of an own function, whose result is not loose if it has a derivative."""
-        if function:
-            node = f"{function}Backward"
-            self._mended[node] = self._mended.get(node, 0) | end
-
     def of(self, value: Tensor) -> tuple[int, int]:
         """A bit per end of a gradient, and a bit per act, that went into a value."""
-        key, node = _key(value), value.grad_fn
-        ends, acts = (0, 0) if key is None else self._marks.get(key, (0, 0, None))[:2]
-        if ends and isinstance(node, BackwardCFunction):
-            ends &= ~self._mended.get(node.name(), 0)
-        return ends, acts
+        key = _key(value)
+        return (0, 0) if key is None else self._marks.get(key, (0, 0, None))[:2]
 
     def _set(self, value: Tensor, ends: int, acts: int) -> None:
         # The reference keeps the storage's address from being used again.

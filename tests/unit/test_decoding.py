@@ -103,7 +103,7 @@ def test_nothing_runs_before_the_first_step_and_closing_stops() -> None:
     # The first pass of a network finds out what its activations are, another whether it looks at its company.
     assert calls == 3
     next(steps)
-    assert calls == 12
+    assert calls == 13
     steps.close()
 
 

@@ -124,7 +124,7 @@ def test_maps_are_those_without_it(mode: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         norms, "batch_norm", lambda args, kwargs: torch.nn.functional.batch_norm(*args, **kwargs)
     )
-    monkeypatch.setattr("pruneattr_core.tape.batch_norm", norms.batch_norm)
+    monkeypatch.setattr("pruneattr_core.recording.batch_norm", norms.batch_norm)
     served.clear()
     theirs = explain(model, x, method="prunegrad", mode=mode).values
     assert not served
