@@ -127,7 +127,7 @@ def _near(reached: float, wanted: float) -> bool:
 def presets(
     sparsity: Sequence[float], quiet: float, change: Sequence[float], calibrated: float | None
 ) -> list[Preset]:
-    """The named places on the slider of one sweep.
+    """The named places on the slider of one sweep; of a few levels only those that they really hold.
 
     Args:
         sparsity: realised, increasing.
@@ -136,13 +136,13 @@ def presets(
         calibrated: sparsity of 15 % mean output change on a data set; None takes this picture's own.
     """
     beyond = [k for k, s in enumerate(sparsity) if s > quiet + 1e-6]
-    found = [Preset("0", "Every neuron kept: the plain gradient.", 0)]
-    if quiet > 0.02:
+    found = [] if sparsity[0] else [Preset("0", "Every neuron kept: the plain gradient.", 0)]
+    if quiet > 0.02 and (dead := nearest(sparsity, quiet)) not in beyond and _near(sparsity[dead], quiet):
         text = (
             f"Only the {100 * quiet:.0f} % of neurons that are dead here or contribute nothing are removed: "
             "still the plain gradient."
         )
-        found.append(Preset("dead only", text, nearest(sparsity, quiet)))
+        found.append(Preset("dead only", text, dead))
     if calibrated is not None and calibrated > quiet:
         level = nearest(sparsity, calibrated)
         text = (
@@ -150,7 +150,7 @@ def presets(
             f"average here; this picture's by {100 * change[level]:.0f} %."
         )
         found += [Preset("15 % mean change", text, level)] if _near(sparsity[level], calibrated) else []
-    elif calibrated is None and (own := next((k for k in beyond if change[k] > 0.15), None)) is not None:
+    elif calibrated is None and (own := next((k for k in beyond if change[k] > 0.15), 0)):
         text = "Where the output change of this picture first exceeds 15 %; no calibration is stored."
         found.append(Preset("15 % here", text, own))
     for share in OF_CONTRIBUTING:

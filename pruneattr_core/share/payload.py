@@ -126,7 +126,7 @@ def payload_of(
         "lut": colour_table(look.colours).ravel().tolist(),
         "levels": levels,
         "quiet": sweep.quiet,
-        "quiet_at": at[1] if sweep.quiet > 0.02 else 0,
+        "quiet_at": at[1] if sweep.quiet > 0.02 and len(at) > 1 else 0,
         "marks": [asdict(preset) for preset in presets(sparsity, sweep.quiet, change, calibrated)],
         "strip": strip(sparsity, sweep.quiet),
         "classes": {index: sweep.named(classes, index) for index in named},

@@ -149,3 +149,13 @@ def test_the_strip_shows_nothing_removed_then_eight_equal_steps() -> None:
     whole = math.log(0.7 / (1 - TOP)) / 8
     assert len(steps) == 8
     assert all(0.6 * whole < step < 1.4 * whole for step in steps)
+
+
+def test_a_few_levels_are_called_only_what_they_are() -> None:
+    labels = [preset.label for preset in presets([0.9], 0.5, [0.4], None)]
+    assert labels == ["80 %", "90 %"]
+    assert [preset.label for preset in presets([0.5, 0.9], 0.5, [0.0, 0.4], None)][:2] == [
+        "dead only",
+        "15 % here",
+    ]
+    assert "dead only" not in [preset.label for preset in presets([0.0, 0.9], 0.5, [0.0, 0.4], None)]

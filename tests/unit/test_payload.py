@@ -99,6 +99,18 @@ def test_the_header_says_what_is_counted_and_where_no_map_changes():
         assert header["quiet_at"] == pytest.approx(header["levels"][1]["at"], abs=1e-5)
 
 
+def test_a_sweep_of_one_level_is_shown():
+    full = a_sweep()
+    one = {name: getattr(full, name)[2:3] for name in ("maps", "sparsity", "change", "probability", "logit")}
+    sweep = dataclasses.replace(full, **one, requested=(0.9,), prediction=full.prediction[2:3])
+    photo = np.zeros((SIDE, SIDE, 3), np.uint8)
+    header = header_of(
+        payload_of(sweep, photo, Look(), ["a", "b", "c"], "zero", None, "noise", "id", {}, True)
+    )
+    assert len(header["levels"]) == 1
+    assert {mark["label"] for mark in header["marks"]} == {"90 %"}
+
+
 def test_what_names_a_payload_follows_from_every_part_of_it():
     """The browser takes two of one name for one: here only pixels of the map, or of the picture, differ."""
     sweep, photo = a_sweep(), np.arange(SIDE * SIDE * 3, dtype=np.uint8).reshape(SIDE, SIDE, 3)
