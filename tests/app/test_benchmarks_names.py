@@ -55,9 +55,9 @@ def test_names_say_only_what_tells_runs_apart() -> None:
     assert titles(runs) == {
         "a": "mean fill · signed order",
         "b": "blur fill · signed order",
-        "c": "mean fill · order of magnitude",
+        "c": "mean fill · magnitude order",
     }
-    assert titles(runs, ("size",))["c"] == "mean fill · order of magnitude · 9 pictures"
+    assert titles(runs, ("size",))["c"] == "mean fill · magnitude order · 9 pictures"
     assert full_title("import-x", a_run()) == "Net · Data · 4 pictures · imported"
 
 
@@ -83,7 +83,7 @@ def test_no_two_runs_have_one_name() -> None:
 def test_what_differs_is_said_in_words() -> None:
     assert what_differs(a_run(), a_run(n=9)) == []
     assert what_differs(a_run(), a_run({"order_by": "magnitude"})) == [
-        "order of the pixels: order of magnitude, against signed order"
+        "order of the pixels: magnitude order, against signed order"
     ]
     assert what_differs(a_run(), a_run(x=(0.01, 0.2))) == ["points: 0.01, 0.2, against 0.01, 0.1"]
 

@@ -39,7 +39,7 @@ def test_runs_of_two_protocols_are_not_drawn_together(page: Page, app_url: str, 
     warning = page.get_by_test_id("stAlertContentWarning")
     expect(warning).to_contain_text("is not drawn: its protocol is not that of")
     expect(warning.get_by_role("listitem")).to_have_text(
-        ["order of the pixels: order of magnitude, against signed order"]
+        ["order of the pixels: magnitude order, against signed order"]
     )
     expect(page.locator(".behind select option")).to_have_count(11)  # the first run's methods alone
 

@@ -12,7 +12,7 @@ from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.share.words import counted
 
 #: Protocol entries that tell runs of one kind apart, in the order of a name.
-_TELLING = ("variant", "fill", "order_by", "collapse", "measure", "setting")
+_TELLING = ("variant", "fill", "order_by", "collapse", "range", "measure", "setting")
 #: Facts that are named wherever they differ; pictures, methods and sizes only where a name needs them.
 _CHOSEN = ("model", *_TELLING, "imported")
 _VALUES = {
@@ -21,12 +21,13 @@ _VALUES = {
     ("fill", "mean"): "mean fill",
     ("fill", "channel mean"): "mean fill",
     ("fill", "blur"): "blur fill",
-    ("fill", "noisy_linear"): "noisy linear fill",
+    ("fill", "noisy_linear"): "noisy linear",
     ("order_by", "value"): "signed order",
-    ("order_by", "magnitude"): "order of magnitude",
+    ("order_by", "magnitude"): "magnitude order",
     ("collapse", "signed_max"): "largest channel",
     ("collapse", "abs_sum"): "sum of magnitudes",
     ("collapse", "sum"): "sum of channels",
+    ("range", "whole"): "to 90 %",
     ("measure", "roar"): "ROAR",
     ("measure", "kar"): "KAR",
     ("measure", "both"): "ROAR and KAR",
