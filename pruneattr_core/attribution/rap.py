@@ -21,7 +21,7 @@ def rap(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
 
     1. The logit goes to the inputs of the last layer by their absolute share,
        R_i = sum_j |z_ij| / sum_i |z_ij| R_j. What an output holds to which nothing contributes (its
-       inputs are dead, it is its bias alone: 0/0 above, of which the paper says nothing) is spread as by 3.
+       inputs are dead, it is its bias alone: 0/0 above, which the released code drops) is spread as by 3.
     2. Every other linear layer passes R_j on to positive contributions in full and to negative ones in
        proportion to their relative influence,
        R_i = sum_j (z+_ij / Z+_j + |z-_ij| / (Z+_j + Z-_j)) R_j, with Z-_j = sum_i |z-_ij|.
