@@ -93,6 +93,8 @@ def _between(rows: Sequence[Tensor], rank: int, low: Tensor, high: Tensor) -> Te
     between = torch.from_numpy(np.concatenate(inside))
     if rank < len(between):
         return between.kthvalue(rank + 1).values
+    if low == high:
+        return None  # those equal to both were taken off above
     equal = sum(int(np.count_nonzero(array == most)) for array in arrays)
     return high if rank < len(between) + equal else None
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pruneattr_core.selection import higher, is_zero, masked
+from pruneattr_core.selection import _SAMPLE, higher, is_zero, masked, order_statistics
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan"), 1e-45)
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
@@ -64,3 +64,15 @@ def test_a_gate_multiplies_and_keeps_the_layout_of_the_values(
         "the activation is the network's own"
     )
     assert ours.untyped_storage().data_ptr() != mask.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("sampled", [0.0, 1.0, 5.0])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.9, 0.999])
+def test_a_rank_is_right_where_the_sample_misleads(sampled: float, share: float) -> None:
+    """Every value of the sample is another than those around it: too small, within them, too large."""
+    count = 5 * _SAMPLE
+    row = torch.rand(1, count, generator=torch.Generator().manual_seed(2)) + 0.5
+    row[:, :: count // _SAMPLE | 1] = sampled
+    rank = round(share * (count - 1))
+    found = order_statistics([row], torch.tensor([[rank]]))
+    assert found.item() == row.flatten().sort().values[rank].item()
