@@ -101,14 +101,16 @@ _BETTER = {"lerf": "lower", "morf": "higher"}
 
 
 def over_many(asked: Sequence[RemovalKey]) -> str:
-    """Mean areas of the methods on the screen in the run that asked most pictures the same; "" without one.
+    """Mean areas of the methods on the screen in the run that asked the same; "" without one.
+
+    Of several that which removed most, as the page does, then that of most pictures.
 
     The same are weights, order and fill, and that pixels count by magnitude; methods are as they come.
     """
     runs = shipped(ASSETS / "runs" / "bench", HEADER, read_run)
     name = max(
         (one for one in runs if _asks_the_same(runs[one], asked[0])),
-        key=lambda one: runs[one].plan.n,
+        key=lambda one: (runs[one].plan.x[-1], runs[one].plan.n),
         default="",
     )
     if not name:
