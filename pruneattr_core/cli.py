@@ -188,9 +188,9 @@ class _Parser(argparse.ArgumentParser):
 
     passes_on = False
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, *given: Any, **named: Any) -> Any:
         """(arguments, what is left of them for another program)."""
-        found, further = super().parse_known_args(args, namespace)
+        found, further = super().parse_known_args(*given, **named)
         if further and not self.passes_on:
             self.error(f"unrecognized arguments: {' '.join(further)}")
         return found, further
