@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from bending import Bent
 from pruneattr_core import PruneGrad, census
 
 #: Spelling -> what the census names; None where it is counted, "" where it is neither.
@@ -42,22 +43,10 @@ SPELLED: dict[str, tuple[Callable[[Tensor], Tensor], str | None]] = {
 }
 
 
-class Net(nn.Module):
-    def __init__(self, act: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.one, self.two = nn.Conv2d(3, 4, 3, 1, 1), nn.Conv2d(4, 4, 3, 1, 1)
-        self.linear, self.act = nn.Linear(4, 6), act
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(F.relu(self.two(self.act(self.one(x)))).mean((2, 3)))
-
-
 @pytest.mark.parametrize("name", SPELLED)
 def test_it_is_counted_or_named(name: str) -> None:
     act, said = SPELLED[name]
-    net, x = Net(act), torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
+    net, x = Bent(lambda _, a: act(a)), torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
     found = census(net, x)
     assert [one.what for one in found.unseen] == ([said] if said else [])
     assert len(found.calls) == 1 + (said is None)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bending import Bent
 from pruneattr_core import PruneGrad, census, explain
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.errors import ModelError
@@ -120,18 +121,6 @@ class Step(torch.autograd.Function):
         return None
 
 
-class Net(nn.Module):
-    def __init__(self, act: Callable[[Any, Tensor], Tensor]) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.one, self.two = nn.Conv2d(3, 4, 3, 1, 1), nn.Conv2d(4, 4, 3, 1, 1)
-        self.linear, self.act = nn.Linear(4, 6), act
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(F.relu(self.two(self.act(self, self.one(x)))).mean((2, 3)))
-
-
 #: What is done with the first convolution -> the function that the census names, if any.
 SERVED: dict[str, tuple[Callable[[Any, Tensor], Tensor], str | None]] = {
     "rectifier": (lambda net, h: Rectify.apply(h), "Rectify"),
@@ -150,7 +139,7 @@ X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
 @pytest.mark.parametrize("name", SERVED)
 def test_it_is_served_and_named(name: str) -> None:
     act, said = SERVED[name]
-    net, leaf = Net(act), X.clone().requires_grad_()
+    net, leaf = Bent(act), X.clone().requires_grad_()
     (expected,) = torch.autograd.grad(net(leaf)[:, 1].sum(), leaf)
     for mode in ("zero", "freeze"):
         found = PruneGrad(net).attribute(X, 1, sparsity=0.0, mode=mode)
@@ -164,8 +153,8 @@ def test_it_is_served_and_named(name: str) -> None:
 
 LOST: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
     "all": (lambda net, h: Step.apply(F.relu(h)), "does not depend differentiably on the input"),
-    "part": (lambda net, h: h + net.two(Step.apply(F.relu(h))), "no gradient goes|ends at Net"),
-    "before": (lambda net, h: F.relu(h) + net.two(Rectify.apply(h.detach())), r"ends at Net \(detach\)"),
+    "part": (lambda net, h: h + net.two(Step.apply(F.relu(h))), "no gradient goes|ends at Bent"),
+    "before": (lambda net, h: F.relu(h) + net.two(Rectify.apply(h.detach())), r"ends at Bent \(detach\)"),
 }
 
 
@@ -173,7 +162,7 @@ LOST: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
 def test_where_its_gradient_does_end_it_is_refused(name: str) -> None:
     act, said = LOST[name]
     with pytest.raises(ModelError, match=said):
-        PruneGrad(Net(act)).attribute(X, 1)
+        PruneGrad(Bent(act)).attribute(X, 1)
 
 
 def test_alone_it_is_named_as_what_there_is_instead_of_neurons() -> None:
@@ -190,7 +179,7 @@ class Module(nn.Module):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["rectifier", "reversal", "straight through"])
 def test_every_method_serves_it_or_says_that_it_has_no_rule(name: str, method: str) -> None:
-    net = Net(SERVED[name][0])
+    net = Bent(SERVED[name][0])
     reason = METHODS[method].supports(net, X)
     ruled = method in ("deeplift", "lrp", "lrp_alpha1_beta0", "excitation_backprop", "rap")
     assert ruled == (reason is not None and "has no rule for" in reason)
@@ -200,7 +189,7 @@ def test_every_method_serves_it_or_says_that_it_has_no_rule(name: str, method: s
 
 @pytest.mark.parametrize("method", ["saliency", "integrated_gradients"])
 def test_other_libraries_methods_see_the_author_s_derivative(method: str) -> None:
-    straight, turned = (explain(Net(act), X, 1, method, **_OPTIONS.get(method, {})).values for act in _SIGNS)
+    straight, turned = (explain(Bent(act), X, 1, method, **_OPTIONS.get(method, {})).values for act in _SIGNS)
     assert torch.allclose(straight, -turned, atol=1e-7)
 
 
