@@ -4,17 +4,18 @@ export default function () {
   if (history.onePerGesture) return;
   history.onePerGesture = true;
   const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
-  // Whether the reader has done something since the last entry, and whether that entry is of their last gesture.
-  let gesture = false, fresh = false;
-  for (const name of ['pointerdown', 'keydown']) addEventListener(name, () => { gesture = true; fresh = false; }, {capture: true, passive: true});
-  addEventListener('popstate', () => { gesture = false; fresh = false; });
+  // Whether the reader has done something since the last entry.
+  let gesture = false;
+  const done = () => { gesture = true; }, how = {capture: true, passive: true};
+  for (const name of ['pointerdown', 'keydown']) addEventListener(name, done, how);
+  addEventListener('click', (event) => { if (!event.detail) done(); }, how);  // a screen reader's, a voice's
+  addEventListener('popstate', () => { gesture = false; });
   history.pushState = (state, title, url) => {
-    const to = new URL(url ?? location.href, location.href), elsewhere = to.pathname !== location.pathname;
+    const to = new URL(url ?? location.href, location.href);
     if (to.href === location.href) return;  // nothing to undo, and no gesture spent
-    // What the page that a link leads to says first can come before its path: it stands at the page that is left.
-    if (elsewhere ? !fresh : gesture) push(state, title, url);
-    else replace(state, title, url);
-    fresh = (gesture || fresh) && !elsewhere;
+    // A link makes an entry once, be its path or what its page says first the one that comes first; and a page
+    // that a late word of the run before bounces to and from makes none.
+    (gesture ? push : replace)(state, title, url);
     gesture = false;
   };
 }

@@ -108,6 +108,23 @@ def test_one_press_of_back_undoes_one_choice(page: Page, app_url: str, settled: 
     until(page, lambda: asked(page) == {"picture": ["1"]})
 
 
+def test_what_no_gesture_made_is_no_entry_and_a_screen_readers_click_is_one(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    """A late word of the run before took the path to the page that was left and back: two entries more."""
+    page.goto(f"{app_url}/review")
+    expect(page.get_by_role("heading", name="Compression review").first).to_be_visible()
+    settled(page)
+    start = page.evaluate("history.length")
+    for path in ("/benchmarks", "/review"):
+        page.evaluate("path => history.pushState(null, '', path)", path)
+    assert (page.evaluate("history.length"), page.url) == (start, f"{app_url}/review")
+    page.get_by_role("link", name="Benchmarks").first.evaluate("link => link.click()")
+    page.wait_for_url("**/benchmarks*")
+    settled(page)
+    assert page.evaluate("history.length") == start + 1
+
+
 def test_a_link_to_a_page_is_one_entry_and_holds_nothing_of_another(
     page: Page, app_url: str, settled: Settled
 ) -> None:
