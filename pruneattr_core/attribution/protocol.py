@@ -81,7 +81,9 @@ def explain(
     chosen = asked_of(target, len(batch), None if head is None else check_head(head))
     with left_alone(tape.unwrap(model)):
         parts = list(chunks(len(batch), int(entry.memory * bytes_each(batch)), batch))
-        targets = [_asked(model, batch[part], chosen[part]) for part in parts]
+        goes_back = entry.backward and entry.passes > 0 and not entry.paths
+        at_once = goes_back and len(batch) == 1 and entry.supports is any_network
+        targets = [_asked(model, batch[part], chosen[part], at_once) for part in parts]
         if entry.supports is not any_network:
             calls_of(model, batch, again=True, taken=True)  # what was known of the network may be out of date
         if entry.passes > 1 and not entry.paths:
@@ -89,7 +91,7 @@ def explain(
         reason = entry.supports(model, batch)
         if reason:
             raise ModelError(f"{entry.title} does not fit this network: {reason}")
-        if entry.backward and entry.passes and not entry.paths:
+        if goes_back and not at_once:
             Graph(model, batch[:1], targets[0][:1])  # raises where the gradient ends on the way
         values = []
         passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
@@ -107,7 +109,10 @@ def _activation_calls(model: nn.Module, inputs: Tensor) -> int:
     return sum(call.activation for call in calls_of(model, inputs))
 
 
-def _asked(model: nn.Module, inputs: Tensor, asked: Asked) -> Asked:
+def _asked(model: nn.Module, inputs: Tensor, asked: Asked, goes_back: bool) -> Asked:
+    """What is explained of inputs; `goes_back`: their gradient is seen to go all the way in the same pass."""
+    if goes_back:
+        return Graph(model, inputs, asked).asked
     with torch.no_grad():
         return resolved(tape.run(model, inputs.clone()).logits, asked)
 
