@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "--model scenes-net --data scenes --threads 1"
 #: Command -> what it keeps while it works, below the folder it works in.
 LONG = {
-    f"bench pixels {SOURCE} --n 8 --chunk 1 --methods prunegrad random --out run": "run.partial",
-    f"paths {SOURCE} --n 8 --n-dgr 0 --methods taylor intgrad random --cache cells --out run": "cells",
-    f"circuit {SOURCE} --n 8 --out run": "run.partial",
+    f"bench pixels {SOURCE} --n 4 --chunk 1 --methods prunegrad random --out run": "run.partial",
+    f"paths {SOURCE} --n 4 --n-dgr 0 --methods taylor greedy random --cache cells --out run": "cells",
+    f"circuit {SOURCE} --n 4 --out run": "run.partial",
 }
 
 
@@ -28,6 +30,20 @@ def started(line: str, folder: Path) -> subprocess.Popen[str]:
         [sys.executable, "-m", "pruneattr_core", *line.split()], cwd=folder, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+
+
+def finished(line: str, folder: Path) -> dict[str, bytes]:
+    """The values of a run that nobody stops any more."""
+    with started(line, folder) as process:
+        told = process.communicate(timeout=240)[1]
+        assert process.returncode == 0, told
+    return content(folder / "run")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, bytes]]:
+    """What a command gives that nobody has stopped, once a command."""
+    return functools.cache(lambda line: finished(line, tmp_path_factory.mktemp("whole")))
 
 
 def content(run: Path) -> dict[str, bytes]:
@@ -58,13 +74,12 @@ def works(process: str) -> bool:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
 @pytest.mark.parametrize("workers", ["", " --workers 2"], ids=["alone", "two workers"])
 @pytest.mark.parametrize("line", LONG, ids=lambda line: line.split()[0])
-def test_sigterm_is_answered_as_ctrl_c_and_loses_nothing(line: str, workers: str, tmp_path: Path) -> None:
-    work, whole = tmp_path / "stopped", tmp_path / "whole"
-    for folder in (work, whole):
-        folder.mkdir()
-    with started(line + workers, work) as process:
+def test_sigterm_is_answered_as_ctrl_c_and_loses_nothing(
+    line: str, workers: str, tmp_path: Path, whole: Callable[[str], dict[str, bytes]]
+) -> None:
+    with started(line + workers, tmp_path) as process:
         end = time.monotonic() + 120
-        while process.poll() is None and not list((work / LONG[line]).rglob("*.cell")):
+        while process.poll() is None and not list((tmp_path / LONG[line]).rglob("*.cell")):
             assert time.monotonic() < end
             time.sleep(0.01)
         children = below(process.pid)
@@ -79,13 +94,9 @@ def test_sigterm_is_answered_as_ctrl_c_and_loses_nothing(line: str, workers: str
     while left := [child for child in children if works(child)]:
         assert time.monotonic() < end, left
         time.sleep(0.1)
-    cells = list((work / LONG[line]).rglob("*.cell"))
+    cells = list((tmp_path / LONG[line]).rglob("*.cell"))
     assert cells
-    for again, folder in ((line + workers, work), (line, whole)):
-        with started(again, folder) as process:
-            told = process.communicate(timeout=240)[1]
-            assert process.returncode == 0, told
-    assert content(work / "run") == content(whole / "run") != {}
+    assert finished(line + workers, tmp_path) == whole(line) != {}
 
 
 #: A command that is sent a signal while it works; a terminal's or nohup's own answers are taken off first.
