@@ -28,11 +28,13 @@ VIEW = """() => {
   const view = all('.scrubber[data-ready], .compare[data-ready], .stage[data-ready]')[0];
   if (!view) return null;
   const words = node => node.innerText.replace(/\\s+/g, ' ').trim();
+  // Who has only a file can ask nobody to compute more.
+  const told = node => [...node.querySelectorAll('.hole button')].map(words).reduce((text, ask) => text.replace(`${ask} `, ''), words(node));
   const inside = what => [...view.querySelectorAll(what)].filter(node => node.checkVisibility());
   const sum = canvas => new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer)
     .reduce((sum, pixel) => (sum * 31 + pixel) | 0, 0);
   return {
-    words: inside('.cell, .card, .reading, .sentence, .axis-title, [data-key=chance]').map(words),
+    words: inside('.cell, .card, .reading, .sentence, .axis-title, [data-key=chance]').map(told),
     // How far the picture shines through is the eye's matter, and in no file.
     maps: inside('.opacity input').some(one => one.value !== one.defaultValue) ? [] : inside('.cell canvas, .card canvas, .panels canvas').map(sum),
     sliders: inside('input.slider').map(one => one.getAttribute('aria-valuetext') || one.value),
