@@ -8,6 +8,7 @@ step. So a part says when there is something new, and until then its question wa
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -110,3 +111,14 @@ def only_when(news: Callable[[], bool], whole: bool = False) -> None:
     context, part = get_script_run_ctx(), ThreadState.get().fragment_id
     if context is not None and part:
         CLOCKS.only_when((context.session_id, part), news, whole)
+
+
+def seldom(at_once: Callable[[], bool], every: float) -> None:
+    """Called in a part of a page that is dear to draw: questions of its clock are answered now and then.
+
+    Args:
+        at_once: what its reader is to see without waiting; holds on, as `news` of `only_when` does.
+        every: seconds after which the part is drawn anyhow.
+    """
+    end = time.monotonic() + every
+    only_when(lambda: at_once() or time.monotonic() >= end)

@@ -20,6 +20,7 @@ from pruneattr_core.share.words import counted
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.browser_store import keep_in_browser
 from pruneattr_core.ui.cache import Waiting, engine
+from pruneattr_core.ui.clocks import seldom
 from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare.assembly import assemble
 from pruneattr_core.ui.compare.choices import choose, make_plan
@@ -43,6 +44,8 @@ from pruneattr_core.ui.watching import LOOK, begin, came_to_its_end, failure, ke
 
 #: Seconds for which the first look at a grid waits for a first map.
 FIRST_LOOK = 0.35
+#: Seconds between two drawings while numbers and curves come: each sends the whole grid, maps and all.
+NUMBERS = 2.0
 _START, _PLACE, _TRIED, _GRID = "_compare_start", "_grid", "_grid_tried", "compare_grid"
 
 
@@ -146,7 +149,11 @@ def _frame(plan: Plan, was_running: bool) -> None:
         st.rerun()  # start or stop the clock
     if failure(_PLACE):
         complain(failure(_PLACE))
-    now = standing(plan, engine().jobs.results, dear)
+    shelf = engine().jobs.results
+    now = standing(plan, shelf, dear)
+    if task is not None:
+        pending, job = now.pictured, task
+        seldom(lambda: job.finished.is_set() or standing(plan, shelf, dear).pictured != pending, NUMBERS)
     _state_line(plan, task, now)
     late = left_behind(_START, plan.name, _position(), said(_GRID, "at"))
     if late is not None:
@@ -157,7 +164,7 @@ def _frame(plan: Plan, was_running: bool) -> None:
         st.rerun()  # the numbers are asked for where the hand let go
 
     def made() -> tuple[Grid, bytes]:
-        grid, _ = assemble(plan, engine().jobs.results, task.note if task else None, dear, start)
+        grid, _ = assemble(plan, shelf, task.note if task else None, dear, start)
         return grid, grid_payload(grid, plan.look)
 
     grid: Grid | None = None

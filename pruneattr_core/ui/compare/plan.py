@@ -184,6 +184,11 @@ class Standing:
     dear_seconds: float
     open: frozenset[Hashable]
 
+    @property
+    def pictured(self) -> frozenset[Hashable]:
+        """Those of `open` that are looked at: maps and their levels, not curves and games."""
+        return frozenset(key for key in self.open if isinstance(key, MapKey | LevelsKey))
+
 
 def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     """Count what is there; `dear` says that everything is wanted."""
