@@ -57,7 +57,7 @@ _LEFT_OUT = {
 _SMALL = {
     "--n": "1", "--epochs": "1", "--count": "64", "--rounds": "1", "--pictures": "4", "--explained": "1",
     "--steps": "1", "--repeats": "1", "--test": "16", "--width": "8", "--workers": "1", "--reference": "2",
-    "--cells": "1", "--orders": "2", "--probes": "2", "--iterations": "1", "--n-dgr": "1", "--threads": "1",
+    "--cells": "1", "--orders": "2", "--iterations": "1", "--n-dgr": "1", "--threads": "1",
 }  # fmt: skip
 #: Beginnings of commands -> further words, later ones winning over what stands there.
 SMALL = {
@@ -86,7 +86,7 @@ SMALL = {
     "perf/gpu.py": "--device cpu --seconds 5 --checks",
     "perf/in_browser.py": "--repeats 2",
     "perf/intgrad.py": "--n 1 --truth 20",
-    "perf/linearity.py": "--n 1 --probes 2",
+    "perf/linearity.py": "--n 1",
     "perf/maps.py": "--repeats 1",
     "perf/moonshot.py": "--device cpu --few 2 --many 2 --best 1 --candidates 1 --only scenes",
     "perf/review_memory.py": "--pictures 2",

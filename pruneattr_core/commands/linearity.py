@@ -35,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="chance of having missed a radius more than 5 %% smaller (default %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--probes", type=count, default=24, help="random directions of the search (default %(default)s)"
-    )
+        "--probes", type=count, default=24,
+        help="random directions of the search, at most; few make it slow: what they leave open is decided "
+        "neuron by neuron (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--directions", type=count, default=16,
         help="random directions along which the affine error is measured (default %(default)s)",
