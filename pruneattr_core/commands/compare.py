@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from pruneattr_core.commands.arguments import show, use_threads
 from pruneattr_core.commands.looking import add_looking, add_out, asked_for, read_photo
@@ -38,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_out(arguments.out)
     device, card = device_for(arguments.device), model_card(arguments.model)
     images = [read_photo(file) for file in arguments.photos]
+    _tell_of_equals(arguments.photos, images)
     found = compare(
         load_model(arguments.model, str(device)),
         torch.cat([card.preprocess(image) for image in images]).to(device),
@@ -62,3 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
         record["file"] = str(arguments.out)
     show(arguments, "\n".join(lines), record)
     return 0
+
+
+def _tell_of_equals(files: Sequence[Path], images: Sequence[Image.Image]) -> None:
+    seen: dict[tuple[tuple[int, int], bytes], Path] = {}
+    for file, image in zip(files, images, strict=True):
+        first = seen.setdefault((image.size, image.tobytes()), file)
+        if first is not file:
+            same = f"{file} stands" if first == file else f"{file} and {first} are one picture, which stands"
+            print(f"{same} twice: the means count it twice.", file=sys.stderr)
