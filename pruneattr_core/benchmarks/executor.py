@@ -26,6 +26,7 @@ from pruneattr_core.benchmarks.reporting import listening
 from pruneattr_core.benchmarks.run import Run, read_run, write_run
 from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
+from pruneattr_core.datasets.base import left_out
 from pruneattr_core.errors import InputError, ModelError, StoreError
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
@@ -62,7 +63,7 @@ def plan_run(
         seed: of the choice of pictures, of random weights, ties and noise.
         choices: see `Benchmark.protocol`.
         chunk: pictures of one cell.
-        say: told which measures are left out, and why.
+        say: told which pictures and measures are left out, and why.
 
     Raises:
         InputError: something unknown, or out of range, or nothing that could be measured.
@@ -71,6 +72,8 @@ def plan_run(
     if benchmark not in BENCHMARKS:
         raise InputError(f"Expected a benchmark in {', '.join(BENCHMARKS)}, got {benchmark!r}.")
     opened = open_source(source)
+    if said := left_out(opened.data.problems):
+        say(said)
     protocol = BENCHMARKS[benchmark].protocol(choices or {}, seed)
     subjects = BENCHMARKS[benchmark].subjects(opened, protocol, n, seed)
     if rows := BENCHMARKS[benchmark].rows:

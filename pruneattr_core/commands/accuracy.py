@@ -8,7 +8,7 @@ import torch
 
 from pruneattr_core.benchmarks.sources import chosen, open_source
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, show
-from pruneattr_core.commands.source import add_source, source_of
+from pruneattr_core.commands.source import add_source, source_of, tell_left_out
 from pruneattr_core.errors import InputError
 
 
@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     A picture with several right classes counts where any of them comes first, or is among the five.
     """
     opened = open_source(source_of(arguments))
+    tell_left_out(opened.data)
     indices = [i for i in chosen(opened.data, arguments.n, arguments.seed) if opened.labels(i)]
     if not indices:
         raise InputError(

@@ -36,6 +36,7 @@ from pruneattr_core.commands.arguments import (
     use_threads,
     whole,
 )
+from pruneattr_core.commands.left import left
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source, source_of
 from pruneattr_core.errors import InputError
@@ -158,9 +159,9 @@ def _declare(parser: argparse.ArgumentParser, name: str, choices: set[str]) -> N
 
 def kept(arguments: argparse.Namespace) -> str:
     """What is there after an interruption."""
-    return (
-        f"Finished cells are kept in {arguments.out}{'/*' if arguments.benchmark == 'all' else ''}.partial."
-    )
+    if arguments.benchmark == "all":
+        return left("Finished runs and cells", arguments.out, "*/*.cell", "*/header.json")
+    return left("Finished cells", arguments.out.with_name(f"{arguments.out.name}.partial"), "*.cell")
 
 
 def run(arguments: argparse.Namespace) -> int:

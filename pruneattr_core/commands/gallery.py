@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pruneattr_core.commands.arguments import add_json, add_threads, count, show, use_threads
+from pruneattr_core.commands.left import left
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.gallery import build_gallery
 from pruneattr_core.share.words import counted
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def kept(arguments: argparse.Namespace) -> str:
     """What is there after an interruption."""
-    return f"Finished pictures are kept in {arguments.out}."
+    return left("Finished pictures", arguments.out, "pictures/*.txt")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,9 @@ import numpy as np
 from pruneattr_core.analysis.table_run import Table, write_table
 from pruneattr_core.benchmarks.sources import Opened
 from pruneattr_core.commands.arguments import add_workers, say
+from pruneattr_core.commands.left import left
 from pruneattr_core.commands.progress import Progress
+from pruneattr_core.commands.source import tell_left_out
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import provenance
@@ -39,8 +41,8 @@ def add_keeping(parser: argparse.ArgumentParser) -> None:
 
 
 def kept(arguments: argparse.Namespace) -> str:
-    """What is there after an interruption; "" without a folder for it."""
-    return "" if arguments.out is None else f"Its pictures are kept in {_work(arguments)}."
+    """What is there after an interruption; "" without a folder for it, and while it is empty."""
+    return "" if arguments.out is None else left("Its pictures", _work(arguments), "*.cell")
 
 
 def over_pictures(
@@ -63,6 +65,7 @@ def over_pictures(
     Raises:
         StoreError: --out cannot be written.
     """
+    tell_left_out(opened.data)
     found: dict[int, Record] = {}
     cells = None
     if arguments.out is not None:

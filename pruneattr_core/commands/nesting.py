@@ -16,6 +16,7 @@ from pruneattr_core.commands.arguments import share, show
 from pruneattr_core.commands.keeping import keep
 from pruneattr_core.commands.pictures import add_pictures, open_pictures
 from pruneattr_core.commands.progress import Progress
+from pruneattr_core.commands.source import tell_left_out
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.store import refuse_unwritable
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     if len(grid) < 2 or any(a >= b for a, b in pairwise(grid)):
         raise InputError(f"Expected at least two rising sparsities, got {grid}.")
     opened, indices = open_pictures(arguments)
+    tell_left_out(opened.data)
     if arguments.out is not None:
         refuse_unwritable(arguments.out, new_folder=True)
     tick, start, found, answers = Progress("pictures"), time.perf_counter(), [], []

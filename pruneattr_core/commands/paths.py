@@ -32,7 +32,8 @@ from pruneattr_core.commands.arguments import (
     use_threads,
     whole,
 )
-from pruneattr_core.commands.source import add_source, source_of
+from pruneattr_core.commands.left import left
+from pruneattr_core.commands.source import add_source, source_of, tell_left_out
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.models import weights_hash
 from pruneattr_core.paths.dgr import GAMMA, ITERATIONS, LEARNING_RATE, MOMENTUM
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def kept(arguments: argparse.Namespace) -> str:
     """What is there after an interruption."""
-    return f"Finished pictures are kept in {arguments.cache}."
+    return left("Finished pictures", arguments.cache, "**/*.cell")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     device = device_for(arguments.device)
     opened = open_source(source_of(arguments))
     model, data = opened.model, opened.data
+    tell_left_out(data)
     if not 1 <= arguments.n <= len(data):
         raise InputError(
             f"Expected --n from 1 to {len(data)}, the pictures of {data.title}; got {arguments.n}."

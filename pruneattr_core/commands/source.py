@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from pruneattr_core.benchmarks.sources import Source
+from pruneattr_core.datasets import Dataset
+from pruneattr_core.datasets.base import left_out
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -29,3 +32,9 @@ def source_of(arguments: argparse.Namespace) -> Source:
         None if arguments.root is None else str(arguments.root),
         arguments.device,
     )
+
+
+def tell_left_out(data: Dataset) -> None:
+    """Say on stderr which files of a data set are left out, if any."""
+    if said := left_out(data.problems):
+        print(said, file=sys.stderr)

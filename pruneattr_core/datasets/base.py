@@ -72,3 +72,11 @@ class Dataset(Protocol):
     def data_hash(self) -> str:
         """SHA-256, in hexadecimal, that changes when the data set does."""
         ...
+
+
+def left_out(problems: Mapping[str, str]) -> str:
+    """How many files a data set left out, and why the first three; "" where it left out none."""
+    if not problems:
+        return ""
+    why = " ".join(list(problems.values())[:3])
+    return f"{len(problems)} {'file was' if len(problems) == 1 else 'files were'} left out: {why}"

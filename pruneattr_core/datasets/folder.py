@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ class FolderDataset:
             classes; with {"mask": file} too where there is a folder `masks`. The pictures lie beside it or in
             `images`.
 
-    Pictures whose header cannot be read are left out and named in `problems`; damage behind the header
-    shows as ImageError when the sample is asked for.
+    Pictures whose header cannot be read, and masks that labels.json names but that are not there, are left
+    out and named in `problems`; damage behind the header shows as ImageError when the sample is asked for.
 
     Args:
         root: the folder.
@@ -66,7 +66,7 @@ class FolderDataset:
         self.id, self.title = id, title or self._root.name
         entries, self.classes = self._entries()
         self.problems: dict[str, str] = {}
-        self._found = [entry for entry in entries if self._readable(entry)]
+        self._found = [self._with_mask(entry) for entry in entries if self._readable(entry)]
         if not self._found:
             raise InputError(
                 f"The folder {str(root)!r} holds no picture we can read ({len(self.problems)} left out): "
@@ -115,6 +115,14 @@ class FolderDataset:
             return False
         return True
 
+    def _with_mask(self, entry: Entry) -> Entry:
+        if entry.mask is None or entry.mask.is_file():
+            return entry
+        self.problems[f"masks/{entry.mask.name}"] = (
+            f"The mask {entry.mask.name!r} of {entry.name!r} is not in the folder masks: put it there."
+        )
+        return replace(entry, mask=None)
+
     def _entries(self) -> tuple[list[Entry], tuple[str, ...]]:
         described = self._root / "labels.json"
         if described.is_file():
@@ -142,7 +150,8 @@ class FolderDataset:
 
     def _described(self, file: Path) -> tuple[list[Entry], tuple[str, ...]]:
         try:
-            records = json.loads(file.read_text("utf-8-sig"))  # Windows writes a mark first
+            text = file.read_text("utf-8-sig")  # Windows writes a mark first
+            records = json.loads(text, object_pairs_hook=_each_once)
             if not isinstance(records, dict):
                 raise TypeError("no object at the top")
             known = {name: record for name, record in records.items() if isinstance(record, dict)}
@@ -161,7 +170,7 @@ class FolderDataset:
         if "mask" not in record:
             return None
         file = self._root / "masks" / Path(str(record["mask"])).name  # the name alone: stay inside the folder
-        return file if file.is_file() else None
+        return file if file.parent.is_dir() else None
 
 
 def _sorted(folder: Path) -> list[Path]:
@@ -173,11 +182,23 @@ def pictures_in(folder: Path) -> list[Path]:
     return [file for file in _sorted(folder) if file.suffix.lower() in _SUFFIXES and file.is_file()]
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, which would keep the last of two values in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one object")
+    return found
+
+
 def _labels(record: dict[str, Any]) -> tuple[int, ...]:
     given = record.get("imagenet_indices", [record["index"]] if "index" in record else [])
     labels = tuple(int(label) for label in given)
     if any(label < 0 for label in labels):
         raise ValueError("a class index is negative")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"the class indices {list(labels)} name one class twice")
     return labels
 
 
@@ -185,7 +206,11 @@ def _classes(records: dict[str, dict[str, Any]]) -> tuple[str, ...]:
     """ImageNet's names where the records speak of ImageNet, else the names they give."""
     if any("imagenet_indices" in record or "wnid" in record for record in records.values()):
         return imagenet_classes()
-    named = {int(r["index"]): str(r.get("name", r["index"])) for r in records.values() if "index" in r}
+    given = [(int(r["index"]), str(r.get("name", r["index"]))) for r in records.values() if "index" in r]
+    named = dict(given)
+    for index, name in given:
+        if named[index] != name:
+            raise ValueError(f"class {index} is called both {name!r} and {named[index]!r}")
     if max(named, default=0) >= _MOST:
         raise ValueError(f"a class index is {max(named)}, and they count from 0 without large gaps")
     return tuple(named.get(label, f"class {label}") for label in range(max(named, default=-1) + 1))

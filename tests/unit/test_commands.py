@@ -20,6 +20,7 @@ import pruneattr_core
 from pruneattr_core import cli
 from pruneattr_core.commands import app, bench, doctor
 from pruneattr_core.commands.progress import Progress
+from pruneattr_core.store import write_sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ("--model", "scenes-net", "--data", "scenes")
@@ -170,32 +171,17 @@ def test_a_result_as_json_is_all_that_is_printed(tmp_path, capsys):
     ],
 )
 def test_a_full_memory_is_a_sentence_and_loses_nothing(error, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "run"
+
     def full(*_):
+        write_sealed(out.with_name("run.partial") / "0.cell", b"{}")
         raise error
 
     monkeypatch.setattr(bench, "execute", full)
-    out = tmp_path / "run"
     assert cli.main(["bench", "pixels", *SOURCE, "--n", "1", "--methods", "random", "--out", str(out)]) == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("error: The memory is full")
     assert said.endswith(f"Finished cells are kept in {out}.partial. The same command goes on there.")
-
-
-def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, capsys):
-    def stopped(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(bench, "execute", stopped)
-    out = tmp_path / "run"
-    assert cli.main(["bench", "pixels", *SOURCE, "--n", "1", "--methods", "random", "--out", str(out)]) == 130
-    said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said == f"stopped. Finished cells are kept in {out}.partial. The same command goes on there."
-    monkeypatch.setattr("pruneattr_core.commands.models.list_models", stopped)
-    assert cli.main(["models"]) == 130
-    assert capsys.readouterr().err.strip() == "stopped. Nothing of it is kept."
-    monkeypatch.setattr("pruneattr_core.commands.keeping.Progress", stopped)
-    assert cli.main(["paths", "shapley", *SOURCE, "--n", "1"]) == 130  # no folder was named
-    assert capsys.readouterr().err.strip() == "stopped. Nothing of it is kept."
 
 
 class Terminal(io.StringIO):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,13 @@ def pictures(folder: Path, labels: bytes) -> Path:
         (b'{"none.png": {"index": 1000000000}}', "a class index is 1000000000"),
         (b'{"none.png": {"index": "cat"}}', "invalid literal"),
         (b'{"none.png": {"index": null}}', "NoneType"),
+        (b'{"a.png": {"index": 0}, "a.png": {"index": 1}}', "'a.png' stands twice in one object"),
+        (b'{"a.png": {"index": 0, "index": 1}}', "'index' stands twice in one object"),
+        (b'{"a.png": {"imagenet_indices": [3, 3]}}', "[3, 3] name one class twice"),
+        (
+            b'{"a.png": {"index": 0, "name": "cat"}, "b.png": {"index": 0, "name": "dog"}}',
+            "class 0 is called both 'cat' and 'dog'",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["bench pixels --methods random --out OUT", "circuit", "calibrate"])
@@ -104,3 +112,36 @@ def test_a_tool_that_is_asked_to_end_ends_what_it_has_begun(tmp_path: Path) -> N
     time.sleep(0.1)
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "bench pixels --methods random --out OUT", "circuit --reference 1", "nesting", "accuracy",
+        "paths --n-dgr 0 --cache CACHE --out OUT", "shapley --orders 2 --reference 1",
+    ],
+)  # fmt: skip
+def test_a_command_says_once_what_a_folder_lacks(command: str, tmp_path: Path, capsys: Any) -> None:
+    labels = {name: {**about, "mask": f"no-{name}"} for name, about in LABELS.items()}
+    folder = pictures(tmp_path / "pictures", json.dumps(labels).encode())
+    (folder / "masks").mkdir()
+    Image.new("L", (16, 16)).save(folder / "masks" / "no-b.png")
+    (folder / "c.png").write_bytes(b"no picture")
+    words = command.replace("OUT", str(tmp_path / "out")).replace("CACHE", str(tmp_path / "cache")).split()
+    cli.main([*words, "--model", "scenes-net", "--data", str(folder), "--n", "1"])
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("2 files were left out: ") == 1
+    assert "The mask 'no-a.png' of 'a.png' is not in the folder masks: put it there." in said.out + said.err
+
+
+def test_compare_says_that_a_picture_stands_twice(tmp_path: Path, capsys: Any) -> None:
+    first, second, other = (tmp_path / name for name in ("a.png", "b.png", "c.png"))
+    for file, number in ((first, 0), (second, 0), (other, 1)):
+        load_dataset("scenes")[number].image.save(file)
+    words = ["compare", "--methods", "edges", "--no-curves", *map(str, (first, first, other, second))]
+    assert cli.main(words) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "twice" in line]
+    assert said == [
+        f"{first} stands twice: the means count it twice.",
+        f"{second} and {first} are one picture, which stands twice: the means count it twice.",
+    ]

@@ -10,8 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
+from pruneattr_core.datasets.base import left_out
 from pruneattr_core.render.plain import markdown_text
-from pruneattr_core.share.words import counted
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.review.judging import choose_review
 from pruneattr_core.ui.review.lineup import Lineup, first_students, of_zoo, zoo
@@ -98,11 +98,7 @@ def open_pictures(lineup: Lineup) -> Pictures:
     if st.session_state["desk_source"] == "own" and st.session_state["own_folder"]:
         found = _folder(st.session_state["own_folder"], card.classes)
         if found.problems:
-            named = "; ".join(list(found.problems.values())[:3])
-            st.warning(
-                f"{counted(len(found.problems), 'files were', 'file was')} left out: {markdown_text(named)}",
-                icon=":material/broken_image:",
-            )
+            st.warning(markdown_text(left_out(found.problems)), icon=":material/broken_image:")
         return found
     return _scenes(COUNTS[-1], max(card.size))
 
