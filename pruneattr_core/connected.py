@@ -5,34 +5,44 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.fitness import is_end, node_of
+from pruneattr_core.fitness import End, is_end, node_of
+from pruneattr_core.own_functions import made_by
 from pruneattr_core.tape import Record
 
 #: Operations by which weights act on values, as autograd names their nodes.
 _LEARNED = ("Convolution", "Addmm", "MmBackward", "Linear", "BatchNorm", "LayerNorm", "GroupNorm")
 
 
-def reached(*starts: Any) -> set[Any]:
+#: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
+_Silent = Collection[tuple[Any, int]]
+
+
+def _before(node: Any, silent: _Silent) -> list[Any]:
+    """Nodes to which a node hands a gradient on."""
+    following = () if is_end(node) else enumerate(node.next_functions)
+    return [one for place, (one, _) in following if one is not None and (node, place) not in silent]
+
+
+def reached(*starts: Any, silent: _Silent = ()) -> set[Any]:
     """Every node of the autograd graph that a gradient from these nodes reaches."""
     found, waiting = set(), [start for start in starts if start is not None]
     while waiting:
         node = waiting.pop()
         if node not in found:
             found.add(node)
-            if is_end(node):
-                continue
-            waiting.extend(before for before, _ in node.next_functions if before is not None)
+            waiting.extend(_before(node, silent))
     return found
 
 
-def _reaching(end: Any, nodes: Collection[Any]) -> set[Any]:
+def _reaching(end: Any, nodes: Collection[Any], silent: _Silent) -> set[Any]:
     """Those of these nodes of the autograd graph from which a gradient reaches `end`."""
     after: dict[Any, list[Any]] = {}
     for node in nodes:
-        for before, _ in () if is_end(node) else node.next_functions:
+        for before in _before(node, silent):
             after.setdefault(before, []).append(node)
     found, waiting = set(), [end]
     while waiting:
@@ -50,6 +60,28 @@ _ADVICE = (
 _PART = "The response depends differentiably on part of the network only:"
 
 
+def _silenced(response: Tensor, wanted: list[Tensor]) -> set[tuple[Any, int]]:
+    """Where functions of an author's own give None as a gradient, which only a backward pass shows."""
+    own = [node for node in reached(node_of(response)) if made_by(node)]
+    found: set[tuple[Any, int]] = set()
+
+    def look(node: Any) -> Any:
+        def hook(before: tuple[Any, ...], after: tuple[Any, ...]) -> None:
+            if any(one is not None for one in after):
+                found.update((node, place) for place, one in enumerate(before) if one is None)
+
+        return node.register_hook(hook)
+
+    if own and wanted:
+        handles = [look(node) for node in own]
+        try:
+            torch.autograd.grad(response, wanted, retain_graph=True, allow_unused=True)
+        finally:
+            for handle in handles:
+                handle.remove()
+    return found
+
+
 def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
     """See that a gradient goes from the response to all that it was computed from.
 
@@ -62,44 +94,54 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
         ModelError: the response is not connected, or only through part of the network.
     """
     activations, doubts = record.activations, record.doubts
-    first = doubts.ends[0].where if doubts.ends else "an operation without one"
     if any("use_reentrant" in where for where in doubts.blind):
         raise ModelError(
             f"{doubts.blind[0]} hides its graph, so no gradient of part of the network can be taken. Switch "
             "gradient checkpointing off, or use use_reentrant=False."
         )
-    nodes = reached(node_of(response))
     attached = [a for a in activations if a.requires_grad]
+    silent = _silenced(response, [*attached, *([given] if given.requires_grad else [])])
+    nodes = reached(node_of(response), silent=silent)
+    silences = [
+        End(f"{made_by(node)}, whose backward gives None", (node.next_functions[place][0],))
+        for node, place in silent
+        if node in nodes
+    ]
     if not nodes or all(node_of(one) not in nodes for one in ([given] if given.requires_grad else attached)):
         what = (
             "input" if given.requires_grad or not nodes or not attached else "neurons of " + record.names[0]
         )
+        first = next((end.where for end in (*doubts.ends, *silences)), "an operation without one")
         raise ModelError(
             f"The response does not depend differentiably on the {what}: the gradient ends at "
             f"{first}. {_ADVICE}"
         )
     if doubts.blind:
         _refuse(f"the gradient ends at {doubts.blind[0]}")
-    for end in doubts.ends:
+    for end in (*doubts.ends, *silences):
         lost = reached(*end.nodes) - nodes
         if end.node in nodes and "NotImplemented" in end.node.name():
             _refuse(f"the gradient ends at {end.where}")
         if lost and any(node_of(a) in lost for a in attached):
             _refuse(f"the gradient ends at {end.where}")
     if given.requires_grad:
-        _check_all_reached(node_of(given), nodes, record)
+        _check_all_reached(node_of(given), nodes, record, silent, silences)
 
 
-def _check_all_reached(given: Any, nodes: set[Any], record: Record) -> None:
+def _check_all_reached(
+    given: Any, nodes: set[Any], record: Record, silent: _Silent, silences: list[End]
+) -> None:
     """See that what comes from the input by value and reaches the output is reached by the gradient.
 
     Args:
         given: node of the input.
         nodes: that the gradient reaches.
         record: of the pass.
+        silent: see `_Silent`.
+        silences: the same as ends.
     """
     doubts = record.doubts
-    joined = _reaching(given, nodes)
+    joined = _reaching(given, nodes, silent)
     for activation, (name, ends) in zip(record.activations, doubts.neurons, strict=True):
         node = node_of(activation)
         if node not in joined:
@@ -108,12 +150,13 @@ def _check_all_reached(given: Any, nodes: set[Any], record: Record) -> None:
             _refuse(f"the neurons of {name} act on it, but no gradient goes{way}")
     ends, acts = doubts.trail.of(record.logits)
     loose = 0
-    for place, end in enumerate(doubts.ends):
-        behind = reached(*end.nodes) if ends >> place & 1 else set()
+    for place, end in enumerate((*doubts.ends, *silences)):
+        counts = place >= len(doubts.ends) or ends >> place & 1
+        behind = reached(*end.nodes) if counts else set()
         if given not in behind:
             continue
         loose |= 1 << place
-        if any(_acts(node) for node in (behind - nodes) & _reaching(given, behind)):
+        if any(_acts(node) for node in (behind - nodes) & _reaching(given, behind, ())):
             _refuse(f"the gradient ends at {end.where}")
     for place, act in enumerate(doubts.trail.acts):
         if acts >> place & 1 and act.ends & loose and act.node not in joined:

@@ -34,6 +34,12 @@ def transform() -> str:
     return "torch.func" if torch._C._are_functorch_transforms_active() else ""
 
 
+def made_by(node: Any) -> str:
+    """Name of the function whose node of the autograd graph this is, "" for PyTorch's and ours."""
+    kind = getattr(type(node), "_forward_cls", None)
+    return "" if kind is None or kind.__module__.partition(".")[0] in _OPEN else kind.__name__
+
+
 def _forwards(kind: Any) -> Iterator[tuple[int, str]]:
     for one in kind.__subclasses__():
         yield from _forwards(one)

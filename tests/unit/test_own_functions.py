@@ -109,6 +109,18 @@ class Nothing(torch.autograd.Function):
         return None
 
 
+class Second(torch.autograd.Function):
+    """Has a derivative by one of its arguments only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        return 2 * x + y
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> tuple[None, Tensor]:
+        return None, above
+
+
 class Step(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -151,10 +163,25 @@ def test_it_is_served_and_named(name: str) -> None:
     )
 
 
+#: Without derivatives, or with such after the function only.
+_LATE = ("occlusion", "prunegrad_mid")
 LOST: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
     "all": (lambda net, h: Step.apply(F.relu(h)), "does not depend differentiably on the input"),
     "part": (lambda net, h: h + net.two(Step.apply(F.relu(h))), "no gradient goes|ends at Bent"),
     "before": (lambda net, h: F.relu(h) + net.two(Rectify.apply(h.detach())), r"ends at Bent \(detach\)"),
+    "says none": (lambda net, h: Nothing.apply(F.relu(h)), "part .* ends at Nothing, whose"),
+    "says none beside": (
+        lambda net, h: F.relu(h) + Nothing.apply(net.two(F.relu(h))),
+        r"ends at Bent \(Nothing\)",
+    ),
+    "says none of one": (
+        lambda net, h: Second.apply(net.two(F.relu(h)), h),
+        r"ends at Bent \(Second\)",
+    ),
+    "says none late": (
+        lambda net, h: Second.apply(net.two(h), F.relu(h)),
+        r"ends at Bent \(Second\)",
+    ),
 }
 
 
@@ -163,6 +190,13 @@ def test_where_its_gradient_does_end_it_is_refused(name: str) -> None:
     act, said = LOST[name]
     with pytest.raises(ModelError, match=said):
         PruneGrad(Bent(act)).attribute(X, 1)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].passes and name not in _LATE])
+def test_no_method_gives_a_map_of_the_rest_where_a_backward_gives_none(method: str) -> None:
+    net = Bent(LOST["says none late"][0])
+    with pytest.raises(ModelError, match="Second"):
+        explain(net, X, 1, method)
 
 
 def test_alone_it_is_named_as_what_there_is_instead_of_neurons() -> None:
