@@ -15,8 +15,11 @@ from pruneattr_core.errors import InputError, ModelError, PruneAttrError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.heads import outputs_in
 
-#: Company may change outputs by this share of what doubling the input does: above what quantisation does.
+#: Company may change outputs by this share of what doubling the input does: above what quantisation does,
+#: which rounds by the largest value of the batch.
 _COMPANY = 0.05
+#: The same in single and double precision: above what another order of summing does.
+_FLOATING = 0.005
 #: Rows of a pass, and passes, by which chance is seen.
 _PASSES = 8
 #: How far others are from an input where a network asks for values.
@@ -87,11 +90,12 @@ def refuse_companions(network: nn.Module, inputs: Tensor, outputs: Tensor) -> No
         refuse_company(network)
 
 
-def mixes(alone: Tensor, together: Sequence[Tensor]) -> bool:
+def mixes(alone: Tensor, together: Sequence[Tensor], coarse: bool = False) -> bool:
     """Whether an input's outputs are others with others beside it, but for rounding.
 
     Args:
         alone: (1, ...) outputs for it.
+        coarse: whether some of the network rounds more than single precision does.
         together: (R, ...) outputs for each of some `companies`; the first is the measure of what moves.
     """
     answers = [both for both in together if both.shape[1:] == alone.shape[1:]]
@@ -100,7 +104,7 @@ def mixes(alone: Tensor, together: Sequence[Tensor]) -> bool:
     moved = max((alone[0] - both[0]).abs().nan_to_num(torch.inf).max() for both in answers)
     others = (answers[0][1:] - alone).abs().nan_to_num(0, 0).max()
     rounding = torch.finfo(alone.dtype).eps ** 0.5 * alone.abs().max()
-    return bool(moved > rounding and moved > _COMPANY * others)
+    return bool(moved > rounding and moved > (_COMPANY if coarse else _FLOATING) * others)
 
 
 def refuse_memory(network: nn.Module, first: Tensor) -> None:
@@ -113,6 +117,26 @@ def refuse_memory(network: nn.Module, first: Tensor) -> None:
         raise ModelError(
             f"{type(network).__name__} answers otherwise each time that it is run on the same input: it "
             "keeps something from pass to pass, or draws random numbers. Let it answer its input alone."
+        )
+
+
+def graded(given: Tensor) -> Tensor:
+    """A copy that a network may work on in place, and through which gradients go where they are on."""
+    return given.detach().requires_grad_(torch.is_grad_enabled()).clone()
+
+
+def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor) -> None:
+    """See that an input has with gradients on the outputs that it has `alone`, without.
+
+    Raises:
+        ModelError: it has not.
+    """
+    with torch.enable_grad(), left_alone(network):
+        outputs = outputs_in(network(graded(first)), 1).detach()
+    if mixes(alone, [torch.cat([outputs, 2 * alone])]):
+        raise ModelError(
+            f"{type(network).__name__} answers otherwise while gradients are computed, so its gradient is "
+            "not that of its answer. Let nothing hang on torch.is_grad_enabled or requires_grad."
         )
 
 

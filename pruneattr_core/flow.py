@@ -163,6 +163,7 @@ class Flow(TorchDispatchMode):
         recording: set by the tape while it computes an activation of its own.
         unseen: nonlinearities met outside of recorded calls.
         rewritten: activation calls made in place whose argument was used again afterwards.
+        coarse: whether something was computed in less than single precision.
     """
 
     @classmethod
@@ -175,6 +176,7 @@ class Flow(TorchDispatchMode):
         self._own_functions = OwnFunctions()
         self._name, self._tags, self._overwritten = name, dict[int, Tag](), dict[int, int]()
         self.recording, self.unseen, self.rewritten = False, list[Unseen](), set[int]()
+        self.coarse = False
         learned: list[Tensor] = [p for p in network.parameters() if p.numel() > 1 or p.ndim > 1]
         # A single number, such as a temperature, scales class scores and makes no neurons of them.
         learned += [b for b in network.buffers() if b.is_floating_point() and b.numel() > 1]
@@ -197,6 +199,7 @@ class Flow(TorchDispatchMode):
         for tag in tags:
             after, acted = after | tag.after, acted | tag.acted
         packed = "quantized" in func._schema.name or any(isinstance(a, torch.ScriptObject) for a in args)
+        self.coarse = self.coarse or packed or any(map(_coarse, tensors_in(found)))
         learned = any(tag.learned for tag in tags)
         if learned or packed:
             acted |= after
@@ -274,6 +277,13 @@ class Flow(TorchDispatchMode):
         except (NotImplementedError, RuntimeError):
             alive = tensor
         self._tags[storage_key(tensor)] = tag._replace(alive=alive)
+
+
+def _coarse(found: Tensor) -> bool:
+    """Whether values have less than single precision; off the CPU float32 may be TF32."""
+    return found.dtype in (torch.bfloat16, torch.float16) or (
+        found.dtype == torch.float32 and found.device.type != "cpu"
+    )
 
 
 def _guards(values: Sequence[Any]) -> bool:

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.chance import RandomState, chance_kept, moved, put_back, random_state, stirred, tell_moved
-from pruneattr_core.company import companies, in_company, mixes, refuse_chance, refuse_company, refuse_memory
+from pruneattr_core.company import (
+    companies,
+    graded,
+    in_company,
+    mixes,
+    refuse_chance,
+    refuse_company,
+    refuse_graded,
+    refuse_memory,
+)
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
@@ -91,7 +100,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
             put_back(before)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
         fast = _takes_any_layout(network, first, tape, logits)
-        mixed = (not fast or tape.asks) and _mixes(network, first, tape, logits)
+        mixed = (not fast or tape.asks) and _mixes(network, first, tape, logits, flow.coarse)
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
     unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
@@ -147,29 +156,32 @@ def _takes_any_layout(network: nn.Module, first: Tensor, tape: Tape, logits: Ten
     """Whether the answer is the same, but for rounding, in channels-last memory and in company."""
     if first.ndim != 4 or first.dtype != torch.float32 or first.device.type == "mps":
         return False
-    beside, three = _again(network, tape), in_company(first)
-    with suppress(PruneAttrError):
-        _, both = forward(beside, network, three.contiguous(memory_format=torch.channels_last), len(three))
+    beside, three = _again(network, tape, kept=()), in_company(first)
+    with suppress(PruneAttrError), torch.enable_grad():
+        given = graded(three.contiguous(memory_format=torch.channels_last))
+        _, both = forward(beside, network, given, len(three))
         moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
         return beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
     return False
 
 
-def _mixes(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor) -> bool:
+def _mixes(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor, coarse: bool) -> bool:
     """Whether an answer depends on what else is in the batch, by a way that values choose."""
-    answers = []
+    answers: list[Tensor] = []
     for together in companies(first, tape.asks):
-        beside = _again(network, tape)
+        beside = _again(network, tape, kept=())
         # What fails takes one input at a time, or none like these, which is its own matter.
-        with suppress(Exception):
-            _, both = forward(beside, network, together, len(together))
+        # The first with gradients on, as maps are computed.
+        with suppress(Exception), torch.set_grad_enabled(not answers):
+            _, both = forward(beside, network, graded(together), len(together))
             if [name for name, _ in beside.calls] != [name for name, _ in tape.calls]:
                 with left_alone(network):  # another way: as it is
-                    both = outputs_in(network(together.clone()), len(together))
-            answers.append(both)
-    if not mixes(logits, answers):
+                    both = outputs_in(network(graded(together)), len(together))
+            answers.append(both.detach())
+    if not mixes(logits, answers, coarse):
         return False
     refuse_memory(network, first)
+    refuse_graded(network, first, logits)
     if not tape.asks:
         refuse_company(network)
     return True

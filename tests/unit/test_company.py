@@ -48,6 +48,25 @@ def test_an_answer_that_depends_on_the_batch_is_refused(
         PruneGrad(network).attribute(torch.rand(1, 3, 9, 9, dtype=dtype), 0)
 
 
+GRADED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "mixes": (lambda y: y - 0.1 * y.mean(0) if torch.is_grad_enabled() else 0.9 * y, "another input is in"),
+    "mixes what has one": (lambda y: y - 0.1 * (y.mean(0) if y.requires_grad else y), "another input is in"),
+    "another answer": (lambda y: y * (1.2 if y.requires_grad else 1.0), "while gradients are computed"),
+    "mixes a little": (lambda y: y - 0.03 * y.mean(0), "another input is in"),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", GRADED)
+def test_what_an_answer_is_only_while_gradients_are_on_is_seen(name: str, dtype: torch.dtype) -> None:
+    change, said = GRADED[name]
+    network, x = Net(change).to(dtype), torch.rand(1, 3, 9, 9, dtype=dtype)
+    for ask in (lambda: PruneGrad(network).attribute(x, 0), lambda: explain(network, x, 0, "saliency")):
+        with pytest.raises(ModelError, match=said):
+            ask()
+    assert all(one.grad is None for one in network.parameters())
+
+
 def test_a_norm_of_each_input_alone_is_none_of_it() -> None:
     x = torch.rand(3, 3, 9, 9)
     network = Net(lambda y: F.layer_norm(y, y.shape[1:]), normalised=True)
