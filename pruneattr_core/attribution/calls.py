@@ -68,8 +68,9 @@ class Call:
     Attributes:
         name: module path of the caller, as the tape's names; `.function` is added for functional calls.
         function: plain name such as `relu`, `conv2d`, `add`; `relu` and `relu6` for every rectifier
-            without and with a ceiling; "conv2d by the input" where its weights come from there, too; an own
-            function's name for every call inside of it.
+            without and with a ceiling; "conv2d by the input" where its weights come from there, too, "add
+            by a choice" where whole numbers or yes and no do; an own function's name for every call inside of
+            it.
         shape: of the result without the batch, () where it is no tensor.
         activation: whether the tape records it.
         constant: whether something else than a second tensor of equal shape is added, as padding by 2 does.
@@ -161,6 +162,7 @@ class _Listen(TorchFunctionMode):
         ceiling = None if inside else ceiling_of(func, args, named)
         result_of = functools.partial(func, *args, **named)
         name, (args, named) = plain_name(func), in_front(args, named)
+        chosen = any(self._moves(one) and not one.is_floating_point() for one in tensors_in((args, named)))
         weighed = name in _WEIGHING and self._moves(args[1:], named)
         scaling = self._scales(name, args, named)  # before what is worked on in place hangs on the input
         result = result_of()
@@ -171,6 +173,8 @@ class _Listen(TorchFunctionMode):
             name += " by the input"
         elif name in CASTS and not all(one.is_floating_point() for one in tensors_in((args[:1], result))):
             name = "rounding"
+        elif chosen and name not in NEUTRAL:
+            name += " by a choice"
         if inside:
             self.calls.append(Call(inside, inside, (), activation=False))
         elif name not in NEUTRAL:

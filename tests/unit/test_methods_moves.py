@@ -184,10 +184,13 @@ def test_a_product_with_what_hangs_on_the_picture_is_no_scaling() -> None:
         lambda y: 2 / (y + 1),
         lambda y: y * y,
         lambda y: y + (y > 0.3).float(),
+        lambda y: y + (y > 0.3),
+        lambda y: torch.cat([y, y > 0.3], 1)[:, 3:9],
         lambda y: y - 0.5 * y.detach(),
         lambda y: y - 0.5 * y.data,
         lambda y: torch.div(y, 0.1, rounding_mode="floor"),
         _filled,
     ):
-        with pytest.raises(ModelError, match="no rule for"):
-            explain(Moving(move).double().eval(), networks.inputs(1), 1, "deeplift")
+        for method in ("deeplift", "lrp", "rap"):
+            with pytest.raises(ModelError, match="no rule for"):
+                explain(Moving(move).double().eval(), networks.inputs(1), 1, method)
