@@ -96,6 +96,27 @@ def taken(state: Any, session: Any) -> Any:
     return state
 
 
+def said_in_leaving(state: Any, session: Any) -> Any:
+    """What our components tell in a part of a page that was left, for the page that was asked for, or None.
+
+    A word typed or a verdict given just before a link is pressed comes after it. The part is not drawn again,
+    but what its components hold is heard (their `on_..._change`), as long as the session knows them.
+
+    Args:
+        state: Streamlit's `ClientState` that `taken` has refused.
+        session: the `AppSession` that is asked.
+    """
+    words = [one for one in state.widget_states.widgets if one.WhichOneof("value") == "json_value"]
+    if state.is_auto_rerun or not words:
+        return None
+    state = deepcopy(state)
+    state.fragment_id, state.query_string = "", ""  # the address is the former page's
+    state.page_script_hash = getattr(session, _ASKED).page or session.page_script_hash
+    del state.widget_states.widgets[:]
+    state.widget_states.widgets.extend(words)
+    return state
+
+
 def is_hasty(session: Any, now: float) -> bool:
     """Whether a request comes before its browser is sure to have heard of the end of the run before.
 
@@ -207,7 +228,7 @@ def mind_late_presses() -> None:
         if client_state is not None and client_state.fragment_id and is_unheard(self):
             self._event_loop.call_later(SOON, request_rerun, self, client_state)
             return
-        wanted = client_state and taken(client_state, self)
+        wanted = client_state and (taken(client_state, self) or said_in_leaving(client_state, self))
         wanted = wanted and CLOCKS.passed(self, wanted)
         if wanted is not None and not wanted.fragment_id and is_hasty(self, time.monotonic()):
             del wanted.cached_message_hashes[:]

@@ -123,6 +123,24 @@ def test_rows_show_what_another_window_has_judged(
     have(rows, "data-verdict", ["broken", "ok", "", "ok", "", ""])
 
 
+def test_what_is_said_just_before_a_link_is_pressed_is_kept(
+    page: Page, app_url: str, settled: Settled, review: str
+) -> None:
+    """The browser tells of it after it has asked for the next page: a part of one that was left."""
+    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
+    note, link = desk.locator(".row .note").nth(1), page.get_by_role("link", name="Reproduction")
+    note.press_sequentially("typed", delay=1)
+    link.click()
+    until(page, lambda: [one.note for one in load_review(review).values()] == ["typed"])
+    expect(page.get_by_role("heading", name="Reproduction")).to_be_visible()
+    page.get_by_role("link", name="Compression review").click()
+    expect(note).to_have_value("typed")
+    settled(page)
+    desk.locator(".row button.ok").nth(2).click()
+    link.click()
+    until(page, lambda: [one.verdict for one in load_review(review).values()] == ["", "ok"])
+
+
 def test_a_reload_keeps_the_row_the_verdicts_and_the_way_to_compare(
     page: Page, app_url: str, review: str
 ) -> None:

@@ -23,6 +23,7 @@ from pruneattr_core.ui.late import (
     UNHEARD,
     forget_replaced,
     mind_late_presses,
+    said_in_leaving,
     taken,
     without_passengers,
 )
@@ -101,6 +102,21 @@ def test_a_link_and_a_step_back_while_the_next_page_comes_do_lead_back(
     session.whole("removal")
     assert session.whole("explore", **said) == "explore"
     assert not session.part_is_late("explore")
+
+
+def test_what_a_component_tells_as_its_page_is_left_comes_to_the_next_one(session: _Session) -> None:
+    session.whole("review")
+    session.page_script_hash = "review"
+    session.whole("removal")
+    words = _asked("review", "f", widgets="frame slider")
+    assert said_in_leaving(words, session) is None  # no component of ours
+    words.widget_states.widgets[1].json_value = '{"given": 1}'
+    assert taken(words, session) is None
+    said = said_in_leaving(words, session)
+    assert (said.page_script_hash, said.fragment_id, said.query_string) == ("removal", "", "")
+    assert [one.id for one in said.widget_states.widgets] == ["slider"]
+    words.is_auto_rerun = True  # a clock
+    assert said_in_leaving(words, session) is None
 
 
 def test_a_download_that_a_run_has_replaced_is_made_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

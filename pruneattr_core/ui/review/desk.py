@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
 from pruneattr_core.compression.review_triage import Triage
 from pruneattr_core.compression.review_verdicts import Verdict
+from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.words import counted
@@ -57,10 +59,19 @@ def show_grid(payload: bytes, key: str, level: int) -> Any:
         data=payload,
         key=key,
         default={"given": {}, "level": level, "turn": None},
-        on_given_change=lambda: None,
+        on_given_change=_hear,
         on_level_change=lambda: None,
         on_turn_change=lambda: None,
     )
+
+
+def _hear() -> None:
+    """Save what was said before anything is drawn: whoever said it may leave the page at once."""
+    state = st.session_state
+    with suppress(PruneAttrError):  # the desk tries again, and says so
+        state["_desk_seen"].update(
+            receive(state["_desk_review"], state["desk_grid"].given, state["_desk_seen"])
+        )
 
 
 #: Seconds for which the first look waits for maps.
@@ -172,7 +183,11 @@ def _frame(
     }
     payload = _payload(sheet, verdicts, words, level, page, name)
     told = show_grid(payload, "desk_grid", level)
-    saved = receive(name, told.given, st.session_state.get("_desk_seen", {}))
+    saved: Mapping[str, Verdict | None] = {}
+    try:
+        saved = receive(name, told.given, st.session_state.get("_desk_seen", {}))
+    except PruneAttrError as error:
+        complain(f"Not saved: {error}")
     st.session_state["_desk_seen"] = seen = st.session_state["_desk_payload"][2]
     seen.update(saved)
     if saved and not places:

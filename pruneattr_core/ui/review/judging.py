@@ -96,7 +96,7 @@ def remember(sheet: Sheet, rows: Mapping[str, Row]) -> None:
 
 
 def receive(name: str, given: Any, seen: Mapping[str, Verdict | None]) -> Mapping[str, Verdict | None]:
-    """Save what is new among the verdicts that the desk holds; a failure is shown and tried again later.
+    """Save what is new among the verdicts that the desk holds; after a failure the next call tries again.
 
     Args:
         name: of the review.
@@ -107,21 +107,19 @@ def receive(name: str, given: Any, seen: Mapping[str, Verdict | None]) -> Mappin
 
     Returns:
         Row key -> what has been saved; None where it was taken back.
+
+    Raises:
+        PruneAttrError: the review cannot be read or written.
     """
     known: dict[str, Any] = st.session_state.setdefault("_desk_given", {})
     fresh = {key: said for key, said in dict(given or {}).items() if known.get(key) != said}
     rows: Mapping[str, tuple[Sheet, Row]] = st.session_state.get("_desk_rows", {})
-    verdicts: dict[str, Verdict | None] = {}
     fresh = {key: said for key, said in fresh.items() if key in rows and isinstance(said, Mapping)}
     if not fresh:
         return {}
-    try:
-        before = load_review(name)
-        verdicts |= {key: _verdict(*rows[key], said, before.get(key)) for key, said in fresh.items()}
-        save_verdicts(name, verdicts)
-    except PruneAttrError as error:
-        complain(f"Not saved: {error}")
-        return {}
+    before = load_review(name)
+    verdicts = {key: _verdict(*rows[key], said, before.get(key)) for key, said in fresh.items()}
+    save_verdicts(name, verdicts)
     for key, now in verdicts.items():
         other = before.get(key)
         if other is not None and _words(other) not in (_words(seen.get(key)), _words(now)):
