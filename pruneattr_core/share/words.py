@@ -41,10 +41,15 @@ def counted(number: int, things: str, thing: str = "") -> str:
     return f"{number:,} {(thing or things.removesuffix('s')) if number == 1 else things}"
 
 
-def percent(share: float) -> str:
-    """A share as assets/browser/numbers.js says it, so that a page says it alike everywhere."""
+def percent(share: float, places: int = 0) -> str:
+    """A share as assets/browser/numbers.js says it, so that a page says it alike everywhere.
+
+    Args:
+        share: 0 to 1, or more.
+        places: after the point; above 99 % there is always one.
+    """
     value = 100 * share
-    shown = f"{value:.{1 if 99 < value < 100 else 0}f}"
+    shown = f"{value:.{max(places, 1 if 99 < value < 100 else 0)}f}"
     return f"{'>99.9' if float(shown) == 100 and value < 100 else shown}\u202f%"
 
 

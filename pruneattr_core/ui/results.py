@@ -27,6 +27,7 @@ from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import SHORT, FitsKey, MapKey, Mapped, Scored, ScoresKey
 from pruneattr_core.results.sweeps import score
 from pruneattr_core.scoring.intgrad import integral_passes
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.cache import Show, engine
 from pruneattr_core.ui.errors import APOLOGY, logger
 from pruneattr_core.ui.jobs import Cache, Failed, Job
@@ -140,7 +141,7 @@ def telling(job: Job, title: str = "") -> Progress:
 
     def tell(share: float) -> None:
         if title:
-            job.note = f"{title} · {share:.0%}"
+            job.note = f"{title} · {percent(share)}"
         job.tick(job.done, job.total)
 
     return tell

@@ -13,6 +13,7 @@ from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.scoreboard import BETTER
 from pruneattr_core.models.declared import is_code
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.benchmarks import words
 from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, curves, styles
 from pruneattr_core.ui.benchmarks.names import full_title, titles, what_differs
@@ -139,7 +140,9 @@ def test_levels_of_a_method_make_a_curve_against_sparsity() -> None:
     }
     figure = against_sparsity(run, "title", "lerf", run.plan.labels)
     assert [trace.name for trace in figure.data] == [
-        f"{name}, {part} of the pixels" for name in ("PruneGrad", "PrunePGD") for part in ("50%", "90%")
+        f"{name}, {part} of the pixels"
+        for name in ("PruneGrad", "PrunePGD")
+        for part in map(percent, (0.5, 0.9))
     ]
     line = figure.data[1]
     assert list(line.x) == [0.7, 0.9, 0.95]

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.analysis.alike import alike
 from pruneattr_core.analysis.nudging import FACTORS
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths.alike import nestings
 from tests.app.conftest import Start, healthy, until
@@ -72,6 +73,6 @@ def test_overlaps_of_classes_and_pictures_are_those_of_the_run(lone_page: Callab
     assert found.inside is not None
     text = next(one.value for one in app.markdown if "lies in the same picture's" in one.value)
     assert f"**{found.within.mean:.3f}**" in text
-    assert f"**{found.inside.mean:.1%}**" in text
+    assert f"**{percent(found.inside.mean, 1)}**" in text
     charts = {c.proto.id.rpartition("-")[2]: c for c in app.get("plotly_chart")}
     assert {"chart_classes", "chart_pictures"} <= set(charts)

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY
@@ -305,7 +306,7 @@ def test_the_page_opens_with_what_the_path_carries(paths_page: Start) -> None:
     def complete(app: AppTest) -> bool:
         """All sizes of all replacements, not the few that are there first."""
         rows = table(app)
-        return rows is not None and len(rows) == len(REPLACED) and set(rows["kept"]) == {"20.0%"}
+        return rows is not None and len(rows) == len(REPLACED) and set(rows["kept"]) == {percent(0.2, 1)}
 
     until(app, complete)
     healthy(app)

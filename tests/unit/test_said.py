@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,19 @@ def test_python_says_a_number_as_the_browser_does() -> None:
     ]
     assert json.loads(told) == ours
     assert changed(float("inf")) == "infinite"
+
+
+def test_pages_say_every_share_through_percent() -> None:
+    """Beside sliders that say "49\u202f%", captions said "49%", and 100% of what was not the whole.
+
+    What Plotly and tables of Streamlit form by themselves is theirs; folio.py copies the latter.
+    """
+    formed = re.compile(r"(?<![%{]){[^{}%]+:\.\d%}")
+    ui = Path(ASSETS).parent / "pruneattr_core" / "ui"
+    found = {str(file.relative_to(ui)) for file in ui.rglob("*.py") if formed.search(file.read_text("utf-8"))}
+    assert found == {"folio.py"}
+
+
+def test_a_share_that_is_nearly_all_is_not_said_to_be_all() -> None:
+    told = [percent(one, 1) for one in (0.0, 0.1, 0.4567, 0.9996, 1.0)]
+    assert told == [f"{one}\u202f%" for one in ("0.0", "10.0", "45.7", ">99.9", "100.0")]

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.run import Run, standard_error, statistics
 from pruneattr_core.render.series import QUIET, SERIES, Series, series
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.benchmarks.words import CHANCE, axis
 
 _FONT = 14
@@ -159,7 +160,7 @@ def against_sparsity(run: Run, title: str, measure: str, methods: Sequence[str])
             if not drawn or x == 0:  # nothing is removed: every method has the same number
                 continue
             look = series(place)
-            line = f"{name}, {x:.0%} of the pixels"
+            line = f"{name}, {percent(float(x))} of the pixels"
             error = [error[place] for _, error, _ in found]
             figure.add_scatter(
                 x=list(drawn), y=[mean[place] for mean, _, _ in found], name=line, mode="lines+markers",
@@ -234,12 +235,12 @@ def marked_changes(figure: go.Figure, at: float, crossings: Mapping[tuple[str, s
     known = sorted((x, who) for who, x in crossings.items() if np.isfinite(x) and who in colours)
     for place, (x, who) in enumerate(known):
         figure.add_scatter(
-            x=[x], y=[at], mode="markers+text", showlegend=False, text=[f"{x:.1%}"],
+            x=[x], y=[at], mode="markers+text", showlegend=False, text=[percent(x, 1)],
             # Turn by turn above and below, so that neighbours do not cover one another.
             textposition="top left" if place % 2 else "bottom right" if x < 0.1 else "bottom left",
             textfont={"color": colours[who], "size": _FONT},
             marker={"symbol": "circle-open", "size": 13, "color": colours[who], "line": {"width": 3}},
-            hovertemplate=f"{' · '.join(who)}: {at:.0%} at %{{x:.2%}}<extra></extra>",
+            hovertemplate=f"{' · '.join(who)}: {percent(at)} at %{{x:.2%}}<extra></extra>",
         )  # fmt: skip
 
 

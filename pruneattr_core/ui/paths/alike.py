@@ -11,6 +11,7 @@ from pruneattr_core.analysis.table_run import Table, read_table
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.runs.stored import HEADER
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths import charts as path_charts
@@ -49,7 +50,7 @@ def pictures_and_classes(model: str, folio: Folio) -> None:
         if st.session_state["alike_at"] not in offered:
             st.session_state["alike_at"] = offered[0]
         st.segmented_control(
-            "Removed", offered, key="alike_at", required=True, format_func=lambda s: f"{float(s):.0%}",
+            "Removed", offered, key="alike_at", required=True, format_func=lambda s: percent(float(s)),
             persist_state="session",
         )  # fmt: skip
     found = alike(run, st.session_state["alike_at"])
@@ -100,7 +101,8 @@ def sentences(found: Alike, offered: list[str], at: str) -> str:
     if found.inside is not None:
         lower = offered[offered.index(at) - 1]
         said.append(
-            f"Of a path with {float(at):.0%} removed, **{found.inside.mean:.1%}** lies in the same picture's "
-            f"path with {float(lower):.0%} removed."
+            f"Of a path with {percent(float(at))} removed, **{percent(found.inside.mean, 1)}** "
+            f"lies in the same picture's "
+            f"path with {percent(float(lower))} removed."
         )
     return " ".join(said)

@@ -13,6 +13,7 @@ from torch import Tensor
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments, slide
 from pruneattr_core.ui.folio import Folio
@@ -54,7 +55,9 @@ def _view(board: Board, key: carrying.CarriedKey, running: bool) -> None:
     found = found or (job.partial if job is not None else None)
     st.markdown("### What the path carries when the rest is replaced")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        size = slide("Share of all neurons that stay", SIZES, "kept", "{:.1%}".format, width=300)
+        size = slide(
+            "Share of all neurons that stay", SIZES, "kept", lambda size: percent(size, 1), width=300
+        )
         with st.container(key="choices_carries"):
             instead = segments("The others become", REPLACED, "instead")
     publish(FIELDS)
@@ -88,7 +91,7 @@ def _in_file(board: Board, found: Carried, instead: str, size: float, folio: Fol
     """The chart, and behind a slider what the path of each size answers and sees."""
     job, places = Job("one file", lambda _: None), {}
     for share in SIZES:
-        place = places[f"{share:.1%} of all neurons stay"] = Folio()
+        place = places[f"{percent(share, 1)} of all neurons stay"] = Folio()
         place.table(_answers(board, found, share))
         pixels, told = _seen(_map_of(board, found, instead, share)(job))
         place.picture(inline(pixels), f"What the path sees. {told}", told)
@@ -110,9 +113,9 @@ def _answers(board: Board, found: Carried, size: float) -> list[dict[str, str]]:
         rows.append(
             {
                 "the others become": REPLACED[name].lower(),
-                "kept": f"{curve.sizes[at]:.1%}",
+                "kept": percent(curve.sizes[at], 1),
                 "answer": classes[int(curve.answers["path"][at, 0])],
-                "of the response": alike if np.isnan(share) else f"{share:.0%}",
+                "of the response": alike if np.isnan(share) else percent(share),
                 **{
                     CONTROLS[kind].lower(): classes[int(curve.answers[kind][at, 0])]
                     for kind in CONTROLS
@@ -131,7 +134,7 @@ def _chart(found: Carried, instead: str, size: float, folio: Folio) -> None:
         path_charts.carried_lines(curve.sizes, lines, float(curve.full[0]), size),
         config=QUIET_BAR,
         key=f"chart_carries_{instead}",
-        alt=f"Target logit with {curve.sizes[at]:.1%} kept: "
+        alt=f"Target logit with {percent(curve.sizes[at], 1)} kept: "
         + ", ".join(f"{title} {values[at]:.2f}" for title, values in lines.items()),
     )
     folio.caption(
@@ -162,8 +165,9 @@ def _areas(curve: CircuitCurve, at: int) -> str:
     return (
         f"Area under the share of the response (CPR, higher is better): {cpr}. Area between it and 1 (CMD, "
         f"lower is better): {cmd}. The smallest path here that keeps the answer, as all larger ones do: "
-        f"{smallest:.1%}. Minimality: the neurons between {before:.1%} and {curve.sizes[at]:.1%} move that "
-        f"share by {float(curve.minimality()[at, 0]):.0%}."
+        f"{percent(smallest, 1)}. Minimality: the neurons between {percent(before, 1)} and "
+        f"{percent(curve.sizes[at], 1)} move that "
+        f"share by {percent(float(curve.minimality()[at, 0]))}."
     )
 
 
@@ -196,7 +200,7 @@ def _sees(board: Board, found: Carried, instead: str, size: float) -> None:
     masks = carrying.kept_at(board.ground, size)
     touched = [int((channel_shares(mask[0].numpy()) > 0).sum()) for mask in masks]
     st.caption(
-        f"What the path alone sees: input gradient of the network in which all but {size:.1%} become "
+        f"What the path alone sees: input gradient of the network in which all but {percent(size, 1)} become "
         f"{REPLACED[instead].lower()}. {told}"
     )
     with st.expander("Channels that keep a neuron"):

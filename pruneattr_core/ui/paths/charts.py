@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from pruneattr_core.render.series import QUIET, Series, series
+from pruneattr_core.share.words import percent
 
 Array = NDArray[Any]
 _MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
@@ -126,7 +127,7 @@ def dead_bars(
             x=list(shares),
             orientation="h",
             marker_color=[styles[title].colour for title in titles],
-            text=[f"{share:.1%}" for share in shares],
+            text=[percent(share, 1) for share in shares],
             # Outside, the text of a long bar would stand on the line of the base rate.
             textposition=["inside" if share > 0.2 else "outside" for share in shares],
             insidetextanchor="end",
@@ -143,7 +144,7 @@ def dead_bars(
         yanchor="bottom",
         showarrow=False,
         font={"color": QUIET, "size": _FONT},
-        text=f"base rate {base:.1%}",
+        text=f"base rate {percent(base, 1)}",
     )
     figure.update_xaxes(
         tickformat=".0%", range=[0, 1.08], title_text="share of the path's neurons that were dead"
@@ -221,7 +222,7 @@ def paired_bars(
             orientation="h",
             name=name,
             marker={"color": style.colour, "pattern": {"shape": "/" if style.dash == "dash" else ""}},
-            text=["" if value is None else f"{value:.1%}" for value in values],
+            text=["" if value is None else percent(value, 1) for value in values],
             textposition="outside",
             textangle=0,
             textfont_size=_FONT,

@@ -13,7 +13,7 @@ from pruneattr_core.analysis.study_run import Study
 from pruneattr_core.assets import published
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import SERIES, series
-from pruneattr_core.share.words import counted
+from pruneattr_core.share.words import counted, percent
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths import charts as path_charts
@@ -39,9 +39,9 @@ def papers(model: str, board: Board | None, folio: Folio) -> None:
     run, sparsity = _choose(runs, model, folio)
     at_paper = abs(sparsity - PUBLISHED_AT) < 1e-9
     here = board if board is not None and abs(board.kappa - sparsity) < 1e-9 else None
-    folio.markdown(f"### Dead neurons in the path, {sparsity:.0%} removed")
+    folio.markdown(f"### Dead neurons in the path, {percent(sparsity)} removed")
     _dead(chapter, run, sparsity, here, folio)
-    folio.markdown(f"### Overlap, {sparsity:.0%} removed")
+    folio.markdown(f"### Overlap, {percent(sparsity)} removed")
     _overlap(run, sparsity, here, at_paper, folio)
     if run is not None:
         _by_layer(run, sparsity, folio)
@@ -70,7 +70,7 @@ def _choose(runs: Mapping[str, Study], model: str, folio: Folio) -> tuple[Study 
             refuse("run_at")
             st.session_state["run_at"] = PUBLISHED_AT if PUBLISHED_AT in offered else offered[0]
         sparsity = st.segmented_control(
-            "Sparsity", offered, key="run_at", required=True, format_func=lambda share: f"{share:.0%}", **KEEP
+            "Sparsity", offered, key="run_at", required=True, format_func=lambda share: percent(share), **KEEP
         )
     if run is None:
         st.info(
@@ -114,14 +114,17 @@ def _dead(
         alt="; ".join(
             f"{name}: "
             + ", ".join(
-                f"{METHODS[k].title} {v:.1%}" for k, v in zip(methods, values, strict=True) if v is not None
+                f"{METHODS[k].title} {percent(v, 1)}"
+                for k, v in zip(methods, values, strict=True)
+                if v is not None
             )
             for name, values, _ in groups
         ),
     )
     if base is not None:
         folio.caption(
-            f"Base rate of the run: {base.mean:.1%} [{base.low:.1%}, {base.high:.1%}] of neurons are dead."
+            f"Base rate of the run: {percent(base.mean, 1)} [{percent(base.low, 1)}, "
+            f"{percent(base.high, 1)}] of neurons are dead."
         )
     if paper and sparsity != PUBLISHED_AT:
         folio.caption("At 99 % the paper gives round numbers in its text only.")
@@ -186,7 +189,7 @@ def _by_layer(run: Study, sparsity: float, folio: Folio) -> None:
         found = run.layer_overlap(key, sparsity)
         if key != reference and any(found):
             lines[METHODS[key].title] = np.array([one.mean if one else np.nan for one in found])
-    folio.markdown(f"### Overlap with {METHODS[reference].title} layer by layer, {sparsity:.0%} removed")
+    folio.markdown(f"### Overlap with {METHODS[reference].title} layer by layer, {percent(sparsity)} removed")
     folio.plotly_chart(
         path_charts.layer_lines(
             run.layers,

@@ -19,6 +19,7 @@ from pruneattr_core.results.paths import (
     path_key,
     predicted_seconds,
 )
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.jobs import Job
@@ -84,7 +85,7 @@ def choose_sparsity(beside: Callable[[], None] | None = None) -> float:
             [*PRESETS, _ANY],
             key="_preset",
             required=True,
-            format_func=lambda share: "any" if share == _ANY else f"{share:.0%}",
+            format_func=lambda share: "any" if share == _ANY else percent(share),
             on_change=preset_changed,
             help="The sparsities of the paper, or any number beside it.",
         )

@@ -19,7 +19,7 @@ from pruneattr_core.render import (
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.paths import Sets, SetsKey, cut
 from pruneattr_core.runtime import provenance
-from pruneattr_core.share.words import counted
+from pruneattr_core.share.words import counted, percent
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.inline import inline
@@ -186,13 +186,15 @@ def dead(board: Board) -> None:
         ),
         config=QUIET_BAR,
         key="chart_dead",
-        alt=f"Dead share, base rate {board.ground.base:.1%}: "
+        alt=f"Dead share, base rate {percent(board.ground.base, 1)}: "
         + ", ".join(
-            f"{title} {share:.1%}" for title, share in zip(titles.values(), comparison.dead, strict=True)
+            f"{title} {percent(share, 1)}"
+            for title, share in zip(titles.values(), comparison.dead, strict=True)
         ),
     )
     board.folio.markdown(
-        f"A neuron is *dead* when its activation is 0 for this picture: **{board.ground.base:.1%}** of all "
+        f"A neuron is *dead* when its activation is 0 for this picture: "
+        f"**{percent(board.ground.base, 1)}** of all "
         f"{board.ground.neurons:,} neurons are. A random path holds as many. Contributions give every dead "
         "neuron 0, so their paths hold none as long as fewer neurons are kept than are alive; pruning "
         "objectives may keep neurons that say nothing about the answer."

@@ -14,7 +14,7 @@ from pruneattr_core.circuits.edges import Node, strongest_inputs
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject
-from pruneattr_core.share.words import counted
+from pruneattr_core.share.words import counted, percent
 from pruneattr_core.ui.cache import Engine, Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.inline import inline
@@ -86,8 +86,8 @@ def where(board: Board) -> None:
         key=chart,
         on_select=call_clicked,
         selection_mode="points",
-        alt=f"{titles[method]} keeps most of {names[int(kept.argmax())]} ({kept.max():.1%}) "
-        f"and least of {names[int(kept.argmin())]} ({kept.min():.1%})",
+        alt=f"{titles[method]} keeps most of {names[int(kept.argmax())]} ({percent(kept.max(), 1)}) "
+        f"and least of {names[int(kept.argmin())]} ({percent(kept.min(), 1)})",
     )
     board.folio.caption(
         "Dashed: the share kept in the whole network. A bar above its layer's mark keeps dead neurons."
@@ -148,7 +148,7 @@ def _channels(board: Board, method: str, call: int) -> None:
             on_select=channel_clicked,
             selection_mode="points",
             alt=f"{int((shares > 0).sum())} of {len(shares)} channels keep a neuron; "
-            f"most in channel {int(order[0])} ({shares[order[0]]:.1%})",
+            f"most in channel {int(order[0])} ({percent(shares[order[0]], 1)})",
         )
         _number(order, channel)
         board.folio.caption(
@@ -208,11 +208,17 @@ def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
     board.folio.image(
         inline(shown_shares(photo, patches, colour)),
         width=320,
-        alt=f"Share of {name} kept at each patch: from {patches.min():.1%} to {patches.max():.1%}, most in "
+        alt=f"Share of {name} kept at each patch: from {percent(patches.min(), 1)} to "
+        f"{percent(patches.max(), 1)}, most in "
         f"row {place[0] + 1}, column {place[1] + 1}",
     )
-    said = [f"patches {patches.mean():.1%} on average, {patches.min():.1%} to {patches.max():.1%}"]
-    said += [f"{one} {share:.1%}" for one, share in zip(token_names(len(beside)), beside, strict=True)]
+    said = [
+        f"patches {percent(patches.mean(), 1)} on average, {percent(patches.min(), 1)} to "
+        f"{percent(patches.max(), 1)}"
+    ]
+    said += [
+        f"{one} {percent(share, 1)}" for one, share in zip(token_names(len(beside)), beside, strict=True)
+    ]
     board.folio.caption(
         "Share of features kept: "
         + "; ".join(said)

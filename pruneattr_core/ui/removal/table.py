@@ -17,7 +17,7 @@ from pruneattr_core.benchmarks.summary import areas
 from pruneattr_core.render.plain import markdown_text, sheet_cell
 from pruneattr_core.results.removal import FRACTIONS, ORDERS, RULES, SIGNED, Removal, RemovalKey
 from pruneattr_core.runs.stored import HEADER
-from pruneattr_core.share.words import counted
+from pruneattr_core.share.words import counted, percent
 from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.shell import Selection
@@ -124,7 +124,9 @@ def over_many(asked: Sequence[RemovalKey]) -> str:
     if len(found) < 2:
         return ""
     of_run = f"{run.plan.data['title']}, run {name} on page Benchmarks"
-    area = f"mean area of the change up to {float(run.plan.x[-1]):.0%} removed, {_BETTER[order]} is better"
+    area = (
+        f"mean area of the change up to {percent(float(run.plan.x[-1]))} removed, {_BETTER[order]} is better"
+    )
     return (
         f"One picture can turn out either way. Over {counted(run.plan.n, 'pictures')} ({of_run}; by "
         f"magnitude, {area}; "

@@ -14,6 +14,7 @@ from pruneattr_core.compression.review_tables import TITLES, Row, beside
 from pruneattr_core.compression.table import MATCHINGS, RUNS, epochs, markdown, read_study
 from pruneattr_core.render.series import series
 from pruneattr_core.runs.stored import HEADER
+from pruneattr_core.share.words import percent
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.kept import kept_chart
@@ -159,7 +160,8 @@ def show_rates(members: Sequence[Mapping[str, Any]], folio: Folio) -> None:
             )  # fmt: skip
     first = next(iter(lines.values()))
     folio.caption(
-        f"Weights pruned in {len(first)} rounds down to {1 - first[-1]['removed']:.1%} of them, trained "
+        f"Weights pruned in {len(first)} rounds down to {percent(1 - first[-1]['removed'], 1)} "
+        f"of them, trained "
         "after each. Look where the lines part: the answers stay alike long after the maps do not."
     )
 
@@ -177,7 +179,7 @@ def rates(lines: Mapping[str, Sequence[Mapping[str, Any]]], measure: str) -> go.
             hovertemplate="%{x:.1%} of the weights stay: %{y:.3f}<extra>" + name + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(
-        type="log", autorange="reversed", tickvals=_LEFT, ticktext=[f"{left:.0%}" for left in _LEFT],
+        type="log", autorange="reversed", tickvals=_LEFT, ticktext=[percent(left) for left in _LEFT],
         title_text="weights that stay", automargin=True,
     )  # fmt: skip
     figure.update_yaxes(automargin=True)
