@@ -93,6 +93,7 @@ def test_presets_and_number_are_one_choice(paths_page: Start) -> None:
     assert app.number_input(key="kappa").value == 0.99
     app.number_input(key="kappa").set_value(0.5).run()
     healthy(app)
+    assert app.button_group(key="_preset").value is None  # none that stands for a number of one's own
     assert (app.dataframe[0].value["sparsity requested"] == 0.5).all()
 
 

@@ -28,7 +28,6 @@ from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import viewer
 from pruneattr_core.ui.watching import LOOK, duration, progress, report_failure
 
-_ANY = "any"
 #: A computation predicted to be shorter than this starts without being asked for, in seconds.
 AT_ONCE = 12.0
 
@@ -73,19 +72,18 @@ def choose_sparsity(beside: Callable[[], None] | None = None) -> float:
     """The share removed, by the paper's presets or as a number; `beside` draws more into the row."""
 
     def preset_changed() -> None:
-        if st.session_state["_preset"] != _ANY:
+        if st.session_state["_preset"] is not None:
             st.session_state["kappa"] = st.session_state["_preset"]
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.session_state["_preset"] = (
-            st.session_state["kappa"] if st.session_state["kappa"] in PRESETS else _ANY
-        )
+        kappa = st.session_state["kappa"]
+        st.session_state["_preset"] = kappa if kappa in PRESETS else None
         st.segmented_control(
             "Neurons removed",
-            [*PRESETS, _ANY],
+            PRESETS,
             key="_preset",
             required=True,
-            format_func=lambda share: "any" if share == _ANY else percent(share),
+            format_func=percent,
             on_change=preset_changed,
             help="The sparsities of the paper, or any number beside it.",
         )
