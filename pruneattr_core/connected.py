@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.fitness import End, is_end, node_of
+from pruneattr_core.fitness import End, node_of
 from pruneattr_core.own_functions import made_by
+from pruneattr_core.reaching import Silent, reached, reaching
 from pruneattr_core.tape import Record
 
 #: Operations by which weights act on values, as autograd names their nodes.
 _LEARNED = ("Convolution", "Addmm", "MmBackward", "Linear", "BatchNorm", "LayerNorm", "GroupNorm")
-
-
-#: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
-_Silent = Collection[tuple[Any, int]]
-
-
-def _before(node: Any, silent: _Silent) -> list[Any]:
-    """Nodes to which a node hands a gradient on."""
-    following = () if is_end(node) else enumerate(node.next_functions)
-    return [one for place, (one, _) in following if one is not None and (node, place) not in silent]
-
-
-def reached(*starts: Any, silent: _Silent = ()) -> set[Any]:
-    """Every node of the autograd graph that a gradient from these nodes reaches."""
-    found, waiting = set(), [start for start in starts if start is not None]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(_before(node, silent))
-    return found
-
-
-def _reaching(end: Any, nodes: Collection[Any], silent: _Silent) -> set[Any]:
-    """Those of these nodes of the autograd graph from which a gradient reaches `end`."""
-    after: dict[Any, list[Any]] = {}
-    for node in nodes:
-        for before in _before(node, silent):
-            after.setdefault(before, []).append(node)
-    found, waiting = set(), [end]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(after.get(node, ()))
-    return found
 
 
 _ADVICE = (
@@ -129,7 +93,7 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
 
 
 def _check_all_reached(
-    given: Any, nodes: set[Any], record: Record, silent: _Silent, silences: list[End]
+    given: Any, nodes: set[Any], record: Record, silent: Silent, silences: list[End]
 ) -> None:
     """See that what comes from the input by value and reaches the output is reached by the gradient.
 
@@ -137,11 +101,11 @@ def _check_all_reached(
         given: node of the input.
         nodes: that the gradient reaches.
         record: of the pass.
-        silent: see `_Silent`.
+        silent: see `reaching.Silent`.
         silences: the same as ends.
     """
     doubts = record.doubts
-    joined = _reaching(given, nodes, silent)
+    joined = reaching(given, nodes, silent)
     for activation, (name, ends) in zip(record.activations, doubts.neurons, strict=True):
         node = node_of(activation)
         if node not in joined:
@@ -156,7 +120,7 @@ def _check_all_reached(
         if given not in behind:
             continue
         loose |= 1 << place
-        if any(_acts(node) for node in (behind - nodes) & _reaching(given, behind, ())):
+        if any(_acts(node) for node in (behind - nodes) & reaching(given, behind)):
             _refuse(f"the gradient ends at {end.where}")
     for place, act in enumerate(doubts.trail.acts):
         if acts >> place & 1 and act.ends & loose and act.node not in joined:

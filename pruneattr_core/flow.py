@@ -102,6 +102,7 @@ class Roles:
         moves: whether a pass moves the random state, though the answer does not depend on it.
         asks: whether Python asks for values that come from the input, so that its way may depend on them.
         mixes: whether that way depends on the whole batch: an input can only be run alone.
+        loose: calls whose values go on to the answer and whose gradient does not go on to the input.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -115,6 +116,7 @@ class Roles:
     moves: bool
     asks: bool
     mixes: bool
+    loose: tuple[str, ...]
 
     def led_to(self, calls: Sequence[tuple[str, tuple[int, ...]]]) -> bool:
         """Whether a pass of any number of inputs that made these calls went this way."""

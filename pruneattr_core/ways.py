@@ -27,6 +27,7 @@ from pruneattr_core.fitness import left_alone
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
+from pruneattr_core.reaching import ends_in
 from pruneattr_core.recording import Gate, Tape, forward, unwrap
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
@@ -99,14 +100,16 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         if not moves:
             put_back(before)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
-        fast = _takes_any_layout(network, first, tape, logits)
-        mixed = (not fast or tape.asks) and _mixes(network, first, tape, logits, flow.coarse)
+        fast, loose = _takes_any_layout(network, first, tape, logits)
+        mixed = False
+        if not fast or tape.asks:
+            mixed, loose = _mixes(network, first, tape, logits, flow.coarse)
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
     unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
     written = frozenset(tape.doubts.written)
     found = tuple(tape.calls), names, roles, rewritten, unseen, spelled, written
-    return Roles(*found, fast, moves, tape.asks, mixed)
+    return Roles(*found, fast, moves, tape.asks, mixed, loose)
 
 
 def _refuse_chance(network: nn.Module, first: Tensor, tape: Tape, since: RandomState) -> bool:
@@ -152,36 +155,45 @@ def _again(
     return Tape(network, gate, True, kept, tape.rewritten, spelled=tape.reader.said)
 
 
-def _takes_any_layout(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor) -> bool:
-    """Whether the answer is the same, but for rounding, in channels-last memory and in company."""
+def _takes_any_layout(
+    network: nn.Module, first: Tensor, tape: Tape, logits: Tensor
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether the answer is the same, but for rounding, in other memory and company; what is loose."""
     if first.ndim != 4 or first.dtype != torch.float32 or first.device.type == "mps":
-        return False
-    beside, three = _again(network, tape, kept=()), in_company(first)
+        return False, ()
+    three = in_company(first)
     with suppress(PruneAttrError), torch.enable_grad():
+        beside = _again(network, tape, kept=())
         given = graded(three.contiguous(memory_format=torch.channels_last))
         _, both = forward(beside, network, given, len(three))
         moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
-        return beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
-    return False
+        same = beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
+        return same, ends_in(both, given, beside.doubts)
+    return False, ()
 
 
-def _mixes(network: nn.Module, first: Tensor, tape: Tape, logits: Tensor, coarse: bool) -> bool:
-    """Whether an answer depends on what else is in the batch, by a way that values choose."""
+def _mixes(
+    network: nn.Module, first: Tensor, tape: Tape, logits: Tensor, coarse: bool
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether an answer depends on the rest of the batch, by a way that values choose; what is loose."""
     answers: list[Tensor] = []
+    loose: tuple[str, ...] = ()
     for together in companies(first, tape.asks):
-        beside = _again(network, tape, kept=())
         # What fails takes one input at a time, or none like these, which is its own matter.
         # The first with gradients on, as maps are computed.
         with suppress(Exception), torch.set_grad_enabled(not answers):
-            _, both = forward(beside, network, graded(together), len(together))
+            beside = _again(network, tape, kept=())
+            given = graded(together)
+            _, both = forward(beside, network, given, len(together))
+            loose = loose or ends_in(both, given, beside.doubts)
             if [name for name, _ in beside.calls] != [name for name, _ in tape.calls]:
                 with left_alone(network):  # another way: as it is
                     both = outputs_in(network(graded(together)), len(together))
             answers.append(both.detach())
     if not mixes(logits, answers, coarse):
-        return False
+        return False, loose
     refuse_memory(network, first)
     refuse_graded(network, first, logits)
     if not tape.asks:
         refuse_company(network)
-    return True
+    return True, loose

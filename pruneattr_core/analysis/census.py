@@ -48,6 +48,8 @@ class Census:
     Attributes:
         calls: every activation call, in order.
         unseen: nonlinearities that no recording sees as activations: their values cannot be pruned.
+        loose: calls whose values go on to the answer and whose gradient ends there, such as `detach`: what
+            the input does by that way is in no map. Ways through numpy, lists or integers are not followed.
         neurons: of one input.
         dead: (B,) int64, neurons whose activation is 0.
         contributing: (B,) int64, neurons whose contribution is above 0.
@@ -55,6 +57,7 @@ class Census:
 
     calls: tuple[Call, ...]
     unseen: tuple[Unseen, ...]
+    loose: tuple[str, ...]
     neurons: int
     dead: Tensor
     contributing: Tensor
@@ -72,16 +75,24 @@ class Census:
         counts = Counter(call.role for call in self.calls)
         lines = [f"{counts['neuron']} activation calls with {self.neurons:,} neurons."]
         lines += [f"{counts[role]} more {text}." for role, text in _ROLES.items() if counts[role]]
-        return [*lines, unseen_words(self.unseen)] if self.unseen else lines
+        return [line for line in (*lines, unseen_words(self.unseen), loose_words(self.loose)) if line]
 
 
 def unseen_words(unseen: Sequence[Unseen]) -> str:
     """A sentence about nonlinearities that are no neurons, "" without any."""
-    if not unseen:
-        return ""
-    places = [f"{one.what} in {one.where or 'the network itself'}" for one in unseen[:4]]
-    more = f" and {len(unseen) - 4} more" if len(unseen) > 4 else ""
-    return f"Not seen as neurons: {', '.join(places)}{more}."
+    places = _some([f"{one.what} in {one.where or 'the network itself'}" for one in unseen])
+    return f"Not seen as neurons: {places}." if unseen else ""
+
+
+def loose_words(loose: Sequence[str]) -> str:
+    """A sentence about values that reach the answer without their gradient, "" without any."""
+    return (
+        f"In no map is what the answer has by values whose gradient ends at {_some(loose)}." if loose else ""
+    )
+
+
+def _some(places: Sequence[str]) -> str:
+    return ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
 
 
 @own_modes()
@@ -117,7 +128,7 @@ def census(model: nn.Module, inputs: Tensor, target: Target = None, contribution
     )
     nobody = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
     if "neuron" not in roles.roles:
-        return Census(calls, roles.unseen, 0, nobody, nobody)
+        return Census(calls, roles.unseen, roles.loose, 0, nobody, nobody)
     scores = contributions(model, inputs, target, contribution)
     dead = torch.stack([layer.flatten(1).sum(1) for layer in scores.dead]).sum(0)
-    return Census(calls, roles.unseen, scores.neurons, dead, scores.contributing)
+    return Census(calls, roles.unseen, roles.loose, scores.neurons, dead, scores.contributing)

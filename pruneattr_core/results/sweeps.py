@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pruneattr_core.analysis.census import unseen_words
+from pruneattr_core.analysis.census import loose_words, unseen_words
 from pruneattr_core.attention import heads_shown
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import theory_note
@@ -327,7 +327,8 @@ class Answer:
         head: how they are read.
         several: whether each class is answered by itself, so that several may be right.
         weights: SHA-256 over the state dict of the network that said it.
-        unseen: a sentence about nonlinearities that cannot be pruned, "" where there are none.
+        unseen: sentences about nonlinearities that cannot be pruned, and ways that no gradient goes; "" where
+            there are none.
         theory: what the papers' theory does not promise of this network, "" where it holds.
         heads: whether it has attention heads that can be units.
     """
@@ -379,6 +380,9 @@ def _kind(model: nn.Module, inputs: Tensor) -> tuple[str, bool]:
 
 def _unseen(model: nn.Module, inputs: Tensor) -> str:
     try:
-        return unseen_words(roles_of(model, inputs)[0].unseen)  # every explanation asks this first, too
+        roles = roles_of(model, inputs)[0]  # every explanation asks this first, too
     except PruneAttrError:
         return ""  # whoever explains the network says why it cannot
+    unseen = unseen_words(roles.unseen)
+    said = f"{unseen} What is not seen is never pruned." if unseen else ""
+    return f"{said} {loose_words(roles.loose)}".strip()

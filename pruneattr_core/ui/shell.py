@@ -228,7 +228,7 @@ def _sidebar(contrasts: bool) -> Selection | None:
     with answers:
         _likely(card, found.answer)
     if found.answer.unseen:
-        about.caption(f"{found.answer.unseen} What is not seen is never pruned.")
+        about.caption(found.answer.unseen)
     return replace(found, against=against)
 
 

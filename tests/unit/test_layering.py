@@ -41,6 +41,7 @@ ORDER = (
         "own_functions",
         "norms",
         "fitness",
+        "reaching",
         "heads",
         "company",
         "runlength",

@@ -1,0 +1,65 @@
+"""Which nodes of the autograd graph a gradient reaches, and whose values go on where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from torch import Tensor
+
+from pruneattr_core.fitness import Doubts, is_end, node_of
+
+#: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
+Silent = Collection[tuple[Any, int]]
+
+
+def _before(node: Any, silent: Silent) -> list[Any]:
+    """Nodes to which a node hands a gradient on."""
+    following = () if is_end(node) else enumerate(node.next_functions)
+    return [one for place, (one, _) in following if one is not None and (node, place) not in silent]
+
+
+def reached(*starts: Any, silent: Silent = ()) -> set[Any]:
+    """Every node of the autograd graph that a gradient from these nodes reaches."""
+    found, waiting = set(), [start for start in starts if start is not None]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(_before(node, silent))
+    return found
+
+
+def reaching(end: Any, nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
+    """Those of these nodes of the autograd graph from which a gradient reaches `end`."""
+    after: dict[Any, list[Any]] = {}
+    for node in nodes:
+        for before in _before(node, silent):
+            after.setdefault(before, []).append(node)
+    found, waiting = set(), [end]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(after.get(node, ()))
+    return found
+
+
+def ends_in(answer: Tensor, given: Tensor, doubts: Doubts) -> tuple[str, ...]:
+    """Calls at which a gradient ends that goes on to the input, and whose values go on to the answer.
+
+    What goes by way of numpy, lists or integers is not followed.
+
+    Args:
+        answer: what a pass with gradients on gave.
+        given: what went in.
+        doubts: of the pass.
+    """
+    ends, _ = doubts.trail.of(answer)
+    start = node_of(given)
+    behind = (
+        end.where
+        for place, end in enumerate(doubts.ends)
+        if ends >> place & 1 and start in reached(*end.nodes)
+    )
+    return tuple(dict.fromkeys(behind))
