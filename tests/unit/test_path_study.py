@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path as Folder
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -120,6 +120,7 @@ def test_runs_are_written_once_and_checked(tmp_path: Folder) -> None:
 class Pictures:
     """A data set of noise."""
 
+    problems: ClassVar[dict[str, str]] = {}
     id, title = "noise", "Noise"
 
     def __len__(self) -> int:
