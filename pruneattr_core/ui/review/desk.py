@@ -16,7 +16,7 @@ from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.share.component import Component
 from pruneattr_core.share.words import counted
 from pruneattr_core.ui.cache import engine
-from pruneattr_core.ui.component import register
+from pruneattr_core.ui.component import register, said
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.review.choices import Options
 from pruneattr_core.ui.review.exports import take_away
@@ -67,11 +67,11 @@ def show_grid(payload: bytes, key: str, level: int) -> Any:
 
 def _hear() -> None:
     """Save what was said before anything is drawn: whoever said it may leave the page at once."""
-    state = st.session_state
+    state, given = st.session_state, said("desk_grid", "given")
+    if not given or "_desk_seen" not in state:
+        return
     with suppress(PruneAttrError):  # the desk tries again, and says so
-        state["_desk_seen"].update(
-            receive(state["_desk_review"], state["desk_grid"].given, state["_desk_seen"])
-        )
+        state["_desk_seen"].update(receive(state["_desk_review"], given, state["_desk_seen"]))
 
 
 #: Seconds for which the first look waits for maps.
@@ -128,13 +128,13 @@ def ordered(
         places = numbers.order(options.order, options.shown, options.wanted)
     if options.todo == "any":
         return places
-    said = {one.picture: one.verdict for one in about(verdicts, sheet)}
+    given = {one.picture: one.verdict for one in about(verdicts, sheet)}
     # What is judged on this very page stays until the page is left, or rows would jump away.
     filtered, held = st.session_state.get("_desk_held", ("", ()))
     return [
         place
         for place in places
-        if said.get(place, "") == _asked(options) or (filtered == options.todo and place in held)
+        if given.get(place, "") == _asked(options) or (filtered == options.todo and place in held)
     ]
 
 
