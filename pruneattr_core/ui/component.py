@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -44,25 +43,6 @@ _address = st.components.v2.component(
 def mind_history() -> None:
     """Let one gesture of the reader make one entry in the browser's history, however often Python writes."""
     _address(key="address")
-
-
-#: Nothing to see; it brings what draws charts.
-_charts = st.components.v2.component(
-    "pruneattr_charts", js=(ASSETS / "address" / "charts.js").read_text("utf-8")
-)
-#: Streamlit's own script for charts, by whatever name this version gives it.
-_CHART_SCRIPTS = sorted(
-    file.name for file in (Path(st.__file__).parent / "static/static/js").glob("PlotlyChart.*.js")
-)
-
-
-def bring_charts(pages: Sequence[str]) -> None:
-    """Let the browser fetch and read what draws charts at once, where it shows one of these pages.
-
-    Args:
-        pages: last parts of their addresses.
-    """
-    _charts(key="charts", data={"pages": list(pages), "files": _CHART_SCRIPTS})
 
 
 _top = st.components.v2.component("pruneattr_top", js=(ASSETS / "lessons" / "top.js").read_text("utf-8"))

@@ -10,12 +10,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.assets import ASSETS
-from pruneattr_core.ui.component import bring_charts, mind_history
+from pruneattr_core.ui.component import mind_history
 
 #: The model of the first view; without its weights, the first model that is on this machine.
 FIRST_MODEL = os.environ.get("PRUNEATTR_FIRST_MODEL") or "efficientnet-lite0"
-#: Pages that begin with a chart.
-CHARTS = ("paths", "benchmarks", "reproduction")
 #: A file of ours: a name of an icon would be fetched from a server elsewhere.
 _ICON = str(ASSETS / "icon.svg")
 
@@ -24,7 +22,6 @@ def configure() -> None:
     """Title and layout of the browser tab."""
     st.set_page_config(page_title="PruneAttr", page_icon=_ICON, layout="wide")
     mind_history()
-    bring_charts(CHARTS)
 
 
 def pages(first: str | Callable[[], None] = "pages/1_explore.py") -> list[Any]:

@@ -74,19 +74,3 @@ def test_a_press_on_a_page_that_was_just_left_does_not_bring_it_back(app_url: st
     with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own on this thread
         ran, wanted = apart.submit(asyncio.run, _pages_run(app_url)).result()
     assert set(ran) == {wanted}
-
-
-def test_what_draws_charts_is_on_its_way_before_there_is_one(
-    page: Page, app_url: str, settled: Callable[[Page], None]
-) -> None:
-    """Megabytes that a browser reads for seconds: it waited for the server before it fetched them."""
-    fetched = (
-        """() => performance.getEntriesByType('resource').some(one => one.name.includes('/PlotlyChart.'))"""
-    )
-    page.goto(f"{app_url}/paths?show=sets")  # the one of its views that has no chart
-    page.wait_for_function(fetched)
-    settled(page)
-    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(0)
-    page.goto(f"{app_url}/sanity")
-    settled(page)
-    assert not page.evaluate(fetched)
