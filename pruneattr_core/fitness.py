@@ -7,7 +7,7 @@ judges the ends of gradients that it saw.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
@@ -299,6 +299,14 @@ def _reentrant(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def cut_off(result: Any, given: Iterable[Tensor]) -> bool:
+    """Whether a result is one of what went in, in the same memory, without its gradient, as by `detach`."""
+    if not isinstance(result, Tensor) or result.requires_grad:
+        return False
+    place = result.untyped_storage().data_ptr()
+    return any(one.requires_grad and one.untyped_storage().data_ptr() == place for one in given)
 
 
 #: Functions that are constant wherever they have a derivative.

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import PIECEWISE_LINEAR, Reader
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
-from pruneattr_core.fitness import QUESTIONS, Doubts, in_memory
+from pruneattr_core.fitness import QUESTIONS, Doubts, cut_off, in_memory
 from pruneattr_core.flow import Flow, tensors_in
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, owner_of
@@ -55,8 +55,10 @@ class Tape(TorchFunctionMode):
         spelled: Sequence[bool] = (),
         written: Collection[str] | None = None,
         moves: bool = False,
+        apart: bool = False,
     ) -> None:
         super().__init__()
+        self.apart = apart  # what is cut off gets memory of its own, so that the two are told apart there
         self.reader = Reader(spelled)
         self.opening, self.own_functions = opening, OwnFunctions()
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
@@ -92,6 +94,8 @@ class Tape(TorchFunctionMode):
         found = self.reader.read(func, args, kwargs)
         if found is None:
             result = batch_norm(args, kwargs) if func is F.batch_norm else func(*args, **kwargs)
+            if self.apart and cut_off(result, tensors_in((args, kwargs))):
+                result = result.clone()
             self.doubts.after(func, args, kwargs, result)
             if func in _NORMALISERS:
                 self.normalised = result

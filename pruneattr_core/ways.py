@@ -149,10 +149,29 @@ def _by_value(
 
 
 def _again(
-    network: nn.Module, tape: Tape, gate: Gate | None = None, kept: Collection[int] | None = None
+    network: nn.Module,
+    tape: Tape,
+    gate: Gate | None = None,
+    kept: Collection[int] | None = None,
+    apart: bool = False,
 ) -> Tape:
     """For another pass of the way that a tape saw."""
-    return Tape(network, gate, True, kept, tape.rewritten, spelled=tape.reader.said)
+    return Tape(network, gate, True, kept, tape.rewritten, spelled=tape.reader.said, apart=apart)
+
+
+def _loose(network: nn.Module, first: Tensor, tape: Tape, found: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `found` that reach the answer: what is detached lies in the memory of what it was cut from.
+
+    A pass of its own, since a network may write by that way into the memory that the two share.
+    """
+    if not found:
+        return ()
+    with suppress(Exception), torch.enable_grad(), left_alone(network):
+        again, given = _again(network, tape, kept=(), apart=True), graded(first)
+        _, answer = forward(again, network, given, 1)
+        sure = ends_in(answer, given, again.doubts)
+        return tuple(one for one in found if one in sure)
+    return found
 
 
 def _takes_any_layout(
@@ -168,7 +187,7 @@ def _takes_any_layout(
         _, both = forward(beside, network, given, len(three))
         moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
         same = beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
-        return same, ends_in(both, given, beside.doubts)
+        return same, _loose(network, first, tape, ends_in(both, given, beside.doubts))
     return False, ()
 
 
@@ -185,7 +204,7 @@ def _mixes(
             beside = _again(network, tape, kept=())
             given = graded(together)
             _, both = forward(beside, network, given, len(together))
-            loose = loose or ends_in(both, given, beside.doubts)
+            loose = loose or _loose(network, first, tape, ends_in(both, given, beside.doubts))
             if [name for name, _ in beside.calls] != [name for name, _ in tape.calls]:
                 with left_alone(network):  # another way: as it is
                     both = outputs_in(network(graded(together)), len(together))

@@ -73,6 +73,30 @@ def test_nothing_is_said_where_every_way_has_its_gradient(way: str) -> None:
     assert answer(net, X[:1], "").unseen == ""
 
 
+@pytest.mark.parametrize("look", [lambda x: x.detach().mean(), lambda x: x.data.max()])
+def test_what_is_only_looked_at_is_not_in_the_answer(look: Callable[[Tensor], Tensor]) -> None:
+    """It lies in the memory of the input, which all that follows comes from."""
+    inner = Net(WHOLE["nothing"])
+
+    class Looking(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            look(x)
+            return inner(x)
+
+    assert census(Looking().eval(), X).loose == ()
+
+
+def test_what_is_written_by_a_detached_way_stays_as_it_is() -> None:
+    class Clamped(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.conv(x)
+            h.data.clamp_(min=0.1)
+            return self.head(F.relu(h).mean((2, 3)))
+
+    net = Clamped(WHOLE["nothing"])
+    assert len(census(net, X).dead) == len(X)
+
+
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "resnet8-cifar10", "scenes-net"])
 def test_real_networks_have_none(name: str) -> None:
     side = {"efficientnet-lite0": 224, "resnet8-cifar10": 32}.get(name, 128)
