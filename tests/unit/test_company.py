@@ -134,3 +134,20 @@ def test_no_method_gives_a_map_of_a_network_with_nan_in_it(method: str) -> None:
         network.conv.weight[0] = torch.nan
     with pytest.raises((InputError, ModelError)):
         explain(network, torch.rand(1, 3, 9, 9), 1, method=method)
+
+
+def test_what_cannot_be_run_with_gradients_on_is_seen_to_mix_all_the_same() -> None:
+    class Out(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = torch.relu(self.conv(x))
+            out = torch.empty_like(h)
+            torch.add(h, h.mean(0, keepdim=True), out=out)
+            return self.head(out.mean((2, 3)))
+
+    with pytest.raises(ModelError, match="another input is in the batch"):
+        explain(Out().eval(), torch.randn(1, 3, 8, 8), method="occlusion")
