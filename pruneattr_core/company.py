@@ -126,7 +126,7 @@ def graded(given: Tensor) -> Tensor:
     return given.detach().requires_grad_(torch.is_grad_enabled()).clone()
 
 
-def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor) -> None:
+def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor, coarse: bool) -> None:
     """See that an input has with gradients on the outputs that it has `alone`, without.
 
     Raises:
@@ -135,7 +135,7 @@ def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor) -> None:
     outputs = alone
     with suppress(Exception), torch.enable_grad(), left_alone(network):  # some cannot be run so
         outputs = outputs_in(network(graded(first)), 1).detach()
-    if mixes(alone, [torch.cat([outputs, 2 * alone])]):
+    if mixes(alone, [torch.cat([outputs, 2 * alone])], coarse):
         raise ModelError(
             f"{type(network).__name__} answers otherwise while gradients are computed, so its gradient is "
             "not that of its answer. Let nothing hang on torch.is_grad_enabled or requires_grad."

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pruneattr_core.fitness import Doubts, is_end, node_of
+from pruneattr_core.fitness import Doubts, is_end
 
 #: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
 Silent = Collection[tuple[Any, int]]
@@ -45,18 +45,17 @@ def reaching(end: Any, nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
     return found
 
 
-def ends_in(answer: Tensor, given: Tensor, doubts: Doubts) -> tuple[str, ...]:
+def ends_in(answer: Tensor, start: Any, doubts: Doubts) -> tuple[str, ...]:
     """Calls at which a gradient ends that goes on to the input, and whose values go on to the answer.
 
     What goes by way of numpy, lists or integers is not followed.
 
     Args:
         answer: what a pass with gradients on gave.
-        given: what went in.
+        start: node of what went in.
         doubts: of the pass.
     """
     ends, _ = doubts.trail.of(answer)
-    start = node_of(given)
     behind = (
         end.where
         for place, end in enumerate(doubts.ends)

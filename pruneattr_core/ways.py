@@ -23,7 +23,7 @@ from pruneattr_core.company import (
     refuse_memory,
 )
 from pruneattr_core.errors import ModelError, PruneAttrError
-from pruneattr_core.fitness import left_alone
+from pruneattr_core.fitness import left_alone, node_of
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
@@ -92,10 +92,11 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         first = inputs[:1].detach().clone(memory_format=torch.contiguous_format)
         names_of = {id(module): name for name, module in network.named_modules()}
         before, since = random_state(), stirred()
-        flow = Flow(network, first, lambda frame: owner_of(frame, names_of)[0])
+        given = first.clone()  # which a network may normalise in place
+        flow = Flow(network, given, lambda frame: owner_of(frame, names_of)[0])
         tape = Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
         with flow:
-            tape, logits = forward(tape, network, first, 1)
+            tape, logits = forward(tape, network, given, 1)
         moves = _refuse_chance(network, first, tape, since)
         if not moves:
             put_back(before)
@@ -168,8 +169,9 @@ def _loose(network: nn.Module, first: Tensor, tape: Tape, found: tuple[str, ...]
         return ()
     with suppress(Exception), torch.enable_grad(), left_alone(network):
         again, given = _again(network, tape, kept=(), apart=True), graded(first)
+        start = node_of(given)
         _, answer = forward(again, network, given, 1)
-        sure = ends_in(answer, given, again.doubts)
+        sure = ends_in(answer, start, again.doubts)
         return tuple(one for one in found if one in sure)
     return found
 
@@ -184,10 +186,11 @@ def _takes_any_layout(
     with suppress(PruneAttrError), torch.enable_grad():
         beside = _again(network, tape, kept=())
         given = graded(three.contiguous(memory_format=torch.channels_last))
+        start = node_of(given)  # before the network works in place on it
         _, both = forward(beside, network, given, len(three))
         moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
         same = beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
-        return same, _loose(network, first, tape, ends_in(both, given, beside.doubts))
+        return same, _loose(network, first, tape, ends_in(both, start, beside.doubts))
     return False, ()
 
 
@@ -204,8 +207,9 @@ def _mixes(
         with suppress(Exception), torch.set_grad_enabled(on):
             beside = _again(network, tape, kept=())
             given = graded(together)
+            start = node_of(given)
             _, both = forward(beside, network, given, len(together))
-            loose = loose or _loose(network, first, tape, ends_in(both, given, beside.doubts))
+            loose = loose or _loose(network, first, tape, ends_in(both, start, beside.doubts))
             if [name for name, _ in beside.calls] != [name for name, _ in tape.calls]:
                 with left_alone(network):  # another way: as it is
                     both = outputs_in(network(graded(together)), len(together))
@@ -213,7 +217,7 @@ def _mixes(
     if not mixes(logits, answers, coarse):
         return False, loose
     refuse_memory(network, first)
-    refuse_graded(network, first, logits)
+    refuse_graded(network, first, logits, coarse)
     if not tape.asks:
         refuse_company(network)
     return True, loose

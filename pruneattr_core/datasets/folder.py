@@ -167,7 +167,7 @@ class FolderDataset:
             ) from error
 
     def _mask(self, record: dict[str, Any]) -> Path | None:
-        if "mask" not in record:
+        if not record.get("mask"):
             return None
         file = self._root / "masks" / Path(str(record["mask"])).name  # the name alone: stay inside the folder
         return file if file.parent.is_dir() else None
@@ -206,8 +206,9 @@ def _classes(records: dict[str, dict[str, Any]]) -> tuple[str, ...]:
     """ImageNet's names where the records speak of ImageNet, else the names they give."""
     if any("imagenet_indices" in record or "wnid" in record for record in records.values()):
         return imagenet_classes()
-    given = [(int(r["index"]), str(r.get("name", r["index"]))) for r in records.values() if "index" in r]
-    named = dict(given)
+    numbered = [record for record in records.values() if "index" in record]
+    given = [(int(record["index"]), str(record["name"])) for record in numbered if "name" in record]
+    named = {int(record["index"]): str(record["index"]) for record in numbered} | dict(given)
     for index, name in given:
         if named[index] != name:
             raise ValueError(f"class {index} is called both {name!r} and {named[index]!r}")

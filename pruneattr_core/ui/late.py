@@ -60,12 +60,14 @@ class _Asked(NamedTuple):
         stood: page that the session was on at that moment.
         url: address of the page on which it was made, "" where the browser does not say.
         widgets: ids of those it tells of; for another page only the ones in the frame around all pages.
+        query: what its address asks for.
     """
 
     page: str
     stood: str
     url: str
     widgets: frozenset[str]
+    query: str
 
 
 def taken(state: Any, session: Any) -> Any:
@@ -79,13 +81,12 @@ def taken(state: Any, session: Any) -> Any:
         session: the `AppSession` that is asked.
     """
     page, stands = state.page_script_hash, session.page_script_hash
-    asked: _Asked = getattr(session, _ASKED, _Asked(stands, stands, "", frozenset()))
+    asked = _asked_of(session)
     if state.fragment_id:
         # Once a run has begun elsewhere the session knows better: the script itself can turn to another page.
         return state if page == (asked.page if stands == asked.stood and asked.page else stands) else None
-    now = _Asked(
-        page, stands, state.context_info.url, frozenset(one.id for one in state.widget_states.widgets)
-    )
+    told = frozenset(one.id for one in state.widget_states.widgets)
+    now = _Asked(page, stands, state.context_info.url, told, state.query_string)
     leaving = asked.page and page == asked.stood != asked.page and stands in (asked.stood, asked.page)
     still_there = now.url and now.url == asked.url and not state.is_history_navigation
     if leaving and still_there and now.widgets - asked.widgets:
@@ -94,6 +95,13 @@ def taken(state: Any, session: Any) -> Any:
         return state
     setattr(session, _ASKED, now)
     return state
+
+
+def _asked_of(session: Any) -> _Asked:
+    """The last request for a whole run that is noted of a session."""
+    stands = session.page_script_hash
+    found: _Asked = getattr(session, _ASKED, _Asked(stands, stands, "", frozenset(), ""))
+    return found
 
 
 def said_in_leaving(state: Any, session: Any) -> Any:
@@ -109,9 +117,9 @@ def said_in_leaving(state: Any, session: Any) -> Any:
     words = [one for one in state.widget_states.widgets if one.WhichOneof("value") == "json_value"]
     if state.is_auto_rerun or not words:
         return None
-    state = deepcopy(state)
-    state.fragment_id, state.query_string = "", ""  # the address is the former page's
-    state.page_script_hash = getattr(session, _ASKED).page or session.page_script_hash
+    asked, state = _asked_of(session), deepcopy(state)
+    state.fragment_id, state.query_string = "", asked.query  # its own is the former page's
+    state.page_script_hash = asked.page or session.page_script_hash
     del state.widget_states.widgets[:]
     state.widget_states.widgets.extend(words)
     return state

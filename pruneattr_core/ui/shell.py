@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pruneattr_core.errors import ModelError, Unknown
 from pruneattr_core.models import ModelCard, model_card, model_title, models_here
 from pruneattr_core.models.hub import is_hub, of_the_hub
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Answer
 from pruneattr_core.share.way_back import TOGETHER
@@ -228,7 +229,7 @@ def _sidebar(contrasts: bool) -> Selection | None:
     with answers:
         _likely(card, found.answer)
     if found.answer.unseen:
-        about.caption(found.answer.unseen)
+        about.caption(markdown_text(found.answer.unseen))
     return replace(found, against=against)
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pruneattr_core import PruneGrad, explain
+from pruneattr_core import PruneGrad, census, explain
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.errors import InputError, ModelError
 
@@ -151,3 +151,20 @@ def test_what_cannot_be_run_with_gradients_on_is_seen_to_mix_all_the_same() -> N
 
     with pytest.raises(ModelError, match="another input is in the batch"):
         explain(Out().eval(), torch.randn(1, 3, 8, 8), method="occlusion")
+
+
+def test_a_network_that_normalises_its_input_in_place_is_served() -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            before = x.detach().clone()[:, :, 0, 0]
+            return self.net(x.sub_(0.5).div_(0.25)) + before
+
+    net, x = InPlace().eval().double(), torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    whole = explain(net, x, method="saliency").values
+    assert torch.equal(whole[:1], explain(net, x[:1], method="saliency").values)
+    assert census(net, x).loose == ("InPlace (detach)",)

@@ -121,6 +121,17 @@ def test_class_folders(tmp_path):
     ]
 
 
+def test_a_name_or_a_mask_that_some_records_lack_is_none(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "masks").mkdir()
+    records = {"a.png": {"index": 0, "name": "cat", "mask": None}, "b.png": {"index": 0, "mask": ""}}
+    (tmp_path / "labels.json").write_text(json.dumps({**records, "c.png": {"index": 1}}))
+    data = FolderDataset(tmp_path)
+    assert data.classes == ("cat", "1")
+    assert data.problems == {}
+    assert data[0].mask is None
+
+
 def test_bad_files_are_left_out_and_named(tmp_path):
     save(tmp_path / "good.png")
     (tmp_path / "empty.png").touch()

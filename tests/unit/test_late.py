@@ -31,7 +31,7 @@ from pruneattr_core.ui.late import (
 
 def _asked(page: str, part: str = "", url: str = "/", widgets: str = "frame", back: bool = False) -> Any:
     return ClientState(
-        page_script_hash=page, fragment_id=part, query_string="at=1", is_history_navigation=back,
+        page_script_hash=page, fragment_id=part, query_string=f"on={page}", is_history_navigation=back,
         context_info={"url": url}, widget_states={"widgets": [{"id": one} for one in widgets.split()]},
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_what_a_component_tells_as_its_page_is_left_comes_to_the_next_one(sessio
     words.widget_states.widgets[1].json_value = '{"given": 1}'
     assert taken(words, session) is None
     said = said_in_leaving(words, session)
-    assert (said.page_script_hash, said.fragment_id, said.query_string) == ("removal", "", "")
+    assert (said.page_script_hash, said.fragment_id, said.query_string) == ("removal", "", "on=removal")
     assert [one.id for one in said.widget_states.widgets] == ["slider"]
     words.is_auto_rerun = True  # a clock
     assert said_in_leaving(words, session) is None
