@@ -34,15 +34,13 @@ def said(key: str, name: str) -> Any:
     return None if state is None else state.get(name)
 
 
-#: Nothing to see; it minds the browser's history.
-_address = st.components.v2.component(
-    "pruneattr_address", js=(ASSETS / "address" / "address.js").read_text("utf-8")
-)
+_HISTORY = f"<script>{(ASSETS / 'address' / 'address.js').read_text('utf-8')}</script>"
 
 
 def mind_history() -> None:
     """Let one gesture of the reader make one entry in the browser's history, however often Python writes."""
-    _address(key="address")
+    # No component: a browser busy with a page of charts came to it after the reader's first press.
+    st.html(_HISTORY, unsafe_allow_javascript=True)
 
 
 _top = st.components.v2.component("pruneattr_top", js=(ASSETS / "lessons" / "top.js").read_text("utf-8"))

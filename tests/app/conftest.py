@@ -121,8 +121,8 @@ def box(app: AppTest, label: str) -> Any:
 
 
 def drawn(app: AppTest) -> list[Any]:
-    """The components that draw a result; not those that mind the address, uploads or the crop."""
-    aside = ("address", "_browser_store", "crop")
+    """The components that draw a result; not those that mind uploads or the crop."""
+    aside = ("_browser_store", "crop")
     return [
         part
         for part in app.get("bidi_component")

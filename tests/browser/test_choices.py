@@ -115,6 +115,8 @@ def test_what_no_gesture_made_is_no_entry_and_a_screen_readers_click_is_one(
     page.goto(f"{app_url}/review")
     expect(page.get_by_role("heading", name="Compression review").first).to_be_visible()
     settled(page)
+    # What a test asks the page counts as a press while the script is not there; one entry takes it.
+    page.evaluate("history.pushState(null, '', '/review?desk=tables')")
     start = page.evaluate("history.length")
     for path in ("/benchmarks", "/review"):
         page.evaluate("path => history.pushState(null, '', path)", path)

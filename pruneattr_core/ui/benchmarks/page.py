@@ -17,7 +17,16 @@ from pruneattr_core.ui.benchmarks.board import board
 from pruneattr_core.ui.benchmarks.charts import FIRST
 from pruneattr_core.ui.benchmarks.figures import ALONG, figures
 from pruneattr_core.ui.benchmarks.names import full_title, titles
-from pruneattr_core.ui.benchmarks.picker import ALL, FAIR, USUAL, choose, counterpart, kin, models_of
+from pruneattr_core.ui.benchmarks.picker import (
+    ALL,
+    FAIR,
+    USUAL,
+    USUAL_RUNS,
+    choose,
+    counterpart,
+    kin,
+    models_of,
+)
 from pruneattr_core.ui.benchmarks.point import point
 from pruneattr_core.ui.benchmarks.runs import bench_runs, imported, importer, provenance_line
 from pruneattr_core.ui.benchmarks.words import meaning, short
@@ -64,7 +73,7 @@ def _elsewhere(name: str) -> Any:
 
 FIELDS = (
     Field("bench", "pixels", one_of(BENCHMARKS), "the benchmark"),
-    Field("bench_run", "", _runs, "the run"),
+    Field("bench_run", "", _runs, "the run", usual=lambda: st.session_state.get(USUAL_RUNS, "")),
     Field(
         "bench_model",
         "",

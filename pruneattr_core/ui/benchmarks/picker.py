@@ -10,8 +10,8 @@ from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.ui.benchmarks.names import titles, what_differs
 
 ALL = "All models"
-#: Of the session: the model whose runs are drawn before anybody chooses one.
-USUAL = "_bench_usual"
+#: Of the session: the model whose runs are drawn before anybody chooses one, and the names of those runs.
+USUAL, USUAL_RUNS = "_bench_usual", "_bench_usual_runs"
 #: The order of the pixels that asks maps with and without negative values the same question.
 FAIR = "magnitude"
 _PREFERRED = {"variant": "released", "fill": "mean", "order_by": FAIR, "setting": "paper"}
@@ -88,9 +88,11 @@ def choose(benchmark: str, runs: dict[str, Run], model: str, row: DeltaGenerator
     offered.sort(key=lambda name: (models_of(runs).index(runs[name].plan.model["title"]), rank(runs[name])))
     key = f"bench_chosen_{benchmark}"
     kept = [name for name in st.session_state.get(key, linked) if name in offered]
-    if linked and st.session_state.get("_bench_seen") != st.session_state["bench_run"]:
+    if st.session_state.get("_bench_seen") != st.session_state["bench_run"]:  # a link, or a step back
         kept = [name for name in linked if name in offered]
-    st.session_state[key] = kept or first_choice(runs, scope)
+    usual = first_choice(runs, scope)
+    st.session_state[USUAL_RUNS] = ",".join(usual)
+    st.session_state[key] = kept or usual
     chosen: list[str] = st.session_state[key]
     if len(offered) > 1:
         named = titles({name: runs[name] for name in offered}, ("size",))

@@ -28,7 +28,7 @@ from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import serves_group
 from pruneattr_core.ui.review.payload import Row, place_of
 from pruneattr_core.ui.review.sheet import Sheet
-from pruneattr_core.ui.review.state import KEEP
+from pruneattr_core.ui.review.state import KEEP, MADE_UP
 
 #: Names of the reviews this session has opened.
 _MINE = "_reviews_mine"
@@ -42,9 +42,12 @@ def choose_review() -> None:
     Where a group is served, reviews belong to who began them: names end in a secret and are not listed, so
     only the link opens one.
     """
-    current = st.session_state["review"] or new_name()
-    st.session_state["review"] = current = secret_name(current) if serves_group() else current
     mine: list[str] = st.session_state.setdefault(_MINE, [])
+    asked = st.session_state["review"] or next(reversed(mine), "")  # a step back ends no review
+    current = asked or new_name()
+    st.session_state["review"] = current = secret_name(current) if serves_group() else current
+    if not asked:
+        st.session_state[MADE_UP] = current
     if current not in mine:
         mine.append(current)
     st.selectbox(

@@ -11,9 +11,9 @@ from pruneattr_core.compression.family import Member
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW
 from pruneattr_core.compression.review_maps import LEVELS
 from pruneattr_core.compression.review_triage import ORDERS, SHOWN
-from pruneattr_core.compression.review_verdicts import VERDICTS, checked_name
+from pruneattr_core.compression.review_verdicts import VERDICTS, checked_name, load_review
 from pruneattr_core.compression.table import RUNS, read_study
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.own_weights import architectures
 from pruneattr_core.ui.review.lineup import first_students, zoo
@@ -33,6 +33,8 @@ STUDENTS = 5
 EVERY_CLASS = -1
 #: Shares of neurons removed where the paths of teacher and student are compared.
 SPARSITIES = (0.8, 0.9, 0.95, 0.99)
+#: Of the session: the name that the page gave its review, before any verdict.
+MADE_UP = "_review_made_up"
 KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
@@ -60,6 +62,20 @@ def _judged(text: str) -> str:
     return one_of(st.session_state["students"] or first_students(_students()))(text)
 
 
+def _usual_judged() -> str:
+    """The student whose verdicts come first where nobody chose one: the first of those chosen."""
+    return next(iter(st.session_state["students"]), "")
+
+
+def _unused() -> str | None:
+    """The review's name while the page has made it up and nothing is kept under it: no link needs it."""
+    name: str | None = st.session_state.get(MADE_UP)
+    try:
+        return None if name is None or load_review(name) else name
+    except PruneAttrError:
+        return None  # said where it is read
+
+
 def _architecture(text: str) -> str:
     return one_of(architectures())(text)
 
@@ -80,9 +96,18 @@ def _path(text: str) -> str:
 FIELDS = (
     Field("desk", "desk", one_of(VIEWS), "the view"),
     Field("desk_source", "zoo", one_of(SOURCES), "the networks"),
-    Field("teacher", "", lambda text: one_of(zoo())(text), "the teacher"),
-    Field("students", (), parse_students, "the students", ",".join),
-    Field("judged", "", _judged, "the student under review"),
+    Field(
+        "teacher", "", lambda text: one_of(zoo())(text), "the teacher", usual=lambda: next(iter(zoo()), "")
+    ),
+    Field(
+        "students",
+        (),
+        parse_students,
+        "the students",
+        ",".join,
+        usual=lambda: list(first_students(_students())),
+    ),
+    Field("judged", "", _judged, "the student under review", usual=_usual_judged),
     Field("desk_method", "gradcam", one_of(METHODS_OF_REVIEW), "the method"),
     Field("desk_count", COUNTS[1], lambda text: COUNTS[COUNTS.index(int(text))], "the number of pictures"),
     Field("desk_order", "series", one_of(ORDERS), "the order"),
@@ -93,7 +118,7 @@ FIELDS = (
     Field("desk_level", -1, whole(-1, len(LEVELS) - 1), "the sparsity level"),
     Field("desk_at", 0.9, lambda text: SPARSITIES[SPARSITIES.index(float(text))], "the size of the paths"),
     Field("study", "", lambda text: one_of(shipped(RUNS, HEADER, read_study))(text), "the run"),
-    Field("review", "", _named, "the review"),
+    Field("review", "", _named, "the review", usual=_unused),
     Field("own_teacher", "", _architecture, "the teacher's architecture"),
     Field("own_teacher_file", "", _path, "the teacher's checkpoint"),
     Field("own_student", "", _architecture, "the student's architecture"),
