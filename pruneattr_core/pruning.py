@@ -11,14 +11,16 @@ Every method that runs a path takes one for its mode.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.activations import Activation
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
@@ -58,6 +60,10 @@ class Replacement:
 Instead = Mode | Replacement
 
 
+#: Functions that pass no gradient where they give 0, nor where they give their upper bound.
+_RECTIFIERS = {F.relu, torch.relu, F.relu6, F.hardtanh}
+
+
 class _Gated(torch.autograd.Function):
     """Activation times mask, of which the booleans are kept for the way back: a quarter of its numbers."""
 
@@ -72,19 +78,55 @@ class _Gated(torch.autograd.Function):
         return masked(gradients[0], mask), None
 
 
-def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
-    """Multiply every activation by its mask (bool, True = kept)."""
+class _GatedRectifier(torch.autograd.Function):
+    """A rectifier and its mask in one: what they leave says itself where a gradient passes.
 
-    def gate(index: int, activation: Tensor) -> Tensor:
-        if index >= len(masks) or masks[index].shape != activation.shape:
+    To the last bit `_Gated` of the rectifier, with one result kept for the way back, and two passes over the
+    numbers less.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, before: Tensor, mask: Tensor, found: Activation) -> Tensor:
+        ctx.kinks = found.kinks
+        gated = masked(found.compute(), mask)
+        ctx.save_for_backward(gated)
+        return gated
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (gated,) = ctx.saved_tensors
+        if len(ctx.kinks) == 1:
+            return torch.ops.aten.threshold_backward(gradients[0], gated, 0), None, None
+        return torch.ops.aten.hardtanh_backward(gradients[0], gated, *ctx.kinks), None, None
+
+
+class _Zero(tape.Joined):
+    def __init__(self, masks: Sequence[Tensor]) -> None:
+        self._masks = masks
+
+    def __call__(self, index: int, activation: Tensor) -> Tensor:
+        gated: Tensor = _Gated.apply(activation, self._mask(index, activation))
+        return gated
+
+    def joined(self, index: int, found: Activation) -> Callable[[], Tensor] | None:
+        """Where the function passes no gradient at 0: one between -1 and 1 does, and a clamp."""
+        if found.plain not in _RECTIFIERS or found.kinks[0] != 0:
+            return None
+        mask = self._mask(index, found.before)
+        return lambda: _GatedRectifier.apply(found.before, mask, found)
+
+    def _mask(self, index: int, activation: Tensor) -> Tensor:
+        if index >= len(self._masks) or self._masks[index].shape != activation.shape:
             raise InputError(
                 f"The path does not fit: activation call {index + 1} has shape {tuple(activation.shape)}. "
                 "It was made with another network or input size, or the network's calls depend on its values."
             )
-        gated: Tensor = _Gated.apply(activation, masks[index])
-        return gated
+        return self._masks[index]
 
-    return gate
+
+def zero_gate(masks: Sequence[Tensor]) -> tape.Gate:
+    """Multiply every activation by its mask (bool, True = kept)."""
+    return _Zero(masks)
 
 
 def freeze_gate(masks: Sequence[Tensor]) -> tape.Gate:

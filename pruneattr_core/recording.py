@@ -6,6 +6,7 @@ The mode's stack is thread-local: any number of threads may run one shared model
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from types import FrameType
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from pruneattr_core.activations import PIECEWISE_LINEAR, Reader
+from pruneattr_core.activations import PIECEWISE_LINEAR, Activation, Reader
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
 from pruneattr_core.fitness import QUESTIONS, Doubts, cut_off, in_memory
 from pruneattr_core.flow import Flow, tensors_in
@@ -38,6 +39,18 @@ _ASKED = {
 
 #: A gate takes (index of the call, activation) and returns the activation the network goes on with.
 Gate = Callable[[int, Tensor], Tensor]
+
+
+class Joined(ABC):
+    """A gate that computes some activations itself, where that spares passes over their values."""
+
+    @abstractmethod
+    def __call__(self, index: int, activation: Tensor) -> Tensor:
+        """As any gate."""
+
+    @abstractmethod
+    def joined(self, index: int, found: Activation) -> Callable[[], Tensor] | None:
+        """What computes the activation and gates it; None where the two go one after the other."""
 
 
 class Tape(TorchFunctionMode):
@@ -101,16 +114,19 @@ class Tape(TorchFunctionMode):
                 self.normalised = result
             return result
         call = len(self.calls)
+        kept, whole = self.kept is None or call in self.kept, None
         if self.flow is not None:
             self.flow.recording = True
-        activation = self.doubts.activation(found.compute, self.kept is None or call in self.kept)
+        elif kept and isinstance(self.gate, Joined):
+            whole = self.gate.joined(len(self.seen), found)
+        activation = self.doubts.activation(whole or found.compute, kept)
         if self.flow is not None:
             self.flow.recording = False
             self.flow.mark(call, activation, found.before if found.in_place else None)
         name = module_name(caller, self.names_of, func.__name__.strip("_"))
         self.calls.append((name, tuple(activation.shape[1:])))
-        if self.kept is None or call in self.kept:
-            if self.gate is not None:
+        if kept:
+            if self.gate is not None and whole is None:
                 activation = self.gate(len(self.seen), activation)
             self.seen.append(activation)
             self.versions.append(activation._version)

@@ -63,7 +63,8 @@ def _sampled(rows: Sequence[Tensor], ranks: Tensor) -> Tensor:
         own = [row[image] for row in rows]
         total = sum(map(len, own))
         # An odd step meets every channel of channels-last rows, whose number is even.
-        sample = torch.cat([row[:: total // _SAMPLE | 1] for row in own]).sort().values
+        taken = np.sort(np.concatenate([row[:: total // _SAMPLE | 1].numpy() for row in own]))
+        sample = torch.from_numpy(taken)
         for level, rank in enumerate(ranks[:, image].tolist()):
             share = rank / (total - 1)
             middle = share * (len(sample) - 1)
@@ -90,9 +91,9 @@ def _between(rows: Sequence[Tensor], rank: int, low: Tensor, high: Tensor) -> Te
     if rank < 0:
         equal = sum(int(np.count_nonzero(array == least)) for array in arrays)
         return low if rank >= -equal else None
-    between = torch.from_numpy(np.concatenate(inside))
+    between = np.concatenate(inside)
     if rank < len(between):
-        return between.kthvalue(rank + 1).values
+        return torch.as_tensor(np.partition(between, rank)[rank])
     if low == high:
         return None  # those equal to both were taken off above
     equal = sum(int(np.count_nonzero(array == most)) for array in arrays)

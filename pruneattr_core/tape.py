@@ -20,6 +20,7 @@ from pruneattr_core.fitness import Doubts
 from pruneattr_core.flow import Roles
 from pruneattr_core.opening import Opening
 from pruneattr_core.recording import Gate as Gate
+from pruneattr_core.recording import Joined as Joined
 from pruneattr_core.recording import Tape, forward
 from pruneattr_core.recording import unwrap as unwrap
 from pruneattr_core.ways import learn, ways_of
