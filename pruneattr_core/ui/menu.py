@@ -58,6 +58,8 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 2.2rem 3rem; max-width: 1700px; }
 /* Beside a folded sidebar the bar at the top would cover the first line. */
 [data-testid="stHeader"] { background: transparent; }
+/* What only minds the history takes no room. */
+[data-testid="stElementContainer"]:has(> .stHtml > script:only-child) { display: none; }
 [data-testid="stSidebarContent"] img { border-radius: .5rem; }
 /* White on the dark theme's light blue would be 2.3 to 1. */
 [data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span),
