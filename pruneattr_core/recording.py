@@ -71,7 +71,9 @@ class Tape(TorchFunctionMode):
         apart: bool = False,
     ) -> None:
         super().__init__()
-        self.apart = apart  # what is cut off gets memory of its own, so that the two are told apart there
+        # What is cut off gets memory of its own, to be told apart there, and a leaf in its place.
+        self.apart = apart
+        self.leaves: dict[int, Tensor] = {}
         self.reader = Reader(spelled)
         self.opening, self.own_functions = opening, OwnFunctions()
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
@@ -109,7 +111,10 @@ class Tape(TorchFunctionMode):
             result = batch_norm(args, kwargs) if func is F.batch_norm else func(*args, **kwargs)
             if self.apart and cut_off(result, tensors_in((args, kwargs))):
                 result = result.clone()
+            known = len(self.doubts.ends)
             self.doubts.after(func, args, kwargs, result)
+            if self.apart and len(self.doubts.ends) > known:
+                self._attach(known, result)
             if func in _NORMALISERS:
                 self.normalised = result
             return result
@@ -138,6 +143,13 @@ class Tape(TorchFunctionMode):
         result = found.before.copy_(activation) if call in self.rewritten else activation
         self.doubts.went_on(found.before, result)
         return result
+
+    def _attach(self, end: int, values: Any) -> None:
+        """Let a derivative by values whose gradient has ended be taken, in their memory, by a leaf."""
+        if isinstance(values, Tensor) and values.is_floating_point() and not values.requires_grad:
+            self.leaves[end] = leaf = values.clone().requires_grad_()
+            with torch.enable_grad():
+                values.copy_(leaf)
 
     def _sees_pictures(self, args: Sequence[Any]) -> bool:
         """Whether this normalises what comes from the input, and not weights (weight standardisation)."""

@@ -27,7 +27,7 @@ from pruneattr_core.fitness import left_alone, node_of
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
-from pruneattr_core.reaching import ends_in
+from pruneattr_core.reaching import ends_in, without_effect
 from pruneattr_core.recording import Gate, Tape, forward, unwrap
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
@@ -163,15 +163,18 @@ def _again(
 def _loose(network: nn.Module, first: Tensor, tape: Tape, found: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `found` that reach the answer: what is detached lies in the memory of what it was cut from.
 
-    A pass of its own, since a network may write by that way into the memory that the two share.
+    Passes of their own, since a network may write by that way into the memory that the two share; and two, as
+    what stays off for one input may be on for another.
     """
     if not found:
         return ()
+    sure: set[str] = set()
     with suppress(Exception), torch.enable_grad(), left_alone(network):
-        again, given = _again(network, tape, kept=(), apart=True), graded(first)
-        start = node_of(given)
-        _, answer = forward(again, network, given, 1)
-        sure = ends_in(answer, start, again.doubts)
+        for inputs in (first, -first):
+            again, given = _again(network, tape, kept=(), apart=True), graded(inputs)
+            start = node_of(given)
+            _, answer = forward(again, network, given, 1)
+            sure.update(ends_in(answer, start, again.doubts, without_effect(answer, again.leaves)))
         return tuple(one for one in found if one in sure)
     return found
 

@@ -66,6 +66,30 @@ def test_a_detached_norm_is_named() -> None:
     assert census(Net(normed), X).loose == ("Net (detach)",)
 
 
+def softmax(x: Tensor, away: Tensor) -> Tensor:
+    raised = (x - away).exp()
+    return raised / raised.sum(1, keepdim=True)
+
+
+EFFECT: dict[str, tuple[bool, Way]] = {
+    "a softmax's shift": (False, lambda x, _: softmax(x, x.amax(1, keepdim=True).detach())),
+    "its scale": (True, lambda x, _: softmax(x / norm_of(x).detach(), x[:, :1])),
+    "a scale that is normalised away": (
+        False,
+        lambda x, h: F.normalize(h.mean((2, 3)) * norm_of(x).detach())[:, :3],
+    ),
+    "a straight way through": (True, lambda x, _: x + (x.tanh() - x).detach()),
+    "worked on in place": (True, lambda x, _: x.detach().mul_(2)),
+}
+
+
+@pytest.mark.parametrize("way", EFFECT)
+def test_a_value_is_named_only_if_the_answer_has_something_by_it(way: str) -> None:
+    named, made = EFFECT[way]
+    for dtype in (torch.float32, torch.float64):
+        assert census(Net(made).to(dtype), X.to(dtype)).loose == (("Net (detach)",) if named else ())
+
+
 @pytest.mark.parametrize("way", WHOLE)
 def test_nothing_is_said_where_every_way_has_its_gradient(way: str) -> None:
     net = Net(WHOLE[way])
