@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import streamlit as st
 import torch
+from streamlit.components.v2 import manifest_scanner
+from streamlit.components.v2.manifest_scanner import scan_component_manifests
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
@@ -42,6 +45,14 @@ def small_network(*_: object, **__: object) -> nn.Module:
     """The same bits every time."""
     torch.manual_seed(5)
     return Small().eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_looked_through_once() -> Iterator[None]:
+    """Every AppTest asks all installed packages for components: half a second, and always the same answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(scan_component_manifests))
+        yield
 
 
 @pytest.fixture
