@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbconvert import HTMLExporter
 from playwright.sync_api import Page, expect
 
 from tests.browser.serving import ROOT, free_port
@@ -45,6 +43,8 @@ def answers(address: str) -> bool:
 @pytest.fixture
 def lab(tmp_path: Path, chromium: str) -> Iterator[tuple[str, Path]]:
     """JupyterLab's address, and its folder with one notebook."""
+    import nbformat  # seconds, which nobody waits for who collects the tests
+
     folder, own = tmp_path / "work", tmp_path / "jupyter"
     folder.mkdir()
     cell = nbformat.v4.new_code_cell(CODE.strip())
@@ -109,6 +109,8 @@ def test_a_sweep_draws_itself_the_level_comes_back_and_an_export_is_live(
     expect(page.locator("[data-pruneattr-still]")).to_be_hidden()  # one view, not two
 
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    from nbconvert import HTMLExporter
+
     text, _ = HTMLExporter().from_filename(str(folder / "probe.ipynb"))
     exported = folder / "exported.html"
     exported.write_text(text, "utf-8")

@@ -15,7 +15,6 @@ import venv
 from pathlib import Path
 from types import ModuleType
 
-import nbformat
 import pytest
 from PIL import Image
 
@@ -151,6 +150,8 @@ def test_every_notebook_runs_from_the_wheel_in_one_kernel_that_forgets(
     installed: Path, runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One kernel for all: most of the time is the import of torch."""
+    import nbformat  # seconds, which nobody waits for who collects the tests
+
     assert len(NOTEBOOKS) == 4
     (site,) = (installed / "lib").glob("python*/site-packages")
     monkeypatch.setenv("PYTHONPATH", str(site))
