@@ -18,8 +18,9 @@
   history.pushState = (state, title, url) => {
     const to = new URL(url ?? location.href, location.href);
     if (to.href === location.href) return;  // nothing to undo, and no gesture spent
-    // The name under which the first verdict is kept is none of the reader's choices.
-    const named = !new URL(location.href).searchParams.has('review') && without(to) === without(location.href);
+    // The name that the page made up, under which the first verdict is kept, is none of the reader's choices.
+    const here = new URL(location.href), made = to.searchParams.get('review') === history.madeUp;
+    const named = made && !here.searchParams.has('review') && without(to) === without(here);
     // A link makes an entry once, be its path or what its page says first the one that comes first; and a page
     // that a late word of the run before bounces to and from makes none.
     (gesture && !named ? push : replace)(state, title, url);

@@ -56,6 +56,7 @@ function showDesk(state, decoded) {
   const row = inside?.closest?.('.row')?.dataset.key ?? lost;
   const typing = inside?.matches?.('.note') ? [inside.selectionStart, inside.selectionEnd] : null;
   Object.assign(state, decoded);
+  if (header.made_up) history.madeUp = header.review;  // see address/address.js
   if (before && before.review !== header.review) { state.given.clear(); state.done = []; root.querySelector('.undo').disabled = true; root.querySelector('.rows').replaceChildren(); }
   for (const one of header.rows) if (isLater(state, one)) state.given.delete(one.key);
   if (!before || before.start !== header.start) state.level = header.start_level;

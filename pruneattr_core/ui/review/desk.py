@@ -35,7 +35,7 @@ from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import sheet_payload
 from pruneattr_core.ui.review.pictures import Pictures
 from pruneattr_core.ui.review.sheet import Sheet, fill_sheet, triage, triage_key
-from pruneattr_core.ui.review.state import FIELDS, ROWS
+from pruneattr_core.ui.review.state import FIELDS, MADE_UP, ROWS
 from pruneattr_core.ui.state import publish, refuse
 from pruneattr_core.ui.watching import LOOK, begin, failure, keep_only, running, so_far, stop
 
@@ -175,6 +175,7 @@ def _frame(
         )
     words = {
         "review": name,
+        "made_up": name == st.session_state.get(MADE_UP),
         "corner": pictures.title,
         "scale_note": SCALE_NOTE,
         "legend": LEGEND,

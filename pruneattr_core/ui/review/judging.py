@@ -43,7 +43,8 @@ def choose_review() -> None:
     only the link opens one.
     """
     mine: list[str] = st.session_state.setdefault(_MINE, [])
-    asked = st.session_state["review"] or next(reversed(mine), "")  # a step back ends no review
+    # A step back to before any name was chosen or kept ends no review: it leads to the first one.
+    asked = st.session_state["review"] or next(iter(mine), "")
     current = asked or new_name()
     st.session_state["review"] = current = secret_name(current) if serves_group() else current
     if not asked:
