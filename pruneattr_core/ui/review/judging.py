@@ -15,6 +15,7 @@ from pruneattr_core.compression.review_verdicts import (
     NOTE_LIMIT,
     VERDICTS,
     Verdict,
+    checked_name,
     latest,
     load_review,
     new_name,
@@ -22,16 +23,19 @@ from pruneattr_core.compression.review_verdicts import (
     save_verdicts,
     secret_name,
 )
-from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import serves_group
 from pruneattr_core.ui.review.payload import Row, place_of
 from pruneattr_core.ui.review.sheet import Sheet
 from pruneattr_core.ui.review.state import KEEP, MADE_UP
+from pruneattr_core.ui.state import remark
 
 #: Names of the reviews this session has opened.
 _MINE = "_reviews_mine"
+#: Of the session: why a name that was typed is none, until it is said.
+_REFUSED = "_review_refused"
 #: Rows of former pages whose verdicts may still arrive.
 _REMEMBERED = 64
 
@@ -51,11 +55,22 @@ def choose_review() -> None:
         st.session_state[MADE_UP] = current
     if current not in mine:
         mine.append(current)
+
+    def named() -> None:
+        try:
+            st.session_state["review"] = checked_name(st.session_state["review"])
+        except InputError as error:
+            st.session_state["review"], st.session_state[_REFUSED] = current, str(error)
+
+    if refused := st.session_state.pop(_REFUSED, None):
+        remark("review", markdown_text(refused))
+
     st.selectbox(
         "Review",
         list(dict.fromkeys([current, *_names()])),
         key="review",
         accept_new_options=True,
+        on_change=named,
         width=182,
         help="Verdicts are saved under this name as you go; the address keeps it. Every visit begins a new "
         "review: choose one to resume it, or type a name. Who has the link shares the verdicts.",
