@@ -61,7 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     view.save(arguments.out)
     found = {"file": str(arguments.out), "target": view.settings["target_name"], **view.numbers()}
-    show(arguments, f"{arguments.out}: {view.title}, probability {found['probability']:.3f}", found)
+    removed = f"{100 * found['sparsity_of_contributing']:.4g} % of the contributing neurons removed"
+    at = f"probability {found['probability']:.3f} with {removed}"
+    show(arguments, f"{arguments.out}: {view.title}, {at}", found)
     return 0
 
 

@@ -1,0 +1,25 @@
+"""The line that `explain` ends with: a probability, and of which network it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pruneattr_core import cli
+from pruneattr_core.datasets import load_dataset
+
+
+@pytest.mark.parametrize(("dial", "removed"), [("0", "0 %"), ("0.95", "95 %")])
+def test_the_probability_said_is_that_of_the_network_pruned_so_far(
+    dial: str, removed: str, tmp_path: Path, capsys: Any
+) -> None:
+    """It was said of the network, and was another at every place of the dial."""
+    photo, out = tmp_path / "one.png", tmp_path / "one.json"
+    load_dataset("scenes")[0].image.save(photo)
+    asked = ["--model", "scenes-net", "--beside", "none", "--dial", dial, "--out", str(out)]
+    assert cli.main(["explain", str(photo), *asked]) == 0
+    said, probability = capsys.readouterr().out, json.loads(out.read_text("utf-8"))["probability"]
+    assert f"probability {probability:.3f} with {removed} of the contributing neurons removed" in said
