@@ -276,6 +276,11 @@ def remark(name: str, text: str) -> None:
     _warn(text)
 
 
+def retract(name: str) -> None:
+    """Show no longer what was said about a field: the reader has chosen anew."""
+    st.session_state[_SAID].pop(name, None)
+
+
 def _warn(text: str) -> None:
     with st.session_state[_SPOT]:
         st.warning(text, icon=":material/link_off:")

@@ -34,6 +34,8 @@ def test_a_name_that_no_file_can_have_is_refused_in_a_sentence(start: Start, nam
     (said,) = [one.value for one in app.warning]
     assert "name has 1 to" in said
     assert "<b>" not in said
+    assert len(typed(app, "-no").warning) == 1  # of this name alone
+    assert not typed(app, "fine").warning
 
 
 def test_spaces_around_a_name_make_no_other_review(start: Start) -> None:

@@ -30,7 +30,7 @@ from pruneattr_core.ui.machine import serves_group
 from pruneattr_core.ui.review.payload import Row, place_of
 from pruneattr_core.ui.review.sheet import Sheet
 from pruneattr_core.ui.review.state import KEEP, MADE_UP
-from pruneattr_core.ui.state import remark
+from pruneattr_core.ui.state import remark, retract
 
 #: Names of the reviews this session has opened.
 _MINE = "_reviews_mine"
@@ -57,6 +57,7 @@ def choose_review() -> None:
         mine.append(current)
 
     def named() -> None:
+        retract("review")
         try:
             st.session_state["review"] = checked_name(st.session_state["review"])
         except InputError as error:
