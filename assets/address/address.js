@@ -5,7 +5,7 @@
   history.onePerGesture = true;
   const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
   // Whether the reader has done something since the last entry; a page of charts can be pressed before this runs.
-  let gesture = Boolean(navigator.userActivation?.hasBeenActive);
+  let gesture = Boolean(navigator.userActivation?.isActive);
   const done = () => { gesture = true; }, how = {capture: true, passive: true};
   for (const name of ['pointerdown', 'keydown']) addEventListener(name, done, how);
   addEventListener('click', (event) => { if (!event.detail) done(); }, how);  // a screen reader's, a voice's
