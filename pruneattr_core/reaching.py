@@ -50,6 +50,8 @@ def reaching(end: Any, nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
 
 def without_effect(answer: Tensor, leaves: Mapping[int, Tensor]) -> set[int]:
     """Places of leaves by which an answer has no derivative, as a softmax has none by what shifts it."""
+    if not leaves or not answer.requires_grad:
+        return set()
     weights = torch.linspace(1, 2, answer.numel(), dtype=answer.dtype, device=answer.device)
     weighed = answer.flatten() * weights  # or the classes of a softmax at the end would add up to 1
     found = torch.autograd.grad(weighed.sum(), list(leaves.values()), retain_graph=True, allow_unused=True)
