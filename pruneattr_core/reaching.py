@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pruneattr_core.fitness import Doubts, is_end
 
-#: What a change by its own size may change an answer by, of the answer, and count as nothing: rounding.
-_NOTHING = 1e-4
 #: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
 Silent = Collection[tuple[Any, int]]
 
@@ -48,22 +45,17 @@ def reaching(end: Any, nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
     return found
 
 
-def without_effect(answer: Tensor, leaves: Mapping[int, Tensor]) -> set[int]:
-    """Places of leaves by which an answer has no derivative, as a softmax has none by what shifts it."""
-    if not leaves or not answer.requires_grad:
-        return set()
-    weights = torch.linspace(1, 2, answer.numel(), dtype=answer.dtype, device=answer.device)
-    weighed = answer.flatten() * weights  # or the classes of a softmax at the end would add up to 1
-    found = torch.autograd.grad(weighed.sum(), list(leaves.values()), retain_graph=True, allow_unused=True)
-    bound = _NOTHING * float(weighed.detach().abs().sum())
+def places_in(answer: Tensor, start: Any, doubts: Doubts) -> dict[int, str]:
+    """Place among the ends of a pass -> call, of those that `ends_in` names."""
+    ends, _ = doubts.trail.of(answer)
     return {
-        place
-        for (place, leaf), gradient in zip(leaves.items(), found, strict=True)
-        if gradient is not None and float((gradient * leaf).detach().abs().sum()) <= bound
+        place: end.where
+        for place, end in enumerate(doubts.ends)
+        if ends >> place & 1 and start in reached(*end.nodes)
     }
 
 
-def ends_in(answer: Tensor, start: Any, doubts: Doubts, idle: Collection[int] = ()) -> tuple[str, ...]:
+def ends_in(answer: Tensor, start: Any, doubts: Doubts) -> tuple[str, ...]:
     """Calls at which a gradient ends that goes on to the input, and whose values go on to the answer.
 
     What goes by way of numpy, lists or integers is not followed.
@@ -72,12 +64,5 @@ def ends_in(answer: Tensor, start: Any, doubts: Doubts, idle: Collection[int] = 
         answer: what a pass with gradients on gave.
         start: node of what went in.
         doubts: of the pass.
-        idle: places of ends that the answer has nothing by, see `without_effect`.
     """
-    ends, _ = doubts.trail.of(answer)
-    behind = (
-        end.where
-        for place, end in enumerate(doubts.ends)
-        if ends >> place & 1 and place not in idle and start in reached(*end.nodes)
-    )
-    return tuple(dict.fromkeys(behind))
+    return tuple(dict.fromkeys(places_in(answer, start, doubts).values()))

@@ -30,6 +30,9 @@ from pruneattr_core.own_functions import OwnFunctions
 #: What outputs come out of that are probabilities already.
 _NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
 
+#: What values whose gradient has ended are multiplied by, to see whether the answer minds.
+_NUDGE = 1.125
+
 #: Calls by which Python learns what is in a tensor, and may go another way for it.
 _ASKED = {
     *(Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist),
@@ -69,11 +72,11 @@ class Tape(TorchFunctionMode):
         written: Collection[str] | None = None,
         moves: bool = False,
         apart: bool = False,
+        nudged: int | None = None,
     ) -> None:
         super().__init__()
-        # What is cut off gets memory of its own, to be told apart there, and a leaf in its place.
-        self.apart = apart
-        self.leaves: dict[int, Tensor] = {}
+        # What is cut off gets memory of its own, to be told apart there.
+        self.apart, self.nudged = apart, nudged
         self.reader = Reader(spelled)
         self.opening, self.own_functions = opening, OwnFunctions()
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
@@ -113,8 +116,8 @@ class Tape(TorchFunctionMode):
                 result = result.clone()
             known = len(self.doubts.ends)
             self.doubts.after(func, args, kwargs, result)
-            if self.apart and len(self.doubts.ends) > known:
-                self._attach(known, result)
+            if known == self.nudged and len(self.doubts.ends) > known and isinstance(result, Tensor):
+                result = result.mul_(_NUDGE) if result.is_floating_point() else result
             if func in _NORMALISERS:
                 self.normalised = result
             return result
@@ -143,13 +146,6 @@ class Tape(TorchFunctionMode):
         result = found.before.copy_(activation) if call in self.rewritten else activation
         self.doubts.went_on(found.before, result)
         return result
-
-    def _attach(self, end: int, values: Any) -> None:
-        """Let a derivative by values whose gradient has ended be taken, in their memory, by a leaf."""
-        if isinstance(values, Tensor) and values.is_floating_point() and not values.requires_grad:
-            self.leaves[end] = leaf = values.clone().requires_grad_()
-            with torch.enable_grad():
-                values.copy_(leaf)
 
     def _sees_pictures(self, args: Sequence[Any]) -> bool:
         """Whether this normalises what comes from the input, and not weights (weight standardisation)."""

@@ -27,7 +27,7 @@ from pruneattr_core.fitness import left_alone, node_of
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
-from pruneattr_core.reaching import ends_in, without_effect
+from pruneattr_core.reaching import ends_in, places_in
 from pruneattr_core.recording import Gate, Tape, forward, unwrap
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
@@ -155,26 +155,37 @@ def _again(
     gate: Gate | None = None,
     kept: Collection[int] | None = None,
     apart: bool = False,
+    nudged: int | None = None,
 ) -> Tape:
     """For another pass of the way that a tape saw."""
-    return Tape(network, gate, True, kept, tape.rewritten, spelled=tape.reader.said, apart=apart)
+    return Tape(
+        network, gate, True, kept, tape.rewritten, spelled=tape.reader.said, apart=apart, nudged=nudged
+    )
 
 
 def _loose(network: nn.Module, first: Tensor, tape: Tape, found: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `found` that reach the answer: what is detached lies in the memory of what it was cut from.
 
-    Passes of their own, since a network may write by that way into the memory that the two share; and two, as
-    what stays off for one input may be on for another.
+    Passes of their own, since a network may write by that way into the memory that the two share. An answer
+    may have nothing by what reaches it, as a softmax has by what shifts it; what stays off for one input may
+    be on for another.
     """
     if not found:
         return ()
+
+    def passed(given: Tensor, nudged: int | None = None) -> tuple[Tape, Tensor]:
+        return forward(_again(network, tape, kept=(), apart=True, nudged=nudged), network, given, 1)
+
     sure: set[str] = set()
     with suppress(Exception), torch.enable_grad(), left_alone(network):
         for inputs in (first, -first):
-            again, given = _again(network, tape, kept=(), apart=True), graded(inputs)
+            given = graded(inputs)
             start = node_of(given)
-            _, answer = forward(again, network, given, 1)
-            sure.update(ends_in(answer, start, again.doubts, without_effect(answer, again.leaves)))
+            again, answer = passed(given)
+            for place, where in places_in(answer, start, again.doubts).items():
+                if where not in sure:
+                    moved = (passed(graded(inputs), place)[1] - answer).abs().max()
+                    sure |= set() if moved <= _ROUNDING * answer.abs().max() else {where}
         return tuple(one for one in found if one in sure)
     return found
 

@@ -229,6 +229,11 @@ def follow(page: str) -> None:
         del st.session_state[_STEPPED]  # what that address left out is another page's
 
 
+def has_stepped() -> bool:
+    """Whether the reader came to what the page shows by the browser's Back or Forward, at some time."""
+    return _STEPPED in st.session_state
+
+
 def _remember(written: dict[str, list[str]], name: str, text: str) -> None:
     texts = written.setdefault(name, [])
     if text in texts:

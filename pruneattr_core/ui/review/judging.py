@@ -30,7 +30,7 @@ from pruneattr_core.ui.machine import serves_group
 from pruneattr_core.ui.review.payload import Row, place_of
 from pruneattr_core.ui.review.sheet import Sheet
 from pruneattr_core.ui.review.state import KEEP, MADE_UP
-from pruneattr_core.ui.state import remark, retract
+from pruneattr_core.ui.state import has_stepped, remark, retract
 
 #: Names of the reviews this session has opened.
 _MINE = "_reviews_mine"
@@ -48,7 +48,7 @@ def choose_review() -> None:
     """
     mine: list[str] = st.session_state.setdefault(_MINE, [])
     # A step back to before any name was chosen or kept ends no review: it leads to the first one.
-    asked = st.session_state["review"] or next(iter(mine), "")
+    asked = st.session_state["review"] or (next(iter(mine), "") if has_stepped() else "")
     current = asked or new_name()
     st.session_state["review"] = current = secret_name(current) if serves_group() else current
     if not asked:
