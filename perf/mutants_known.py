@@ -58,7 +58,6 @@ REASONS: dict[str, str] = {
     "pruneattr_core/benchmarks/protocols/foreign.py::_step: 1 -> 2 (2)": "the number itself divides, so one more candidate is never reached",
     "pruneattr_core/scoring/intgrad.py::_integrate: 0 -> 1": "the first node comes in a batch of its own: the same sum, one pass more",
     "pruneattr_core/circuits/shapley.py::sampled_shapley: 0 -> 1 (3)": "coalitions in rows of pairs instead of one row: the same values in the same order",
-    "pruneattr_core/share/payload.py::payload_of: <= -> <": "differs where a share is the silent one and exactly a millionth more",
     "pruneattr_core/compression/pool.py::pool: 2 -> 3": "pictures of the size wanted are then resized to it, which changes nothing",
     "pruneattr_core/benchmarks/executor.py::execute: and -> or": "a run that another process has finished is refused when it is written, and taken then",
     "pruneattr_core/benchmarks/training.py::epoch_of: < -> <=": "differs where a random float32 is exactly 0.5: once in 16 million",

@@ -123,7 +123,7 @@ class View(Live):
         return {
             "sparsity": float(sweep.sparsity[level]),
             "sparsity_of_contributing": float(sweep.contributing[level]),
-            "plain_gradient": bool(sweep.sparsity[level] <= sweep.quiet + 1e-6),
+            "plain_gradient": sweep.plain[level],
             "output_change": float(sweep.change[level]),
             "probability": float(sweep.probability[level]),
             "answer": sweep.named(self.classes, int(sweep.prediction[level])),

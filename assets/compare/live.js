@@ -64,7 +64,7 @@ function sameOn(dial, state, track) {
   const {low, high, part} = placeIn(track, state.dial, state.share), {levels, quiet} = track;
   const share = levels[low].share + part * (levels[high].share - levels[low].share);
   const value = dial === 'contributing' ? share : dial === 'all' ? (share ? quiet + share * (1 - quiet) : 0) : Math.min(1, levels[Math.max(0, low - (part > 0 ? 0 : 1))].change);
-  return Math.round(1000 * value) / 1000;
+  return dial === 'contributing' && share > 0 && share < .0005 ? levels[1].share : Math.round(1000 * value) / 1000;
 }
 
 // Levels around a place of the dial, the share of the second, the nearest.
@@ -73,7 +73,8 @@ function placeIn({levels, quiet}, dial, place) {
     const found = levels.findIndex(level => level.change > place), low = found < 0 ? levels.length - 1 : found;
     return {low, high: low, part: 0, nearest: low};
   }
-  const share = dial === 'all' ? Math.max(0, (place - quiet) / Math.max(1e-9, 1 - quiet)) : place;
+  // Silent neurons all go at once, with the first that goes.
+  const share = dial === 'all' && place > 0 ? Math.max(levels[1].share, (place - quiet) / Math.max(1e-9, 1 - quiet)) : place;
   const low = Math.max(0, levels.findLastIndex(level => level.share <= share + 1e-9)), high = Math.min(levels.length - 1, low + 1);
   const gap = levels[high].share - levels[low].share, part = gap > 0 ? Math.min(1, Math.max(0, (share - levels[low].share) / gap)) : 0;
   return {low, high, part, nearest: part < .5 ? low : high};
@@ -111,7 +112,7 @@ function shownOf(state, cell) {
   return {codes: codesOf(state, cell.track, nearest), peak: cell.track.levels[nearest].peak};
 }
 
-const isPlain = (state, cell) => atRest(state, cell) ? cell.plain : placeIn(cell.track, state.dial, state.share).nearest === 0;
+const isPlain = (state, cell) => atRest(state, cell) ? cell.plain : cell.track.levels[placeIn(cell.track, state.dial, state.share).nearest].plain;
 
 // Draw at once; a second move within the same screen frame waits for the next one.
 function follow(state) {

@@ -23,7 +23,8 @@ function sentence(header, level, dial) {
 function lookFor(header, level) {
   const now = header.levels[level];
   if (now.peak === 0) return 'The map is zero: no neuron that is left connects the picture to this answer.';
-  if (now.plain && now.sparsity > 0) return 'Only silent neurons went, so this is still the plain gradient. Drag on to the right.';
+  if (now.plain && now.sparsity > 0) return 'Still the plain gradient: what went so far moves no map. Drag on to the right.';
+  if (now.sparsity > 0 && now.sparsity <= header.quiet + 1e-6) return 'Only silent neurons went, yet some were at work: the map has moved. Drag on to the right.';
   return 'Drag right: the map gathers on what decided.';
 }
 

@@ -14,7 +14,8 @@ const SEEN = [
   [/^([\d.,>]+\s?%) of all neurons frozen, the answer untouched; removed, it would become $/, '$1 aller Neuronen sind eingefroren, die Antwort bleibt; entfernt wäre sie jetzt '],
   [/^ at (\S+)\.$/, ' mit $1.'],
   [/^The map is zero: no neuron that is left connects the picture to this answer\.$/, 'Die Karte ist null: Kein Neuron, das noch da ist, verbindet das Bild mit dieser Antwort.'],
-  [/^Only silent neurons went, so this is still the plain gradient\. Drag on to the right\.$/, 'Nur stumme Neuronen sind weg, dies ist noch der einfache Gradient. Weiter nach rechts ziehen.'],
+  [/^Still the plain gradient: what went so far moves no map\. Drag on to the right\.$/, 'Noch der einfache Gradient: Was bisher ging, bewegt keine Karte. Weiter nach rechts ziehen.'],
+  [/^Only silent neurons went, yet some were at work: the map has moved\. Drag on to the right\.$/, 'Nur stumme Neuronen sind weg, doch einige taten etwas: Die Karte ist eine andere. Weiter nach rechts ziehen.'],
   [/^Drag right: the map gathers on what decided\.$/, 'Nach rechts ziehen: Die Karte sammelt sich auf dem, was entschied.'],
   [/^▶ Play local to global$/, '▶ Von lokal zu global'],
   [/^Contributing$/, 'Beitragende'], [/^All neurons$/, 'Alle Neuronen'], [/^Output change$/, 'Änderung der Antwort'],
@@ -36,9 +37,10 @@ const SEEN = [
   [/^Zoom out$/, 'Kleiner'], [/^Zoom in$/, 'Größer'], [/^Reset zoom$/, 'Ganzes Bild'], [/^Colour scale$/, 'Farbskala'],
   [/^Threshold explorer$/, 'Schwellen-Erkunder'], [/^The slider sets$/, 'Der Regler stellt'], [/^Presets$/, 'Feste Stellen'], [/^Sparsity$/, 'Anteil entfernter Neuronen'],
   [/^Allowed output change$/, 'Erlaubte Änderung der Antwort'], [/^Maps at fixed levels$/, 'Karten an festen Stufen'],
-  [/^dead only$/, 'nur tote'], [/^([\d.,>]+\s?%) mean change$/, 'im Mittel $1 Änderung'], [/^([\d.,>]+\s?%) here$/, '$1 hier'],
+  [/^silent only$/, 'nur stumme'], [/^([\d.,>]+\s?%) mean change$/, 'im Mittel $1 Änderung'], [/^([\d.,>]+\s?%) here$/, '$1 hier'],
   [/^Every neuron kept: the plain gradient\.$/, 'Jedes Neuron ist da: der einfache Gradient.'],
-  [/^Only the ([\d.,>]+\s?%) of neurons that are dead here or contribute nothing are removed: still the plain gradient\.$/, 'Nur die $1 Neuronen, die hier tot sind oder nichts beitragen, sind entfernt: noch der einfache Gradient.'],
+  [/^Only the ([\d.,>]+\s?%) of neurons that contribute nothing to first order are removed: still the plain gradient\.$/, 'Nur die $1 Neuronen, die in erster Ordnung nichts beitragen, sind entfernt: noch der einfache Gradient.'],
+  [/^Only the ([\d.,>]+\s?%) of neurons that contribute nothing to first order are removed: the map moves, for some are at work here\.$/, 'Nur die $1 Neuronen, die in erster Ordnung nichts beitragen, sind entfernt: Die Karte bewegt sich, denn einige tun hier etwas.'],
   [/^([\d.,>]+\s?%) of all removed: over many pictures the score changes by ([\d.,>]+\s?%) on average here; this picture's by ([\d.,>]+\s?%)\.$/, '$1 von allen entfernt: Im Mittel vieler Bilder ändert sich der Wert der Klasse hier um $2, bei diesem Bild um $3.'],
   [/^Where the output change of this picture first exceeds ([\d.,>]+\s?%); no calibration is stored\.$/, 'Wo sich die Antwort auf dieses Bild zuerst um mehr als $1 ändert; es ist keine Eichung gespeichert.'],
   [/^([\d.,>]+\s?%) of the contributing neurons removed\.$/, '$1 der beitragenden Neuronen entfernt.'],
@@ -51,7 +53,9 @@ const SEEN = [
   [/^This browser cannot unpack the maps; please update it\.$/, 'Dieser Browser kann die Karten nicht auspacken; bitte erneuern.'],
 ];
 const NOTES = [
-  [/Shaded: ([\d.,>]+\s?%) of the (\S+) neurons are dead or contribute nothing to this answer\. They go all at once, so no map changes inside the shade\./, 'Schattiert: $1 der $2 Neuronen sind tot oder tragen nichts zu dieser Antwort bei. Sie gehen alle zugleich, im Schatten ändert sich also keine Karte.'],
+  [/Shaded: ([\d.,>]+\s?%) of the (\S+) neurons contribute nothing to this answer, to first order\. They go all at once, and no map changes inside the shade\./, 'Schattiert: $1 der $2 Neuronen tragen in erster Ordnung nichts zu dieser Antwort bei. Sie gehen alle zugleich, und im Schatten ändert sich keine Karte.'],
+  [/Shaded: ([\d.,>]+\s?%) of the (\S+) neurons contribute nothing to this answer, to first order\. They go all at once; some are at work, so the map moves\./, 'Schattiert: $1 der $2 Neuronen tragen in erster Ordnung nichts zu dieser Antwort bei. Sie gehen alle zugleich; einige tun etwas, also bewegt sich die Karte.'],
+  [/Shaded: ([\d.,>]+\s?%) of the (\S+) neurons contribute nothing to this answer, to first order\. They go all at once\./, 'Schattiert: $1 der $2 Neuronen tragen in erster Ordnung nichts zu dieser Antwort bei. Sie gehen alle zugleich.'],
   [/Freezing keeps the answer by construction; the curve is that of removing them \(mode zero\)\./, 'Einfrieren lässt die Antwort, wie sie ist; die Kurve ist die des Entfernens (Null).'],
   [/Freezing keeps the answer by construction\./, 'Einfrieren lässt die Antwort, wie sie ist.'],
 ];

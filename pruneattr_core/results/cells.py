@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.results.keys import SHORT, MapKey, ScoresKey, Subject
-from pruneattr_core.results.levels import STOPS
+from pruneattr_core.results.levels import SILENT_GONE, STOPS
 from pruneattr_core.scoring.intgrad import integral_passes
 
 Array = NDArray[Any]
@@ -27,7 +27,7 @@ CHEAP_PASSES = SHORT
 #: Pictures along one side of the grid of the pointing game.
 GAME_SIDE = 2
 #: Shares of the contributing neurons that are removed at the levels of what the slider moves.
-SHARES = STOPS["contributing"]
+SHARES = (0.0, SILENT_GONE, *STOPS["contributing"][1:])
 #: Methods that move while the hand does -> passes of all levels, without what ranks neurons.
 #: The others follow when it lets go.
 LIVE = {"prunegrad": 2 + len(SHARES), "neuron_intgrad": 2 + len(SHARES), "prunegrad_mid": 3 * len(SHARES)}

@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pruneattr_core.paths.dial import DEFAULT
+
+Array = NDArray[Any]
 
 #: Shares of all neurons that are levels where something contributes beyond them, with a button each.
 FIXED = (0.7, 0.8, 0.9, 0.95, 0.99)
@@ -24,7 +30,9 @@ STOPS: Mapping[str, tuple[float, ...]] = {
     "all": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99),
     "change": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0),
 }
-#: Share of the track given to the sparsities below which no map changes.
+#: The share of the contributing neurons that stands for "none of them, but all the silent ones".
+SILENT_GONE = 1e-8
+#: Share of the track given to the sparsities at which only silent neurons go.
 QUIET_TRACK = 0.12
 
 
@@ -79,6 +87,18 @@ def first_levels(levels: Sequence[float], quiet: float) -> tuple[float, ...]:
     return tuple(levels[k] for k in sorted({0, silent, middle, len(levels) - 1}))
 
 
+def unmoved(maps: Array) -> tuple[bool, ...]:
+    """(K,) which maps (K, ...) equal the first one, to 1e-4 of its largest magnitude."""
+    within = 1e-4 * np.abs(maps[0]).max()
+    return tuple(bool(np.abs(level - maps[0]).max() <= within) for level in maps)
+
+
+def silent_level(sparsity: Sequence[float], quiet: float) -> int | None:
+    """Index of the level at which silent neurons are gone and no others, where there is one."""
+    level = nearest(sparsity, quiet)
+    return level if 0 < sparsity[level] <= quiet + 1e-6 and _near(sparsity[level], quiet) else None
+
+
 def positions(sparsity: Sequence[float], quiet: float) -> list[float]:
     """Where each realised sparsity lies on the track, in [0, 1]; linear up to `quiet`, logarithmic above."""
     start = min(max(quiet, 0.0), 0.99)
@@ -125,7 +145,11 @@ def _near(reached: float, wanted: float) -> bool:
 
 
 def presets(
-    sparsity: Sequence[float], quiet: float, change: Sequence[float], calibrated: float | None
+    sparsity: Sequence[float],
+    quiet: float,
+    change: Sequence[float],
+    calibrated: float | None,
+    plain: Sequence[bool],
 ) -> list[Preset]:
     """The named places on the slider of one sweep; of a few levels only those that they really hold.
 
@@ -134,15 +158,14 @@ def presets(
         quiet: share of neurons that contribute nothing.
         change: output change at each level.
         calibrated: sparsity of 15 % mean output change on a data set; None takes this picture's own.
+        plain: whether the map of each level is still that of the whole network.
     """
     beyond = [k for k, s in enumerate(sparsity) if s > quiet + 1e-6]
     found = [] if sparsity[0] else [Preset("0", "Every neuron kept: the plain gradient.", 0)]
-    if quiet > 0.02 and (dead := nearest(sparsity, quiet)) not in beyond and _near(sparsity[dead], quiet):
-        text = (
-            f"Only the {100 * quiet:.0f} % of neurons that are dead here or contribute nothing are removed: "
-            "still the plain gradient."
-        )
-        found.append(Preset("dead only", text, dead))
+    if quiet > 0.02 and (silent := silent_level(sparsity, quiet)) is not None:
+        text = f"Only the {100 * quiet:.0f} % of neurons that contribute nothing to first order are removed: "
+        text += "still the plain gradient." if plain[silent] else "the map moves, for some are at work here."
+        found.append(Preset("silent only", text, silent))
     if calibrated is not None and calibrated > quiet:
         level = nearest(sparsity, calibrated)
         text = (

@@ -21,6 +21,7 @@ from pruneattr_core.render import Scale, scale_map, scale_of
 from pruneattr_core.render.look import Look
 from pruneattr_core.results.cells import SHARES, LevelsKey, drawn
 from pruneattr_core.results.keys import Scored
+from pruneattr_core.results.levels import unmoved
 from pruneattr_core.share.framing import coded, decoded, level_deltas
 from pruneattr_core.values import Outputs
 
@@ -100,14 +101,14 @@ class Track:
         data: zlib of the level-to-level deltas of codes (K, H, W), see `framing.coded`.
         peaks: (K,) largest magnitude of each.
         scales: (K,) own colour scale of each.
-        levels: what is known of each: {"sparsity", "change"}.
+        levels: what is known of each: {"sparsity", "change", "plain": whether it is still the first map}.
         quiet: see `Levels`.
     """
 
     data: bytes
     peaks: tuple[float, ...]
     scales: tuple[Scale, ...]
-    levels: tuple[Mapping[str, float], ...]
+    levels: tuple[Mapping[str, float | bool], ...]
     quiet: float
 
     @property
@@ -121,12 +122,12 @@ def track_of(found: Levels, look: Look) -> Track:
     shown = [drawn(level, look.collapse, look.sign) for level in found.maps]
     pairs = [coded(level) for level in shown]
     change = np.minimum(np.nan_to_num(found.change, nan=1e6, posinf=1e6), 1e6).tolist()
-    known = zip(found.sparsity.tolist(), change, strict=True)
+    known = zip(found.sparsity.tolist(), change, unmoved(found.maps), strict=True)
     return Track(
         zlib.compress(level_deltas(np.stack([codes for codes, _ in pairs])).tobytes(), 1),
         tuple(peak for _, peak in pairs),
         tuple(scale_of(np.nan_to_num(level), look.signed, look.clip) for level in shown),
-        tuple({"sparsity": round(s, 6), "change": round(c, 6)} for s, c in known),
+        tuple({"sparsity": round(s, 6), "change": round(c, 6), "plain": still} for s, c, still in known),
         found.quiet,
     )
 

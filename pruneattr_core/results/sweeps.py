@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,6 +24,7 @@ from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabili
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
+from pruneattr_core.results.levels import SILENT_GONE, unmoved
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import caveat
 from pruneattr_core.share.words import several
@@ -147,14 +149,18 @@ class Explained:
         silent = (self.sparsity > 0) & (self.contributing <= 0)
         return [float(share) for share in np.where(silent, SILENT_GONE, self.contributing)]
 
+    @cached_property
+    def plain(self) -> tuple[bool, ...]:
+        """(K,) whether the map is still that of the whole network, where that is among them.
+
+        A silent neuron may be at work: at the upper end of a ReLU6 it has no gradient either.
+        """
+        return unmoved(self.maps) if self.sparsity[0] == 0 else (False,) * len(self.maps)
+
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays that matter."""
         return int(self.maps.nbytes)
-
-
-#: The share of the contributing neurons that stands for "none of them, but all the silent ones".
-SILENT_GONE = 1e-6
 
 
 def score(model: nn.Module, inputs: Tensor, key: ScoresKey) -> Scored:

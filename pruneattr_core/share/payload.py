@@ -18,7 +18,7 @@ from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.render import Scale, colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.look import COLLAPSES as RULES
 from pruneattr_core.render.look import Look
-from pruneattr_core.results.levels import positions, presets, strip
+from pruneattr_core.results.levels import positions, presets, silent_level, strip
 from pruneattr_core.results.sweeps import Explained
 from pruneattr_core.share.framing import framed, header_of, level_deltas
 
@@ -102,7 +102,7 @@ def payload_of(
             "at": round(at[k], 5),
             "sparsity": sparsity[k],
             "contributing": contributing[k],
-            "plain": sparsity[k] <= sweep.quiet + 1e-6,
+            "plain": sweep.plain[k],
             "change": change[k],
             "target_probability": float(sweep.probability[k]),
             "answer": int(sweep.prediction[k]),
@@ -127,7 +127,9 @@ def payload_of(
         "levels": levels,
         "quiet": sweep.quiet,
         "quiet_at": at[1] if sweep.quiet > 0.02 and len(at) > 1 else 0,
-        "marks": [asdict(preset) for preset in presets(sparsity, sweep.quiet, change, calibrated)],
+        "marks": [
+            asdict(preset) for preset in presets(sparsity, sweep.quiet, change, calibrated, sweep.plain)
+        ],
         "strip": strip(sparsity, sweep.quiet),
         "classes": {index: sweep.named(classes, index) for index in named},
         "target": sweep.target,
@@ -174,9 +176,12 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale], classes: Sequenc
         kind = "the mean of their logits" if sweep.members else "the difference of the two logits"
         parts.append(f"Explained is {sweep.what(classes)}: {kind}.")
     if sweep.quiet > 0.02:
+        level = silent_level(sweep.sparsity.tolist(), sweep.quiet)
+        stays, moves = ", and no map changes inside the shade.", "; some are at work, so the map moves."
         parts.append(
-            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} {THINGS[sweep.unit]} are dead or "
-            "contribute nothing to this answer. They go all at once, so no map changes inside the shade."
+            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} {THINGS[sweep.unit]} contribute "
+            "nothing to this answer, to first order. They go all at once"
+            + ("." if level is None else stays if sweep.plain[level] else moves)
         )
     parts.extend(filter(None, (sweep.caveat, *sweep.problems)))
     if mode == "freeze":

@@ -96,7 +96,7 @@ def record(
         "sparsity_requested": sweep.requested[level],
         "sparsity": float(sweep.sparsity[level]),
         "sparsity_of_contributing": float(sweep.contributing[level]),
-        "equals_plain_gradient": bool(sweep.sparsity[level] <= sweep.quiet + 1e-6),
+        "equals_plain_gradient": sweep.plain[level],
         "neurons": sweep.neurons,
         "dead_share": sweep.dead,
         "zero_contribution_share": sweep.quiet,

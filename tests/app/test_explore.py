@@ -54,7 +54,7 @@ def test_opens_with_a_map_before_any_click(start: Start) -> None:
     assert found["levels"][-1]["sparsity"] == pytest.approx(0.999, abs=2e-3)
     assert {"0", "80 %", "90 %", "95 %", "99 %"} <= {mark["label"] for mark in found["marks"]}
     plain = [mark["label"] for mark in found["marks"] if found["levels"][mark["level"]]["plain"]]
-    assert set(plain) <= {"0", "dead only"}  # no preset lands on the plain gradient unawares
+    assert set(plain) <= {"0", "silent only"}  # no preset lands on the plain gradient unawares
     assert found["signed"]
     assert found["width"] == 128
     assert app.metric[0].label == "Neurons left"

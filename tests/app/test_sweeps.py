@@ -7,13 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from skimage import data
+from torch import nn
 
+from pruneattr_core import models
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.results.keys import Subject
-from pruneattr_core.results.levels import first_levels, nearest, spaced
+from pruneattr_core.results.levels import first_levels, nearest, presets, spaced
 from pruneattr_core.results.sweeps import Question, explain_levels, merged, rounds, score
 from pruneattr_core.share.panels import strip_levels
+from pruneattr_core.values import Mode
 from tests.app.conftest import small_network
+from tests.networks import Inverted, Residual
 
 
 @pytest.mark.parametrize("mode", ["zero", "freeze"])
@@ -49,3 +55,38 @@ def test_the_first_look_holds_the_default_and_the_place_where_silence_ends(quiet
     )
     if quiet:
         assert first[1] == pytest.approx(quiet, abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["zero", "freeze"])
+@pytest.mark.parametrize("kind", [Inverted, Residual])
+def test_a_level_is_called_the_plain_gradient_where_its_map_is(kind: type[nn.Module], mode: Mode) -> None:
+    """Neurons at the upper end of a ReLU6 are silent and at work: removing them moves the map."""
+    torch.manual_seed(0)
+    network = kind().double().eval()
+    inputs = 3 * torch.randn(1, 3, 16, 16, dtype=torch.float64)
+    question = Question(Subject("net", "", "picture", 1, "cpu"), mode, "taylor", None)
+    scored = score(network, inputs, question.scores)
+    levels = (0.0, scored.quiet - 1e-9, scored.quiet + 0.5 * (1 - scored.quiet))
+    found = explain_levels(network, inputs, question, scored, levels, lambda *_: None)
+    leaf = inputs.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(network(leaf)[0, 1], leaf)
+    at_work = kind is Inverted and mode == "zero"
+    assert (scored.quiet > float(scored.scores.dead_fraction[0]) + 0.01) is (kind is Inverted)
+    for k, plain in enumerate(found.plain):
+        apart = np.abs(found.maps[k] - gradient[0].numpy()).max() / float(gradient.abs().max())
+        assert plain is (bool(apart < 1e-4))
+    assert found.plain == (True, not at_work, False)
+    assert bool(found.change[1] > 1e-3) is (kind is Inverted)
+
+
+def test_a_real_network_of_relu6_says_that_silent_neurons_are_at_work() -> None:
+    network, card = models.load_model("efficientnet-lite0"), models.model_card("efficientnet-lite0")
+    x = card.preprocess(Image.fromarray(data.chelsea()))
+    question = Question(Subject("net", "", "picture", 282, "cpu"), "zero", "taylor", None)
+    scored = score(network, x, question.scores)
+    levels = first_levels(spaced(scored.quiet), scored.quiet)
+    found = explain_levels(network, x, question, scored, levels, lambda *_: None)
+    assert found.plain == (True, False, False, False)
+    marks = presets(found.sparsity.tolist(), found.quiet, found.change.tolist(), None, found.plain)
+    assert [mark.label for mark in marks][:2] == ["0", "silent only"]
+    assert "the map moves" in marks[1].title

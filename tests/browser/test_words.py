@@ -77,4 +77,4 @@ def test_a_tap_says_it_too(window: Callable[..., Page], app_url: str, settled: S
     opened(page, app_url, settled)
     label = page.get_by_test_id("stMetric").get_by_text("Neurons left", exact=True)
     explained(page, lambda: label.tap(position={"x": 8, "y": 8}), meaning("Neuron"))
-    explained(page, page.get_by_role("button", name="dead only").tap, meaning("Dead"))
+    explained(page, page.get_by_role("button", name="silent only").tap, meaning("Silent"))

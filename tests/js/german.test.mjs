@@ -8,20 +8,28 @@ import {from} from './scripts.mjs';
 const {germanOf, SEEN} = from(['share/german'], ['germanOf', 'SEEN']);
 const {sentence, lookFor} = from(['browser/numbers', 'scrubber/levels', 'scrubber/words'], ['sentence', 'lookFor']);
 const level = (sparsity, contributing, answer) => ({at: 0, sparsity, contributing, change: 0, answer, target_probability: .48, plain: contributing === 0, peak: 1});
-const header = mode => ({mode, target: 0, classes: {0: 'Kreis', 1: 'Stern'}, levels: [level(0, 0, 0), level(.5, 0, 0), level(.9, .8, 0), level(.99, .975, 1)]});
+const header = mode => ({mode, quiet: .5, target: 0, classes: {0: 'Kreis', 1: 'Stern'}, levels: [level(0, 0, 0), level(.5, 0, 0), level(.9, .8, 0), level(.99, .975, 1)]});
 
 test('sentences', () => {
   for (const mode of ['zero', 'freeze']) for (const dial of ['all', 'contributing']) for (let k = 0; k < 4; k++) {
     const words = sentence(header(mode), k, dial), english = words.map(([text]) => text).join(''), seek = lookFor(header(mode), k);
     for (const [text, role] of words) if (!role && text !== ', ') assert.notEqual(germanOf(text), text);
-    assert.match(germanOf(`${english} ${seek}`), /^(Alle|[\d.,>]+\u202f%).*(Kreis|Stern).* mit 0,48\. (Nach rechts|Nur stumme)/);
+    assert.match(germanOf(`${english} ${seek}`), /^(Alle|[\d.,>]+\u202f%).*(Kreis|Stern).* mit 0,48\. (Nach rechts|Noch der einfache)/);
   }
+  const moved = header('zero');
+  moved.levels[1].plain = false;
+  assert.match(germanOf(lookFor(moved, 1)), /^Nur stumme .* Die Karte ist eine andere/);
 });
 
 test('numbers, notes and what is nobody\'s', () => {
   assert.equal(germanOf('89\u202f% of all removed · 1,725 of 16,384 neurons left'), '89\u202f% von allen entfernt · noch 1.725 von 16.384 Neuronen');
   assert.equal(germanOf('Probability of star 0.48'), 'Wahrscheinlichkeit von star: 0,48');
-  assert.match(germanOf('Shaded: 47 % of the 16,384 neurons are dead or contribute nothing to this answer. They go all at once, so no map changes inside the shade. More.'), /^Schattiert: 47 % der 16\.384 Neuronen .* keine Karte\. More\.$/);
+  const shaded = 'Shaded: 47 % of the 16,384 neurons contribute nothing to this answer, to first order. They go all at once';
+  assert.match(germanOf(`${shaded}, and no map changes inside the shade. More.`), /^Schattiert: 47 % der 16\.384 Neuronen .* keine Karte\. More\.$/);
+  assert.match(germanOf(`${shaded}; some are at work, so the map moves. More.`), /^Schattiert: 47 % der 16\.384 Neuronen .* bewegt sich die Karte\. More\.$/);
+  assert.match(germanOf(`${shaded}. More.`), /^Schattiert: 47 % der 16\.384 Neuronen .* alle zugleich\. More\.$/);
+  const preset = 'Only the 47 % of neurons that contribute nothing to first order are removed';
+  for (const what of ['still the plain gradient', 'the map moves, for some are at work here']) assert.match(germanOf(`${preset}: ${what}.`), /^Nur die 47 % Neuronen/);
   assert.equal(germanOf('a photograph'), 'a photograph');
   assert.equal(germanOf('−3.5e-4'), '−3,5e-4');
   assert.equal(germanOf('Map: plus and minus zoom, arrows move, 0 resets; Ctrl and wheel zooms too'), 'Karte: Plus und Minus vergrößern, Pfeile schieben, 0 stellt zurück; auch Strg und Rad');

@@ -6,7 +6,7 @@ const level = (at, sparsity, contributing, change, answer = 0) => ({at, sparsity
 const LEVELS = [level(0, 0, 0, 0), level(.1, .5, 0, 0), level(.55, .9, .8, .1), level(1, .98, .96, .4, 1)];
 const {decodeValue, around, shareOf, nearestLevel, levelForChange, sentence, lookFor} = from(
   ['browser/numbers', 'scrubber/levels', 'scrubber/words'], ['decodeValue', 'around', 'shareOf', 'nearestLevel', 'levelForChange', 'sentence', 'lookFor']);
-const {placeIn, atRest, sameOn} = from(['compare/live'], ['placeIn', 'atRest', 'sameOn']);
+const {placeIn, atRest, sameOn, isPlain} = from(['compare/live'], ['placeIn', 'atRest', 'sameOn', 'isPlain']);
 const {valueOfCode} = from(['compare/payload'], ['valueOfCode']);
 const {valueAt, pointAt} = from(['stage/chart'], ['valueAt', 'pointAt']);
 const {brokenZones} = from(['scrubber/track'], ['brokenZones']);
@@ -64,16 +64,31 @@ test('levels with another answer are one zone, half-way to their neighbours', ()
   assert.deepEqual([...zones[0].answers], [1]);
 });
 
-const TRACK = {quiet: .5, levels: [{share: 0, change: 0}, {share: .8, change: .1}, {share: .96, change: .4}]};
+const TRACK = {quiet: .5, levels: [
+  {share: 0, change: 0, plain: true}, {share: 1e-8, change: 0, plain: false}, {share: .8, change: .1, plain: false}, {share: .96, change: .4, plain: false},
+]};
 
 test('a place of the grid\'s dial is a place between levels on each scale', () => {
-  assert.deepEqual(placeIn(TRACK, 'contributing', .8), {low: 1, high: 2, part: 0, nearest: 1});
-  assert.deepEqual(placeIn(TRACK, 'contributing', .4), {low: 0, high: 1, part: .5, nearest: 1});
-  assert.equal(placeIn(TRACK, 'all', .9).low, 1);      // .9 of all is .8 of the contributing half
-  assert.equal(placeIn(TRACK, 'all', .3).nearest, 0);  // only silent ones went
-  assert.deepEqual(placeIn(TRACK, 'change', .1), {low: 2, high: 2, part: 0, nearest: 2});
+  assert.deepEqual(placeIn(TRACK, 'contributing', .8), {low: 2, high: 3, part: 0, nearest: 2});
+  assert.equal(placeIn(TRACK, 'contributing', .4).part.toFixed(6), '0.500000');
+  assert.equal(placeIn(TRACK, 'contributing', .4).low, 1);
+  assert.equal(placeIn(TRACK, 'contributing', 0).nearest, 0);
+  assert.equal(placeIn(TRACK, 'all', .9).low, 2);      // .9 of all is .8 of the contributing half
+  assert.deepEqual(placeIn(TRACK, 'all', .3), {low: 1, high: 2, part: 0, nearest: 1});  // all silent ones went
+  assert.equal(placeIn(TRACK, 'all', 0).nearest, 0);
+  assert.deepEqual(placeIn(TRACK, 'change', .1), {low: 3, high: 3, part: 0, nearest: 3});
   assert.equal(sameOn('all', {dial: 'contributing', share: .8}, TRACK), .9);
   assert.equal(sameOn('contributing', {dial: 'all', share: .9}, TRACK), .8);
+  assert.equal(sameOn('contributing', {dial: 'all', share: .3}, TRACK), 1e-8);
+  assert.equal(sameOn('contributing', {dial: 'all', share: 0}, TRACK), 0);
+  assert.equal(sameOn('all', {dial: 'contributing', share: 1e-8}, TRACK), .5);
+});
+
+test('a map says that it is the plain gradient where it is, not where silent neurons went', () => {
+  const state = {header: {rest: null}, dial: 'all'}, cell = {track: TRACK}, silent = structuredClone(TRACK);
+  silent.levels[1].plain = true;
+  assert.deepEqual([0, .3, .9].map(share => isPlain({...state, share}, cell)), [true, false, false]);
+  assert.deepEqual([0, .3, .9].map(share => isPlain({...state, share}, {track: silent})), [true, true, false]);
 });
 
 test('a map rests where it was computed', () => {

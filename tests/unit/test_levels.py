@@ -22,6 +22,7 @@ from pruneattr_core.results.levels import (
     positions,
     presets,
     shortest,
+    silent_level,
     spaced,
     strip,
 )
@@ -89,7 +90,7 @@ def test_an_allowed_change_is_the_first_level_beyond_it() -> None:
 
 def places(quiet: float, calibrated: float | None, change: list[float] | None = None) -> dict[str, object]:
     levels = spaced(quiet, calibrated)
-    found = presets(levels, quiet, change or [0.0] * len(levels), calibrated)
+    found = presets(levels, quiet, change or [0.0] * len(levels), calibrated, [True] * len(levels))
     return {f"{one.label} {'/'.join(one.dials)}": levels[one.level] for one in found}
 
 
@@ -109,25 +110,32 @@ def test_presets_stand_where_they_say() -> None:
     found = places(0.5, 0.9)
     every = "contributing/all/change"
     assert found[f"0 {every}"] == 0
-    assert found[f"dead only {every}"] == 0.5
+    assert found[f"silent only {every}"] == 0.5
     assert found[f"15 % mean change {every}"] == 0.9
     for share in OF_CONTRIBUTING:
         assert found[f"{100 * share:.0f} % contributing/change"] == pytest.approx(0.5 + 0.5 * share, abs=2e-6)
     for share in FIXED:
         assert found[f"{100 * share:.0f} % all"] == pytest.approx(share, abs=2e-6)
     assert len(found) == 3 + len(OF_CONTRIBUTING) + len(FIXED)
-    told = presets([0.0, 0.5, 0.9], 0.5, [0.0, 0.0, 0.26], 0.9)[2]
+    told = presets([0.0, 0.5, 0.9], 0.5, [0.0, 0.0, 0.26], 0.9, [True] * 3)[2]
     assert "15 % on average" in told.title  # of many pictures, and of this one what is its own
     assert "this picture's by 26 %" in told.title
+
+
+def test_where_only_silent_neurons_go_the_map_is_called_what_it_is() -> None:
+    for plain, words in ((True, "still the plain gradient"), (False, "the map moves")):
+        one = presets([0.0, 0.5, 0.9], 0.5, [0.0, 0.4, 0.5], 0.9, [True, plain, False])[1]
+        assert one.label == "silent only"
+        assert words in one.title
 
 
 def test_presets_that_would_lie_in_the_silence_are_left_out() -> None:
     found = places(0.8, 0.75)
     assert not [name for name in found if name.startswith("15 %")]
     assert [name for name in found if name.endswith(" all")] == ["90 % all", "95 % all", "99 % all"]
-    assert not [name for name in places(0.02, 0.5) if name.startswith("dead only")]
-    coarse = presets([0.0, 0.5, 0.999], 0.5, [0.0, 0.0, 0.4], 0.9)
-    assert [(one.label, one.level) for one in coarse] == [("0", 0), ("dead only", 1)]
+    assert not [name for name in places(0.02, 0.5) if name.startswith("silent only")]
+    coarse = presets([0.0, 0.5, 0.999], 0.5, [0.0, 0.0, 0.4], 0.9, [True] * 3)
+    assert [(one.label, one.level) for one in coarse] == [("0", 0), ("silent only", 1)]
 
 
 def test_without_a_calibration_the_pictures_own_change_counts_beyond_the_silence() -> None:
@@ -137,6 +145,13 @@ def test_without_a_calibration_the_pictures_own_change_counts_beyond_the_silence
     found = places(0.5, None, change)
     assert found["15 % here contributing/all/change"] == levels[own]
     assert "15 % here contributing/all/change" not in places(0.5, None)
+
+
+def test_the_level_of_the_silent_is_one_at_which_they_and_no_others_went() -> None:
+    assert silent_level([0.0, 0.5, 0.9], 0.5) == 1
+    assert silent_level([0.0, 0.500002, 0.9], 0.5) is None  # some that contribute went, too
+    assert silent_level([0.0, 0.1, 0.9], 0.5) is None
+    assert silent_level([0.0, 0.9], 0.03) is None  # nothing went
 
 
 def test_the_strip_shows_nothing_removed_then_eight_equal_steps() -> None:
@@ -152,10 +167,12 @@ def test_the_strip_shows_nothing_removed_then_eight_equal_steps() -> None:
 
 
 def test_a_few_levels_are_called_only_what_they_are() -> None:
-    labels = [preset.label for preset in presets([0.9], 0.5, [0.4], None)]
+    labels = [preset.label for preset in presets([0.9], 0.5, [0.4], None, [False])]
     assert labels == ["80 %", "90 %"]
-    assert [preset.label for preset in presets([0.5, 0.9], 0.5, [0.0, 0.4], None)][:2] == [
-        "dead only",
+    assert [preset.label for preset in presets([0.5, 0.9], 0.5, [0.0, 0.4], None, [False] * 2)][:2] == [
+        "silent only",
         "15 % here",
     ]
-    assert "dead only" not in [preset.label for preset in presets([0.0, 0.9], 0.5, [0.0, 0.4], None)]
+    assert "silent only" not in [
+        preset.label for preset in presets([0.0, 0.9], 0.5, [0.0, 0.4], None, [False] * 2)
+    ]

@@ -87,16 +87,31 @@ def test_every_pixel_drawn_is_the_value_it_stands_for(how, sign, shared):
     assert header["signed"] is look.signed
 
 
-def test_the_header_says_what_is_counted_and_where_no_map_changes():
+@pytest.mark.parametrize("moves", [False, True])
+def test_the_header_says_what_is_counted_and_where_no_map_changes(moves: bool):
     for unit, things in (("neuron", None), ("channel", "channels and heads")):
         sweep = dataclasses.replace(a_sweep(), unit=unit, quiet=0.5)
+        if not moves:
+            sweep = dataclasses.replace(sweep, maps=sweep.maps[[0, 0, 2, 3]])
         photo = np.zeros((SIDE, SIDE, 3), np.uint8)
         payload = payload_of(sweep, photo, Look(), ["a", "b", "c"], "zero", None, "noise", "id", {}, True)
         header = header_of(payload)
         assert header.get("things") == things
-        assert [level["plain"] for level in header["levels"]] == [True, True, False, False]
+        assert [level["plain"] for level in header["levels"]] == [True, not moves, False, False]
+        assert ("no map changes inside the shade" in header["note"]) is not moves
+        assert ("the map moves" in header["note"]) is moves
         assert (things or "neurons") in header["note"]
         assert header["quiet_at"] == pytest.approx(header["levels"][1]["at"], abs=1e-5)
+
+
+def test_without_a_level_at_which_only_the_silent_go_nothing_is_said_of_their_map():
+    sweep = dataclasses.replace(a_sweep(), quiet=0.5)
+    keep = {name: getattr(sweep, name)[[0, 3]] for name in ("maps", "sparsity", "change", "probability")}
+    keep |= {name: getattr(sweep, name)[[0, 3]] for name in ("logit", "prediction")}
+    sweep = dataclasses.replace(sweep, **keep, requested=(0.0, 0.9))
+    photo = np.zeros((SIDE, SIDE, 3), np.uint8)
+    note = header_of(payload_of(sweep, photo, Look(), ["a", "b", "c"], "zero", None, "noise", "id", {}, True))
+    assert "They go all at once." in note["note"]
 
 
 def test_a_sweep_of_one_level_is_shown():

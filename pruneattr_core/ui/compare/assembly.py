@@ -24,6 +24,7 @@ from pruneattr_core.results.cells import (
     passes_of,
 )
 from pruneattr_core.results.keys import Mapped, PaceKey
+from pruneattr_core.results.levels import unmoved
 from pruneattr_core.results.live import Levels, Track, track_of
 from pruneattr_core.results.numbers import (
     KINDS,
@@ -188,8 +189,7 @@ def _is_plain(plan: Plan, shelf: Cache, j: int, entry: str, found: Mapped) -> bo
         key = plan.levels_key(picture, other)
         levels = None if key is None else shelf.get(key)
         if isinstance(levels, Levels) and levels.maps[0].shape == found.attribution.shape:
-            whole = levels.maps[0]
-            return bool(np.abs(whole - found.attribution).max() <= 1e-4 * np.abs(whole).max())
+            return unmoved(np.stack([levels.maps[0], found.attribution]))[1]
     return False
 
 

@@ -14,7 +14,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, SIGNS, Look
-from pruneattr_core.results.levels import DIALS, START, first_beyond, nearest, shortest
+from pruneattr_core.results.levels import DIALS, START, first_beyond, nearest, shortest, silent_level
 from pruneattr_core.results.sweeps import Explained, FirstLook, Question
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.framing import header_of
@@ -295,13 +295,15 @@ def _moved(by: float, digits: int) -> dict[str, Any]:
 
 
 def _explain_early_change(sweep: Explained) -> None:
-    """Say why the answer can change while no map does (SqueezeNet ends in a ReLU over its classes)."""
-    change = float(sweep.change[nearest(sweep.sparsity.tolist(), sweep.quiet)])
+    """Say why the answer changes before anything goes that contributes to first order."""
+    level = silent_level(sweep.sparsity.tolist(), sweep.quiet)
+    change = 0.0 if level is None else float(sweep.change[level])
     if change > 0.01:
         st.caption(
-            f"Removing the {percent(sweep.quiet)} of {THINGS[sweep.unit]} that contribute nothing to this "
-            f"class already changes its probability by {percent(change)}: some carry the scores of other "
-            "classes."
+            f"Removing the {percent(sweep.quiet)} of {THINGS[sweep.unit]} that contribute nothing to first "
+            f"order already changes the output by {changed(change)}: {percent(sweep.quiet - sweep.dead)} of "
+            "all are not dead. Some of those are at work, though no gradient reaches them, as at the upper "
+            "end of a ReLU6."
         )
 
 
