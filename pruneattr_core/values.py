@@ -323,7 +323,7 @@ class Outputs:
         sparsity: fraction of all neurons really removed, in [0, 1].
         sparsity_of_contributing: fraction of the contributing neurons really removed, in [0, 1].
         silent_only: bool, nothing or only neurons of score 0 were removed. In mode freeze the map is then the
-            plain gradient; in mode zero, too, unless one was at work (at a ReLU6's top, or holding others off).
+            plain gradient; in mode zero, too, unless one was at work (at a ReLU6's top or holding some off).
         logit: the response, raw: the target's logit where a class is explained.
         probability: of the target, as the head reads it.
         output_change: |f_pruned - f| / |f| of that response (PG1 eq. 1, PG2 eq. 1); >= 0, inf when f is 0.
