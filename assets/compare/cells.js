@@ -82,12 +82,12 @@ function cellCard(state, cell, lone) {
     }
     card.append(hole);
   } else {
-    const frame = makeFrame(state, {image: cell.image, words: wordsOf(method, cell)}, 'button'), plain = element('span', 'plain', 'Still the plain gradient: what is gone so far changes nothing in it');
+    const frame = makeFrame(state, {image: cell.image, words: wordsOf(method, cell)}, 'button'), remark = element('span', 'remark');
     frame.box.onclick = () => enlarge(state, cell);
-    frame.box.append(plain);
+    frame.box.append(remark);
     paintMap(frame.canvas, state, cell, state.under);
-    card.view = {frame, image: cell.image, cell, value: element('div', 'value'), plain};
-    showPlain(state, card.view);
+    card.view = {frame, image: cell.image, cell, value: element('div', 'value'), remark};
+    showRemark(state, card.view);
     state.views.push(card.view);
     const list = element('dl', 'numbers');
     drawNumbers(list, cell.numbers);
@@ -105,7 +105,7 @@ function reuse(state, node, cell) {
   node.view.cell = cell;
   node.view.frame.box.onclick = () => enlarge(state, cell);
   paintMap(node.view.frame.canvas, state, cell, state.under);
-  showPlain(state, node.view);
+  showRemark(state, node.view);
   state.views.push(node.view);
   return node;
 }

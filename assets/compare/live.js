@@ -125,13 +125,22 @@ function follow(state) {
 function drawLive(state) {
   for (const view of [...state.views, ...(state.open?.views ?? [])]) if (view.cell?.track) {
     paintMap(view.frame.canvas, state, view.cell, state.under);
-    showPlain(state, view);
+    showRemark(state, view);
   }
   if (state.at) probe(state, state.at);
 }
 
-function showPlain(state, view) {
-  if (view.plain) view.plain.hidden = !isPlain(state, view.cell);
+// What is said over a map on which there is nothing to see, or nothing new.
+function remarkOf(state, cell) {
+  if (shownOf(state, cell).peak === 0) return 'The map is zero: nothing that is left connects the picture to this answer';
+  return isPlain(state, cell) ? 'Still the plain gradient: what is gone so far changes nothing in it' : '';
+}
+
+function showRemark(state, view) {
+  if (!view.remark) return;
+  const text = remarkOf(state, view.cell);
+  if (view.remark.textContent !== text) view.remark.textContent = text;
+  view.remark.hidden = !text;
 }
 
 function tellPlace(state) {

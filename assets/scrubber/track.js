@@ -128,6 +128,7 @@ function buildStrip(state, jump) {
     button.setAttribute('aria-label', `${percent(now.sparsity)} removed${broken ? `, answer ${className(header, now.answer)}` : ''}`);
     button.onclick = () => jump(level);
     button.append(canvas, element('span', '', `${percent(now.sparsity)}${broken ? ' ✕' : ''}`));
+    if (now.peak === 0) button.append(element('i', '', 'zero map'));
     return button;
   }));
 }

@@ -37,7 +37,7 @@ const SEEN = [
   [/^Zoom out$/, 'Kleiner'], [/^Zoom in$/, 'Größer'], [/^Reset zoom$/, 'Ganzes Bild'], [/^Colour scale$/, 'Farbskala'],
   [/^Threshold explorer$/, 'Schwellen-Erkunder'], [/^The slider sets$/, 'Der Regler stellt'], [/^Presets$/, 'Feste Stellen'], [/^Sparsity$/, 'Anteil entfernter Neuronen'],
   [/^Allowed output change$/, 'Erlaubte Änderung der Antwort'], [/^Maps at fixed levels$/, 'Karten an festen Stufen'],
-  [/^silent only$/, 'nur stumme'], [/^([\d.,>]+\s?%) mean change$/, 'im Mittel $1 Änderung'], [/^([\d.,>]+\s?%) here$/, '$1 hier'],
+  [/^silent only$/, 'nur stumme'], [/^zero map$/, 'Karte null'], [/^([\d.,>]+\s?%) mean change$/, 'im Mittel $1 Änderung'], [/^([\d.,>]+\s?%) here$/, '$1 hier'],
   [/^Every neuron kept: the plain gradient\.$/, 'Jedes Neuron ist da: der einfache Gradient.'],
   [/^Only the ([\d.,>]+\s?%) of neurons that contribute nothing to first order are removed: still the plain gradient\.$/, 'Nur die $1 Neuronen, die in erster Ordnung nichts beitragen, sind entfernt: noch der einfache Gradient.'],
   [/^Only the ([\d.,>]+\s?%) of neurons that contribute nothing to first order are removed: the map moves, for some are at work here\.$/, 'Nur die $1 Neuronen, die in erster Ordnung nichts beitragen, sind entfernt: Die Karte bewegt sich, denn einige tun hier etwas.'],

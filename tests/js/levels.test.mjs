@@ -6,7 +6,7 @@ const level = (at, sparsity, contributing, change, answer = 0) => ({at, sparsity
 const LEVELS = [level(0, 0, 0, 0), level(.1, .5, 0, 0), level(.55, .9, .8, .1), level(1, .98, .96, .4, 1)];
 const {decodeValue, around, shareOf, nearestLevel, levelForChange, sentence, lookFor} = from(
   ['browser/numbers', 'scrubber/levels', 'scrubber/words'], ['decodeValue', 'around', 'shareOf', 'nearestLevel', 'levelForChange', 'sentence', 'lookFor']);
-const {placeIn, atRest, sameOn, isPlain} = from(['compare/live'], ['placeIn', 'atRest', 'sameOn', 'isPlain']);
+const {placeIn, atRest, sameOn, isPlain, remarkOf} = from(['compare/live'], ['placeIn', 'atRest', 'sameOn', 'isPlain', 'remarkOf']);
 const {valueOfCode} = from(['compare/payload'], ['valueOfCode']);
 const {valueAt, pointAt} = from(['stage/chart'], ['valueAt', 'pointAt']);
 const {brokenZones} = from(['scrubber/track'], ['brokenZones']);
@@ -89,6 +89,13 @@ test('a map says that it is the plain gradient where it is, not where silent neu
   silent.levels[1].plain = true;
   assert.deepEqual([0, .3, .9].map(share => isPlain({...state, share}, cell)), [true, false, false]);
   assert.deepEqual([0, .3, .9].map(share => isPlain({...state, share}, {track: silent})), [true, true, false]);
+});
+
+test('of a map on which there is nothing to see it is said', () => {
+  const cell = {block: {}, peak: 0, plain: true}, state = {header: {}, arrays: new Map()};
+  assert.match(remarkOf(state, cell), /^The map is zero/);
+  assert.match(remarkOf(state, {...cell, peak: 1}), /^Still the plain gradient/);
+  assert.equal(remarkOf(state, {...cell, peak: 1, plain: false}), '');
 });
 
 test('a map rests where it was computed', () => {
