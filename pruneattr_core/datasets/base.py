@@ -69,6 +69,10 @@ class Dataset(Protocol):
         """
         ...
 
+    def name(self, index: int) -> str:
+        """The name of the sample at `index`, also of a damaged one: no file is decoded for it."""
+        ...
+
     def data_hash(self) -> str:
         """SHA-256, in hexadecimal, that changes when the data set does."""
         ...

@@ -52,8 +52,13 @@ class PackedCifar10:
         place = range(len(self))[index]
         record = self._data[self._offsets[place] : self._offsets[place + 1]].tobytes()
         label = int(self._labels[place])
-        name = f"{place:05d} {self.classes[label]}"
+        name = self.name(place)
         return Sample(decode_image(self._header + record, name), name, (label,))
+
+    def name(self, index: int) -> str:
+        """See `Dataset`."""
+        place = range(len(self))[index]
+        return f"{place:05d} {self.classes[int(self._labels[place])]}"
 
     def data_hash(self) -> str:
         """SHA-256 over header, records, offsets and labels."""
@@ -97,7 +102,12 @@ class OriginalCifar10:
         """See `Dataset`."""
         place = range(len(self))[index]
         label = int(self._labels[place])
-        return Sample(Image.fromarray(self._images[place]), f"{place:05d} {self.classes[label]}", (label,))
+        return Sample(Image.fromarray(self._images[place]), self.name(place), (label,))
+
+    def name(self, index: int) -> str:
+        """See `Dataset`."""
+        place = range(len(self))[index]
+        return f"{place:05d} {self.classes[int(self._labels[place])]}"
 
     def data_hash(self) -> str:
         """SHA-256 over pixels and labels."""

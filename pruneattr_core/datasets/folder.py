@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pruneattr_core.datasets.base import Sample
+import numpy as np
+from numpy.typing import NDArray
+
+from pruneattr_core.datasets.base import Sample, left_out
 from pruneattr_core.errors import ImageError, InputError
-from pruneattr_core.images import check_image, decode_image, decode_mask
+from pruneattr_core.images import WHOLE_PIXELS, check_image, decode_image, decode_mask
 from pruneattr_core.models.imagenet import imagenet_classes
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
+#: Of all that `decode_image` reads; for HEIC it says what is missing.
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"} | {".heic"}
+#: Lists of labels that other programs write and that are not read here.
+_LISTS = ("labels.txt", "labels.csv")
 _HEAD = 1 << 16
 #: Classes of a data set: each is named, so that one wrong index would fill the memory.
 _MOST = 1 << 20
@@ -42,13 +49,14 @@ class FolderDataset:
     Layouts:
         flat: no labels.
         class folders: `<class>/<picture>`; classes in the order of their names, a folder `masks` is none.
-        Both may have masks beside them, `masks/<picture>` or `masks/<class>/<picture>` with any ending.
         labels.json: {picture: {"index": 3, "name": "cat"}}, or {"imagenet_indices": [294]} with ImageNet's
-            classes; with {"mask": file} too where there is a folder `masks`. The pictures lie beside it or in
-            `images`.
+            classes; with {"mask": file}, too. The pictures lie beside it or in `images`.
+        All may have masks in a folder `masks`: `<picture>` or `<class>/<picture>`, with any ending.
 
-    Pictures whose header cannot be read, and masks that labels.json names but that are not there, are left
-    out and named in `problems`; damage behind the header shows as ImageError when the sample is asked for.
+    What is left out is named in `problems`: pictures whose header cannot be read or that lie where none is
+    looked for, lists of labels that are not read, masks that are missing, of another size, damaged or of no
+    picture. A picture whose mask is left out stays, without one. Damage behind a picture's header shows as
+    ImageError when the sample is asked for, that of a mask then, too, in `problems`.
 
     Args:
         root: the folder.
@@ -64,13 +72,14 @@ class FolderDataset:
         if not self._root.is_dir():
             raise InputError(f"There is no folder {str(root)!r}: check the path.")
         self.id, self.title = id, title or self._root.name
-        entries, self.classes = self._entries()
         self.problems: dict[str, str] = {}
+        entries, self.classes = self._entries()
         self._found = [self._with_mask(entry) for entry in entries if self._readable(entry)]
         if not self._found:
             raise InputError(
-                f"The folder {str(root)!r} holds no picture we can read ({len(self.problems)} left out): "
-                f"put {', '.join(sorted(_SUFFIXES))} files into it."
+                f"The folder {str(root)!r} holds no picture we can read "
+                f"({left_out(self.problems) or '0 left out'}): put {', '.join(sorted(_SUFFIXES))} files "
+                "into it."
             )
 
     def __len__(self) -> int:
@@ -82,17 +91,15 @@ class FolderDataset:
         entry = self._found[index]
         try:
             image = decode_image(entry.file.read_bytes(), entry.name)
-            mask = None if entry.mask is None else decode_mask(entry.mask.read_bytes(), entry.mask.name)
         except OSError as error:
             raise ImageError(
                 f"{entry.name!r} cannot be read ({error.strerror}): check the folder."
             ) from error
-        if mask is not None and mask.shape != (image.height, image.width):
-            given = f"{mask.shape[1]} x {mask.shape[0]} instead of {image.width} x {image.height}"
-            raise ImageError(
-                f"The mask of {entry.name!r} has {given} pixels: export it at the picture's size."
-            )
-        return Sample(image, entry.name, entry.labels, mask)
+        return Sample(image, entry.name, entry.labels, self._drawn(entry, image.size))
+
+    def name(self, index: int) -> str:
+        """See `Dataset`."""
+        return self._found[index].name
 
     def data_hash(self) -> str:
         """SHA-256 over names, labels and file sizes, in order; pixels are not read."""
@@ -104,49 +111,104 @@ class FolderDataset:
 
     def _readable(self, entry: Entry) -> bool:
         try:
-            with entry.file.open("rb") as data:
-                head = data.read(_HEAD)
-                try:
-                    check_image(head, entry.name)
-                except ImageError:  # some headers are longer
-                    check_image(head + data.read(), entry.name)
+            _size(entry.file, entry.name)
         except (ImageError, OSError) as error:
             self.problems[entry.name] = str(error)
             return False
         return True
 
     def _with_mask(self, entry: Entry) -> Entry:
-        if entry.mask is None or entry.mask.is_file():
+        """The entry, without a mask that is not there, whose header cannot be read or tells another size."""
+        if entry.mask is None:
             return entry
-        self.problems[f"masks/{entry.mask.name}"] = (
-            f"The mask {entry.mask.name!r} of {entry.name!r} is not in the folder masks: put it there."
-        )
+        try:
+            width, height = _size(entry.file, entry.name)
+            size = _size(entry.mask, entry.mask.name)
+            # Pictures are turned upright and large ones made smaller: those are compared when decoded.
+            if sorted(size) != sorted((width, height)) and width * height <= WHOLE_PIXELS:
+                raise ImageError(_another_size(entry.name, size, (width, height)))
+        except FileNotFoundError:
+            said = f"The mask {entry.mask.name!r} of {entry.name!r} is not in the folder masks: put it there."
+            self.problems[self._inside(entry.mask)] = said
+        except (ImageError, OSError) as error:
+            self.problems[self._inside(entry.mask)] = str(error)
+        else:
+            return entry
         return replace(entry, mask=None)
+
+    def _drawn(self, entry: Entry, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+        """The mask of a picture of that width and height; None, with a word in `problems`, where it fails."""
+        if entry.mask is None:
+            return None
+        try:
+            mask = decode_mask(entry.mask.read_bytes(), entry.mask.name)
+            if mask.shape != size[::-1]:
+                raise ImageError(_another_size(entry.name, mask.shape[::-1], size))
+        except (ImageError, OSError) as error:
+            self.problems[self._inside(entry.mask)] = str(error)
+            return None
+        return mask
+
+    def _inside(self, file: Path) -> str:
+        return file.relative_to(self._root).as_posix()
 
     def _entries(self) -> tuple[list[Entry], tuple[str, ...]]:
         described = self._root / "labels.json"
         if described.is_file():
             return self._described(described)
-        inside = [one for one in _sorted(self._root) if one.is_dir() and one.name != "masks"]
-        folders = [folder for folder in inside if pictures_in(folder)]
-        masks = self._masks()
+        for name in filter(lambda name: (self._root / name).is_file(), _LISTS):
+            self.problems[name] = f"{name!r} is not read: classes are folders, or stand in labels.json."
+        folders = [folder for folder in self._folders() if pictures_in(folder)]
+        loose = pictures_in(self._root)
+        pictures = (
+            [(f"{folder.name}/{one.name}", one) for folder in folders for one in pictures_in(folder)]
+            if folders
+            else [(one.name, one) for one in loose]
+        )
         if folders:
-            entries = [
-                Entry(f"{folder.name}/{file.name}", file, (label,), masks.get(f"{folder.name}/{file.stem}"))
-                for label, folder in enumerate(folders)
-                for file in pictures_in(folder)
-            ]
-            return entries, tuple(folder.name for folder in folders)
-        return [Entry(file.name, file, (), masks.get(file.stem)) for file in pictures_in(self._root)], ()
+            self._leave_out(loose, "lies beside the folders of classes: put it into one of them")
+        for folder in self._folders():
+            deep = [one for place in _sorted(folder) if place.is_dir() for one in pictures_in(place)]
+            self._leave_out(deep, "lies too deep: put it into a folder that stands in the first one")
+        classes = {folder.name: label for label, folder in enumerate(folders)}
+        masks = self._masks(pictures)
+        return [
+            Entry(name, file, (classes[file.parent.name],) if folders else (), masks.get(name))
+            for name, file in pictures
+        ], tuple(classes)
 
-    def _masks(self) -> dict[str, Path]:
-        """Masks beside pictures: name without its ending, in a class folder after that folder's name."""
-        place = self._root / "masks"
+    def _folders(self) -> list[Path]:
+        return [one for one in _sorted(self._root) if one.is_dir() and one.name.casefold() != "masks"]
+
+    def _leave_out(self, files: list[Path], why: str) -> None:
+        self.problems.update({self._inside(one): f"{self._inside(one)!r} {why}." for one in files})
+
+    def _masks(self, pictures: list[tuple[str, Path]]) -> dict[str, Path]:
+        """Names of pictures -> their masks, by the name without its ending; those of no picture are named."""
+        place = self._mask_folder()
         if not place.is_dir():
             return {}
         inside = [folder for folder in _sorted(place) if folder.is_dir()]
         found = {f"{folder.name}/{file.stem}": file for folder in inside for file in pictures_in(folder)}
-        return found | {file.stem: file for file in pictures_in(place)}
+        found |= {file.stem: file for file in pictures_in(place)}
+        stems = Counter(file.stem for _, file in pictures)
+        fits = {}
+        for name, file in pictures:
+            whole, sole = name.removesuffix(file.suffix), stems[file.stem] == 1 or "/" not in name
+            mask = found.get(whole) or (found.get(file.stem) if sole else None)
+            if mask is not None:
+                fits[name] = mask
+        used = set(fits.values())
+        self._leave_out(
+            [file for file in found.values() if file not in used],
+            "is the mask of no picture: call it like its picture, in a folder like that of its class",
+        )
+        return fits
+
+    def _mask_folder(self) -> Path:
+        """The folder `masks`, also with capitals."""
+        named = [one for one in _sorted(self._root) if one.is_dir() and one.name.casefold() == "masks"]
+        return next(iter(named), self._root / "masks")
 
     def _described(self, file: Path) -> tuple[list[Entry], tuple[str, ...]]:
         try:
@@ -155,11 +217,15 @@ class FolderDataset:
             if not isinstance(records, dict):
                 raise TypeError("no object at the top")
             known = {name: record for name, record in records.items() if isinstance(record, dict)}
-            pictures = self._root / "images" if (self._root / "images").is_dir() else self._root
+            place = self._root / "images" if (self._root / "images").is_dir() else self._root
+            pictures = [(one.name, one) for one in pictures_in(place)]
+            named = {name: self._mask(record) for name, record in known.items()}
+            masks = {} if any(named.values()) else self._masks(pictures)
             entries = [
-                Entry(one.name, one, _labels(known.get(one.name, {})), self._mask(known.get(one.name, {})))
-                for one in pictures_in(pictures)
+                Entry(name, one, _labels(known.get(name, {})), named.get(name) or masks.get(name))
+                for name, one in pictures
             ]
+            self._undescribed(place, {name for name, _ in pictures}, set(known))
             return entries, _classes(known)
         except (ValueError, TypeError, RecursionError, OSError) as error:
             raise InputError(
@@ -169,8 +235,43 @@ class FolderDataset:
     def _mask(self, record: dict[str, Any]) -> Path | None:
         if not record.get("mask"):
             return None
-        file = self._root / "masks" / Path(str(record["mask"])).name  # the name alone: stay inside the folder
-        return file if file.parent.is_dir() else None
+        return self._mask_folder() / Path(str(record["mask"])).name  # the name alone: stay inside the folder
+
+    def _undescribed(self, place: Path, pictures: set[str], known: set[str]) -> None:
+        """Name pictures where a labels.json looks for none, and names in it that are misspelt."""
+        others = [folder for folder in self._folders() if folder != place]
+        outside = [one for folder in others for one in pictures_in(folder)]
+        outside += [] if place == self._root else pictures_in(self._root)
+        where = "beside labels.json" if place == self._root else "in the folder images"
+        self._leave_out(outside, f"is not looked for: with a labels.json, pictures lie {where}")
+        strange, bare = sorted(known - pictures), sorted(pictures - known)
+        if strange and bare:
+            self.problems["labels.json"] = (
+                f"labels.json describes {strange[0]!r}, which is not there, and not {bare[0]!r}: call each "
+                "picture there as its file is called."
+            )
+
+
+def _size(file: Path, name: str) -> tuple[int, int]:
+    """Width and height as a file's header states them.
+
+    Raises:
+        ImageError: as `check_image`.
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as data:
+        head = data.read(_HEAD)
+        try:
+            return check_image(head, name)
+        except ImageError:  # some headers are longer
+            return check_image(head + data.read(), name)
+
+
+def _another_size(name: str, given: tuple[int, ...], wanted: tuple[int, int]) -> str:
+    return (
+        f"The mask of {name!r} has {given[0]} x {given[1]} instead of {wanted[0]} x {wanted[1]} pixels: "
+        "export it at the picture's size."
+    )
 
 
 def _sorted(folder: Path) -> list[Path]:

@@ -54,6 +54,10 @@ class SamplePhotographs:
         name, file = list(self._files.items())[index]
         return Sample(decode_image(file.read_bytes(), name), name, credit=_PHOTOGRAPHS[name][2])
 
+    def name(self, index: int) -> str:
+        """See `Dataset`."""
+        return list(self._files)[index]
+
     def data_hash(self) -> str:
         """SHA-256 over names and files."""
         digest = hashlib.sha256()

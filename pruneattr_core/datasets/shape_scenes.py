@@ -49,6 +49,10 @@ class ShapeScenes:
         name = f"{place:04d} {SHAPES[drawn.labels[0]]}"
         return Sample(Image.fromarray(drawn.image), name, drawn.labels, drawn.masks[0])
 
+    def name(self, index: int) -> str:
+        """See `Dataset`."""
+        return self[index].name
+
     def parts(self, index: int) -> NDArray[np.bool_]:
         """Masks (P, H, W) of every solid of a scene, the labelled shape first."""
         return self._scene(range(self._count)[index]).parts

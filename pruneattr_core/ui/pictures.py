@@ -107,9 +107,9 @@ def from_dataset(name: str, index: int) -> Picture:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def titles(name: str, count: int) -> tuple[str, ...]:
-    """Of the first `count` pictures of a data set; each is drawn or decoded for it, so once and for all."""
+    """Of the first `count` pictures of a data set; scenes are drawn for it, so once and for all."""
     data = dataset(name)
-    return tuple(data[index].name for index in range(count))
+    return tuple(data.name(index) for index in range(count))
 
 
 def pixels_hash(image: Image.Image) -> str:

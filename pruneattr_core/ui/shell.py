@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pruneattr_core.datasets.base import left_out
 from pruneattr_core.errors import ModelError, Unknown
 from pruneattr_core.models import ModelCard, model_card, model_title, models_here
 from pruneattr_core.models.hub import is_hub, of_the_hub
@@ -313,7 +314,10 @@ def _choose_picture() -> Picture | None:
         refuse("picture")
         st.session_state["picture"] = 0
     choose_from_strip(source, len(data), st.session_state["picture"], stands, picked)
-    return pictures.from_dataset(source, st.session_state["picture"])
+    picture = pictures.from_dataset(source, st.session_state["picture"])
+    if said := left_out(data.problems):
+        st.caption(f":material/broken_image: {markdown_text(said)}")
+    return picture
 
 
 def _choose_upload() -> Picture | None:

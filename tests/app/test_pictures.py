@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
 from pruneattr_core.render.plain import markdown_text
@@ -96,3 +98,23 @@ def test_a_tiny_one_is_warned_of_and_a_bad_one_named_twice_until_the_next(start:
     assert len([error for error in app.error if "not a picture" in error.value]) == 2  # top and box
     app = given(app, "good.png", png(ramp(90, 90)))
     healthy(app)
+
+
+def test_every_page_says_what_a_folder_leaves_out_and_one_bad_file_takes_no_other_with_it(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask of another size, and a picture cut short, beside the picture that is looked at."""
+    for name, size in (("cat/a.png", 40), ("cat/b.png", 40), ("masks/cat/b.png", 12), ("loose.png", 40)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        ramp(size, size).convert("L").save(tmp_path / name)
+    (tmp_path / "cat" / "c.png").write_bytes(png(ramp(200, 200))[:400])
+    monkeypatch.setenv(OWN_FOLDER, str(tmp_path))
+    app = start(source="folder", picture="1")
+    for page in ("pages/1_explore.py", "pages/2_compare.py", "pages/7_removal.py"):
+        app.switch_page(page).run()
+        healthy(app)
+        assert not app.error
+        said = " ".join(caption.value for caption in app.sidebar.caption)
+        assert "2 files were left out" in said
+        assert "12 x 12 instead of 40 x 40" in said
+    assert pictures.titles("folder", 3) == ("cat/a.png", "cat/b.png", "cat/c.png")

@@ -179,6 +179,52 @@ def test_masks_beside_pictures_of_ones_own(tmp_path, monkeypatch):
         assert data[0].label == (0 if inside else None)
 
 
+def test_what_lies_where_none_is_looked_for_is_named(tmp_path):
+    for name in ("cat/a.png", "cat/deep/b.png", "dog/c.tif", "loose.png"):
+        save(tmp_path / name)
+    (tmp_path / "labels.txt").write_text("cat")
+    for name in ("cat/a.png", "cat/typo.png", "c.png"):
+        save(tmp_path / "Masks" / name, mode="L")
+    data = FolderDataset(tmp_path)
+    assert [data.name(i) for i in range(len(data))] == ["cat/a.png", "dog/c.tif"]
+    assert data.classes == ("cat", "dog")
+    assert data[0].mask is not None
+    assert data[1].mask is not None
+    left = ["labels.txt", "loose.png", "cat/deep/b.png", "Masks/cat/typo.png"]
+    assert sorted(data.problems) == sorted(left)
+    assert all(name in said for name, said in data.problems.items())
+
+
+def test_a_misspelt_description_is_named(tmp_path):
+    for name in ("a.png", "cat/b.png", "masks/a.png"):
+        save(tmp_path / name, mode="L")
+    records = {"A.png": {"index": 0}, "a.png": {"index": 0, "mask": "none.png"}}
+    (tmp_path / "labels.json").write_text(json.dumps({"A.png": records["A.png"]}))
+    data = FolderDataset(tmp_path)
+    assert sorted(data.problems) == ["cat/b.png", "labels.json"]
+    assert "'A.png', which is not there, and not 'a.png'" in data.problems["labels.json"]
+    assert data[0].mask is not None
+    (tmp_path / "masks" / "a.png").unlink()
+    (tmp_path / "masks").rmdir()
+    (tmp_path / "labels.json").write_text(json.dumps(records))
+    assert "masks/none.png" in FolderDataset(tmp_path).problems  # named, and no folder at all
+
+
+def test_a_mask_that_fails_takes_no_picture_with_it(tmp_path):
+    save(tmp_path / "a.png", size=(60, 40))
+    save(tmp_path / "masks" / "a.png", size=(40, 60), mode="L")  # might be that of a picture turned upright
+    data = FolderDataset(tmp_path)
+    assert data.problems == {}
+    assert data[0].mask is None
+    assert "40 x 60 instead of 60 x 40" in data.problems["masks/a.png"]
+    file = tmp_path / "masks" / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60), np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[:900])
+    data = FolderDataset(tmp_path)
+    assert data[0].mask is None
+    assert "damaged" in data.problems["masks/a.png"]
+
+
 def test_a_folder_without_pictures(tmp_path):
     with pytest.raises(InputError, match="holds no picture we can read"):
         FolderDataset(tmp_path)
@@ -204,8 +250,9 @@ def test_described_folder_with_masks(tmp_path):
     assert data.classes == ("zero", "class 1", "two")
     assert data[0].label == 2
     assert np.array_equal(data[0].mask, mask.astype(bool))
-    with pytest.raises(ImageError, match="12 x 4 instead of 12 x 8"):
-        data[1]
+    assert data[1].mask is None
+    assert "12 x 4 instead of 12 x 8" in data.problems["masks/b.png"]
+    assert "is not in the folder masks" in data.problems["masks/outside.png"]
     assert (data[2].label, data[2].mask) == (None, None)
 
 

@@ -202,7 +202,7 @@ def _choose_of_data(chosen: shell.Selection) -> None:
     def title(text: str) -> str:
         if not text.isdecimal() or int(text) >= len(data):
             return text
-        return around[int(text)] if int(text) < len(around) else data[int(text)].name
+        return around[int(text)] if int(text) < len(around) else data.name(int(text))
 
     st.multiselect(
         f"Beside the sidebar's picture, up to {MORE} of {data.title}",

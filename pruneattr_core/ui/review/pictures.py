@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from PIL import Image
 
 from pruneattr_core.compression import data
 from pruneattr_core.datasets.folder import FolderDataset
-from pruneattr_core.errors import ImageError
-from pruneattr_core.images import decode_mask
 
 SCENES = "scenes-shown"
 #: Series of scenes that no network was trained or measured on.
@@ -71,7 +68,7 @@ class Scenes:
 
 
 class Folder:
-    """A folder of the reader, see `FolderDataset`; a picture's mask may also lie in `masks/<name>.png`.
+    """A folder of the reader, see `FolderDataset`.
 
     Args:
         root: the folder.
@@ -82,7 +79,7 @@ class Folder:
     """
 
     def __init__(self, root: str, classes: tuple[str, ...]) -> None:
-        self._found, self._root = FolderDataset(root), Path(root)
+        self._found = FolderDataset(root)
         self.title = self._found.title
         self.id = f"folder-{hashlib.sha256((root + self._found.data_hash()).encode()).hexdigest()[:12]}"
         self.problems = self._found.problems
@@ -97,24 +94,11 @@ class Folder:
         """See the class.
 
         Raises:
-            ImageError: the picture or its mask cannot be read.
+            ImageError: the picture cannot be read.
         """
         sample = self._found[place]
         labels = tuple(sorted({k for label in sample.labels if (k := self._class.get(label)) is not None}))
-        mask = sample.mask if sample.mask is not None else self._beside(sample.name, sample.image)
-        return Shown(sample.image, labels, {} if mask is None else {ANY: mask}, sample.name)
-
-    def _beside(self, name: str, image: Image.Image) -> NDArray[np.bool_] | None:
-        file = self._root / "masks" / f"{Path(name).stem}.png"
-        if not file.is_file():
-            return None
-        mask = decode_mask(file.read_bytes(), file.name)
-        if mask.shape != (image.height, image.width):
-            raise ImageError(
-                f"The mask {file.name!r} has {mask.shape[1]} x {mask.shape[0]} pixels instead of "
-                f"{image.width} x {image.height}: export it at the picture's size."
-            )
-        return mask
+        return Shown(sample.image, labels, {} if sample.mask is None else {ANY: sample.mask}, sample.name)
 
 
 Pictures = Scenes | Folder
