@@ -92,9 +92,7 @@ class FolderDataset:
         try:
             image = decode_image(entry.file.read_bytes(), entry.name)
         except OSError as error:
-            raise ImageError(
-                f"{entry.name!r} cannot be read ({error.strerror}): check the folder."
-            ) from error
+            raise ImageError(_why(error, entry.name)) from error
         return Sample(image, entry.name, entry.labels, self._drawn(entry, image.size))
 
     def name(self, index: int) -> str:
@@ -113,7 +111,7 @@ class FolderDataset:
         try:
             _size(entry.file, entry.name)
         except (ImageError, OSError) as error:
-            self.problems[entry.name] = str(error)
+            self.problems[entry.name] = _why(error, entry.name)
             return False
         return True
 
@@ -131,7 +129,7 @@ class FolderDataset:
             said = f"The mask {entry.mask.name!r} of {entry.name!r} is not in the folder masks: put it there."
             self.problems[self._inside(entry.mask)] = said
         except (ImageError, OSError) as error:
-            self.problems[self._inside(entry.mask)] = str(error)
+            self.problems[self._inside(entry.mask)] = _why(error, self._inside(entry.mask))
         else:
             return entry
         return replace(entry, mask=None)
@@ -145,7 +143,7 @@ class FolderDataset:
             if mask.shape != size[::-1]:
                 raise ImageError(_another_size(entry.name, mask.shape[::-1], size))
         except (ImageError, OSError) as error:
-            self.problems[self._inside(entry.mask)] = str(error)
+            self.problems[self._inside(entry.mask)] = _why(error, self._inside(entry.mask))
             return None
         return mask
 
@@ -265,6 +263,13 @@ def _size(file: Path, name: str) -> tuple[int, int]:
             return check_image(head, name)
         except ImageError:  # some headers are longer
             return check_image(head + data.read(), name)
+
+
+def _why(error: ImageError | OSError, name: str) -> str:
+    """One sentence, without the folders of this machine that the system's own would name."""
+    if isinstance(error, ImageError):
+        return str(error)
+    return f"{name!r} cannot be read ({error.strerror}): check the folder."
 
 
 def _another_size(name: str, given: tuple[int, ...], wanted: tuple[int, int]) -> str:

@@ -102,6 +102,32 @@ def test_the_review_fills_the_screen(
     page.screenshot(path=artefacts / f"full-review-{students}-{width}-{scheme}.png")
 
 
+@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
+def test_compare_fills_the_screen(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
+    width: int, height: int, scheme: str,
+) -> None:  # fmt: skip
+    page = window(width, height, scheme)
+    opened(page, f"{app_url}/compare?methods=prunegrad,saliency&more=2,3", settled)
+    reading, frames = page.locator(".compare .reading"), page.locator(".compare .frame")
+    before, (small, *_) = reading.evaluate(LETTERS), boxes(frames)
+    page.get_by_role("button", name="Full screen").click()
+    until(page, lambda: reading.evaluate(LETTERS) > before)
+    first, *others = boxes(frames)
+    assert first[2] - first[0] > 1.15 * (small[2] - small[0])
+    assert first[2] - first[0] < 0.42 * height  # a picture and its map stand one below the other
+    assert all(left >= 0 and right <= width for left, _, right, _ in others)
+    page.screenshot(path=artefacts / f"full-compare-{width}-{scheme}.png")
+    page.locator(".compare button.frame").first.click()
+    large = page.locator(".enlarged")
+    expect(large).to_be_visible()
+    ((left, top, right, bottom),) = boxes(large)
+    assert min(left, top) >= 0
+    assert right <= width
+    assert bottom <= height
+    page.screenshot(path=artefacts / f"full-compare-large-{width}-{scheme}.png")
+
+
 def test_names_of_classes_stand_whole(window: Callable[..., Page], app_url: str, settled: Settled) -> None:
     page = window(1366, 768)
     opened(page, f"{app_url}/review?desk_count=24", settled)

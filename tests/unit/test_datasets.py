@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,6 +224,23 @@ def test_a_mask_that_fails_takes_no_picture_with_it(tmp_path):
     data = FolderDataset(tmp_path)
     assert data[0].mask is None
     assert "damaged" in data.problems["masks/a.png"]
+
+
+def test_what_the_system_refuses_is_named_without_its_folders(tmp_path, monkeypatch):
+    for name in ("a.png", "b.png", "masks/a.png"):
+        save(tmp_path / name, mode="L")
+    ours = Path.open
+
+    def refusing(file: Path, *how, **more):
+        if file.suffix == ".png" and (file.name == "b.png" or file.parent.name == "masks"):
+            raise PermissionError(13, "Permission denied", str(file))
+        return ours(file, *how, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    data = FolderDataset(tmp_path)
+    assert sorted(data.problems) == ["b.png", "masks/a.png"]
+    assert all("(Permission denied)" in said for said in data.problems.values())
+    assert str(tmp_path) not in str(data.problems)
 
 
 def test_a_folder_without_pictures(tmp_path):
