@@ -72,16 +72,16 @@ STYLE = """<style>
   flex-wrap: wrap; row-gap: .3rem; overflow-x: visible; mask-image: none;
 }
 /* Beside its text the button of a folded menu lies over nothing. */
-@media (min-width: 641px) {
+@media (min-width: 641px) and (min-height: 481px) {
   body:has([data-testid="stExpandSidebarButton"]) [data-testid="stMainBlockContainer"] {
     padding-left: 3.8rem;
   }
 }
-/* On a phone a page's choices fold away behind one button beside its title, see `title_row`. */
+/* On a phone, upright or on its side, a page's choices fold away behind one button beside its title, see `title_row`. */
 [class*="st-key-choices"] :has(> .stHtml .fold) { display: none; }
 /* Where Plotly's toolbar cannot come and go with a pointer it lies over titles and legends. */
 @media (hover: none), (max-width: 640px) { .modebar-container { display: none; } }
-@media (max-width: 640px) {
+@media (max-width: 640px), (max-height: 480px) {
   [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; }
   .st-key-choices { min-height: 0; }
   /* The menu's button stays while the page is scrolled below the bar, and lies over nothing. */

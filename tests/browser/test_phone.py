@@ -60,6 +60,35 @@ def test_choices_fold_away_and_the_slider_is_on_the_first_screen(
     expect(folded).to_be_visible()
 
 
+@pytest.mark.parametrize("address", [one for one in PAGES if PAGES[one][1] and "?" in one or not one])
+def test_a_phone_on_its_side_shows_slider_and_map_too(
+    window: Callable[..., Page], app_url: str, settled: Callable[[Page], None], artefacts: Path, address: str
+) -> None:
+    choice, slider = PAGES[address]
+    page = window(683, 384, has_touch=True)
+    page.goto(f"{app_url}/{address}")
+    settled(page)
+    expect(page.locator("[class*=st-key-choices]").get_by_text(choice, exact=True).first).to_be_hidden()
+    drawn = page.get_by_role("slider", name=slider).first
+    until(page, lambda: drawn.evaluate(WHOLE))
+    fits_sideways(page)
+    if address:
+        return
+    shown = page.locator(".panels .frame").nth(1)
+    assert shown.evaluate(WHOLE)
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("document.fullscreenElement !== null")
+    settled(page)
+    page.screenshot(path=artefacts / "phone-on-its-side.png")
+    tops = page.locator(".headline, .panels .frame").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().toJSON())"
+    )
+    head, _, drawn_map, _ = tops
+    assert head["bottom"] <= drawn_map["top"]
+    assert drawn.evaluate(WHOLE)
+    assert shown.evaluate(WHOLE)
+
+
 def test_numbers_of_many_steps_do_not_touch(
     window: Callable[..., Page], app_url: str, settled: Callable[[Page], None]
 ) -> None:
