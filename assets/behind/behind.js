@@ -57,7 +57,7 @@ function draw(state, at) {
   root.querySelector('select').value = state.curves.findIndex(({r, l}) => r === at.r && l === at.l);
   const where = run.x.length > 1 ? `, ${run.x[at.k]}` : '';
   root.querySelector('.which').textContent = `${state.label}${header.runs.length > 1 ? ` · ${run.title}` : ''}${where}: `
-    + (point.mean === null ? 'undefined for every picture' : `${point.mean.toFixed(3)}${point.error === null ? '' : ` ± ${point.error.toFixed(3)}`}, n = ${point.n}`);
+    + (point.mean === null ? 'undefined for every picture' : `${rounded(point.mean, 3)}${point.error === null ? '' : ` ± ${point.error.toFixed(3)}`}, n = ${point.n}`);
   root.querySelector('.behind').dataset.at = `${state.label}|${at.k}`;
   root.querySelector('.ends').replaceChildren(...[['lowest', point.low], ['highest', point.high]].filter(([, list]) => list.length).map(([name, list]) => {
     const end = element('div', 'end'), title = element('h3', '', point.high.length ? name : 'all, lowest first'), row = element('div', 'row');
@@ -72,7 +72,7 @@ function tile(state, picture, value) {
   const shown = picture.block ? Object.assign(element('img'), {src: state.urls.get(picture.block.id), alt: picture.name})
     : element('div', 'none', picture.name);
   name.title = picture.name;
-  caption.append(value.toFixed(3), ...(picture.block ? [name] : []));
+  caption.append(rounded(value, 3), ...(picture.block ? [name] : []));
   figure.append(shown, caption);
   return figure;
 }

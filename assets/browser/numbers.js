@@ -1,8 +1,10 @@
 // Numbers as people say them.
 
+// What is rounded to zero has no sign left.
+const rounded = (value, digits) => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '');
 const percent = share => {
   const value = 100 * share, digits = value > 99 && value < 100 ? 1 : 0;
-  const shown = value.toFixed(digits);
+  const shown = rounded(value, digits);
   return `${+shown === 100 && value < 100 ? '>99.9' : shown}\u202f%`;
 };
 // A number keeps its sign on its line.

@@ -75,7 +75,7 @@ function writeNumbers(view, level) {
   const {cell, list} = view, parts = [];
   const add = (label, text, title, bad = false) => { if (text) parts.push({label, text, title, bad}); };
   if (cell.cosine) {
-    add('cos', cell.cosine[level] === null ? 'zero map' : cell.cosine[level].toFixed(3), 'Cosine similarity with the teacher’s map, 1 = the same.');
+    add('cos', cell.cosine[level] === null ? 'zero map' : rounded(cell.cosine[level], 3), 'Cosine similarity with the teacher’s map, 1 = the same.');
     add('l2', cell.l2[level] === null ? '' : cell.l2[level].toFixed(3), 'Distance of the two maps, each divided by its l2 norm: 0 to 1.41 for maps without negative values.');
   }
   if (cell.point && !cell.flat[level]) {

@@ -24,6 +24,6 @@ const PAINTER = {
   total(state, card) {
     const mean = card.means[state.measure.key], known = card.known[state.measure.key], all = state.header.points.length - 1;
     if (mean === null) return card.computing ? 'mean being computed' : 'mean undefined';
-    return `mean of ${known < all ? `${known} of ${all}` : 'all'} steps ${mean.toFixed(2)}`;
+    return `mean of ${known < all ? `${known} of ${all}` : 'all'} steps ${rounded(mean, 2)}`;
   },
 };

@@ -49,7 +49,8 @@ def percent(share: float, places: int = 0) -> str:
         places: after the point; above 99 % there is always one.
     """
     value = 100 * share
-    shown = f"{value:.{max(places, 1 if 99 < value < 100 else 0)}f}"
+    digits = max(places, 1 if 99 < value < 100 else 0)
+    shown = f"{round(value, digits) + 0.0:.{digits}f}"  # what is rounded to zero has no sign left
     return f"{'>99.9' if float(shown) == 100 and value < 100 else shown}\u202f%"
 
 

@@ -77,7 +77,7 @@ STYLE = """<style>
     padding-left: 3.8rem;
   }
 }
-/* On a phone, upright or on its side, a page's choices fold away behind one button beside its title, see `title_row`. */
+/* On a phone, upright or on its side, a page's choices fold away behind one button beside its title. */
 [class*="st-key-choices"] :has(> .stHtml .fold) { display: none; }
 /* Where Plotly's toolbar cannot come and go with a pointer it lies over titles and legends. */
 @media (hover: none), (max-width: 640px) { .modebar-container { display: none; } }

@@ -107,6 +107,16 @@ def test_pictures_beyond_the_data_set_are_named(start: Start) -> None:
     assert len(header(app)["images"]) == 2
 
 
+def test_what_is_typed_and_is_no_picture_is_named(start: Start) -> None:
+    app = start()
+    app.switch_page("pages/2_compare.py").run()
+    app.multiselect(key="more_box_scenes").set_value(["2", "cat"]).run()
+    assert app.session_state["more"] == (2,)
+    assert [one.value for one in app.warning if "cat is no picture of it" in one.value]
+    app.multiselect(key="more_box_scenes").set_value(["2"]).run()
+    assert not [one.value for one in app.warning if "cat" in one.value]
+
+
 def test_what_does_not_fit_is_greyed_out_with_its_reason(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,7 @@ def test_choices_fold_away_and_the_slider_is_on_the_first_screen(
     expect(folded).to_be_visible()
 
 
-@pytest.mark.parametrize("address", [one for one in PAGES if PAGES[one][1] and "?" in one or not one])
+@pytest.mark.parametrize("address", [one for one in PAGES if (PAGES[one][1] and "?" in one) or not one])
 def test_a_phone_on_its_side_shows_slider_and_map_too(
     window: Callable[..., Page], app_url: str, settled: Callable[[Page], None], artefacts: Path, address: str
 ) -> None:

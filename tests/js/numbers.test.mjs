@@ -3,7 +3,7 @@ import test from 'node:test';
 import {deflateSync} from 'node:zlib';
 import {from} from './scripts.mjs';
 
-const {percent, chance, signedNumber, amount} = from(['browser/numbers'], ['percent', 'chance', 'signedNumber', 'amount']);
+const {percent, chance, rounded, signedNumber, amount} = from(['browser/numbers'], ['percent', 'chance', 'rounded', 'signedNumber', 'amount']);
 const {openFrame, sumLevels, inflateBlocks} = from(['browser/blocks'], ['openFrame', 'sumLevels', 'inflateBlocks']);
 
 test('a share is never rounded to all or nothing', () => {
@@ -15,6 +15,11 @@ test('a share is never rounded to all or nothing', () => {
   assert.equal(chance(1), '1.00');
   assert.equal(chance(.001), '<0.01');
   assert.equal(chance(0), '0.00');
+});
+
+test('what is rounded to zero has no sign', () => {
+  assert.deepEqual([-.001, -.004, -.006, 0, -1.5].map(value => rounded(value, 2)), ['0.00', '0.00', '-0.01', '0.00', '-1.50']);
+  assert.equal(percent(-.0001), '0\u202f%');
 });
 
 test('a number keeps three digits and its sign', () => {

@@ -13,7 +13,7 @@ import pytest
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.share.words import chance, changed, counted, percent
 
-SHARES = [0.0, 0.004, 0.0049, 0.1444, 0.2467, 0.5, 0.979, 0.9949, 0.996, 0.99999, 1.0]
+SHARES = [-0.5, -0.0001, 0.0, 0.004, 0.0049, 0.1444, 0.2467, 0.5, 0.979, 0.9949, 0.996, 0.99999, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,12 @@ def test_pages_say_every_share_through_percent() -> None:
     ui = Path(ASSETS).parent / "pruneattr_core" / "ui"
     found = {str(file.relative_to(ui)) for file in ui.rglob("*.py") if formed.search(file.read_text("utf-8"))}
     assert found == {"folio.py"}
+
+
+def test_what_is_rounded_to_zero_has_no_sign() -> None:
+    assert [percent(one, 1) for one in (-0.0001, -0.0, -0.0006)] == [
+        f"{one}\u202f%" for one in ("0.0", "0.0", "-0.1")
+    ]
 
 
 def test_a_share_that_is_nearly_all_is_not_said_to_be_all() -> None:

@@ -14,6 +14,7 @@ from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.render.look import COLLAPSES, Look
+from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.cells import CURVES, Place
 from pruneattr_core.share.entries import follows, in_order, method_of, options_of
 from pruneattr_core.ui import pictures, shell
@@ -42,10 +43,12 @@ from pruneattr_core.ui.kept import kept
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.spare import is_spare
-from pruneattr_core.ui.state import refuse
+from pruneattr_core.ui.state import refuse, remark, retract
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 _USE = "use_"
+#: What was typed for a picture and names none.
+_NO_NUMBER = "_more_typed"
 #: Method with an option `layer` -> what it may be.
 Layers = Mapping[str, tuple[str, ...]]
 
@@ -193,9 +196,16 @@ def _choose_of_data(chosen: shell.Selection) -> None:
     st.session_state[box] = [str(place) for place in st.session_state["more"]]
 
     def changed() -> None:
-        kept = [text for text in st.session_state[box] if text.isdecimal() and int(text) < len(data)]
+        texts = st.session_state[box]
+        kept = [text for text in texts if text.isdecimal() and int(text) < len(data)]
         st.session_state["more"] = tuple(dict.fromkeys(map(int, kept)))[:MORE]
+        retract("more")
+        st.session_state[_NO_NUMBER] = next((text for text in texts if text not in kept), "")
 
+    if typed := st.session_state.pop(_NO_NUMBER, ""):
+        remark(
+            "more", f"{markdown_text(typed[:40])} is no picture of it: type a number, 0 to {len(data) - 1}."
+        )
     around = pictures.titles(chosen.picture.source, min(len(data), 100))
     options = sorted({*range(len(around)), *st.session_state["more"]})
 
