@@ -64,7 +64,7 @@ class FolderDataset:
         title: of the data set.
 
     Raises:
-        InputError: no such folder, no pictures in it, or a labels.json that is none.
+        InputError: no such folder, none that can be read, no pictures in it, or a labels.json that is none.
     """
 
     def __init__(self, root: str | Path, id: str = "folder", title: str = "") -> None:
@@ -73,7 +73,12 @@ class FolderDataset:
             raise InputError(f"There is no folder {str(root)!r}: check the path.")
         self.id, self.title = id, title or self._root.name
         self.problems: dict[str, str] = {}
-        entries, self.classes = self._entries()
+        try:
+            entries, self.classes = self._entries()
+        except OSError as error:
+            raise InputError(
+                f"The folder {str(root)!r} cannot be read ({error.strerror}): check who may read it."
+            ) from error
         self._found = [self._with_mask(entry) for entry in entries if self._readable(entry)]
         if not self._found:
             raise InputError(

@@ -24,8 +24,12 @@ def complain(error: object, icon: str = ":material/error:") -> None:
 
     Whoever is not at this machine reads names of files without the folders they lie in.
     """
-    text = str(error) if browser_here() else without_folders(str(error))
-    st.error(markdown_text(text), icon=icon)
+    st.error(for_reader(error), icon=icon)
+
+
+def for_reader(error: object) -> str:
+    """A sentence as Markdown that shows it as it stands, for whoever is at this machine or is not."""
+    return markdown_text(str(error) if browser_here() else without_folders(str(error)))
 
 
 def without_folders(text: str) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
-from pruneattr_core.errors import ImageError
+from pruneattr_core.errors import ImageError, PruneAttrError
 from pruneattr_core.images import decode_image, image_hash
 from pruneattr_core.share.way_back import PICTURES
 from pruneattr_core.share.way_back import UPLOAD as UPLOAD
@@ -86,8 +86,20 @@ def dataset(name: str) -> Dataset:
 
 
 def sources() -> list[str]:
-    """Data sets that are there, then uploads."""
-    return [*list_datasets(), UPLOAD]
+    """Data sets that are there and can be opened, then uploads."""
+    refused = unopened()
+    return [*(name for name in list_datasets() if name not in refused), UPLOAD]
+
+
+def unopened() -> dict[str, str]:
+    """Data sets that are there and cannot be opened -> why; asked anew each time, as files may be mended."""
+    refused = {}
+    for name in list_datasets():
+        try:
+            dataset(name)
+        except PruneAttrError as error:
+            refused[name] = str(error)
+    return refused
 
 
 def from_dataset(name: str, index: int) -> Picture:

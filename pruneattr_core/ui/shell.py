@@ -25,7 +25,7 @@ from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.component import explain_words
 from pruneattr_core.ui.crop import FIELD as CROP
 from pruneattr_core.ui.crop import choose_crop
-from pruneattr_core.ui.errors import guarded
+from pruneattr_core.ui.errors import for_reader, guarded
 from pruneattr_core.ui.hand import all_drawn, on_page
 from pruneattr_core.ui.menu import FIRST_MODEL, FRAMED, STYLE, configure, in_frame, pages
 from pruneattr_core.ui.networks import is_here, network_catalogue
@@ -307,6 +307,8 @@ def _choose_picture() -> Picture | None:
         lambda name: "Your upload" if name == pictures.UPLOAD else pictures.dataset(name).title,
         changed,
     )
+    for why in pictures.unopened().values():
+        _left_out(why)
     if source == pictures.UPLOAD:
         return _choose_upload()
     data = pictures.dataset(source)
@@ -316,8 +318,12 @@ def _choose_picture() -> Picture | None:
     choose_from_strip(source, len(data), st.session_state["picture"], stands, picked)
     picture = pictures.from_dataset(source, st.session_state["picture"])
     if said := left_out(data.problems):
-        st.caption(f":material/broken_image: {markdown_text(said)}")
+        _left_out(said)
     return picture
+
+
+def _left_out(why: str) -> None:
+    st.caption(f":material/broken_image: {for_reader(why)}")
 
 
 def _choose_upload() -> Picture | None:

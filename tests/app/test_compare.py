@@ -112,7 +112,7 @@ def test_what_is_typed_and_is_no_picture_is_named(start: Start) -> None:
     app.switch_page("pages/2_compare.py").run()
     app.multiselect(key="more_box_scenes").set_value(["2", "cat"]).run()
     assert app.session_state["more"] == (2,)
-    assert [one.value for one in app.warning if "cat is no picture of it" in one.value]
+    assert [one.value for one in app.warning if "“cat” is no picture of Shape scenes" in one.value]
     app.multiselect(key="more_box_scenes").set_value(["2", "4"]).run()
     assert not [one.value for one in app.warning if "cat" in one.value]
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.datasets import folder
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
@@ -118,3 +119,33 @@ def test_every_page_says_what_a_folder_leaves_out_and_one_bad_file_takes_no_othe
         assert "2 files were left out" in said
         assert "12 x 12 instead of 40 x 40" in said
     assert pictures.titles("folder", 3) == ("cat/a.png", "cat/b.png", "cat/c.png")
+
+
+@pytest.mark.parametrize("broken", ["labels", "empty", "refused"])
+def test_a_folder_that_cannot_be_opened_takes_no_other_pictures_with_it(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """The app stood without a picture on every page."""
+    monkeypatch.setenv(OWN_FOLDER, str(tmp_path))
+    if broken != "empty":
+        ramp(40, 40).save(tmp_path / "a.png")
+    if broken == "labels":
+        (tmp_path / "labels.json").write_text("{")
+    if broken == "refused":
+
+        def refusing(place: Path) -> list[Path]:
+            raise PermissionError(13, "no entry", str(place))
+
+        monkeypatch.setattr(folder, "_sorted", refusing)
+    app = start(source="folder")
+    healthy(app)
+    assert not app.error
+    assert "folder" not in pictures.sources()
+    said = {
+        "labels": "no description of pictures",
+        "empty": "no picture we can read",
+        "refused": "(no entry)",
+    }
+    captions = [caption.value for caption in app.sidebar.caption if said[broken] in caption.value]
+    assert len(captions) == 1
+    assert str(tmp_path) not in captions[0]  # a visitor may read it

@@ -203,9 +203,8 @@ def _choose_of_data(chosen: shell.Selection) -> None:
         st.session_state[_NO_NUMBER] = next((text for text in texts if text not in kept), "")
 
     if typed := st.session_state.pop(_NO_NUMBER, ""):
-        remark(
-            "more", f"{markdown_text(typed[:40])} is no picture of it: type a number, 0 to {len(data) - 1}."
-        )
+        named = f"“{markdown_text(typed[:40])}” is no picture of {markdown_text(data.title)}"
+        remark("more", f"{named}: type a number, 0 to {len(data) - 1}.")
     around = pictures.titles(chosen.picture.source, min(len(data), 100))
     options = sorted({*range(len(around)), *st.session_state["more"]})
 
