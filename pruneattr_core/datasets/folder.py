@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from pruneattr_core.models.imagenet import imagenet_classes
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"} | {".heic"}
 #: Lists of labels that other programs write and that are not read here.
 _LISTS = ("labels.txt", "labels.csv")
+#: Folders below the root in which files count: `masks/<class>`.
+_DEEP = 2
 _HEAD = 1 << 16
 #: Classes of a data set: each is named, so that one wrong index would fill the memory.
 _MOST = 1 << 20
@@ -291,6 +295,20 @@ def _sorted(folder: Path) -> list[Path]:
 def pictures_in(folder: Path) -> list[Path]:
     """Files with a picture's suffix, by name."""
     return [file for file in _sorted(folder) if file.suffix.lower() in _SUFFIXES and file.is_file()]
+
+
+def files_stamp(root: Path) -> str:
+    """What changes when a file of a folder, or of folders in it, comes, goes or is written anew."""
+    digest = hashlib.sha256()
+    for place, folders, files in os.walk(root):
+        if len(Path(place).relative_to(root).parts) >= _DEEP:
+            folders.clear()
+        folders.sort()
+        for name in sorted(files):
+            with suppress(OSError):  # it has gone meanwhile
+                found = (Path(place) / name).stat()
+                digest.update(f"{place}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import streamlit as st
 from PIL import Image, ImageOps
 
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
+from pruneattr_core.datasets.folder import files_stamp
+from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.errors import ImageError, PruneAttrError
 from pruneattr_core.images import decode_image, image_hash
 from pruneattr_core.share.way_back import PICTURES
@@ -21,6 +25,8 @@ from pruneattr_core.ui.jobs import Cache
 #: Uploads a session keeps; the oldest goes first.
 UPLOADS_KEPT = PICTURES
 _UPLOADS = "_uploads"
+#: The data set that is a folder of one's own, and seconds for which its files are taken to stay as they are.
+OWN, STAYS = "folder", 5.0
 #: Bytes of decoded pictures kept for all sessions together.
 DECODED_BYTES = 256 << 20
 #: Pixels of a thumbnail's side, and bytes of thumbnails kept for all sessions together.
@@ -79,10 +85,19 @@ def thumbnail(name: str, index: int) -> tuple[str, str]:
     return kept
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
 def dataset(name: str) -> Dataset:
-    """A data set, opened once."""
+    """A data set, opened once; a folder of one's own once more when its files have changed."""
+    return _opened(name, _stamp(name))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _opened(name: str, stamp: str) -> Dataset:
     return load_dataset(name)
+
+
+@st.cache_resource(ttl=STAYS, show_spinner=False)
+def _stamp(name: str) -> str:
+    return files_stamp(Path(os.environ.get(OWN_FOLDER, ""))) if name == OWN else ""
 
 
 def sources() -> list[str]:
@@ -117,10 +132,14 @@ def from_dataset(name: str, index: int) -> Picture:
     return found
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
 def titles(name: str, count: int) -> tuple[str, ...]:
-    """Of the first `count` pictures of a data set; scenes are drawn for it, so once and for all."""
-    data = dataset(name)
+    """Of the first `count` pictures of a data set."""
+    return _titles(name, count, _stamp(name))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _titles(name: str, count: int, stamp: str) -> tuple[str, ...]:
+    data = _opened(name, stamp)  # scenes are drawn for their names, so once and for all
     return tuple(data.name(index) for index in range(count))
 
 

@@ -149,3 +149,24 @@ def test_a_folder_that_cannot_be_opened_takes_no_other_pictures_with_it(
     captions = [caption.value for caption in app.sidebar.caption if said[broken] in caption.value]
     assert len(captions) == 1
     assert str(tmp_path) not in captions[0]  # a visitor may read it
+
+
+def test_what_the_app_asks_to_mend_in_a_folder_counts_when_it_is_mended(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a new start of the server saw it."""
+    monkeypatch.setenv(OWN_FOLDER, str(tmp_path))
+    (tmp_path / "masks").mkdir()
+    ramp(40, 40).save(tmp_path / "a.png")
+    ramp(12, 12).convert("L").save(tmp_path / "masks" / "a.png")
+    app = start(source="folder")
+    asked = "instead of 40 x 40"
+    assert [one for one in app.sidebar.caption if asked in one.value]
+    ramp(40, 40).convert("L").save(tmp_path / "masks" / "a.png")
+    ramp(40, 40).save(tmp_path / "b.png")
+    pictures._stamp.clear()  # as time does
+    app.switch_page("pages/2_compare.py").run()
+    healthy(app)
+    assert not [one for one in app.sidebar.caption if asked in one.value]
+    assert pictures.dataset("folder")[0].mask is not None
+    assert pictures.titles("folder", 2) == ("a.png", "b.png")
