@@ -20,7 +20,10 @@ from pruneattr_core.images import WHOLE_PIXELS, check_image, decode_image, decod
 from pruneattr_core.models.imagenet import imagenet_classes
 
 #: Of all that `decode_image` reads; for HEIC it says what is missing.
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"} | {".heic"}
+_SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp"),
+    *(".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic"),
+}
 #: Lists of labels that other programs write and that are not read here.
 _LISTS = ("labels.txt", "labels.csv")
 #: Folders below the root in which files count: `masks/<class>`.

@@ -15,8 +15,9 @@ from pruneattr_core import models
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.levels import first_levels, nearest, presets, spaced
-from pruneattr_core.results.sweeps import Question, explain_levels, merged, rounds, score
+from pruneattr_core.results.sweeps import Explained, Question, explain_levels, merged, rounds, score
 from pruneattr_core.share.panels import strip_levels
+from pruneattr_core.ui.explore import page
 from pruneattr_core.values import Mode
 from tests.app.conftest import small_network
 from tests.networks import Inverted, Residual
@@ -90,3 +91,28 @@ def test_a_real_network_of_relu6_says_that_silent_neurons_are_at_work() -> None:
     marks = presets(found.sparsity.tolist(), found.quiet, found.change.tolist(), None, found.plain)
     assert [mark.label for mark in marks][:2] == ["0", "silent only"]
     assert "the map moves" in marks[1].title
+
+
+@pytest.mark.parametrize(
+    ("change", "answers", "said"),
+    [
+        (0.4, (1, 1, 1), "already changes the output by 40"),
+        (0.4, (1, 2, 2), "already changes the output by 40"),
+        (0.0, (1, 2, 2), "already changes the answer to star"),  # as SqueezeNet's on the dahlia
+        (0.0, (1, 1, 2), None),
+    ],
+)
+def test_what_the_silent_do_to_the_answer_is_said(
+    change: float, answers: tuple[int, ...], said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(page.st, "caption", told.append)
+    sparsity = np.array([0.0, 0.5, 0.9])
+    sweep = Explained(
+        maps=np.zeros((3, 3, 2, 2), np.float32), requested=(0.0, 0.5, 0.9), sparsity=sparsity,
+        change=np.array([0.0, change, 1.0]), probability=1 - sparsity, logit=1 - sparsity,
+        prediction=np.array(answers), target=1, quiet=0.5, dead=0.4, neurons=10, seconds=1.0,
+    )  # fmt: skip
+    page._explain_early_change(sweep, ["circle", "square", "star"])
+    assert [said in text for text in told] == ([] if said is None else [True])
+    assert all("10\u202f% of all are not dead" in text for text in told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -216,7 +216,7 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         complain(failure)
         st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
     _numbers(chosen, question, sweep, level)
-    _explain_early_change(sweep)
+    _explain_early_change(sweep, chosen.card.classes)
     if chosen.answer.theory:
         st.caption(f"{chosen.answer.theory} The map is the slope at this very picture.")
     if not is_spare():
@@ -294,16 +294,23 @@ def _moved(by: float, digits: int) -> dict[str, Any]:
     return {"delta": f"{by:+.{digits}f}", "border": True}
 
 
-def _explain_early_change(sweep: Explained) -> None:
+def _explain_early_change(sweep: Explained, classes: Sequence[str]) -> None:
     """Say why the answer changes before anything goes that contributes to first order."""
     level = silent_level(sweep.sparsity.tolist(), sweep.quiet)
-    change = 0.0 if level is None else float(sweep.change[level])
+    if level is None:
+        return
+    change, answer = float(sweep.change[level]), int(sweep.prediction[level])
+    gone = f"Removing the {percent(sweep.quiet)} of {THINGS[sweep.unit]} without a first-order contribution"
+    alive = f"{percent(sweep.quiet - sweep.dead)} of all are not dead"
     if change > 0.01:
         st.caption(
-            f"Removing the {percent(sweep.quiet)} of {THINGS[sweep.unit]} that contribute nothing to first "
-            f"order already changes the output by {changed(change)}: {percent(sweep.quiet - sweep.dead)} of "
-            "all are not dead. Some of those are at work, though no gradient reaches them, as at the upper "
-            "end of a ReLU6."
+            f"{gone} already changes the output by {changed(change)}: {alive}. Some of those are at work, "
+            "though no gradient reaches them, as at the upper end of a ReLU6."
+        )
+    elif answer != sweep.prediction[0]:
+        st.caption(
+            f"{gone} already changes the answer to {sweep.named(classes, answer)}, without a change of what "
+            f"is explained: {alive}, and some of those spoke for or against other classes only."
         )
 
 
