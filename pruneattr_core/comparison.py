@@ -23,28 +23,29 @@ from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, removal_curve
 from pruneattr_core.benchmarks.similarity import spearman, ssim
 from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
+from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_truth, several
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
-from pruneattr_core.response import Target, asked_of
+from pruneattr_core.response import Asked, Target
 from pruneattr_core.results.cells import CURVES, LIVE, LevelsKey, drawn
-from pruneattr_core.results.keys import DIAL, Subject
+from pruneattr_core.results.keys import DIAL, Scored, Subject
 from pruneattr_core.results.levels import DIALS, START
 from pruneattr_core.results.live import Track, levels_of, track_of
 from pruneattr_core.results.numbers import KINDS, Numbers, written
-from pruneattr_core.results.sweeps import score
 from pruneattr_core.runtime import provenance
+from pruneattr_core.scoring import contributions
 from pruneattr_core.share.component import GRID, Component
 from pruneattr_core.share.entries import options_given, way_back
 from pruneattr_core.share.grid import Cell, Grid, grid_payload, scales_for
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.panels import grid_panels
-from pruneattr_core.share.photo import class_names, photo_of
+from pruneattr_core.share.photo import answers_in_words, check_card, photo_of, question_of
 from pruneattr_core.share.way_back import WayBack, noted
-from pruneattr_core.share.words import asked_in_words
 from pruneattr_core.values import Attribution
 
 Progress = Callable[[int, int, str], None]
@@ -229,7 +230,7 @@ def compare(
         card: of the network: names of the classes, and the pictures before normalisation.
         titles: of the pictures.
         masks: per picture where the object is, bool (H, W), or None.
-        curves: whether pixels are removed, least relevant first (21 more passes a map).
+        curves: whether pixels are removed, least relevant first (21 more passes a map), of classes only.
         progress: called with (methods done, methods in all, label of the next); may raise to stop.
 
     Raises:
@@ -245,12 +246,17 @@ def compare(
         >>> [row["method"] for row in found.table()]
         ['Gradient (saliency)', 'Edge detector']
     """
-    given = fitting(model, inputs, DEFAULT)[0] if methods is None else list(methods)
+    inputs = check_inputs(model, inputs)
+    check_card(card)
+    check_truth("curves", curves)
+    given = several(
+        "methods", fitting(model, inputs, DEFAULT)[0] if methods is None else methods, "['edges']"
+    )
     if not given:
         raise InputError("Expected at least one method.")
     plans, count = [method_from(text) for text in given], len(inputs)
     for name, values in (("titles", titles), ("masks", masks)):
-        if values is not None and len(values) != count:
+        if values is not None and len(several(name, values, "[...]")) != count:
             raise InputError(f"Expected {name} for {count} inputs, got {len(values)}.")
     with one_at_a_time:
         import_module("captum.attr")  # else its loading would count as the time of the first that needs it
@@ -263,13 +269,6 @@ def compare(
         progress(len(plans), len(plans), "")
     entries = _with_likeness(entries)
     first = entries[0].found
-    asked = asked_of(first.target, count) if first.asked is None else first.asked
-    named = [
-        first.target.max(),
-        *(asked.response.target or ()),
-        *([] if asked.against is None else asked.against),
-    ]
-    names = class_names(card, max(map(int, named)))
     settings = {
         "model": "a network" if card is None else card.id,
         "weights_sha256": weights_hash(model),
@@ -277,7 +276,7 @@ def compare(
         "targets": first.target.tolist(),
         "methods": given,
         "reference": REFERENCE,
-        "curve": "LeRF area over 1 to 10 % of the pixels" if curves else None,
+        "curve": "LeRF area over 1 to 10 % of the pixels" if curves and question_of(first).linear else None,
         "versions": provenance(inputs.device.type),
     }
     photos, titled = tuple(photo_of(one, card) for one in inputs), tuple(titles or _numbered(count))
@@ -286,7 +285,7 @@ def compare(
         tuple(entries),
         photos,
         titled,
-        tuple(asked_in_words(asked, row, names) for row in range(count)),
+        answers_in_words(question_of(first), card),
         f"{'A network' if card is None else card.title}: {len(entries)} methods",
         settings,
         noted(settings, back or "network"),
@@ -303,16 +302,16 @@ def attribution_view(found: Attribution, card: ModelCard | None = None) -> Compa
     Raises:
         InputError: the inputs are no pictures.
     """
+    check_card(card)
     if found.inputs is None:
         raise InputError("This attribution holds no inputs: only those that `explain` returns can be shown.")
     title, count = METHODS[found.method].title, len(found.values)
-    names = class_names(card, int(found.target.max()))
     settings = {
         "model": "a network" if card is None else card.id, "method": found.method, **found.settings,
         "targets": found.target.tolist(), "versions": provenance(found.inputs.device.type),
     }  # fmt: skip
     entry = Entry(found.method, title, "", found, (Numbers(),) * count)
-    answers = tuple(names[int(one)] for one in found.target)
+    answers = answers_in_words(question_of(found), card)
     photos = tuple(photo_of(one, card) for one in found.inputs)
     return Comparison((entry,), photos, _numbered(count), answers, title, settings)
 
@@ -337,7 +336,7 @@ def _entry(
     gaps = completeness_gap(model, inputs, found)
     maps = [_drawn(found, j) for j in range(len(inputs))]
     removed = None
-    if curves:
+    if curves and question_of(found).linear:
         ranked = torch.from_numpy(np.stack(maps)).to(inputs.device)
         removed = removal_curve(model, inputs, ranked, found.target)
     passes = math.ceil(METHODS[method].cost(max(inputs.shape[2:]), **options))
@@ -357,17 +356,18 @@ def _entry(
     tracks: tuple[Track, ...] = ()
     if method in LIVE and not fixed & {"sparsity", "output_change"}:
         kept = {key: value for key, value in options.items() if key not in DIAL}
-        each = zip(inputs.split(1), found.target.tolist(), strict=True)
-        tracks = tuple(_track(model, x, one, method, kept) for x, one in each)
+        asked = question_of(found)
+        tracks = tuple(_track(model, x, asked[j], method, kept) for j, x in enumerate(inputs.split(1)))
     shown = () if removed is None else tuple(map(tuple, removed.change.T.tolist()))
     words = said.replace(",", ", ").replace("=", " ")
     return Entry(method, str(plan["label"]), words, found, tuple(numbers), shown, tracks)
 
 
-def _track(model: nn.Module, x: Tensor, target: int, method: str, options: Mapping[str, Any]) -> Track:
-    key = LevelsKey(Subject("", "", "", target, x.device.type), method, tuple(options.items()))
-    known = score(model, x, key.scores)
-    return track_of(levels_of(model, x, key, known, lambda share: None), _LOOK)
+def _track(model: nn.Module, x: Tensor, asked: Asked, method: str, options: Mapping[str, Any]) -> Track:
+    # The key's subject has no way to say a region or a function, so the scores are made of what was asked.
+    key = LevelsKey(Subject("", "", "", None, x.device.type), method, tuple(options.items()))
+    scores = contributions(model, x, asked, key.scores.contribution, class_scores=key.scores.class_scores)
+    return track_of(levels_of(model, x, key, Scored(scores, 0.0), lambda share: None), _LOOK)
 
 
 def _drawn(found: Attribution, j: int) -> NDArray[Any]:

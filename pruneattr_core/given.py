@@ -15,6 +15,31 @@ def is_truth(value: Any) -> bool:
     return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
 
 
+def check_truth(name: str, given: Any) -> None:
+    """Raise ArgumentTypeError unless it is True or False: "no" would count as yes."""
+    if not isinstance(given, bool):
+        raise ArgumentTypeError(f"Expected {name} as True or False, got {given!r}.")
+
+
+def several(name: str, given: Any, such_as: str) -> list[Any]:
+    """What was given one after the other, as a list.
+
+    Args:
+        name: what it is called.
+        given: what was handed in.
+        such_as: an example of what can be, as it is typed.
+
+    Raises:
+        ArgumentTypeError: one thing alone, or a text, whose letters are nobody's list.
+    """
+    try:
+        if isinstance(given, str | bytes):
+            raise TypeError
+        return list(given)
+    except TypeError:
+        raise ArgumentTypeError(f"Expected several {name}, such as {such_as}, got {given!r}.") from None
+
+
 def check_held(name: str, given: Any) -> None:
     """Raise where a tensor holds no values that can be looked at; anything else is somebody else's matter.
 

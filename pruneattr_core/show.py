@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import several
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity
@@ -36,11 +38,12 @@ from pruneattr_core.results.levels import START, first_beyond, nearest, spaced
 from pruneattr_core.results.sweeps import Explained, Question, beside, explain_levels
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
+from pruneattr_core.selection import as_real, fraction
 from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.panels import sweep_panels
 from pruneattr_core.share.payload import payload_of
-from pruneattr_core.share.photo import class_names, photo_of
+from pruneattr_core.share.photo import check_card, class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, asked_of_one, carried, noted
 from pruneattr_core.values import Sweep
 
@@ -163,7 +166,8 @@ def sweep_view(
     Raises:
         InputError: there is no such input, or inputs are no pictures.
     """
-    if sweep.inputs is None or not 0 <= image < len(sweep.inputs):
+    check_card(card)
+    if sweep.inputs is None or not isinstance(image, Integral) or not 0 <= image < len(sweep.inputs):
         held = 0 if sweep.inputs is None else len(sweep.inputs)
         raise InputError(
             f"Expected image from 0 to {held - 1}, got {image!r}: the sweep holds {held} inputs."
@@ -262,7 +266,8 @@ def explain_view(
         >>> view.save("/tmp/scene.html").name
         'scene.html'
     """
-    if not 0 <= sparsity <= 1 or of not in ("contributing", "all"):
+    first, beside = as_real(sparsity), several("methods beside", beside, "['gradcam']")
+    if first is None or not 0 <= first <= 1 or of not in ("contributing", "all"):
         raise InputError(
             f'Expected sparsity in [0, 1] of "contributing" or "all", got {sparsity!r} of {of!r}.'
         )
@@ -284,7 +289,7 @@ def explain_view(
     sweep = explain_levels(
         network, inputs, question, scored, levels, lambda done, _: told(done, count + len(beside))
     )
-    wanted = scored.quiet + sparsity * (1 - scored.quiet) if of == "contributing" else sparsity
+    wanted = scored.quiet + first * (1 - scored.quiet) if of == "contributing" else first
     settings = {
         "picture": picture,
         "model": card.id,
@@ -299,7 +304,7 @@ def explain_view(
         "silent_share": round(sweep.quiet, 6),
         "versions": provenance(device),
     }
-    level, start = 0 if sparsity == 0 else nearest(sweep.sparsity.tolist(), wanted), (of, sparsity)
+    level, start = 0 if first == 0 else nearest(sweep.sparsity.tolist(), wanted), (of, first)
     if output_change is not None:
         level, start = first_beyond(sweep.change.tolist(), output_change), ("change", output_change)
     title, photo = f"{card.title}: {sweep.what(card.classes)}", np.asarray(card.display(image))
@@ -336,4 +341,5 @@ def _way_back(
 
 def _levels(quiet: float, shares: Sequence[float]) -> tuple[float, ...]:
     """Sparsities of all neurons; share 0 is the whole network."""
+    shares = [fraction(one) for one in several("shares", shares, "[0, 0.5]")]
     return tuple(quiet + share * (1 - quiet) if share > 0 else 0.0 for share in shares)

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.brief import brief
+from pruneattr_core.same import same
 from pruneattr_core.selection import share_removed
 from pruneattr_core.values import Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prevalence:
     """Dead neurons of a path beside those of the network.
 
@@ -27,6 +28,7 @@ class Prevalence:
     base_rate: Tensor
 
     __repr__ = brief
+    __eq__ = same
 
 
 def prevalence(path: Path, dead: Sequence[Tensor], per_layer: bool = False) -> Prevalence:

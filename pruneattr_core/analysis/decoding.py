@@ -23,6 +23,7 @@ from pruneattr_core.activations import Watch
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.pruning import zero_gate
+from pruneattr_core.same import same
 from pruneattr_core.values import Contributions, Path
 
 Parametrisation = Literal["pixel", "fourier"]
@@ -78,7 +79,7 @@ class Recipe:
             raise InputError("Expected jitter >= 0, scale in [0, 1) and rotate >= 0.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoded:
     """One step of a decoding.
 
@@ -93,6 +94,7 @@ class Decoded:
     response: float
 
     __repr__ = brief
+    __eq__ = same
 
 
 def top_neuron(scores: Contributions, path: Path | None = None, image: int = 0) -> Neuron:

@@ -26,6 +26,7 @@ from pruneattr_core.checks import Target, check_inputs, check_target, resolve_ta
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import within_budget
+from pruneattr_core.same import same
 from pruneattr_core.values import Path
 
 Progress = Callable[[int, int], None]
@@ -34,7 +35,7 @@ Progress = Callable[[int, int], None]
 _CLOSE = 0.95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Radius:
     """The ball of a frozen path; every field has the batch first.
 
@@ -57,9 +58,10 @@ class Radius:
     risk: Tensor
 
     __repr__ = brief
+    __eq__ = same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AffineError:
     """|f_p(x + d) - f_p(x) - grad f_p(x) . d| of the frozen network on spheres around x.
 
@@ -74,6 +76,7 @@ class AffineError:
     change: Tensor
 
     __repr__ = brief
+    __eq__ = same
 
 
 def linear_radius(

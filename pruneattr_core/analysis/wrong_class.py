@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,13 @@ from pruneattr_core import heads, tape
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_truth, is_truth, several
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Response, asked_of, difference
 from pruneattr_core.runtime import chunks, own_modes
+from pruneattr_core.same import same
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
 from pruneattr_core.values import Outputs
@@ -32,7 +35,7 @@ LEVELS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WrongClass:
     """Answers of networks pruned for classes that are not the answer, for B inputs at K levels.
 
@@ -59,6 +62,7 @@ class WrongClass:
     instead: bool = False
 
     __repr__ = brief
+    __eq__ = same
 
     @property
     def share(self) -> Tensor:
@@ -147,7 +151,9 @@ def wrong_class_control(
         'WrongClass'
     """
     inputs = check_inputs(model, inputs)
-    if not ranks or any(isinstance(rank, bool) or rank < 2 for rank in ranks):
+    check_truth("instead", instead)
+    ranks, sparsities = several("ranks", ranks, "[2, 50]"), several("sparsities", sparsities, "[0, 0.8]")
+    if not ranks or any(is_truth(rank) or not isinstance(rank, Integral) or rank < 2 for rank in ranks):
         raise InputError(
             f"Expected ranks of classes that are not the answer, 2 or more; got {list(ranks)!r}."
         )

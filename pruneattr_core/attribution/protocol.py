@@ -73,7 +73,7 @@ def explain(
         >>> found.values.shape, card.classes[int(found.target)]
         (torch.Size([1, 3, 128, 128]), 'star')
     """
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"Expected method in {', '.join(METHODS)}; got {method!r}.")
     entry = METHODS[method]
     settings = checked(entry.title, entry.options, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +12,14 @@ from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.attribution.prunegrad import Inputs, single
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_truth
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.paths.dial import Dial, Sparsity
 from pruneattr_core.pruning import Instead, check_mode, part_of, pruned_gradient
 from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring import contributions
-from pruneattr_core.selection import Of, Ties
+from pruneattr_core.selection import Of, Ties, as_real
 from pruneattr_core.values import ChangeOf
 
 
@@ -81,9 +83,11 @@ class PrunePGD(CaptumShaped):
         Raises:
             InputError: an argument out of range, or inputs the model cannot take.
         """
-        if steps < 1 or not step_size > 0 or not l2_bound > 0:
+        whole = isinstance(steps, Integral) and not is_truth(steps) and steps >= 1
+        if not whole or not all((as_real(one) or 0) > 0 for one in (step_size, l2_bound)):
             raise InputError(
-                f"Expected steps >= 1, step_size > 0 and l2_bound > 0; got {steps}, {step_size}, {l2_bound}."
+                "Expected a whole number of steps >= 1, step_size > 0 and l2_bound > 0; "
+                f"got {steps!r}, {step_size!r}, {l2_bound!r}."
             )
         check_mode(mode)
         dial = Dial(sparsity, of, output_change, change_of)

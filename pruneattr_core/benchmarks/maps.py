@@ -12,7 +12,7 @@ from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.benchmarks.outside import outside_method, outside_values
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
 
 
 def method_from(text: str) -> dict[str, Any]:
@@ -22,8 +22,13 @@ def method_from(text: str) -> dict[str, Any]:
 
     Raises:
         InputError: an unknown method, or an option that is none.
+        ArgumentTypeError: no text.
         ModelError: code of one's own that cannot be run.
     """
+    if not isinstance(text, str):
+        raise ArgumentTypeError(
+            f"Expected a method as text, such as 'prunegrad:sparsity=0.9,mode=freeze', got {text!r}."
+        )
     name, _, rest = text.strip().partition(":")
     if name not in METHODS:
         own = outside_method(text)

@@ -23,6 +23,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
 from pruneattr_core.runtime import own_modes, within_budget
+from pruneattr_core.same import same
 from pruneattr_core.scoring.branching import Brancher
 
 Progress = Callable[[int, int], None]
@@ -34,7 +35,7 @@ MOST_EXACT = 14
 LAID_OUT = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shapley:
     """Shapley values of the n units of one layer for one input, in units of the response; float64.
 
@@ -59,6 +60,7 @@ class Shapley:
     orders: int = 0
 
     __repr__ = brief
+    __eq__ = same
 
 
 class Game:

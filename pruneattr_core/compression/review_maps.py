@@ -18,6 +18,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.compression.measures import METHODS_OF_REVIEW, map_of
 from pruneattr_core.heads import head_of, outputs_in, yes
 from pruneattr_core.likeness import cosine, l2_distance
+from pruneattr_core.same import same
 
 #: Sparsities of the slider that moves all columns; the same for every network.
 LEVELS = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99)
@@ -29,7 +30,7 @@ PRUNING = "prunegrad"
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
     """What one network makes of one picture.
 
@@ -44,6 +45,7 @@ class Seen:
     logit: float
 
     __repr__ = brief
+    __eq__ = same
 
     @property
     def nbytes(self) -> int:

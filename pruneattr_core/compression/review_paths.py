@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
 from pruneattr_core.likeness import jaccard
+from pruneattr_core.same import same
 from pruneattr_core.scoring import contributions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Overlap:
     """Critical paths of one student against its teacher.
 
@@ -30,6 +31,7 @@ class Overlap:
     reason: str
 
     __repr__ = brief
+    __eq__ = same
 
     @property
     def nbytes(self) -> int:

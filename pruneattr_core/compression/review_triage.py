@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.same import same
 
 ORDERS = {
     "series": "As they come",
@@ -26,7 +27,7 @@ SHOWN = {
 NO_TARGET = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Triage:
     """Numbers of n pictures and one student against its teacher; no maps.
 
@@ -53,6 +54,7 @@ class Triage:
     problems: dict[int, str]
 
     __repr__ = brief
+    __eq__ = same
 
     def __len__(self) -> int:
         """Number of pictures."""

@@ -14,12 +14,23 @@ from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.given import several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import outputs_of, pruned_logits
 from pruneattr_core.runtime import own_modes
+from pruneattr_core.same import same
 from pruneattr_core.scoring import contributions
-from pruneattr_core.selection import Of, Removal, Ties, as_real, masks_at, removed_count, silent_count
+from pruneattr_core.selection import (
+    Of,
+    Removal,
+    Ties,
+    as_real,
+    fraction,
+    masks_at,
+    removed_count,
+    silent_count,
+)
 from pruneattr_core.values import ChangeOf, Contributions, Outputs
 
 #: About 1 % of all neurons at a time, as PG1 section 4.1; the last percent in tenths, since some networks
@@ -55,7 +66,7 @@ def output_curve(
     Returns:
         Fields of shape (K, B).
     """
-    inputs = check_inputs(model, inputs)
+    inputs, sparsities = check_inputs(model, inputs), several("sparsities", sparsities, "[0, 0.8]")
     batch = len(inputs)
     known: dict[tuple[int, ...], Tensor] = {}
     keys: list[tuple[int, ...]] = []
@@ -142,7 +153,7 @@ def sparsity_for_change(
     return torch.tensor(found, dtype=torch.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """Output change against sparsity over a data set (PG2 fig. 2a).
 
@@ -166,6 +177,7 @@ class Calibration:
     change_of: ChangeOf = "response"
 
     __repr__ = brief
+    __eq__ = same
 
 
 @own_modes()
@@ -220,7 +232,14 @@ def calibrations(
     progress: Callable[[int], None] | None = None,
 ) -> dict[ChangeOf, Calibration]:
     """`calibrate` for the response and for the probability, from the same passes; arguments as there."""
-    grid = np.asarray(sparsities, dtype=np.float64)
+    grid = np.asarray([fraction(s) for s in several("sparsities", sparsities, "[0, 0.8, 0.9]")])
+    levels = several("changes", changes, "[0.15]")
+    if any(as_real(one) is None for one in levels):
+        raise InputError(f"Expected changes as fractions, such as [0.15], got {levels!r}.")
+    if not isinstance(batches, Iterable) or isinstance(batches, str | bytes):
+        raise ArgumentTypeError(
+            f"Expected batches one after the other, such as [inputs], got {type(batches).__name__}."
+        )
     if len(grid) < 2 or (np.diff(grid) <= 0).any():
         raise InputError("Expected an increasing grid of at least two sparsities.")
     kinds: tuple[ChangeOf, ...] = ("response", "probability")
@@ -228,7 +247,7 @@ def calibrations(
     stays, done = [], 0
     for batch in batches:
         scores = contributions(model, batch, target, method)
-        curves.append(output_curve(model, batch, scores, sparsities))
+        curves.append(output_curve(model, batch, scores, grid.tolist()))
         stays.append((~curves[-1].changed).cpu().numpy())
         done += len(batch)
         if progress is not None:
@@ -240,7 +259,7 @@ def calibrations(
     for kind in kinds:
         change = np.concatenate([curve.change(kind).cpu().double().numpy() for curve in curves], axis=1)
         mean = change.mean(1)
-        points = {float(c): s for c in changes if (s := first_crossing(grid, mean, c)) is not None}
+        points = {float(c): s for c in levels if (s := first_crossing(grid, mean, c)) is not None}
         found[kind] = Calibration(grid, mean, change.std(1), kept, change.shape[1], points, kind)
     return found
 

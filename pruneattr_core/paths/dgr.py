@@ -17,6 +17,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, distance, head_of, same_answer
 from pruneattr_core.runtime import chunks, own_modes
+from pruneattr_core.same import same
 from pruneattr_core.selection import masks_at
 from pruneattr_core.values import Path
 
@@ -30,7 +31,7 @@ MOMENTUM = 0.9
 GAMMA = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gates:
     """Trained gates.
 
@@ -51,6 +52,7 @@ class Gates:
     settings: dict[str, Any]
 
     __repr__ = brief
+    __eq__ = same
 
     def paths(self, sparsities: Sequence[float]) -> list[Path]:
         """Keep gates > percentile. Many gates end at exactly 0 and go together: see `Path.sparsity`."""

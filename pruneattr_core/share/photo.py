@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.models import ModelCard
+from pruneattr_core.response import Asked, asked_of
+from pruneattr_core.share.words import asked_in_words
+from pruneattr_core.values import Attribution
 
 
 def photo_of(inputs: Tensor, card: ModelCard | None = None) -> NDArray[np.uint8]:
@@ -36,6 +41,25 @@ def photo_of(inputs: Tensor, card: ModelCard | None = None) -> NDArray[np.uint8]
     return np.asarray((255 * channels).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy())
 
 
+def check_card(card: Any) -> None:
+    """Raise ArgumentTypeError unless it is a card or None: a name alone says nothing of a picture."""
+    if card is not None and not isinstance(card, ModelCard):
+        raise ArgumentTypeError(f"Expected card as model_card('NAME') gives it, or None, got {card!r:.60}.")
+
+
 def class_names(card: ModelCard | None, largest: int) -> tuple[str, ...]:
     """Names of classes 0 to `largest`: those of the card, or their numbers."""
     return tuple(f"class {i}" for i in range(largest + 1)) if card is None else card.classes
+
+
+def question_of(found: Attribution) -> Asked:
+    """What was explained of every input."""
+    return asked_of(found.target, len(found.target)) if found.asked is None else found.asked
+
+
+def answers_in_words(asked: Asked, card: ModelCard | None) -> tuple[str, ...]:
+    """What is explained of each input of a batch, classes by their names."""
+    against = () if asked.against is None else asked.against
+    named = [asked.target.max(), *(asked.response.target or ()), *against]
+    names = class_names(card, max(map(int, named)))
+    return tuple(asked_in_words(asked, row, names) for row in range(len(asked)))

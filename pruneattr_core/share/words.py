@@ -76,5 +76,7 @@ def asked_in_words(asked: Asked, row: int, classes: Sequence[str]) -> str:
     """What is explained of one input of a batch."""
     if asked.response.kind == "group":
         return f"the mean of {several(classes, asked.response.target or ())}"
+    if asked.response.kind == "custom":
+        return f"{asked.response.name}, a function of the outputs"
     target = classes[int(asked.target[row])]
     return target if asked.against is None else f"{target} instead of {classes[int(asked.against[row])]}"

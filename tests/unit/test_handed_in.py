@@ -1,0 +1,170 @@
+"""What a notebook hands in that cannot be: one sentence; and what it asks for is what it is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pruneattr_core import (
+    PruneGrad,
+    PrunePGD,
+    analysis,
+    calibrate,
+    circuits,
+    compare,
+    compression,
+    contributions,
+    difference,
+    explain,
+    explain_view,
+    group,
+    load_model,
+    model_card,
+    paths,
+    region,
+    scoring,
+    wrong_class_control,
+)
+from pruneattr_core.comparison import attribution_view
+from pruneattr_core.datasets import load_dataset
+from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.render.look import Look
+from pruneattr_core.results.cells import SHARES, drawn
+
+NAME = "resnet8-cifar10"
+SCENE = load_dataset("scenes")[0].image
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return load_model(NAME)
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Tensor:
+    scenes = load_dataset("scenes")
+    return torch.cat([model_card(NAME).preprocess(scenes[i].image) for i in (0, 3)])
+
+
+@pytest.mark.parametrize("target", [None, difference(0, 4), group([1, 2]), lambda outputs: outputs[:, 5]])
+@pytest.mark.parametrize("method", ["prunegrad:mode=freeze", "prunegrad", "prunegrad_mid"])
+def test_what_the_slider_moves_is_the_map_of_what_was_asked(
+    model: nn.Module, inputs: Tensor, target: Any, method: str
+) -> None:
+    """The level where the slider stands first is the map that stands beside it."""
+    found = compare(model, inputs, [method], target, curves=False)
+    entry = found.entries[0]
+    options = {"mode": "freeze"} if ":" in method else {}
+    direct = explain(model, inputs, target, method.partition(":")[0], **options)
+    for j, track in enumerate(entry.tracks):
+        shown = drawn(direct.values[j].numpy(), Look().collapse, Look().sign)
+        assert track.peaks[SHARES.index(0.8)] == pytest.approx(float(np.abs(shown).max()), rel=1e-5)
+    assert len(entry.tracks) == 2
+
+
+def test_maps_are_named_by_all_that_was_asked(model: nn.Module, inputs: Tensor) -> None:
+    card = model_card(NAME)
+    for target, says in (
+        (difference(0, 4), f"{card.classes[0]} instead of {card.classes[4]}"),
+        (group([1, 2]), f"the mean of {card.classes[1]}, {card.classes[2]}"),
+        (abs_of_first, "abs_of_first, a function of the outputs"),
+    ):
+        assert attribution_view(explain(model, inputs, target), card).answers == (says, says)
+        assert compare(model, inputs, ["edges"], target, card=card, curves=False).answers == (says, says)
+    assert (
+        attribution_view(explain(model, inputs, difference(0, 4))).answers[0] == "class 0 instead of class 4"
+    )
+
+
+def abs_of_first(outputs: Tensor) -> Tensor:
+    return outputs[:, 0].abs()
+
+
+def test_a_network_of_maps_is_compared_without_a_curve() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, padding=1)).eval()
+    inputs, mask = torch.rand(2, 3, 16, 16), torch.zeros(16, 16, dtype=torch.bool)
+    mask[4:9, 4:9] = True
+    for target in (region(mask, 1), lambda outputs: outputs[:, 1].mean((1, 2))):
+        found = compare(network, inputs, ["prunegrad", "saliency"], target)
+        assert [row["area"] for row in found.table()] == [None, None]
+        assert found.settings["curve"] is None
+
+
+WRONG: dict[str, tuple[Callable[[nn.Module, Tensor], Any], str]] = {
+    "one share": (lambda m, x: explain_view(NAME, SCENE, shares=0.5), "Expected several shares"),
+    "share as text": (lambda m, x: explain_view(NAME, SCENE, shares=["a"]), "in \\[0, 1\\]; got 'a'"),
+    "sparsity as text": (lambda m, x: explain_view(NAME, SCENE, sparsity="0.8"), "got '0.8'"),
+    "no sparsity": (lambda m, x: explain_view(NAME, SCENE, sparsity=None), "got None"),
+    "one method beside": (lambda m, x: explain_view(NAME, SCENE, beside="gradcam"), "several methods beside"),
+    "a picture": (lambda m, x: compare(m, SCENE), "Expected inputs as a tensor"),
+    "a list": (lambda m, x: compare(m, [x[0]]), "Expected inputs as a tensor"),
+    "no batch": (lambda m, x: compare(m, x[0]), "inputs\\[None\\]"),
+    "one method": (lambda m, x: compare(m, x, "edges"), "Expected several methods"),
+    "a pair": (lambda m, x: compare(m, x, [("edges", {})]), "Expected a method as text"),
+    "one title": (lambda m, x: compare(m, x, ["edges"], titles="ab"), "Expected several titles"),
+    "a name for a card": (lambda m, x: compare(m, x, ["edges"], card=NAME), "model_card\\('NAME'\\)"),
+    "no truth": (lambda m, x: compare(m, x, ["edges"], curves="no"), "True or False"),
+    "shown by a name": (lambda m, x: explain(m, x, method="edges").show(NAME), "model_card\\('NAME'\\)"),
+    "a list of methods": (lambda m, x: explain(m, x, method=["edges"]), "Expected method in"),
+    "one rank": (lambda m, x: wrong_class_control(m, x, ranks=5), "Expected several ranks"),
+    "rank as text": (lambda m, x: wrong_class_control(m, x, ranks=["2"]), "2 or more"),
+    "half a rank": (lambda m, x: wrong_class_control(m, x, ranks=[2.5]), "2 or more"),
+    "one level": (lambda m, x: wrong_class_control(m, x, sparsities=0.8), "Expected several sparsities"),
+    "perhaps": (lambda m, x: wrong_class_control(m, x, instead="no"), "True or False"),
+    "no batches": (lambda m, x: calibrate(m, None), "Expected batches"),
+    "one change": (lambda m, x: calibrate(m, [x], changes=0.15), "Expected several changes"),
+    "change as text": (lambda m, x: calibrate(m, [x], changes=["a"]), "Expected changes as fractions"),
+    "grid as text": (lambda m, x: calibrate(m, [x], sparsities=["a", "b"]), "got 'a'"),
+    "half a step": (lambda m, x: PrunePGD(m).attribute(x, steps=2.5), "whole number of steps"),
+    "size as text": (lambda m, x: PrunePGD(m).attribute(x, step_size="a"), "step_size > 0"),
+}
+
+
+@pytest.mark.parametrize("case", list(WRONG))
+def test_what_cannot_be_is_one_sentence(case: str, model: nn.Module, inputs: Tensor) -> None:
+    run, says = WRONG[case]
+    with pytest.raises(PruneAttrError, match=says):
+        run(model, inputs)
+
+
+def test_a_level_of_a_sweep_is_not_chosen_by_text(model: nn.Module, inputs: Tensor) -> None:
+    sweep = PruneGrad(model).sweep(inputs, sparsities=[0, 0.9])
+    for wrong in ({"image": "0"}, {"card": NAME}):
+        with pytest.raises(PruneAttrError, match="Expected"):
+            sweep.show(**wrong)
+
+
+def test_values_that_hold_arrays_compare_by_number(model: nn.Module, inputs: Tensor) -> None:
+    """Those made by a call, and its like made again; `==` of two tensors has no truth."""
+    makers: list[Callable[[], Any]] = [
+        lambda: wrong_class_control(model, inputs, [2], [0.9]),
+        lambda: calibrate(model, [inputs], changes=[0.15], sparsities=[0, 0.9]),
+        lambda: contributions(model, inputs),
+    ]
+    for make in makers:
+        one = make()
+        assert one == make()
+        assert one != "another thing"
+
+
+def test_no_value_that_people_hold_compares_its_arrays_as_a_tuple() -> None:
+    """A dataclass's own `==` puts fields in a tuple, whose `==` asks a tensor whether it is true."""
+    wrong = []
+    for package in (analysis, circuits, compression, paths, scoring):
+        for found in walk_packages(package.__path__, f"{package.__name__}."):
+            for kind in vars(import_module(found.name)).values():
+                if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == found.name:
+                    held = any(re.search("Tensor|Array|ndarray", str(one.type)) for one in fields(kind))
+                    if held and kind.__dataclass_params__.eq:
+                        wrong.append(kind.__name__)
+    assert wrong == []
