@@ -29,7 +29,7 @@ function go(s, index, pause = 0, step = null) {
   mark(s);
   if (s.focused) s.thumbs.querySelector('[aria-checked=true]')?.focus();
   clearTimeout(s.timer);
-  s.timer = setTimeout(() => { s.timer = 0; s.send('picked', {of: s.of, index: s.at, step: s.step}); }, pause);
+  s.timer = setTimeout(() => { s.timer = 0; s.send('picked', {of: s.of, index: s.at, step: s.step, when: Date.now()}); }, pause);
 }
 
 const onward = (s, step, pause = PAUSE) => go(s, s.at + step, pause, step);
@@ -78,10 +78,10 @@ function begin(root) {
   return s;
 }
 
-export default function ({data, parentElement: root, setTriggerValue}) {
+export default function ({data, parentElement: root, setStateValue}) {
   let s = STRIPS.get(root);
   if (!s) STRIPS.set(root, s = begin(root));
-  s.send = setTriggerValue;
+  s.send = setStateValue;  // a trigger is lost where a link to another page is pressed beside it
   const {of, count, at, thumbs} = data;
   s.count = count;
   Object.assign(s, {at: standing(s, of, at), of, shown: thumbs});

@@ -184,7 +184,9 @@ def without_passengers(fresh: Any, known: Any) -> tuple[Any, dict[str, Any]]:
     now = {one.id: one.SerializeToString(deterministic=True) for one in fresh.widgets}
     known._old_state[_TOLD] = now
     # What the script has set itself does not stand under its widget's id before the next run begins.
-    ids = {known._key_id_mapper.get_id_from_key(key, None): key for key in known._new_session_state}
+    # A copy: the run of the page that is left may still be setting some in a thread of its own.
+    set_itself = tuple(known._new_session_state)
+    ids = {known._key_id_mapper.get_id_from_key(key, None): key for key in set_itself}
     moved: dict[str, str] = known._old_state.setdefault(_MOVED, {})
     moved.update({widget: key for widget, key in ids.items() if widget is not None})
     here = {*known._old_state, *known._new_widget_state.states, *ids}

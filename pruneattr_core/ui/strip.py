@@ -42,7 +42,8 @@ def choose_from_strip(
 
     first = at // SHOWN * SHOWN
     thumbs = [_thumbnail(source, index) for index in range(first, min(first + SHOWN, count))]
-    _mount(data={"of": source, "count": count, "at": at, "thumbs": thumbs}, key=_KEY, on_picked_change=picked)
+    data = {"of": source, "count": count, "at": at, "thumbs": thumbs}
+    _mount(data=data, key=_KEY, default={"picked": None}, on_picked_change=picked)
 
 
 def _index(news: Any, source: str, count: int, at: int) -> int | None:

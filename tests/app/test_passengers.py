@@ -81,9 +81,9 @@ def test_each_of_several_presses_counts_though_the_next_one_supersedes_its_run(
     strip = next(part.proto.id for part in app.get("bidi_component") if "picture_strip" in part.proto.id)
     for index in (1, 2, 3):
         superseded = index < 3
-        said = json.dumps([{"event": "picked", "value": {"of": "scenes", "index": index}}])
-        press = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{strip}__events", json_trigger_value=said)
-        app._run(WidgetStates(widgets=[*held.widgets, press]))
+        said = json.dumps({"picked": {"of": "scenes", "index": index, "when": index}})
+        others = [one for one in held.widgets if one.id != strip]
+        app._run(WidgetStates(widgets=[*others, WidgetState(id=strip, json_value=said)]))
         assert (app.session_state["picture"], app.query_params["picture"]) == (index, str(index))
     healthy(app)
     assert any(one.value.startswith("0003 ") for one in app.caption)

@@ -50,3 +50,19 @@ def test_a_network_by_words(page: Page, app_url: str, settled: Settled, artefact
     page.wait_for_url("**model=torchvision%2Fmobilenet_v3_small**")
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("mobilenet_v3_small"))
     expect(search).to_have_count(0)
+
+
+def test_a_picture_chosen_just_before_a_page_is_left_is_that_of_the_next(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    """The strip had gone on to the next one; page, headline and address had not."""
+    page.goto(f"{app_url}/removal?model=scenes-net&source=scenes&picture=2")
+    chosen = page.get_by_role("radio", name=re.compile(r"^00\d\d "), checked=True)
+    expect(chosen).to_have_attribute("title", "0002 square")
+    settled(page)
+    page.get_by_role("button", name="Next picture").click()
+    page.get_by_test_id("stSidebarNavLink").first.click()
+    expect(page.locator("[data-panel=photo]")).to_have_attribute("aria-label", "0003 star")
+    page.wait_for_url("**picture=3**")
+    settled(page)
+    expect(chosen).to_have_attribute("title", "0003 star")

@@ -240,3 +240,15 @@ def test_of_widgets_that_are_gone_only_news_and_presses_are_heard() -> None:
     assert heard(here="a", gone="a") == {"here", "gone", "button"}  # never heard of before
     assert heard(here="a", gone="a") == {"here", "button"}
     assert heard(here="a", gone="b") == {"here", "gone", "button"}  # chosen just now
+
+
+def test_a_run_that_is_left_may_still_set_what_another_counts_through() -> None:
+    """It ended in "dictionary changed size during iteration", and a white page."""
+    known = SessionState()
+    known._new_session_state.update(one=1, two=2)
+
+    def in_another_thread(key: str, _: Any) -> None:
+        known._new_session_state[f"{key} more"] = 3
+
+    known._key_id_mapper = SimpleNamespace(get_id_from_key=in_another_thread)  # type: ignore[assignment]
+    assert without_passengers(WidgetStates(), known) == (WidgetStates(), {})
