@@ -43,7 +43,7 @@ from pruneattr_core.share.component import SCRUBBER, Component
 from pruneattr_core.share.live import Live
 from pruneattr_core.share.panels import sweep_panels
 from pruneattr_core.share.payload import payload_of
-from pruneattr_core.share.photo import check_card, class_names, photo_of
+from pruneattr_core.share.photo import answers_in_words, check_card, class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, asked_of_one, carried, noted
 from pruneattr_core.values import Sweep
 
@@ -193,7 +193,7 @@ def sweep_view(
     named = (target, explained.against or 0, *explained.members, *predicted.tolist())
     classes = class_names(card, max(named))
     function = sweep.asked.response.kind == "custom"
-    asked = str(sweep.asked.response.setting()) if function else explained.what(classes)
+    asked = answers_in_words(sweep.asked, card)[image] if function else explained.what(classes)
     settings = {
         "picture": picture or f"input {image}",
         "model": "a network" if card is None else card.id,

@@ -96,6 +96,18 @@ def _refuse_special(place: Path) -> None:
         raise StoreError(f"{place} is a device or a pipe, and a file is to be written: name a file.")
 
 
+def beside(place: Path, suffix: str) -> Path:
+    """The file or folder beside another that has its name and this suffix.
+
+    Raises:
+        StoreError: the place has no name, as the root of a disk.
+    """
+    named = place if place.name not in ("", "..") else place.resolve()
+    if not named.name:
+        raise StoreError(f"{str(place)!r} has no name of its own: name a new folder in it.")
+    return named.with_name(f"{named.name}{suffix}")
+
+
 def refuse_unwritable(place: Path, new_folder: bool = False) -> None:
     """Say before anything is computed that `place` cannot be written.
 

@@ -32,7 +32,7 @@ from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import provenance
-from pruneattr_core.store import refuse_unwritable, write_atomically
+from pruneattr_core.store import beside, refuse_unwritable, write_atomically
 
 _logger = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def execute(
     Raises:
         StoreError: `out` cannot be written, or it or the cells beside it belong to another plan.
     """
-    work = out.with_name(f"{out.name}.partial")
+    work = beside(out, ".partial")
     cells = Cells(work, plan.sha256(), say)
     if _finished(out):
         return _taken(out, plan, cells)

@@ -24,7 +24,7 @@ from pruneattr_core.commands.source import tell_left_out
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import provenance
-from pruneattr_core.store import refuse_unwritable
+from pruneattr_core.store import beside, refuse_unwritable
 
 Record = dict[str, Any]
 #: Arguments that decide no number, or that the header says elsewhere.
@@ -165,5 +165,4 @@ def command_line(arguments: argparse.Namespace, opened: Opened) -> str:
 
 
 def _work(arguments: argparse.Namespace) -> Path:
-    out: Path = arguments.out
-    return out.with_name(f"{out.name}.partial")
+    return beside(arguments.out, ".partial")

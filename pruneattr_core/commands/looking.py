@@ -117,7 +117,7 @@ def asked_for(
     if isinstance(target, tuple):
         if other is not None:
             raise InputError("--instead-of sets one class against another: give one class as --target.")
-        return group(target)
+        return group(target) if len(set(target)) > 1 else target[0]
     return target if other is None else difference(target, None if other == RUNNER_UP else other)
 
 

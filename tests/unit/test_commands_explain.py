@@ -23,3 +23,13 @@ def test_the_probability_said_is_that_of_the_network_pruned_so_far(
     assert cli.main(["explain", str(photo), *asked]) == 0
     said, probability = capsys.readouterr().out, json.loads(out.read_text("utf-8"))["probability"]
     assert f"probability {probability:.3f} with {removed} of the contributing neurons removed" in said
+
+
+def test_a_group_of_one_class_is_that_class(tmp_path: Path, capsys: Any) -> None:
+    photo, out = tmp_path / "one.png", tmp_path / "one.json"
+    load_dataset("scenes")[0].image.save(photo)
+    asked = ["--model", "scenes-net", "--beside", "none", "--target", "1,1", "--out", str(out)]
+    assert cli.main(["explain", str(photo), *asked]) == 0
+    assert "the mean of" not in capsys.readouterr().out
+    told = json.loads(out.read_text("utf-8"))
+    assert (told["target"], told["target_name"]) == (1, "triangle")

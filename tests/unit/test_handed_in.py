@@ -39,6 +39,7 @@ from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.look import Look
 from pruneattr_core.results.cells import SHARES, drawn
+from pruneattr_core.show import sweep_view
 
 NAME = "resnet8-cifar10"
 SCENE = load_dataset("scenes")[0].image
@@ -80,6 +81,8 @@ def test_maps_are_named_by_all_that_was_asked(model: nn.Module, inputs: Tensor) 
     ):
         assert attribution_view(explain(model, inputs, target), card).answers == (says, says)
         assert compare(model, inputs, ["edges"], target, card=card, curves=False).answers == (says, says)
+        sweep = PruneGrad(model).sweep(inputs, target, [0.0, 0.8], of="contributing")
+        assert sweep_view(sweep, card, image=1).title == f"{card.title}: {says}"
     assert (
         attribution_view(explain(model, inputs, difference(0, 4))).answers[0] == "class 0 instead of class 4"
     )

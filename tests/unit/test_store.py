@@ -10,6 +10,7 @@ import pytest
 from pruneattr_core import store
 from pruneattr_core.errors import StoreError
 from pruneattr_core.store import (
+    beside,
     read_sealed,
     refuse_unwritable,
     sealed,
@@ -168,3 +169,13 @@ def test_devices_and_pipes_are_never_replaced_by_files(tmp_path):
     for place in ("/dev/null", "/dev/stdout"):  # only asked: a fault here would harm the machine
         with pytest.raises(StoreError, match="device or a pipe"):
             refuse_unwritable(Path(place))
+
+
+def test_what_lies_beside_a_folder_has_its_name_however_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert beside(Path("run"), ".partial") == Path("run.partial")
+    for here in (".", "", "./", "in/.."):
+        assert beside(Path(here), ".partial").resolve() == tmp_path.with_name(f"{tmp_path.name}.partial")
+    assert beside(Path(".."), ".md") == tmp_path.parent.with_name(f"{tmp_path.parent.name}.md")
+    with pytest.raises(StoreError, match="no name of its own"):
+        beside(Path("/"), ".partial")

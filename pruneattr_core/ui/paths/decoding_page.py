@@ -253,7 +253,7 @@ def _card(
                 by_source[one.key, True], f"Top neuron of {one.title} decoded", how, small=True
             )
             if seen is not None and seen.steps[-1] == how.steps and seen.responses[-1] <= 0:
-                words += "; still silent after the last step: more steps may wake it"
+                words += "; not above 0 after the last step: more steps may raise it"
     with right:
         if spot is not None:
             st.image(inline(spot), width="stretch", alt=f"Place of the top neuron: {words}")

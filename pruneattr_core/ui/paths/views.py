@@ -196,7 +196,7 @@ def dead(board: Board) -> None:
         f"A neuron is *dead* when its activation is 0 for this picture: "
         f"**{percent(board.ground.base, 1)}** of all "
         f"{board.ground.neurons:,} neurons are. A random path holds as many. Contributions give every dead "
-        "neuron 0, so their paths hold none as long as fewer neurons are kept than are alive; pruning "
+        "neuron 0, so their paths hold none as long as fewer neurons are kept than contribute; pruning "
         "objectives may keep neurons that say nothing about the answer."
     )
     inventory(board)

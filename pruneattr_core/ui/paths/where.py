@@ -364,8 +364,8 @@ def _draw(board: Board, canvas: Canvas, running: bool) -> None:
     drawn = picture_so_far(canvas, f"{canvas.source.title} decoded", how)
     if drawn is None:
         return
-    silent = " It is silent still: more steps may wake it." * (drawn.responses[-1] <= 0)
+    still = " It is not above 0 yet: more steps may raise it." * (drawn.responses[-1] <= 0)
     st.caption(
         "Gradient ascent from noise towards the channel's neuron that contributes most here, in the whole "
-        f"network.{silent}"
+        f"network.{still}"
     )
