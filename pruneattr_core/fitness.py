@@ -267,10 +267,10 @@ def in_memory() -> AbstractContextManager[object]:
 
 
 @contextmanager
-def left_alone(network: nn.Module) -> Iterator[None]:
+def left_alone(network: nn.Module) -> Iterator[Doubts]:
     """Puts back the buffers that a network writes meanwhile, as observers of quantisation do in eval mode."""
-    with Doubts(network, dict(network.named_modules()), lambda _: "", watched=None):
-        yield
+    with Doubts(network, dict(network.named_modules()), lambda _: "", watched=None) as doubts:
+        yield doubts
 
 
 def _version(buffer: Tensor) -> int:

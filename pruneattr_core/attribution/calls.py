@@ -15,6 +15,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
 from pruneattr_core.attribution.stand_ins import ClippedReLU
 from pruneattr_core.errors import ModelError
-from pruneattr_core.fitness import in_memory
+from pruneattr_core.fitness import Doubts, in_memory, left_alone
 from pruneattr_core.flow import Role, Roles, storage_key, tensors_in
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, numbered
@@ -318,10 +319,13 @@ class Substituted(nn.Module):
         """
         super().__init__()
         self._shared = (tape.unwrap(model),)  # in a tuple: not registered as a child
+        self._before = ExitStack()
+        self._watch: Doubts | None = None
+        self._as_it_was()
         self._rewritten = _rewritten(model, inputs)
-        swap, first = _Swap(choose, None, self._rewritten), inputs[:1].clone()
-        with torch.no_grad(), swap:
-            self._shared[0](first)
+        swap = self._first(choose, inputs[:1])
+        if self._as_it_was():  # the calls of an observer hang on what it has seen: let it see the same
+            swap = self._first(choose, inputs)
         self._made, self.count = swap.made, swap.count
         self.calls = nn.ModuleList(swap.made.values())
         self.eval()
@@ -335,8 +339,22 @@ class Substituted(nn.Module):
         self._made = {index: change(module) for index, module in self._made.items()}
         self.calls = nn.ModuleList(self._made.values())
 
+    def _first(self, choose: Choice, inputs: Tensor) -> _Swap:
+        swap = _Swap(choose, None, self._rewritten)
+        with torch.no_grad(), swap:
+            self._shared[0](inputs.clone())
+        return swap
+
+    def _as_it_was(self) -> bool:
+        """Give the network the buffers that its passes have written; whether there are any."""
+        self._before.close()
+        wrote = self._watch is not None and bool(self._watch.written)
+        self._watch = self._before.enter_context(left_alone(self._shared[0]))
+        return wrote
+
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) -> logits (B, classes)."""
+        self._as_it_was()
         swap, given = _Swap(_nothing, self._made, self._rewritten), inputs.clone()
         with swap:
             output = self._shared[0](given)

@@ -148,7 +148,7 @@ def test_a_step_back_undoes_what_no_run_has_heard(monkeypatch: pytest.MonkeyPatc
 def test_a_component_that_left_with_its_page_may_still_call_back(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: dict[str, Callable[[], None]] = {}
     for module in (strip, browser_store):
-        monkeypatch.setattr(module, "_mount", lambda data, key, **later: calls.update(later))
+        monkeypatch.setattr(module, "_mount", lambda data, key, default=None, **later: calls.update(later))
     chosen: list[int] = []
     strip.choose_from_strip("scenes", 0, 0, lambda: ("scenes", 0, 0), chosen.append)
     assert browser_store.ask_browser("0" * 64)
