@@ -23,7 +23,8 @@ SAYS = """() => {
     photo: scrubber[0]?.querySelector('[data-panel=photo]')?.getAttribute('aria-label'),
     place: roots.flatMap(root => [...root.querySelectorAll(chosen)])
       .filter(node => inMain(node) && !node.closest('.opacity') && node.checkVisibility())
-      .map(node => `${node.getAttribute('aria-label') ?? ''} ${said(node)}`.trim()),
+      // A sign that is held beside its number is so a moment later.
+      .map(node => `${node.getAttribute('aria-label') ?? ''} ${said(node)}`.replace(/\\s+/g, ' ').trim()),
     cards: [...document.querySelectorAll('[data-testid=stMetric]')].map(card => card.innerText),
     errors: [...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')].map(text),
     body: document.body.innerText.match(/Traceback|[A-Z][A-Za-z]*Error:|this browser cannot/gi),

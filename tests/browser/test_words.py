@@ -68,7 +68,7 @@ def test_the_list_needs_no_pointer(page: Page, app_url: str, settled: Settled) -
     words = page.locator("details.words", has_text="Words on this page")
     words.locator("summary").focus()
     page.keyboard.press("Enter")
-    for word in ("Zero", "Freeze", "Taylor", "Integrated", "Contributing", "Output change", "Dead"):
+    for word in ("Zero", "Freeze", "Taylor", "Integrated", "Contributing", "Output change", "Silent"):
         expect(words.locator("dd", has_text=meaning(word))).to_be_visible()
 
 
