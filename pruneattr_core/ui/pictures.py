@@ -87,7 +87,7 @@ def thumbnail(name: str, index: int) -> tuple[str, str]:
 
 def dataset(name: str) -> Dataset:
     """A data set, opened once; a folder of one's own once more when its files have changed."""
-    return _opened(name, _stamp(name))
+    return _opened(name, stamp_of(name))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -96,7 +96,8 @@ def _opened(name: str, stamp: str) -> Dataset:
 
 
 @st.cache_resource(ttl=STAYS, show_spinner=False)
-def _stamp(name: str) -> str:
+def stamp_of(name: str) -> str:
+    """Changes when a file of a folder of one's own does; the other data sets stay as they are."""
     return files_stamp(Path(os.environ.get(OWN_FOLDER, ""))) if name == OWN else ""
 
 
@@ -134,7 +135,7 @@ def from_dataset(name: str, index: int) -> Picture:
 
 def titles(name: str, count: int) -> tuple[str, ...]:
     """Of the first `count` pictures of a data set."""
-    return _titles(name, count, _stamp(name))
+    return _titles(name, count, stamp_of(name))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -302,8 +302,8 @@ def _mask(picture: Picture) -> NDArray[np.bool_] | None:
     if picture.source == pictures.UPLOAD:
         return None
     place = picture.source, int(picture.place)
-    data = pictures.dataset(picture.source)  # another one when the files of a folder have changed
-    (mask,) = kept(("mask", id(data), *place, picture.sha256), lambda: (data[place[1]].mask,))
+    key = ("mask", pictures.stamp_of(place[0]), *place, picture.sha256)
+    (mask,) = kept(key, lambda: (pictures.dataset(place[0])[place[1]].mask,))
     found: NDArray[np.bool_] | None = mask
     return found
 
