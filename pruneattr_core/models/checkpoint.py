@@ -7,7 +7,6 @@ the index, and every name in it.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -20,7 +19,6 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +31,7 @@ from torch import Tensor
 from pruneattr_core.archives import TooMany, check_directory
 from pruneattr_core.errors import WeightsError
 from pruneattr_core.models.pickles import Crowded, globals_in
+from pruneattr_core.models.standins import Nothing, stand_ins
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _INTEGERS = {torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool}
@@ -188,6 +187,8 @@ def kind(value: Any) -> str:
     """Words for a value that should have been another."""
     if isinstance(value, Mapping) and not value:
         return "an empty dict"
+    if isinstance(value, Nothing):
+        return "an array or another object"
     return f"a value of type {type(value).__name__}"
 
 
@@ -219,15 +220,16 @@ def _read_torch(path: Path, start: bytes) -> Any:
         raise _foreign(path, _library(path))
     archived = start[:4] == b"PK\x03\x04"
     if archived:
-        _check_names(path, io.BytesIO(_index(path)), 1)
+        names = _checked_names(path, io.BytesIO(_index(path)), 1)
     elif start[:2] != b"\x80\x02":  # torch's reader would take its opcodes without the two bytes as well
         raise _damaged(path)
     else:
         with path.open("rb") as data:
-            _check_names(path, data, 5)  # magic number, protocol, system, the object, the keys
+            names = _checked_names(path, data, 5)  # magic number, protocol, system, the object, the keys
+    empty = stand_ins(names)
     try:
-        with _safe_names, torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=archived or None)
+        with _safe_names, torch.serialization.safe_globals([*empty]):
+            loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=archived or None)
     except pickle.UnpicklingError as error:
         pickled = start[:2] == b"\x80\x02" or archived  # else it is noise to any reader
         if pickled and ("Unsupported" in str(error) or "GLOBAL" in str(error)):
@@ -236,6 +238,22 @@ def _read_torch(path: Path, start: bytes) -> Any:
         raise _damaged(path) from error
     except Exception as error:  # torch.load raises anything from KeyError to RuntimeError on bad bytes
         raise _damaged(path) from error
+    if empty and not _has_tensors(loaded):
+        raise _foreign(path, empty[0][1])
+    return loaded
+
+
+def _has_tensors(loaded: Any) -> bool:
+    """Whether a tensor stands in it, or in a dict or list inside it."""
+    waiting, seen = [loaded], {id(loaded)}
+    for value in waiting:
+        if isinstance(value, Tensor):
+            return True
+        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        fresh = {id(one): one for one in inside if id(one) not in seen}
+        seen |= fresh.keys()
+        waiting += fresh.values()
+    return False
 
 
 def _index(path: Path) -> bytes:
@@ -270,13 +288,15 @@ def _index(path: Path) -> bytes:
         raise _damaged(path) from error
 
 
-def _check_names(path: Path, data: IO[bytes], pickles: int) -> None:
-    """Refuse what torch's reader of weights would follow to more than plain tensors, before it does."""
+def _checked_names(path: Path, data: IO[bytes], pickles: int) -> list[str]:
+    """What it names; refused is what torch's reader would follow to more than plain tensors."""
+    names: dict[str, None] = {}
     try:
-        for name in chain.from_iterable(globals_in(data, MAX_INDEX) for _ in range(pickles)):
+        for number, name in ((n, name) for n in range(pickles) for name in globals_in(data, MAX_INDEX)):
+            names[name] = None
             if name in _BOMBS:
                 raise _foreign(path)
-            if name.startswith("numpy"):
+            if pickles > 1 and not number:  # torch writes a number there: something else wrote the file
                 raise _foreign(path, name.replace(" ", "."))
             if what := _UNPLAIN.get(name.rpartition(" ")[2]):
                 raise WeightsError(
@@ -288,6 +308,7 @@ def _check_names(path: Path, data: IO[bytes], pickles: int) -> None:
         raise _crowded(path) from error
     except (ValueError, EOFError, OverflowError, MemoryError) as error:
         raise _damaged(path) from error
+    return list(names)
 
 
 def _crowded(path: Path) -> WeightsError:

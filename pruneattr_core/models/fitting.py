@@ -83,6 +83,7 @@ def fitted(
     found = find_by_name_or_number(loaded, model.state_dict(), children_of(model), renamed)
     heads = channels = None
     if classes is not None:
+        found = _with_one_layer_for_several(model, found, classes)
         found = _with_a_head_of_another_name(model, found, classes)
         heads = _resized_heads(model, found, classes)
         channels = _resized_stem(model, found)
@@ -198,6 +199,33 @@ def _single(value: Tensor) -> Tensor:
     target = torch.float32 if value.is_floating_point() else value.dtype
     order = torch.channels_last if value.ndim == 4 else torch.contiguous_format
     return torch.empty(value.shape, dtype=target, memory_format=order).copy_(value)
+
+
+def _with_one_layer_for_several(model: nn.Module, found: Found, classes: int) -> Found:
+    """`found` with a head of several linear layers made one, if the file has one there that fits below it.
+
+    People replace `classifier` of VGG, AlexNet and MobileNetV3 as they replace `fc` of a ResNet.
+    """
+    *_, (child, head) = [("", model), *model.named_children()]
+    linear = [module for module in head.modules() if isinstance(module, nn.Linear)]
+    own = {key: value for key, value in found.unused.items() if key.startswith(f"{child}.")}
+    for key, entry in found.entries.items():
+        if key.startswith(f"{child}.") and entry.join is None:
+            own[key] = next(iter(entry.parts.values()))
+    weights = [key for key, value in own.items() if isinstance(value, Tensor) and value.ndim == 2]
+    if not isinstance(head, nn.Sequential) or len(linear) < 2 or len(weights) != 1:
+        return found
+    weight = weights[0]
+    bias = weight[:-6] + "bias"
+    if not weight.endswith("weight") or own[weight].shape[1] != linear[0].in_features:
+        return found
+    setattr(model, child, nn.Linear(linear[0].in_features, classes, device="meta"))
+    entries = {key: entry for key, entry in found.entries.items() if not key.startswith(f"{child}.")}
+    entries[f"{child}.weight"] = Entry({weight: own[weight]})
+    if bias in own:
+        entries[f"{child}.bias"] = Entry({bias: own[bias]})
+    unused = {key: value for key, value in found.unused.items() if key not in (weight, bias)}
+    return replace(found, entries=entries, unused=unused)
 
 
 def _with_a_head_of_another_name(model: nn.Module, found: Found, classes: int) -> Found:

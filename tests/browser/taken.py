@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -157,7 +158,8 @@ def _words(spare: Page, page: str) -> list[str]:
 def disputed(held: Mapping[str, np.ndarray], probed: Mapping[str, Any]) -> str:
     """What Compare's file of arrays and the values under the pointer do not agree on; empty when all is well.
 
-    A value on the screen is rounded to one of 127 squares of the map's largest magnitude.
+    A value on the screen is rounded to one of 127 squares of the map's largest magnitude, and then to the
+    digits that are shown.
 
     Args:
         held: the arrays, see `compare.exports.arrays_npz`.
@@ -174,9 +176,10 @@ def disputed(held: Mapping[str, np.ndarray], probed: Mapping[str, Any]) -> str:
     maps = [name for name in held if name.endswith("/0/map")]
     wrong = [] if len(maps) == len(probed["cells"]) else [f"{len(maps)} maps, {len(probed['cells'])} seen"]
     for title, text, area in probed["cells"]:
-        value = float(text.replace("\N{MINUS SIGN}", "-"))
+        shown = Decimal(text.replace("\N{MINUS SIGN}", "-"))
+        value, digit = float(shown), 10.0 ** int(shown.as_tuple().exponent)
         own = [held[name] for name in maps if METHODS[re.split("[~/]", name)[0]].title == title]
-        if not any(abs(one[y, x] - value) <= 0.012 * np.abs(one).max() for one in own):
+        if not any(abs(one[y, x] - value) <= 0.008 * np.abs(one).max() + 0.501 * digit for one in own):
             wrong.append(f"{title}: {[float(one[y, x]) for one in own]} in the file, {text} seen")
         if (title, area) not in areas:
             wrong.append(f"{title}: area {area!r} seen, {sorted(areas)} in the file")

@@ -130,3 +130,12 @@ def test_the_walker_sees_arrays_that_the_grid_denies(place: str, cell: tuple[str
     assert disputed(held, {"place": "Pixel x 1, y 0:", "cells": [seen]}) == ""
     assert disputed(held, {"place": place, "cells": [cell]})
     assert disputed(held, {"place": "Pixel x 1, y 0:", "cells": [seen, seen]})
+    held["prunegrad/0/map"] = np.array([[0.0, 1.86e-4, 1.9e-4]])
+    for shown, agreed in (
+        ("+1.9e-4", True),
+        ("+1.8e-4", True),
+        ("+1.7e-4", False),
+        ("\N{MINUS SIGN}1.9e-4", False),
+    ):
+        cell = ("PruneGrad", shown, "0.250")
+        assert bool(disputed(held, {"place": "Pixel x 1, y 0:", "cells": [cell]})) is not agreed

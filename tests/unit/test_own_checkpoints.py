@@ -169,6 +169,10 @@ def fine_tuned(name: str, classes: int) -> nn.Module:
         net.fc = nn.Linear(512, classes)
     elif name == "mobilenet_v3_small":
         net.classifier[3] = nn.Linear(1024, classes)
+    elif name == "mobilenet_v3_large":
+        net.classifier = nn.Sequential(nn.Dropout(), nn.Linear(960, classes))
+    elif name == "alexnet":
+        net.classifier = nn.Linear(9216, classes)
     return net.eval()
 
 
@@ -180,6 +184,8 @@ def fine_tuned(name: str, classes: int) -> nn.Module:
         ("resnet18", 7),
         ("resnet18", 1200),
         ("mobilenet_v3_small", 10),
+        ("mobilenet_v3_large", 10),
+        ("alexnet", 3),
     ],
 )
 def test_a_fine_tuned_head_is_rebuilt(name: str, classes: int, tmp_path) -> None:
