@@ -253,7 +253,8 @@ def _answers(one: Declared, network: nn.Module, shape: tuple[int, ...]) -> int:
     except Exception as error:
         raise ModelError(
             f"{one.name} does not answer pictures {shape} with one row of outputs ({_short(error)}): "
-            "correct its size, or return logits (B, K), or maps (B, K, H, W)."
+            "say its size, mean and std (one of each a channel) in a dict PRUNEATTR beside the function or "
+            "in pruneattr.toml, or return logits (B, K), or maps (B, K, H, W)."
         ) from error
     count = int(logits.shape[1])
     if count < 1:

@@ -12,11 +12,14 @@ from importlib import import_module
 from pathlib import Path
 from urllib.error import HTTPError
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from pruneattr_core import cli
 from pruneattr_core.datasets import load_dataset
+from pruneattr_core.models import load_model, open_model
 from tests.loading import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +42,7 @@ def test_code_runs_as_it_stands(page: Path, capsys: pytest.CaptureFixture[str]) 
 
 #: Texts that hold blocks, and what becomes of the blocks of a language: `run` above, or tried below.
 TEXTS = [*PAGES, ROOT / "README.md", ROOT / "llms.txt"]
-TRIED = {"python": "run", "sh": "commands", "yaml": "header", "bibtex": "entry"}
+TRIED = {"python": "run", "sh": "commands", "yaml": "header", "bibtex": "entry", "toml": "settings"}
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -74,6 +77,27 @@ def test_every_block_is_of_a_kind_that_something_tries() -> None:
     assert (said["sdk"], f"EXPOSE {said['app_port']}\n" in docker) == ("docker", True)
     ((_, entry),) = blocks("bibtex")
     assert entry.count("{") == entry.count("}") > 4
+
+
+def test_the_settings_that_are_shown_open_the_network_that_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ((page, settings),) = blocks("toml")
+    (code,) = re.findall(r'\("""\n(.*?)"""\)', (DOCS / page).read_text("utf-8"), re.DOTALL)
+    ((name, said),) = tomllib.loads(settings)["models"].items()
+    (tmp_path / "pruneattr.toml").write_text(settings)
+    (tmp_path / said["build"].partition(":")[0]).write_text(code)
+    (tmp_path / said["classes"]).write_text("\n".join(f"digit {n}" for n in range(10)))
+    monkeypatch.chdir(tmp_path)
+    own = load_model(said["build"])
+    weights = tmp_path / said["weights"]
+    weights.parent.mkdir()
+    torch.save(
+        {"best": np.float64(0.9), "model": {key: v + 1 for key, v in own.state_dict().items()}}, weights
+    )
+    network, card = open_model(f"own/{name}")
+    assert (card.classes[7], card.size, card.head) == ("digit 7", (28, 28), "softmax")
+    assert all(torch.equal(v, own.state_dict()[key] + 1) for key, v in network.state_dict().items())
 
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
