@@ -84,3 +84,16 @@ def noticed() -> Iterator[None]:
     finally:
         if moved(before):
             tell_moved()
+
+
+@contextmanager
+def drawn(seed: int) -> Iterator[None]:
+    """All random numbers of the process begun anew from `seed`, and then as they were."""
+    before = random_state()
+    try:
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        yield
+    finally:
+        put_back(before)

@@ -2,23 +2,29 @@
 
 `path/to/file.py:function` (or `package.module:function`) names `function(model, inputs, target) -> maps`:
 the network in eval mode, a normalised batch (B, C, H, W) and classes (B,) int64 go in; a map for every
-picture comes out, (B, C, H, W), (B, 1, H, W) or (B, H, W), in any units. Such code runs only where a program
-of yours asks for it; a server for visitors runs none, see `models.declared`.
+picture comes out, (B, C, H, W), (B, 1, H, W) or (B, H, W), as a tensor or an array of NumPy, in any units.
+Every call meets a network of its own and the same random numbers: whatever it changes, the measures and the
+next call find the network as it was, and a run can be gone on with and computed again. Such code runs only
+where a program of yours asks for it; a server for visitors runs none, see `models.declared`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.chance import drawn
 from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.models.declared import code_hash, declared_function, is_code
 from pruneattr_core.runtime import own_modes
 
-Outside = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Outside = Callable[[nn.Module, Tensor, Tensor], Tensor | NDArray[Any]]
 
 
 def outside_method(text: str) -> dict[str, Any] | None:
@@ -48,15 +54,17 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
         raise InputError(f"{name} has changed since this run began: begin a new run with another --out.")
     function: Outside = declared_function(name)
     try:
-        with own_modes():
-            values = function(model, inputs.clone(), target.clone())
+        with own_modes(), drawn(0):
+            values = function(deepcopy(model), inputs.clone(), target.clone())
     except PruneAttrError:
         raise
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InputError(f"{name} failed ({said}): run it by itself to see where.") from error
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        values = torch.from_numpy(np.ascontiguousarray(values, np.float64))
     if not isinstance(values, Tensor) or not values.is_floating_point():
-        raise InputError(f"{name} answered {type(values).__name__}: expected a tensor of floats.")
+        raise InputError(f"{name} answered {_told(values)}: expected a tensor or an array of floats.")
     values = values.detach()
     shaped = values[:, None] if values.ndim == inputs.ndim - 1 else values
     allowed = (inputs.shape, (len(inputs), 1, *inputs.shape[2:]))
@@ -66,3 +74,8 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
             "every picture, as large as it."
         )
     return shaped.to(inputs.device)
+
+
+def _told(values: object) -> str:
+    kind = getattr(values, "dtype", None)
+    return type(values).__name__ if kind is None else f"{type(values).__name__} of {kind}"

@@ -14,15 +14,21 @@ from scipy.stats import kendalltau
 from pruneattr_core.analysis.interval import mean_interval
 from pruneattr_core.attribution import explain
 from pruneattr_core.benchmarks.executor import execute, plan_run
+from pruneattr_core.benchmarks.maps import method_from, values_of
 from pruneattr_core.benchmarks.run import Run, read_run
 from pruneattr_core.benchmarks.scoreboard import Line, Ranking, agreement, markdown, rankings
 from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
 from pruneattr_core.benchmarks.verify import verify
+from pruneattr_core.chance import moved, random_state
 from pruneattr_core.cli import main
 from pruneattr_core.errors import InputError
+from pruneattr_core.models import load_model, weights_hash
 
 SOURCE = Source("scenes-net", "scenes")
 CODE = """
+import random
+
+import numpy as np
 import torch
 
 def mine(model, inputs, target):
@@ -35,6 +41,25 @@ def flat(model, inputs, target):
 
 def cut(model, inputs, target):
     return inputs[:, :, :3]
+
+def array(model, inputs, target):
+    return mine(model, inputs, target).numpy()
+
+def integers(model, inputs, target):
+    return np.ones((len(inputs), *inputs.shape[2:]), int)
+
+def texts(model, inputs, target):
+    return np.array(["a"])
+
+def careless(model, inputs, target):
+    for weight in model.parameters():
+        weight.data.mul_(0.5)
+    model.train()
+    model.register_forward_hook(lambda *_: None)
+    return inputs.abs()
+
+def chancy(model, inputs, target):
+    return torch.rand(len(inputs), *inputs.shape[2:]) + np.random.rand() + random.random()
 
 def fails(model, inputs, target):
     raise KeyError("of mine")
@@ -65,10 +90,34 @@ def test_a_method_of_ones_own_gets_the_numbers_of_its_twin_in_the_table(code: st
     assert read_run(tmp_path / "run").id == run.id
 
 
-@pytest.mark.parametrize(("name", "says"), [("cut", "a map for every picture"), ("fails", "of mine")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("cut", "a map for every picture"), ("texts", "ndarray of <U1: expected"), ("fails", "of mine")],
+)
 def test_what_is_no_map_is_refused_in_a_sentence(code: str, tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         computed(tmp_path / "run", [f"{code}:{name}"])
+
+
+def test_arrays_of_numpy_are_maps(code: str) -> None:
+    model = load_model("scenes-net")
+    inputs, target = torch.rand(2, 3, 128, 128), torch.tensor([1, 2])
+    own = values_of(model, inputs, target, method_from(f"{code}:array"))
+    assert torch.equal(own, values_of(model, inputs, target, method_from(f"{code}:mine")).double())
+    assert values_of(model, inputs, target, method_from(f"{code}:integers")).shape == (2, 1, 128, 128)
+
+
+def test_a_careless_method_changes_neither_the_network_nor_what_it_answers_next(code: str) -> None:
+    model = load_model("scenes-net")
+    inputs, target = torch.rand(1, 3, 128, 128), torch.tensor([1])
+    before, state = weights_hash(model), random_state()
+    for name in ("careless", "chancy"):
+        maps = [values_of(model, inputs, target, method_from(f"{code}:{name}")) for _ in range(2)]
+        assert torch.equal(*maps)
+    assert weights_hash(model) == before
+    assert not model.training
+    assert not any(module._forward_hooks for module in model.modules())
+    assert not moved(state)
 
 
 def test_a_run_is_not_gone_on_with_other_code(code: str, tmp_path: Path) -> None:

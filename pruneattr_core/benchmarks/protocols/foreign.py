@@ -20,6 +20,7 @@ from pruneattr_core.benchmarks.maps import collapsed, values_of
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, pictures
 from pruneattr_core.benchmarks.sources import Opened
+from pruneattr_core.chance import drawn
 from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.importing import one_at_a_time
 
@@ -123,7 +124,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
                 options["features_in_step"] = _step(inputs[0, 0].numel())
             if METRICS[name].classes:
                 options["num_classes"] = len(opened.card.classes)
-            with _drawn(100_003 * plan.data["seed"] + part.start + k):
+            with _quietly(100_003 * plan.data["seed"] + part.start + k):
                 metric = getattr(quantus, METRICS[name].name)(**options)
                 values[place, 0, k] = _asked(metric, opened, inputs[one], target[one], map_, mask, again)
     return values
@@ -154,17 +155,11 @@ def _asked(
 
 
 @contextmanager
-def _drawn(seed: int) -> Iterator[None]:
-    """NumPy's and torch's global random numbers, which Quantus draws, begun anew and then as they were."""
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            np.random.seed(seed % 2**32)  # noqa: NPY002
-            torch.manual_seed(seed)
-            yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
+def _quietly(seed: int) -> Iterator[None]:
+    """Quantus draws from the process's random numbers and warns of what it does."""
+    with drawn(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 QUANTUS = Benchmark(
