@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pruneattr_core.commands.arguments import add_json, show
+from pruneattr_core.errors import ModelError
 from pruneattr_core.models import list_models, model_card
 from pruneattr_core.models.catalogue import CATALOGUE
 
@@ -24,8 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a model."""
-    names = dict.fromkeys([*list_models(), *CATALOGUE])
-    cards = [model_card(name) for name in names]
+    cards, refused = [], {}
+    for name in dict.fromkeys([*list_models(), *CATALOGUE]):
+        try:
+            cards.append(model_card(name))
+        except ModelError as error:  # of one's own
+            refused[name] = str(error)
     shown = [card for card in cards if card.available_offline() or not arguments.here]
     records = [
         {
@@ -44,5 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
         f"{len(card.classes):4d} classes  {card.title}"
         for card in shown
     ]
-    show(arguments, "\n".join(lines), {"models": records})
+    lines += [f"{name} cannot be made: {reason}" for name, reason in refused.items()]
+    show(arguments, "\n".join(lines), {"models": records, "refused": refused})
     return 0

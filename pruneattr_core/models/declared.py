@@ -52,6 +52,8 @@ PREFIX = "own/"
 _NAME = re.compile(r"(?P<place>.+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<function>[A-Za-z_]\w*)")
 _OPTIONS = {"classes", "size", "mean", "std", "resize", "interpolation", "head", "title", "weights", "squash"}
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+#: Characters of a title.
+_TITLE = 120
 _lock = threading.RLock()
 #: Held while the generators of the process are one network's.
 _seeding = threading.Lock()
@@ -95,6 +97,18 @@ def declared() -> dict[str, Declared]:
     found = {name: Declared(name, name) for name in named}
     file = Path(os.environ.get(SETTINGS) or "pruneattr.toml").absolute()
     return found | (_settings(file, file.stat().st_mtime_ns) if file.is_file() else {})
+
+
+def declared_title(name: str) -> str:
+    """The title on a card, or the name where no network comes of it; where a title is said none is made."""
+    one = declared().get(name)
+    said = dict(one.options).get("title") if one else None
+    if said is not None:
+        return str(said)[:_TITLE]
+    try:
+        return declared_card(name).title
+    except ModelError:
+        return name
 
 
 def declared_card(name: str) -> ModelCard:
@@ -208,7 +222,7 @@ def _card(one: Declared, stamps: tuple[int, ...]) -> ModelCard:
     count = _answers(one, network, (1, len(mean), height, width))
     return ModelCard(
         id=one.name,
-        title=str(options.get("title", f"{type(network).__name__} of {one.name}"))[:120],
+        title=str(options.get("title", f"{type(network).__name__} of {one.name}"))[:_TITLE],
         architecture=type(network).__name__,
         kind="code",
         classes=_classes(one, options, count),

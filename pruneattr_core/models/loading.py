@@ -19,7 +19,7 @@ from pruneattr_core.heads import declare
 from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
 from pruneattr_core.models.checkpoint import file_sha256, read_checkpoint
-from pruneattr_core.models.declared import declared, declared_card, declared_network, is_code
+from pruneattr_core.models.declared import declared, declared_card, declared_network, declared_title, is_code
 from pruneattr_core.models.download import download
 from pruneattr_core.models.fitting import Fitted, fitted
 from pruneattr_core.models.hub import (
@@ -76,8 +76,10 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
 
 
 def models_here() -> tuple[str, ...]:
-    """Those of `list_models` that open without a network."""
-    others = (name for name in _but_torchvisions(None) if model_card(name).available_offline())
+    """Those of `list_models` that open without a network; none of your own is made for it."""
+    others = (
+        name for name in _but_torchvisions(None) if is_code(name) or model_card(name).available_offline()
+    )
     return (*others, *zoo_here())
 
 
@@ -92,6 +94,8 @@ def _but_torchvisions(kind: str | None) -> tuple[str, ...]:
 
 def model_title(name: str) -> str:
     """The title on the `model_card` of a model: for lists, which need no more of each."""
+    if is_code(name):
+        return declared_title(name)
     title = zoo_title(name) if name.startswith(PREFIX) else None
     return model_card(name).title if title is None else title
 

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pruneattr_core.datasets.base import left_out
 from pruneattr_core.errors import ModelError, Unknown
 from pruneattr_core.models import ModelCard, model_card, model_title, models_here
+from pruneattr_core.models.declared import declared, is_code
 from pruneattr_core.models.hub import is_hub, of_the_hub
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
@@ -92,8 +93,12 @@ class Selection:
 
 def _model(text: str) -> str:
     try:
+        if is_code(text) and text in declared():
+            return text  # where it cannot be made, whoever asks for its card says why
         card = model_card(text, ask=False)  # no link makes this machine ask another one
     except ModelError as error:
+        if is_code(text):
+            raise Unknown(text, f"cannot be opened: {str(error).rstrip('.')}") from error
         if not is_hub(of_the_hub(text) or text):
             raise
         raise Unknown(text, "is not on this machine: open it by its name under All networks") from error

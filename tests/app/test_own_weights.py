@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.errors import ModelError, Unknown
 from pruneattr_core.models.catalogue import BUILDERS
-from pruneattr_core.models.loading import load_model
-from pruneattr_core.ui import own_weights
+from pruneattr_core.models.declared import SETTINGS
+from pruneattr_core.models.loading import load_model, models_here
+from pruneattr_core.ui import own_weights, shell
 from pruneattr_core.ui.cache import Brought, Engine, engine
 from pruneattr_core.ui.jobs import Job
 from tests.app.conftest import ROOT, Start, box, drawn, healthy
@@ -150,6 +151,26 @@ def test_a_link_to_them_says_where_they_are() -> None:
     again = given(other, data)
     healthy(again)
     assert again.session_state["model"] == named(data)
+
+
+def test_code_that_fails_takes_no_page_with_it(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("def build():\n    raise RuntimeError('no GPU here')\n")
+    (tmp_path / "pruneattr.toml").write_text('[models.mine]\nbuild = "mine.py:build"\n')
+    monkeypatch.setenv(SETTINGS, str(tmp_path / "pruneattr.toml"))
+    monkeypatch.setattr(shell, "models_here", models_here)
+    app = start()
+    healthy(app)
+    assert "own/mine" in box(app, "Model").options
+    for broken in (box(app, "Model").set_value("own/mine").run(), start(model="own/mine")):
+        assert not broken.exception
+        (error,) = broken.error
+        assert "build failed (RuntimeError: no GPU here)" in error.value
+        healthy(box(broken, "Model").set_value("scenes-net").run())
+    other = start(model="own/none")
+    healthy(other)
+    assert any("names no model" in one.value for one in other.warning)
 
 
 def test_content_not_names_tells_networks_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ SAYS = """() => {
   const chosen = '[role=radio][aria-checked=true], input[type=radio]:checked, [role=slider], input[type=range]';
   const said = node => node.type === 'range' ? node.value : node.getAttribute('aria-valuetext') || text(node.closest('label') ?? node);
   const state = document.querySelector('[data-testid=stApp]').dataset.testScriptState;
+  const undrawn = roots.some(root => [...root.querySelectorAll(':is(.scrubber, .compare, .stage):not([data-ready])')].some(inMain));
   return {
-    quiet: state === 'notRunning' && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]'),
+    quiet: state === 'notRunning' && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]') && !undrawn,
     scrubbers: scrubber.length, complete: scrubber[0]?.dataset.complete === 'true',
     reading: text(scrubber[0]?.querySelector('.reading')),
     chance: text(scrubber[0]?.querySelector('[data-key=chance]')),

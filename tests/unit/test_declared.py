@@ -16,7 +16,16 @@ from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.commands import app
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.errors import ModelError
-from pruneattr_core.models import declared, list_models, load_model, model_card, open_model, weights_hash
+from pruneattr_core.models import (
+    declared,
+    list_models,
+    load_model,
+    model_card,
+    model_title,
+    models_here,
+    open_model,
+    weights_hash,
+)
 
 CODE = """
 import torch
@@ -168,6 +177,25 @@ def test_what_cannot_be_made_is_one_sentence(name: str, says: str, code) -> None
     with pytest.raises(ModelError, match=says) as caught:
         model_card(f"{code}/{name}")
     assert "\n" not in str(caught.value)
+
+
+def test_one_that_cannot_be_made_stands_beside_the_others(
+    code: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"good": "mine.py:build", "broken": "mine.py:broken", "called": "mine.py:broken"}
+    text = "".join(f'[models.{name}]\nbuild = "{build}"\n' for name, build in said.items())
+    (code / "pruneattr.toml").write_text(text + 'title = "Mine"\n')
+    monkeypatch.setenv("PRUNEATTR_CONFIG", str(code / "pruneattr.toml"))
+    own = [name for name in models_here() if name.startswith("own/")]
+    assert own == ["own/good", "own/broken", "own/called"]
+    assert [model_title(name) for name in own] == ["Net of own/good", "own/broken", "Mine"]
+    with pytest.raises(ModelError, match="no GPU here"):
+        model_card("own/broken")
+    assert cli.main(["models", "--here"]) == 0
+    out = capsys.readouterr().out
+    assert "own/broken cannot be made: mine.py:broken failed (RuntimeError: no GPU here)" in out
+    assert "own/good" in out
+    assert "scenes-net" in out
 
 
 @pytest.mark.parametrize(
