@@ -221,7 +221,7 @@ def test_shipped_runs_can_be_read_and_hold_the_theorem() -> None:
                 assert dead is None or sparsity <= found.base.mean or dead.mean < 0.01
 
 
-@pytest.mark.parametrize("name", ["resnet8-cifar10", "squeezenet-imagenet-samples"])
+@pytest.mark.parametrize("name", ["lite0-imagenet-samples", "resnet8-cifar10", "squeezenet-imagenet-samples"])
 def test_a_shipped_study_counts_the_neurons_that_its_header_says(name: str) -> None:
     """One counted class scores as neurons, as was done when it was made, and did not say so."""
     header = read_study(PATHS / name).header
