@@ -188,6 +188,7 @@ def sweep_view(
         sparsity=sparsity, change=of(sweep.output_change), probability=of(sweep.probability),
         logit=of(sweep.logit), prediction=predicted, target=target, quiet=quiet, dead=quiet,
         neurons=sweep.neurons, seconds=0.0, problems=tuple(filter(None, sweep.problems)),
+        valued=(sweep.asked.head or getattr(card, "head", "")) == "values",
         **beside(sweep.asked, image),
     )  # fmt: skip
     named = (target, explained.against or 0, *explained.members, *predicted.tolist())

@@ -17,5 +17,7 @@ const percentTenths = share => {
 // How far an answer has moved; the server counts what is infinite as a million.
 const changed = change => change <= 10 ? percent(change) : change < 1e6 ? '>1,000\u202f%' : 'infinite';
 const chance = p => p >= .995 && p < 1 ? '>0.99' : p > 0 && p < .005 ? '<0.01' : p.toFixed(2);
+// What a network that answers values says; its numbers are no probabilities.
+const valued = value => (value < 0 ? '\u2212' : '') + amount(Math.abs(value));
 const signedNumber = value => (value > 0 ? '+' : value < 0 ? '\u2212' : '') + amount(Math.abs(value));
 const amount = value => value === 0 ? '0' : value >= .001 && value < 1000 ? value.toPrecision(3) : value.toExponential(1);

@@ -1,5 +1,7 @@
 // Sanity check: every step is a map of its own, coded on its own scale.
 
+const chanceAt = (header, at) => (header.valued ? valued : chance)(header.chance[at]);
+
 const PAINTER = {
   prepare(state) {
     for (const card of state.header.cards) {
@@ -14,11 +16,11 @@ const PAINTER = {
     for (let i = 0; i < out.length; i++) out[i] = card.table[card.codes[start + i]];
   },
   sentence({header, at}) {
-    const now = header.chance[at] === null ? '' : ` Probability of ${header.target}: ${chance(header.chance[at])}`;
+    const now = header.chance[at] === null ? '' : ` ${header.valued ? 'Value' : 'Probability'} of ${header.target}: ${chanceAt(header, at)}`;
     if (at === 0) return `The network as it was trained.${now && `${now}.`}`;
     if (header.names[at] === '…') return 'The steps are being computed.';
     const all = header.points.length - 1;
-    return `${at} of ${all} ${all === 1 ? 'step' : 'steps'} randomised, down to ${header.names[at]}.${now && `${now}, at first ${chance(header.chance[0])}.`}`;
+    return `${at} of ${all} ${all === 1 ? 'step' : 'steps'} randomised, down to ${header.names[at]}.${now && `${now}, at first ${chanceAt(header, 0)}.`}`;
   },
   answer(header, card, k) { return {text: card.notes[k], broken: false}; },
   total(state, card) {

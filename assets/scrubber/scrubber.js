@@ -174,7 +174,7 @@ function showLevel(state) {
   slider.setAttribute('aria-valuetext', text);
   showReading(state);
   root.querySelector('[data-key=change]').textContent = `Output change ${changed(now.change)}`;
-  root.querySelector('[data-key=chance]').textContent = `Probability of ${whose(header)} ${chance(now.target_probability)}`;
+  root.querySelector('[data-key=chance]').textContent = `${likelihood(header)} ${likely(header, now)}`;
   const [low, high] = header.signed ? [signedNumber(-now.scale), signedNumber(now.scale)] : ['0', amount(now.scale)];
   root.querySelector('.low').textContent = low; root.querySelector('.high').textContent = high;
   root.querySelector('.unit').textContent = header.unit;
@@ -212,7 +212,7 @@ function describe(state) {
   const text = state.header.levels[state.level].words;
   for (const panel of [...state.panels.maps, state.panels.overlay]) panel?.canvas.setAttribute('aria-label',
     `${panel.title} at ${percent(state.header.levels[state.level].sparsity)} removed. ${text}`);
-  state.root.querySelector('.curve').setAttribute('aria-label', 'Output change and target probability against sparsity. '
+  state.root.querySelector('.curve').setAttribute('aria-label', `Output change and target ${state.header.valued ? 'value' : 'probability'} against sparsity. `
     + state.root.querySelector('.slider').getAttribute('aria-valuetext'));
 }
 

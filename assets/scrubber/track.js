@@ -86,19 +86,22 @@ function drawCurve(state) {
     shape(svg, 'path', {class: name, d: 'M' + points.map(point => point.map(v => v.toFixed(1)).join(',')).join('L')});
   };
   line('change', level => level.change);
-  line('chance', level => level.target_probability);
+  // Values have no scale of their own here: from the least to the largest of all levels.
+  const numbers = levels.map(level => level.target_probability), least = Math.min(...numbers), most = Math.max(...numbers);
+  const told = level => header.valued ? (most > least ? (level.target_probability - least) / (most - least) : .5) : level.target_probability;
+  line('chance', told);
   state.allowed = shape(svg, 'line', {class: 'allowed', x1: PAD, x2: width - PAD, y1: 0, y2: 0});
   state.cursor = shape(svg, 'line', {class: 'cursor', x1: 0, x2: 0, y1: top - 4, y2: height});
   state.dots = ['change', 'chance'].map(name => shape(svg, 'circle', {class: `${name} point`, r: 5}));
   const key = element('div', 'key');
-  for (const [name, text] of [['change', 'Output change'], ['chance', `Probability of ${whose(header)}`],
+  for (const [name, text] of [['change', 'Output change'], ['chance', likelihood(header)],
     ...(brokenZones(levels).length ? [['flips', 'Another answer']] : [])]) {
     const item = element('span'), label = element('span', '', text);
     label.dataset.key = name;
     item.append(element('i', name), label); key.append(item);
   }
   host.append(key);
-  state.place = {x, y};
+  state.place = {x, y, told};
 }
 
 function moveCursor(state, u, nearest) {
@@ -106,7 +109,7 @@ function moveCursor(state, u, nearest) {
   const x = place.x(u), at = place.x(level.at);
   cursor.setAttribute('x1', x); cursor.setAttribute('x2', x);
   fill.setAttribute('width', Math.max(0, x - PAD));
-  [level.change, level.target_probability].forEach((value, i) => { dots[i].setAttribute('cx', at); dots[i].setAttribute('cy', place.y(value)); });
+  [level.change, place.told(level)].forEach((value, i) => { dots[i].setAttribute('cx', at); dots[i].setAttribute('cy', place.y(value)); });
   const show = state.axis === 'change';
   allowed.style.display = show ? '' : 'none';
   if (show) { const y = place.y(state.limit); allowed.setAttribute('y1', y); allowed.setAttribute('y2', y); }

@@ -4,12 +4,22 @@ const className = (header, index) => header.classes[index] ?? `class ${index}`;
 // Whose probability is read: of the class explained, or of any of a group.
 const whose = header => header.whose ?? className(header, header.target);
 
+const likelihood = header => `${header.valued ? 'Value' : 'Probability'} of ${whose(header)}`;
+const likely = (header, level) => (header.valued ? valued : chance)(level.target_probability);
+
 // Pieces [text, role]; roles "answer" and "broken" are shown in bold. In mode freeze the curve is that of removal.
 function sentence(header, level, dial) {
   const now = header.levels[level], first = header.levels[0].answer, broken = now.answer !== first;
-  const name = className(header, now.answer), target = whose(header), p = chance(now.target_probability);
+  const name = className(header, now.answer), target = whose(header), p = likely(header, now);
   const share = percent(shareOf(now, dial)), frozen = header.mode === 'freeze';
   const things = header.things ?? 'neurons', kind = dial === 'all' ? `all ${things}` : `the contributing ${things}`;
+  if (header.valued) {
+    const moved = `${p} instead of ${likely(header, header.levels[0])}.`;
+    const [before, after] = now.sparsity === 0 ? [`All ${things} kept, `, ` is ${p}.`]
+      : frozen ? [`${share} of ${kind} frozen, the answer untouched; removed, `, ` would be ${moved}`]
+        : [`${share} of ${kind} removed, `, ` is ${moved}`];
+    return [[before, ''], [target, 'answer'], [after, '']];
+  }
   const pieces = now.sparsity === 0 ? [[`All ${things} kept, the answer is `, '']]
     : frozen ? [[`${share} of ${kind} frozen, the answer untouched; removed, it would ${broken ? 'become ' : 'still be '}`, '']]
       : [[`${share} of ${kind} removed, the answer ${broken ? 'is now ' : 'still '}`, '']];

@@ -12,6 +12,11 @@ const SEEN = [
   [/^([\d.,>]+\s?%) of the contributing neurons frozen, the answer untouched; removed, it would become $/, '$1 der beitragenden Neuronen sind eingefroren, die Antwort bleibt; entfernt wäre sie jetzt '],
   [/^([\d.,>]+\s?%) of all neurons frozen, the answer untouched; removed, it would still be $/, '$1 aller Neuronen sind eingefroren, die Antwort bleibt; entfernt wäre sie noch '],
   [/^([\d.,>]+\s?%) of all neurons frozen, the answer untouched; removed, it would become $/, '$1 aller Neuronen sind eingefroren, die Antwort bleibt; entfernt wäre sie jetzt '],
+  [/^All neurons kept, $/, 'Alle Neuronen sind da, '], [/^ is (\S+)\.$/, ' ist $1.'],
+  [/^([\d.,>]+\s?%) of the contributing neurons removed, $/, '$1 der beitragenden Neuronen sind entfernt, '], [/^([\d.,>]+\s?%) of all neurons removed, $/, '$1 aller Neuronen sind entfernt, '],
+  [/^([\d.,>]+\s?%) of the contributing neurons frozen, the answer untouched; removed, $/, '$1 der beitragenden Neuronen sind eingefroren, die Antwort bleibt; entfernt: '],
+  [/^([\d.,>]+\s?%) of all neurons frozen, the answer untouched; removed, $/, '$1 aller Neuronen sind eingefroren, die Antwort bleibt; entfernt: '],
+  [/^ is (\S+) instead of (\S+)\.$/, ' ist $1 statt $2.'], [/^ would be (\S+) instead of (\S+)\.$/, ' wäre $1 statt $2.'], [/^Value of (.+) (\S*\d\S*)$/, 'Wert von $1: $2'], [/^Value of (.+)$/, 'Wert von $1'],
   [/^ at (\S+)\.$/, ' mit $1.'],
   [/^The map is zero: no neuron that is left connects the picture to this answer\.$/, 'Die Karte ist null: Kein Neuron, das noch da ist, verbindet das Bild mit dieser Antwort.'],
   [/^Still the plain gradient: what went so far moves no map\. Drag on to the right\.$/, 'Noch der einfache Gradient: Was bisher ging, bewegt keine Karte. Weiter nach rechts ziehen.'],
@@ -76,11 +81,12 @@ function germanOf(text) {
     const found = text.match(english);
     if (found) return filled(german, found);
   }
-  const sentence = text.match(/^(.* (?:the answer is|the answer still|the answer is now|it would become|it would still be) )(.+)( at [<>]?[\d.]+\.)(?: (.*))?$/);
-  const curve = text.match(/^Output change and target probability against sparsity\. (.*)$/), map = text.match(/^(\S+) at ([\d.,>]+\s?%) removed\. (.*)$/);
+  const sentence = text.match(/^(.* (?:the answer is|the answer still|the answer is now|it would become|it would still be) )(.+)( at [<>]?[\d.]+\.)(?: (.*))?$/)
+    ?? text.match(/^(.*? (?:kept|removed), )(.+)( (?:is|would be) [\d.e+\u2212-]*\d(?: instead of [\d.e+\u2212-]*\d)?\.)(?: (.*))?$/);
+  const curve = text.match(/^Output change and target (probability|value) against sparsity\. (.*)$/), map = text.match(/^(\S+) at ([\d.,>]+\s?%) removed\. (.*)$/);
   const group = text.match(/^(Picture|Map|Overlay)(: .*)$/), mass = text.match(/^([\d.,<>]+\s?%) of the positive mass in the (\S+) quarter(?:; ([\d.,<>]+\s?%) of all mass is negative)?\.$/);
   if (mass) return `${germanNumber(mass[1])} der positiven Masse im Viertel ${PLACES[mass[2]]}${mass[3] ? `; ${germanNumber(mass[3])} aller Masse sind negativ` : ''}.`;
-  if (curve) return `Änderung und Wahrscheinlichkeit gegen den Anteil entfernter Neuronen. ${germanOf(curve[1])}`;
+  if (curve) return `Änderung und ${curve[1] === 'value' ? 'Wert' : 'Wahrscheinlichkeit'} gegen den Anteil entfernter Neuronen. ${germanOf(curve[2])}`;
   if (group) return germanOf(group[1]) + germanOf(group[2]);
   if (map) return `${germanOf(map[1])}, ${germanNumber(map[2])} entfernt. ${germanOf(map[3])}`;
   if (sentence) return germanOf(sentence[1]) + sentence[2] + germanOf(sentence[3]) + (sentence[4] ? ` ${germanOf(sentence[4])}` : '');

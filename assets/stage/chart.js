@@ -31,10 +31,10 @@ function drawChart(state) {
   const x = at => LEFT + at / end * (width - LEFT - RIGHT), y = value => 8 + (high - Math.min(high, value)) / (high - low) * (height - 16);
   host.replaceChildren();
   const svg = shape(host, 'svg', {width, height, 'aria-hidden': 'true'});
-  const step = (high - low) > 2 ? 1 : (high - low) > 1.2 ? .5 : .25;
+  const span = high - low, step = span > 4 || span < .5 ? 10 ** Math.floor(Math.log10(span / 2)) : span > 2 ? 1 : span > 1.2 ? .5 : .25;
   for (let v = Math.ceil(low / step) * step; v <= high + 1e-9; v += step) {
     shape(svg, 'line', {class: Math.abs(v) < 1e-9 ? 'grid zero' : 'grid', x1: LEFT, x2: width - RIGHT, y1: y(v), y2: y(v)});
-    shape(svg, 'text', {class: 'tick', x: LEFT - 8, y: y(v) + 5, 'text-anchor': 'end'}, +v.toFixed(2));
+    shape(svg, 'text', {class: 'tick', x: LEFT - 8, y: y(v) + 5, 'text-anchor': 'end'}, step < .1 || step > 9 ? +v.toPrecision(2) : +v.toFixed(2));
   }
   const clip = shape(shape(shape(svg, 'defs', {}), 'clipPath', {id: 'so-far'}), 'rect', {x: 0, y: 0, width: LEFT, height});
   const pale = shape(svg, 'g', {class: 'pale'}), strong = shape(svg, 'g', {'clip-path': 'url(#so-far)'});

@@ -56,8 +56,8 @@ class RemovalCurve:
 
     @property
     def change(self) -> Tensor:
-        """Absolute fractional change |p0 - p| / p0, (K, B)."""
-        return (self.probability - self.original).abs() / self.original
+        """Absolute fractional change |p0 - p| / |p0|, (K, B); p0 may be below 0 for a head of values."""
+        return (self.probability - self.original).abs() / self.original.abs()
 
     @property
     def curve_auc(self) -> Tensor:

@@ -20,6 +20,7 @@ from pruneattr_core.commands.progress import Progress
 from pruneattr_core.models import model_card
 from pruneattr_core.results.levels import DIALS, START
 from pruneattr_core.share.live import check_out
+from pruneattr_core.share.words import likelihood, likely
 from pruneattr_core.show import explain_view
 
 
@@ -62,7 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     view.save(arguments.out)
     found = {"file": str(arguments.out), "target": view.settings["target_name"], **view.numbers()}
     removed = f"{100 * found['sparsity_of_contributing']:.4g} % of the contributing neurons removed"
-    at = f"probability {found['probability']:.3f} with {removed}"
+    valued = view.sweep.valued
+    number = likely(found["probability"], True) if valued else f"{found['probability']:.3f}"
+    at = f"{likelihood(valued).lower()} {number} with {removed}"
     show(arguments, f"{arguments.out}: {view.title}, {at}", found)
     return 0
 

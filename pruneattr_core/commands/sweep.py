@@ -53,7 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     view = sweep_view(found, card, picture=arguments.photo.name, contribution=arguments.contribution)
     levels = [view.at(k) for k in range(len(view.sweep.sparsity))]
-    lines = [view.title, "of contributing   of all  change   p      answer"]
+    lines = [
+        view.title,
+        f"of contributing   of all  change   {'value' if view.sweep.valued else 'p    '}  answer",
+    ]
     lines += [
         f"{one['sparsity_of_contributing']:15.4f} {one['sparsity']:8.4f} {one['output_change']:7.3f} "
         f"{one['probability']:7.4f}  {one['answer']}"

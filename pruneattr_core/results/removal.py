@@ -105,9 +105,9 @@ class Removal:
 
     @property
     def change(self) -> NDArray[np.float64]:
-        """Absolute fractional change |p0 - p| / p0, (K,); not finite where p0 is 0."""
+        """Absolute fractional change |p0 - p| / |p0|, (K,); not finite where p0 is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.abs(self.original - self.probability) / np.float64(self.original)
+            return np.abs(self.original - self.probability) / np.float64(abs(self.original))
 
     def areas(self, last: float) -> tuple[float, float]:
         """Areas under the change and under the probability from 0 to fraction `last`; trapezoids."""

@@ -95,6 +95,7 @@ class Explained:
         members: classes whose mean is explained, () where it is no group.
         covered: share of the network's map over which the class is explained, None where it answers none.
         caveat: what is to be said of the scores that it rests on.
+        valued: whether the network answers values; `probability` is then the target's.
     """
 
     maps: Array
@@ -115,6 +116,7 @@ class Explained:
     members: tuple[int, ...] = ()
     covered: float | None = None
     caveat: str = ""
+    valued: bool = False
 
     def what(self, classes: Sequence[str]) -> str:
         """What is explained, in words."""
@@ -250,6 +252,7 @@ def explain_levels(
         problems=problems,
         unit=question.unit,
         caveat=caveat(scores),
+        valued=scores.head == "values",
         **beside(scores.question, 0),
     )
 

@@ -14,6 +14,7 @@ from pruneattr_core.results.levels import DIALS, OF_CONTRIBUTING, nearest
 from pruneattr_core.results.sweeps import Explained
 from pruneattr_core.share.grid import Grid, scales_for
 from pruneattr_core.share.payload import planes_of, scales_of
+from pruneattr_core.share.words import likely
 
 #: Panels in a row: of a film strip, and of a grid.
 _STRIP, _ACROSS = 7, 5
@@ -34,7 +35,8 @@ def sweep_panels(
         changed = f"output change {change:.1f}\u202f%" if np.isfinite(change) else "output change infinite"
         for channel, plane in enumerate(planes[level]):
             title = share if len(planes[level]) == 1 else f"{share}, {('red', 'green', 'blue')[channel % 3]}"
-            notes = (f"p = {sweep.probability[level]:.2f}", changed)
+            number = float(sweep.probability[level])
+            notes = (f"value = {likely(number, True)}" if sweep.valued else f"p = {number:.2f}", changed)
             found.append(
                 Panel(
                     title, colourise(scale_map(plane, scale=scales[level]), table), notes,

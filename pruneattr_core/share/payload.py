@@ -134,6 +134,7 @@ def payload_of(
         "classes": {index: sweep.named(classes, index) for index in named},
         "target": sweep.target,
         **({"whose": sweep.whose(classes)} if sweep.members else {}),
+        **({"valued": True} if sweep.valued else {}),
         "mode": mode,
         "neurons": sweep.neurons,
         **({} if sweep.unit == "neuron" else {"things": THINGS[sweep.unit]}),

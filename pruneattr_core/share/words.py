@@ -66,6 +66,26 @@ def chance(probability: float) -> str:
     return "<0.01" if 0 < probability < 0.005 else f"{probability:.2f}"
 
 
+def likelihood(valued: bool) -> str:
+    """What the number beside an answer is: of a network that answers values it is no probability."""
+    return "Value" if valued else "Probability"
+
+
+def likely(number: float, valued: bool) -> str:
+    """That number, as the explorer says it."""
+    if not valued:
+        return chance(number)
+    sign = "\N{MINUS SIGN}" if number < 0 else ""
+    size = abs(number)
+    if size == 0:
+        return "0"
+    return (
+        f"{sign}{size:#.3g}"
+        if 1e-3 <= size < 1000
+        else f"{sign}{size:.1e}".replace("e-0", "e-").replace("e+0", "e+")
+    )
+
+
 def several(classes: Sequence[str], members: Sequence[int]) -> str:
     """Classes by name; of many, such as all dogs, the first few."""
     names = [classes[member] for member in members]

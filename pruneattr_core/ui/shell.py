@@ -17,7 +17,7 @@ from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Answer
 from pruneattr_core.share.way_back import TOGETHER
-from pruneattr_core.share.words import counted
+from pruneattr_core.share.words import counted, likely
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.asking import ASKED, PREDICTED, choose_class, choose_others, let_go_of_classes
 from pruneattr_core.ui.browser_store import at_hand, keep_in_browser
@@ -371,7 +371,12 @@ def _likely(card: ModelCard, answer: Answer) -> None:
     for place, index in enumerate(int(i) for i in order):
         chosen = st.session_state["target"] == (PREDICTED if place == 0 else index)
         st.button(
-            f"{card.classes[index]} · {probabilities[index]:.2f}",
+            f"{card.classes[index]} · "
+            + (
+                likely(probabilities[index], True)
+                if answer.head == "values"
+                else f"{probabilities[index]:.2f}"
+            ),
             key=f"likely_{place}",
             icon=":material/check:" if answer.several and probabilities[index] > 0.5 else None,
             type="primary" if chosen else "secondary",

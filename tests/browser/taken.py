@@ -80,7 +80,7 @@ def denials(page: Page, says: Callable[[], Mapping[str, Any]], patience: float, 
         button = page.get_by_role("button", name=name, exact=True).locator("visible=true")
         if not button.count() or not button.first.is_enabled():
             return None
-        with page.expect_download(timeout=patience) as waiting:
+        with page.expect_download(timeout=patience / 4) as waiting:  # a press may meet a button that goes
             button.first.click()
         file = Path(waiting.value.path()).with_suffix(Path(waiting.value.suggested_filename).suffix)
         waiting.value.save_as(file)  # by its name the browser knows what it is

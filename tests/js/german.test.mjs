@@ -16,6 +16,11 @@ test('sentences', () => {
     for (const [text, role] of words) if (!role && text !== ', ') assert.notEqual(germanOf(text), text);
     assert.match(germanOf(`${english} ${seek}`), /^(Alle|[\d.,>]+\u202f%).*(Kreis|Stern).* mit 0,48\. (Nach rechts|Noch der einfache)/);
   }
+  for (const mode of ['zero', 'freeze']) for (const dial of ['all', 'contributing']) for (let k = 0; k < 4; k++) {
+    const words = sentence({...header(mode), valued: true}, k, dial);
+    for (const [text, role] of words) if (!role) assert.notEqual(germanOf(text), text);
+    assert.match(germanOf(words.map(([text]) => text).join('')), /^(Alle|[\d.,>]+\u202f%).*Kreis (ist|wäre) 0,480/);
+  }
   const moved = header('zero');
   moved.levels[1].plain = false;
   assert.match(germanOf(lookFor(moved, 1)), /^Nur stumme .* Die Karte ist eine andere/);
@@ -24,6 +29,7 @@ test('sentences', () => {
 test('numbers, notes and what is nobody\'s', () => {
   assert.equal(germanOf('89\u202f% of all removed · 1,725 of 16,384 neurons left'), '89\u202f% von allen entfernt · noch 1.725 von 16.384 Neuronen');
   assert.equal(germanOf('Probability of star 0.48'), 'Wahrscheinlichkeit von star: 0,48');
+  assert.equal(germanOf('Value of age \u22121.50'), 'Wert von age: \u22121,50');
   const shaded = 'Shaded: 47 % of the 16,384 neurons contribute nothing to this answer, to first order. They go all at once';
   assert.match(germanOf(`${shaded}, and no map changes inside the shade. More.`), /^Schattiert: 47 % der 16\.384 Neuronen .* keine Karte\. More\.$/);
   assert.match(germanOf(`${shaded}; some are at work, so the map moves. More.`), /^Schattiert: 47 % der 16\.384 Neuronen .* bewegt sich die Karte\. More\.$/);

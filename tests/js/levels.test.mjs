@@ -56,6 +56,14 @@ test('the sentence says what was removed and what the answer became', () => {
   assert.match(said(3, 'freeze'), /frozen, the answer untouched; removed, it would become dog/);
 });
 
+test('of a network that answers values the sentence says the value, not a probability', () => {
+  const levels = LEVELS.map((level, k) => ({...level, answer: 0, target_probability: -1.5 + k})), header = {levels, classes: {0: 'age'}, target: 0, valued: true};
+  const said = (k, mode = 'zero') => sentence({...header, mode}, k, 'all').map(([text]) => text).join('');
+  assert.equal(said(0), 'All neurons kept, age is \u22121.50.');
+  assert.match(said(3), /removed, age is 1\.50 instead of \u22121\.50\.$/);
+  assert.match(said(3, 'freeze'), /frozen, the answer untouched; removed, age would be 1\.50 instead of \u22121\.50\.$/);
+});
+
 test('levels with another answer are one zone, half-way to their neighbours', () => {
   const zones = brokenZones(LEVELS);
   assert.equal(zones.length, 1);

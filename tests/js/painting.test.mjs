@@ -34,6 +34,7 @@ test('the sanity check says what is to come, and only then what is undefined', (
   assert.equal(sentence(state), 'The steps are being computed.');
   Object.assign(state.header, {points: [0, 1], names: ['trained', 'linear'], chance: [.9, .2]});
   assert.equal(sentence({...state, at: 1}), '1 of 1 step randomised, down to linear. Probability of undefined: 0.20, at first 0.90.');
+  assert.equal(sentence({...state, at: 1, header: {...state.header, valued: true, chance: [-3, 41.5]}}), '1 of 1 step randomised, down to linear. Value of undefined: 41.5, at first \u22123.00.');
 });
 
 test('the outline goes between inside and outside', () => {

@@ -20,7 +20,7 @@ from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.panels import strip_levels, sweep_panels
 from pruneattr_core.share.payload import COLLAPSES, THINGS
-from pruneattr_core.share.words import chance, changed, counted, percent
+from pruneattr_core.share.words import changed, counted, likelihood, likely, percent
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.choose import segments
@@ -272,9 +272,9 @@ def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, leve
         )
         st.metric(f"Output change{where}", changed(change), border=True)
         st.metric(
-            f"Probability of {sweep.whose(classes)}{where}",
-            chance(probability),
-            **_moved(probability - first, 2),
+            f"{likelihood(sweep.valued)} of {sweep.whose(classes)}{where}",
+            likely(probability, sweep.valued),
+            **_moved(probability - first, 3 if sweep.valued else 2),
         )
         against = "Mean logit" if sweep.members else "Target logit"
         if sweep.against is not None:

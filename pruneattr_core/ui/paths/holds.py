@@ -14,6 +14,7 @@ from pruneattr_core.analysis.nudging import BLOCKS, FACTORS, Kind, Nudges
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.heads import probabilities
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
+from pruneattr_core.share.words import likelihood, likely
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments, slide
 from pruneattr_core.ui.folio import Folio
@@ -170,7 +171,7 @@ def _chart(board: Board, found: Nudges, place: int, folio: Folio) -> None:
 
 def _table(board: Board, found: Nudges, place: int) -> list[dict[str, str]]:
     classes, chances = board.chosen.card.classes, _chances(board, found)
-    before = _start(found)
+    before, valued = _start(found), board.ground.scores.head == "values"
     return [
         {
             "": "the network's answer",
@@ -178,9 +179,9 @@ def _table(board: Board, found: Nudges, place: int) -> list[dict[str, str]]:
             "nudged": classes[int(found.logits[place].argmax())],
         },
         {
-            "": f"probability of {classes[board.target]}",
-            "before": f"{chances[0]:.4f}",
-            "nudged": f"{chances[1 + place]:.4f}",
+            "": f"{likelihood(valued).lower()} of {classes[board.target]}",
+            "before": likely(chances[0], True) if valued else f"{chances[0]:.4f}",
+            "nudged": likely(chances[1 + place], True) if valued else f"{chances[1 + place]:.4f}",
         },
         {
             "": "its logit, the whole network",

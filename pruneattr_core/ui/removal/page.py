@@ -121,6 +121,7 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
         return payload_of(
             list(cards.values()), np.asarray(chosen.card.display(chosen.picture.image)), chosen.card.classes,
             first, target, asked[0].order, asked[0].fill, asked[0].rule in SIGNED, of, start,
+            chosen.answer.head == "values",
         )  # fmt: skip
 
     state = _mount(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import colour_table
 from pruneattr_core.results.removal import FRACTIONS, STEADY, Removal
+from pruneattr_core.share.words import likelihood
 from pruneattr_core.ui.method_cards import Card, head_of, scene_of
 from pruneattr_core.ui.stage import Blocks, numbers
 
@@ -21,16 +22,20 @@ RANGES = (
 _TITLES = {"change": "Output change", "probability": "Probability"}
 
 
-def measures_of(order: str, target: str) -> list[dict[str, Any]]:
+def measures_of(order: str, target: str, valued: bool = False) -> list[dict[str, Any]]:
     """What the curves can show; an insertion has no change, as it does not start from the answer."""
+    number, whole = ("y", "|y₀|") if valued else ("p", "p₀")
     change = {
         "key": "change", "title": _TITLES["change"], "short": "change",
-        "axis": f"|p₀ - p| / p₀ of {target}: 0 = the answer stays as it was", "low": 0, "high": 1, "cap": 3,
+        "axis": f"|{number}₀ - {number}| / {whole} of {target}: 0 = the answer stays as it was",
+        "low": 0, "high": 1, "cap": 3,
     }  # fmt: skip
     probability = {
-        "key": "probability", "title": _TITLES["probability"], "short": "p",
-        "axis": f"probability of {target}", "low": 0, "high": 1, "cap": 1,
+        "key": "probability", "title": likelihood(valued), "short": number,
+        "axis": f"{likelihood(valued).lower()} of {target}", "low": 0, "high": 1, "cap": 1,
     }  # fmt: skip
+    if valued:
+        probability |= {"high": 1e-6, "cap": 1e12, "valued": True}  # as large as the values are
     return [probability] if order == "insertion" else [change, probability]
 
 
@@ -45,6 +50,7 @@ def payload_of(
     signed: bool,
     of: str,
     start: Mapping[str, Any],
+    valued: bool = False,
 ) -> bytes:
     """Everything the stage needs.
 
@@ -59,6 +65,7 @@ def payload_of(
         signed: whether the sign of an attribution counts.
         of: names what is shown, see `hand`.
         start: see `hand.start_of`.
+        valued: whether the network answers values.
     """
     blocks = Blocks()
     heads = [_head(card, place, blocks) for place, card in enumerate(cards)]
@@ -70,7 +77,7 @@ def payload_of(
         "wide": photo.shape[0] * photo.shape[1] > 1 << 16,
         "points": list(FRACTIONS),
         "ranges": list(RANGES),
-        "measures": measures_of(order, classes[target]),
+        "measures": measures_of(order, classes[target], valued),
         "order": order,
         "steady": fill in STEADY,
         "first": first,

@@ -17,7 +17,7 @@ from pruneattr_core.benchmarks.summary import areas
 from pruneattr_core.render.plain import markdown_text, sheet_cell
 from pruneattr_core.results.removal import FRACTIONS, ORDERS, RULES, SIGNED, Removal, RemovalKey
 from pruneattr_core.runs.stored import HEADER
-from pruneattr_core.share.words import counted, percent
+from pruneattr_core.share.words import counted, likelihood, percent
 from pruneattr_core.ui.kept import kept_table
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.shell import Selection
@@ -41,7 +41,9 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
             continue
         areas = {end: card.result.areas(end) for end, _ in _COLUMNS}
         shown = {
-            title: areas[end][which]
+            title.replace("probability", likelihood(chosen.answer.head == "values").lower()): areas[end][
+                which
+            ]
             for (end, which), title in _COLUMNS.items()
             if which or order != "insertion"
         }

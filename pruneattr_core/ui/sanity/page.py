@@ -106,7 +106,8 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Cascade]]) -> None:
     photo = np.asarray(chosen.card.display(chosen.picture.image))
 
     def made(start: Mapping[str, Any]) -> bytes:
-        return payload_of(cards, photo, chosen.card.classes[target], steps, of, start)
+        valued = chosen.answer.head == "values"
+        return payload_of(cards, photo, chosen.card.classes[target], steps, of, start, valued)
 
     state = _mount(
         data=once_ready(cards, of, start_of(_START, of, _position()), made),

@@ -34,6 +34,7 @@ def payload_of(
     steps: Sequence[str],
     of: str,
     start: Mapping[str, Any],
+    valued: bool = False,
 ) -> bytes:
     """Everything the stage needs.
 
@@ -44,6 +45,7 @@ def payload_of(
         steps: names of the steps, "original" first; ["original"] while none is known.
         of: names what is shown, see `hand`.
         start: see `hand.start_of`.
+        valued: whether the network answers values.
     """
     blocks = Blocks()
     cascades = [card.result for card in cards if card.result is not None]
@@ -65,6 +67,7 @@ def payload_of(
         ],
         "chance": [None] * count if first is None else numbers(first.probability),
         "target": target,
+        "valued": valued,
         "cards": [_head(card, place, blocks) for place, card in enumerate(cards)],
         "note": NOTE,
     }  # fmt: skip
