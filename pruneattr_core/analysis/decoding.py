@@ -147,7 +147,8 @@ def decode(
         every: steps between two images; the start and the end always come.
 
     Raises:
-        InputError: a path of several inputs or another size, or a neuron that does not exist.
+        InputError: a path of several inputs or another size, mean or std of another number of channels, or
+            a neuron that does not exist.
         TargetError: a class that does not exist.
         ModelError: no activations, or training mode.
     """
@@ -156,6 +157,10 @@ def decode(
         raise InputError(f"Expected the path of one input, got {len(path)}; choose one with path[i].")
     if every < 1:
         raise InputError(f"Expected every >= 1, got {every!r}.")
+    if len(size) != 3 or not len(mean) == len(std) == size[0]:
+        raise InputError(
+            f"Expected a size (C, H, W) and C of mean and std, got {tuple(size)}, {len(mean)} and {len(std)}."
+        )
     return _ascend(model, objective, tuple(size), tuple(mean), tuple(std), path, recipe, every)
 
 

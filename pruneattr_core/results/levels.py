@@ -30,6 +30,8 @@ STOPS: Mapping[str, tuple[float, ...]] = {
     "all": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99),
     "change": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0),
 }
+#: A silent share as good as all: nothing is left to be spaced.
+_ALL = 1 - 1e-6
 #: The share of the contributing neurons that stands for "none of them, but all the silent ones".
 SILENT_GONE = 1e-8
 #: Share of the track given to the sparsities at which only silent neurons go.
@@ -65,19 +67,26 @@ def spaced(quiet: float, calibrated: float | None = None, count: int = 24) -> tu
         count: number of equidistant levels.
 
     Returns:
-        Increasing sparsities from 0 to `TOP`, at most `count` + 12 of them, cut to 6 digits, so that `quiet`
-        itself removes zero scores only.
+        Increasing sparsities from 0 to `TOP`, or beyond where few neurons contribute, at most `count` + 12 of
+        them, cut to 6 digits (10 where few contribute), so that `quiet` itself removes zero scores only.
     """
-    start = min(max(quiet, 0.0), 0.99)
-    steps = [1 - (1 - start) * ((1 - TOP) / (1 - start)) ** (i / (count - 1)) for i in range(count)]
+    start, top = _ends(quiet)
+    steps = [1 - (1 - start) * ((1 - top) / (1 - start)) ** (i / (count - 1)) for i in range(count)]
     asked = (*FIXED, *(start + share * (1 - start) for share in OF_CONTRIBUTING), calibrated)
-    extra = [s for s in asked if s is not None and start < s < TOP]
+    extra = [s for s in asked if s is not None and start < s < top]
     # A neighbour closer than a fifth of a step to a preset would only slow the slider down.
-    width = math.log((1 - start) / (1 - TOP)) / (count - 1)
+    width = math.log((1 - start) / (1 - top)) / (count - 1)
     steps = [
         s for s in steps[1:-1] if all(abs(math.log((1 - s) / (1 - e))) > width / 5 for e in extra)
     ] + extra
-    return tuple(sorted({math.floor(s * 1e6) / 1e6 for s in (0.0, start, *steps, TOP)}))
+    digits = 1e6 if start < 0.99 else 1e10
+    return tuple(sorted({math.floor(s * digits) / digits for s in (0.0, start, *steps, top)}))
+
+
+def _ends(quiet: float) -> tuple[float, float]:
+    """Sparsities between which something happens: silent neurons gone, and at most 1 % of the others left."""
+    start = 0.99 if quiet > _ALL else max(quiet, 0.0)
+    return start, max(TOP, start + OF_CONTRIBUTING[-1] * (1 - start))
 
 
 def first_levels(levels: Sequence[float], quiet: float) -> tuple[float, ...]:
@@ -101,9 +110,9 @@ def silent_level(sparsity: Sequence[float], quiet: float) -> int | None:
 
 def positions(sparsity: Sequence[float], quiet: float) -> list[float]:
     """Where each realised sparsity lies on the track, in [0, 1]; linear up to `quiet`, logarithmic above."""
-    start = min(max(quiet, 0.0), 0.99)
+    start = _ends(quiet)[0]
     floor = QUIET_TRACK if start > 0.02 else 0.0
-    end = max(max(sparsity), start + 1e-6)
+    end = max(max(sparsity), start + (1 - start) / 1e4)
     span = math.log((1 - start) / max(1 - end, 1e-9))
 
     def place(s: float) -> float:
@@ -194,6 +203,6 @@ def presets(
 
 def strip(sparsity: Sequence[float], quiet: float) -> list[int]:
     """Levels of the film strip: none removed, the quiet share, then eight steps of the logarithm."""
-    start = min(max(quiet, 0.0), 0.99)
-    wanted = [1 - (1 - start) * ((1 - TOP) / (1 - start)) ** (i / 8) for i in range(9)]
+    start, top = _ends(quiet)
+    wanted = [1 - (1 - start) * ((1 - top) / (1 - start)) ** (i / 8) for i in range(9)]
     return sorted({0, *(nearest(sparsity, s) for s in wanted)})

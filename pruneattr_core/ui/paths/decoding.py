@@ -132,9 +132,8 @@ def decoding_work(
         steps: list[int] = []
         responses: list[float] = []
         path = None if neuron else one.path
-        frames = decode(
-            model, objective, (3, *card.size), card.mean, card.std, path, how, max(1, how.steps // FRAMES)
-        )
+        size, every = (len(card.mean), *card.size), max(1, how.steps // FRAMES)
+        frames = decode(model, objective, size, card.mean, card.std, path, how, every)
         drawn = None
         for frame in frames:
             steps.append(frame.step)
@@ -177,7 +176,9 @@ def place_of(
 
 
 def _pixels(frame: Decoded) -> NDArray[np.uint8]:
-    return np.asarray((255 * frame.image).round().byte().permute(1, 2, 0).numpy())
+    """(H, W, 3): a grey picture in three equal channels, of more than three channels the colours."""
+    seen = frame.image.expand(3, -1, -1) if len(frame.image) == 1 else frame.image[:3]
+    return np.asarray((255 * seen).round().byte().permute(1, 2, 0).numpy())
 
 
 #: Longest side of a picture on the page, in pixels.
