@@ -172,7 +172,8 @@ def presets(
     beyond = [k for k, s in enumerate(sparsity) if s > quiet + 1e-6]
     found = [] if sparsity[0] else [Preset("0", "Every neuron kept: the plain gradient.", 0)]
     if quiet > 0.02 and (silent := silent_level(sparsity, quiet)) is not None:
-        text = f"Only the {100 * quiet:.0f} % of neurons that contribute nothing to first order are removed: "
+        silence = f"{100 * quiet:.0f}" if quiet <= 0.99 or quiet == 1 else f"{min(100 * quiet, 99.9):.1f}"
+        text = f"Only the {silence} % of neurons that contribute nothing to first order are removed: "
         text += "still the plain gradient." if plain[silent] else "the map moves, for some are at work here."
         found.append(Preset("silent only", text, silent))
     if calibrated is not None and calibrated > quiet:

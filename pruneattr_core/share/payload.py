@@ -21,6 +21,7 @@ from pruneattr_core.render.look import Look
 from pruneattr_core.results.levels import positions, presets, silent_level, strip
 from pruneattr_core.results.sweeps import Explained
 from pruneattr_core.share.framing import framed, header_of, level_deltas
+from pruneattr_core.share.words import percent
 
 #: The explorer also draws one panel a channel.
 COLLAPSES = {**RULES, "channels": "One map a channel"}
@@ -179,8 +180,9 @@ def _note(sweep: Explained, mode: str, scales: Sequence[Scale], classes: Sequenc
     if sweep.quiet > 0.02:
         level = silent_level(sweep.sparsity.tolist(), sweep.quiet)
         stays, moves = ", and no map changes inside the shade.", "; some are at work, so the map moves."
+        shaded = percent(sweep.quiet).replace("\u202f", " ")
         parts.append(
-            f"Shaded: {100 * sweep.quiet:.0f} % of the {sweep.neurons:,} {THINGS[sweep.unit]} contribute "
+            f"Shaded: {shaded} of the {sweep.neurons:,} {THINGS[sweep.unit]} contribute "
             "nothing to this answer, to first order. They go all at once"
             + ("." if level is None else stays if sweep.plain[level] else moves)
         )

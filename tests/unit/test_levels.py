@@ -182,3 +182,10 @@ def test_a_few_levels_are_called_only_what_they_are() -> None:
     assert "silent only" not in [
         preset.label for preset in presets([0.0, 0.9], 0.5, [0.0, 0.4], None, [False] * 2)
     ]
+
+
+@pytest.mark.parametrize(("quiet", "said"), [(0.47, "47 %"), (0.9995, "99.9 %"), (1.0, "100 %")])
+def test_nearly_all_is_not_said_to_be_all(quiet: float, said: str) -> None:
+    levels = [0.0, quiet, 1.0]
+    texts = [one.title for one in presets(levels, quiet, [0.0] * 3, None, [True] * 3)]
+    assert any(f"Only the {said} of neurons that contribute nothing" in text for text in texts)
