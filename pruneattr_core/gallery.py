@@ -38,6 +38,8 @@ IN_BROWSER = {
     "scenes-tied": ("scenes-marked", range(6)),
     "scenes-free": ("scenes-marked", range(6)),
 }
+#: What an index of ours holds.
+_MARK = '<meta name="generator" content="PruneAttr '
 #: Picture and map of a gallery's tile are this wide together.
 _TILE = 456
 
@@ -71,12 +73,13 @@ def build_gallery(out: Path, count: int = 30, browser: bool = True, progress: Pr
         progress: called with (pictures done, pictures in all, name of the next); may raise to stop.
 
     Raises:
-        InputError: no picture is asked for.
+        InputError: no picture is asked for, or the folder holds other things than a gallery.
         PruneAttrError: npm or onnx is missing, or the runtime cannot be fetched.
         StoreError: the folder cannot be written.
     """
     if count < 1:
         raise InputError(f"Expected at least one picture, got {count!r}.")
+    _refuse_foreign(out)
     refuse_unwritable(out / "index.html")
     if browser:
         browser_page(out / "browser")
@@ -104,6 +107,18 @@ def build_gallery(out: Path, count: int = 30, browser: bool = True, progress: Pr
     text = template.substitute(version=__version__, items="\n".join(items), further=link if browser else "")
     write_atomically(out / "index.html", text.encode())
     return out / "index.html"
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Raise InputError for a folder that something else fills: its index would be written over."""
+    there = {one.name for one in out.iterdir()} if out.is_dir() else set()
+    if there and not there & {"index.html", "pictures", "browser"}:
+        raise InputError(
+            f"{str(out)!r} holds other things, such as {min(there)!r}: name a folder of its own."
+        )
+    index = out / "index.html"
+    if index.is_file() and _MARK not in index.read_text("utf-8", errors="replace"):
+        raise InputError(f"{str(index)!r} is no gallery's: name a folder of its own.")
 
 
 def _tile(view: View, file: Path) -> None:

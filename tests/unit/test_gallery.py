@@ -14,7 +14,7 @@ from torch import nn
 from pruneattr_core import PruneGrad, contributions, gallery, load_model, model_card
 from pruneattr_core.cli import main
 from pruneattr_core.datasets import load_dataset
-from pruneattr_core.errors import ModelError, PruneAttrError
+from pruneattr_core.errors import InputError, ModelError, PruneAttrError
 from pruneattr_core.share.onnx_graphs import onnx_graphs
 
 
@@ -77,3 +77,16 @@ def test_without_npm_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(gallery.shutil, "which", lambda name: None)
     with pytest.raises(PruneAttrError, match="--no-browser"):
         gallery.build_gallery(tmp_path, 1)
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other things, such as 'thesis.tex'"):
+        gallery.build_gallery(tmp_path, 1, browser=False)
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("<h1>My page</h1>")
+    with pytest.raises(InputError, match="is no gallery's: name a folder of its own"):
+        gallery.build_gallery(site, 1, browser=False)
+    assert (site / "index.html").read_text() == "<h1>My page</h1>"
+    assert {one.name for one in tmp_path.rglob("*")} == {"thesis.tex", "site", "index.html"}
