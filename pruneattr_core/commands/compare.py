@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         load_model(arguments.model, str(device)),
         torch.cat([card.preprocess(image) for image in images]).to(device),
         arguments.methods,
-        asked_for(arguments),
+        asked_for(arguments, card),
         card=card,
         titles=[file.name for file in arguments.photos],
         curves=not arguments.no_curves,

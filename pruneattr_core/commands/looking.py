@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import torch
@@ -10,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from pruneattr_core.commands.arguments import add_device, add_json, add_threads, number, whole
+from pruneattr_core.commands.arguments import add_device, add_json, add_threads, number
+from pruneattr_core.commands.naming import class_called
 from pruneattr_core.errors import InputError
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.images import decode_image
@@ -27,11 +29,11 @@ def add_looking(parser: argparse.ArgumentParser) -> None:
         "--model", default="efficientnet-lite0", help="a name of `models`, or path/to/file.py:build"
     )
     parser.add_argument(
-        "--target", type=_classes, metavar="CLASS",
-        help="class index, or several as 3,5,7 for their mean (default: the predicted one)",
+        "--target", metavar="CLASS",
+        help="number or name of a class, or several as 3,5,7 for their mean (default: the predicted one)",
     )  # fmt: skip
     parser.add_argument(
-        "--instead-of", type=_other, metavar="CLASS",
+        "--instead-of", metavar="CLASS",
         help="explain the difference to this class, or to the runner-up",
     )  # fmt: skip
     add_device(parser)
@@ -54,7 +56,8 @@ def region_of(arguments: argparse.Namespace, card: ModelCard, image: Image.Image
     Raises:
         InputError: a network that answers no map, classes beside a region, or a region without any place.
     """
-    if isinstance(arguments.target, tuple) or arguments.instead_of is not None:
+    target = _classes(arguments.target, card)
+    if isinstance(target, tuple) or arguments.instead_of is not None:
         raise InputError("--region explains one class: give one as --target, and no --instead-of.")
     device = device_for(arguments.device)
     network = load_model(arguments.model, str(device))
@@ -65,7 +68,7 @@ def region_of(arguments: argparse.Namespace, card: ModelCard, image: Image.Image
             f"--region is for networks that answer a map (1, K, H, W); {card.id} answers "
             f"{tuple(outputs.shape)}. Leave --region away."
         )
-    target, size = arguments.target, tuple(outputs.shape[2:])
+    size = tuple(outputs.shape[2:])
     if arguments.region == "answer":
         answered = outputs[0].argmax(0).cpu()
         target = int(answered.flatten().mode().values) if target is None else target
@@ -89,36 +92,39 @@ def _drawn(text: str, card: ModelCard, size: tuple[int, ...]) -> Tensor:
     return inside[:, None] & (left <= columns) & (columns <= right)
 
 
-def _classes(text: str) -> int | tuple[int, ...]:
-    found = tuple(whole(0)(part.strip()) for part in text.split(","))
+def _classes(text: str | None, card: ModelCard) -> int | tuple[int, ...] | None:
+    """What --target names; a name may hold commas."""
+    if text is None:
+        return None
+    whole = text.strip().casefold() in {name.casefold() for name in card.classes}
+    parts = [text] if whole else text.split(",")
+    found = tuple(class_called(part, card.classes, card.title) for part in parts)
     return found if len(found) > 1 else found[0]
 
 
-def _other(text: str) -> int | str:
-    return text if text == RUNNER_UP else whole(0)(text)
+def _other(text: str, card: ModelCard) -> int | None:
+    return None if text == RUNNER_UP else class_called(text, card.classes, card.title)
 
 
-def asked_for(
-    arguments: argparse.Namespace, card: ModelCard | None = None, image: Image.Image | None = None
-) -> Target:
+def asked_for(arguments: argparse.Namespace, card: ModelCard, image: Image.Image | None = None) -> Target:
     """What --target, --instead-of and --region say, as the library takes it.
 
     Args:
         arguments: of the command.
-        card: of the network, where the command has --region.
-        image: what is explained, likewise.
+        card: of the network.
+        image: what is explained, where the command has --region.
 
     Raises:
-        InputError: a group instead of another class, or as `region_of`.
+        InputError: no class has that name, a group instead of another class, or as `region_of`.
     """
-    if card is not None and image is not None and arguments.region is not None:
+    if image is not None and arguments.region is not None:
         return region_of(arguments, card, image)
-    target, other = arguments.target, arguments.instead_of
+    target, other = _classes(arguments.target, card), arguments.instead_of
     if isinstance(target, tuple):
         if other is not None:
             raise InputError("--instead-of sets one class against another: give one class as --target.")
         return group(target) if len(set(target)) > 1 else target[0]
-    return target if other is None else difference(target, None if other == RUNNER_UP else other)
+    return target if other is None else difference(target, _other(other, card))
 
 
 def add_pruning(parser: argparse.ArgumentParser) -> None:
@@ -146,6 +152,8 @@ def read_photo(file: Path) -> Image.Image:
         InputError: the file cannot be read.
         ImageError: it is no picture.
     """
+    if re.match(r"https?:/", str(file)):
+        raise InputError("An address is not fetched: download the picture, and name the file.")
     try:
         data = file.read_bytes()
     except OSError as error:

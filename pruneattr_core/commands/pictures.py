@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from difflib import get_close_matches
 from itertools import islice
 
 from pruneattr_core.benchmarks.sources import Opened, chosen, chosen_order, open_source
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, add_threads, count, use_threads
+from pruneattr_core.commands.naming import class_called
 from pruneattr_core.commands.source import add_source, source_of
 from pruneattr_core.datasets import Dataset
 from pruneattr_core.errors import InputError
@@ -46,14 +46,9 @@ def open_pictures(arguments: argparse.Namespace) -> tuple[Opened, list[int]]:
 
 def _class_of(data: Dataset, asked: str) -> int:
     """Place of a class among those of the data set, by its number or its name."""
-    names = [name.casefold() for name in data.classes]
-    if asked.isdecimal() and int(asked) < len(names):
-        return int(asked)
-    if asked.casefold() in names:
-        return names.index(asked.casefold())
-    near = get_close_matches(asked.casefold(), names, 3)
-    said = f" Did you mean {' or '.join(near)}?" if near else ""
-    raise InputError(
-        f"{data.title} has {len(names)} classes, and none is {asked!r}; give its name, or its number "
-        f"from 0.{said}"
-    )
+    found = class_called(asked, data.classes, data.title)
+    if found >= len(data.classes):
+        raise InputError(
+            f"{data.title} has {len(data.classes)} classes, and none is {asked!r}: number from 0."
+        )
+    return found

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pruneattr_core import PruneGrad, compare, contributions, explain, explain_view, load_model, model_card
 from pruneattr_core.cli import main
+from pruneattr_core.commands.naming import class_called
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.render import read_provenance
@@ -23,6 +24,7 @@ from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import settings_in
 
 NAME = "resnet8-cifar10"
+NAMES = model_card(NAME).classes
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,8 @@ def test_files_hold_the_same_view(photo: Path, tmp_path: Path, capsys: pytest.Ca
         (["--target", "3", "--instead-of", "5"], difference(3, 5)),
         (["--instead-of", "runner-up"], difference()),
         (["--target", "3,5,7"], group([3, 5, 7])),
+        (["--target", NAMES[3].upper(), "--instead-of", NAMES[5]], difference(3, 5)),
+        (["--target", f"{NAMES[3]}, 5,{NAMES[7]}"], group([3, 5, 7])),
     ],
 )
 def test_the_command_explains_a_difference_and_a_group(
@@ -180,6 +184,8 @@ def test_a_notebook_gets_a_frame_that_holds_everything(photo: Path) -> None:
         (["--out", "x.html", "--target", "99"], "Target 99"),
         (["--out", "/proc/x.html"], "/proc"),
         (["--out", "x.html", "--target", "3", "--instead-of", "3"], "class 3 twice"),
+        (["--out", "x.html", "--target", NAMES[3] + "x"], f"Did you mean {NAMES[3].casefold()}"),
+        (["--out", "x.html", "--instead-of", "-1"], "none is '-1'"),
         (["--out", "x.html", "--target", "3,4", "--instead-of", "runner-up"], "one class"),
         (["--out", "x.html", "--region", "answer"], "answer a map"),
     ],
@@ -288,3 +294,15 @@ def test_commands_print_and_write_the_same(
     assert main([name, str(photo), "--model", NAME, *rest]) == 0
     assert {"sweep": "0.9000", "compare": "Edge detector"}[name] in capsys.readouterr().out
     assert main([name, str(photo), "--model", NAME, "--out", str(tmp_path / "x.gif"), *rest]) == 1
+
+
+def test_a_name_of_two_classes_and_an_address_are_one_sentence(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(
+        InputError, match=r"^The net has 2 classes called 'Crane': give the number, \[0, 2\]\."
+    ):
+        class_called("Crane", ["crane", "owl", "Crane"], "The net")
+    out = ["--out", str(tmp_path / "x.html")]
+    assert main(["explain", "https://example.org/cat.jpg", "--model", NAME, *out]) == 1
+    assert "An address is not fetched" in capsys.readouterr().err
