@@ -78,8 +78,8 @@ def read_checkpoint(file: str | os.PathLike[str]) -> Mapping[Any, Any]:
         file that have not been read and may be of any shape, type and layout: see `plain`.
 
     Raises:
-        WeightsError: the file is missing, empty, damaged, compressed or holds other objects than tensors,
-            numbers, texts and containers of them.
+        WeightsError: the file is missing, empty, damaged or compressed, names what acts when it is read, or
+            holds objects and no tensors. Other objects are not made, see `standins`.
     """
     path = Path(file)
     if not path.is_file():

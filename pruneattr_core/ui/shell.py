@@ -370,13 +370,10 @@ def _likely(card: ModelCard, answer: Answer) -> None:
     order = np.argsort(-probabilities, kind="stable")[:MOST_LIKELY]
     for place, index in enumerate(int(i) for i in order):
         chosen = st.session_state["target"] == (PREDICTED if place == 0 else index)
+        number = probabilities[index]
+        said = likely(number, True) if answer.head == "values" else f"{number:.2f}"
         st.button(
-            f"{card.classes[index]} · "
-            + (
-                likely(probabilities[index], True)
-                if answer.head == "values"
-                else f"{probabilities[index]:.2f}"
-            ),
+            f"{card.classes[index]} · {said}",
             key=f"likely_{place}",
             icon=":material/check:" if answer.several and probabilities[index] > 0.5 else None,
             type="primary" if chosen else "secondary",

@@ -35,15 +35,14 @@ _COLUMNS = {
 def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str, Card[Removal]]) -> None:
     """Areas per method; below it the curves as CSV and what was asked."""
     order = next(iter(asked.values())).order
+    number = likelihood(chosen.answer.head == "values").lower()
     rows: list[dict[str, Any]] = []
     for card in cards.values():
         if card.result is None:
             continue
         areas = {end: card.result.areas(end) for end, _ in _COLUMNS}
         shown = {
-            title.replace("probability", likelihood(chosen.answer.head == "values").lower()): areas[end][
-                which
-            ]
+            title.replace("probability", number): areas[end][which]
             for (end, which), title in _COLUMNS.items()
             if which or order != "insertion"
         }
