@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -207,17 +208,26 @@ def _with_one_layer_for_several(model: nn.Module, found: Found, classes: int) ->
     People replace `classifier` of VGG, AlexNet and MobileNetV3 as they replace `fc` of a ResNet.
     """
     *_, (child, head) = [("", model), *model.named_children()]
+    below = list(takewhile(lambda module: not isinstance(module, nn.Linear), head.children()))
     linear = [module for module in head.modules() if isinstance(module, nn.Linear)]
+    if not isinstance(head, nn.Sequential) or len(linear) < 2:
+        return found
+    if not all(isinstance(module, nn.Dropout) for module in below):  # they shape what the layer would take
+        return found
     own = {key: value for key, value in found.unused.items() if key.startswith(f"{child}.")}
     for key, entry in found.entries.items():
-        if key.startswith(f"{child}.") and entry.join is None:
-            own[key] = next(iter(entry.parts.values()))
+        if key.startswith(f"{child}."):
+            own |= entry.parts
     weights = [key for key, value in own.items() if isinstance(value, Tensor) and value.ndim == 2]
-    if not isinstance(head, nn.Sequential) or len(linear) < 2 or len(weights) != 1:
+    if len(weights) != 1:
         return found
     weight = weights[0]
     bias = weight[:-6] + "bias"
-    if not weight.endswith("weight") or own[weight].shape[1] != linear[0].in_features:
+    # What else has values there is no linear layer and would be lost.
+    if not weight.endswith("weight") or own.keys() - {weight, bias}:
+        return found
+    # As many outputs as the first layer has: a head cut off within, whose end the file does not tell.
+    if own[weight].shape[1] != linear[0].in_features or len(own[weight]) == linear[0].out_features:
         return found
     setattr(model, child, nn.Linear(linear[0].in_features, classes, device="meta"))
     entries = {key: entry for key, entry in found.entries.items() if not key.startswith(f"{child}.")}
