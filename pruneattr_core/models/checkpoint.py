@@ -218,15 +218,18 @@ def _read_torch(path: Path, start: bytes) -> Any:
     # torch.save writes pickle protocol 2; any other was written by something else.
     if start[:1] == b"\x80" and start[1:2] != b"\x02":
         raise _foreign(path, _library(path))
+    filled: dict[str, type] = {}
     archived = start[:4] == b"PK\x03\x04"
     if archived:
-        names = _checked_names(path, io.BytesIO(_index(path)), 1)
+        names = _checked_names(path, io.BytesIO(_index(path)), 1, filled)
     elif start[:2] != b"\x80\x02":  # torch's reader would take its opcodes without the two bytes as well
         raise _damaged(path)
     else:
         with path.open("rb") as data:
-            names = _checked_names(path, data, 5)  # magic number, protocol, system, the object, the keys
-    empty = stand_ins(names)
+            names = _checked_names(
+                path, data, 5, filled
+            )  # magic number, protocol, system, the object, the keys
+    empty = stand_ins(names, filled)
     try:
         with _safe_names, torch.serialization.safe_globals([*empty]):
             loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=archived or None)
@@ -288,11 +291,13 @@ def _index(path: Path) -> bytes:
         raise _damaged(path) from error
 
 
-def _checked_names(path: Path, data: IO[bytes], pickles: int) -> list[str]:
+def _checked_names(path: Path, data: IO[bytes], pickles: int, filled: dict[str, type]) -> list[str]:
     """What it names; refused is what torch's reader would follow to more than plain tensors."""
     names: dict[str, None] = {}
     try:
-        for number, name in ((n, name) for n in range(pickles) for name in globals_in(data, MAX_INDEX)):
+        for number, name in (
+            (n, name) for n in range(pickles) for name in globals_in(data, MAX_INDEX, filled)
+        ):
             names[name] = None
             if name in _BOMBS:
                 raise _foreign(path)

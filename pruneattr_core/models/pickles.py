@@ -18,21 +18,24 @@ MAX_LONG = 10_000
 _INTO = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 _PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
 _GET = {"GET", "BINGET", "LONG_BINGET"}
-#: (depth, values inside) of a value.
-_Extent = tuple[int, int]
-_FLAT: _Extent = (0, 1)
+#: (depth, values inside, name of what makes it) of a value.
+_Extent = tuple[int, int, str]
+_FLAT: _Extent = (0, 1, "")
+#: Opcodes that make something of a name, and those that fill what was made as a dict or as a list.
+_MADE, _DICTS, _LISTS = {"NEWOBJ", "REDUCE"}, {"SETITEM", "SETITEMS"}, {"APPEND", "APPENDS"}
 
 
 class Crowded(ValueError):
     """A pickle would make more, or deeper, than a state dict needs."""
 
 
-def globals_in(data: IO[bytes], longest: int) -> Iterator[str]:
+def globals_in(data: IO[bytes], longest: int, filled: dict[str, type] | None = None) -> Iterator[str]:
     """Names ("module name") that the pickle beginning here would look up, in order; reads it to its end.
 
     Args:
         data: where it begins; afterwards what follows it.
         longest: place in `data` beyond which no opcode may stand.
+        filled: gets the names whose objects are filled as dicts or as lists are, with `dict` or `list`.
 
     Raises:
         Crowded: it has too many opcodes, long numbers or nested values.
@@ -48,7 +51,8 @@ def globals_in(data: IO[bytes], longest: int) -> Iterator[str]:
             raise Crowded
         if code.name == "GLOBAL":
             yield str(argument)
-        if code.name == "MARK":
+            stack.append((0, 1, str(argument)))
+        elif code.name == "MARK":
             marks.append(len(stack))
         elif code.name in _PUT:
             memo[argument if isinstance(argument, int) else len(memo)] = _top(stack)
@@ -57,11 +61,13 @@ def globals_in(data: IO[bytes], longest: int) -> Iterator[str]:
         elif code.name == "DUP":
             stack.append(_top(stack))
         else:
-            _apply(code, stack, marks)
+            changed = _apply(code, stack, marks)
+            if filled is not None and changed and code.name in _DICTS | _LISTS:
+                filled[changed] = dict if code.name in _DICTS else list
 
 
-def _apply(code: pickletools.OpcodeInfo, stack: list[_Extent], marks: list[int]) -> None:
-    """Take the operands of an opcode from the stack and put its result there."""
+def _apply(code: pickletools.OpcodeInfo, stack: list[_Extent], marks: list[int]) -> str:
+    """Take the operands of an opcode from the stack and put its result there; the name of what makes it."""
     fixed = code.stack_before
     inside: list[_Extent] = []
     if pickletools.markobject in fixed:
@@ -75,17 +81,21 @@ def _apply(code: pickletools.OpcodeInfo, stack: list[_Extent], marks: list[int])
     taken = stack[len(stack) - len(fixed) :]
     del stack[len(stack) - len(fixed) :]
     if not code.stack_after:
-        return
+        return ""
+    name = ""
     if code.name in _INTO:
         changed, *rest = taken
         depth = max((one[0] + 1 for one in (*rest, *inside)), default=0)
-        result = max(changed[0], depth), changed[1]
+        name = changed[2]
+        result = max(changed[0], depth), changed[1], name
     else:
         held = (*taken, *inside)
-        result = max((one[0] + 1 for one in held), default=0), 1 + sum(one[1] for one in held)
+        name = taken[0][2] if code.name in _MADE else ""
+        result = max((one[0] + 1 for one in held), default=0), 1 + sum(one[1] for one in held), name
     if result[0] > MAX_DEPTH or result[1] > MAX_VALUES:
         raise Crowded
     stack.extend([result] * len(code.stack_after))
+    return name
 
 
 def _top(stack: list[_Extent]) -> _Extent:

@@ -11,12 +11,12 @@ import sys
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from argparse import Namespace
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
 class Nothing:
-    """In the place of a number, an array, a path or a date."""
+    """In the place of a number, an array, a path, a date or an object of any library; may be a key."""
 
     def __init__(self, *_: object) -> None:
         """Whatever it was made of is dropped."""
@@ -26,10 +26,17 @@ class Nothing:
 
 
 class _Settings:
-    """In the place of an object of any library: a dict, for such objects often are."""
+    """In the place of an object of any library that is filled as a dict is."""
 
     def __new__(cls, *_: object) -> Any:
         return OrderedDict()
+
+
+class _Items:
+    """In the place of one that is filled as a list is."""
+
+    def __new__(cls, *_: object) -> Any:
+        return []
 
 
 def _list(*_: object) -> list[Any]:
@@ -63,7 +70,10 @@ _KNOWN: dict[str, Any] = {
 }
 
 
-def stand_ins(names: Iterable[str]) -> list[tuple[Any, str]]:
+_FILLED: dict[type | None, type] = {dict: _Settings, list: _Items}
+
+
+def stand_ins(names: Iterable[str], filled: Mapping[str, type] | None = None) -> list[tuple[Any, str]]:
     """What `torch.serialization.safe_globals` takes: (stand-in, name with dots) for each that has one.
 
     None have what the standard library, NumPy and torch offer beyond plain values: a file that names
@@ -71,6 +81,7 @@ def stand_ins(names: Iterable[str]) -> list[tuple[Any, str]]:
 
     Args:
         names: "module name", as `pickles.globals_in` tells them.
+        filled: those whose objects are filled, as it tells them: the reader takes a dict or a list there.
     """
     found: list[tuple[Any, str]] = []
     for given in names:
@@ -80,7 +91,7 @@ def stand_ins(names: Iterable[str]) -> list[tuple[Any, str]]:
         if dotted in _KNOWN:
             found.append((_KNOWN[dotted], dotted))
         elif _of_a_library(module):
-            found.append((_Settings, dotted))
+            found.append((_FILLED.get((filled or {}).get(given), Nothing), dotted))
     return found
 
 

@@ -60,7 +60,7 @@ def test_values_beside_the_weights_do_not_matter(name: str, legacy: bool, tmp_pa
 
 #: A library that the reader does not have; what it says on the way in would be heard.
 LIBRARY = """
-import enum
+import collections, dataclasses, enum
 HEARD = []
 class Settings(dict):
     def __setstate__(self, state): HEARD.append(state)
@@ -69,6 +69,15 @@ class Options:
     def __setstate__(self, state): HEARD.append(state)
 class Kind(enum.Enum):
     FIRST = 1
+class Slots:
+    __slots__ = ("lr", "inside")
+    def __init__(self): self.lr, self.inside = 0.1, {"a": Kind.FIRST}
+class Items(list):
+    def append(self, item): HEARD.append(item)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frozen:
+    lr: float = 0.1
+class Pair(collections.namedtuple("Pair", "x y")): pass
 def made(*values): HEARD.append(values)
 class Made:
     def __reduce__(self): return made, (3,)
@@ -84,8 +93,22 @@ class Made:
         lambda library: {"kind": library.Kind.FIRST},
         lambda library: {library.Options: {"best": 0.5}},
         lambda library: library.Made(),
+        lambda library: {library.Kind.FIRST: 0.5, library.Pair(1, 2): 0.5, ("a", library.Kind.FIRST): 1},
+        lambda library: {"all": [library.Slots(), library.Frozen(), {library.Frozen(): 1}]},
+        lambda library: library.Items([1, library.Kind.FIRST]),
+        lambda library: library.Settings(a=library.Items([library.Slots()]), b={library.Kind.FIRST: 1}),
     ],
-    ids=["a dict of its own", "an object", "a choice", "a class as a key", "what a function makes"],
+    ids=[
+        "a dict of its own",
+        "an object",
+        "a choice",
+        "a class as a key",
+        "what a function makes",
+        "choices as keys",
+        "objects with slots",
+        "a list of its own",
+        "all of them in one another",
+    ],
 )
 def test_objects_of_a_library_are_never_made(
     make: Callable[[Any], Any], here: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
