@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.chance import drawn
 from pruneattr_core.errors import InputError, PruneAttrError
+from pruneattr_core.models.checkpoint import FLOATS
 from pruneattr_core.models.declared import code_hash, declared_function, is_code
 from pruneattr_core.runtime import own_modes
 
@@ -54,17 +55,25 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
         raise InputError(f"{name} has changed since this run began: begin a new run with another --out.")
     function: Outside = declared_function(name)
     try:
+        network = deepcopy(model)
+    except Exception as error:  # locks, generators, tensors that were computed
+        raise InputError(
+            f"The network cannot be copied for {name} ({_short(error)}): keep nothing in it but parameters, "
+            "buffers and plain values."
+        ) from error
+    try:
         with own_modes(), drawn(0):
-            values = function(deepcopy(model), inputs.clone(), target.clone())
+            values = function(network, inputs.clone(), target.clone())
     except PruneAttrError:
         raise
-    except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InputError(f"{name} failed ({said}): run it by itself to see where.") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{name} failed ({_short(error)}): run it by itself to see where.") from error
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         values = torch.from_numpy(np.ascontiguousarray(values, np.float64))
-    if not isinstance(values, Tensor) or not values.is_floating_point():
+    if not isinstance(values, Tensor) or values.dtype not in FLOATS:
         raise InputError(f"{name} answered {_told(values)}: expected a tensor or an array of floats.")
+    if values.layout is not torch.strided or values.is_meta:
+        raise InputError(f"{name} answered a tensor that is sparse or has no values: expected a dense one.")
     values = values.detach()
     shaped = values[:, None] if values.ndim == inputs.ndim - 1 else values
     allowed = (inputs.shape, (len(inputs), 1, *inputs.shape[2:]))
@@ -74,6 +83,10 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
             "every picture, as large as it."
         )
     return shaped.to(inputs.device)
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _told(values: object) -> str:
