@@ -60,10 +60,8 @@ _KNOWN: dict[str, Any] = {
     **dict.fromkeys(
         (f"builtins.{name}" for name in ("list", "dict", "int", "float", "str", "tuple")), Nothing
     ),
-    "builtins.slice": Nothing,
-    "builtins.range": Nothing,
-    "uuid.UUID": Nothing,
-    "decimal.Decimal": Nothing,
+    **dict.fromkeys((f"builtins.{name}" for name in ("slice", "range", "frozenset")), Nothing),
+    **dict.fromkeys(("uuid.UUID", "decimal.Decimal", "fractions.Fraction", "types.SimpleNamespace"), Nothing),
     "collections.deque": _list,
     "collections.defaultdict": _dict,
     "argparse.Namespace": Namespace,

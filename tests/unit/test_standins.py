@@ -7,8 +7,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path, PosixPath
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +38,9 @@ BESIDE: dict[str, Callable[[], Any]] = {
     "a deque": lambda: deque([0.5, np.float64(0.4)], maxlen=9),
     "a dict with a default": lambda: defaultdict(list, {"loss": [1.0]}),
     "a decimal": lambda: Decimal("0.5"),
+    "a fraction": lambda: Fraction(1, 3),
+    "a frozen set": lambda: frozenset({"a", 2}),
+    "a simple namespace": lambda: SimpleNamespace(lr=0.1, path=PosixPath("/x")),
     "a number of its own": uuid4,
     "a slice": lambda: slice(3),
     "types": lambda: [int, float, str],
