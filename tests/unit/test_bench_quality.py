@@ -15,7 +15,7 @@ from torch import nn
 
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
-from pruneattr_core.benchmarks.protocols.foreign import STEPS, _drawn, _step
+from pruneattr_core.benchmarks.protocols.foreign import STEPS, _quietly, _step
 from pruneattr_core.benchmarks.protocols.quality import _layout
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError
@@ -71,7 +71,7 @@ def test_foreign_metrics_draw_the_same_again_and_leave_the_generators_as_they_we
         expected = draws()
         np.random.seed(0)  # noqa: NPY002
         torch.manual_seed(0)
-        with _drawn(seed):
+        with _quietly(seed):
             found.append(draws())
         assert draws() == expected
     assert found[0] == found[1]
