@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from pruneattr_core.chance import drawn
 from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.models.checkpoint import FLOATS
-from pruneattr_core.models.declared import code_hash, declared_function, is_code
+from pruneattr_core.models.declared import code_hash, declared_function, in_short, is_code
 from pruneattr_core.runtime import own_modes
 
 Outside = Callable[[nn.Module, Tensor, Tensor], Tensor | NDArray[Any]]
@@ -58,8 +58,8 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
         network = deepcopy(model)
     except Exception as error:  # locks, generators, tensors that were computed
         raise InputError(
-            f"The network cannot be copied for {name} ({_short(error)}): keep nothing in it but parameters, "
-            "buffers and plain values."
+            f"The network cannot be copied for {name} ({in_short(error)}): keep nothing in it but "
+            "parameters, buffers and plain values."
         ) from error
     try:
         with own_modes(), drawn(0):
@@ -67,7 +67,7 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
     except PruneAttrError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(f"{name} failed ({_short(error)}): run it by itself to see where.") from error
+        raise InputError(f"{name} failed ({in_short(error)}): run it by itself to see where.") from error
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         values = torch.from_numpy(np.ascontiguousarray(values, np.float64))
     if not isinstance(values, Tensor) or values.dtype not in FLOATS:
@@ -83,10 +83,6 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
             "every picture, as large as it."
         )
     return shaped.to(inputs.device)
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _told(values: object) -> str:

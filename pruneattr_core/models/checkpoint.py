@@ -226,9 +226,8 @@ def _read_torch(path: Path, start: bytes) -> Any:
         raise _damaged(path)
     else:
         with path.open("rb") as data:
-            names = _checked_names(
-                path, data, 5, filled
-            )  # magic number, protocol, system, the object, the keys
+            # Magic number, protocol, system, the object, the keys.
+            names = _checked_names(path, data, 5, filled)
     empty = stand_ins(names, filled)
     try:
         with _safe_names, torch.serialization.safe_globals([*empty]):

@@ -101,12 +101,10 @@ def declared() -> dict[str, Declared]:
 
 def declared_title(name: str) -> str:
     """The title on a card, or the name where no network comes of it; where a title is said none is made."""
-    one = declared().get(name)
-    said = dict(one.options).get("title") if one else None
-    if said is not None:
-        return str(said)[:_TITLE]
     try:
-        return declared_card(name).title
+        one = _known(name)
+        said = dict(one.options).get("title")
+        return _title(one, _stamps(one)) if said is None else str(said)[:_TITLE]
     except ModelError:
         return name
 
@@ -193,15 +191,23 @@ def _frozen(value: Any) -> Any:
 
 
 def _made(one: Declared) -> ModelCard:
-    place = _place(one)
-    file = Path(place)
-    weights = dict(one.options).get("weights")
-    stamps = tuple(
-        path.stat().st_mtime_ns
-        for path in (file, one.folder / str(weights) if weights else file)
-        if path.is_file()
-    )
-    return _card(one, stamps)
+    return _card(one, _stamps(one))
+
+
+def _stamps(one: Declared) -> tuple[int, ...]:
+    """When its code and its weights were changed last."""
+    file, weights = Path(_place(one)), dict(one.options).get("weights")
+    both = (file, one.folder / str(weights) if weights else file)
+    return tuple(path.stat().st_mtime_ns for path in both if path.is_file())
+
+
+@lru_cache(maxsize=64)
+def _title(one: Declared, stamps: tuple[int, ...]) -> str:
+    """Remembered of one that fails, too: lists ask at every run of a page."""
+    try:
+        return _card(one, stamps).title
+    except ModelError:
+        return one.name
 
 
 @lru_cache(maxsize=32)
@@ -266,7 +272,7 @@ def _answers(one: Declared, network: nn.Module, shape: tuple[int, ...]) -> int:
             raise ValueError(f"outputs {tuple(logits.shape)}")
     except Exception as error:
         raise ModelError(
-            f"{one.name} does not answer pictures {shape} with one row of outputs ({_short(error)}): "
+            f"{one.name} does not answer pictures {shape} with one row of outputs ({in_short(error)}): "
             "say its size, mean and std (one of each a channel) in a dict PRUNEATTR beside the function or "
             "in pruneattr.toml, or return logits (B, K), or maps (B, K, H, W)."
         ) from error
@@ -292,7 +298,7 @@ def _built(one: Declared) -> nn.Module:
     except PruneAttrError:
         raise
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{one.build} failed ({_short(error)}): run it by itself to see where.") from error
+        raise ModelError(f"{one.build} failed ({in_short(error)}): run it by itself to see where.") from error
     if not isinstance(network, nn.Module):
         raise ModelError(f"{one.build} returned {type(network).__name__}: expected a torch.nn.Module.")
     weights = _options(one).get("weights")
@@ -361,8 +367,9 @@ def _imported(place: str, changed: int) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except (Exception, SystemExit) as error:  # a script that reads its arguments leaves where there are none
-        raise ModelError(f"{place} failed ({_short(error)}): run it by itself to see where.") from error
+        raise ModelError(f"{place} failed ({in_short(error)}): run it by itself to see where.") from error
 
 
-def _short(error: BaseException) -> str:
+def in_short(error: BaseException) -> str:
+    """What a stranger's code failed with, on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]

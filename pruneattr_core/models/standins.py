@@ -26,7 +26,7 @@ class Nothing:
 
 
 class _Settings:
-    """In the place of an object of any library that is filled as a dict is."""
+    """In the place of an object that is filled as a dict is."""
 
     def __new__(cls, *_: object) -> Any:
         return OrderedDict()
@@ -37,14 +37,6 @@ class _Items:
 
     def __new__(cls, *_: object) -> Any:
         return []
-
-
-def _list(*_: object) -> list[Any]:
-    return []
-
-
-def _dict(*_: object) -> dict[Any, Any]:
-    return {}
 
 
 _KNOWN: dict[str, Any] = {
@@ -62,8 +54,8 @@ _KNOWN: dict[str, Any] = {
     ),
     **dict.fromkeys((f"builtins.{name}" for name in ("slice", "range", "frozenset")), Nothing),
     **dict.fromkeys(("uuid.UUID", "decimal.Decimal", "fractions.Fraction", "types.SimpleNamespace"), Nothing),
-    "collections.deque": _list,
-    "collections.defaultdict": _dict,
+    "collections.deque": _Items,
+    "collections.defaultdict": _Settings,
     "argparse.Namespace": Namespace,
 }
 

@@ -189,6 +189,11 @@ def test_one_that_cannot_be_made_stands_beside_the_others(
     own = [name for name in models_here() if name.startswith("own/")]
     assert own == ["own/good", "own/broken", "own/called"]
     assert [model_title(name) for name in own] == ["Net of own/good", "own/broken", "Mine"]
+    made = []
+    monkeypatch.setattr(declared, "_built", lambda one: made.append(one) or pytest.fail("made for a list"))
+    assert [model_title(name) for name in own] == ["Net of own/good", "own/broken", "Mine"]
+    monkeypatch.undo()
+    monkeypatch.setenv("PRUNEATTR_CONFIG", str(code / "pruneattr.toml"))
     with pytest.raises(ModelError, match="no GPU here"):
         model_card("own/broken")
     assert cli.main(["models", "--here"]) == 0
