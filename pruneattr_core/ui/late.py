@@ -8,6 +8,7 @@ the end of the next run, before the browser knows the button that replaces it: n
 What has been made is thrown away when two runs have ended, anybody's: in a class before a browser fetches it.
 A browser that asks while the end of a run is on its way still holds what it lets go of then, and says so:
 it is sent the name of what it no longer has, and stands still ("Cached ForwardMsg MISS").
+What waits for its run while another goes on is dropped when the next request comes, all but presses.
 And where a part asks just as a whole run has ended, what that run said last is thrown away: its page never
 comes. The methods changed here are Streamlit's own; nothing public stands before them.
 """
@@ -122,6 +123,29 @@ def said_in_leaving(state: Any, session: Any) -> Any:
     state.page_script_hash = asked.page or session.page_script_hash
     del state.widget_states.widgets[:]
     state.widget_states.widgets.extend(words)
+    return state
+
+
+def with_what_waits(state: Any, session: Any) -> Any:
+    """The request, with what the one that still waits for its run tells of other widgets.
+
+    It takes that one's place, and Streamlit keeps presses only: a word typed on a page while a run goes on
+    would be lost to the link that is pressed next, as a request for another page does not tell of it.
+
+    Args:
+        state: Streamlit's `ClientState` that is to be run.
+        session: the `AppSession` that is asked.
+    """
+    runner = session._scriptrunner
+    if runner is None or runner._requests._state != ScriptRequestType.RERUN:
+        return state
+    waits = runner._requests._rerun_data.widget_states
+    told = {one.id for one in state.widget_states.widgets}
+    more = [one for one in waits.widgets if one.id not in told] if waits else []
+    more = [one for one in more if one.WhichOneof("value") not in _PRESSES]  # Streamlit keeps them
+    if more:
+        state = deepcopy(state)
+        state.widget_states.widgets.extend(more)
     return state
 
 
@@ -248,7 +272,7 @@ def mind_late_presses() -> None:
             now = self._session_state._old_state
             now[_CHOSEN] = bool(now.get(_CHOSEN))
         if client_state is None or wanted is not None:
-            usual(self, wanted)
+            usual(self, wanted and with_what_waits(wanted, self))
 
     def on_script_will_rerun(self: SessionState, fresh_widget_states: Any, **more: Any) -> None:
         again: dict[str, Any] = {}

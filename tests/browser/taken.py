@@ -76,13 +76,16 @@ def denials(page: Page, says: Callable[[], Mapping[str, Any]], patience: float, 
         every: whether all of its files are asked for; else the explorer's arrays alone.
     """
 
-    def taken(name: str) -> Path | None:
+    def taken(name: str, suffix: str) -> Path | None:
         button = page.get_by_role("button", name=name, exact=True).locator("visible=true")
         if not button.count() or not button.first.is_enabled():
             return None
-        with page.expect_download(timeout=patience / 4) as waiting:  # a press may meet a button that goes
+        # A press may meet a button that goes, and the file of a press before may come now.
+        with page.expect_download(
+            lambda one: one.suggested_filename.endswith(suffix), timeout=patience / 4
+        ) as waiting:
             button.first.click()
-        file = Path(waiting.value.path()).with_suffix(Path(waiting.value.suggested_filename).suffix)
+        file = Path(waiting.value.path()).with_suffix(suffix)
         waiting.value.save_as(file)  # by its name the browser knows what it is
         return file
 
@@ -93,17 +96,17 @@ def denials(page: Page, says: Callable[[], Mapping[str, Any]], patience: float, 
         except AssertionError:
             return ""  # it waits for a picture, say, or much is to be computed, and it says so
     wrong = []
-    if (file := taken(ARRAYS)) is not None:
+    if (file := taken(ARRAYS, ".npz")) is not None:
         with np.load(file, allow_pickle=False) as held:
             wrong.append(denied(held, says()))
     if not every:
         return "; ".join(one for one in wrong if one)
-    if (file := taken(ALL_ARRAYS)) is not None:
+    if (file := taken(ALL_ARRAYS, ".npz")) is not None:
         page.locator(".cell.picture canvas").first.hover(timeout=patience)
         with np.load(file, allow_pickle=False) as held:
             wrong.append(disputed(held, page.evaluate(PROBED)))
         page.mouse.move(0, 0)
-    if (file := taken(ONE_FILE)) is not None:
+    if (file := taken(ONE_FILE, ".html")) is not None:
         spare = page.context.new_page()
         try:
             wrong.append(parted(page, file, spare))

@@ -14,7 +14,7 @@ from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.runtime.state.session_state import SessionState
 
 from pruneattr_core.ui.late import (
@@ -25,6 +25,7 @@ from pruneattr_core.ui.late import (
     mind_late_presses,
     said_in_leaving,
     taken,
+    with_what_waits,
     without_passengers,
 )
 
@@ -117,6 +118,32 @@ def test_what_a_component_tells_as_its_page_is_left_comes_to_the_next_one(sessio
     assert [one.id for one in said.widget_states.widgets] == ["slider"]
     words.is_auto_rerun = True  # a clock
     assert said_in_leaving(words, session) is None
+
+
+def test_what_waits_for_its_run_comes_with_the_request_that_takes_its_place(session: _Session) -> None:
+    link = _asked("removal")
+    session._scriptrunner = None
+    assert with_what_waits(link, session) is link
+    waiting = ScriptRequests()
+    session._scriptrunner = SimpleNamespace(_requests=waiting)
+    assert with_what_waits(link, session) is link
+    word = _asked("review", "f", widgets="frame note press")
+    for one, kind in zip(
+        word.widget_states.widgets, ("int_value", "json_value", "trigger_value"), strict=True
+    ):
+        setattr(one, kind, {"json_value": '"typed"'}.get(kind, 1))
+    waiting.request_rerun(RerunData(widget_states=word.widget_states, fragment_id="f"))
+    both = with_what_waits(link, session)
+    assert [(one.id, one.json_value) for one in both.widget_states.widgets] == [
+        ("frame", ""),
+        ("note", '"typed"'),
+    ]
+    assert [one.id for one in link.widget_states.widgets] == ["frame"]
+    waiting.request_rerun(RerunData(widget_states=both.widget_states))
+    taken_up = waiting.on_scriptrunner_ready()
+    told = {one.id: one for one in taken_up.rerun_data.widget_states.widgets}
+    assert told.keys() == {"frame", "note", "press"}
+    assert told["frame"] == link.widget_states.widgets[0]  # what was told last counts
 
 
 def test_a_download_that_a_run_has_replaced_is_made_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
