@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
-from streamlit.proto.BackMsg_pb2 import BackMsg
+from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.compression import family
 from pruneattr_core.compression.review_verdicts import Verdict, load_review, reviews_folder, save_verdicts
@@ -122,58 +121,6 @@ def test_rows_show_what_another_window_has_judged(
     rows.nth(1).locator("button.ok").click()  # and what is said here now counts
     until(page, lambda: load_review(review)[of_second.key].verdict == "ok")
     have(rows, "data-verdict", ["broken", "ok", "", "ok", "", ""])
-
-
-def test_what_is_said_just_before_a_link_is_pressed_is_kept(
-    page: Page, app_url: str, settled: Settled, review: str
-) -> None:
-    """The browser tells of it after it has asked for the next page: a part of one that was left."""
-    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
-    note, link = desk.locator(".row .note").nth(1), page.get_by_role("link", name="Reproduction")
-    note.press_sequentially("typed", delay=1)
-    link.click()
-    until(page, lambda: [one.note for one in load_review(review).values()] == ["typed"])
-    expect(page.get_by_role("heading", name="Reproduction")).to_be_visible()
-    page.get_by_role("link", name="Compression review").click()
-    expect(note).to_have_value("typed")
-    settled(page)
-    desk.locator(".row button.ok").nth(2).click()
-    link.click()
-    until(page, lambda: [one.verdict for one in load_review(review).values()] == ["", "ok"])
-
-
-def test_what_is_said_while_a_run_goes_on_is_kept_though_a_link_is_pressed(
-    page: Page, app_url: str, settled: Settled, review: str
-) -> None:
-    """It waited for its run, and the next page's request took its place without a word of it."""
-    held: dict[str, bytes] = {}
-    leaving: list[bool] = []
-
-    def in_turn(line: WebSocketRoute) -> None:
-        server = line.connect_to_server()
-
-        def pass_on(message: str | bytes) -> None:
-            if not leaving or not isinstance(message, bytes):
-                server.send(message)
-                return
-            asked = BackMsg.FromString(message).rerun_script
-            if b"typed" in message or not asked.fragment_id:
-                held["word" if asked.fragment_id else "link"] = message
-            if len(held) == 2:
-                leaving.clear()
-                ahead = held["word"].replace(b"typed", b"taped")
-                for one in (ahead, held["word"], held["link"]):  # one that runs, and one that waits
-                    server.send(one)
-
-        line.on_message(pass_on)
-
-    page.route_web_socket("**/_stcore/stream", in_turn)
-    desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
-    leaving.append(True)
-    desk.locator(".row .note").nth(1).press_sequentially("typed", delay=1)
-    page.get_by_role("link", name="Reproduction").click()
-    expect(page.get_by_role("heading", name="Reproduction")).to_be_visible()
-    until(page, lambda: [one.note for one in load_review(review).values()] == ["typed"])
 
 
 def test_a_reload_keeps_the_row_the_verdicts_and_the_way_to_compare(

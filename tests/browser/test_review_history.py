@@ -1,4 +1,4 @@
-"""Back on the desk undoes one choice, a review's name included, and loses no verdict."""
+"""Back on the desk undoes one choice, a review's name included; neither it nor a link loses a word."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
 from tests.browser.waiting import have, until
@@ -22,6 +23,14 @@ def names() -> Iterator[list[str]]:
     yield made
     for name in made:
         (reviews_folder() / f"{name}.json").unlink(missing_ok=True)
+
+
+def _desk(page: Page, url: str, settled: Settled, review: str) -> Locator:
+    page.goto(f"{url}/review?review={review}&desk_count=24")
+    desk = page.locator(".review[data-complete=true]")
+    desk.wait_for()
+    settled(page)
+    return desk
 
 
 def test_back_undoes_the_choice_of_a_review_and_leads_to_the_one_before(
@@ -64,3 +73,55 @@ def test_back_undoes_the_choice_of_a_review_and_leads_to_the_one_before(
         expect(box).to_have_value(name)
         settled(page)
         have(rows, "data-verdict", [verdict] + [""] * 5)
+
+
+def test_what_is_said_just_before_a_link_is_pressed_is_kept(
+    page: Page, app_url: str, settled: Settled, names: list[str]
+) -> None:
+    """The browser tells of it after it has asked for the next page: a part of one that was left."""
+    desk = _desk(page, app_url, settled, names[0])
+    note, link = desk.locator(".row .note").nth(1), page.get_by_role("link", name="Reproduction")
+    note.press_sequentially("typed", delay=1)
+    link.click()
+    until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
+    expect(page.get_by_role("heading", name="Reproduction")).to_be_visible()
+    page.get_by_role("link", name="Compression review").click()
+    expect(note).to_have_value("typed")
+    settled(page)
+    desk.locator(".row button.ok").nth(2).click()
+    link.click()
+    until(page, lambda: [one.verdict for one in load_review(names[0]).values()] == ["", "ok"])
+
+
+def test_what_is_said_while_a_run_goes_on_is_kept_though_a_link_is_pressed(
+    page: Page, app_url: str, settled: Settled, names: list[str]
+) -> None:
+    """It waited for its run, and the next page's request took its place without a word of it."""
+    held: dict[str, bytes] = {}
+    leaving: list[bool] = []
+
+    def in_turn(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            if not leaving or not isinstance(message, bytes):
+                server.send(message)
+                return
+            asked = BackMsg.FromString(message).rerun_script
+            if b"typed" in message or not asked.fragment_id:
+                held["word" if asked.fragment_id else "link"] = message
+            if len(held) == 2:
+                leaving.clear()
+                ahead = held["word"].replace(b"typed", b"taped")
+                for one in (ahead, held["word"], held["link"]):  # one that runs, and one that waits
+                    server.send(one)
+
+        line.on_message(pass_on)
+
+    page.route_web_socket("**/_stcore/stream", in_turn)
+    desk = _desk(page, app_url, settled, names[0])
+    leaving.append(True)
+    desk.locator(".row .note").nth(1).press_sequentially("typed", delay=1)
+    page.get_by_role("link", name="Reproduction").click()
+    expect(page.get_by_role("heading", name="Reproduction")).to_be_visible()
+    until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
