@@ -37,7 +37,7 @@ from pruneattr_core.share.payload import begun, payload_of
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
-from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.pictures import Picture, seen_by
 
 #: Bytes of results kept for all sessions together.
 RESULT_BYTES = 448 << 20
@@ -241,7 +241,7 @@ def _drawn(
 ) -> bytes:
     """The same without a place of the slider: kept for all sessions, which are sent it with every run."""
     card = model_card(question.subject.model)
-    photo = np.asarray(card.display(_picture.image))
+    photo = seen_by(card, _picture)
     return payload_of(
         _sweep,
         photo,

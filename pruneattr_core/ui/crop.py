@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.inline import inline
-from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.pictures import Picture, drawn
 from pruneattr_core.ui.state import Field, one_of
 
 #: Text in the address -> words: the place of the crop along the longer side, in percent, or all of it.
@@ -114,13 +114,12 @@ def choose_crop(picture: Picture, card: ModelCard) -> Picture:
         )  # fmt: skip
     part = cropped(picture, place)
     said = picture.title if picture.label is None else f"Labelled {picture.label}"
-    if place == "whole":
-        drawn = outlined(part.image, (0.0, 0.0, 1.0, 1.0))
-    else:
-        drawn = outlined(picture.image, box_within(picture, place, part, card))
-    cut = "" if place == "whole" or long <= _LONG * short else " · inside the line: what the network sees"
+    whole = place == "whole"
+    shown, box = (part, (0.0, 0.0, 1.0, 1.0)) if whole else (picture, box_within(picture, place, part, card))
+    address = drawn(("outlined", shown.sha256, box), lambda: inline(outlined(shown.image, box)))
+    cut = "" if whole or long <= _LONG * short else " · inside the line: what the network sees"
     with spot:
-        st.image(inline(drawn), caption=markdown_text(said) + cut, alt=said, width="stretch")
+        st.image(address, caption=markdown_text(said) + cut, alt=said, width="stretch")
         if short < _TINY and 2 * short < min(card.size):
             st.warning(
                 f"The picture has {width} x {height} pixels, the network takes {card.size[1]} x "

@@ -120,7 +120,7 @@ def folio_button(
 
     def payload(_: int) -> bytes:
         folio, named = Folio(), chosen.picture.title
-        photo = np.asarray(chosen.card.display(chosen.picture.image))
+        photo = chosen.photo
         folio.picture(
             inline(photo), f"Picture {named} as the network sees it",
             f"{named}. Explained: **{chosen.card.classes[target]}**",

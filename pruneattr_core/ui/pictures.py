@@ -6,11 +6,13 @@ import base64
 import hashlib
 import io
 import os
-from collections.abc import MutableMapping
+from collections.abc import Callable, Hashable, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pruneattr_core.datasets import Dataset, list_datasets, load_dataset
@@ -18,6 +20,7 @@ from pruneattr_core.datasets.folder import files_stamp
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.errors import ImageError, PruneAttrError
 from pruneattr_core.images import decode_image, image_hash
+from pruneattr_core.models import ModelCard
 from pruneattr_core.share.way_back import PICTURES
 from pruneattr_core.share.way_back import UPLOAD as UPLOAD
 from pruneattr_core.ui.jobs import Cache
@@ -25,10 +28,12 @@ from pruneattr_core.ui.jobs import Cache
 #: Uploads a session keeps; the oldest goes first.
 UPLOADS_KEPT = PICTURES
 _UPLOADS = "_uploads"
-#: The data set that is a folder of one's own, and seconds for which its files are taken to stay as they are.
+#: The data set that is a folder of one's own, and seconds for which what lies on the disk is taken to stay.
 OWN, STAYS = "folder", 5.0
 #: Bytes of decoded pictures kept for all sessions together.
 DECODED_BYTES = 256 << 20
+#: Bytes of what networks see of pictures, and of drawn ones, kept for all sessions together.
+SEEN_BYTES = 32 << 20
 #: Pixels of a thumbnail's side, and bytes of thumbnails kept for all sessions together.
 THUMBNAIL, THUMBNAIL_BYTES = 88, 16 << 20
 
@@ -68,6 +73,37 @@ def _thumbnails() -> Cache:
     return Cache(THUMBNAIL_BYTES, lambda one: len(one[0]) + len(one[1]))
 
 
+@st.cache_resource(show_spinner=False)
+def _seen() -> Cache:
+    """What networks see of pictures, and pictures drawn in words: what names it -> it."""
+    return Cache(SEEN_BYTES, lambda one: one.nbytes if isinstance(one, np.ndarray) else len(one))
+
+
+def seen_by(card: ModelCard, picture: Picture) -> NDArray[np.uint8]:
+    """What a network sees of a picture, `ModelCard.display`: pixels (H, W, 3), for reading only."""
+    key = card.id, picture.sha256
+    found: NDArray[np.uint8] | None = _seen().get(key)
+    if found is None:
+        found = card.display(picture.image)
+        found.setflags(write=False)
+        _seen().put(key, found)
+    return found
+
+
+def drawn(key: Hashable, draw: Callable[[], str]) -> str:
+    """A picture in an address, drawn once for all runs of all sessions.
+
+    Args:
+        key: names it.
+        draw: the address that holds it.
+    """
+    found: str | None = _seen().get(key)
+    if found is None:
+        found = draw()
+        _seen().put(key, found)
+    return found
+
+
 def thumbnail(name: str, index: int) -> tuple[str, str]:
     """A small square picture, as an address that holds it, and its title.
 
@@ -95,27 +131,40 @@ def _opened(name: str, stamp: str) -> Dataset:
     return load_dataset(name)
 
 
-@st.cache_resource(ttl=STAYS, show_spinner=False)
 def stamp_of(name: str) -> str:
     """Changes when a file of a folder of one's own does; the other data sets stay as they are."""
-    return files_stamp(Path(os.environ.get(OWN_FOLDER, ""))) if name == OWN else ""
+    return _stamp(os.environ.get(OWN_FOLDER, "")) if name == OWN else ""
+
+
+@st.cache_resource(ttl=STAYS, show_spinner=False)
+def _stamp(folder: str) -> str:
+    return files_stamp(Path(folder)) if folder else ""
 
 
 def sources() -> list[str]:
     """Data sets that are there and can be opened, then uploads."""
-    refused = unopened()
-    return [*(name for name in list_datasets() if name not in refused), UPLOAD]
+    there, refused = _found(stamp_of(OWN))
+    return [*(name for name in there if name not in refused), UPLOAD]
 
 
 def unopened() -> dict[str, str]:
-    """Data sets that are there and cannot be opened -> why; asked anew each time, as files may be mended."""
-    refused = {}
-    for name in list_datasets():
+    """Data sets that are there and cannot be opened -> why."""
+    return _found(stamp_of(OWN))[1]
+
+
+@st.cache_resource(ttl=STAYS, show_spinner=False)
+def _found(stamp: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Data sets that are there, and why some cannot be opened; a run of a page asks several times.
+
+    Found anew after `STAYS` seconds, as files may be mended, and with each change of a folder of one's own.
+    """
+    there, refused = list_datasets(), {}
+    for name in there:
         try:
             dataset(name)
         except PruneAttrError as error:
             refused[name] = str(error)
-    return refused
+    return there, refused
 
 
 def from_dataset(name: str, index: int) -> Picture:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.datasets.base import left_out
@@ -76,6 +77,11 @@ class Selection:
     against: str = ""
 
     @property
+    def photo(self) -> NDArray[np.uint8]:
+        """What the network sees of the picture: pixels (H, W, 3), for reading only."""
+        return pictures.seen_by(self.card, self.picture)
+
+    @property
     def subject(self) -> Subject:
         """What names it in keys, where a class is explained by itself."""
         return Subject(
@@ -122,6 +128,7 @@ FIELDS = (
 )
 
 
+@st.cache_resource(ttl=pictures.STAYS, show_spinner=False)
 def models() -> list[str]:
     """The models of the short list: those on this machine, then well-known ones; see `network_catalogue`.
 

@@ -26,7 +26,7 @@ from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.review import choices as review_choices
 from pruneattr_core.ui.review import state as review_state
 from pruneattr_core.ui.review.lineup import Contender
-from pruneattr_core.ui.review.pictures import Shown
+from pruneattr_core.ui.review.pictures import Scenes, Shown
 from tests.app.conftest import Start, drawn, healthy, small_network, until
 
 METHODS = "prunegrad,saliency,gradcam"
@@ -252,3 +252,40 @@ def test_a_map_that_rests_on_an_integral_is_the_librarys(method: str) -> None:
     found = results.mapped(cache, network, inputs, key, lambda share: None)
     wanted = explain(network, inputs, 1, method, **options).values[0]
     np.testing.assert_array_equal(found.attribution, wanted.numpy())
+
+
+@pytest.mark.parametrize("page", ["1_explore", "5_benchmarks", "7_removal"])
+def test_a_page_that_runs_again_draws_decodes_and_packs_nothing_anew(
+    start: Start, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """The sidebar's picture was drawn and encoded, scenes painted and a run zipped at each press of a key."""
+    from pruneattr_core.benchmarks import run as bench
+    from pruneattr_core.models.cards import ModelCard
+    from pruneattr_core.ui import crop
+
+    app = start()
+    healthy(app.switch_page(f"pages/{page}.py").run())
+    again: Counter[str] = Counter()
+
+    def watch(owner: Any, name: str) -> None:
+        made = getattr(owner, name)
+
+        def counting(*arguments: Any, **more: Any) -> Any:
+            again[name] += 1
+            return made(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    watch(ModelCard, "display")
+    watch(crop, "outlined")
+    watch(bench, "zipped")
+    watch(pictures, "list_datasets")
+    healthy(app.run())
+    assert not again
+
+
+def test_pictures_of_the_desk_are_painted_once() -> None:
+    first = Scenes(4, 64)[1]
+    assert Scenes(4, 64)[1] is first
+    assert Scenes(4, 64)[2] is not first
+    assert Scenes(4, 32)[1].image.size == (32, 32)

@@ -164,7 +164,7 @@ def test_what_the_app_asks_to_mend_in_a_folder_counts_when_it_is_mended(
     assert [one for one in app.sidebar.caption if asked in one.value]
     ramp(40, 40).convert("L").save(tmp_path / "masks" / "a.png")
     ramp(40, 40).save(tmp_path / "b.png")
-    pictures.stamp_of.clear()  # as time does
+    pictures._stamp.clear()  # as time does
     app.switch_page("pages/2_compare.py").run()
     healthy(app)
     assert not [one for one in app.sidebar.caption if asked in one.value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -274,8 +275,8 @@ def _protocol(shown: dict[str, Run], folio: Folio) -> None:
         )  # fmt: skip
         for name, run in shown.items():
             st.download_button(
-                f"Download {full_title(name, run)} (zip)", zip_run(run), f"{name}.zip", "application/zip",
-                key=f"bench_zip_{name}", on_click="ignore", icon=":material/download:",
+                f"Download {full_title(name, run)} (zip)", partial(zip_run, run), f"{name}.zip",
+                "application/zip", key=f"bench_zip_{name}", on_click="ignore", icon=":material/download:",
             )  # fmt: skip
     title = f"{benchmark.title}: {', '.join(run.plan.model['title'] for run in shown.values())}"
     runs = {name: f"{run.id}, {provenance_line(run)}" for name, run in shown.items()}

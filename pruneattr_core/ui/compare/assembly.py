@@ -40,7 +40,7 @@ from pruneattr_core.share.words import counted, several
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.jobs import Cache, Failed
-from pruneattr_core.ui.pictures import Picture
+from pruneattr_core.ui.pictures import Picture, seen_by
 
 Array = NDArray[Any]
 
@@ -107,7 +107,7 @@ def assemble(
     grid = Grid(
         methods=[_head(plan, methods[place], table[place]) for place in places],
         images=[_image_head(plan, shelf, j) for j in range(len(plan.pictures))],
-        photos=[np.asarray(plan.card.display(picture.image)) for picture in plan.pictures],
+        photos=[seen_by(plan.card, picture) for picture in plan.pictures],
         cells=cells,
         curve=axis,
         layout=plan.layout,

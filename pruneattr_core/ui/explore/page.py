@@ -91,7 +91,7 @@ def _begin(chosen: shell.Selection, question: Question) -> bool:
     if former not in (None, question):
         engine().jobs.leave(former, viewer())
     st.session_state[_RUNNING] = question
-    photo = np.asarray(chosen.card.display(chosen.picture.image))
+    photo = chosen.photo
     waiting = Waiting(300, photo, chosen.picture.title)  # always, so that what follows keeps its place
     failed: dict[Question, str] = st.session_state.setdefault(_FAILED, {})
     if engine().sweep(question) is not None or question in failed:
@@ -220,7 +220,7 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     if chosen.answer.theory:
         st.caption(f"{chosen.answer.theory} The map is the slope at this very picture.")
     if not is_spare():
-        photo = np.asarray(chosen.card.display(chosen.picture.image))
+        photo = chosen.photo
         _take_away(chosen, question, sweep, look, photo, level)
 
 

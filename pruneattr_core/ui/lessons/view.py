@@ -7,7 +7,6 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError, Unknown
@@ -157,7 +156,7 @@ def _instead(step: Step) -> None:
     shown = _shown() if needs_selection(step) else None
     if shown is not None:
         card, picture = shown
-        photo = np.asarray(card.display(picture.image))
+        photo = pictures.seen_by(card, picture)
         st.image(inline(photo), width=_PHOTO, alt=f"Picture {picture.title} as the network sees it")
     st.caption(word("hidden_until"))
 

@@ -189,7 +189,7 @@ def _sees(board: Board, found: Carried, instead: str, size: float) -> None:
     values: Tensor = engine().jobs.run(("carried map", board.subject, instead, size), work, waiting, "coarse")
     waiting.clear()
     pixels, told = _seen(values)
-    photo = np.asarray(board.chosen.card.display(board.chosen.picture.image))
+    photo = board.chosen.photo
     factor = max(1, -(-300 // pixels.shape[0]))
     one, two = st.columns(2)
     for column, drawn, alt in (

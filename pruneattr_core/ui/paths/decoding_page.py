@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 
-import numpy as np
 import streamlit as st
 
 from pruneattr_core.analysis.decoding import Recipe
@@ -99,7 +98,7 @@ def draw(chosen: shell.Selection) -> None:
         _start(canvases, chosen, subject, ground, target, how)
         running = any(engine().jobs.watch(canvas.key, viewer()) for canvas in canvases)
         cards = st.fragment(_cards, run_every=LOOK if running else None)
-        photo = np.asarray(chosen.card.display(chosen.picture.image))
+        photo = chosen.photo
         places = {one.key: place_of(one, ground, photo, "#e69f00") for one in sources}
         cards(sources, canvases, places, chosen, ground, target, how, running)
 

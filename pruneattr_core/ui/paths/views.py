@@ -225,7 +225,7 @@ def sets(board: Board) -> None:
         st.info("A and B are the same path: choose another one to see what they share.")
         return
     found = _cut(board, a, b, mode)
-    photo = board.chosen.card.display(board.chosen.picture.image)
+    photo = board.chosen.photo
     table = colour_table("blue-orange")
     scale_words = "One colour scale for all three maps" if shared else "Each map has its own colour scale"
     scales = [scale_of(found.maps if shared else one, signed=True) for one in found.maps]

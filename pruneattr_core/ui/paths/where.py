@@ -179,7 +179,7 @@ def _on_picture(
     assert living is not None  # of one shape with the kept
 
     def drawn() -> str:
-        photo = board.chosen.card.display(board.chosen.picture.image)
+        photo = board.chosen.photo
         return inline(shown_places(photo, held, living, colour))
 
     address = drawn() if UPLOADED in board.paths else kept(("places", board.key, *place), drawn)
@@ -203,7 +203,7 @@ def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
         return
     beside, patches = found
     board.folio.markdown(f"### All features of {name}, token by token")
-    photo = board.chosen.card.display(board.chosen.picture.image)
+    photo = board.chosen.photo
     place = np.unravel_index(int(patches.argmax()), patches.shape)
     board.folio.image(
         inline(shown_shares(photo, patches, colour)),

@@ -119,7 +119,7 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
 
     def made(start: Mapping[str, Any]) -> bytes:
         return payload_of(
-            list(cards.values()), np.asarray(chosen.card.display(chosen.picture.image)), chosen.card.classes,
+            list(cards.values()), chosen.photo, chosen.card.classes,
             first, target, asked[0].order, asked[0].fill, asked[0].rule in SIGNED, of, start,
             chosen.answer.head == "values",
         )  # fmt: skip

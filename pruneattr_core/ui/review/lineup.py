@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import streamlit as st
+
 from pruneattr_core.compression import family
 from pruneattr_core.errors import ModelError, WeightsError
 from pruneattr_core.models import ModelCard, model_card
 from pruneattr_core.models.checkpoint import file_sha256
+from pruneattr_core.ui.pictures import STAYS
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,15 @@ BADGES = {
 }
 
 
+@st.cache_resource(ttl=STAYS, show_spinner=False)
 def zoo() -> dict[str, tuple[family.Member, tuple[family.Member, ...]]]:
-    """Teacher id -> (teacher, its students), those with at least one student."""
-    found = {one.id: (one, tuple(family.students(one.id))) for one in family.teachers()}
+    """Teacher id -> (teacher, its students), those with at least one student; asked often in a run."""
+    known = family.members()
+    found = {
+        one.id: (one, tuple(other for other in known if other.teacher == one.id))
+        for one in known
+        if one.kind == "teacher"
+    }
     return {name: pair for name, pair in found.items() if pair[1]}
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from pruneattr_core.compression import data
 from pruneattr_core.datasets.folder import FolderDataset
+from pruneattr_core.ui.jobs import Cache
 
 SCENES = "scenes-shown"
+#: Of pictures with their masks, kept for all sessions together.
+_BYTES = 64 << 20
 #: Series of scenes that no network was trained or measured on.
 _SPLIT = "shown"
 
@@ -43,6 +48,20 @@ class Shown:
 ANY = -1
 
 
+@st.cache_resource(show_spinner=False)
+def _kept() -> Cache:
+    """(id of the pictures, place) -> `Shown`, for all sessions: each run of the desk shows some."""
+    return Cache(_BYTES, lambda one: 3 * one.image.width * one.image.height * (1 + len(one.masks)))
+
+
+def _once(key: tuple[str, int], make: Callable[[], Shown]) -> Shown:
+    found: Shown | None = _kept().get(key)
+    if found is None:
+        found = make()
+        _kept().put(key, found)
+    return found
+
+
 class Scenes:
     """Scenes with 1 to 3 objects, masks for every class.
 
@@ -63,8 +82,12 @@ class Scenes:
 
     def __getitem__(self, place: int) -> Shown:
         """See the class."""
-        item = self._found[place]
-        return Shown(Image.fromarray(item.image), item.labels, dict(item.masks), item.name)
+
+        def drawn() -> Shown:
+            item = self._found[place]
+            return Shown(Image.fromarray(item.image), item.labels, dict(item.masks), item.name)
+
+        return _once((self.id, place), drawn)
 
 
 class Folder:
@@ -96,9 +119,14 @@ class Folder:
         Raises:
             ImageError: the picture cannot be read.
         """
-        sample = self._found[place]
-        labels = tuple(sorted({k for label in sample.labels if (k := self._class.get(label)) is not None}))
-        return Shown(sample.image, labels, {} if sample.mask is None else {ANY: sample.mask}, sample.name)
+
+        def read() -> Shown:
+            sample = self._found[place]
+            known = {k for label in sample.labels if (k := self._class.get(label)) is not None}
+            masks = {} if sample.mask is None else {ANY: sample.mask}
+            return Shown(sample.image, tuple(sorted(known)), masks, sample.name)
+
+        return _once((self.id, place), read)
 
 
 Pictures = Scenes | Folder

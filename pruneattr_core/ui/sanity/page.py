@@ -103,7 +103,7 @@ def _mounted(chosen: Selection, of: str, cards: list[Card[Cascade]]) -> None:
         _move(late)
     target = int(np.argmax(chosen.answer.probabilities)) if chosen.target is None else chosen.target
     steps = next((card.result.steps for card in cards if card.result is not None), ("original",))
-    photo = np.asarray(chosen.card.display(chosen.picture.image))
+    photo = chosen.photo
 
     def made(start: Mapping[str, Any]) -> bytes:
         valued = chosen.answer.head == "values"
