@@ -25,6 +25,9 @@ from pruneattr_core.models.checkpoint import FLOATS
 from pruneattr_core.models.declared import code_hash, declared_function, in_short, is_code
 from pruneattr_core.runtime import own_modes
 
+#: Kinds of whole numbers, truth values too: what counts or votes is a map as well.
+_WHOLE = frozenset((torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64))
+
 Outside = Callable[[nn.Module, Tensor, Tensor], Tensor | NDArray[Any]]
 
 
@@ -70,8 +73,10 @@ def outside_values(model: nn.Module, inputs: Tensor, target: Tensor, method: Map
         raise InputError(f"{name} failed ({in_short(error)}): run it by itself to see where.") from error
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         values = torch.from_numpy(np.ascontiguousarray(values, np.float64))
+    if isinstance(values, Tensor) and values.dtype in _WHOLE:
+        values = values.double()
     if not isinstance(values, Tensor) or values.dtype not in FLOATS:
-        raise InputError(f"{name} answered {_told(values)}: expected a tensor or an array of floats.")
+        raise InputError(f"{name} answered {_told(values)}: expected a tensor or an array of numbers.")
     if values.layout is not torch.strided or values.is_meta:
         raise InputError(f"{name} answered a tensor that is sparse or has no values: expected a dense one.")
     values = values.detach()

@@ -18,7 +18,10 @@ def sparse(model, x, target): return x.to_sparse()
 def empty(model, x, target): return x.to("meta")
 def eighth(model, x, target): return x.to(torch.float8_e4m3fn)
 def leaves(model, x, target): sys.exit(2)
+def wavy(model, x, target): return x + 0j
 def plain(model, x, target): return x
+def counts(model, x, target): return (x > 0).int() * 3
+def votes(model, x, target): return x > 0
 """
 
 
@@ -34,6 +37,7 @@ class Counting(nn.Linear):
         ("sparse", nn.Linear(2, 2), "expected a dense one"),
         ("empty", nn.Linear(2, 2), "expected a dense one"),
         ("eighth", nn.Linear(2, 2), "float8"),
+        ("wavy", nn.Linear(2, 2), "complex64: expected a tensor or an array of numbers"),
         ("leaves", nn.Linear(2, 2), "failed .SystemExit"),
         ("plain", Counting(), "The network cannot be copied"),
     ],
@@ -44,3 +48,14 @@ def test_it_is_refused_in_words(function: str, network: nn.Module, said: str, tm
     assert method is not None
     with pytest.raises(InputError, match=said):
         outside_values(network, torch.ones(1, 3, 2, 2), torch.zeros(1, dtype=torch.int64), method)
+
+
+@pytest.mark.parametrize(("function", "peak"), [("counts", 3), ("votes", 1)])
+def test_whole_numbers_and_truth_values_are_maps(function: str, peak: float, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+    method = outside_method(f"{tmp_path}/mine.py:{function}")
+    assert method is not None
+    inputs = torch.linspace(-1, 1, 12).reshape(1, 3, 2, 2)
+    values = outside_values(nn.Linear(2, 2), inputs, torch.zeros(1, dtype=torch.int64), method)
+    assert values.is_floating_point()
+    torch.testing.assert_close(values, peak * (inputs > 0).double())
