@@ -126,8 +126,18 @@ function wireDesk(state) {
   const around = (root.host ?? root).closest('[data-testid=stMainBlockContainer]');
   if (around) new ResizeObserver(() => holdInSight(state, around)).observe(around);
   const follow = () => followScroll(state, around), link = skipLink(state);
-  state.enter = () => { document.addEventListener('scroll', follow, {capture: true, passive: true}); document.body.prepend(link); };
-  state.leave = () => { document.removeEventListener('scroll', follow, {capture: true}); link.remove(); };
+  // What was typed a moment before a reload has not been told yet.
+  const last = () => { for (const note of root.querySelectorAll('.note')) note.onchange(); };
+  state.enter = () => {
+    document.addEventListener('scroll', follow, {capture: true, passive: true});
+    addEventListener('beforeunload', last);
+    document.body.prepend(link);
+  };
+  state.leave = () => {
+    document.removeEventListener('scroll', follow, {capture: true});
+    removeEventListener('beforeunload', last);
+    link.remove();
+  };
 }
 
 // What stays on screen is a real level, never a blend.

@@ -125,3 +125,14 @@ def test_what_is_said_while_a_run_goes_on_is_kept_though_a_link_is_pressed(
     page.get_by_role("link", name="Reproduction").click()
     expect(page.get_by_role("heading", name="Reproduction")).to_be_visible()
     until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
+
+
+def test_what_is_typed_just_before_a_reload_is_kept(
+    page: Page, app_url: str, settled: Settled, names: list[str]
+) -> None:
+    desk = _desk(page, app_url, settled, names[0])
+    desk.locator(".row .note").nth(1).press_sequentially("typed", delay=1)
+    page.reload()
+    until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
+    desk.wait_for()
+    expect(desk.locator(".row .note").nth(1)).to_have_value("typed")
