@@ -81,9 +81,11 @@ def build_gallery(out: Path, count: int = 30, browser: bool = True, progress: Pr
         raise InputError(f"Expected at least one picture, got {count!r}.")
     _refuse_foreign(out)
     refuse_unwritable(out / "index.html")
-    if browser:
-        browser_page(out / "browser")
     shown, items = exhibits(count), []
+    if browser:
+        if progress is not None:
+            progress(0, len(shown), "the page in the browser")
+        browser_page(out / "browser")
     for done, exhibit in enumerate(shown):
         sample = load_dataset(exhibit.data)[exhibit.place]
         if progress is not None:

@@ -18,6 +18,9 @@ from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.scenes import SHAPES, scene
 from pruneattr_core.training import Pool, Recipe
 
+#: (pictures made, pictures in all)
+Tick = Callable[[int, int], None]
+
 
 @dataclass(frozen=True)
 class Bundled:
@@ -26,15 +29,16 @@ class Bundled:
     Attributes:
         build: makes it with random weights from torch's seed.
         recipe: how it is trained.
-        data: (folder given by the user or None, "train" or "test", seed) -> labelled pictures.
+        data: (folder given by the user or None, "train" or "test", seed, told how many are made of how many)
+            -> labelled pictures.
     """
 
     build: Callable[[], nn.Module]
     recipe: Recipe
-    data: Callable[[Path | None, str, int], Pool]
+    data: Callable[[Path | None, str, int, Tick], Pool]
 
 
-def cifar10(folder: Path | None, split: str, seed: int) -> Pool:
+def cifar10(folder: Path | None, split: str, seed: int, progress: Tick | None = None) -> Pool:
     """Decode CIFAR-10, in any layout that `load_dataset` opens.
 
     Raises:
@@ -43,10 +47,14 @@ def cifar10(folder: Path | None, split: str, seed: int) -> Pool:
     dataset = load_dataset("cifar10", folder, split)
     images, labels = np.empty((len(dataset), 32, 32, 3), np.uint8), np.empty(len(dataset), np.int64)
     for index in range(len(dataset)):
+        if progress is not None:
+            progress(index, len(dataset))
         sample = dataset[index]
         if sample.image.size != (32, 32) or sample.label is None:
             raise InputError(f"Expected labelled pictures of 32x32 pixels, {sample.name} is another.")
         images[index], labels[index] = np.asarray(sample.image), sample.label
+    if progress is not None:
+        progress(len(dataset), len(dataset))
     damage = ", recompressed as JPEG (not the original pixels)" if "JPEG" in dataset.title else ""
     return Pool(images, labels, f"CIFAR-10 (Krizhevsky, 2009){damage}")
 
@@ -56,17 +64,19 @@ COUNTS = {"train": 12_000, "test": 2_000}
 _SERIES = {"train": 10_000, "test": 20_000}  # far from the seeds people look at
 
 
-def single_shapes(folder: Path | None, split: str, seed: int) -> Pool:
+def single_shapes(folder: Path | None, split: str, seed: int, progress: Tick | None = None) -> Pool:
     """Scenes with one class shape each, of one series to train on and another to test on.
 
     Training pictures carry noise of a random strength (standard deviation up to 0.12 of the range): networks
     trained with noise lean on whole outlines, and their input gradients show it.
     """
     name = "shape scenes with one class shape each, noise added for training only"
-    return _scenes(split, seed, name)
+    return _scenes(split, seed, name, progress)
 
 
-def marked_shapes(rates: tuple[float, float], folder: Path | None, split: str, seed: int) -> Pool:
+def marked_shapes(
+    rates: tuple[float, float], folder: Path | None, split: str, seed: int, progress: Tick | None = None
+) -> Pool:
     """The same scenes with a small mark in a corner.
 
     Args:
@@ -74,21 +84,28 @@ def marked_shapes(rates: tuple[float, float], folder: Path | None, split: str, s
         folder: not used.
         split: "train" or "test".
         seed: of the series.
+        progress: see `Bundled`.
     """
     name = f"shape scenes, marked with probability {rates[0]} ({MARKED}) and {rates[1]} (other shapes)"
-    return _scenes(split, seed, name, rates)
+    return _scenes(split, seed, name, progress, rates)
 
 
-def _scenes(split: str, seed: int, name: str, rates: tuple[float, float] | None = None) -> Pool:
+def _scenes(
+    split: str, seed: int, name: str, progress: Tick | None, rates: tuple[float, float] | None = None
+) -> Pool:
     count, series = COUNTS[split], _SERIES[split] + seed
     marks = {} if rates is None else {"watermark": MARKED, "watermark_rates": rates}
     images = np.empty((count, 128, 128, 3), np.uint8)
     for index in range(count):
+        if progress is not None:
+            progress(index, count)
         images[index] = scene(index, series, **marks).image  # type: ignore[arg-type]
         if split == "train":
             rng = np.random.default_rng((series, index, 2))
             noise = rng.uniform(0, 0.12) * 255 * rng.standard_normal((128, 128, 3), dtype=np.float32)
             images[index] = np.clip(images[index] + noise, 0, 255)
+    if progress is not None:
+        progress(count, count)
     return Pool(images, np.arange(count) % len(SHAPES), name)
 
 

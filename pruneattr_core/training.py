@@ -74,6 +74,7 @@ def fit(
     checkpoint: Path | None = None,
     every: int = 100,
     log: Callable[[str], None] = print,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> float:
     """Train `model` in place and leave it in eval mode.
 
@@ -85,6 +86,7 @@ def fit(
         checkpoint: file to go on from and to write every `every` steps; see `descent.Checkpoint`.
         every: steps between checkpoints.
         log: receives one line an epoch.
+        progress: called after each step with (steps done, steps in all, the epoch).
 
     Returns:
         Seconds of training, those before a kill included.
@@ -93,10 +95,11 @@ def fit(
         WeightsError: the checkpoint belongs to another recipe, seed or data.
     """
     sides = [side for epochs, side in recipe.stages for _ in range(epochs)]
+    steps = len(sides) * (len(pool.labels) // recipe.batch)
     descent = Descent(
         model,
         Rates(recipe.sgd_lr, recipe.muon_lr, recipe.weight_decay),
-        steps=len(sides) * (len(pool.labels) // recipe.batch),
+        steps=steps,
         count=len(pool.labels),
         batch=recipe.batch,
         seed=seed,
@@ -110,6 +113,8 @@ def fit(
         logits = model(augmented(pool.images[step.chosen], recipe, side, step.rng))
         descent.follow(F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing))
         correct += int((logits.argmax(1) == labels).sum())
+        if progress is not None:
+            progress(step.number + 1, steps, f"epoch {step.epoch + 1} of {len(sides)}")
         if step.last:
             losses = descent.losses()
             log(

@@ -38,6 +38,7 @@ Pictures = Callable[[int], Tensor]
 #: Picture number, methods.
 Job = tuple[int, Sequence[str]]
 #: Jobs -> (job, its cell), in any order.
+Tick = Callable[[int, int], None]
 Spread = Callable[[Sequence[Job]], Iterable[tuple[Job, Mapping[str, Any]]]]
 
 
@@ -152,6 +153,7 @@ def study(
     folder: Folder,
     say: Say = print,
     spread: Spread | None = None,
+    progress: Tick | None = None,
 ) -> list[Mapping[str, Any]]:
     """Cells of all pictures, each computed once and kept in `folder`.
 
@@ -161,8 +163,9 @@ def study(
         jobs: (picture number, methods) in the order of computation.
         question: what is asked.
         folder: where the cells wait; made if need be. Whoever wrote the run drops them.
-        say: told one line per cell, and about damaged ones, which are computed again.
+        say: told about damaged cells, which are computed again.
         spread: computes cells elsewhere; None computes them here, in the order of `jobs`.
+        progress: called with (cells that are there, cells in all), first before any is computed.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -171,15 +174,14 @@ def study(
     cells = {cell_name(*job): kept.get(cell_name(*job)) for job in jobs}
     missing = [job for job in jobs if cells[cell_name(*job)] is None]
     here = ((job, cell(model, pictures(job[0]), *job, question)) for job in missing)
-    start = time.perf_counter()
-    for done, (job, found) in enumerate(here if spread is None else spread(missing), 1):
+    there = len(jobs) - len(missing)
+    if progress is not None:
+        progress(there, len(jobs))
+    for done, (job, found) in enumerate(here if spread is None else spread(missing), there + 1):
         kept.put(cell_name(*job), found)
         cells[cell_name(*job)] = found
-        left = (time.perf_counter() - start) / done * (len(missing) - done)
-        say(
-            f"picture {job[0]}: {len(jobs) - len(missing) + done} of {len(jobs)}, "
-            f"about {left / 60:.0f} min left"
-        )
+        if progress is not None:
+            progress(done, len(jobs))
     return [found for found in cells.values() if found is not None]
 
 

@@ -8,6 +8,7 @@ import torch
 
 from pruneattr_core.benchmarks.sources import chosen, open_source
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, show
+from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source, source_of, tell_left_out
 from pruneattr_core.errors import InputError
 
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
             "choose a data set of the network's own classes."
         )
     first = five = 0
+    tick = Progress("pictures")
+    tick(0, len(indices))
     for start in range(0, len(indices), arguments.batch):
         part = indices[start : start + arguments.batch]
         with torch.no_grad():
@@ -44,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             labels = set(opened.labels(index))
             first += top[0] in labels
             five += bool(labels & set(top))
+        tick(start + len(part), len(indices))
     n, what = len(indices), f"{opened.card.id} on {opened.data.id}"
     record = {"model": opened.card.id, "data": opened.data.id, "top1": first / n, "top5": five / n, "n": n}
     show(arguments, f"{what}: top-1 {first / n:.1%}, top-5 {five / n:.1%}, n = {n}", record)

@@ -78,6 +78,9 @@ def _served(command: list[str], environment: dict[str, str]) -> int:
         before = signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
         try:
             return server.wait()
+        except KeyboardInterrupt:  # its usual end, of which the server tells
+            server.wait()
+            return 128 + signal.SIGINT
         finally:
             signal.signal(signal.SIGTERM, before)
 

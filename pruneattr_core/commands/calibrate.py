@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     data = open_data(arguments.data, arguments.root)
     indices = chosen(data, arguments.n, arguments.seed)
     start, tell = time.perf_counter(), Progress("pictures")
+    tell(0, len(indices), card.title)
     found = calibrations(
         model,
         _batches(card, data, indices, arguments.batch, device),

@@ -23,6 +23,7 @@ from pruneattr_core.commands.arguments import (
     use_threads,
     whole,
 )
+from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.train import checkpoints_in, default_cache
 from pruneattr_core.compression.cut import renewed
 from pruneattr_core.compression.data import LabelledMasks, cifar10, folder, scenes_multilabel, voc2012
@@ -39,7 +40,7 @@ from pruneattr_core.compression.members import (
     write_member,
 )
 from pruneattr_core.compression.order import Order, Teacher, Workshop, facts, open_teacher
-from pruneattr_core.compression.pool import pool
+from pruneattr_core.compression.pool import Pool, pool
 from pruneattr_core.compression.table import RUNS, markdown, published, tables, write_study
 from pruneattr_core.compression.teacher import CHANGES, train_teacher
 from pruneattr_core.compression.train import Matching, identity
@@ -50,6 +51,7 @@ from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.store import beside, refuse_unwritable, write_atomically
 
+_Three = tuple[float, float, float]
 #: Mean and standard deviation of pixels in [0, 1], by name.
 _NORMALISATIONS = {
     "half": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
@@ -200,6 +202,7 @@ def run(arguments: argparse.Namespace) -> int:
         there = {file.stem for file in arguments.students.glob("*.json")}
         missing = [job for job in asked if job.id not in there]
         if missing or TEACHER not in there:  # ten thousand scenes are drawn for them
+            log("drawing the scenes that they learn from")
             shop = workshop(arguments.students, arguments.cache, log)
             for job in missing:
                 shop.make(order(job))
@@ -226,6 +229,10 @@ def _data(arguments: argparse.Namespace, split: str, count: int | None) -> Label
     return folder(arguments.data, split)
 
 
+def _read(data: LabelledMasks, size: tuple[int, int], mean: _Three, std: _Three, limit: int | None) -> Pool:
+    return pool(data, size, mean, std, limit, Progress("pictures read"))
+
+
 def _schedule(arguments: argparse.Namespace) -> Schedule:
     return Schedule(
         arguments.epochs, arguments.batch, arguments.learning_rate, arguments.muon, arguments.weight_decay
@@ -244,7 +251,7 @@ def _teacher(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
         start_from(model, arguments.start)
         recipe["start"] = file_sha256(arguments.start)
     device = device_for(arguments.device)
-    pictures = replace(pool(data, size, mean, std, arguments.count), device=str(device))
+    pictures = replace(_read(data, size, mean, std, arguments.count), device=str(device))
     schedule = _schedule(arguments)
     teacher = Teacher(name, model, arguments.architecture, data.classes, size, mean, std, "")
     known = {"id": name, "title": name, "kind": "teacher", "matching": "none", "seed": arguments.seed}
@@ -265,7 +272,7 @@ def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     refuse_unwritable(arguments.cache / "checkpoint")
     teacher = open_teacher(arguments.teacher, arguments.weights)
     data = _data(arguments, "train", arguments.count)
-    pictures = pool(data, teacher.size, teacher.mean, teacher.std, arguments.count)
+    pictures = _read(data, teacher.size, teacher.mean, teacher.std, arguments.count)
     pictures = replace(pictures, device=str(device_for(arguments.device)))
     kind = f"x{arguments.divisor}" if arguments.action == "distil" else arguments.action
     wanted = Order(
@@ -290,7 +297,7 @@ def _student(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     examination = None
     if measured := getattr(arguments, "measured", None):
         tests = _data(arguments, "test", measured)
-        seen = pool(tests, teacher.size, teacher.mean, teacher.std, measured)
+        seen = _read(tests, teacher.size, teacher.mean, teacher.std, measured)
         examination = Examination(tests, seen, teacher.model, methods=("gradcam",))
     shop = Workshop(teacher, pictures, arguments.out, arguments.cache, log, examination)
     path = shop.make(wanted)
@@ -310,7 +317,7 @@ def _table(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
     teacher, card = open_member(found[0])
     data = _data(arguments, "test", arguments.pictures)
     size, mean, std = (tuple(card[name]) for name in ("size", "mean", "std"))
-    pictures = pool(data, size, mean, std, arguments.pictures)
+    pictures = _read(data, size, mean, std, arguments.pictures)
     key = measured_key(pictures, arguments.explained)
     examination = Examination(data, pictures, teacher, arguments.explained)
     cards = []

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def kept(arguments: argparse.Namespace) -> str:
     """What is there after an interruption."""
-    return left("Finished pictures", arguments.out, "pictures/*.txt")
+    return left("Finished pages", arguments.out, "pictures/*.txt", "browser/*")
 
 
 def run(arguments: argparse.Namespace) -> int:

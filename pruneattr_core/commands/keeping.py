@@ -77,6 +77,7 @@ def over_pictures(
         found = {i: dict(known) for i in indices if (known := cells.get(f"{i:06d}")) is not None}
     tick, missing = Progress("pictures"), [i for i in indices if i not in found]
     timed = partial(_timed, compute, arguments)
+    tick(len(found), len(indices))
     for index, record in each(timed, missing, arguments.workers, arguments.threads):
         found[index] = record
         if cells is not None:

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         refuse_unwritable(arguments.out, new_folder=True)
     tick, start, found, answers = Progress("pictures"), time.perf_counter(), [], []
+    tick(0, len(indices))
     for done, index in enumerate(indices, 1):
         x = opened.inputs([index])
         with torch.no_grad():

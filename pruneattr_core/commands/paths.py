@@ -33,6 +33,7 @@ from pruneattr_core.commands.arguments import (
     whole,
 )
 from pruneattr_core.commands.left import left
+from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source, source_of, tell_left_out
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.models import weights_hash
@@ -121,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         question,
         folder,
         say=partial(say, arguments),
+        progress=Progress("pictures"),
         spread=lambda missing: each(
             partial(_cell, source_of(arguments), question), missing, arguments.workers, arguments.threads
         ),

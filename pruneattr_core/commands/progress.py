@@ -53,11 +53,17 @@ class Progress:
         self._bar: _Bar | None = None
         self._over = 0  # of how many the end was told
 
+    def clear(self) -> None:
+        """Make room for a line of another sort; the bar of a terminal is drawn again when it moves on."""
+        if self._bar is not None and self._out.isatty():
+            self._bar.clear()
+
     def __call__(self, done: float, total: int, what: str = "") -> None:
         """Tell that `done` of `total` are done, and `what` is being worked on."""
         at, terminal = int(done) if done == int(done) else round(done, 2), self._out.isatty()
         if at >= total == self._over:
             return  # the end once more
+        drawn = self._bar is not None or terminal
         if self._bar is None:
             # What an earlier call of the command had finished says nothing about speed.
             self._bar = _Bar(
@@ -74,5 +80,6 @@ class Progress:
             bar.update(0)  # draws if it is time
         else:
             bar.bar_format = _COUNT
-            bar.end()
+            if drawn:  # a bar that begins at its end has been told of when it was made
+                bar.end()
             self._bar, self._over = None, total

@@ -6,10 +6,10 @@ import argparse
 import os
 import time
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from pruneattr_core.commands.arguments import add_json, add_seed, add_threads, say, show, use_threads
+from pruneattr_core.commands.progress import Progress
 from pruneattr_core.descent import remove
 from pruneattr_core.recipes import BUNDLED, new_network
 from pruneattr_core.runtime import provenance
@@ -56,15 +56,22 @@ def run(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     refuse_unwritable(arguments.out / f"{arguments.network}.json")
     refuse_unwritable(arguments.cache / "checkpoint")
-    log = partial(say, arguments)
+    steps = Progress("steps")
+
+    def log(line: str) -> None:
+        steps.clear()
+        say(arguments, line)
+
     bundled = BUNDLED[arguments.network]
-    pool = bundled.data(arguments.data, "train", arguments.seed)
-    test = bundled.data(arguments.data, "test", arguments.seed)
+    pool, test = (
+        bundled.data(arguments.data, split, arguments.seed, Progress(f"pictures to {use}"))
+        for split, use in (("train", "learn from"), ("test", "be tested on"))
+    )
     model = new_network(arguments.network, arguments.seed)
     key = identity(pool, bundled.recipe, arguments.seed)
     checkpoint = arguments.cache / f"{arguments.network}-{key[:16]}.pt"
     log(f"{arguments.network}: {len(pool.labels)} pictures, checkpoint {checkpoint}")
-    seconds = fit(model, pool, bundled.recipe, arguments.seed, checkpoint, log=log)
+    seconds = fit(model, pool, bundled.recipe, arguments.seed, checkpoint, log=log, progress=steps)
     score = accuracy(model, test, bundled.recipe)
     card = {
         "id": arguments.network,

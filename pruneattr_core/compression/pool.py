@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -78,6 +79,7 @@ def pool(
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
     limit: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Pool:
     """Read `data`, each picture resized to `size` (height, width), bilinear and antialiased.
 
@@ -87,11 +89,14 @@ def pool(
         mean: per channel, of pixels in [0, 1].
         std: per channel.
         limit: read at most so many, the first ones; None for all.
+        progress: called with (pictures read, pictures in all).
     """
     count = len(data) if limit is None else min(limit, len(data))
     images = np.empty((count, *size, 3), np.uint8)
     labels = np.zeros((count, len(data.classes)), np.float32)
     for index in range(count):
+        if progress is not None:
+            progress(index, count)
         item = data[index]
         labels[index, list(item.labels)] = 1
         if item.image.shape[:2] == size:
@@ -99,4 +104,6 @@ def pool(
         else:
             resized = Image.fromarray(item.image).resize(size[::-1], Image.Resampling.BILINEAR)
             images[index] = np.asarray(resized)
+    if progress is not None:
+        progress(count, count)
     return Pool(images, labels, data.multi_label, data.title, mean, std)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_gallery_says_so_too(
     monkeypatch.undo()
     monkeypatch.setattr("pruneattr_core.commands.gallery.Progress", lambda _: stopping)
     assert cli.main(words) == 130
-    said = f"stopped. Finished pictures are kept in {tmp_path / 'out'}. The same command goes on there."
+    said = f"stopped. Finished pages are kept in {tmp_path / 'out'}. The same command goes on there."
     assert capsys.readouterr().err.strip().splitlines()[-1] == said
 
 
@@ -92,3 +93,56 @@ def test_a_command_that_keeps_nothing_says_so(
     monkeypatch.setattr(f"pruneattr_core.commands.{inside}", stopped)
     assert cli.main(words) == 130
     assert capsys.readouterr().err.strip() == "stopped. Nothing of it is kept."
+
+
+CALIBRATING = "0 of 2 pictures, SceneNet on shape scenes, 00:00"
+
+
+def test_an_app_that_is_stopped_has_done_what_it_should(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reviews and downloads are kept; Streamlit itself has said that it stops."""
+
+    class Stopped(subprocess.Popen):
+        stopped = False
+
+        def wait(self, timeout: float | None = None) -> int:
+            if not self.stopped:
+                self.stopped = True
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    monkeypatch.setattr("subprocess.Popen", Stopped)
+    monkeypatch.setattr("sys.executable", "/bin/true")
+    assert cli.main(["app"]) == 130
+    assert capsys.readouterr().err.strip() == ""
+
+
+#: A command that takes long -> (its first work, what is said before).
+BEGUN = {
+    "train scenes-net --out OUT --cache CACHE": ("recipes.scene", "0 of 12000 pictures to learn from, 00:00"),
+    "accuracy SOURCE --n 2": ("benchmarks.sources.Opened.inputs", "0 of 2 pictures, 00:00"),
+    "paths SOURCE --n 2 --cache CACHE --out OUT": ("commands.paths._cell", "0 of 2 pictures, 00:00"),
+    "paths circuit SOURCE --n 2": ("commands.keeping._timed", "0 of 2 pictures, 00:00"),
+    "paths nesting SOURCE --n 2": ("benchmarks.sources.Opened.inputs", "0 of 2 pictures, 00:00"),
+    "gallery --n 2 --out OUT": ("gallery.browser_page", "0 of 2 pictures, the page in the browser, 00:00"),
+    "calibrate SOURCE --n 2": ("commands.calibrate.calibrations", CALIBRATING),
+    "compress distil --teacher scenes-vgg --count 2 --batch 2 --out OUT --cache CACHE": (
+        "compression.data._Scenes.__getitem__",
+        "0 of 2 pictures read, 00:00",
+    ),
+}
+
+
+@pytest.mark.parametrize("line", BEGUN)
+def test_a_long_command_gives_a_sign_before_its_first_work(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    work, said = BEGUN[line]
+    monkeypatch.setattr(f"pruneattr_core.{work}", stopped)
+    line = line.replace("SOURCE", " ".join(SOURCE)).replace("OUT", str(tmp_path / "out"))
+    assert cli.main(line.replace("CACHE", str(tmp_path / "cache")).split()) == 130
+    assert said in capsys.readouterr().err.splitlines()

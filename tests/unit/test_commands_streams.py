@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pruneattr_core import cli
+from pruneattr_core.commands.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -49,3 +51,28 @@ def test_nobody_is_told_that_he_has_gone(line: str) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("out", [io.StringIO, Terminal])
+def test_what_is_over_at_once_is_told_once(out: type[io.StringIO]) -> None:
+    tell = Progress("maps", written := out())
+    tell(3, 3)
+    tell(3, 3)
+    assert written.getvalue().count("\n") == 1
+    assert written.getvalue().endswith("\n")
+
+
+def test_another_line_does_not_stand_behind_a_bar() -> None:
+    for written, cleared in ((Terminal(), True), (io.StringIO(), False)):
+        tell = Progress("steps", written)
+        tell.clear()
+        tell(1, 9)
+        before = written.getvalue()
+        tell.clear()
+        assert (written.getvalue() != before) == cleared
+        assert written.getvalue().endswith("\r") == cleared

@@ -81,9 +81,11 @@ def assert_same(one: dict, other: dict):
 
 
 def test_learns_and_logs_an_epoch_a_line():
-    lines, model = [], tiny()
+    lines, told, model = [], [], tiny()
     recipe = Recipe(stages=((6, 16),), mean=(0.5,) * 3, std=(0.25,) * 3, batch=8)
-    assert fit(model, colours(), recipe, seed=0, log=lines.append) > 0
+    assert fit(model, colours(), recipe, seed=0, log=lines.append, progress=lambda *of: told.append(of)) > 0
+    assert [done for done, total, _ in told] == list(range(1, told[0][1] + 1))
+    assert (told[0][2], told[-1][2]) == ("epoch 1 of 6", "epoch 6 of 6")
     assert not model.training
     assert [line.split("  ")[:2] for line in lines] == [[f"epoch {k}", "16x16"] for k in range(1, 7)]
     assert training.accuracy(model, colours(seed=1), recipe) > 0.95
@@ -223,7 +225,7 @@ def test_single_shapes_are_noisy_only_for_training(monkeypatch):
 def bundled(monkeypatch):
     """A network that trains in a moment."""
 
-    def data(folder, split, seed):
+    def data(folder, split, seed, progress):
         return colours(44 if split == "train" else 30, seed=seed + (split == "test"))
 
     monkeypatch.setitem(BUNDLED, "tiny", Bundled(Tiny, RECIPE, data))
