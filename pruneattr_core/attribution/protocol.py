@@ -15,7 +15,7 @@ from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.options import checked
 from pruneattr_core.attribution.support import any_network
-from pruneattr_core.attribution.table import METHODS
+from pruneattr_core.attribution.table import METHODS, meant
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.chance import noticed
 from pruneattr_core.checks import Target, check_inputs
@@ -74,7 +74,7 @@ def explain(
         (torch.Size([1, 3, 128, 128]), 'star')
     """
     if not isinstance(method, str) or method not in METHODS:
-        raise InputError(f"Expected method in {', '.join(METHODS)}; got {method!r}.")
+        raise InputError(f"Expected method in {', '.join(METHODS)}; got {method!r}.{meant(method)}")
     entry = METHODS[method]
     settings = checked(entry.title, entry.options, options)
     batch = check_inputs(model, inputs)

@@ -108,3 +108,23 @@ METHODS: dict[str, Method] = {
         ),
     ),
 }
+
+
+def meant(said: object) -> str:
+    """What a text that is no key of `METHODS` seems to mean, in any spelling.
+
+    Args:
+        said: a title or its beginning, such as "Grad-CAM" or "smoothgrad".
+
+    Returns:
+        " gradcam is Grad-CAM."; "" for what means none, or no text.
+    """
+    letters = _letters(str(said)[:40])
+    titles = {key: _letters(method.title) for key, method in METHODS.items()}
+    whole = [key for key, title in titles.items() if letters in (title, _letters(key))]
+    begun = [key for key, title in titles.items() if len(letters) > 2 and title.startswith(letters)]
+    return "".join(f" {key} is {METHODS[key].title}." for key in whole or begun[:3])
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))

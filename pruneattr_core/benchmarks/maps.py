@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import METHODS, explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.attribution.options import checked
+from pruneattr_core.attribution.table import meant
 from pruneattr_core.benchmarks.outside import outside_method, outside_values
 from pruneattr_core.errors import ArgumentTypeError, InputError
 
@@ -34,7 +35,9 @@ def method_from(text: str) -> dict[str, Any]:
         own = outside_method(text)
         if own is not None:
             return own
-        raise InputError(f"There is no method {name[:40]!r}: choose out of {', '.join(METHODS)}.")
+        raise InputError(
+            f"There is no method {name[:40]!r}.{meant(name)} Choose out of {', '.join(METHODS)}."
+        )
     options = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")

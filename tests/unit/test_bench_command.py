@@ -123,6 +123,28 @@ def test_options_are_read_and_defaults_filled_in():
     assert method["options"]["contribution"] == "taylor"
     with pytest.raises(InputError, match="name=value"):
         method_from("prunegrad:0.9")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("smoothgrad", " noise_tunnel is SmoothGrad (noise tunnel)."),
+        ("Grad-CAM", " gradcam is Grad-CAM."),
+        ("guidedbackprop", " guided_backprop is Guided Backprop."),
+        ("x", ""),
+        ("my.py", ""),
+    ],
+)
+def test_a_method_that_is_called_by_its_title_is_found(said: str, told: str) -> None:
+    """README and pages show titles; commands and `explain` take keys."""
+    asked = (method_from, lambda name: explain(torch.nn.ReLU(), torch.ones(1, 3), method=name))
+    for ask in asked:
+        with pytest.raises(InputError) as refused:
+            ask(said)
+        assert f"{said!r}.{told}" in str(refused.value)
+
+
+def test_options_are_those_of_the_method() -> None:
     with pytest.raises(InputError, match="no option"):
         method_from("saliency:speed=3")
 
