@@ -9,6 +9,10 @@ class InputError(PruneAttrError, ValueError):
     """An argument has a value that cannot be used."""
 
 
+class NothingToMeasure(InputError):
+    """The pictures lack what every measure of a benchmark asks for."""
+
+
 class TargetError(InputError):
     """The target class does not exist or does not match the batch."""
 

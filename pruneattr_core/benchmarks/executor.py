@@ -27,7 +27,7 @@ from pruneattr_core.benchmarks.run import Run, read_run, write_run
 from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.datasets.base import left_out
-from pruneattr_core.errors import InputError, ModelError, StoreError
+from pruneattr_core.errors import InputError, ModelError, NothingToMeasure, StoreError
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.runs.workers import each
@@ -93,7 +93,7 @@ def plan_run(
     for reason in dict.fromkeys(why.values()):
         say(f"left out: {', '.join(name for name in why if why[name] == reason)}: {reason}")
     if not (measures := tuple(name for name in measures if name not in why)):
-        raise InputError(f"Nothing can be measured: {'; '.join(dict.fromkeys(why.values()))}.")
+        raise NothingToMeasure(f"Nothing can be measured: {'; '.join(dict.fromkeys(why.values()))}.")
     return Plan(
         benchmark=benchmark,
         protocol=protocol,

@@ -39,7 +39,7 @@ from pruneattr_core.commands.arguments import (
 from pruneattr_core.commands.left import left
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source, source_of
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, NothingToMeasure
 from pruneattr_core.runtime import device_for
 from pruneattr_core.store import beside, refuse_unwritable
 
@@ -177,7 +177,10 @@ def run(arguments: argparse.Namespace) -> int:
             elif name == "quantus" and not arguments.metrics:
                 say(arguments, "left out: quantus; name --metrics to include it")
             elif not (arguments.method and BENCHMARKS[name].rows):  # those compare no methods
-                found[name] = _one(arguments, name, arguments.out / name)
+                try:
+                    found[name] = _one(arguments, name, arguments.out / name)
+                except NothingToMeasure as error:  # the others ask for other things
+                    say(arguments, f"left out: {name}: {error}")
     if arguments.method and arguments.benchmark == "all" and not arguments.json:
         print(markdown(rankings({name: read_run(arguments.out / name) for name in found})))
     if arguments.json:

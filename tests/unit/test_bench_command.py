@@ -98,6 +98,19 @@ def test_all_leaves_training_out_on_a_cpu(small, tmp_path, capsys, monkeypatch):
     assert done[-1] == "roar"
 
 
+def test_all_goes_on_where_one_cannot_be_measured(tmp_path, capsys, monkeypatch):
+    """Pictures of one's own have no masks, and perhaps one class."""
+    names = ["localise", "logits"]
+    monkeypatch.setattr(bench, "BENCHMARKS", {name: bench.BENCHMARKS[name] for name in names})
+    (tmp_path / "data").mkdir()
+    for name, colour in (("a", (9, 9, 9)), ("b", (10, 9, 9))):
+        Image.new("RGB", (32, 32), colour).save(tmp_path / "data" / f"{name}.png")
+    asked = ["--model", "resnet8-cifar10", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "runs")]
+    assert main(["bench", "all", *asked, "--n", "2", "--methods", "random"]) == 0
+    assert "left out: localise: Nothing can be measured" in capsys.readouterr().out
+    assert [file.name for file in (tmp_path / "runs").iterdir()] == ["logits"]
+
+
 def test_methods_given_to_all_are_those_of_the_table(small):
     given = argparse.Namespace(benchmark="all", methods=["saliency", "random"], method=[])
     assert bench._methods("pixels", given, small) == ["saliency", "random"]
