@@ -19,7 +19,7 @@ _LEARNED = ("Convolution", "Addmm", "MmBackward", "Linear", "BatchNorm", "LayerN
 
 _ADVICE = (
     "Remove torch.no_grad or detach there, or use the floating-point network of a quantised one; "
-    "rounding, signs, choices and what goes through numpy have no derivative."
+    "rounding, signs, choices and what goes through numpy, lists or numbers of Python have no derivative."
 )
 _PART = "The response depends differentiably on part of the network only:"
 
@@ -75,10 +75,9 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
         what = (
             "input" if given.requires_grad or not nodes or not attached else "neurons of " + record.names[0]
         )
-        first = next((end.where for end in (*doubts.ends, *silences)), "an operation without one")
         raise ModelError(
             f"The response does not depend differentiably on the {what}: the gradient ends at "
-            f"{first}. {_ADVICE}"
+            f"{_first(response, record, silences)}. {_ADVICE}"
         )
     if doubts.blind:
         _refuse(f"the gradient ends at {doubts.blind[0]}")
@@ -90,6 +89,16 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
             _refuse(f"the gradient ends at {end.where}")
     if given.requires_grad:
         _check_all_reached(node_of(given), nodes, record, silent, silences)
+
+
+def _first(response: Tensor, record: Record, silences: list[End]) -> str:
+    """Where a gradient that goes nowhere ends: at the first end whose values go on to the outputs."""
+    if record.logits.requires_grad and not response.requires_grad:
+        return "the response itself, which is computed without one"
+    doubts, (there, _) = record.doubts, record.doubts.trail.of(record.logits)
+    reaching_it = [end.where for place, end in enumerate(doubts.ends) if there >> place & 1]
+    others = [end.where for end in (*silences, *doubts.ends)]
+    return next(iter((*reaching_it, *others)), "an operation without one")
 
 
 def _check_all_reached(
@@ -120,7 +129,8 @@ def _check_all_reached(
         if given not in behind:
             continue
         loose |= 1 << place
-        if any(_acts(node) for node in (behind - nodes) & reaching(given, behind)):
+        chosen = place < len(doubts.ends) and doubts.ends[place].choice
+        if not chosen and any(_acts(node) for node in (behind - nodes) & reaching(given, behind)):
             _refuse(f"the gradient ends at {end.where}")
     for place, act in enumerate(doubts.trail.acts):
         if acts >> place & 1 and act.ends & loose and act.node not in joined:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.chance import put_back, random_state
 from pruneattr_core.errors import ModelError
+from pruneattr_core.exits import EXITS, Entry, Traffic
 from pruneattr_core.loose import Trail
 
 #: Calls with a training flag -> its place among the positional arguments.
@@ -43,7 +44,11 @@ _DRAWING = {
 _SHAPE_ONLY = {
     *(torch.zeros_like, torch.ones_like, torch.empty_like, torch.full_like, torch.rand_like),
     *(torch.randn_like, Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty, Tensor.new_full),
-    Tensor.new_tensor,
+}
+#: Calls by which real numbers become whole ones, which is rounding.
+_CASTS = {
+    *(Tensor.to, Tensor.type, Tensor.int, Tensor.long, Tensor.short, Tensor.char, Tensor.byte),
+    *(Tensor.type_as, Tensor.view),
 }
 #: Calls that ask about a tensor, and for nothing of its values.
 QUESTIONS = {
@@ -60,11 +65,13 @@ class End:
         where: module and function.
         nodes: of the autograd graph, of the values that went in.
         node: of the value that goes on, where it has one that passes no gradient.
+        choice: whether what goes on only says which: truth values and places, whose derivative is 0.
     """
 
     where: str
     nodes: tuple[Any, ...]
     node: Any = None
+    choice: bool = False
 
 
 class Doubts:
@@ -76,6 +83,7 @@ class Doubts:
         blind: where activations were computed without a graph although one was asked for.
         draws: where random numbers were drawn in eval mode.
         trail: of values that go on after an end.
+        traffic: of values that leave PyTorch and come back.
         state: the buffer that a module in training mode changed, or "". It is put back.
         watched: names of buffers that are put back if the pass changes them; None for all.
         written: those of them that it has changed.
@@ -89,6 +97,7 @@ class Doubts:
         where: Callable[[FrameType | None], str],
         watched: Collection[str] | None,
         moves: bool = False,
+        entries: Collection[Entry] | None = (),
     ) -> None:
         """Watch `network`, whose modules are these.
 
@@ -98,12 +107,13 @@ class Doubts:
             where: names the innermost of them on a call stack.
             watched: see the attribute.
             moves: whether it is known to move the random state, which is put back then.
+            entries: see `Traffic`.
         """
         self.ends: list[End] = []
         self.neurons: list[tuple[str, int]] = []
         self.blind: list[str] = []
         self.draws: list[str] = []
-        self.trail = Trail()
+        self.trail, self.traffic = Trail(), Traffic(entries)
         self.state = ""
         self.watched = watched
         self.written: list[str] = []
@@ -161,6 +171,8 @@ class Doubts:
             self._refuse_flag(func, args, kwargs)
         elif func in _DRAWING or (func is F.scaled_dot_product_attention and _dropout_of(args, kwargs)):
             self._drawn(func)
+        if self.graded and not self.traffic.idle:
+            self._pass_by(func, args, kwargs)
 
     def after(
         self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, inside: str = ""
@@ -222,28 +234,46 @@ class Doubts:
             self._random = random_state()
         self.draws.append(self._name(name))
 
+    def _pass_by(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Note what leaves PyTorch by a call, or comes back."""
+        traffic, trail = self.traffic, self.trail
+        if func not in EXITS:
+            if traffic.left:
+                traced = lambda one: bool(trail.of(one)[0])  # noqa: E731
+                frame = sys._getframe(3)
+                traffic.look(lambda: self._where(frame), frame, func, {"": args, **kwargs}, traced)
+            return
+        for one in _tensors(args[:1]):
+            before = [end for i, end in enumerate(self.ends) if trail.of(one)[0] >> i & 1]
+            nodes = [node_of(one)] if one.requires_grad else [n for end in before for n in end.nodes]
+            if nodes:
+                traffic.left, traffic.out = True, traffic.out | 1 << len(self.ends)
+                self.ends.append(End(self._name(EXITS[func]), tuple(nodes)))
+
     def _follow(
         self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, inside: str
     ) -> None:
         if func in _SHAPE_ONLY:
             return
-        ended = (
-            isinstance(result, Tensor)
-            and (result.is_floating_point() or result.is_quantized)
-            and (not result.requires_grad or is_end(result.grad_fn))
-        )
+        if func is Tensor.new_tensor:
+            args = args[1:]  # the first only says of what kind
+        made = result if isinstance(result, Tensor) else None
+        ended = made is not None and (not made.requires_grad or is_end(made.grad_fn))
         if not ended and not self.ends:
             return
         everything, end = list(_tensors((*args, *kwargs.values()))), 0
         nodes = tuple(node_of(one) for one in everything if one.requires_grad)
-        if ended and nodes:
+        if made is not None and ended and nodes:
             end = 1 << len(self.ends)
             where = self._name(inside) if inside else self._called(func)
-            self.ends.append(End(where, nodes, result.grad_fn))
+            real = made.is_floating_point() or made.is_complex() or made.is_quantized or func in _CASTS
+            self.ends.append(End(where, nodes, made.grad_fn, not real))
+        if self.traffic.entering:
+            end |= self.traffic.out
         if self.ends:
-            made = _tensors((args[0],) if func is Tensor.__setitem__ else (result,))
+            came = _tensors((args[0],) if func is Tensor.__setitem__ else (result,))
             # What an own function computes has no graph, but its result has a node: no weights act loosely.
-            self.trail.carry(None if inside else func, everything, made, lambda: self._called(func), end)
+            self.trail.carry(None if inside else func, everything, came, lambda: self._called(func), end)
 
     def _called(self, func: Any) -> str:
         return self._name(getattr(func, "__name__", str(func)), not torch.is_grad_enabled())

@@ -20,6 +20,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pruneattr_core.errors import ArgumentTypeError
+from pruneattr_core.exits import Entry
 from pruneattr_core.own_functions import OwnFunctions
 
 #: Activations as the dispatcher calls them; one that no tape recorded is reported as unseen.
@@ -103,6 +104,7 @@ class Roles:
         asks: whether Python asks for values that come from the input, so that its way may depend on them.
         mixes: whether that way depends on the whole batch: an input can only be run alone.
         loose: calls whose values go on to the answer and whose gradient does not go on to the input.
+        entries: where values come back that have left PyTorch.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -117,6 +119,7 @@ class Roles:
     asks: bool
     mixes: bool
     loose: tuple[str, ...]
+    entries: frozenset[Entry]
 
     def led_to(self, calls: Sequence[tuple[str, tuple[int, ...]]]) -> bool:
         """Whether a pass of any number of inputs that made these calls went this way."""

@@ -45,7 +45,7 @@ class Act:
 class Trail:
     """Follows loose values by the storages that hold them, from the first end of a gradient on.
 
-    What goes through numpy, lists, integers or `torch.func` is lost.
+    What goes through `torch.func` is lost, and through numpy or lists what no entry is known for.
 
     Attributes:
         acts: in order.

@@ -51,14 +51,14 @@ def places_in(answer: Tensor, start: Any, doubts: Doubts) -> dict[int, str]:
     return {
         place: end.where
         for place, end in enumerate(doubts.ends)
-        if ends >> place & 1 and start in reached(*end.nodes)
+        if ends >> place & 1 and not end.choice and start in reached(*end.nodes)
     }
 
 
 def ends_in(answer: Tensor, start: Any, doubts: Doubts) -> tuple[str, ...]:
     """Calls at which a gradient ends that goes on to the input, and whose values go on to the answer.
 
-    What goes by way of numpy, lists or integers is not followed.
+    What is only chosen by its values is none of theirs: truth values and places.
 
     Args:
         answer: what a pass with gradients on gave.

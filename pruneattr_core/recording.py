@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import PIECEWISE_LINEAR, Activation, Reader
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
+from pruneattr_core.exits import EXITS, Entry, moved_by, nudged
 from pruneattr_core.fitness import QUESTIONS, Doubts, cut_off, in_memory
 from pruneattr_core.flow import Flow, tensors_in
 from pruneattr_core.heads import outputs_in
@@ -32,12 +33,13 @@ _NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmo
 
 #: What values whose gradient has ended are multiplied by, to see whether the answer minds.
 _NUDGE = 1.125
+#: Stands for the place of all values that have left PyTorch and come back.
+ENTRIES = -1
 
 #: Calls by which Python learns what is in a tensor, and may go another way for it.
 _ASKED = {
-    *(Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist),
-    *(Tensor.numpy, Tensor.__array__, torch.is_nonzero, torch.equal, Tensor.equal),
-    *(torch.allclose, Tensor.allclose),
+    *EXITS,
+    *(torch.is_nonzero, torch.equal, Tensor.equal, torch.allclose, Tensor.allclose),
 }
 
 #: A gate takes (index of the call, activation) and returns the activation the network goes on with.
@@ -73,10 +75,11 @@ class Tape(TorchFunctionMode):
         moves: bool = False,
         apart: bool = False,
         nudged: int | None = None,
+        entries: Collection[Entry] | None = (),
     ) -> None:
         super().__init__()
         # What is cut off gets memory of its own, to be told apart there.
-        self.apart, self.nudged = apart, nudged
+        self.apart, self.nudged, self.entries = apart, nudged, entries
         self.reader = Reader(spelled)
         self.opening, self.own_functions = opening, OwnFunctions()
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
@@ -89,7 +92,8 @@ class Tape(TorchFunctionMode):
         self.normalised: Tensor | None = None
         self.asks = False
         # Not by way of the tape, which holds every activation: a circle would keep them until Python looks.
-        self.doubts = Doubts(model, modules, lambda frame: owner_of(frame, names_of)[0], written, moves)
+        where = lambda frame: owner_of(frame, names_of)[0]  # noqa: E731
+        self.doubts = Doubts(model, modules, where, written, moves, entries)
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -101,6 +105,9 @@ class Tape(TorchFunctionMode):
             self.asks = self.flow is not None and any(map(self.flow.from_input, tensors_in((args, kwargs))))
         if func is not F.batch_norm or self._sees_pictures(args):
             self.doubts.before(func, args, kwargs)
+        entering = self.doubts.traffic.entering
+        if entering and self.nudged == ENTRIES:
+            args, kwargs = _pushed(args, kwargs, entering)
         if inside := self.own_functions.around(sys._getframe(1)):
             result = func(*args, **kwargs)
             self.doubts.after(func, args, kwargs, result, inside)
@@ -117,7 +124,7 @@ class Tape(TorchFunctionMode):
             known = len(self.doubts.ends)
             self.doubts.after(func, args, kwargs, result)
             if known == self.nudged and len(self.doubts.ends) > known and isinstance(result, Tensor):
-                result = result.mul_(_NUDGE) if result.is_floating_point() else result
+                result = moved_by(result, _NUDGE)
             if func in _NORMALISERS:
                 self.normalised = result
             return result
@@ -156,6 +163,11 @@ class Tape(TorchFunctionMode):
         return any(a._version != v for a, v in zip(self.seen, self.versions, strict=True))
 
 
+def _pushed(args: Any, kwargs: Any, paths: Collection[tuple[Any, ...]]) -> tuple[Any, dict[str, Any]]:
+    moved = nudged({"": tuple(args), **kwargs}, paths, _NUDGE)
+    return moved.pop(""), moved
+
+
 def unwrap(model: nn.Module) -> nn.Module:
     """The eager module behind `model`; raises for what a tape cannot see into."""
     if isinstance(model, torch.jit.ScriptModule):
@@ -185,7 +197,8 @@ def forward(tape: Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[
     except Exception as error:  # a network is anybody's code
         if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
             raise
-        said = repr(error) if isinstance(error, KeyError) else error  # whose text is a bare key
+        bare = isinstance(error, KeyError) or not str(error)  # a key alone, or no text
+        said = repr(error) if bare else error
         raise InputError(
             f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
             f"{said}" + (". It is given one tensor." if isinstance(error, TypeError) else "")

@@ -184,7 +184,12 @@ def _played(
 
     def play(clone: bool) -> tuple[Tape, Tensor]:
         known = frozenset(kept), roles.rewritten, None, opening, roles.spelled
-        tape = Tape(network, gate, clone, *known, written=roles.written, moves=roles.moves)
+        tape = Tape(
+            *(network, gate, clone, *known),
+            written=roles.written,
+            moves=roles.moves,
+            entries=roles.entries,
+        )
         return forward(tape, network, inputs, rows)
 
     try:

@@ -23,12 +23,13 @@ from pruneattr_core.company import (
     refuse_memory,
 )
 from pruneattr_core.errors import ModelError, PruneAttrError
+from pruneattr_core.exits import Entry, come_back
 from pruneattr_core.fitness import left_alone, node_of
 from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
 from pruneattr_core.reaching import ends_in, places_in
-from pruneattr_core.recording import Gate, Tape, forward, unwrap
+from pruneattr_core.recording import ENTRIES, Gate, Tape, forward, unwrap
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
@@ -100,6 +101,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         moves = _refuse_chance(network, first, tape, since)
         if not moves:
             put_back(before)
+        tape.entries = _entries(network, first, tape)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
         fast, loose = _takes_any_layout(network, first, tape, logits)
         mixed = False
@@ -110,7 +112,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
     unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
     written = frozenset(tape.doubts.written)
     found = tuple(tape.calls), names, roles, rewritten, unseen, spelled, written
-    return Roles(*found, fast, moves, tape.asks, mixed, loose)
+    return Roles(*found, fast, moves, tape.asks, mixed, loose, frozenset(tape.entries or ()))
 
 
 def _refuse_chance(network: nn.Module, first: Tensor, tape: Tape, since: RandomState) -> bool:
@@ -159,8 +161,25 @@ def _again(
 ) -> Tape:
     """For another pass of the way that a tape saw."""
     return Tape(
-        network, gate, True, kept, tape.rewritten, spelled=tape.reader.said, apart=apart, nudged=nudged
+        *(network, gate, True, kept, tape.rewritten),
+        spelled=tape.reader.said,
+        apart=apart,
+        nudged=nudged,
+        entries=tape.entries,
     )
+
+
+def _entries(network: nn.Module, first: Tensor, tape: Tape) -> frozenset[Entry]:
+    """Where values come back that have left PyTorch."""
+    seen = []
+    for inputs in (first, first, first / 2, -first) if tape.asks else ():
+        learning = _again(network, tape, kept=())
+        learning.doubts.traffic.entries = None
+        with suppress(Exception), torch.enable_grad(), left_alone(network):
+            learning.doubts.graded = True
+            forward(learning, network, graded(inputs), 1)
+        seen.append(learning.doubts.traffic.seen)
+    return come_back(seen) if seen else frozenset()
 
 
 def _loose(network: nn.Module, first: Tensor, tape: Tape, found: tuple[str, ...]) -> tuple[str, ...]:
@@ -184,7 +203,8 @@ def _loose(network: nn.Module, first: Tensor, tape: Tape, found: tuple[str, ...]
             again, answer = passed(given)
             for place, where in places_in(answer, start, again.doubts).items():
                 if where not in sure:
-                    moved = (passed(graded(inputs), place)[1] - answer).abs().max()
+                    left = again.doubts.traffic.out >> place & 1
+                    moved = (passed(graded(inputs), ENTRIES if left else place)[1] - answer).abs().max()
                     sure |= set() if moved <= _ROUNDING * answer.abs().max() else {where}
         return tuple(one for one in found if one in sure)
     return found

@@ -232,7 +232,7 @@ REFUSED = (
     Situation(
         "a side branch of a list",
         lambda: body(lambda s, x: _with_side(s, x, F.relu(s.one(torch.tensor(x.tolist()))))),
-        r"no gradient goes to the input\. ",
+        r"no gradient goes to the input \(it ends at Network \(a list\)\)\. ",
     ),
     Situation("rounded activations", lambda: body(_rounded), r"gradient ends at Network \(round\)"),
     Situation(
@@ -240,8 +240,8 @@ REFUSED = (
         lambda: body(lambda s, x: Body.forward(s, x.sign())),
         r"not depend differentiably on the input: the gradient ends at Network \(sign\)",
     ),
-    Situation("neurons that only open gates", lambda: body(_gated), "no gradient goes from the response to"),
-    Situation("a branch behind argmax", lambda: body(_chosen), "no gradient goes from the response to"),
+    Situation("neurons that only open gates", lambda: body(_gated), r"gradient ends at Network \(gt\)"),
+    Situation("a branch behind argmax", lambda: body(_chosen), r"gradient ends at Network \(argmax\)"),
     Situation(
         "captum#978: another input than the given one",
         lambda: body(lambda s, x: Body.forward(s, torch.ones(len(x), 2, 6, 6))),

@@ -36,6 +36,7 @@ ORDER = (
         "glossary",
         "store",
         "selection",
+        "exits",
         "loose",
         "chance",
         "own_functions",
