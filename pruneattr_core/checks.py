@@ -57,14 +57,14 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
         raise ModelError("The model is on the meta device, which holds no weights. Load them first.")
     if parameter is not None and (
         parameter.device != inputs.device
-        or (
-            parameter.dtype != inputs.dtype
-            and not (parameter.dtype in (torch.float32, torch.float64) and _takes(model, inputs[:1]))
-        )
+        or (parameter.dtype != inputs.dtype and not _takes(model, inputs[:1]))
     ):
+        other = ""  # where inputs are made by somebody else, as in the app, the model is what can be changed
+        if inputs.dtype in (torch.float32, torch.float64):
+            other = f", or give model.to({str(inputs.device)!r}, {inputs.dtype})"
         raise InputError(
             f"The inputs are {inputs.dtype} on {inputs.device} but the model is {parameter.dtype} on "
-            f"{parameter.device}. Use inputs.to({str(parameter.device)!r}, {parameter.dtype})."
+            f"{parameter.device}. Use inputs.to({str(parameter.device)!r}, {parameter.dtype}){other}."
         )
     if not bool(torch.isfinite(inputs).all()):
         raise InputError("The inputs hold NaN or infinite values. Check the preprocessing.")
@@ -77,7 +77,7 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
 
 
 def _takes(model: nn.Module, inputs: Tensor) -> bool:
-    """Whether a network casts what it is given to single or double precision."""
+    """Whether a network casts what it is given to its own precision."""
     if any(module.training for module in model.modules()):
         return False  # a pass would write into its buffers
     try:

@@ -71,6 +71,10 @@ def check_held(name: str, given: Any) -> None:
 
 def check_default_device() -> None:
     """Raise InputError where every new tensor would be made without values."""
+    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
+        raise InputError(
+            "This is called under a FakeTensorMode, where nothing is computed. Call it outside of that."
+        )
     if torch.get_default_device().type == "meta":
         raise InputError(
             "torch's default device is meta, where nothing can be computed. Leave the `with "

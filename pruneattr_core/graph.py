@@ -42,6 +42,10 @@ def forward_chunks(count: int, inputs: Tensor, copies: int = 1) -> Iterator[slic
     return chunks(count, each // 2, inputs)  # nothing is kept for a backward pass
 
 
+#: Powers of 2 by which float16 gradients are raised, the first by which none overflows.
+_POWERS = (14, 7, 0)
+
+
 class Graph:
     """A recorded forward pass and the response, ready to be differentiated.
 
@@ -115,7 +119,7 @@ class Graph:
         activations = all_of_them if calls is None else [all_of_them[call] for call in calls]
         wanted = [a for a in activations if a.requires_grad]
         with self._opening:
-            found = iter(torch.autograd.grad(self._objective, wanted, retain_graph=True, allow_unused=True))
+            found = iter(self._gradients(wanted))
         gradients = [next(found) if a.requires_grad else None for a in activations]
         return [torch.zeros_like(a) if g is None else g for a, g in zip(activations, gradients, strict=True)]
 
@@ -129,13 +133,29 @@ class Graph:
         pairs = zip(self.record.activations, masks, strict=True) if masks is not None else ()
         handles = [a.register_hook(_pass_only(m)) for a, m in pairs if a.requires_grad]
         try:
-            (gradient,) = torch.autograd.grad(
-                self._objective, [self._leaf], retain_graph=True, allow_unused=True
-            )
+            (gradient,) = self._gradients([self._leaf])
         finally:
             for handle in handles:
                 handle.remove()
-        return (torch.zeros_like(self._leaf) if gradient is None else gradient).contiguous()
+        found = torch.zeros_like(self._leaf) if gradient is None else gradient.to(self._leaf.dtype)
+        return found.contiguous()
+
+    def _gradients(self, wanted: Sequence[Tensor]) -> list[Tensor | None]:
+        """Of the objective; where float16 is on the way, raised by a power of 2 meanwhile.
+
+        Below 6e-8 there is nothing in float16, which a small response's gradients are.
+        """
+        on_the_way = (self._leaf, *self.record.activations, self.record.logits)
+        halves = any(one.dtype == torch.float16 for one in on_the_way)
+        found: list[Tensor | None] = []
+        for power in _POWERS if halves else (0,):
+            raised = torch.full_like(self._objective, 2.0**power)
+            found = list(
+                torch.autograd.grad(self._objective, wanted, raised, retain_graph=True, allow_unused=True)
+            )
+            if power == 0 or all(bool(one.isfinite().all()) for one in found if one is not None):
+                break
+        return [one if one is None or not halves else one.float().mul_(2.0**-power) for one in found]
 
 
 def _pass_only(mask: Tensor) -> Callable[[Tensor | None], Tensor | None]:

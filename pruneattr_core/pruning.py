@@ -59,6 +59,13 @@ class Replacement:
 #: What the neurons outside a path become.
 Instead = Mode | Replacement
 
+#: What to do about NaN: where neurons were removed, and where none was.
+AT_FEWER = "Remove fewer neurons, or take mode freeze."
+AT_NONE = (
+    "No neuron is removed there: the network's own gradient is none, as that of a square root at 0 or of "
+    "something that a mask hides. Look for such a step in the network."
+)
+
 
 #: Functions that pass no gradient where they give 0, nor where they give their upper bound.
 _RECTIFIERS = {F.relu, torch.relu, F.relu6, F.hardtanh}
@@ -215,8 +222,13 @@ def pruned_gradient(
         gradient = graph.input_gradient()
     logits = graph.record.logits.detach()
     if finite and (broken := not_finite(gradient, logits)):
-        raise InputError(f"{broken}. Remove fewer neurons, or take mode freeze.")
+        raise InputError(f"{broken}. {advice_for(masks)}")
     return gradient, logits
+
+
+def advice_for(masks: Sequence[Tensor]) -> str:
+    """What to do about NaN in a network pruned by these masks."""
+    return AT_NONE if all(bool(mask.all()) for mask in masks) else AT_FEWER
 
 
 def not_finite(gradient: Tensor, logits: Tensor) -> str:

@@ -16,6 +16,8 @@ from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head
 from pruneattr_core.paths.dial import Dial, Sparsity, levels
 from pruneattr_core.pruning import (
+    AT_FEWER,
+    AT_NONE,
     Instead,
     Replacement,
     check_mode,
@@ -306,9 +308,10 @@ def _sweep(
 
 
 def _problems(maps: Tensor, answers: Tensor, sparsities: Sequence[float], unranked: str) -> tuple[str, ...]:
-    advice, sentences = "Remove fewer neurons, or take mode freeze.", []
+    sentences = []
     for level, logits, sparsity in zip(maps, answers, sparsities, strict=True):
         broken = not_finite(level, logits)
+        advice = AT_FEWER if sparsity > 0 else AT_NONE
         said = f"{broken} at sparsity {sparsity:g}. {advice}" if broken else ""
         sentences.append(said or (unranked if sparsity > 0 else ""))
     return tuple(sentences)

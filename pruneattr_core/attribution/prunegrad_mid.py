@@ -13,7 +13,7 @@ from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
-from pruneattr_core.pruning import Instead, check_mode, gate_of, not_finite, outputs_of
+from pruneattr_core.pruning import Instead, advice_for, check_mode, gate_of, not_finite, outputs_of
 from pruneattr_core.response import Asked
 from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring import contributions
@@ -72,7 +72,7 @@ def prunegrad_mid(
     masks = scores.spread(dial.masks(model, inputs, scores, ties))
     found, logits = look.through(model, inputs, scores, masks, mode)
     if broken := not_finite(found, logits):
-        raise InputError(f"{broken}. Remove fewer neurons, or take mode freeze.")
+        raise InputError(f"{broken}. {advice_for(masks)}")
     return found
 
 

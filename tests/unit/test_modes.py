@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
 import networks
@@ -209,3 +210,27 @@ def test_a_trained_network_is_explained_alike_under_every_mode_and_with_checkpoi
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
     with pytest.raises(ModelError, match="use_reentrant=False"):
         maps(checkpointed(net, True))
+
+
+class _Rooted(nn.Module):
+    """A square root of negative values that a mask hides: its derivative there is NaN times 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = networks.network("plain", torch.float32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(torch.where(x > 0, x.sqrt(), torch.zeros_like(x)))
+
+
+@pytest.mark.parametrize("mode", ["zero", "freeze"])
+def test_nan_where_nothing_is_removed_is_told_of_the_network_itself(mode: str) -> None:
+    net, x = _Rooted().eval(), networks.inputs(1, dtype=torch.float32)
+    with pytest.raises(InputError, match="No neuron is removed there: the network's own gradient"):
+        PruneGrad(net).attribute(x, 0, sparsity=0.0, mode=mode)
+
+
+def test_a_mode_in_which_nothing_is_computed_is_named() -> None:
+    net, x = networks.network("plain", torch.float32), networks.inputs(1, dtype=torch.float32)
+    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(InputError, match="a FakeTensorMode"):
+        explain(net, x, 0, "saliency")

@@ -1,0 +1,87 @@
+"""Networks of half precision: what they cast themselves, and gradients too small for float16."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pruneattr_core import PruneGrad, census, contributions, explain
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.results.sweeps import answer
+
+X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+HALVES = (torch.float16, torch.bfloat16)
+_CHEAP = {"samples": 2, "steps": 2, "window": 4, "contribution": "taylor"}
+
+
+class Net(nn.Module):
+    """Two convolutions and a head, whose answer is scaled."""
+
+    def __init__(self, scale: float = 1) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two = nn.Conv2d(3, 4, 3, 1, 1), nn.Conv2d(4, 4, 3, 1, 1)
+        self.linear, self.scale = nn.Linear(4, 6), scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(self.two(F.relu(self.one(x))))
+        z = self.linear(h.mean((2, 3)))
+        return z if self.scale == 1 else z * self.scale
+
+
+class Casting(nn.Module):
+    def __init__(self, dtype: torch.dtype, scale: float = 1) -> None:
+        super().__init__()
+        self.inner, self.dtype = Net(scale).to(dtype), dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.to(self.dtype))
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_that_casts_to_half_takes_single_precision(method: str, dtype: torch.dtype) -> None:
+    options = {name: value for name, value in _CHEAP.items() if name in METHODS[method].options}
+    if method in ("rap", "random", "neuron_intgrad"):
+        options.pop("contribution", None)
+    net, given = Casting(dtype).eval(), X.to(dtype).float()
+    found = explain(net, given, 1, method, **options).values
+    assert found.dtype == torch.float32
+    assert found.isfinite().all()
+    if method in ("prunegrad", "saliency", "input_x_gradient", "lrp"):
+        exact = explain(Net().eval(), given, 1, method, **options).values
+        assert (found - exact).abs().mean() < 0.15 * exact.abs().mean()
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_the_explorer_takes_it_too(dtype: torch.dtype) -> None:
+    net = Casting(dtype).eval()
+    assert answer(net, X[:1], "").unseen == ""
+    assert census(net, X).neurons == 512
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-5])
+@pytest.mark.parametrize("casts", [True, False])
+def test_small_gradients_do_not_vanish_in_float16(scale: float, casts: bool) -> None:
+    exact = contributions(Net(scale).eval(), X, 1)
+    net = (Casting(torch.float16, scale) if casts else Net(scale).half()).eval()
+    given = X if casts else X.half()
+    found = contributions(net, given, 1)
+    for one, other in zip(found.layers, exact.layers, strict=True):
+        assert ((one != 0) == (other != 0)).float().mean() > 0.98
+    a, b = (one.path(0.8, of="contributing") for one in (found, exact))
+    both = sum(int((i & j).sum()) for i, j in zip(a.layers, b.layers, strict=True))
+    either = sum(int((i | j).sum()) for i, j in zip(a.layers, b.layers, strict=True))
+    assert both / either > 0.95
+    if casts:
+        for mode in ("zero", "freeze"):
+            maps = [PruneGrad(n).attribute(X, 1, sparsity=0.0, mode=mode) for n in (net, Net(scale).eval())]
+            assert (maps[0] - maps[1]).abs().max() < 0.01 * maps[1].abs().max()
+
+
+def test_large_gradients_do_not_overflow_in_float16() -> None:
+    net, exact = Net(1e4).half().eval(), Net(1e4).eval()
+    found, expected = (PruneGrad(n).attribute(x, 1, sparsity=0.0) for n, x in ((net, X.half()), (exact, X)))
+    assert (found.float() - expected).abs().max() < 0.01 * expected.abs().max()
