@@ -44,6 +44,8 @@ def forward_chunks(count: int, inputs: Tensor, copies: int = 1) -> Iterator[slic
 
 #: Powers of 2 by which float16 gradients are raised, the first by which none overflows.
 _POWERS = (14, 7, 0)
+#: Share of a gradient that may be lost in float16, above its rounding.
+_LOST = 0.05
 
 
 class Graph:
@@ -137,18 +139,45 @@ class Graph:
         finally:
             for handle in handles:
                 handle.remove()
-        found = torch.zeros_like(self._leaf) if gradient is None else gradient.to(self._leaf.dtype)
-        return found.contiguous()
+        found = torch.zeros_like(self._leaf) if gradient is None else gradient
+        return as_given(found, self._leaf.dtype).contiguous()
 
-    def _gradients(self, wanted: Sequence[Tensor]) -> list[Tensor | None]:
+    def check_room(self) -> None:
+        """See that the gradients have room in float16, for what takes them as they are.
+
+        Raises:
+            InputError: some vanish.
+        """
+        wanted = [one for one in (self._leaf, *self.record.activations) if one.requires_grad]
+        if not self._halves:
+            return
+        for plain, raised in zip(self._gradients(wanted, (0,)), self._gradients(wanted), strict=True):
+            if plain is not None and raised is not None:
+                lost = float(
+                    (plain - raised).norm() / raised.norm().clamp_min(torch.finfo(torch.float32).tiny)
+                )
+                if not lost <= _LOST:
+                    raise InputError(
+                        "The gradients of this response are too small for float16, in which the network "
+                        "computes: they vanish on their way. Give it in float32, as model.float(), or in "
+                        "bfloat16; prunegrad, which raises them meanwhile, takes it as it is."
+                    )
+
+    @property
+    def _halves(self) -> bool:
+        on_the_way = (self._leaf, *self.record.activations, self.record.logits)
+        return any(one.dtype == torch.float16 for one in on_the_way)
+
+    def _gradients(
+        self, wanted: Sequence[Tensor], powers: Sequence[int] | None = None
+    ) -> list[Tensor | None]:
         """Of the objective; where float16 is on the way, raised by a power of 2 meanwhile.
 
         Below 6e-8 there is nothing in float16, which a small response's gradients are.
         """
-        on_the_way = (self._leaf, *self.record.activations, self.record.logits)
-        halves = any(one.dtype == torch.float16 for one in on_the_way)
+        halves = self._halves
         found: list[Tensor | None] = []
-        for power in _POWERS if halves else (0,):
+        for power in (powers or _POWERS) if halves else (0,):
             raised = torch.full_like(self._objective, 2.0**power)
             found = list(
                 torch.autograd.grad(self._objective, wanted, raised, retain_graph=True, allow_unused=True)
@@ -156,6 +185,28 @@ class Graph:
             if power == 0 or all(bool(one.isfinite().all()) for one in found if one is not None):
                 break
         return [one if one is None or not halves else one.float().mul_(2.0**-power) for one in found]
+
+
+def as_given(found: Tensor, dtype: torch.dtype) -> Tensor:
+    """A map in the precision of its inputs.
+
+    Raises:
+        InputError: it has no room there.
+    """
+    made = found.to(dtype)
+    if dtype == torch.float16 and found.dtype != dtype and _lost(made.float(), found):
+        raise InputError(
+            "The values of this map have no room in float16, in which the inputs are: they vanish or "
+            "overflow. Give the network and the inputs in float32 or bfloat16."
+        )
+    return made
+
+
+def _lost(rounded: Tensor, exact: Tensor) -> bool:
+    """Whether values have lost more than rounding; what is not finite is told of elsewhere."""
+    if not bool(exact.any()) or not bool(exact.isfinite().all()):
+        return False
+    return not bool((rounded - exact).double().norm() <= _LOST * exact.double().norm())
 
 
 def _pass_only(mask: Tensor) -> Callable[[Tensor | None], Tensor | None]:

@@ -13,6 +13,7 @@ from pruneattr_core.attribution.options import Option, checked
 from pruneattr_core.attribution.support import any_network
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.graph import as_given
 from pruneattr_core.response import Asked
 from pruneattr_core.runtime import own_modes
 
@@ -92,7 +93,7 @@ def run(
         )
     with own_modes():  # NoiseTunnel calls this under no_grad
         found = method.compute(model, inputs.clone(), target, **settings)
-        found = found.detach().to(inputs.dtype).contiguous()
+        found = as_given(found.detach(), inputs.dtype).contiguous()
     if not bool(torch.isfinite(found).all()):
         raise InputError(
             f"The map of {method.title} holds NaN or infinity for these inputs: the answers, the response or "

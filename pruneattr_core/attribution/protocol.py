@@ -93,6 +93,9 @@ def explain(
             raise ModelError(f"{entry.title} does not fit this network: {reason}")
         if goes_back and not at_once:
             Graph(model, batch[:1], targets[0][:1])  # raises where the gradient ends on the way
+        if goes_back and any(one.dtype == torch.float16 for one in model.parameters()):
+            for part, own in zip(parts, targets, strict=True):
+                Graph(model, batch[part], own).check_room()
         values = []
         passes = 0.0 if progress is None else entry.forwards(max(batch.shape[2:], default=1), **options) + 1
         with watched(progress, passes and passes * len(batch) * _activation_calls(model, batch)):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring.intgrad import INTEGRALS
@@ -71,6 +71,9 @@ def contributions(
         raise InputError(f"Expected method in {sorted(METHODS)}, got {method!r}.")
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))
+    if method != "taylor" and any(one.dtype == torch.float16 for one in model.parameters()):
+        for part in chunks(len(inputs), bytes_each(inputs), inputs):
+            Graph(model, inputs[part], chosen[part]).check_room()
     parts = [
         METHODS[method](model, inputs[part], chosen[part], steps, class_scores)
         for part in chunks(len(inputs), bytes_each(inputs), inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import PruneGrad, census, contributions, explain
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.errors import InputError
 from pruneattr_core.results.sweeps import answer
 
 X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -85,3 +88,28 @@ def test_large_gradients_do_not_overflow_in_float16() -> None:
     net, exact = Net(1e4).half().eval(), Net(1e4).eval()
     found, expected = (PruneGrad(n).attribute(x, 1, sparsity=0.0) for n, x in ((net, X.half()), (exact, X)))
     assert (found.float() - expected).abs().max() < 0.01 * expected.abs().max()
+
+
+@pytest.mark.parametrize("casts", [True, False])
+@pytest.mark.parametrize(
+    "method", sorted({n for n, one in METHODS.items() if one.backward} - {"random", "edges"})
+)
+def test_what_float16_has_no_room_for_is_told_and_not_drawn_as_nothing(method: str, casts: bool) -> None:
+    options = {name: value for name, value in _CHEAP.items() if name in METHODS[method].options}
+    if method == "neuron_intgrad":
+        options["contribution"] = "intgrad_midpoint"
+    exact = Net().eval()
+    with torch.no_grad():
+        exact.linear.weight.mul_(1e-5)
+        exact.linear.bias.mul_(1e-5)
+    half = Casting(torch.float16).eval() if casts else copy.deepcopy(exact).half()
+    if isinstance(half, Casting):
+        half.inner = copy.deepcopy(exact).half()
+    given = X.half().float() if casts else X.half()
+    if METHODS[method].paths and casts and method != "neuron_intgrad":
+        found, expected = (explain(n, x, 1, method, **options).values for n, x in ((half, given), (exact, X)))
+        alike = torch.corrcoef(torch.stack([found.flatten().float(), expected.flatten()]))[0, 1]
+        assert alike > 0.8
+    else:
+        with pytest.raises(InputError, match=r"too small for float16|have no room in float16"):
+            explain(half, given, 1, method, **options)
