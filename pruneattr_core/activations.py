@@ -111,9 +111,16 @@ def activation_of(
         kwargs: named arguments.
         sure: take a choice by a mask for a rectifier, whether or not its values are one's.
     """
-    plain = ACTIVATIONS.get(func)
     if torch._C._are_functorch_transforms_active():
         return None
+    found = _read(func, args, kwargs, sure)
+    # Places and counts are clamped, too, and have no derivative.
+    real = found is not None and (found.before.is_floating_point() or found.before.is_quantized)
+    return found if real else None
+
+
+def _read(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], sure: bool) -> Activation | None:
+    plain = ACTIVATIONS.get(func)
     if plain is None:
         read = _SPELLED.get(func)
         return None if read is None or not args else read(func, args, kwargs, sure)

@@ -77,6 +77,12 @@ def _jump(self: Any, x: Tensor) -> Tensor:
     return self.linear((h * (h > 0.2)).mean((2, 3)))
 
 
+def _clamped_places(self: Any, x: Tensor) -> Tensor:
+    """Features read at the places of their largest values, one to the left and kept inside."""
+    h = self.features(x).flatten(2)
+    return self.linear(h.gather(2, (h.argmax(2, keepdim=True) - 1).clamp(0, 35))[..., 0] + h.mean(2))
+
+
 class _UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -151,6 +157,7 @@ RIGHT = (
         "pytorch-grad-cam#254: every parameter frozen", lambda: changed(lambda m: m.requires_grad_(False))
     ),
     Situation("zennit#43: a U-Net", _UNet),
+    Situation("places that are clamped from 0", lambda: body(_clamped_places)),
     Situation("captum#1176: a recurrent layer", _Recurrent),
     Situation("a mixture of experts", _Experts),
     Situation(
@@ -240,6 +247,11 @@ REFUSED = (
         lambda: body(lambda s, x: Body.forward(s, x.sign())),
         r"not depend differentiably on the input: the gradient ends at Network \(sign\)",
     ),
+    Situation(
+        "features that only choose words of a table",
+        lambda: body(lambda s, x: s.linear(F.embedding(_words(s, x), s.two.weight[:, :, 0, 0]))),
+        r"gradient ends at Network \(long\)",
+    ),
     Situation("neurons that only open gates", lambda: body(_gated), r"gradient ends at Network \(gt\)"),
     Situation("a branch behind argmax", lambda: body(_chosen), r"gradient ends at Network \(argmax\)"),
     Situation(
@@ -255,6 +267,10 @@ REFUSED = (
         "classes instead of scores", lambda: body(lambda s, x: Body.forward(s, x).argmax(1)), "real numbers"
     ),
 )
+
+
+def _words(self: Any, x: Tensor) -> Tensor:
+    return (100 * self.features(x).mean((1, 2, 3))).long().clamp(0, 3)
 
 
 def _centred(values: Tensor) -> Tensor:
