@@ -37,8 +37,9 @@ Say = Callable[[str], None]
 Pictures = Callable[[int], Tensor]
 #: Picture number, methods.
 Job = tuple[int, Sequence[str]]
-#: Jobs -> (job, its cell), in any order.
+#: What is told (cells that are there, cells in all).
 Tick = Callable[[int, int], None]
+#: Jobs -> (job, its cell), in any order.
 Spread = Callable[[Sequence[Job]], Iterable[tuple[Job, Mapping[str, Any]]]]
 
 
