@@ -61,7 +61,8 @@ _SMALL = {
 }  # fmt: skip
 #: Beginnings of commands -> further words, later ones winning over what stands there.
 SMALL = {
-    "bench roar": "--model resnet8-cifar10 --data cifar10 --n 32 --batch 16 --fractions 0.5 --device cpu",
+    "bench roar": "--model resnet8-cifar10 --data cifar10 --n 32 --batch 16 --fractions 0.5 --methods random"
+    " --device cpu",
     "bench fidelity": "--n 4",
     "compress zoo": "--only scenes-vgg-x8",
     "perf.mutants known": "--only pruneattr_core/glossary.py",
