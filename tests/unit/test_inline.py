@@ -31,6 +31,6 @@ def test_no_picture_is_a_file_that_the_next_run_forgets() -> None:
         for call in re.findall(r"\.image\(\s*(\w+)", path.read_text("utf-8"))
     ]
     assert len(calls) >= 10
-    # The folio is given an address, and adds it to the page and to the page's file; two are made once for all.
+    # The folio is given an address, and adds it to the page and its file; two are made once for all.
     given = {("folio.py", "address"), ("where.py", "address"), ("crop.py", "address")}
     assert [call for call in calls if call[1] != "inline" and call not in given] == []
