@@ -111,6 +111,11 @@ class FolderDataset:
         """See `Dataset`."""
         return self._found[index].name
 
+    def stamp(self, index: int) -> tuple[tuple[int, int] | None, ...]:
+        """Changes when the file of a picture or of its mask is written anew or goes."""
+        entry = self._found[index]
+        return tuple(_written(file) for file in (entry.file, entry.mask) if file is not None)
+
     def data_hash(self) -> str:
         """SHA-256 over names, labels and file sizes, in order; pixels are not read."""
         digest = hashlib.sha256(json.dumps(self.classes).encode())
@@ -312,6 +317,15 @@ def files_stamp(root: Path) -> str:
                 found = (Path(place) / name).stat()
                 digest.update(f"{place}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def _written(file: Path) -> tuple[int, int] | None:
+    """Size and time of a file; None for one that has gone."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

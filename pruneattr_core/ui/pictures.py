@@ -69,7 +69,7 @@ def _decoded() -> Cache:
 
 @st.cache_resource(show_spinner=False)
 def _thumbnails() -> Cache:
-    """(id of the data set, index) -> (address of a small JPEG that holds itself, title)."""
+    """(data set, its stamp, index) -> (address of a small JPEG that holds itself, title)."""
     return Cache(THUMBNAIL_BYTES, lambda one: len(one[0]) + len(one[1]))
 
 
@@ -81,7 +81,7 @@ def _seen() -> Cache:
 
 def seen_by(card: ModelCard, picture: Picture) -> NDArray[np.uint8]:
     """What a network sees of a picture, `ModelCard.display`: pixels (H, W, 3), for reading only."""
-    key = card.id, picture.sha256
+    key = card, picture.sha256  # a card of one's own may take other sizes or channels later, under its id
     found: NDArray[np.uint8] | None = _seen().get(key)
     if found is None:
         found = card.display(picture.image)
@@ -110,7 +110,7 @@ def thumbnail(name: str, index: int) -> tuple[str, str]:
     Raises:
         ImageError: the picture is damaged.
     """
-    key = id(dataset(name)), index
+    key = name, stamp_of(name), index
     kept: tuple[str, str] | None = _thumbnails().get(key)
     if kept is not None:
         return kept
@@ -169,16 +169,17 @@ def _found(stamp: str) -> tuple[tuple[str, ...], dict[str, str]]:
 
 def from_dataset(name: str, index: int) -> Picture:
     """Picture `index` of a data set."""
-    data = dataset(name)
-    kept: Picture | None = _decoded().get((id(data), index))
+    key = name, stamp_of(name), index  # an object's number may be another's later
+    kept: Picture | None = _decoded().get(key)
     if kept is not None:
         return kept
+    data = _opened(name, key[1])
     sample = data[index]
     image = sample.image
     label = None if sample.label is None else data.classes[sample.label]
     code = f"load_dataset({name!r})[{index}].image"
     found = Picture(name, str(index), sample.name, image, pixels_hash(image), label, code)
-    _decoded().put((id(data), index), found)
+    _decoded().put(key, found)
     return found
 
 

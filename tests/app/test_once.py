@@ -289,3 +289,5 @@ def test_pictures_of_the_desk_are_painted_once() -> None:
     assert Scenes(4, 64)[1] is first
     assert Scenes(4, 64)[2] is not first
     assert Scenes(4, 32)[1].image.size == (32, 32)
+    assert Scenes(4, 64)[-1] is not Scenes(3, 64)[-1]
+    assert len(list(Scenes(3, 64))) == 3

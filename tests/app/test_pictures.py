@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +172,26 @@ def test_what_the_app_asks_to_mend_in_a_folder_counts_when_it_is_mended(
     assert not [one for one in app.sidebar.caption if asked in one.value]
     assert pictures.dataset("folder")[0].mask is not None
     assert pictures.titles("folder", 2) == ("a.png", "b.png")
+
+
+def test_what_a_network_sees_is_kept_by_all_that_decides_it() -> None:
+    """A card of one id had other channels once its file was opened: the former view stood for good."""
+    picture = Picture("upload", "", "", ramp(90, 60), "5" * 64, None, "image")
+    grey = replace(CARD, mean=CARD.mean[:1], std=CARD.std[:1])
+    for card in (CARD, grey, replace(CARD, size=(96, 128)), replace(CARD, squash=True), CARD):
+        np.testing.assert_array_equal(pictures.seen_by(card, picture), card.display(picture.image))
+
+
+def test_a_folder_that_changes_often_never_shows_a_former_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pictures were kept by the number of an object, which another one has once it is gone."""
+    monkeypatch.setenv(OWN_FOLDER, str(tmp_path))
+    for shade in range(24):
+        Image.new("RGB", (20 + shade, 20), (10 * shade, 0, 0)).save(tmp_path / "a.png")
+        pictures._stamp.clear()  # as time does
+        pictures._opened.clear()  # as further changes do
+        gc.collect()
+        found = pictures.from_dataset("folder", 0)
+        assert found.image.getpixel((0, 0)) == (10 * shade, 0, 0)
+        assert found.sha256 == pictures.pixels_hash(found.image)

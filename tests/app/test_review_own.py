@@ -198,6 +198,36 @@ def test_masks_beside_the_pictures(folder: Path) -> None:
     assert "3 x 3 instead of 48 x 40" in found.problems["masks/two.png"]
 
 
+def test_pictures_of_a_folder_are_kept_for_the_networks_that_they_are_read_for(folder: Path) -> None:
+    """A second pair of networks on the same folder was given the classes of the first one."""
+    assert Folder(str(folder), ("bird", "CAT"))[0].labels == (1,)
+    found = Folder(str(folder), ("cat", "dog"))
+    assert found[0].labels == (0,)
+    assert found[0] is found[0]
+    assert [one.labels for one in found] == [(0,), (1,)]
+
+
+def test_a_mask_that_is_damaged_is_told_each_time_the_folder_is_opened(folder: Path) -> None:
+    file = folder / "masks" / "one.png"
+    file.write_bytes(file.read_bytes()[:-30])
+    for _ in range(2):
+        found = Folder(str(folder), ("cat", "dog"))
+        assert found[0].mask(0) is None
+        assert list(found.problems) == ["dog/three.png", "masks/one.png"]
+
+
+def test_a_mask_drawn_anew_in_as_many_bytes_counts(folder: Path) -> None:
+    (folder / "masks" / "one.png").unlink()
+    found: list[int] = []
+    for rows in (10, 20):
+        mask = np.zeros((40, 48), np.uint8)
+        mask[:rows] = 255
+        Image.fromarray(mask).save(folder / "masks" / "one.bmp")
+        shown = Folder(str(folder), ("cat", "dog"))[0].mask(0)
+        found.append(-1 if shown is None else int(shown.sum()))
+    assert found == [10 * 48, 20 * 48]
+
+
 @pytest.mark.parametrize("address", [None, "::ffff:127.0.0.1", "127.0.0.1", "::1"])
 def test_this_machine_is_known_by_every_spelling(address: str | None) -> None:
     assert loopback(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +50,11 @@ ANY = -1
 
 @st.cache_resource(show_spinner=False)
 def _kept() -> Cache:
-    """(id of the pictures, place) -> `Shown`, for all sessions: each run of the desk shows some."""
+    """What names a picture -> `Shown`, for all sessions: each run of the desk shows some."""
     return Cache(_BYTES, lambda one: 3 * one.image.width * one.image.height * (1 + len(one.masks)))
 
 
-def _once(key: tuple[str, int], make: Callable[[], Shown]) -> Shown:
+def _once(key: Hashable, make: Callable[[], Shown]) -> Shown:
     found: Shown | None = _kept().get(key)
     if found is None:
         found = make()
@@ -82,6 +82,7 @@ class Scenes:
 
     def __getitem__(self, place: int) -> Shown:
         """See the class."""
+        place = range(len(self))[place]
 
         def drawn() -> Shown:
             item = self._found[place]
@@ -108,6 +109,8 @@ class Folder:
         self.problems = self._found.problems
         known = {name.casefold(): k for k, name in enumerate(classes)}
         self._class = {k: known.get(name.casefold()) for k, name in enumerate(self._found.classes)}
+        # Labels hang on the networks' classes, and what a mask is left out for is told to this object.
+        self._kept_as = object()
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -119,6 +122,7 @@ class Folder:
         Raises:
             ImageError: the picture cannot be read.
         """
+        place = range(len(self))[place]
 
         def read() -> Shown:
             sample = self._found[place]
@@ -126,7 +130,7 @@ class Folder:
             masks = {} if sample.mask is None else {ANY: sample.mask}
             return Shown(sample.image, tuple(sorted(known)), masks, sample.name)
 
-        return _once((self.id, place), read)
+        return _once((self._kept_as, place, self._found.stamp(place)), read)
 
 
 Pictures = Scenes | Folder
