@@ -7,8 +7,9 @@
 of each data set, and a third of the clips of DAVIS. Measures: LeRF by magnitude (mean fill), ROAD (noisy
 linear imputation, LeRF - MoRF), ROC-AUC against masks, and the rank of parts whose importance is known. The
 rule: of all candidates the one whose worst paired t against the best other method of the table is highest,
-over every network and measure; FOLDER/chosen.json holds it. `test` computes the chosen options over pictures
-of shipped runs that the search never saw, and writes the paired differences to every method of those runs.
+over every network and measure; FOLDER/chosen.json holds it. `test` computes the chosen options, those of the
+table where FOLDER holds none, over pictures of shipped runs that the search never saw, and writes the paired
+differences to every method of those runs.
 """
 
 from __future__ import annotations
@@ -314,7 +315,9 @@ def test(options: argparse.Namespace) -> None:
 
     A run is kept beside each, of the same protocol and pictures, so that both stand in one ranking.
     """
-    chosen = json.loads((options.out / "chosen.json").read_text())
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / "chosen.json"
+    chosen = json.loads(file.read_text()) if file.is_file() else {}
     ours = method_from("path_density")
     if any(ours["options"][key] != value for key, value in chosen.items()):  # not the table's own choice
         ours = method_from("path_density:" + ",".join(f"{key}={value}" for key, value in chosen.items()))
