@@ -73,7 +73,7 @@ class Cache:
             except ValueError:  # what cachetools says of it
                 self._items.pop(key, None)
 
-    def once(self, key: Hashable, compute: Callable[[], Any], wait: Callable[[], object]) -> Any:
+    def once(self, key: Hashable, compute: Callable[[], Any], wait: Callable[[], object] = bool) -> Any:
         """The result for `key`, computed by who asks first while the others wait; a failure is tried again.
 
         A computation may ask for what it rests on, never for what rests on it.
@@ -81,7 +81,8 @@ class Cache:
         Args:
             key: explicit values that name the result.
             compute: makes it; what it raises is the matter of this caller, and the next one computes.
-            wait: called every few moments while another one computes; may raise to stop waiting.
+            wait: called every few moments while another one computes; may raise to stop waiting. By default
+                nothing happens then.
         """
         while True:
             with self._lock:

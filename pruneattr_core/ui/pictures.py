@@ -82,11 +82,13 @@ def _seen() -> Cache:
 def seen_by(card: ModelCard, picture: Picture) -> NDArray[np.uint8]:
     """What a network sees of a picture, `ModelCard.display`: pixels (H, W, 3), for reading only."""
     key = card, picture.sha256  # a card of one's own may take other sizes or channels later, under its id
-    found: NDArray[np.uint8] | None = _seen().get(key)
-    if found is None:
-        found = card.display(picture.image)
-        found.setflags(write=False)
-        _seen().put(key, found)
+
+    def display() -> NDArray[np.uint8]:
+        pixels = card.display(picture.image)
+        pixels.setflags(write=False)
+        return pixels
+
+    found: NDArray[np.uint8] = _seen().once(key, display)
     return found
 
 
@@ -97,10 +99,7 @@ def drawn(key: Hashable, draw: Callable[[], str]) -> str:
         key: names it.
         draw: the address that holds it.
     """
-    found: str | None = _seen().get(key)
-    if found is None:
-        found = draw()
-        _seen().put(key, found)
+    found: str = _seen().once(key, draw)
     return found
 
 

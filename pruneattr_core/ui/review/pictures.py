@@ -55,10 +55,7 @@ def _kept() -> Cache:
 
 
 def _once(key: Hashable, make: Callable[[], Shown]) -> Shown:
-    found: Shown | None = _kept().get(key)
-    if found is None:
-        found = make()
-        _kept().put(key, found)
+    found: Shown = _kept().once(key, make)
     return found
 
 
