@@ -1,5 +1,13 @@
 """The app: `streamlit run app.py`."""
 
-from pruneattr_core.ui.opening import main
+if __name__ == "__main__":  # a visitor's run
+    from pruneattr_core.ui.opening import main
 
-main()
+    main()
+else:  # the server, once
+    from starlette.middleware import Middleware
+    from streamlit.starlette import App
+
+    from pruneattr_core.ui.front import Front, lifespan
+
+    app = App(__file__, middleware=[Middleware(Front)], lifespan=lifespan)

@@ -88,8 +88,8 @@ def threads_of_a_job() -> int:
     return max(1, cores // 2)
 
 
-def main() -> None:
-    """Run the app: called by app.py."""
+def settle() -> None:
+    """Set what holds for the whole process; however often it is called."""
     # Read when PyTorch is loaded. Threads that wait for others by spinning take two to five times as long
     # where a browser or another job has one of their cores; such that sleep are woken late.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -97,6 +97,17 @@ def main() -> None:
     one_heap()
     mind_late_presses()
     tell_no_folder()
+
+
+def ahead() -> None:
+    """Bring the heavy modules and the first view before anybody has come, unless somebody came."""
+    if _engine.due is None:
+        _engine.start(first=True)
+
+
+def main() -> None:
+    """Run the app for a visitor: called by app.py."""
+    settle()
     if not _engine.is_ready():
         if not _engine.navigated:
             # Until then Streamlit runs app.py as a page of pages/, and drops what that drew at the next run.

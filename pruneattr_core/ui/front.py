@@ -1,0 +1,190 @@
+"""What the server answers before Streamlit does, and what it does before the first visitor.
+
+Streamlit reads each of the sixty files of its page anew for everybody, by way of three threads: most of the
+second in which nothing is on the screen. Here they lie in memory once somebody has asked for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import mimetypes
+import re
+import signal
+import socket
+import threading
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from streamlit import cli_util, config, file_util
+from streamlit.web.server import server_util
+
+from pruneattr_core.assets import APP, ASSETS
+from pruneattr_core.ui.opening import ahead, settle
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+#: The files that a page of Streamlit is made of; their names hold a hash of what is in them.
+_PART = re.compile(r"/static/((?:js|css|media)/\w[\w.-]*)$")
+#: Seconds that a first visitor has, before what he would wait for is brought without one.
+_HEAD_START = 1.5
+#: Where the address of a page ends; without it Streamlit asks under each page's own first, in vain.
+_HOME = """<script>
+  window.__streamlit = {
+    BACKEND_BASE_URL: location.origin + location.pathname.replace(/\\/(one|two)\\/?$/, "/"),
+  };
+</script>"""
+
+
+class Front:
+    """ASGI middleware around Streamlit: the parts of its page out of memory, and the page under our name."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+        self._folder = Path(file_util.get_static_dir()) / "static"
+        self._parts = {one.relative_to(self._folder).as_posix() for one in self._folder.rglob("*.*")}
+        self._held: dict[tuple[str, bool], tuple[bytes, Headers]] = {}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer what lies here; pass on the rest, and what it answers as a page under our name."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        asked = dict(scope["headers"])
+        part = _PART.search(scope["path"])
+        if part and part[1] in self._parts and b"range" not in asked:
+            here = (scope.get("client") or ("",))[0] in (
+                "127.0.0.1",
+                "::1",
+            )  # unpacking takes longer than a copy
+            packed = not here and b"gzip" in asked.get(b"accept-encoding", b"")
+            body, headers = self._part(part[1], packed)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        if b"text/html" in asked.get(b"accept", b""):  # what a browser asks for when it opens an address
+            plain = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+            scope, send = {**scope, "headers": plain}, _Page(send)
+        await self._app(scope, receive, send)
+
+    def _part(self, name: str, packed: bool) -> tuple[bytes, Headers]:
+        """A file of Streamlit's page as it is sent, and its headers."""
+        packed = packed and name.endswith((".js", ".css"))
+        if (name, packed) not in self._held:
+            body = (self._folder / name).read_bytes()
+            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            headers = [
+                (b"content-type", kind.encode()),
+                (b"cache-control", b"public, immutable, max-age=31536000"),
+                (b"vary", b"accept-encoding"),
+            ]
+            if packed:
+                body = gzip.compress(body, 6)
+                headers.append((b"content-encoding", b"gzip"))
+            self._held[name, packed] = body, [*headers, (b"content-length", str(len(body)).encode())]
+        return self._held[name, packed]
+
+
+class _Page:
+    """Sends on what Streamlit answers; where that is its page of HTML, with our head."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and _is_page(message):
+            self._start = message
+        elif self._start is not None and message["type"] == "http.response.body":
+            self._body += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._whole(self._start)
+        else:
+            await self._send(message)
+
+    async def _whole(self, start: Message) -> None:
+        body = headed(self._body.decode("utf-8")).encode("utf-8")
+        drop = (b"content-length", b"etag", b"last-modified")  # those of Streamlit's file
+        headers = [one for one in start["headers"] if one[0].lower() not in drop]
+        await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _is_page(message: Message) -> bool:
+    kind = dict(message["headers"]).get(b"content-type", b"")
+    return message["status"] == 200 and kind.startswith(b"text/html")
+
+
+def headed(page: str) -> str:
+    """Streamlit's page with our title and icon, and the place of the server in front of its scripts."""
+    names = "|".join(path.stem.partition("_")[2] for path in sorted((APP / "pages").glob("*.py")))
+    icon = b64encode((ASSETS / "icon.svg").read_bytes()).decode("ascii")
+    page = page.replace("<title>Streamlit</title>", "<title>PruneAttr</title>")
+    page = page.replace('href="./favicon.png"', f'href="{escape(f"data:image/svg+xml;base64,{icon}")}"')
+    return page.replace("<head>", "<head>" + _HOME.replace("one|two", names), 1)
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[None]:
+    """While the server runs: once it listens, a browser is opened where there is one to open."""
+    settle()
+    loop = asyncio.get_running_loop()
+    _send_at_once(loop)
+    _end_as_asked()
+    loop.call_soon(_open_browser)
+    waiting = loop.call_later(_HEAD_START, ahead)
+    yield
+    waiting.cancel()
+
+
+def _send_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the server, which begins to listen after this, send small messages without waiting for an answer.
+
+    asyncio asks for that on sockets that say they are TCP's, and Streamlit's does not say: the second part of
+    each answer, and of messages that follow one another, waited for up to 40 ms. What is set on a socket that
+    listens holds for what it accepts.
+    """
+    usual = loop.create_server
+
+    async def create_server(*given: Any, **more: Any) -> Any:
+        if (listening := more.get("sock")) is not None:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return await usual(*given, **more)
+
+    with suppress(AttributeError):  # a loop that is not asyncio's own
+        loop.create_server = create_server  # type: ignore[method-assign]
+
+
+def _end_as_asked() -> None:
+    """Let Ctrl-C be the usual end, and SIGTERM: uvicorn would stop and then fail by the same signal."""
+    server: Any = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if not hasattr(server, "should_exit") or threading.current_thread() is not threading.main_thread():
+        return  # another server than Streamlit's
+
+    def stop(number: int, frame: Any) -> None:
+        print("  Stopping...", flush=True)
+        server.force_exit = server.should_exit  # the second time at once
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _open_browser() -> None:
+    """As `streamlit run` does for a script."""
+    if config.get_option("server.headless"):
+        return
+    address = "localhost"
+    for option in ("server.address", "browser.serverAddress"):
+        if config.is_manually_set(option):
+            address = server_util.get_display_address(str(config.get_option(option)))
+    cli_util.open_browser(server_util.get_url(address))

@@ -1,0 +1,160 @@
+"""What the server answers before Streamlit does: files of its page, the page under our name, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit import file_util
+
+from pruneattr_core.assets import APP
+from pruneattr_core.ui import front
+
+FOLDER = Path(file_util.get_static_dir())
+PAGE = (FOLDER / "index.html").read_bytes()
+SCRIPT = next(iter(sorted((FOLDER / "static" / "js").glob("index.*.js"))))
+BROWSER = {"accept": "text/html,*/*;q=.8", "accept-encoding": "gzip"}
+
+
+def answered(
+    path: str, asked: dict[str, str] | None = None, method: str = "GET", client: str = "127.0.0.1"
+) -> tuple[int, dict[str, str], bytes, list[dict[str, Any]]]:
+    """Status, headers and body that a browser gets, and what was passed on to Streamlit."""
+    passed: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
+
+    async def streamlit(scope: Any, receive: Any, send: Any) -> None:
+        passed.append(scope)
+        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"etag", b'"1"')]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": PAGE[:100], "more_body": True})
+        await send({"type": "http.response.body", "body": PAGE[100:]})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), text.encode()) for name, text in (asked or {}).items()]
+    scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": (client, 1)}
+    asyncio.run(front.Front(streamlit)(scope, None, send))
+    start, *rest = sent
+    said = {name.decode(): text.decode() for name, text in start["headers"]}
+    return start["status"], said, b"".join(one["body"] for one in rest), passed
+
+
+def test_a_file_of_the_page_comes_from_here_as_it_lies_on_the_disk() -> None:
+    status, said, body, passed = answered(f"/static/js/{SCRIPT.name}")
+    assert (status, passed) == (200, [])
+    assert body == SCRIPT.read_bytes()
+    assert said["content-length"] == str(len(body))
+    assert said["content-type"] == "text/javascript"
+    assert "immutable" in said["cache-control"]
+    assert answered(f"/below/some/proxy/static/js/{SCRIPT.name}")[2] == body
+
+
+def test_over_a_network_it_comes_packed_to_who_can_unpack_it() -> None:
+    path = f"/static/js/{SCRIPT.name}"
+    _, said, body, _ = answered(path, {"accept-encoding": "gzip, br"}, client="192.168.1.20")
+    assert said["content-encoding"] == "gzip"
+    assert len(body) < SCRIPT.stat().st_size / 2
+    assert gzip.decompress(body) == SCRIPT.read_bytes()
+    for asked, client in (({}, "192.168.1.20"), ({"accept-encoding": "gzip"}, "127.0.0.1")):
+        _, said, body, _ = answered(path, asked, client=client)
+        assert "content-encoding" not in said
+        assert body == SCRIPT.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/js/../index.html",
+        "/static/js/..%2f..%2findex.html",
+        "/static/js/none.js",
+        "/static/js/",
+        "/static/js/index/../../../../app.py",
+        "/static/index.html",
+    ],
+)
+def test_what_is_no_file_of_the_page_is_streamlits_affair(path: str) -> None:
+    assert len(answered(path)[3]) == 1
+
+
+def test_parts_and_heads_of_files_are_streamlits_affair() -> None:
+    path = f"/static/js/{SCRIPT.name}"
+    assert len(answered(path, {"range": "bytes=0-9"})[3]) == 1
+    assert len(answered(path, method="HEAD")[3]) == 1
+
+
+def test_the_page_has_our_name_and_icon_and_says_where_the_server_is() -> None:
+    _, said, body, (passed,) = answered("/compare", BROWSER)
+    page = body.decode()
+    assert "<title>PruneAttr</title>" in page
+    assert 'href="data:image/svg+xml;base64,' in page
+    assert "favicon.png" not in page
+    assert page.index("BACKEND_BASE_URL") < page.index("<script type=")
+    for path in (APP / "pages").glob("*.py"):
+        assert path.stem.partition("_")[2] in page
+    assert said["content-length"] == str(len(body))
+    assert "etag" not in said  # Streamlit's: a browser would keep a page of ours that has changed
+    assert b"accept-encoding" not in dict(passed["headers"])  # packed it could not be read here
+    assert answered("/compare", {"accept": "application/json"})[2] == PAGE
+
+
+def test_small_messages_are_sent_at_once() -> None:
+    """Streamlit's socket does not say that it is TCP's, and asyncio leaves such as they are."""
+
+    async def accepted() -> tuple[int, int]:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        class Visitor(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                line = transport.get_extra_info("socket")
+                found.set_result(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+        loop = asyncio.get_running_loop()
+        front._send_at_once(loop)
+        listening = socket.socket(family=socket.AF_INET)
+        listening.bind(("127.0.0.1", 0))
+        async with await loop.create_server(Visitor, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            told = await found
+            writer.close()
+        return told, listening.proto
+
+    told, proto = asyncio.run(accepted())
+    assert proto == 0
+    assert told == 1
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_what_asks_the_server_to_stop_is_its_usual_end(asked: signal.Signals) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.headless=true",
+        "--server.port=0",
+    ]
+    with subprocess.Popen(
+        command, cwd=APP, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        assert server.stdout is not None
+        address = next(line for line in server.stdout if "URL:" in line).split()[-1]
+        with urllib.request.urlopen(
+            urllib.request.Request(address, headers={"accept": "text/html"})
+        ) as answer:
+            assert b"<title>PruneAttr</title>" in answer.read()
+        server.send_signal(asked)
+        told, _ = server.communicate(timeout=120)
+    assert server.returncode == 0
+    assert told.split() == ["Stopping..."]
