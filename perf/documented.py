@@ -27,6 +27,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import torch
+from torchvision.models import get_model
+
 from perf.documented_shown import (
     ROOT,
     SERVING,
@@ -65,13 +68,16 @@ def prepared(folder: Path) -> Path:
 
 
 def belongings(folder: Path) -> None:
-    """What `STAND_INS` and the texts take to be there: a photograph, code, a lesson, pictures."""
+    """What `STAND_INS` and the texts take to be there: a photograph, code, weights, a lesson, pictures."""
     load_dataset("scenes")[3].image.save(folder / "photo.jpg")
     (folder / "pictures" / "cats").mkdir(parents=True)
     load_dataset("scenes")[4].image.save(folder / "pictures" / "cats" / "one.png")
     layers = "nn.Conv2d(3, 4, 3, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)"
     code = f"from torch import nn\n\n\ndef build():\n    return nn.Sequential({layers})\n"
     (folder / "own.py").write_text(code)
+    (folder / "runs").mkdir()
+    network = get_model("mobilenet_v3_small", num_classes=2)
+    torch.save({"state_dict": network.state_dict(), "classes": ["cat", "dog"]}, folder / "runs" / "best.pth")
     board = (ROOT / "docs" / "scoreboard.md").read_text("utf-8")
     (folder / "my_method.py").write_text(board.split("```python\n")[1].split("```")[0])
     shutil.copyfile(ASSETS / "lessons" / "en" / "1-local-or-global.md", folder / "a-lesson.md")

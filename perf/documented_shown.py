@@ -276,6 +276,7 @@ def elsewhere(command: Command) -> str:
     if data not in list_datasets(find_data_root()) and "/" not in data:
         return f"needs the pictures {data}, which are not here"
     model = given.get("--model", "scenes-net")
-    if model in list_models() and not model_card(model).available_offline():
+    brought = "--weights" in given
+    if not brought and model in list_models() and not model_card(model).available_offline():
         return f"needs the weights of {model}, which are not here"
     return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -26,7 +27,7 @@ from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import several
-from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
+from pruneattr_core.models import ModelCard, open_model, weights_hash
 from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import overlay
@@ -236,6 +237,8 @@ def explain_view(
     progress: Progress | None = None,
     shares: Sequence[float] | None = None,
     beside: Sequence[str] = (),
+    weights: str | os.PathLike[str] | None = None,
+    classes: str | os.PathLike[str] | None = None,
 ) -> View:
     """Explain one picture at some thirty places of the dial, or at a few of one's own.
 
@@ -255,10 +258,13 @@ def explain_view(
         progress: called with (maps done, maps in all), those of `beside` counted too.
         shares: of the contributing neurons removed at each place; increasing, within [0, 1).
         beside: other methods for the same picture, as `compare` takes them; a file shows maps and numbers.
+        weights: a file of your own for the network, as `load_model` takes it.
+        classes: a text or JSON file with the names of its classes, instead of those found with it.
 
     Raises:
         InputError: an argument out of range.
         ModelError: the network is not here, or cannot be explained.
+        WeightsError: as for `load_model`.
 
     Example:
         >>> from pruneattr_core import explain_view
@@ -274,15 +280,15 @@ def explain_view(
         )
     check_change(output_change, "response")
     device = str(device_for(device))
-    network, card = load_model(model, device), model_card(model)
-    inputs, weights = card.preprocess(image).to(device), weights_hash(network)
-    calibrated = calibrated_sparsity(weights)
+    network, card = open_model(model, device, weights, classes=classes)
+    inputs, values = card.preprocess(image).to(device), weights_hash(network)
+    calibrated = calibrated_sparsity(values)
     asked = asked_of(target, 1)
     if asked.response.kind == "custom":
         raise InputError(
             "Expected a class, a difference of two, a group or a region; sweep takes any function."
         )
-    question = Question(Subject(model, weights, "", None, device), mode, contribution, calibrated)
+    question = Question(Subject(card.id, values, "", None, device), mode, contribution, calibrated)
     scored = Scored(contributions(network, inputs, asked, contribution), 0.0)
     levels = spaced(scored.quiet, calibrated) if shares is None else _levels(scored.quiet, shares)
     told = progress or (lambda done, total: None)
@@ -294,7 +300,7 @@ def explain_view(
     settings = {
         "picture": picture,
         "model": card.id,
-        "weights_sha256": weights,
+        "weights_sha256": values,
         "target": sweep.target,
         "target_name": sweep.what(card.classes),
         **({} if asked.plain else {"response": scored.scores.question.response.setting()}),

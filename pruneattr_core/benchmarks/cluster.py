@@ -90,7 +90,7 @@ def _everywhere(source: Source) -> Source:
     """The same with absolute paths: workers start in another folder."""
     here = {
         name: str(Path(value).resolve())
-        for name in ("root", "weights", "data")
+        for name in ("root", "weights", "classes", "data")
         if (value := getattr(source, name)) is not None and Path(value).exists()
     }
     return dataclasses.replace(source, **here)

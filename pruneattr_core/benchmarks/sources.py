@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.datasets import Dataset, load_dataset
 from pruneattr_core.errors import InputError
-from pruneattr_core.models import ModelCard, model_card, open_model, weights_hash
+from pruneattr_core.models import ModelCard, open_model, weights_hash
 from pruneattr_core.runtime import device_for
 
 #: Data sets whose pictures may be passed on inside a run.
@@ -31,6 +31,7 @@ class Source:
         weights: file for a local model.
         root: where the data set lies.
         device: "cpu", "cuda", "mps" or "auto".
+        classes: file with the names of the classes of `weights`.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Source:
     weights: str | None = None
     root: str | None = None
     device: str = "cpu"
+    classes: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +109,8 @@ class Opened:
 @lru_cache(maxsize=1)
 def open_source(source: Source) -> Opened:
     """Load network and data set; the last ones stay loaded in this process."""
-    model, own = open_model(source.model, str(device_for(source.device)), source.weights)
-    card = replace(model_card(source.model), classes=own.classes, mean=own.mean, std=own.std)
+    place = str(device_for(source.device))
+    model, card = open_model(source.model, place, source.weights, classes=source.classes)
     return Opened(card, model, open_data(source.data, source.root), source)
 
 

@@ -103,9 +103,19 @@ def say(arguments: argparse.Namespace, line: str) -> None:
 
 
 def show(arguments: argparse.Namespace, text: str, record: Mapping[str, Any]) -> None:
-    """Print a result, as text or as JSON; what is undefined is null in JSON."""
-    shown = json.dumps(_defined(record), indent=1, ensure_ascii=False) if arguments.json else text
-    print(shown, file=getattr(arguments, "result", None), flush=True)
+    """Print a result, as text or as JSON, where what is undefined is null and --weights has its SHA-256."""
+    if arguments.json:
+        text = json.dumps(_defined({**record, **_weights_file(arguments)}), indent=1, ensure_ascii=False)
+    print(text, file=getattr(arguments, "result", None), flush=True)
+
+
+def _weights_file(arguments: argparse.Namespace) -> dict[str, Any]:
+    file = getattr(arguments, "weights", None)
+    if file is None:
+        return {}
+    from pruneattr_core.models.checkpoint import file_sha256  # brings torch, see `use_threads`
+
+    return {"weights_file": {"name": file.name, "sha256": file_sha256(file)}}
 
 
 def _defined(value: Any) -> Any:

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from pruneattr_core.benchmarks.sources import chosen, open_data
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, show
+from pruneattr_core.commands.network import network_of
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source
 from pruneattr_core.datasets import Dataset
 from pruneattr_core.errors import StoreError
-from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
+from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.paths.calibrate import calibrations
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.store import refuse_unwritable, write_atomically
@@ -44,9 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     table = _read(arguments.out)
     if arguments.out is not None:
         refuse_unwritable(arguments.out)
-    card = model_card(arguments.model)
     device = device_for(arguments.device)
-    model = load_model(arguments.model, device=str(device), weights=arguments.weights)
+    model, card = network_of(arguments)
     data = open_data(arguments.data, arguments.root)
     indices = chosen(data, arguments.n, arguments.seed)
     start, tell = time.perf_counter(), Progress("pictures")

@@ -12,9 +12,9 @@ from PIL import Image
 
 from pruneattr_core.commands.arguments import show, use_threads
 from pruneattr_core.commands.looking import add_looking, add_out, asked_for, read_photo
+from pruneattr_core.commands.network import network_of
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.comparison import DEFAULT, compare
-from pruneattr_core.models import load_model, model_card
 from pruneattr_core.runtime import device_for
 from pruneattr_core.share.live import check_out
 
@@ -39,12 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     if arguments.out is not None:
         check_out(arguments.out)
-    device, card = device_for(arguments.device), model_card(arguments.model)
     images = [read_photo(file) for file in arguments.photos]
     _tell_of_equals(arguments.photos, images)
+    network, card = network_of(arguments)
     found = compare(
-        load_model(arguments.model, str(device)),
-        torch.cat([card.preprocess(image) for image in images]).to(device),
+        network,
+        torch.cat([card.preprocess(image) for image in images]).to(device_for(arguments.device)),
         arguments.methods,
         asked_for(arguments, card),
         card=card,

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pruneattr_core.benchmarks.sources import Opened, Source, chosen, open_source
+from pruneattr_core.benchmarks.sources import Opened, chosen, open_source
 from pruneattr_core.commands.arguments import add_json, add_seed, count, show
+from pruneattr_core.commands.network import add_network
+from pruneattr_core.commands.source import source_of
 from pruneattr_core.datasets import list_datasets, load_dataset
 from pruneattr_core.datasets.opening import ENVIRONMENT, find_data_root
 from pruneattr_core.errors import InputError, StoreError
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save", type=Path, metavar="FILE.npy",
         help="write pictures of --data, normalised for --model, for expected_gradients:baselines=FILE.npy",
     )  # fmt: skip
-    parser.add_argument("--model", default="scenes-net", help="of --save (default scenes-net)")
+    add_network(parser, "scenes-net", "of --save: ")
     parser.add_argument("--data", default="scenes", help="of --save (default scenes)")
     parser.add_argument("--n", type=count, default=64, help="pictures of --save (default 64)")
     add_seed(parser, "the pictures of --save")
@@ -64,8 +66,8 @@ def _save(arguments: argparse.Namespace) -> int:
         raise StoreError(f"{arguments.save} is there, and would be lost: name another file.")
     if arguments.save.suffix != ".npy":
         raise StoreError(f"--save writes an array: expected a name that ends in .npy, got {arguments.save}.")
-    root = None if arguments.root is None else str(arguments.root)
-    opened = open_source(Source(arguments.model, arguments.data, root=root))
+    arguments.device = "cpu"
+    opened = open_source(source_of(arguments))
     with suppress(InputError):
         opened = Opened(opened.card, opened.model, opened.training)
     pictures = opened.inputs(chosen(opened.data, arguments.n, arguments.seed)).cpu().numpy()

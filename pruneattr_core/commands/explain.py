@@ -16,6 +16,7 @@ from pruneattr_core.commands.looking import (
     asked_for,
     read_photo,
 )
+from pruneattr_core.commands.network import network_of, own_files
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.models import model_card
 from pruneattr_core.results.levels import DIALS, START
@@ -48,16 +49,20 @@ def run(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     check_out(arguments.out)
     image = read_photo(arguments.photo)
+    weights, classes = own_files(arguments)
+    card = model_card(arguments.model) if weights is None else network_of(arguments)[1]
     view = explain_view(
         arguments.model,
         image,
-        asked_for(arguments, model_card(arguments.model), image),
+        asked_for(arguments, card, image),
         **_at(*arguments.dial),
         mode=arguments.mode,
         contribution=arguments.contribution,
         picture=arguments.photo.name,
         device=arguments.device,
         progress=Progress("maps"),
+        weights=weights,
+        classes=classes,
         beside=() if list(arguments.beside) == ["none"] else arguments.beside,
     )
     view.save(arguments.out)

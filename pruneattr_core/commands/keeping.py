@@ -30,7 +30,7 @@ Record = dict[str, Any]
 #: Arguments that decide no number, or that the header says elsewhere.
 _ASIDE = (
     *("command", "further", "json", "result", "out", "graph", "workers", "threads", "device"),
-    *("model", "weights", "data", "root"),
+    *("model", "weights", "classes", "data", "root"),
 )
 
 
@@ -153,7 +153,7 @@ def config(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def command_line(arguments: argparse.Namespace, opened: Opened) -> str:
-    """What computes the run again; --root and --weights are left out: where things lie is no part of it."""
+    """What computes the run again; without --root, --weights and --classes, which say where things lie."""
     words = ["python", "-m", "pruneattr_core", "paths", arguments.command]
     words += ["--model", opened.card.id, "--data", opened.data.id]
     for name, value in config(arguments).items():

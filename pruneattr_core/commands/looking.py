@@ -13,10 +13,11 @@ from torch.nn import functional as F
 
 from pruneattr_core.commands.arguments import add_device, add_json, add_threads, number
 from pruneattr_core.commands.naming import class_called
+from pruneattr_core.commands.network import add_network, network_of
 from pruneattr_core.errors import InputError
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.images import decode_image
-from pruneattr_core.models import ModelCard, load_model
+from pruneattr_core.models import ModelCard
 from pruneattr_core.response import Response, Target, difference, group, region
 from pruneattr_core.runtime import device_for
 from pruneattr_core.share.live import KINDS
@@ -24,10 +25,8 @@ from pruneattr_core.share.way_back import RUNNER_UP
 
 
 def add_looking(parser: argparse.ArgumentParser) -> None:
-    """Declare --model, --target, --instead-of, --device, --threads, --json."""
-    parser.add_argument(
-        "--model", default="efficientnet-lite0", help="a name of `models`, or path/to/file.py:build"
-    )
+    """Declare --model, --weights, --classes, --target, --instead-of, --device, --threads, --json."""
+    add_network(parser, "efficientnet-lite0")
     parser.add_argument(
         "--target", metavar="CLASS",
         help="number or name of a class, or several as 3,5,7 for their mean (default: the predicted one)",
@@ -59,10 +58,9 @@ def region_of(arguments: argparse.Namespace, card: ModelCard, image: Image.Image
     target = _classes(arguments.target, card)
     if isinstance(target, tuple) or arguments.instead_of is not None:
         raise InputError("--region explains one class: give one as --target, and no --instead-of.")
-    device = device_for(arguments.device)
-    network = load_model(arguments.model, str(device))
+    network, _ = network_of(arguments)
     with torch.inference_mode():
-        outputs = outputs_in(network(card.preprocess(image).to(device)), 1)
+        outputs = outputs_in(network(card.preprocess(image).to(device_for(arguments.device))), 1)
     if outputs.ndim != 4:
         raise InputError(
             f"--region is for networks that answer a map (1, K, H, W); {card.id} answers "

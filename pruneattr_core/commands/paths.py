@@ -169,7 +169,7 @@ def run(arguments: argparse.Namespace) -> int:
         "versions": provenance(device),
         "device": str(device),
         "threads": arguments.threads,
-        "command": _command(arguments),
+        "command": _command(arguments, card.id),
     }
     timing = {
         "seconds": round(sum(sum(found["seconds"].values()) for found in cells)),
@@ -205,11 +205,10 @@ def _cell(source: Source, question: Question, job: Job) -> Mapping[str, Any]:
     return cell(opened.model, opened.inputs([job[0]]), *job, question)
 
 
-def _command(arguments: argparse.Namespace) -> str:
+def _command(arguments: argparse.Namespace, model: str) -> str:
     """What reproduces the run; folders of this machine are left out."""
-    parts = ["python", "-m", "pruneattr_core", "paths"]
+    parts = ["python", "-m", "pruneattr_core", "paths", "--model", model]
     for name in (
-        "model",
         "data",
         "n",
         "n_dgr",

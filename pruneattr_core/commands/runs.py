@@ -26,7 +26,9 @@ from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.benchmarks.verify import verify
 from pruneattr_core.commands.arguments import add_device, add_json, add_seed, count, say, show
 from pruneattr_core.commands.migration import migrate
+from pruneattr_core.commands.network import add_own_files, own_files
 from pruneattr_core.errors import InputError
+from pruneattr_core.models import OWN
 from pruneattr_core.runs.reading import RUN_LIMIT
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.store import write_atomically
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     checked.add_argument("place", type=Path, help="the run, a folder or a zip")
     checked.add_argument("--cells", type=count, default=4, metavar="N", help="how many cells (default 4)")
     add_seed(checked, "the choice of cells")
-    checked.add_argument("--weights", type=Path, help="weights file of a local model")
+    add_own_files(checked, "the file, where the run's network has weights of somebody's own")
     checked.add_argument("--root", type=Path, help="where the data set lies")
     own = "methods of the run that are code, and that you allow to run"
     add_device(checked)
@@ -101,12 +103,16 @@ def _verified(arguments: argparse.Namespace) -> int:
         raise InputError(f"{arguments.place} holds {len(found)} runs: name one.")
     [(name, run)] = found.items()
     torch.set_num_threads(int(run.plan.versions.get("threads", "1")))
+    weights, classes = own_files(arguments)
+    model = run.plan.model["id"]
     source = Source(
-        model=run.plan.model["id"],
+        # The values are compared, so that another wrapping of the same ones serves as well.
+        model=model if weights is None else model.partition(OWN)[0],
         data=run.plan.data["id"],
-        weights=None if arguments.weights is None else str(arguments.weights),
         root=None if arguments.root is None else str(arguments.root),
         device=arguments.device,
+        weights=weights,
+        classes=classes,
     )
     verdict = verify(run, source, arguments.cells, arguments.seed, arguments.method, partial(say, arguments))
     versions = "the same" if verdict.same_versions else "other"

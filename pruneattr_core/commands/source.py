@@ -7,16 +7,14 @@ import sys
 from pathlib import Path
 
 from pruneattr_core.benchmarks.sources import Source
+from pruneattr_core.commands.network import add_network, own_files
 from pruneattr_core.datasets import Dataset
 from pruneattr_core.datasets.base import left_out
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Declare --model, --weights, --data and --root."""
-    parser.add_argument(
-        "--model", required=True, help="identifier, see list_models(), or path/to/file.py:build"
-    )
-    parser.add_argument("--weights", type=Path, help="weights file of a local model")
+    """Declare --model, --weights, --classes, --data and --root."""
+    add_network(parser)
     parser.add_argument(
         "--data", required=True, help="data set, see list_datasets(), or a folder of pictures"
     )
@@ -24,14 +22,14 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def source_of(arguments: argparse.Namespace) -> Source:
-    """What the arguments of `add_source` and --device name."""
-    return Source(
-        arguments.model,
-        arguments.data,
-        None if arguments.weights is None else str(arguments.weights),
-        None if arguments.root is None else str(arguments.root),
-        arguments.device,
-    )
+    """What the arguments of `add_source` and --device name.
+
+    Raises:
+        InputError: as for `own_files`.
+    """
+    weights, classes = own_files(arguments)
+    root = None if arguments.root is None else str(arguments.root)
+    return Source(arguments.model, arguments.data, weights, root, arguments.device, classes)
 
 
 def tell_left_out(data: Dataset) -> None:

@@ -15,8 +15,8 @@ from pruneattr_core.commands.looking import (
     asked_for,
     read_photo,
 )
+from pruneattr_core.commands.network import network_of
 from pruneattr_core.commands.progress import Progress
-from pruneattr_core.models import load_model, model_card
 from pruneattr_core.runtime import device_for
 from pruneattr_core.share.live import check_out
 from pruneattr_core.show import sweep_view
@@ -45,11 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     if arguments.out is not None:
         check_out(arguments.out)
-    image, device = read_photo(arguments.photo), device_for(arguments.device)
-    card = model_card(arguments.model)
-    found = PruneGrad(load_model(arguments.model, str(device))).sweep(
-        card.preprocess(image).to(device), asked_for(arguments, card, image), arguments.levels,
-        arguments.mode, arguments.contribution, of=arguments.of, progress=Progress("maps"),
+    image = read_photo(arguments.photo)
+    network, card = network_of(arguments)
+    found = PruneGrad(network).sweep(
+        card.preprocess(image).to(device_for(arguments.device)), asked_for(arguments, card, image),
+        arguments.levels, arguments.mode, arguments.contribution, of=arguments.of, progress=Progress("maps"),
     )  # fmt: skip
     view = sweep_view(found, card, picture=arguments.photo.name, contribution=arguments.contribution)
     levels = [view.at(k) for k in range(len(view.sweep.sparsity))]

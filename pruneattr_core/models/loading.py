@@ -31,7 +31,7 @@ from pruneattr_core.models.hub import (
     of_the_hub,
     timm_records,
 )
-from pruneattr_core.models.labels import names_with, numbered
+from pruneattr_core.models.labels import names_with, numbered, read_names
 from pruneattr_core.models.likeness import advice
 from pruneattr_core.models.zoo import (
     PREFIX,
@@ -154,7 +154,8 @@ def _refuse_file(name: str) -> None:
     if suffix in (".pt", ".pth", ".ckpt", ".safetensors"):
         raise ModelError(
             f"{name!r} is a file of weights: name its architecture and give the file as weights, in "
-            "load_model(NAME, weights=FILE), in pruneattr.toml or in the app's sidebar."
+            "load_model(NAME, weights=FILE), as --weights of a command, in pruneattr.toml or in the app's "
+            "sidebar."
         )
 
 
@@ -197,6 +198,7 @@ def open_model(
     device: str = "cpu",
     weights: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    classes: str | os.PathLike[str] | None = None,
 ) -> tuple[nn.Module, ModelCard]:
     """`load_model`, and the card of what was loaded: a file may bring its own classes and channels.
 
@@ -209,10 +211,14 @@ def open_model(
         device: "cpu", "cuda", "mps" or "auto".
         weights: a safetensors file or PyTorch checkpoint to use instead of the card's weights.
         progress: called with (bytes so far, bytes in all or 0) while weights are downloaded.
+        classes: a text or JSON file with the names of the classes of `weights`, instead of those found.
 
     Raises:
-        ModelError, WeightsError, InputError: as for `load_model`.
+        ModelError, WeightsError, InputError: as for `load_model`; also names for another number of classes,
+            and names without `weights`.
     """
+    if classes is not None and weights is None:
+        raise InputError("classes names the classes of a weights file: give that as weights, too.")
     base, own, sha256 = str(name).partition(OWN)
     card, place = model_card(base), device_for(device)
     if card.kind == "code" and weights is None:
@@ -224,10 +230,10 @@ def open_model(
     if own and file_sha256(file) != sha256:
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
     build = builder(card)
-    classes = None if weights is None else len(card.classes)
-    opened = fitted(build, loaded, file.name, classes, current_key, lambda found: advice(found, card.id))
+    logits = None if weights is None else len(card.classes)
+    opened = fitted(build, loaded, file.name, logits, current_key, lambda found: advice(found, card.id))
     if weights is not None:
-        card = _described(_own_card(card, file_sha256(file)), loaded, opened, file)
+        card = _described(_own_card(card, file_sha256(file)), loaded, opened, file, classes)
         with _opened_lock:
             _opened[card.id] = card
             while len(_opened) > _OPENED_KEPT:
@@ -273,12 +279,20 @@ def _own_card(base: ModelCard, sha256: str) -> ModelCard:
     )
 
 
-def _described(card: ModelCard, loaded: Mapping[Any, Any], opened: Fitted, file: Path) -> ModelCard:
+def _described(
+    card: ModelCard,
+    loaded: Mapping[Any, Any],
+    opened: Fitted,
+    file: Path,
+    classes: str | os.PathLike[str] | None,
+) -> ModelCard:
     """`card` with what the file says of its classes and channels."""
     count = opened.classes or len(card.classes)
     if count == 1:
         card = replace(card, head="sigmoid")
-    names = names_with(file, loaded, count) or (card.classes if opened.classes is None else numbered(count))
+    names = names_with(file, loaded, count) if classes is None else read_names(classes, count)
+    if names is None:
+        names = card.classes if opened.classes is None else numbered(count)
     note = card.note
     if opened.where:
         note += f" Read under: {opened.where}."
@@ -304,7 +318,8 @@ def _found(card: ModelCard, progress: Callable[[int, int], None] | None) -> Path
         raise ModelError(absent)
     if file is None:
         raise WeightsError(
-            f"{card.id} comes without weights: name a file, load_model({card.id!r}, weights=...)."
+            f"{card.id} comes without weights: name a file, load_model({card.id!r}, weights=...) or "
+            "--weights of a command."
         )
     if file.is_file():
         if card.kind in ("bundled", "package") and file_sha256(file) != card.weights_sha256:

@@ -16,7 +16,7 @@ COMMANDS = shown()
 ROOT = Path(__file__).resolve().parents[2]
 #: Kind of command -> further words, so that it takes seconds: a small network, few methods, no second build.
 QUICK = {
-    "explain": "--model resnet8-cifar10 --beside edges",
+    "explain": "--beside edges",
     "sweep": "--model resnet8-cifar10",
     "compare": "--model resnet8-cifar10",
     "accuracy": "--model scenes-net --data scenes",
