@@ -36,7 +36,7 @@ from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response, Target, asked_of
 from pruneattr_core.results.keys import Scored, Subject
 from pruneattr_core.results.levels import START, first_beyond, nearest, spaced
-from pruneattr_core.results.sweeps import Explained, Question, beside, explain_levels
+from pruneattr_core.results.sweeps import Explained, Question, answers, beside, explain_levels
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import as_real, fraction
@@ -182,14 +182,17 @@ def sweep_view(
     pruned = (contributing > 0) & (contributing < 1)
     silent = (sparsity - contributing)[pruned] / (1 - contributing[pruned])
     quiet = float(silent[0] if len(silent) else max(sparsity[of(sweep.silent_only) > 0], default=0.0))
-    target, predicted = int(sweep.target[image]), of(sweep.prediction).astype(int)
+    head, one = sweep.asked.head or getattr(card, "head", ""), card is not None and len(card.classes) == 1
+    target, probability = int(sweep.target[image]), of(sweep.probability)
+    one_of_many = head != "sigmoid" and not one
+    predicted = answers(head, one_of_many, target, of(sweep.prediction).astype(int), probability)
     explained = Explained(
         maps=np.nan_to_num(of(sweep.maps), posinf=0, neginf=0),
         requested=tuple(sweep.requested[k] for k in turn.tolist()),
-        sparsity=sparsity, change=of(sweep.output_change), probability=of(sweep.probability),
+        sparsity=sparsity, change=of(sweep.output_change), probability=probability,
         logit=of(sweep.logit), prediction=predicted, target=target, quiet=quiet, dead=quiet,
         neurons=sweep.neurons, seconds=0.0, problems=tuple(filter(None, sweep.problems)),
-        valued=(sweep.asked.head or getattr(card, "head", "")) == "values",
+        valued=head == "values",
         **beside(sweep.asked, image),
     )  # fmt: skip
     named = (target, explained.against or 0, *explained.members, *predicted.tolist())

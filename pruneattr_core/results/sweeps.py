@@ -29,7 +29,6 @@ from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import caveat
 from pruneattr_core.share.words import several
 from pruneattr_core.tape import roles_of
-from pruneattr_core.values import Contributions
 
 Array = NDArray[Any]
 Tick = Callable[[int, int], None]
@@ -243,7 +242,13 @@ def explain_levels(
         change=gather(curves, "output_change"),
         probability=gather(curves, "probability"),
         logit=gather(curves, "logit"),
-        prediction=_answers(scores, gather(curves, "prediction"), gather(curves, "probability")),
+        prediction=answers(
+            scores.head,
+            exclusive(scores.logits, scores.head),
+            int(scores.target[0]),
+            gather(curves, "prediction"),
+            gather(curves, "probability"),
+        ),
         target=int(scores.target[0]),
         quiet=scored.quiet,
         dead=float(scores.dead_fraction[0]),
@@ -295,12 +300,19 @@ def rounds(levels: Sequence[float], known: Sequence[float]) -> list[tuple[float,
     return [tuple(part) for part in parts if part]
 
 
-def _answers(scores: Contributions, prediction: Array, probability: Array) -> Array:
-    if scores.head == "values":
-        return np.full_like(prediction, int(scores.target[0]))
-    if exclusive(scores.logits, scores.head):
-        return prediction
-    return np.where(probability > 0.5, int(scores.target[0]), NOT_IT)
+def answers(head: str, one_of_many: bool, target: int, prediction: Array, probability: Array) -> Array:
+    """What `Explained.prediction` holds, (K,).
+
+    Args:
+        head: how the outputs are read.
+        one_of_many: whether exactly one class is answered.
+        target: class explained.
+        prediction: class of the largest output at each level, (K,).
+        probability: of the target at each level, (K,).
+    """
+    if head == "values":
+        return np.full_like(prediction, target)
+    return prediction if one_of_many else np.where(probability > 0.5, target, NOT_IT)
 
 
 def in_halves(

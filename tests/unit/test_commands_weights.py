@@ -242,3 +242,37 @@ def test_the_file_of_weights_is_never_written_over(place: Path, capsys: Any) -> 
     words = ["sweep", str(place / "one.png"), "--model", NAME, "--weights", str(file), "--out", str(file)]
     assert "would be lost" in refused(words, capsys)
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_answers_that_stand_by_themselves_are_said_alike_by_sweep_and_explain(
+    outputs: int, place: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """The head of a fine-tuned yes or no has one output, which `sweep` took for the class behind the last."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = shufflenet_v2_x0_5(weights=None, num_classes=outputs)
+    kinds, photo, said = KINDS[:outputs], str(place / "one.png"), set()
+    shape = "PRUNEATTR = {'head': 'sigmoid', 'classes': " + repr(kinds) + "}"
+    made = f"shufflenet_v2_x0_5(weights=None, num_classes={outputs})"
+    code = (
+        f"from torchvision.models import shufflenet_v2_x0_5\n\n{shape}\n\ndef build():\n    return {made}\n"
+    )
+    (tmp_path / "net.py").write_text(code)
+    for bias in (-9.0, 9.0):
+        torch.nn.init.constant_(net.fc.bias, bias)
+        torch.save(net.state_dict(), tmp_path / "w.pth")
+        network = [
+            "--model",
+            f"{tmp_path}/net.py:build",
+            "--weights",
+            str(tmp_path / "w.pth"),
+            "--target",
+            "0",
+        ]
+        swept = told(["sweep", photo, *network, "--levels", "0"], capsys)["levels"][0]
+        out = ["--beside", "none", "--dial", "0", "--out", str(tmp_path / "x.json")]
+        shown = told(["explain", photo, *network, *out], capsys)
+        assert swept["answer"] == shown["answer"] == ("cat" if bias > 0 else "not cat")
+        said.add(swept["probability"] > 0.5)
+    assert said == {False, True}
