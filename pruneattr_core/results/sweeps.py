@@ -246,8 +246,7 @@ def explain_levels(
             scores.head,
             exclusive(scores.logits, scores.head),
             int(scores.target[0]),
-            gather(curves, "prediction"),
-            gather(curves, "probability"),
+            *(gather(curves, name) for name in ("prediction", "probability")),
         ),
         target=int(scores.target[0]),
         quiet=scored.quiet,
@@ -301,15 +300,7 @@ def rounds(levels: Sequence[float], known: Sequence[float]) -> list[tuple[float,
 
 
 def answers(head: str, one_of_many: bool, target: int, prediction: Array, probability: Array) -> Array:
-    """What `Explained.prediction` holds, (K,).
-
-    Args:
-        head: how the outputs are read.
-        one_of_many: whether exactly one class is answered.
-        target: class explained.
-        prediction: class of the largest output at each level, (K,).
-        probability: of the target at each level, (K,).
-    """
+    """`Explained.prediction` at K levels, of the largest outputs (K,) and the target's probability (K,)."""
     if head == "values":
         return np.full_like(prediction, target)
     return prediction if one_of_many else np.where(probability > 0.5, target, NOT_IT)
