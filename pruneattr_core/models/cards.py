@@ -51,6 +51,7 @@ class ModelCard:
         paper: that describes the architecture.
         weights: name of the file or of torchvision's enum member; "" for a local model.
         weights_sha256: of the weights file; for torchvision the first digits, as its file names publish them.
+        code_sha256: of a network made by code of yours: over that code and all that is said of the network.
         note: how it was trained and how accurate it is, and who measured that.
         url: where the weights can be downloaded, or "".
 
@@ -80,6 +81,7 @@ class ModelCard:
     folder: str = "."
     squash: bool = False
     head: Head = "softmax"
+    code_sha256: str = ""
 
     def weights_file(self) -> Path | None:
         """Where the weights are, or would be after a download; None for a local model, a missing package."""

@@ -28,8 +28,9 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.abc import SourceLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -142,9 +143,11 @@ def code_hash(name: str) -> str:
     Raises:
         ModelError: as for `declared_function`.
     """
-    one = _known(name)
-    file = Path(str(_module(one).__file__))
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(_code(_known(name))).hexdigest()
+
+
+def _code(one: Declared) -> bytes:
+    return Path(str(_module(one).__file__)).read_bytes()
 
 
 def _known(name: str) -> Declared:
@@ -194,15 +197,34 @@ def _made(one: Declared) -> ModelCard:
     return _card(one, _stamps(one))
 
 
-def _stamps(one: Declared) -> tuple[int, ...]:
-    """When its code and its weights were changed last."""
-    file, weights = Path(_place(one)), dict(one.options).get("weights")
-    both = (file, one.folder / str(weights) if weights else file)
-    return tuple(path.stat().st_mtime_ns for path in both if path.is_file())
+def _stamps(one: Declared) -> tuple[tuple[int, int], ...]:
+    """Sizes and times of its code, of its weights and of its list of classes."""
+    said = {**_beside(one, _written(Path(_place(one)))), **dict(one.options)}
+    named = (one.folder / said[what] for what in ("weights", "classes") if isinstance(said.get(what), str))
+    return tuple(map(_written, (Path(_place(one)), *named)))
+
+
+def _written(file: Path) -> tuple[int, int]:
+    """Size and time of a file; zeros where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=32)
+def _beside(one: Declared, stamp: tuple[int, int]) -> Mapping[str, Any]:
+    """PRUNEATTR beside the function; nothing of code that fails, of which its card says why."""
+    try:
+        found = getattr(_module(one), "PRUNEATTR", {})
+    except ModelError:
+        return {}
+    return found if isinstance(found, Mapping) else {}
 
 
 @lru_cache(maxsize=64)
-def _title(one: Declared, stamps: tuple[int, ...]) -> str:
+def _title(one: Declared, stamps: tuple[tuple[int, int], ...]) -> str:
     """Remembered of one that fails, too: lists ask at every run of a page."""
     try:
         return _card(one, stamps).title
@@ -211,7 +233,8 @@ def _title(one: Declared, stamps: tuple[int, ...]) -> str:
 
 
 @lru_cache(maxsize=32)
-def _card(one: Declared, stamps: tuple[int, ...]) -> ModelCard:
+def _card(one: Declared, stamps: tuple[tuple[int, int], ...]) -> ModelCard:
+    code = _code(one)
     network = _built(one)
     options = _options(one)
     try:
@@ -226,7 +249,7 @@ def _card(one: Declared, stamps: tuple[int, ...]) -> ModelCard:
     except (TypeError, ValueError) as error:
         raise ModelError(f"The settings of {one.name} cannot be used ({error}): correct them.") from error
     count = _answers(one, network, (1, len(mean), height, width))
-    return ModelCard(
+    card = ModelCard(
         id=one.name,
         title=str(options.get("title", f"{type(network).__name__} of {one.name}"))[:_TITLE],
         architecture=type(network).__name__,
@@ -244,6 +267,7 @@ def _card(one: Declared, stamps: tuple[int, ...]) -> ModelCard:
         note=f"Made by {one.build}, which was named when this program was started.",
         head="sigmoid" if count == 1 and "head" not in options else head,
     )
+    return replace(card, code_sha256=hashlib.sha256(repr(card).encode() + code).hexdigest())
 
 
 def _classes(one: Declared, options: Mapping[str, Any], count: int) -> tuple[str, ...]:
@@ -350,21 +374,22 @@ def _module(one: Declared) -> ModuleType:
     if place.endswith(".py") and not file.is_file():
         raise ModelError(f"There is no file {place!r} for {one.name}: check the path.")
     with _lock, one_at_a_time:
-        return _imported(place, file.stat().st_mtime_ns if place.endswith(".py") else 0)
+        return _imported(place, _written(file) if place.endswith(".py") else (0, 0))
 
 
 @lru_cache(maxsize=32)
-def _imported(place: str, changed: int) -> ModuleType:
+def _imported(place: str, changed: tuple[int, int]) -> ModuleType:
     try:
         if not place.endswith(".py"):
             return importlib.import_module(place)
         if (folder := str(Path(place).parent)) not in sys.path:
             sys.path.append(folder)  # the file's neighbours, as when it is run by itself
         spec = importlib.util.spec_from_file_location(f"pruneattr_own_{Path(place).stem}", place)
-        assert spec is not None and spec.loader is not None  # noqa: PT018  (a file that ends in .py has both)
+        assert spec is not None and isinstance(spec.loader, SourceLoader)  # noqa: PT018  (of a file in .py)
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
+        # Python's own compiled copy would stand for a file edited within a second, as long as it was.
+        exec(spec.loader.source_to_code(spec.loader.get_data(place), place), module.__dict__)
         return module
     except (Exception, SystemExit) as error:  # a script that reads its arguments leaves where there are none
         raise ModelError(f"{place} failed ({in_short(error)}): run it by itself to see where.") from error

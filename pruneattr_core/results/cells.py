@@ -74,17 +74,11 @@ class RivalsKey:
     """Names who plays a grid pointing game against a picture.
 
     Attributes:
-        model: identifier of the card.
-        weights: SHA-256 over the state dict.
-        image: SHA-256 of the picture.
-        target: class explained.
+        subject: network, picture and the class explained.
         rivals: where others come from.
     """
 
-    model: str
-    weights: str
-    image: str
-    target: int
+    subject: Subject
     rivals: tuple[Place, ...]
 
 

@@ -37,6 +37,7 @@ class Subject:
         target: class index, None for the predicted one.
         device: device type.
         against: what it is explained instead of or together with, "" where by itself; see `asked_again`.
+        code: `ModelCard.code_sha256`, "" of a network that is not made by code of one's own.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Subject:
     target: int | None
     device: str
     against: str = ""
+    code: str = ""
 
     @property
     def response(self) -> Target:
@@ -61,29 +63,33 @@ class AnswerKey:
         weights: SHA-256 of its file, as the card has it; None where it has none.
         image: SHA-256 of the picture.
         device: device type.
+        code: as of a `Subject`.
     """
 
     model: str
     weights: str | None
     image: str
     device: str
+    code: str = ""
 
 
 @dataclass(frozen=True)
 class FitsKey:
-    """Names what a network allows: model, SHA-256 over its state dict and device type."""
+    """Names what a network allows: model, SHA-256 over its state dict, device type, code of a `Subject`."""
 
     model: str
     weights: str
     device: str
+    code: str = ""
 
 
 @dataclass(frozen=True)
 class PaceKey:
-    """Names the measured seconds of one pass: model and device type."""
+    """Names the measured seconds of one pass: model, device type, and code as of a `Subject`."""
 
     model: str
     device: str
+    code: str = ""
 
 
 @dataclass(frozen=True)

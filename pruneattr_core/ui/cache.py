@@ -14,11 +14,12 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.errors import ModelError
 from pruneattr_core.heap import give_back
-from pruneattr_core.models import load_model, model_card, weights_hash
+from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
 from pruneattr_core.render.look import Look
-from pruneattr_core.results.keys import AnswerKey, Scored
+from pruneattr_core.results.keys import AnswerKey, Scored, Subject
 from pruneattr_core.results.levels import first_levels, spaced
 from pruneattr_core.results.sweeps import (
     Answer,
@@ -46,6 +47,7 @@ MODEL_BYTES = 600 << 20
 #: A quick integral ranks the neurons of a first look; the whole one follows.
 _PREVIEW = {"intgrad": "intgrad_preview"}
 Show = Callable[[Job, int], None]
+_CHANGED = "{} was changed on this machine while it was in use: reload the page, which takes it as it is now."
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +57,12 @@ class Brought:
     Attributes:
         network: frozen, on the engine's device.
         weights: hash of its state dict.
+        code: see `ModelCard.code_sha256`.
     """
 
     network: nn.Module
     weights: str
+    code: str = ""
 
 
 class Engine:
@@ -86,16 +90,35 @@ class Engine:
             name: identifier of a card.
             job: told what is loaded, and how much of it is there.
             checkpoint: a file of weights instead of the card's, and its SHA-256.
+
+        Raises:
+            ModelError: its code or weights were changed while it was loaded.
         """
         own = self.brought.get(name)
         if own is not None and checkpoint is None:
             return own.network, own.weights
-        key: Hashable = name if checkpoint is None else (name, checkpoint[1])
+        return self._held(model_card(name), job, checkpoint)
+
+    def network(self, subject: Subject, job: Job) -> nn.Module:
+        """The network that results of this subject are computed with.
+
+        Raises:
+            ModelError: there is another one under its name by now.
+        """
+        card, own = model_card(subject.model), self.brought.get(subject.model)
+        if card.code_sha256 != subject.code:
+            raise ModelError(_CHANGED.format(card.title))
+        return self._held(card, job, None)[0] if own is None else own.network
+
+    def _held(self, card: ModelCard, job: Job, checkpoint: tuple[str, str] | None) -> tuple[nn.Module, str]:
+        key = _of_card(card, checkpoint)
 
         def load() -> tuple[nn.Module, str]:
-            job.note = f"Loading {model_card(name).title}"
+            job.note = f"Loading {card.title}"
             file = None if checkpoint is None else checkpoint[0]
-            network = load_model(name, device=str(self.device), weights=file, progress=job.tick)
+            network = load_model(card.id, device=str(self.device), weights=file, progress=job.tick)
+            if _of_card(model_card(card.id), checkpoint) != key:
+                raise ModelError(_CHANGED.format(card.title))
             return network, weights_hash(network)
 
         # A network waits for no other to load, which may come from a hub for minutes.
@@ -118,10 +141,12 @@ class Engine:
             network, weights = self.model(model, job)
             return answer(network, self.inputs(model, picture), weights)
 
-        key = AnswerKey(model, model_card(model).weights_sha256, picture.sha256, self.device.type)
-        there = model in self.brought or self.models.get(model) is not None
+        card = model_card(model)
+        asked = picture.sha256, self.device.type, card.code_sha256
+        key = AnswerKey(model, card.weights_sha256, *asked)
+        there = model in self.brought or self.models.get(_of_card(card)) is not None
         # Loading takes long, from a hub minutes, in which nobody else's page has to wait.
-        loading = "page" if model_card(model).available_offline() else "fetch"
+        loading = "page" if card.available_offline() else "fetch"
         found: Answer = self.jobs.run(key, work, show, "quick" if there else loading)
         return found
 
@@ -129,7 +154,7 @@ class Engine:
         """Maps and curve at a few levels, to be looked at while `start_sweep` goes on."""
 
         def work(job: Job) -> Explained:
-            network, _ = self.model(question.subject.model, job)
+            network = self.network(question.subject, job)
             inputs = self.inputs(question.subject.model, picture)
             network = seen(network, inputs, question.unit)
             job.note = "Scoring neurons"
@@ -149,7 +174,7 @@ class Engine:
         """Let maps and curve at all levels be computed; what is there so far is the job's `partial`."""
 
         def work(job: Job) -> Explained:
-            network, _ = self.model(question.subject.model, job)
+            network = self.network(question.subject, job)
             inputs = self.inputs(question.subject.model, picture)
             network = seen(network, inputs, question.unit)
             job.note = "Pruning level by level"
@@ -182,6 +207,11 @@ class Engine:
             key, lambda: score(network, inputs, key), lambda: job.tick(job.done, job.total)
         )
         return found
+
+
+def _of_card(card: ModelCard, checkpoint: tuple[str, str] | None = None) -> Hashable:
+    """What one loaded network is kept by: a file that is edited has another under its old name."""
+    return card.id, card.weights_sha256 if checkpoint is None else checkpoint[1], card.code_sha256
 
 
 def _hasty(question: Question) -> bool:

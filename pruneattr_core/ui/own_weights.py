@@ -59,10 +59,10 @@ def bring(architecture: str, file: Path, sha256: str) -> str:
         WeightsError: the file is missing, unsafe, damaged or of another architecture.
     """
     name, shared = f"{architecture}{OWN}{sha256}", engine().brought
-    found = shared.get(name)
-    if found is None:  # nobody who has the file has opened it yet
+    found, code = shared.get(name), model_card(architecture).code_sha256
+    if found is None or found.code != code:  # nobody who has the file has opened it yet
         network = load_model(name, str(engine().device), file)
-        found = shared[name] = Brought(network, weights_hash(network))
+        found = shared[name] = Brought(network, weights_hash(network), code)
     kept = brought()
     kept[name] = found
     while len(kept) > KEPT:

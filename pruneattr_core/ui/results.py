@@ -24,7 +24,7 @@ from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
 from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
 from pruneattr_core.response import Asked
-from pruneattr_core.results.keys import SHORT, FitsKey, MapKey, Mapped, Scored, ScoresKey
+from pruneattr_core.results.keys import SHORT, FitsKey, MapKey, Mapped, Scored, ScoresKey, Subject
 from pruneattr_core.results.sweeps import score
 from pruneattr_core.scoring.intgrad import integral_passes
 from pruneattr_core.share.words import percent
@@ -114,7 +114,7 @@ def _pruned(
 
 def map_beside(job: Job, key: MapKey, picture: Picture) -> tuple[nn.Module, Tensor, Mapped]:
     """The network, the picture as it takes it, and the map of `key`, inside a job that needs all three."""
-    network, _ = engine().model(key.subject.model, job)
+    network = engine().network(key.subject, job)
     inputs = engine().inputs(key.subject.model, picture)
     job.note = f"{METHODS[key.method].title} · map"
     tell = telling(job, job.note if key.passes() > SHORT else "")
@@ -165,19 +165,18 @@ class Fits:
     nbytes: int = 4096
 
 
-def fits(model: str, weights: str, picture: Picture, show: Show) -> Fits:
+def fits(subject: Subject, picture: Picture, show: Show) -> Fits:
     """What a network allows; asked once for all pages.
 
     Args:
-        model: identifier of the card.
-        weights: SHA-256 over its state dict.
+        subject: names the network.
         picture: one that it takes.
         show: see `Jobs.run`.
     """
 
     def work(job: Job) -> Fits:
-        network, _ = engine().model(model, job)
-        inputs = engine().inputs(model, picture)
+        network = engine().network(subject, job)
+        inputs = engine().inputs(subject.model, picture)
         try:
             steps = len(units(network)) + 1
         except InputError:  # nothing to randomise
@@ -189,5 +188,6 @@ def fits(model: str, weights: str, picture: Picture, show: Show) -> Fits:
             steps,
         )
 
-    found: Fits = engine().jobs.run(FitsKey(model, weights, engine().device.type), work, show, "coarse")
+    key = FitsKey(subject.model, subject.weights, subject.device, subject.code)
+    found: Fits = engine().jobs.run(key, work, show, "coarse")
     return found

@@ -84,9 +84,8 @@ class Selection:
     @property
     def subject(self) -> Subject:
         """What names it in keys, where a class is explained by itself."""
-        return Subject(
-            self.card.id, self.answer.weights, self.picture.sha256, self.target, engine().device.type
-        )
+        asked = self.picture.sha256, self.target, engine().device.type
+        return Subject(self.card.id, self.answer.weights, *asked, code=self.card.code_sha256)
 
     @property
     def contrast(self) -> Subject:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -163,19 +164,22 @@ def test_nobody_waits_for_a_network_that_another_reader_fetches(monkeypatch: pyt
         thread.start()
         return thread
 
+    def kept_by(name: str) -> Hashable:
+        return cache._of_card(model_card(name))
+
     waits = ask(far)
     try:
         assert fetching.wait(600)
         for name in ("scenes-net", "scenes-vgg"):
-            engine().models.drop(name)
+            engine().models.drop(kept_by(name))
             ask(name).join(600)
-            assert engine().models.get(name) is not None
+            assert engine().models.get(kept_by(name)) is not None
         ask("scenes-net", 42).join(600)
         assert len(found) == 3
     finally:
         release.set()
         waits.join(600)
-        engine().models.drop(far)
+        engine().models.drop(kept_by(far))
     assert len(found) == 4
 
 

@@ -55,7 +55,7 @@ def draw(chosen: shell.Selection) -> None:
     title_row("Compare")
     with guarded():
         waiting = Waiting()
-        found = fits(chosen.card.id, chosen.answer.weights, chosen.picture, waiting)
+        found = fits(chosen.subject, chosen.picture, waiting)
         waiting.clear()
         look = choose(chosen, found.reasons, found.layers)
         plan = make_plan(chosen, look, found.reasons, found.layers)
@@ -110,7 +110,7 @@ def _start(plan: Plan, again: bool = False) -> None:
     before = standing(plan, shelf, dear)
 
     def work(task: Job) -> None:
-        network, _ = engine().model(plan.card.id, task)
+        network = engine().network(plan.subject(plan.pictures[0]), task)
         inputs = [engine().inputs(plan.card.id, picture) for picture in plan.pictures]
 
         def see(place: Place) -> Tensor:

@@ -89,8 +89,12 @@ class Plan:
 
     def map_key(self, picture: Picture, entry: str) -> MapKey:
         """Names one attribution."""
-        subject = Subject(self.card.id, self.weights, picture.sha256, self.target, self.device, self.against)
-        return map_key(subject, method_of(entry), dict(self.options[entry]))
+        return map_key(self.subject(picture), method_of(entry), dict(self.options[entry]))
+
+    def subject(self, picture: Picture) -> Subject:
+        """Names the network, the picture and what is explained of it."""
+        asked = self.target, self.device, self.against
+        return Subject(self.card.id, self.weights, picture.sha256, *asked, self.card.code_sha256)
 
     @property
     def asked(self) -> Target:
@@ -111,9 +115,7 @@ class Plan:
     @property
     def name(self) -> str:
         """Of what is shown, wherever the dial stands; see `hand`."""
-        pictures = [picture.sha256 for picture in self.pictures]
-        asked = self.target, self.against
-        return name_of(self.card.id, self.weights, pictures, asked, tuple(self.options), self.device)
+        return name_of([self.subject(picture) for picture in self.pictures], tuple(self.options))
 
     @property
     def whole(self) -> tuple[Hashable, ...]:
@@ -192,7 +194,7 @@ class Standing:
 
 def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     """Count what is there; `dear` says that everything is wanted."""
-    pace = shelf.get(PaceKey(plan.card.id, plan.device))
+    pace = shelf.get(PaceKey(plan.card.id, plan.device, plan.card.code_sha256))
     ready = costly = 0
     seconds = 0.0
     waiting: set[Hashable] = set()

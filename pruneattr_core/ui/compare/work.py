@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -102,7 +103,7 @@ def is_dear(key: MapKey | GameKey, network: nn.Module, x: Tensor, shelf: Cache) 
     if passes <= CHEAP_PASSES:
         return False
     subject = key.map.subject if isinstance(key, GameKey) else key.subject
-    place = PaceKey(subject.model, subject.device)
+    place = PaceKey(subject.model, subject.device, subject.code)
     pace = shelf.get(place)
     if pace is None:
         pace = np.asarray(seconds_of_a_pass(network, x))
@@ -156,8 +157,7 @@ def game(
 ) -> Any:
     """The grid pointing game of one map; who plays is found once per picture."""
     tell = telling(job, job.note)
-    subject = key.map.subject
-    place = RivalsKey(subject.model, subject.weights, subject.image, mapped.target, key.rivals)
+    place = RivalsKey(replace(key.map.subject, target=mapped.target, against=""), key.rivals)
     found = shelf.get(place)
     if found is None:
         with watched(tell, 1):

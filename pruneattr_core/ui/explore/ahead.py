@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pruneattr_core.models import model_card
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Question
@@ -22,7 +23,8 @@ def question_of(model: str, picture: Picture, target: int | None, mode: str, con
         contribution: how neurons are ranked.
     """
     answer = engine().answer(model, picture, lambda *_: None)
-    subject = Subject(model, answer.weights, picture.sha256, target, engine().device.type)
+    code = model_card(model).code_sha256
+    subject = Subject(model, answer.weights, picture.sha256, target, engine().device.type, code=code)
     return Question(subject, mode, contribution, calibrated_sparsity(answer.weights))
 
 

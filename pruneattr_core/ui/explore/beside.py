@@ -46,7 +46,7 @@ def beside_file(chosen: Selection, question: Question, start: tuple[str, float])
     methods = [own_entry(start, question.mode) if ranked else "", *QUICK]
 
     def work(job: Job) -> _Section:
-        network, _ = engine().model(question.subject.model, job)
+        network = engine().network(question.subject, job)
         inputs = engine().inputs(question.subject.model, chosen.picture)
         asked = question.subject.response
         found = methods_beside(network, inputs, methods, asked, chosen.card, chosen.picture.title)

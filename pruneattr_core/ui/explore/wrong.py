@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -73,14 +73,8 @@ def wrong_class(chosen: Selection, contribution: str, sweep: Explained | None) -
 
     st.session_state["_wrong"] = st.session_state[FIELD.name] == "yes"
     st.toggle("Can another class have it too?", key="_wrong", on_change=turned, help=_HELP)
-    subject = Subject(
-        chosen.card.id,
-        chosen.answer.weights,
-        chosen.picture.sha256,
-        None,
-        chosen.subject.device,
-        "" if chosen.against.startswith(TOGETHER) else chosen.against and RUNNER_UP,
-    )
+    against = "" if chosen.against.startswith(TOGETHER) else chosen.against and RUNNER_UP
+    subject = replace(chosen.subject, target=None, against=against)
     key = Key(subject, contribution) if st.session_state[FIELD.name] == "yes" else None
     former = st.session_state.get(_RUNNING)
     if former not in (None, key):
@@ -96,7 +90,7 @@ def wrong_class(chosen: Selection, contribution: str, sweep: Explained | None) -
 
 def _work(chosen: Selection, key: Key) -> Callable[[Job], Controlled]:
     def work(job: Job) -> Controlled:
-        network, _ = engine().model(key.subject.model, job)
+        network = engine().network(key.subject, job)
         card = model_card(key.subject.model)
         inputs = card.preprocess(chosen.picture.image).to(engine().device)
         count = len(card.classes)

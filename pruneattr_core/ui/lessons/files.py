@@ -12,10 +12,12 @@ from pruneattr_core.lessons.figures import Figure, figure_of
 from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.lessons.worksheet import worksheet
+from pruneattr_core.models import model_card
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui import exports, shell
 from pruneattr_core.ui.lessons.state import word, word_in
 from pruneattr_core.ui.lessons.view import fields_of, needs_selection
+from pruneattr_core.ui.pictures import stamp_of
 
 #: Places of the dial in a live explorer, as shares of the contributing neurons: enough to pull, and small.
 SHARES = (0.0, 0.3, 0.5, 0.8, 0.9, 0.95)
@@ -70,12 +72,21 @@ def _live(step: Step) -> bytes:
     view = dict(step.view)
     return _explored(
         view["model"], view["source"], int(view.get("picture", 0)), int(view.get("target", -1)),
-        view.get("mode", "zero"), float(view.get("at", 0.8)),
+        view.get("mode", "zero"), float(view.get("at", 0.8)), _stamps(step),
     )  # fmt: skip
 
 
+def _stamps(step: Step) -> tuple[str, ...]:
+    """Change when the code of its network, or a picture of its source, is another under the same name."""
+    view = dict(step.view)
+    code = model_card(view["model"]).code_sha256 if "model" in view else ""
+    return code, stamp_of(view.get("source", ""))
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
-def _explored(model: str, source: str, picture: int, target: int, mode: str, at: float) -> bytes:
+def _explored(
+    model: str, source: str, picture: int, target: int, mode: str, at: float, stamps: tuple[str, ...]
+) -> bytes:
     sample = load_dataset(source)[picture]
     asked = None if target < 0 else target
     return explain_view(
@@ -85,10 +96,10 @@ def _explored(model: str, source: str, picture: int, target: int, mode: str, at:
 
 def _figures(lesson: Lesson) -> dict[int, Figure]:
     steps = enumerate(map(_filled, lesson.steps), 1)
-    found = ((number, _drawn(step, lesson.language)) for number, step in steps)
+    found = ((number, _drawn(step, lesson.language, _stamps(step))) for number, step in steps)
     return {number: figure for number, figure in found if figure is not None}
 
 
 @st.cache_resource(max_entries=80, show_spinner=False)
-def _drawn(step: Step, language: str) -> Figure | None:
+def _drawn(step: Step, language: str, stamps: tuple[str, ...]) -> Figure | None:
     return figure_of(step, partial(word_in, language))

@@ -68,7 +68,7 @@ def work_of(engine: Engine, subject: Subject, picture: Picture, ground: Ground) 
     """The work of one input; its `partial` has one replacement after the other, first at a few sizes."""
 
     def work(job: Job) -> Carried:
-        network, _ = engine.model(subject.model, job)
+        network = engine.network(subject, job)
         card = model_card(subject.model)
         inputs, *beside = (
             card.preprocess(one.image).to(engine.device) for one in (picture, *_beside(picture, subject))
@@ -139,7 +139,7 @@ def map_of(
     """The input gradient (C, H, W) of the network that keeps a share `size` of its neurons."""
 
     def work(job: Job) -> Tensor:
-        network, _ = engine.model(subject.model, job)
+        network = engine.network(subject, job)
         card = model_card(subject.model)
         inputs = card.preprocess(picture.image).to(engine.device)
 

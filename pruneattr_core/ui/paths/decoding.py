@@ -128,7 +128,7 @@ def decoding_work(
     objective: int | Neuron = one.top if neuron and one.top is not None else target
 
     def work(task: Job) -> Drawn:
-        model, _ = engine.model(subject.model, task)
+        model = engine.network(subject, task)
         steps: list[int] = []
         responses: list[float] = []
         path = None if neuron else one.path

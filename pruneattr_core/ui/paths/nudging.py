@@ -86,7 +86,7 @@ class Ball:
 
 def _prepared(engine: Engine, subject: Subject, picture: Picture, job: Job) -> tuple[nn.Module, Tensor]:
     """A float64 copy of the network, and the picture for it: distances to kinks are small differences."""
-    network, _ = engine.model(subject.model, job)
+    network = engine.network(subject, job)
     inputs = model_card(subject.model).preprocess(picture.image).to(engine.device)
     return copy.deepcopy(network).double(), inputs.double()
 

@@ -121,7 +121,7 @@ def collect(
 
     def work_of(key: PathKey) -> Callable[[Job], Timed]:
         def work(job: Job) -> Timed:
-            model, _ = engine().model(subject.model, job)
+            model = engine().network(subject, job)
             job.note = METHODS[key.method].title
             inputs = chosen.card.preprocess(chosen.picture.image).to(engine().device)
             return found(model, inputs, int(ground.scores.target[0]), key, job.tick)
@@ -185,7 +185,7 @@ def find_ground(subject: Subject, chosen: Selection, show: Callable[[Job, int], 
     """Taylor scores and dead neurons of the input, from the shelf or in one pass."""
 
     def work(job: Job) -> Ground:
-        model, _ = engine().model(subject.model, job)
+        model = engine().network(subject, job)
         job.note = "Scoring neurons"
         return ground_of(
             model, chosen.card.preprocess(chosen.picture.image).to(engine().device), chosen.target

@@ -277,7 +277,7 @@ def _cut(board: Board, a: str, b: str, mode: str) -> Sets:
     waiting = Waiting(height=_SIDE)
 
     def work(job):  # type: ignore[no-untyped-def]
-        model, _ = engine().model(board.subject.model, job)
+        model = engine().network(board.subject, job)
         inputs = card.preprocess(picture.image).to(engine().device)
         return cut(model, inputs, board.target, board.paths[a], board.paths[b], mode)  # type: ignore[arg-type]
 

@@ -322,7 +322,7 @@ def inputs_of(
     """The work: one forward and one backward pass."""
 
     def work(job: Job) -> Fed:
-        network, _ = engine.model(subject.model, job)
+        network = engine.network(subject, job)
         inputs = model_card(subject.model).preprocess(picture.image).to(engine.device)
         return Fed(*strongest_inputs(network, inputs, call, channel, target, MOST))
 

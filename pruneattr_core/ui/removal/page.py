@@ -61,7 +61,7 @@ def draw(chosen: Selection) -> None:
         place = st.container(width="content")
     with guarded():
         waiting = Waiting()
-        reasons = fits(chosen.card.id, chosen.answer.weights, chosen.picture, waiting).reasons
+        reasons = fits(chosen.subject, chosen.picture, waiting).reasons
         waiting.clear()
         names = choose_methods("gone", OFFERED, reasons, place, "controls")
         publish(FIELDS)

@@ -25,7 +25,8 @@ class Contender:
         title: for people.
         model: what `load_model` takes.
         weights: file to load instead of the card's, or "".
-        sha256: of the weights file: what cached results are named by.
+        sha256: of the weights file, and of the code that takes them where that is one's own: what cached
+            results are named by.
         badge: what kind of network it is, a few words.
         facts: size and cost, a few words, or "".
         kept: channels kept per layer, of a structured student.
@@ -151,7 +152,7 @@ def of_file(role: str, model: str, file: str) -> Contender:
         f"{path.name[:40]}",
         model,
         file,
-        file_sha256(path),
+        file_sha256(path) + card.code_sha256,
         role.capitalize(),
         card.title,
     )

@@ -137,7 +137,8 @@ def seen(task: Job, sheet: Sheet, one: Contender, shown: Shown, target: int, she
     inputs, method, several = inputs_of(one, [shown]), sheet.method, sheet.lineup.multi_label
     if method == PRUNING:
         return look(network, inputs, [target], method, several)[0]
-    subject = Subject(one.model, weights, pixels_hash(shown.image), target, engine().device.type)
+    asked = pixels_hash(shown.image), target, engine().device.type
+    subject = Subject(one.model, weights, *asked, code=one.card.code_sha256)
     found = mapped(shelf, network, inputs, map_key(subject, method, {}), telling(task))
     logits = answers(network, inputs)
     maps = collapsed(torch.from_numpy(found.attribution[None].copy()), method).numpy()

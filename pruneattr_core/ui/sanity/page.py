@@ -54,7 +54,7 @@ def draw(chosen: Selection) -> None:
         place = st.container(width="content")
     with guarded():
         waiting = Waiting(height=420)
-        found = fits(chosen.card.id, chosen.answer.weights, chosen.picture, waiting)
+        found = fits(chosen.subject, chosen.picture, waiting)
         waiting.clear()
         st.caption(
             "The slider gives layer after layer new random weights, from the last to the first: a map that "
