@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pruneattr_core.datasets.base import Sample, left_out
 from pruneattr_core.errors import ImageError, InputError
 from pruneattr_core.images import WHOLE_PIXELS, check_image, decode_image, decode_mask
+from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.models.imagenet import imagenet_classes
 
 #: Of all that `decode_image` reads; for HEIC it says what is missing.
@@ -111,10 +112,13 @@ class FolderDataset:
         """See `Dataset`."""
         return self._found[index].name
 
-    def stamp(self, index: int) -> tuple[tuple[int, int] | None, ...]:
-        """Changes when the file of a picture or of its mask is written anew or goes."""
+    def content(self, index: int) -> tuple[str | None, ...]:
+        """SHA-256 of the file of a picture, and of its mask where it has one; None of a file that has gone.
+
+        A file is read once, and again when its size or time changes.
+        """
         entry = self._found[index]
-        return tuple(_written(file) for file in (entry.file, entry.mask) if file is not None)
+        return tuple(_content(file) for file in (entry.file, entry.mask) if file is not None)
 
     def data_hash(self) -> str:
         """SHA-256 over names, labels and file sizes, in order; pixels are not read."""
@@ -319,13 +323,11 @@ def files_stamp(root: Path) -> str:
     return digest.hexdigest()
 
 
-def _written(file: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None for one that has gone."""
+def _content(file: Path) -> str | None:
     try:
-        found = file.stat()
+        return file_sha256(file)
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def file_sha256(file: Path) -> str:
     return _sha256(str(file), status.st_size, status.st_mtime_ns)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1 << 15)  # the pictures of a folder, too
 def _sha256(file: str, size: int, changed: int) -> str:
     with open(file, "rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest()

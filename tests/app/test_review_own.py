@@ -15,12 +15,16 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.compression.review_verdicts import load_review
+from pruneattr_core.errors import InputError
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.loading import load_model
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui import cache, errors
+from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import own as review_own
+from pruneattr_core.ui.review import sheet as sheets
+from pruneattr_core.ui.review.lineup import own_pair
 from pruneattr_core.ui.review.pictures import Folder
 from tests.app.conftest import drawn, small_network, until
 
@@ -226,6 +230,60 @@ def test_a_mask_drawn_anew_in_as_many_bytes_counts(folder: Path) -> None:
         shown = Folder(str(folder), ("cat", "dog"))[0].mask(0)
         found.append(-1 if shown is None else int(shown.sum()))
     assert found == [10 * 48, 20 * 48]
+
+
+def bitmap(file: Path, seed: int) -> None:
+    """As many bytes whatever it shows."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (40, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file)
+
+
+def test_a_picture_replaced_by_as_many_bytes_has_results_of_its_own(
+    own: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were named by the sizes of files: the former picture's maps stood beside the new one."""
+    engine = cache.Engine()
+    monkeypatch.setattr(sheets, "engine", lambda: engine)
+    lineup, task, shelf = own_pair({**own, "own_many": "no"}), Job("test", lambda job: None), Cache(1000)
+    file = folder / "cat" / "one.bmp"
+    (folder / "cat" / "one.png").rename(file)
+    pictures = Folder(str(folder), ("cat", "dog"))
+    asked = lineup, pictures, "gradcam", 2, None
+    found: list[sheets.Sheet] = []
+    for seed in (1, 2, 1):
+        bitmap(file, seed)
+        found.append(sheets.Sheet(lineup, pictures, (0, 1), "gradcam", None))
+        sheets.fill_sheet(task, found[-1], shelf)
+        assert found[-1].missing(shelf) == 0
+    first, second, again = found
+    assert first.key == again.key != second.key
+    maps = [one.cell(shelf, lineup.teacher, place).maps for one in found[:2] for place in (0, 1)]  # type: ignore[union-attr]
+    assert not np.array_equal(maps[0], maps[2])
+    np.testing.assert_array_equal(maps[1], maps[3])
+    assert first.target_key(1) == second.target_key(1)
+    before = sheets.triage_key(*asked)
+    bitmap(file, 3)
+    assert sheets.triage_key(*asked) != before
+
+
+def test_a_picture_replaced_while_it_is_read_is_not_the_former_one(
+    own: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = cache.Engine()
+    monkeypatch.setattr(sheets, "engine", lambda: engine)
+    lineup, task, shelf = own_pair({**own, "own_many": "no"}), Job("test", lambda job: None), Cache(1000)
+    file = folder / "cat" / "one.bmp"
+    (folder / "cat" / "one.png").rename(file)
+    bitmap(file, 1)
+    pictures = Folder(str(folder), ("cat", "dog"))
+    sheet = sheets.Sheet(lineup, pictures, (0, 1), "gradcam", None)
+    assert len(sheet.key.pictures) == 2
+    bitmap(file, 2)
+    sheets.fill_sheet(task, sheet, shelf)
+    assert [sheet.cell(shelf, lineup.teacher, place) is None for place in (0, 1)] == [True, False]
+    task = Job("test", lambda job: None, aside=lambda job: bitmap(file, 2 + job.done))
+    with pytest.raises(InputError, match="changed while they were read"):
+        sheets.triage(task, lineup, pictures, "gradcam", 2, None)
 
 
 @pytest.mark.parametrize("address", [None, "::ffff:127.0.0.1", "127.0.0.1", "::1"])

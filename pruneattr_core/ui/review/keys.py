@@ -11,7 +11,7 @@ class SheetKey:
 
     Attributes:
         columns: teacher and students.
-        pictures: where rows come from.
+        pictures: a name of each row's, by what is in its file.
         places: the rows.
         method: of the maps.
         wanted: class chosen by the reader, None for the teacher's strongest label.
@@ -19,7 +19,7 @@ class SheetKey:
     """
 
     columns: tuple[str | None, ...]
-    pictures: str
+    pictures: tuple[str, ...]
     places: tuple[int, ...]
     method: str
     wanted: int | None

@@ -81,7 +81,9 @@ def _overlap(lineup: Lineup, one: Contender, pictures: Pictures, show: Waiting) 
                 break
         return Overlap(parts[0].names, torch.cat([part.jaccard for part in parts], 2), parts[0].reason)
 
-    key = OverlapKey(lineup.teacher.sha256, one.sha256, pictures.id, count, engine().device.type)
+    key = OverlapKey(
+        lineup.teacher.sha256, one.sha256, pictures.key(range(count)), count, engine().device.type
+    )
     found: Overlap = engine().jobs.run(key, work, show)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,10 @@ class Scenes:
         """Number of pictures."""
         return len(self._found)
 
+    def key(self, places: Iterable[int]) -> str:
+        """Names some of them in keys of results."""
+        return self.id
+
     def __getitem__(self, place: int) -> Shown:
         """See the class."""
         place = range(len(self))[place]
@@ -113,6 +117,11 @@ class Folder:
         """Number of pictures."""
         return len(self._found)
 
+    def key(self, places: Iterable[int]) -> str:
+        """Names some of them, by what is in their files, in keys of results."""
+        contents = [self._found.content(place) for place in places]
+        return f"{self.id} {hashlib.sha256(repr(contents).encode()).hexdigest()}"
+
     def __getitem__(self, place: int) -> Shown:
         """See the class.
 
@@ -127,7 +136,7 @@ class Folder:
             masks = {} if sample.mask is None else {ANY: sample.mask}
             return Shown(sample.image, tuple(sorted(known)), masks, sample.name)
 
-        return _once((self._kept_as, place, self._found.stamp(place)), read)
+        return _once((self._kept_as, place, self._found.content(place)), read)
 
 
 Pictures = Scenes | Folder

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from pruneattr_core.compression.review_maps import (
     numbers_of,
 )
 from pruneattr_core.compression.review_triage import Triage, empty_triage
-from pruneattr_core.errors import ImageError, PruneAttrError
+from pruneattr_core.errors import ImageError, InputError, PruneAttrError
 from pruneattr_core.results.keys import Subject, map_key
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.jobs import Cache, Failed, Job
@@ -69,16 +69,22 @@ class Sheet:
     def key(self) -> SheetKey:
         """Names everything that is computed for it."""
         columns, several = tuple(one.sha256 for one in self.lineup.columns), self.lineup.multi_label
-        return SheetKey(columns, self.pictures.id, self.places, self.method, self.wanted, several)
+        contents = tuple(self.contents.values())
+        return SheetKey(columns, contents, self.places, self.method, self.wanted, several)
+
+    @cached_property
+    def contents(self) -> Mapping[int, str]:
+        """Place -> what names the picture there in keys: as it is when the page is drawn."""
+        return {place: self.pictures.key([place]) for place in self.places}
 
     def target_key(self, place: int) -> TargetKey:
         """Names the class of a row."""
-        return TargetKey(self.lineup.teacher.sha256, self.pictures.id, place, self.wanted)
+        return TargetKey(self.lineup.teacher.sha256, self.contents[place], place, self.wanted)
 
     def cell_key(self, one: Contender, place: int, target: int) -> CellKey:
         """Names a network's maps of a picture."""
         asked = place, target, self.method, self.lineup.multi_label
-        return CellKey(one.model, one.sha256, self.pictures.id, *asked)
+        return CellKey(one.model, one.sha256, self.contents[place], *asked)
 
     def cell(self, shelf: Cache, one: Contender, place: int) -> Seen | Failed | None:
         """What is known of a cell; None while it is to come."""
@@ -117,6 +123,8 @@ def fill_sheet(task: Job, sheet: Sheet, shelf: Cache) -> None:
             shown[place] = sheet.pictures[place]
         except PruneAttrError as error:
             shelf.put(sheet.target_key(place), Failed(str(error)))
+        if sheet.pictures.key([place]) != sheet.contents[place]:
+            shown.pop(place, None)  # another picture by now: the page's next run asks for it by its own name
     teacher, _ = network_of(sheet.lineup.teacher, task)
     for place in [place for place in shown if shelf.get(sheet.target_key(place)) is None]:
         logits = answers(teacher, inputs_of(sheet.lineup.teacher, [shown[place]]))[0]
@@ -148,13 +156,18 @@ def seen(task: Job, sheet: Sheet, one: Contender, shown: Shown, target: int, she
 def triage_key(lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None) -> TriageKey:
     """Names the numbers of many pictures."""
     pair = (lineup.teacher.sha256, lineup.student.sha256, lineup.multi_label)
-    return TriageKey(*pair, pictures.id, method, count, wanted)
+    return TriageKey(*pair, pictures.key(range(count)), method, count, wanted)
 
 
 def triage(
     task: Job, lineup: Lineup, pictures: Pictures, method: str, count: int, wanted: int | None
 ) -> Triage:
-    """The numbers of the first `count` pictures; maps are forgotten chunk by chunk."""
+    """The numbers of the first `count` pictures; maps are forgotten chunk by chunk.
+
+    Raises:
+        InputError: some of them became others meanwhile.
+    """
+    key = triage_key(lineup, pictures, method, count, wanted)
     fields = empty_triage(count, len(lineup.teacher.card.classes))
     teacher, student = (network_of(one, task)[0] for one in (lineup.teacher, lineup.student))
     task.note = ""
@@ -181,6 +194,8 @@ def triage(
             mask = mask_seen(lineup.teacher.card, picture.mask(targets[k]))
             _note(fields, place, targets[k], picture.labels, pair[0][k], pair[1][k], mask)
     task.tick(count, count)
+    if triage_key(lineup, pictures, method, count, wanted) != key:
+        raise InputError("Files of the folder were changed while they were read: start again.")
     return Triage(**fields)
 
 
