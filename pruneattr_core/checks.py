@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from pruneattr_core.classes import classes_in
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
 from pruneattr_core.given import check_default_device, check_held
+from pruneattr_core.leaving import staying
 from pruneattr_core.response import Asked, Response
 from pruneattr_core.response import Target as Target
 
@@ -81,7 +82,7 @@ def _takes(model: nn.Module, inputs: Tensor) -> bool:
     if any(module.training for module in model.modules()):
         return False  # a pass would write into its buffers
     try:
-        with torch.no_grad():
+        with staying(), torch.no_grad():
             model(inputs.clone())
     except Exception:
         return False

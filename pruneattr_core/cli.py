@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core import __version__
-from pruneattr_core.errors import PruneAttrError, StoreError
+from pruneattr_core.errors import ModelError, PruneAttrError, StoreError
+from pruneattr_core.leaving import left
 
 #: name -> (module, one line of help). A module is imported only when its command is called.
 COMMANDS = {
@@ -90,7 +91,10 @@ def _main(argv: list[str]) -> int:
                 # What a network of one's own prints is no part of the result.
                 arguments.result = sys.stdout
                 aside.enter_context(contextlib.redirect_stdout(sys.stderr))
-            status = int(module.run(arguments))
+            try:
+                status = int(module.run(arguments))
+            except SystemExit as error:  # no command's own way to end
+                raise ModelError(left(error)) from error
         sys.stdout.flush()
     except BrokenPipeError:  # "| head": nothing is wrong, and nobody is there to be told
         with open(os.devnull, "wb") as nowhere:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pruneattr_core.errors import InputError, ModelError, PruneAttrError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.heads import outputs_in
+from pruneattr_core.leaving import staying
 
 #: Company may change outputs by this share of what doubling the input does: above what quantisation does,
 #: which rounds by the largest value of the batch.
@@ -49,7 +50,8 @@ def _repeats(network: nn.Module, first: Tensor) -> bool:
     """Whether passes of the same rows agree: so many that one draw in ten would be seen."""
     rows = first.repeat(_PASSES, *[1] * (first.ndim - 1))
     try:
-        before = outputs_in(network(rows.clone()), len(rows))
+        with staying():
+            before = outputs_in(network(rows.clone()), len(rows))
     except Exception:  # anybody's code: it takes one row at a time
         rows = first
         before = outputs_in(network(rows.clone()), 1)
@@ -162,7 +164,8 @@ def said_of(function: Callable[[Tensor], Tensor], outputs: Tensor, name: str) ->
         InputError: it fails.
     """
     try:
-        return function(outputs.clone())
+        with staying():
+            return function(outputs.clone())
     except Exception as error:
         if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
             raise

@@ -28,6 +28,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.abc import SourceLoader
@@ -41,6 +42,7 @@ from torch import nn
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import answering_tensors, check_head, outputs_in
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.leaving import staying
 from pruneattr_core.models.cards import ModelCard, known_interpolation
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.fitting import fitted, weights_hash
@@ -200,8 +202,9 @@ def _made(one: Declared) -> ModelCard:
 def _stamps(one: Declared) -> tuple[tuple[int, int], ...]:
     """Sizes and times of its code, of its weights and of its list of classes."""
     said = {**_beside(one, _written(Path(_place(one)))), **dict(one.options)}
-    named = (one.folder / said[what] for what in ("weights", "classes") if isinstance(said.get(what), str))
-    return tuple(map(_written, (Path(_place(one)), *named)))
+    named = (said.get(what) for what in ("weights", "classes"))
+    files = (Path(_place(one)), *(one.folder / name for name in named if isinstance(name, str)))
+    return tuple(map(_written, files))
 
 
 def _written(file: Path) -> tuple[int, int]:
@@ -216,11 +219,10 @@ def _written(file: Path) -> tuple[int, int]:
 @lru_cache(maxsize=32)
 def _beside(one: Declared, stamp: tuple[int, int]) -> Mapping[str, Any]:
     """PRUNEATTR beside the function; nothing of code that fails, of which its card says why."""
-    try:
+    with suppress(ModelError):
         found = getattr(_module(one), "PRUNEATTR", {})
-    except ModelError:
-        return {}
-    return found if isinstance(found, Mapping) else {}
+        return found if isinstance(found, Mapping) else {}
+    return {}
 
 
 @lru_cache(maxsize=64)
@@ -281,16 +283,14 @@ def _classes(one: Declared, options: Mapping[str, Any], count: int) -> tuple[str
             )
         return tuple(str(name)[:120] for name in given)
     weights = options.get("weights")
-    if weights:
-        file = one.folder / str(weights)
-        return names_with(file, read_checkpoint(file), count) or numbered(count)
-    return numbered(count)
+    file = one.folder / str(weights)
+    return (weights and names_with(file, read_checkpoint(file), count)) or numbered(count)
 
 
 def _answers(one: Declared, network: nn.Module, shape: tuple[int, ...]) -> int:
     """Number of outputs for one picture, or of classes at each place where the network answers a map."""
     try:
-        with torch.no_grad():
+        with staying(), torch.no_grad():
             logits = outputs_in(network(torch.zeros(shape)), 1)
         if logits.ndim not in (2, 4):
             raise ValueError(f"outputs {tuple(logits.shape)}")
@@ -316,12 +316,12 @@ def _function(one: Declared) -> Callable[..., Any]:
 def _built(one: Declared) -> nn.Module:
     function = _function(one)
     try:
-        with _seeding, torch.random.fork_rng(devices=[]):
+        with _seeding, staying(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = function()
     except PruneAttrError:
         raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         raise ModelError(f"{one.build} failed ({in_short(error)}): run it by itself to see where.") from error
     if not isinstance(network, nn.Module):
         raise ModelError(f"{one.build} returned {type(network).__name__}: expected a torch.nn.Module.")
@@ -339,7 +339,7 @@ def _in_single_precision(network: nn.Module, options: Mapping[str, Any]) -> nn.M
     if len(kinds) != 1 or kinds == {torch.float32}:
         return network
     try:
-        with torch.no_grad():
+        with staying(), torch.no_grad():
             network(torch.zeros(1, len(options.get("mean", "RGB")), *options.get("size", (224, 224))))
     except Exception:  # what else is wrong with it is said where its answers are counted
         return network.float()

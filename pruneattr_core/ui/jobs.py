@@ -20,6 +20,7 @@ from cachetools import LRUCache
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
 from pruneattr_core.heap import give_back
+from pruneattr_core.leaving import staying
 
 #: Threads a lane, the quickest first. "quick": what takes one pass, such as an answer; "coarse": a first look
 #: at a map; "page": what a page waits for, seconds; "long": what is watched and cancelled by hand, minutes;
@@ -340,7 +341,8 @@ class Jobs:
         job.thread = threading.get_ident()
         try:
             self._aside(job)
-            job.result = job.work(job)
+            with staying():
+                job.result = job.work(job)
             if job.result is not None:
                 self.results.put(job.key, job.result)
         except BaseException as error:

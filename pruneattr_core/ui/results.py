@@ -23,6 +23,7 @@ from pruneattr_core.attribution.support import layers_on_the_picture
 from pruneattr_core.attribution.watch import Progress, watched
 from pruneattr_core.benchmarks.sanity import units
 from pruneattr_core.errors import Cancelled, InputError, PruneAttrError
+from pruneattr_core.leaving import staying
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import SHORT, FitsKey, MapKey, Mapped, Scored, ScoresKey, Subject
 from pruneattr_core.results.sweeps import score
@@ -124,7 +125,8 @@ def map_beside(job: Job, key: MapKey, picture: Picture) -> tuple[nn.Module, Tens
 def attempt(work: Callable[[], Any]) -> Any:
     """The result of `work`, or a `Failed` with the sentence for the user; being cancelled passes through."""
     try:
-        return work()
+        with staying():
+            return work()
     except Cancelled:
         raise
     except PruneAttrError as error:

@@ -22,6 +22,7 @@ CORE = "pruneattr_core"
 ORDER = (
     (
         "errors",
+        "leaving",
         "archives",
         "importing",
         "heap",
