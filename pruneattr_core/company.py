@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pruneattr_core.errors import InputError, ModelError, PruneAttrError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.heads import outputs_in
-from pruneattr_core.leaving import staying
+from pruneattr_core.leaving import answering, staying
 
 #: Company may change outputs by this share of what doubling the input does: above what quantisation does,
 #: which rounds by the largest value of the batch.
@@ -50,7 +50,7 @@ def _repeats(network: nn.Module, first: Tensor) -> bool:
     """Whether passes of the same rows agree: so many that one draw in ten would be seen."""
     rows = first.repeat(_PASSES, *[1] * (first.ndim - 1))
     try:
-        with staying():
+        with answering():
             before = outputs_in(network(rows.clone()), len(rows))
     except Exception:  # anybody's code: it takes one row at a time
         rows = first

@@ -18,8 +18,9 @@ _LEARNED = ("Convolution", "Addmm", "MmBackward", "Linear", "BatchNorm", "LayerN
 
 
 _ADVICE = (
-    "Remove torch.no_grad or detach there, or use the floating-point network of a quantised one; "
-    "rounding, signs, choices and what goes through numpy, lists or numbers of Python have no derivative."
+    "Remove torch.no_grad or detach there, give torch.autograd.grad create_graph=True, or use the "
+    "floating-point network of a quantised one; rounding, signs, choices and what goes through numpy, lists "
+    "or numbers of Python have no derivative."
 )
 _PART = "The response depends differentiably on part of the network only:"
 

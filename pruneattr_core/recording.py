@@ -23,7 +23,7 @@ from pruneattr_core.exits import EXITS, Entry, moved_by, nudged
 from pruneattr_core.fitness import QUESTIONS, Doubts, cut_off, in_memory
 from pruneattr_core.flow import Flow, tensors_in
 from pruneattr_core.heads import outputs_in
-from pruneattr_core.leaving import staying
+from pruneattr_core.leaving import answering
 from pruneattr_core.naming import module_name, owner_of
 from pruneattr_core.norms import batch_norm
 from pruneattr_core.opening import Opening
@@ -193,7 +193,7 @@ def forward(tape: Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[
         InputError: the model refuses the inputs.
     """
     try:
-        with staying(), tape.doubts, tape:
+        with answering(), tape.doubts, tape:
             output = network(inputs)
     except Exception as error:  # a network is anybody's code
         if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):

@@ -42,7 +42,7 @@ from torch import nn
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import answering_tensors, check_head, outputs_in
 from pruneattr_core.importing import one_at_a_time
-from pruneattr_core.leaving import staying
+from pruneattr_core.leaving import NoAnswer, answering, staying
 from pruneattr_core.models.cards import ModelCard, known_interpolation
 from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.fitting import fitted, weights_hash
@@ -202,9 +202,8 @@ def _made(one: Declared) -> ModelCard:
 def _stamps(one: Declared) -> tuple[tuple[int, int], ...]:
     """Sizes and times of its code, of its weights and of its list of classes."""
     said = {**_beside(one, _written(Path(_place(one)))), **dict(one.options)}
-    named = (said.get(what) for what in ("weights", "classes"))
-    files = (Path(_place(one)), *(one.folder / name for name in named if isinstance(name, str)))
-    return tuple(map(_written, files))
+    files = _place(one), said.get("weights"), said.get("classes")
+    return tuple(_written(one.folder / file) for file in files if isinstance(file, str))
 
 
 def _written(file: Path) -> tuple[int, int]:
@@ -219,9 +218,8 @@ def _written(file: Path) -> tuple[int, int]:
 @lru_cache(maxsize=32)
 def _beside(one: Declared, stamp: tuple[int, int]) -> Mapping[str, Any]:
     """PRUNEATTR beside the function; nothing of code that fails, of which its card says why."""
-    with suppress(ModelError):
-        found = getattr(_module(one), "PRUNEATTR", {})
-        return found if isinstance(found, Mapping) else {}
+    with suppress(ModelError, TypeError, ValueError):
+        return dict(getattr(_module(one), "PRUNEATTR", {}))
     return {}
 
 
@@ -290,10 +288,12 @@ def _classes(one: Declared, options: Mapping[str, Any], count: int) -> tuple[str
 def _answers(one: Declared, network: nn.Module, shape: tuple[int, ...]) -> int:
     """Number of outputs for one picture, or of classes at each place where the network answers a map."""
     try:
-        with staying(), torch.no_grad():
+        with answering(), torch.no_grad():
             logits = outputs_in(network(torch.zeros(shape)), 1)
         if logits.ndim not in (2, 4):
             raise ValueError(f"outputs {tuple(logits.shape)}")
+    except NoAnswer:
+        raise
     except Exception as error:
         raise ModelError(
             f"{one.name} does not answer pictures {shape} with one row of outputs ({in_short(error)}): "
@@ -339,7 +339,7 @@ def _in_single_precision(network: nn.Module, options: Mapping[str, Any]) -> nn.M
     if len(kinds) != 1 or kinds == {torch.float32}:
         return network
     try:
-        with staying(), torch.no_grad():
+        with answering(), torch.no_grad():
             network(torch.zeros(1, len(options.get("mean", "RGB")), *options.get("size", (224, 224))))
     except Exception:  # what else is wrong with it is said where its answers are counted
         return network.float()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pruneattr_core import cli, explain
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.errors import ModelError
-from pruneattr_core.models import load_model
+from pruneattr_core.models import load_model, model_card
 from pruneattr_core.ui.jobs import Cache, Failed, Job, Jobs
 from pruneattr_core.ui.results import attempt
 
@@ -122,3 +122,69 @@ def test_ctrl_c_stays_what_it_is() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert found.stdout.split() == ["interrupted"] * 2, found.stderr
+
+
+def _asking(ask: Callable[[Body, Tensor, Tensor], Tensor]) -> Body:
+    return Body(ask).eval()
+
+
+class Body(nn.Module):
+    """A network that adds to its maps what `ask` makes of the input and of them."""
+
+    def __init__(self, ask: Callable[[Body, Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.linear, self.ask = nn.Conv2d(3, 3, 3, 1, 1), nn.Linear(3, 3), ask
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.conv(x).relu()
+        return self.linear((maps + self.ask(self, x, maps)).mean((2, 3)))
+
+
+def _asks(net: Body, x: Tensor, maps: Tensor) -> Tensor:
+    return torch.autograd.grad(maps.sum(), x)[0]
+
+
+def _goes_back(net: Body, x: Tensor, maps: Tensor) -> Tensor:
+    maps.sum().backward()
+    return maps
+
+
+def _as_told(net: Body, x: Tensor, maps: Tensor) -> Tensor:
+    with torch.enable_grad():
+        given = x.clone().requires_grad_()
+        return torch.autograd.grad(net.conv(given).relu().square().sum(), given, create_graph=True)[0]
+
+
+def _without_a_graph(net: Body, x: Tensor, maps: Tensor) -> Tensor:
+    with torch.enable_grad():
+        given = x.clone().requires_grad_()
+        return torch.autograd.grad(net.conv(given).relu().square().sum(), given)[0]
+
+
+@pytest.mark.parametrize(("ask", "says"), [(_asks, "torch.autograd.grad"), (_goes_back, "backward")])
+@pytest.mark.parametrize("method", ["prunegrad", "gradcam", "occlusion", "lrp"])
+def test_a_forward_that_asks_for_gradients_is_told_how(
+    ask: Callable[[Body, Tensor, Tensor], Tensor], says: str, method: str
+) -> None:
+    """It was said to refuse inputs of this shape."""
+    with pytest.raises(ModelError, match=f"The network calls {says} in its forward") as told:
+        explain(_asking(ask), torch.rand(1, 3, 8, 8), 0, method)
+    assert "refuses inputs" not in str(told.value)
+    assert "torch.enable_grad() for x.clone().requires_grad_(), with create_graph=True" in str(told.value)
+
+
+def test_what_is_told_of_gradients_in_a_forward_holds() -> None:
+    network, inputs = _asking(_as_told), torch.rand(1, 3, 8, 8)
+    found = explain(network, inputs, 0, "saliency").values
+    leaf = inputs.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(network(leaf)[0, 0], leaf)
+    torch.testing.assert_close(found.abs(), wanted.abs())
+    with pytest.raises(ModelError, match="create_graph=True"):
+        explain(_asking(_without_a_graph), inputs, 0, "saliency")
+
+
+def test_code_of_ones_own_that_asks_for_gradients_is_told_how(tmp_path: Path) -> None:
+    code = CODE.replace("LEAVES", "torch.autograd.grad(self.conv(x).sum(), x)")
+    (tmp_path / "asks.py").write_text(code, "utf-8")
+    with pytest.raises(ModelError, match=r"torch\.autograd\.grad in its forward"):
+        model_card(f"{tmp_path}/asks.py:Net")
