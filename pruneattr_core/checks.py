@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from pruneattr_core.classes import classes_in
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, TargetError
 from pruneattr_core.given import check_default_device, check_held
-from pruneattr_core.leaving import staying
+from pruneattr_core.leaving import answering
 from pruneattr_core.response import Asked, Response
 from pruneattr_core.response import Target as Target
 
@@ -47,7 +47,7 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     kinds = (kind for module in modules for kind in _SHAPES if isinstance(module, kind))
     dimensions, shape = _SHAPES.get(next(kinds, nn.Module), (0, "(B, C, H, W)"))
     if inputs.ndim < 2 or inputs.ndim == dimensions - 1 or inputs.numel() == 0:
-        advice = "An empty batch has no map."
+        advice = _emptiness(inputs, shape)
         if inputs.numel():
             advice = "Add the batch dimension with inputs[None] for a single input."
         raise InputError(f"Expected a batch {shape} with B >= 1, got shape {tuple(inputs.shape)}. {advice}")
@@ -77,12 +77,23 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     return inputs.clone() if inputs.is_inference() else inputs.detach()
 
 
+def _emptiness(inputs: Tensor, shape: str) -> str:
+    """What is said of an input without values."""
+    if not len(inputs):
+        return "An empty batch has no map."
+    names = shape.strip("()").split(", ")
+    known = len(names) == inputs.ndim
+    empty = [f"{k} ({names[k]})" if known else str(k) for k, size in enumerate(inputs.shape) if size == 0]
+    which = f"Dimension {empty[0]} is" if len(empty) == 1 else f"Dimensions {' and '.join(empty)} are"
+    return f"{which} 0, so there is no value in it: see what cut the inputs."
+
+
 def _takes(model: nn.Module, inputs: Tensor) -> bool:
     """Whether a network casts what it is given to its own precision."""
     if any(module.training for module in model.modules()):
         return False  # a pass would write into its buffers
     try:
-        with staying(), torch.no_grad():
+        with answering(), torch.no_grad():
             model(inputs.clone())
     except Exception:
         return False

@@ -88,6 +88,14 @@ def test_advice_fits_the_inputs() -> None:
         PruneGrad(networks.network("plain")).attribute(networks.inputs(1)[0])
     with pytest.raises(InputError, match="An empty batch has no map"):
         PruneGrad(networks.network("plain")).attribute(networks.inputs(1)[:0])
+    for shape, says in (
+        ((2, 3, 0, 8), r"got shape \(2, 3, 0, 8\)\. Dimension 2 \(H\) is 0,"),
+        ((2, 0, 8, 0), r"Dimensions 1 \(C\) and 3 \(W\) are 0,"),
+        ((2, 3, 8, 8, 0), "Dimension 4 is 0,"),
+    ):
+        with pytest.raises(InputError, match=says) as told:
+            PruneGrad(networks.network("plain")).attribute(torch.zeros(shape))
+        assert "empty batch" not in str(told.value)
     packed = networks.network("plain", torch.float32)
     packed.register_parameter("scale", nn.Parameter(torch.ones(2, dtype=torch.int8), requires_grad=False))
     packed._parameters = {"scale": packed._parameters.pop("scale"), **packed._parameters}
