@@ -93,8 +93,33 @@ def test_presets_and_number_are_one_choice(paths_page: Start) -> None:
     assert app.number_input(key="kappa").value == 0.99
     app.number_input(key="kappa").set_value(0.5).run()
     healthy(app)
-    assert app.button_group(key="_preset").value is None  # none that stands for a number of one's own
+    assert app.button_group(key="_preset").value == 0.5  # a number of one's own stands among them
     assert (app.dataframe[0].value["sparsity requested"] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("kappa", "said", "shown"),
+    [
+        ("0.999999", "99.9999 %", "0.999999"),
+        ("0.799999", "79.9999 %", "0.799999"),
+        ("0.99", "99 %", "0.99"),
+        ("0", "0 %", "0"),
+        ("1", "100 %", "1"),
+    ],
+)
+def test_presets_and_number_say_the_same_share(paths_page: Start, kappa: str, said: str, shown: str) -> None:
+    """At 0.999999 no preset was chosen, and the number beside them read 1."""
+    app = paths_page(show="agreement", paths="taylor,random", kappa=kappa)
+    healthy(app)
+    presets, number = app.button_group(key="_preset"), app.number_input(key="kappa")
+    texts = [text.replace("\u202f", " ") for text in presets.options]
+    assert presets.value == number.value == float(kappa)
+    assert said in texts
+    assert len(set(texts)) == len(texts)
+    assert {"80 %", "90 %", "99 %"} <= set(texts)
+    assert number.proto.format % number.value == shown
+    presets.set_value(0.9).run()
+    assert app.number_input(key="kappa").value == 0.9
 
 
 #: View -> the choices of the page it has a use for.

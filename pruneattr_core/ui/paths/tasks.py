@@ -31,6 +31,9 @@ from pruneattr_core.ui.watching import LOOK, duration, progress, report_failure
 #: A computation predicted to be shorter than this starts without being asked for, in seconds.
 AT_ONCE = 12.0
 
+#: Shares that read alike in six digits.
+_SAME = 5e-7
+
 
 def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], float]:
     """Methods and sparsity; `beside` draws more into the row."""
@@ -69,7 +72,10 @@ def choose_paths(beside: Callable[[], None] | None = None) -> tuple[list[str], f
 
 
 def choose_sparsity(beside: Callable[[], None] | None = None) -> float:
-    """The share removed, by the paper's presets or as a number; `beside` draws more into the row."""
+    """The share removed, by the paper's presets or as a number; `beside` draws more into the row.
+
+    A number of one's own stands among the presets: the two controls say the same.
+    """
 
     def preset_changed() -> None:
         if st.session_state["_preset"] is not None:
@@ -77,25 +83,25 @@ def choose_sparsity(beside: Callable[[], None] | None = None) -> float:
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kappa = st.session_state["kappa"]
-        st.session_state["_preset"] = kappa if kappa in PRESETS else None
+        st.session_state["_preset"] = kappa
         st.segmented_control(
             "Neurons removed",
-            PRESETS,
+            sorted([kappa, *(share for share in PRESETS if abs(share - kappa) > _SAME)]),
             key="_preset",
             required=True,
-            format_func=percent,
+            format_func=lambda share: percent(share) if share in PRESETS else f"{100 * share:.6g}\u202f%",
             on_change=preset_changed,
-            help="The sparsities of the paper, or any number beside it.",
+            help="The sparsities of the paper, and the number beside them if it is another.",
         )
         kappa = st.number_input(
             "Sparsity",
             0.0,
             1.0,
             step=0.01,
-            format="%.4g",
+            format="%.6g",
             key="kappa",
             width=140,
-            help="Share removed, 0 to 1.",
+            help="Share removed, 0 to 1, in six digits.",
             **KEEP,
         )
         if beside is not None:
