@@ -17,13 +17,17 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.attribution.calls import Substituted, rectifiers
 from pruneattr_core.attribution.quiet import quiet
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.errors import InputError
+from pruneattr_core.graph import as_given, bytes_each
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.norms import cheap_way_back
 from pruneattr_core.runtime import MEMORY_BUDGET
 
 _RECTIFIERS = rectifiers()
+_HALVES = {torch.float16, torch.bfloat16}
+#: Share of a map's largest value that the rounding of a logit may be.
+_ROUNDED = 0.5
 
 
 def logits_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -82,15 +86,27 @@ def integrated_gradients(
 def occlusion(
     model: nn.Module, inputs: Tensor, target: Tensor, window: int | None, stride: int | None, baseline: float
 ) -> Tensor:
-    """Fall of the logit when a window over all channels is set to the baseline, averaged over windows."""
+    """Fall of the logit when a window over all channels is set to the baseline, averaged over windows.
+
+    Raises:
+        InputError: the network computes in half precision, which rounds away how far logits fall.
+    """
     with one_at_a_time:
         from captum.attr import Occlusion
 
     height, width = inputs.shape[2:]
     side = min(window or max(1, min(height, width) // 8), height, width)
     step = min(stride or max(1, side // 2), side)
+    logits = logits_of(model)
+    seen: list[Tensor] = []
+
+    def forward(given: Tensor) -> Tensor:
+        found = logits(given)
+        seen.append(found) if not seen else None  # Captum's first pass is that of the inputs as they are
+        return found.float() if found.dtype in _HALVES else found
+
     with torch.no_grad():
-        result: Tensor = Occlusion(logits_of(model)).attribute(
+        result: Tensor = Occlusion(forward).attribute(
             inputs,
             (inputs.shape[1], side, side),
             strides=(inputs.shape[1], step, step),
@@ -98,7 +114,22 @@ def occlusion(
             target=target,
             perturbations_per_eval=min(16, max(1, _batch(inputs) // len(inputs))),
         )
-    return result.to(inputs.dtype)  # Captum sums in float32
+    _told_apart(model, seen[0].gather(1, target[:, None])[:, 0], result)
+    return as_given(result, inputs.dtype)  # Captum sums in float32
+
+
+def _told_apart(model: nn.Module, logits: Tensor, differences: Tensor) -> None:
+    """See that half precision, where a network computes in it, tells logits of these differences apart."""
+    kinds = {logits.dtype, *(one.dtype for one in model.parameters())} & _HALVES
+    largest = differences.flatten(1).abs().amax(1)
+    for dtype in kinds:
+        rounding = torch.finfo(dtype).eps / 2 * logits.abs().to(largest.dtype)
+        if bool((rounding > _ROUNDED * largest).any()):
+            raise InputError(
+                f"Hidden windows move this response by no more than {str(dtype).removeprefix('torch.')}, in "
+                "which the network computes, rounds it. Give the network and the inputs in float32, as "
+                "model.float()."
+            )
 
 
 def guided_backprop(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
