@@ -146,22 +146,26 @@ class Graph:
         """See that the gradients have room in float16, for what takes them as they are.
 
         Raises:
-            InputError: some vanish.
+            InputError: some vanish or overflow.
         """
         wanted = [one for one in (self._leaf, *self.record.activations) if one.requires_grad]
         if not self._halves:
             return
         for plain, raised in zip(self._gradients(wanted, (0,)), self._gradients(wanted), strict=True):
-            if plain is not None and raised is not None:
-                lost = float(
-                    (plain - raised).norm() / raised.norm().clamp_min(torch.finfo(torch.float32).tiny)
+            if plain is None or raised is None:
+                continue
+            if not bool(plain.isfinite().all()):
+                raise InputError(
+                    "The gradients of this response are too large for float16, in which the network "
+                    "computes: they overflow on their way. Give it in float32, as model.float(), or in "
+                    "bfloat16."
                 )
-                if not lost <= _LOST:
-                    raise InputError(
-                        "The gradients of this response are too small for float16, in which the network "
-                        "computes: they vanish on their way. Give it in float32, as model.float(), or in "
-                        "bfloat16; prunegrad, which raises them meanwhile, takes it as it is."
-                    )
+            if _lost(plain, raised):
+                raise InputError(
+                    "The gradients of this response are too small for float16, in which the network "
+                    "computes: they vanish on their way. Give it in float32, as model.float(), or in "
+                    "bfloat16; prunegrad, which raises them meanwhile, takes it as it is."
+                )
 
     @property
     def _halves(self) -> bool:

@@ -90,6 +90,19 @@ def test_large_gradients_do_not_overflow_in_float16() -> None:
     assert (found.float() - expected).abs().max() < 0.01 * expected.abs().max()
 
 
+@pytest.mark.parametrize("casts", [True, False])
+@pytest.mark.parametrize("method", ["saliency", "gradcam", "integrated_gradients", "guided_backprop"])
+def test_gradients_too_large_for_float16_are_not_said_to_be_too_small(method: str, casts: bool) -> None:
+    exact = Net(1e4)
+    with torch.no_grad():
+        exact.linear.weight.mul_(80)
+    half = Casting(torch.float16, 1e4) if casts else copy.deepcopy(exact).half()
+    if isinstance(half, Casting):
+        half.inner = copy.deepcopy(exact).half()
+    with pytest.raises(InputError, match="too large for float16"):
+        explain(half.eval(), X if casts else X.half(), 1, method)
+
+
 def _shifted(dtype: torch.dtype, by: float, scale: float, casts: bool) -> tuple[nn.Module, nn.Module]:
     """A network whose answers lie around `by`, and the same in half precision."""
     exact = Net(scale).eval()
