@@ -109,15 +109,14 @@ def thumbnail(name: str, index: int) -> tuple[str, str]:
     Raises:
         ImageError: the picture is damaged.
     """
-    key = name, stamp_of(name), index
-    kept: tuple[str, str] | None = _thumbnails().get(key)
-    if kept is not None:
-        return kept
-    picture, data = from_dataset(name, index), io.BytesIO()
-    ImageOps.fit(picture.image, (THUMBNAIL, THUMBNAIL)).save(data, "JPEG", quality=80)
-    kept = "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii"), picture.title
-    _thumbnails().put(key, kept)
-    return kept
+
+    def small() -> tuple[str, str]:
+        picture, data = from_dataset(name, index), io.BytesIO()
+        ImageOps.fit(picture.image, (THUMBNAIL, THUMBNAIL)).save(data, "JPEG", quality=80)
+        return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii"), picture.title
+
+    found: tuple[str, str] = _thumbnails().once((name, stamp_of(name), index), small)
+    return found
 
 
 def dataset(name: str) -> Dataset:
@@ -168,17 +167,19 @@ def _found(stamp: str) -> tuple[tuple[str, ...], dict[str, str]]:
 
 def from_dataset(name: str, index: int) -> Picture:
     """Picture `index` of a data set."""
-    key = name, stamp_of(name), index  # an object's number may be another's later
-    kept: Picture | None = _decoded().get(key)
-    if kept is not None:
-        return kept
-    data = _opened(name, key[1])
-    sample = data[index]
-    image = sample.image
-    label = None if sample.label is None else data.classes[sample.label]
-    code = f"load_dataset({name!r})[{index}].image"
-    found = Picture(name, str(index), sample.name, image, pixels_hash(image), label, code)
-    _decoded().put(key, found)
+    stamp = stamp_of(name)
+
+    def decode() -> Picture:
+        data = _opened(name, stamp)
+        sample = data[index]
+        image = sample.image
+        label = None if sample.label is None else data.classes[sample.label]
+        code = f"load_dataset({name!r})[{index}].image"
+        return Picture(name, str(index), sample.name, image, pixels_hash(image), label, code)
+
+    found: Picture = _decoded().once(
+        (name, stamp, index), decode
+    )  # an object's number may be another's later
     return found
 
 
@@ -234,9 +235,9 @@ def from_upload(sha256: str) -> Picture:
 
 
 def _upload(sha256: str, name: str, data: bytes) -> Picture:
-    kept: Picture | None = _decoded().get(sha256)
-    if kept is None:
+    def decode() -> Picture:
         code = 'decode_image(open("your file", "rb").read())'
-        kept = Picture(UPLOAD, sha256, name, decode_image(data, name), sha256, None, code)
-        _decoded().put(sha256, kept)
+        return Picture(UPLOAD, sha256, name, decode_image(data, name), sha256, None, code)
+
+    kept: Picture = _decoded().once(sha256, decode)
     return kept if kept.title == name else replace(kept, title=name)

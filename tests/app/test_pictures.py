@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import io
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.datasets import folder
+from pruneattr_core.datasets import folder as folder_module
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
@@ -172,6 +175,38 @@ def test_what_the_app_asks_to_mend_in_a_folder_counts_when_it_is_mended(
     assert not [one for one in app.sidebar.caption if asked in one.value]
     assert pictures.dataset("folder")[0].mask is not None
     assert pictures.titles("folder", 2) == ("a.png", "b.png")
+
+
+@pytest.mark.parametrize("what", ["thumbnail", "from_dataset", "keep_upload"])
+def test_a_picture_that_several_ask_for_at_once_is_decoded_once(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OWN_FOLDER, str(tmp_path))
+    ramp(40, 30).save(tmp_path / "a.png")
+    for cache in (pictures._stamp, pictures._opened, pictures._decoded, pictures._thumbnails):
+        cache.clear()
+    pictures.dataset("folder")
+    calls: list[str] = []
+    decode = folder_module.decode_image
+
+    def slow(data: bytes, name: str) -> Image.Image:
+        calls.append(name)
+        time.sleep(0.2)
+        return decode(data, name)
+
+    monkeypatch.setattr(folder_module, "decode_image", slow)
+    monkeypatch.setattr(pictures, "decode_image", slow)
+    data = (tmp_path / "a.png").read_bytes()
+
+    def ask() -> object:
+        if what == "keep_upload":
+            return pictures._upload("hash", "a.png", data)
+        return getattr(pictures, what)("folder", 0)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [one.result() for one in [pool.submit(ask) for _ in range(4)]]
+    assert calls == ["a.png"]
+    assert all(one == found[0] for one in found)
 
 
 def test_what_a_network_sees_is_kept_by_all_that_decides_it() -> None:
