@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -23,6 +25,22 @@ def test_what_is_stored_is_text(file: Path) -> None:
     for cell in code:
         assert all(set(output.get("data", {})) <= {"text/plain"} for output in cell.outputs)
     assert file.stat().st_size < 40_000
+
+
+@pytest.mark.parametrize("longest", ["relu", "backbone.layer4.2.activations.relu_3#2"])
+def test_columns_stay_columns_for_the_names_of_a_reader_s_network(
+    longest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The names' column was 16 wide: those of a deep network broke it."""
+    cells = json.loads((ROOT / "docs" / "notebooks" / "critical-paths.ipynb").read_text("utf-8"))["cells"]
+    (source,) = (text for cell in cells if "path.kept" in (text := "".join(cell["source"])))
+    kept = torch.tensor([[5], [70], [900]])
+    path = SimpleNamespace(names=("relu", longest, "a.b"), neurons=(10, 2000, 65536), kept=kept)
+    exec(compile(source, "notebook", "exec"), {"path": path})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert len({line.index(" of ") for line in lines}) == 1
+    assert lines[1].startswith(f"{longest} ")
 
 
 def test_a_reader_s_pictures_need_no_masks(capsys: pytest.CaptureFixture[str]) -> None:
