@@ -15,11 +15,9 @@ from pruneattr_core.datasets import load_dataset
 from pruneattr_core.datasets.shape_scenes import MARKED
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.architectures import ResNet8, SceneNet
+from pruneattr_core.runtime import Tick
 from pruneattr_core.scenes import SHAPES, scene
 from pruneattr_core.training import Pool, Recipe
-
-#: (pictures made, pictures in all)
-Tick = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

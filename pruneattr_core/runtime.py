@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import metadata
@@ -19,6 +19,8 @@ from pruneattr_core.given import check_default_device
 #: On the CPU it is one of three photographs, forward and backward: five take a tenth to a sixth longer each,
 #: as larger results of a layer no longer stay in the caches.
 MEMORY_BUDGET = {"cpu": 576 << 20, "mps": 2 << 30, "cuda": 8 << 30}
+#: Told (steps done, steps in all).
+Tick = Callable[[int, int], None]
 
 
 def device_for(name: str | None = None) -> torch.device:

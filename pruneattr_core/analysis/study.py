@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.runs.cells import Cells
+from pruneattr_core.runtime import Tick
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import NAME
 from pruneattr_core.selection import Of, silent_count
@@ -38,7 +39,6 @@ Pictures = Callable[[int], Tensor]
 #: Picture number, methods.
 Job = tuple[int, Sequence[str]]
 #: What is told (cells that are there, cells in all).
-Tick = Callable[[int, int], None]
 #: Jobs -> (job, its cell), in any order.
 Spread = Callable[[Sequence[Job]], Iterable[tuple[Job, Mapping[str, Any]]]]
 

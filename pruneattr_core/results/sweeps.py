@@ -25,13 +25,13 @@ from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
 from pruneattr_core.results.levels import SILENT_GONE, unmoved
+from pruneattr_core.runtime import Tick
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import caveat
 from pruneattr_core.share.words import several
 from pruneattr_core.tape import roles_of
 
 Array = NDArray[Any]
-Tick = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
