@@ -86,6 +86,7 @@ def _main(argv: list[str]) -> int:
         parser, module = _parser(argv)
         arguments, arguments.further = parser.parse_known_args(argv)
         _refuse_overwriting(arguments)
+        missing = _missing_folders(arguments)
         with contextlib.ExitStack() as aside:
             if getattr(arguments, "json", False):
                 # What a network of one's own prints is no part of the result.
@@ -95,6 +96,9 @@ def _main(argv: list[str]) -> int:
                 status = int(module.run(arguments))
             except SystemExit as error:  # no command's own way to end
                 raise ModelError(left(error)) from error
+        for folder in missing:
+            if folder.is_dir():
+                print(f"Made the folder {folder}, which was not there.", file=sys.stderr)
         sys.stdout.flush()
     except BrokenPipeError:  # "| head": nothing is wrong, and nobody is there to be told
         with open(os.devnull, "wb") as nowhere:
@@ -216,6 +220,16 @@ def _refuse_overwriting(arguments: argparse.Namespace) -> None:
     for place in (place for name in WRITTEN for place in given.get(name, ())):
         if isinstance(place, Path) and place.exists() and any(place.samefile(one) for one in read):
             raise StoreError(f"{place} is what the command reads, and would be lost: name another file.")
+
+
+def _missing_folders(arguments: argparse.Namespace) -> list[Path]:
+    """Folders above what is to be written that are not there yet, each once."""
+    written = [place for name in WRITTEN for place in _places(getattr(arguments, name, None))]
+    return list(dict.fromkeys(place.parent for place in written if not place.parent.exists()))
+
+
+def _places(value: Any) -> list[Path]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Path)]
 
 
 def _kept(module: Any, arguments: argparse.Namespace | None) -> str:

@@ -33,3 +33,29 @@ def test_a_group_of_one_class_is_that_class(tmp_path: Path, capsys: Any) -> None
     assert "the mean of" not in capsys.readouterr().out
     told = json.loads(out.read_text("utf-8"))
     assert (told["target"], told["target_name"]) == (1, "triangle")
+
+
+@pytest.mark.parametrize("new", ["some/new", ""])
+def test_a_folder_that_is_made_for_a_file_is_said(new: str, tmp_path: Path, capsys: Any) -> None:
+    """A slip of the pen in a path made folders in silence, and the file was looked for elsewhere."""
+    photo, out = tmp_path / "one.png", tmp_path / new / "one.json"
+    load_dataset("scenes")[0].image.save(photo)
+    asked = ["--model", "scenes-net", "--beside", "none", "--json", "--out", str(out)]
+    for made in (bool(new), False):
+        assert cli.main(["explain", str(photo), *asked]) == 0
+        said = capsys.readouterr()
+        assert (f"Made the folder {out.parent}, which was not there." in said.err) == made
+        json.loads(said.out)
+
+
+def test_a_folder_is_said_of_every_command_that_writes_a_file(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "new" / "pictures.npy"
+    assert (
+        cli.main(["data", "--data", "scenes", "--model", "scenes-net", "--n", "1", "--save", str(out)]) == 0
+    )
+    assert f"Made the folder {out.parent}" in capsys.readouterr().err
+    assert (
+        cli.main(["data", "--data", "scenes", "--model", "none", "--save", str(tmp_path / "no" / "x.npy")])
+        == 1
+    )
+    assert "Made the folder" not in capsys.readouterr().err
