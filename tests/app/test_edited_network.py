@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.models import declared, model_card
+from pruneattr_core.models import declared, load_model, model_card
 from pruneattr_core.results.keys import MapKey, Subject, map_key
 from pruneattr_core.results.sweeps import Question
 from pruneattr_core.ui import cache, own_weights, results
@@ -21,6 +21,7 @@ from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.pictures import Picture
 from pruneattr_core.ui.review.lineup import of_file
+from tests.app.conftest import Start, healthy
 
 NAME = "own/mine"
 CODE = """
@@ -178,3 +179,50 @@ def test_weights_of_a_reader_go_with_the_code_that_takes_them(
             torch.testing.assert_close(network(inputs)[0], edited.logits)
         found.append(one.sha256)
     assert found[0] != found[1]
+
+
+PAGE = """
+import sys
+import torch
+from torch import nn
+
+PRUNEATTR = {"size": (32, 32), "classes": ["ant", "bee", "cow"]}
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 5, 2), nn.Linear(8, 3)
+
+    def forward(self, x):
+        LEAVE
+        return self.fc(self.conv(x).relu().mean((2, 3))) + torch.tensor([9.0, 0, 0]).roll(SHIFT)
+
+build = Net
+"""
+
+
+@pytest.mark.parametrize(
+    "leave", ["sys.exit(3)", "if x.any(): sys.exit(3)", "if x.any(): raise KeyboardInterrupt"]
+)
+def test_a_page_takes_what_is_edited_and_says_what_ends_the_program(
+    leave: str, edited: Edited, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "load_model", load_model)
+
+    def write(shift: int, leave: str = "pass") -> None:
+        edited.code.write_text(PAGE.replace("SHIFT", str(shift)).replace("LEAVE", leave), "utf-8")
+
+    write(0)
+    app = start(model=NAME, source="scenes", picture="1")
+    assert [one.label for one in app.button if "ant ·" in one.label]
+    write(1)
+    healthy(app.run())
+    assert [one.label for one in app.button if "bee ·" in one.label]
+    write(1, leave)
+    app.run()
+    assert not app.exception
+    assert ["ended the program" in error.value for error in app.error] == [True]
+    write(2)
+    app = start(model=NAME, source="scenes", picture="1")
+    healthy(app)
+    assert [one.label for one in app.button if "cow ·" in one.label]
