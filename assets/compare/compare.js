@@ -31,6 +31,7 @@ function showGrid(state, decoded) {
   else if (open) root.querySelector('.enlarged').close();
   probe(state, at && at.image < header.images.length ? at : null);
   const section = root.querySelector('.compare');
+  section.inert = false;            // before this a press would be nobody's
   section.dataset.ready = header.id;
   section.dataset.cells = header.cells.filter(cell => cell.state === 'ready').length;
   section.dataset.complete = header.complete;

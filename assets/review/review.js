@@ -83,6 +83,7 @@ function showDesk(state, decoded) {
   else if (turned) beNow(state, 0);
   state.turned = 0;
   const section = root.querySelector('.review');
+  section.inert = false;            // before this a press would be nobody's
   section.dataset.ready = header.id;
   section.dataset.page = header.page;
   section.dataset.empty = !header.rows.length;

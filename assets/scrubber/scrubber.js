@@ -46,8 +46,10 @@ function show(state, decoded) {
   setPosition(state, u);
   describe(state);
   if (held && another && !state.held) tell(state);
-  root.querySelector('.scrubber').dataset.ready = header.id;
-  root.querySelector('.scrubber').dataset.complete = header.complete;
+  const section = root.querySelector('.scrubber');
+  section.inert = false;            // before this a press would be nobody's
+  section.dataset.ready = header.id;
+  section.dataset.complete = header.complete;
   root.querySelector('.refining').hidden = header.complete;
 }
 

@@ -33,6 +33,7 @@ function show(state, header, arrays) {
   setRange(state, state.range, wanted.at);
   describe(state);
   if (!state.held && moved && held) tell(state);
+  $('.stage').inert = false;        // before this a press would be nobody's
   $('.stage').dataset.ready = header.id;
   $('.stage').dataset.complete = header.complete;
 }

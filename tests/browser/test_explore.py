@@ -36,7 +36,7 @@ def level_of(scrubber: Locator) -> int:
 
 
 def slider_of(page: Page) -> Locator:
-    return page.get_by_role("slider", name="Sparsity", exact=True)
+    return page.locator("[data-ready]").get_by_role("slider", name="Sparsity", exact=True)
 
 
 def test_dragging_repaints_without_the_server(page: Page, app_url: str, settled: Settled) -> None:
@@ -114,6 +114,27 @@ def test_the_first_screen_of_a_fresh_server_is_never_blank_again(
     assert wrong == []  # not even a page's icon comes from elsewhere
     assert told
     assert not [one for one in told if isinstance(one, bytes) and str(ROOT).encode() in one]
+
+
+def test_nothing_can_be_pressed_before_it_is_there(window: Callable[..., Page], app_url: str) -> None:
+    """A key in the moment before the maps were unpacked moved the thumb and nothing else."""
+    page = window()
+    page.add_init_script(
+        "const unpack = Response.prototype.arrayBuffer;"
+        "Response.prototype.arrayBuffer = async function () {"
+        "  window.asked = true; while (!window.go) await new Promise(done => setTimeout(done, 50));"
+        "  return unpack.call(this); };"
+    )
+    page.goto(app_url)
+    slider = page.locator(".scrubber .slider")
+    slider.wait_for(state="attached")
+    page.wait_for_function("window.asked")
+    slider.press("End")
+    assert slider.evaluate("one => one.value") == "0"
+    page.evaluate("window.go = true")
+    page.locator(COMPLETE).wait_for()
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("^99|^100"))
 
 
 def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str, settled: Settled) -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_killed_and_resumed_gives_the_same_bits():
     """Benchmark, paths and training, killed and damaged; `python -m perf.kills` is the long form."""
     done = subprocess.run(
-        [sys.executable, "-m", "perf.kills", "--kills", "6", "--damages", "3"],
+        [sys.executable, "-m", "perf.kills", "--kills", "3", "--damages", "3"],
         cwd=ROOT, capture_output=True, text=True, timeout=800, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout
