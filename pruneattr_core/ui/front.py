@@ -24,7 +24,7 @@ from streamlit import cli_util, config, file_util
 from streamlit.web.server import server_util
 
 from pruneattr_core.assets import APP, ASSETS
-from pruneattr_core.ui.opening import ahead, settle
+from pruneattr_core.ui.opening import ahead, expect, settle
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -71,6 +71,7 @@ class Front:
             await send({"type": "http.response.body", "body": body})
             return
         if b"text/html" in asked.get(b"accept", b""):  # what a browser asks for when it opens an address
+            expect()
             plain = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
             scope, send = {**scope, "headers": plain}, _Page(send)
         await self._app(scope, receive, send)

@@ -46,6 +46,7 @@ class _Engine:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
         self.due: float | None = None  # when the thread starts, by the monotonic clock
+        self.expected = False  # whether a browser has asked for a page, and its visitor will come
 
     def is_ready(self) -> bool:
         """Whether everything is here."""
@@ -99,9 +100,14 @@ def settle() -> None:
     tell_no_folder()
 
 
+def expect() -> None:
+    """Somebody has asked for a page: what he sees first comes first."""
+    _engine.expected = True
+
+
 def ahead() -> None:
-    """Bring the heavy modules and the first view before anybody has come, unless somebody came."""
-    if _engine.due is None:
+    """Bring the heavy modules and the first view before anybody comes; a visitor on the way is not held up."""
+    if not _engine.expected:
         _engine.start(first=True)
 
 

@@ -17,7 +17,7 @@ import pytest
 from streamlit import file_util
 
 from pruneattr_core.assets import APP
-from pruneattr_core.ui import front
+from pruneattr_core.ui import front, opening
 
 FOLDER = Path(file_util.get_static_dir())
 PAGE = (FOLDER / "index.html").read_bytes()
@@ -106,6 +106,28 @@ def test_the_page_has_our_name_and_icon_and_says_where_the_server_is() -> None:
     assert "etag" not in said  # Streamlit's: a browser would keep a page of ours that has changed
     assert b"accept-encoding" not in dict(passed["headers"])  # packed it could not be read here
     assert answered("/compare", {"accept": "application/json"})[2] == PAGE
+
+
+def test_what_is_heavy_is_brought_ahead_unless_a_visitor_is_on_his_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = opening._Engine()
+    started: list[bool] = []
+    monkeypatch.setattr(engine, "start", started.append)
+    monkeypatch.setattr(opening, "_engine", engine)
+    opening.ahead()
+    assert started == [True]
+    answered(f"/static/js/{SCRIPT.name}")
+    answered("/_stcore/health", {"accept": "*/*"})
+    assert not engine.expected
+    answered("/compare", BROWSER)
+    opening.ahead()
+    assert started == [True]  # his first screen would wait for the imports
+
+
+def test_the_server_loads_nothing_heavy_before_it_listens() -> None:
+    code = "import sys, pruneattr_core.ui.front; sys.exit('torch' in sys.modules or 'plotly' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_small_messages_are_sent_at_once() -> None:
