@@ -106,7 +106,7 @@ def expect() -> None:
 
 
 def ahead() -> None:
-    """Bring the heavy modules and the first view before anybody comes; a visitor on the way is not held up."""
+    """Bring the heavy modules and the first view, unless a visitor is on his way: it would hold him up."""
     if not _engine.expected:
         _engine.start(first=True)
 
