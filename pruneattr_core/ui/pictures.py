@@ -167,7 +167,7 @@ def _found(stamp: str) -> tuple[tuple[str, ...], dict[str, str]]:
 
 def from_dataset(name: str, index: int) -> Picture:
     """Picture `index` of a data set."""
-    stamp = stamp_of(name)
+    stamp = stamp_of(name)  # an object's number may be another's later
 
     def decode() -> Picture:
         data = _opened(name, stamp)
@@ -177,9 +177,7 @@ def from_dataset(name: str, index: int) -> Picture:
         code = f"load_dataset({name!r})[{index}].image"
         return Picture(name, str(index), sample.name, image, pixels_hash(image), label, code)
 
-    found: Picture = _decoded().once(
-        (name, stamp, index), decode
-    )  # an object's number may be another's later
+    found: Picture = _decoded().once((name, stamp, index), decode)
     return found
 
 
