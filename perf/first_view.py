@@ -1,9 +1,10 @@
 """The first view on a server that has just come up, in Chromium: when a map is there to drag.
 
-Prints, per server: seconds from navigation until the stored map is drawn, until it has been moved, and until
-the computed view has taken its place; and whether the map drawn of it is the stored one's, pixel by pixel
-(its numbers may differ in their last bits). The hand waits .3 seconds before it moves. Bar of the project: a
-map within 2 seconds, and the same one after it.
+Prints, per server: seconds for the files of Streamlit's page, fetched one after the other by one line, from
+navigation until the stored map is drawn, until it has been moved, and until the computed view has taken its
+place; and whether the map drawn of it is the stored one's, pixel by pixel (its numbers may differ in their
+last bits). The hand waits .3 seconds before it moves. Bar of the project: a map within 2 seconds, and the same
+one after it.
 
     PYTHONPATH=. python perf/first_view.py [--servers 3]
 """
@@ -12,8 +13,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
 import time
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, expect
 from serving import chromium, served
@@ -30,6 +34,20 @@ def drawn(page: Page) -> str:
         "one => one.toDataURL()"
     )
     return picture
+
+
+def files(address: str) -> float:
+    """Seconds for the files that the page names, one after the other."""
+    parts = urlsplit(address)
+    line = HTTPConnection(parts.hostname or "", parts.port)
+    line.request("GET", "/")
+    named = re.findall(r'"\./(static/[^"]+)"', line.getresponse().read().decode())
+    start = time.perf_counter()
+    for name in named:
+        line.request("GET", f"/{name}")
+        line.getresponse().read()
+    line.close()
+    return time.perf_counter() - start
 
 
 def visit(browser: Browser, address: str) -> tuple[float, float, float, bool]:
@@ -66,12 +84,13 @@ def main() -> None:
     found = []
     with chromium() as browser:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {provenance()}, {browser.version}")
-        print(f"{'map':>8} {'dragged':>8} {'computed':>9}   equal")
+        print(f"{'files':>8} {'map':>8} {'dragged':>8} {'computed':>9}   equal")
         for _ in range(arguments.servers):
             with served() as (_, url):
                 found.append(visit(browser, url))
+                fetched = files(url)
             shown, dragged, live, equal = found[-1]
-            print(f"{shown:8.2f} {dragged:8.2f} {live:9.2f}   {equal}", flush=True)
+            print(f"{fetched:8.3f} {shown:8.2f} {dragged:8.2f} {live:9.2f}   {equal}", flush=True)
     maps = [one[0] for one in found]
     print(f"map: fastest {min(maps):.2f} s, median {statistics.median(maps):.2f} s")
     print(f"load {os.getloadavg()[0]:.1f} at the end")
