@@ -3,8 +3,8 @@
 Prints, per server: seconds for the files of Streamlit's page, fetched one after the other by one line, from
 navigation until the stored map is drawn, until it has been moved, and until the computed view has taken its
 place; and whether the map drawn of it is the stored one's, pixel by pixel (its numbers may differ in their
-last bits). The hand waits .3 seconds before it moves. Bar of the project: a map within 2 seconds, and the same
-one after it.
+last bits). The hand waits .3 seconds before it moves. Bar of the project: a map within 2 seconds, and the
+same one after it.
 
     PYTHONPATH=. python perf/first_view.py [--servers 3]
 """

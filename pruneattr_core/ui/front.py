@@ -16,6 +16,7 @@ import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ Headers = list[tuple[bytes, bytes]]
 
 #: The files that a page of Streamlit is made of; their names hold a hash of what is in them.
 _PART = re.compile(r"/static/((?:js|css|media)/\w[\w.-]*)$")
+#: Of those, what draws our components and styles: the page names it only when one is there to draw.
+_FIRST = ("BidiComponent", "Html")
 #: Seconds that a first visitor has, before what he would wait for is brought without one.
 _HEAD_START = 1.5
 #: Where the address of a page ends; without it Streamlit asks under each page's own first, in vain.
@@ -125,13 +128,31 @@ def _is_page(message: Message) -> bool:
     return message["status"] == 200 and kind.startswith(b"text/html")
 
 
+@lru_cache(maxsize=2)
 def headed(page: str) -> str:
-    """Streamlit's page with our title and icon, and the place of the server in front of its scripts."""
+    """Streamlit's page with our title and icon, the place of the server, and what our pages need first."""
     names = "|".join(path.stem.partition("_")[2] for path in sorted((APP / "pages").glob("*.py")))
     icon = b64encode((ASSETS / "icon.svg").read_bytes()).decode("ascii")
     page = page.replace("<title>Streamlit</title>", "<title>PruneAttr</title>")
     page = page.replace('href="./favicon.png"', f'href="{escape(f"data:image/svg+xml;base64,{icon}")}"')
-    return page.replace("<head>", "<head>" + _HOME.replace("one|two", names), 1)
+    soon = "".join(
+        f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page)
+    )
+    return page.replace("<head>", "<head>" + _HOME.replace("one|two", names), 1).replace(
+        "</head>", soon + "</head>"
+    )
+
+
+def _soon(page: str) -> list[str]:
+    """Files that a component of ours needs and Streamlit's page does not name: they would come one by one."""
+    folder, found = Path(file_util.get_static_dir()) / "static" / "js", []
+    asked = [file.name for kind in _FIRST for file in folder.glob(f"{kind}.*.js")]
+    while asked:
+        name = asked.pop()
+        if name not in found and name not in page:
+            found.append(name)
+            asked += re.findall(r'from"\./([\w.-]+\.js)"', (folder / name).read_text("utf-8"))
+    return found
 
 
 @asynccontextmanager

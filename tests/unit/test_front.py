@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -102,6 +103,8 @@ def test_the_page_has_our_name_and_icon_and_says_where_the_server_is() -> None:
     assert page.index("BACKEND_BASE_URL") < page.index("<script type=")
     for path in (APP / "pages").glob("*.py"):
         assert path.stem.partition("_")[2] in page
+    assert "/static/js/BidiComponent." in page  # what draws our components is fetched with the rest
+    assert len(re.findall("modulepreload", page)) == len(set(re.findall(r'js/[^"]+', page))) - 1
     assert said["content-length"] == str(len(body))
     assert "etag" not in said  # Streamlit's: a browser would keep a page of ours that has changed
     assert b"accept-encoding" not in dict(passed["headers"])  # packed it could not be read here
