@@ -34,16 +34,16 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 #: The files that a page of Streamlit is made of; their names hold a hash of what is in them.
-_PART = re.compile(r"/static/((?:js|css|media)/\w[\w.-]*)$")
+_PART = re.compile(r"/static/((?:js|css|media)/\w[\w.-]*)\Z")
 #: Of those, what draws our components and styles: the page names it only when one is there to draw.
 _FIRST = ("BidiComponent", "Html")
+#: What is under these is no page: a file that is downloaded is sent as it was made.
+_NO_PAGE = re.compile(r"/(?:media|component|_stcore)/")
 #: Seconds that a first visitor has, before what he would wait for is brought without one.
 _HEAD_START = 1.5
-#: Where the address of a page ends; without it Streamlit asks under each page's own first, in vain.
+#: In a page opened by its address: without it Streamlit asks under the page's own first, in vain.
 _HOME = """<script>
-  window.__streamlit = {
-    BACKEND_BASE_URL: location.origin + location.pathname.replace(/\\/(one|two)\\/?$/, "/"),
-  };
+  window.__streamlit = {BACKEND_BASE_URL: location.origin + location.pathname.replace(/[^/]*\\/?$/, "")};
 </script>"""
 
 
@@ -54,6 +54,7 @@ class Front:
         self._app = app
         self._folder = Path(file_util.get_static_dir()) / "static"
         self._parts = {one.relative_to(self._folder).as_posix() for one in self._folder.rglob("*.*")}
+        self._names = {path.stem.partition("_")[2] for path in (APP / "pages").glob("*.py")}
         self._held: dict[tuple[str, bool], tuple[bytes, Headers]] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -73,10 +74,14 @@ class Front:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
             return
-        if b"text/html" in asked.get(b"accept", b""):  # what a browser asks for when it opens an address
+        path = _below(scope)
+        opened = b"text/html" in asked.get(b"accept", b"")  # what a browser says when it opens an address
+        if opened and not _NO_PAGE.match(path):
             expect()
-            plain = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
-            scope, send = {**scope, "headers": plain}, _Page(send)
+            # Packed it could not be read here, and "not changed" would be said of Streamlit's file.
+            aside = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
+            plain = [one for one in scope["headers"] if one[0] not in aside]
+            scope, send = {**scope, "headers": plain}, _Page(send, path.strip("/") in self._names)
         await self._app(scope, receive, send)
 
     def _part(self, name: str, packed: bool) -> tuple[bytes, Headers]:
@@ -100,8 +105,9 @@ class Front:
 class _Page:
     """Sends on what Streamlit answers; where that is its page of HTML, with our head."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, named: bool) -> None:
         self._send = send
+        self._named = named  # whether the address ends with the name of one of our pages
         self._start: Message | None = None
         self._body = b""
 
@@ -116,7 +122,7 @@ class _Page:
             await self._send(message)
 
     async def _whole(self, start: Message) -> None:
-        body = headed(self._body.decode("utf-8")).encode("utf-8")
+        body = headed(self._body.decode("utf-8"), self._named).encode("utf-8")
         drop = (b"content-length", b"etag", b"last-modified")  # those of Streamlit's file
         headers = [one for one in start["headers"] if one[0].lower() not in drop]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
@@ -128,19 +134,28 @@ def _is_page(message: Message) -> bool:
     return message["status"] == 200 and kind.startswith(b"text/html")
 
 
-@lru_cache(maxsize=2)
-def headed(page: str) -> str:
-    """Streamlit's page with our title and icon, the place of the server, and what our pages need first."""
-    names = "|".join(path.stem.partition("_")[2] for path in sorted((APP / "pages").glob("*.py")))
+def _below(scope: Message) -> str:
+    """The path below where the app is served."""
+    path = str(scope["path"])
+    for base in (scope.get("root_path", ""), config.get_option("server.baseUrlPath")):
+        if (base := base.strip("/")) and f"{path}/".startswith(f"/{base}/"):
+            path = path[len(base) + 1 :]
+    return path
+
+
+@lru_cache(maxsize=4)
+def headed(page: str, named: bool) -> str:
+    """Streamlit's page with our title, icon and first files; one opened by its name says where the server is.
+
+    Whether the last part of an address is a page's name only the server knows: behind a proxy, or with
+    --server.baseUrlPath, the app itself may be served at such a name.
+    """
     icon = b64encode((ASSETS / "icon.svg").read_bytes()).decode("ascii")
     page = page.replace("<title>Streamlit</title>", "<title>PruneAttr</title>")
     page = page.replace('href="./favicon.png"', f'href="{escape(f"data:image/svg+xml;base64,{icon}")}"')
-    soon = "".join(
-        f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page)
-    )
-    return page.replace("<head>", "<head>" + _HOME.replace("one|two", names), 1).replace(
-        "</head>", soon + "</head>"
-    )
+    links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page))
+    page = page.replace("</head>", "".join(links) + "</head>", 1)
+    return page.replace("<head>", "<head>" + _HOME, 1) if named else page
 
 
 def _soon(page: str) -> list[str]:

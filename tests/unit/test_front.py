@@ -101,8 +101,6 @@ def test_the_page_has_our_name_and_icon_and_says_where_the_server_is() -> None:
     assert 'href="data:image/svg+xml;base64,' in page
     assert "favicon.png" not in page
     assert page.index("BACKEND_BASE_URL") < page.index("<script type=")
-    for path in (APP / "pages").glob("*.py"):
-        assert path.stem.partition("_")[2] in page
     assert "/static/js/BidiComponent." in page  # what draws our components is fetched with the rest
     assert len(re.findall("modulepreload", page)) == len(set(re.findall(r'js/[^"]+', page))) - 1
     assert said["content-length"] == str(len(body))
@@ -131,6 +129,39 @@ def test_what_is_heavy_is_brought_ahead_unless_a_visitor_is_on_his_way(
 def test_the_server_loads_nothing_heavy_before_it_listens() -> None:
     code = "import sys, pruneattr_core.ui.front; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_page_and_only_a_page_opened_by_its_name_says_where_the_server_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The app may be served at the name of a page: /compare/ is its first page then."""
+    names = [path.stem.partition("_")[2] for path in (APP / "pages").glob("*.py")]
+    assert all(b"BACKEND_BASE_URL" in answered(f"/{name}", BROWSER)[2] for name in names)
+    for path in ("/", "/none", "/none/of/these"):
+        assert b"BACKEND_BASE_URL" not in answered(path, BROWSER)[2]
+    usual = front.config.get_option
+    monkeypatch.setattr(
+        front.config, "get_option", lambda key: "/lab/compare/" if key == "server.baseUrlPath" else usual(key)
+    )
+    assert b"BACKEND_BASE_URL" not in answered("/lab/compare", BROWSER)[2]
+    assert b"BACKEND_BASE_URL" not in answered("/lab/compare/", BROWSER)[2]
+    assert b"BACKEND_BASE_URL" in answered("/lab/compare/review", BROWSER)[2]
+    assert b"BACKEND_BASE_URL" in answered("/lab/compare/compare", BROWSER)[2]
+
+
+def test_a_file_that_is_opened_is_sent_as_it_was_made_and_the_page_whole_and_new() -> None:
+    for path in ("/media/0123.html", "/component/one/index.html", "/_stcore/upload_file/0/1"):
+        _, said, body, (passed,) = answered(path, BROWSER)
+        assert body == PAGE
+        assert "etag" in said
+        assert dict(passed["headers"])[b"accept-encoding"] == b"gzip"
+    kept = {
+        "range": "bytes=0-9",
+        "if-none-match": '"1"',
+        "if-modified-since": "Mon, 30 Nov 2026 00:00:00 GMT",
+    }
+    (passed,) = answered("/compare", BROWSER | kept)[3]
+    assert set(dict(passed["headers"])) == {b"accept"}
 
 
 def test_small_messages_are_sent_at_once() -> None:
