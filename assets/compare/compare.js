@@ -11,7 +11,7 @@ export default function ({data, parentElement: root, setStateValue, setTriggerVa
   state.id = payload.header.id;
   decodeGrid(payload, state.known).then(decoded => {
     if (state.id === decoded.header.id) showGrid(state, decoded);      // else a newer one has come meanwhile
-  }, () => { root.querySelector('.toolbar .pixel').textContent = 'This browser cannot unpack the maps; please update it.'; });
+  }, () => { root.querySelector('.compare').inert = false; root.querySelector('.toolbar .pixel').textContent = 'This browser cannot unpack the maps; please update it.'; });
 }
 
 function showGrid(state, decoded) {

@@ -17,7 +17,7 @@ export default function ({data, parentElement: root, setStateValue}) {
   state.id = payload.header.id;
   decodeSweep(payload).then(decoded => {
     if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
-  }, () => announce(state, 'This browser cannot unpack the maps; please update it.'));
+  }, () => { root.querySelector('.review').inert = false; announce(state, 'This browser cannot unpack the maps; please update it.'); });
   return state.leave;
 }
 

@@ -13,7 +13,7 @@ export default function ({data, parentElement: root, setStateValue}) {
   state.id = payload.header.id;
   decodeSweep(payload).then(decoded => {
     if (state.id === decoded.header.id) show(state, decoded);      // else a newer one has come meanwhile
-  }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the maps; please update it.'; });
+  }, () => { root.querySelector('.scrubber').inert = false; root.querySelector('.sentence').textContent = 'This browser cannot unpack the maps; please update it.'; });
 }
 
 function show(state, decoded) {

@@ -11,7 +11,7 @@ export default function ({data, parentElement: root, setStateValue}) {
   state.id = header.id;
   inflateBlocks([header.photo, ...header.cards.flatMap(card => card.blocks)], blocks, state.known).then(arrays => {
     if (state.id === header.id) show(state, header, arrays);       // else a newer one has come meanwhile
-  }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the pictures; please update it.'; });
+  }, () => { root.querySelector('.stage').inert = false; root.querySelector('.sentence').textContent = 'This browser cannot unpack the pictures; please update it.'; });
 }
 
 function show(state, header, arrays) {

@@ -292,3 +292,18 @@ def test_screenshots(
     presets = page.locator(".marks button:visible")  # they lie below the slider
     until(page, lambda: all(presets.evaluate_all(INSIDE)))
     page.screenshot(path=artefacts / f"explore-{name}.png")
+
+
+@pytest.mark.parametrize(
+    ("path", "section"), [("", ".scrubber"), ("compare", ".compare"), ("removal", ".stage")]
+)
+def test_who_cannot_unpack_is_told_so(
+    window: Callable[..., Page], app_url: str, path: str, section: str
+) -> None:
+    """What is inert is not read aloud: so was the sentence that says why nothing comes."""
+    page = window()
+    page.add_init_script("window.DecompressionStream = class { constructor() { throw new TypeError(); } };")
+    page.goto(f"{app_url}/{path}")
+    told = page.locator(section)
+    expect(told).to_contain_text("This browser cannot unpack the", timeout=120_000)
+    assert not told.evaluate("one => one.inert")
