@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import mimetypes
+import os
 import re
 import signal
 import socket
@@ -39,6 +40,7 @@ _PART = re.compile(r"/static/((?:js|css|media)/\w[\w.-]*)\Z")
 _FIRST = ("BidiComponent", "Html")
 #: What is under these is no page: a file that is downloaded is sent as it was made.
 _NO_PAGE = re.compile(r"/(?:media|component|_stcore)/")
+_HERE = ("127.0.0.1", "::1")
 #: Seconds that a first visitor has, before what he would wait for is brought without one.
 _HEAD_START = 1.5
 #: In a page opened by its address: without it Streamlit asks under the page's own first, in vain.
@@ -65,11 +67,9 @@ class Front:
         asked = dict(scope["headers"])
         part = _PART.search(scope["path"])
         if part and part[1] in self._parts and b"range" not in asked:
-            here = (scope.get("client") or ("",))[0] in (
-                "127.0.0.1",
-                "::1",
-            )  # unpacking takes longer than a copy
-            packed = not here and b"gzip" in asked.get(b"accept-encoding", b"")
+            # On this machine unpacking takes longer than a copy.
+            away = (scope.get("client") or ("",))[0] not in _HERE
+            packed = away and b"gzip" in asked.get(b"accept-encoding", b"")
             body, headers = self._part(part[1], packed)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
@@ -208,8 +208,10 @@ def _end_as_asked() -> None:
         return  # another server than Streamlit's
 
     def stop(number: int, frame: Any) -> None:
-        print("  Stopping...", flush=True)
-        server.force_exit = server.should_exit  # the second time at once
+        if server.should_exit and number == signal.SIGINT:  # pressed again: at once
+            os._exit(128 + number)
+        if not server.should_exit:
+            print("  Stopping...", flush=True)
         server.should_exit = True
 
     for number in (signal.SIGINT, signal.SIGTERM):
