@@ -9,9 +9,10 @@ export default function ({data, parentElement: root, setStateValue, setTriggerVa
   const payload = openFrame(data);
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;
-  decodeGrid(payload, state.known).then(decoded => {
+  const there = () => { root.querySelector('.compare').inert = false; };  // a press before would be nobody's
+  decodeGrid(payload, state.known).finally(there).then(decoded => {
     if (state.id === decoded.header.id) showGrid(state, decoded);      // else a newer one has come meanwhile
-  }, () => { root.querySelector('.compare').inert = false; root.querySelector('.toolbar .pixel').textContent = 'This browser cannot unpack the maps; please update it.'; });
+  }, () => { root.querySelector('.toolbar .pixel').textContent = 'This browser cannot unpack the maps; please update it.'; });
 }
 
 function showGrid(state, decoded) {
@@ -31,7 +32,6 @@ function showGrid(state, decoded) {
   else if (open) root.querySelector('.enlarged').close();
   probe(state, at && at.image < header.images.length ? at : null);
   const section = root.querySelector('.compare');
-  section.inert = false;            // before this a press would be nobody's
   section.dataset.ready = header.id;
   section.dataset.cells = header.cells.filter(cell => cell.state === 'ready').length;
   section.dataset.complete = header.complete;

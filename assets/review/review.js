@@ -15,9 +15,10 @@ export default function ({data, parentElement: root, setStateValue}) {
   const payload = openSweep(data);
   if (state.id === payload.header.id) return state.leave;
   state.id = payload.header.id;
-  decodeSweep(payload).then(decoded => {
+  const there = () => { root.querySelector('.review').inert = false; };  // a press before would be nobody's
+  decodeSweep(payload).finally(there).then(decoded => {
     if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
-  }, () => { root.querySelector('.review').inert = false; announce(state, 'This browser cannot unpack the maps; please update it.'); });
+  }, () => { announce(state, 'This browser cannot unpack the maps; please update it.'); });
   return state.leave;
 }
 
@@ -83,7 +84,6 @@ function showDesk(state, decoded) {
   else if (turned) beNow(state, 0);
   state.turned = 0;
   const section = root.querySelector('.review');
-  section.inert = false;            // before this a press would be nobody's
   section.dataset.ready = header.id;
   section.dataset.page = header.page;
   section.dataset.empty = !header.rows.length;

@@ -11,9 +11,10 @@ export default function ({data, parentElement: root, setStateValue}) {
   const payload = openSweep(data);
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;
-  decodeSweep(payload).then(decoded => {
+  const there = () => { root.querySelector('.scrubber').inert = false; };  // a press before would be nobody's
+  decodeSweep(payload).finally(there).then(decoded => {
     if (state.id === decoded.header.id) show(state, decoded);      // else a newer one has come meanwhile
-  }, () => { root.querySelector('.scrubber').inert = false; root.querySelector('.sentence').textContent = 'This browser cannot unpack the maps; please update it.'; });
+  }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the maps; please update it.'; });
 }
 
 function show(state, decoded) {
@@ -47,7 +48,6 @@ function show(state, decoded) {
   describe(state);
   if (held && another && !state.held) tell(state);
   const section = root.querySelector('.scrubber');
-  section.inert = false;            // before this a press would be nobody's
   section.dataset.ready = header.id;
   section.dataset.complete = header.complete;
   root.querySelector('.refining').hidden = header.complete;

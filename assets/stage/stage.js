@@ -9,9 +9,10 @@ export default function ({data, parentElement: root, setStateValue}) {
   const {header, blocks} = openFrame(data);
   if (state.id === header.id) return;
   state.id = header.id;
-  inflateBlocks([header.photo, ...header.cards.flatMap(card => card.blocks)], blocks, state.known).then(arrays => {
+  const there = () => { root.querySelector('.stage').inert = false; };  // a press before would be nobody's
+  inflateBlocks([header.photo, ...header.cards.flatMap(card => card.blocks)], blocks, state.known).finally(there).then(arrays => {
     if (state.id === header.id) show(state, header, arrays);       // else a newer one has come meanwhile
-  }, () => { root.querySelector('.stage').inert = false; root.querySelector('.sentence').textContent = 'This browser cannot unpack the pictures; please update it.'; });
+  }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the pictures; please update it.'; });
 }
 
 function show(state, header, arrays) {
@@ -33,7 +34,6 @@ function show(state, header, arrays) {
   setRange(state, state.range, wanted.at);
   describe(state);
   if (!state.held && moved && held) tell(state);
-  $('.stage').inert = false;        // before this a press would be nobody's
   $('.stage').dataset.ready = header.id;
   $('.stage').dataset.complete = header.complete;
 }
