@@ -11,7 +11,7 @@ _TRAIN = "pruneattr_core/compression/train.py"
 
 KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     # Keys and payloads of the app.
-    ("pruneattr_core/ui/cache.py", "(model).weights_sha256, picture.sha256, self", "(model).weights_sha256, self", _PAYLOAD),
+    ("pruneattr_core/ui/cache.py", "asked = picture.sha256, self.device.type, card", "asked = self.device.type, card", _PAYLOAD),
     ("pruneattr_core/share/payload.py", 'np.abs(drawn) if sign == "absolute" else drawn', "drawn", _PAYLOAD),
     ("pruneattr_core/share/framing.py", "delta[1:] = levels[1:] - levels[:-1]", "delta[1:] = levels[1:]", _PAYLOAD),
     ("pruneattr_core/share/framing.py", "delta[1:] = levels[1:] - levels[:-1]", "delta[1:] = levels[1:] - levels[:1]", _PAYLOAD),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,9 @@ class OnePicture:
 
     def __len__(self) -> int:
         return 1
+
+    def key(self, places: Iterable[int]) -> str:
+        return self.id
 
     def __getitem__(self, place: int) -> Shown:
         return Shown(pictures.from_dataset("scenes", place).image, (), {}, "the same")

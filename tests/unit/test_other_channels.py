@@ -28,7 +28,7 @@ def build():
 def test_a_network_is_decoded_in_its_channels(channels: int, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"CHANNELS = {channels}\n{CODE}")
     network, card = open_model(f"{tmp_path}/mine.py:build")
-    engine: Any = SimpleNamespace(model=lambda *_: (network, None))
+    engine: Any = SimpleNamespace(network=lambda *_: network)
     chosen: Any = SimpleNamespace(card=card)
     told: list[int] = []
     task: Any = SimpleNamespace(partial=None, tick=lambda done, _: told.append(done))

@@ -129,7 +129,7 @@ for number in both:
         ),
         (
             "calibrate --model scenes-net --data scenes --out OUT/a.json",
-            "pruneattr_core.commands.calibrate.model_card",
+            "pruneattr_core.commands.calibrate.network_of",
         ),
     ],
 )
