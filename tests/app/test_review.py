@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from pruneattr_core.share.html import settings_in
 from pruneattr_core.share.words import counted
 from pruneattr_core.ui import cache, results
 from pruneattr_core.ui.review import choices as review_choices
+from pruneattr_core.ui.review import desk
 from pruneattr_core.ui.review import exports as review_exports
 from pruneattr_core.ui.review.lineup import Lineup, first_students
 from pruneattr_core.ui.review.pictures import Scenes
@@ -162,11 +164,13 @@ def test_a_damaged_review_is_named_and_left(start: Start) -> None:
     assert (reviews_folder() / "r.json").read_text() == "{"
 
 
-def test_the_most_deformed_come_first(start: Start) -> None:
+def test_the_most_deformed_come_first(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    usual = desk.triage_key
+    monkeypatch.setattr(desk, "triage_key", lambda *of: asked.append(usual(*of)) or asked[-1])
     app = opened(start, desk_order="cosine", judged="thinned")
     until(app, lambda app: any("are right in both networks" in text.value for text in app.caption))
-    key = app.session_state["_triage"]["key"]
-    numbers = cache.engine().jobs.results.get(key)
+    numbers = cache.engine().jobs.results.get(asked[-1])
     assert len(numbers) == 24
     wanted = numbers.order("cosine")[:6]
     rows = finished(app)["rows"]
