@@ -24,7 +24,7 @@ from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import own as review_own
 from pruneattr_core.ui.review import sheet as sheets
-from pruneattr_core.ui.review.lineup import own_pair
+from pruneattr_core.ui.review.lineup import Lineup, own_pair
 from pruneattr_core.ui.review.pictures import Folder
 from tests.app.conftest import drawn, small_network, until
 
@@ -238,15 +238,20 @@ def bitmap(file: Path, seed: int) -> None:
     Image.fromarray(pixels).save(file)
 
 
-def test_a_picture_replaced_by_as_many_bytes_has_results_of_its_own(
-    own: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They were named by the sizes of files: the former picture's maps stood beside the new one."""
+@pytest.fixture
+def desk(own: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Lineup, Job, Cache]:
+    """Two networks, a job and a shelf of their own; the folder's first picture is cat/one.bmp."""
     engine = cache.Engine()
     monkeypatch.setattr(sheets, "engine", lambda: engine)
-    lineup, task, shelf = own_pair({**own, "own_many": "no"}), Job("test", lambda job: None), Cache(1000)
-    file = folder / "cat" / "one.bmp"
-    (folder / "cat" / "one.png").rename(file)
+    (folder / "cat" / "one.png").rename(folder / "cat" / "one.bmp")
+    return own_pair({**own, "own_many": "no"}), Job("test", lambda job: None), Cache(1000)
+
+
+def test_a_picture_replaced_by_as_many_bytes_has_results_of_its_own(
+    desk: tuple[Lineup, Job, Cache], folder: Path
+) -> None:
+    """They were named by the sizes of files: the former picture's maps stood beside the new one."""
+    (lineup, task, shelf), file = desk, folder / "cat" / "one.bmp"
     pictures = Folder(str(folder), ("cat", "dog"))
     asked = lineup, pictures, "gradcam", 2, None
     found: list[sheets.Sheet] = []
@@ -267,13 +272,9 @@ def test_a_picture_replaced_by_as_many_bytes_has_results_of_its_own(
 
 
 def test_a_picture_replaced_while_it_is_read_is_not_the_former_one(
-    own: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+    desk: tuple[Lineup, Job, Cache], folder: Path
 ) -> None:
-    engine = cache.Engine()
-    monkeypatch.setattr(sheets, "engine", lambda: engine)
-    lineup, task, shelf = own_pair({**own, "own_many": "no"}), Job("test", lambda job: None), Cache(1000)
-    file = folder / "cat" / "one.bmp"
-    (folder / "cat" / "one.png").rename(file)
+    (lineup, task, shelf), file = desk, folder / "cat" / "one.bmp"
     bitmap(file, 1)
     pictures = Folder(str(folder), ("cat", "dog"))
     sheet = sheets.Sheet(lineup, pictures, (0, 1), "gradcam", None)
