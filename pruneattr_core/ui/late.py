@@ -29,6 +29,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestTy
 from streamlit.runtime.state.session_state import SessionState, WStates
 
 from pruneattr_core.ui.clocks import CLOCKS
+from pruneattr_core.ui.heard import unheard
 
 #: Seconds after which a part of the page asks again whether the run before has been heard.
 SOON = 0.005
@@ -127,7 +128,7 @@ def said_in_leaving(state: Any, session: Any) -> Any:
 
 
 def with_what_waits(state: Any, session: Any) -> Any:
-    """The request, with what the one that still waits for its run tells of other widgets.
+    """The request, with what the one that no run has heard yet tells of other widgets.
 
     It takes that one's place, and Streamlit keeps presses only: a word typed on a page while a run goes on
     would be lost to the link that is pressed next, as a request for another page does not tell of it.
@@ -137,9 +138,7 @@ def with_what_waits(state: Any, session: Any) -> Any:
         session: the `AppSession` that is asked.
     """
     runner = session._scriptrunner
-    if runner is None or runner._requests._state != ScriptRequestType.RERUN:
-        return state
-    waits = runner._requests._rerun_data.widget_states
+    waits = runner and unheard(runner._requests)
     told = {one.id for one in state.widget_states.widgets}
     more = [one for one in waits.widgets if one.id not in told] if waits else []
     more = [one for one in more if one.WhichOneof("value") not in _PRESSES]  # Streamlit keeps them

@@ -22,6 +22,7 @@ import streamlit as st
 from pruneattr_core.heap import one_heap
 from pruneattr_core.registry import LITE0, LITE0_SHA256
 from pruneattr_core.ui.first_view import FILE, FIRST, stored
+from pruneattr_core.ui.heard import hear_last_words
 from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.menu import STYLE, configure, pages, title_row
 from pruneattr_core.ui.serving import tell_no_folder
@@ -97,6 +98,7 @@ def settle() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(threads_of_a_job()))
     one_heap()
     mind_late_presses()
+    hear_last_words()
     tell_no_folder()
 
 

@@ -127,6 +127,35 @@ def test_what_is_said_while_a_run_goes_on_is_kept_though_a_link_is_pressed(
     until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
 
 
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_what_a_browser_tells_as_it_goes_is_kept(
+    page: Page, app_url: str, settled: Settled, names: list[str], busy: bool
+) -> None:
+    """Streamlit ended the run before it had begun, or while it waited for the one before."""
+    told = list[bytes]()
+
+    def in_turn(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            if not isinstance(message, bytes) or b"typed" not in message:
+                server.send(message)
+            elif not told:
+                told.extend([message.replace(b"typed", b"taped"), message] if busy else [message])
+                for one in told:
+                    server.send(one)
+                server.close()
+
+        line.on_message(pass_on)
+
+    page.route_web_socket("**/_stcore/stream", in_turn)
+    desk = _desk(page, app_url, settled, names[0])
+    desk.locator(".row .note").nth(1).press_sequentially("typed", delay=1)
+    page.keyboard.press("Tab")
+    until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
+    assert told
+
+
 def test_what_is_typed_just_before_a_reload_is_kept(
     page: Page, app_url: str, settled: Settled, names: list[str]
 ) -> None:

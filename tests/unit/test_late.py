@@ -144,6 +144,7 @@ def test_what_waits_for_its_run_comes_with_the_request_that_takes_its_place(sess
     told = {one.id: one for one in taken_up.rerun_data.widget_states.widgets}
     assert told.keys() == {"frame", "note", "press"}
     assert told["frame"] == link.widget_states.widgets[0]  # what was told last counts
+    assert len(with_what_waits(link, session).widget_states.widgets) == 2  # taken up, and not heard yet
 
 
 def test_a_download_that_a_run_has_replaced_is_made_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
