@@ -27,7 +27,7 @@ def unheard(requests: Any) -> Any:
     """What widgets tell with a request that no run has heard yet, as Streamlit sends it, or None.
 
     Args:
-        requests: Streamlit's `ScriptRequests` of a run.
+        requests: those of a run, as Streamlit keeps them.
     """
     told = requests._rerun_data.widget_states
     waits = requests._state == ScriptRequestType.RERUN
