@@ -25,7 +25,7 @@ from typing import Any
 from streamlit import cli_util, config, file_util
 from streamlit.web.server import server_util
 
-from pruneattr_core.assets import APP, ASSETS
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.ui.opening import ahead, expect, settle
 
 Message = MutableMapping[str, Any]
@@ -43,10 +43,10 @@ _NO_PAGE = re.compile(r"/(?:media|component|_stcore)/")
 _HERE = ("127.0.0.1", "::1")
 #: Seconds that a first visitor has, before what he would wait for is brought without one.
 _HEAD_START = 1.5
-#: In a page opened by its address: without it Streamlit asks under the page's own first, in vain.
+#: In a page opened by its address: without it Streamlit asks under that address first, in vain.
 _HOME = """<script>
-  window.__streamlit = {BACKEND_BASE_URL: location.origin + location.pathname.replace(/[^/]*\\/?$/, "")};
-</script>"""
+  window.__streamlit = {BACKEND_BASE_URL: [location.origin, ...location.pathname.split("/").filter(Boolean).slice(0, -%d), ""].join("/")};
+</script>"""  # noqa: E501
 
 
 class Front:
@@ -56,7 +56,6 @@ class Front:
         self._app = app
         self._folder = Path(file_util.get_static_dir()) / "static"
         self._parts = {one.relative_to(self._folder).as_posix() for one in self._folder.rglob("*.*")}
-        self._names = {path.stem.partition("_")[2] for path in (APP / "pages").glob("*.py")}
         self._held: dict[tuple[str, bool], tuple[bytes, Headers]] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -81,7 +80,7 @@ class Front:
             # Packed it could not be read here, and "not changed" would be said of Streamlit's file.
             aside = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
             plain = [one for one in scope["headers"] if one[0] not in aside]
-            scope, send = {**scope, "headers": plain}, _Page(send, path.strip("/") in self._names)
+            scope, send = {**scope, "headers": plain}, _Page(send, sum(map(bool, path.split("/"))))
         await self._app(scope, receive, send)
 
     def _part(self, name: str, packed: bool) -> tuple[bytes, Headers]:
@@ -105,9 +104,9 @@ class Front:
 class _Page:
     """Sends on what Streamlit answers; where that is its page of HTML, with our head."""
 
-    def __init__(self, send: Send, named: bool) -> None:
+    def __init__(self, send: Send, deep: int) -> None:
         self._send = send
-        self._named = named  # whether the address ends with the name of one of our pages
+        self._deep = deep  # how many names the address has below where the app is served
         self._start: Message | None = None
         self._body = b""
 
@@ -122,7 +121,7 @@ class _Page:
             await self._send(message)
 
     async def _whole(self, start: Message) -> None:
-        body = headed(self._body.decode("utf-8"), self._named).encode("utf-8")
+        body = headed(self._body.decode("utf-8"), self._deep).encode("utf-8")
         drop = (b"content-length", b"etag", b"last-modified")  # those of Streamlit's file
         headers = [one for one in start["headers"] if one[0].lower() not in drop]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
@@ -144,10 +143,10 @@ def _below(scope: Message) -> str:
 
 
 @lru_cache(maxsize=4)
-def headed(page: str, named: bool) -> str:
+def headed(page: str, deep: int) -> str:
     """Streamlit's page with our title, icon and first files; one opened by its name says where the server is.
 
-    Whether the last part of an address is a page's name only the server knows: behind a proxy, or with
+    How many of an address's names are a page's only the server knows: behind a proxy, or with
     --server.baseUrlPath, the app itself may be served at such a name.
     """
     icon = b64encode((ASSETS / "icon.svg").read_bytes()).decode("ascii")
@@ -155,7 +154,7 @@ def headed(page: str, named: bool) -> str:
     page = page.replace('href="./favicon.png"', f'href="{escape(f"data:image/svg+xml;base64,{icon}")}"')
     links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page))
     page = page.replace("</head>", "".join(links) + "</head>", 1)
-    return page.replace("<head>", "<head>" + _HOME, 1) if named else page
+    return page.replace("<head>", "<head>" + _HOME % deep, 1) if deep else page
 
 
 def _soon(page: str) -> list[str]:
