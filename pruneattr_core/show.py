@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
@@ -37,7 +37,7 @@ from pruneattr_core.response import Response, Target, asked_of
 from pruneattr_core.results.keys import Scored, Subject
 from pruneattr_core.results.levels import START, first_beyond, nearest, spaced
 from pruneattr_core.results.sweeps import Explained, Question, answers, beside, explain_levels
-from pruneattr_core.runtime import device_for, provenance
+from pruneattr_core.runtime import Tick, device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import as_real, fraction
 from pruneattr_core.share.component import SCRUBBER, Component
@@ -47,8 +47,6 @@ from pruneattr_core.share.payload import payload_of
 from pruneattr_core.share.photo import answers_in_words, check_card, class_names, photo_of
 from pruneattr_core.share.way_back import WayBack, asked_of_one, carried, noted
 from pruneattr_core.values import Sweep
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +235,7 @@ def explain_view(
     contribution: str = "taylor",
     picture: str = "a picture",
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: Tick | None = None,
     shares: Sequence[float] | None = None,
     beside: Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,

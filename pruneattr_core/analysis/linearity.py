@@ -25,11 +25,9 @@ from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
-from pruneattr_core.runtime import within_budget
+from pruneattr_core.runtime import Tick, within_budget
 from pruneattr_core.same import same
 from pruneattr_core.values import Path
-
-Progress = Callable[[int, int], None]
 
 #: A radius found fast is, but for its risk, at most the true one divided by this.
 _CLOSE = 0.95
@@ -86,7 +84,7 @@ def linear_radius(
     passes: int = 4096,
     probes: int = 64,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
     risk: float | None = None,
 ) -> Radius:
     """Radius of the ball around each input in which the frozen path is affine (SCP eq. 6).

@@ -6,7 +6,7 @@ network is pruned once for the runner-up and once for a class far down the list,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -22,7 +22,7 @@ from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Response, asked_of, difference
-from pruneattr_core.runtime import chunks, own_modes
+from pruneattr_core.runtime import Tick, chunks, own_modes
 from pruneattr_core.same import same
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import Of, Ties
@@ -31,8 +31,6 @@ from pruneattr_core.values import Outputs
 #: The runner-up, and a class that the network finds unlikely.
 RANKS = (2, 50)
 LEVELS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +115,7 @@ def wrong_class_control(
     class_scores: bool = False,
     head: Head | None = None,
     instead: bool = False,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> WrongClass:
     """Prune for classes that are not the answer (mode zero) and see whether they become it.
 

@@ -27,7 +27,7 @@ from pruneattr_core.pruning import (
     pruned_gradient,
 )
 from pruneattr_core.response import Asked, asked_of, joined
-from pruneattr_core.runtime import chunks, own_modes
+from pruneattr_core.runtime import Tick, chunks, own_modes
 from pruneattr_core.scoring import METHODS, contributions
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.selection import (
@@ -44,7 +44,6 @@ from pruneattr_core.selection import (
 from pruneattr_core.values import ChangeOf, Contributions, Outputs, Sweep
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
-Progress = Callable[[int, int], None]
 
 
 class PruneGrad(CaptumShaped):
@@ -142,7 +141,7 @@ class PruneGrad(CaptumShaped):
         mode: Instead = "zero",
         contribution: str = "taylor",
         ties: Ties = "drop",
-        progress: Progress | None = None,
+        progress: Tick | None = None,
         of: Of = "all",
         class_scores: bool = False,
         scores: Contributions | None = None,

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from pruneattr_core.benchmarks.maps import maps_of
 from pruneattr_core.benchmarks.pixels import area, replace_pixels
 from pruneattr_core.benchmarks.training import Recipe, Recorded, train_alone
+from pruneattr_core.runtime import Tick
 
 #: Fractions removed in SCP table 1; the area starts at 0 with the accuracy of unchanged pictures.
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
-#: Called with (done, of how many); what it raises stops the work.
-Progress = Callable[[int, int], None]
 
 
 def predicted(model: nn.Module, inputs: Tensor, batch: int = 64) -> Tensor:
@@ -36,7 +35,7 @@ def attributed(
     method: Mapping[str, Any],
     how: str = "signed_max",
     batch: int = 64,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> Tensor:
     """Maps (N, H, W) of normalised pictures (N, C, H, W) for classes (N,), where `inputs` are."""
     maps = torch.empty(len(inputs), *inputs.shape[2:], device=inputs.device, dtype=inputs.dtype)
@@ -70,7 +69,7 @@ def accuracies(
     test_labels: Tensor,
     seeds: Sequence[int],
     recipe: Recipe,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> Tensor:
     """Share of right test answers of a network trained on each entry of `train`, float64 (M,).
 

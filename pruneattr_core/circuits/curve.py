@@ -16,7 +16,7 @@ another class and that of another picture are the controls without which a curve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
@@ -32,11 +32,11 @@ from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import Replacement
+from pruneattr_core.runtime import Tick
 from pruneattr_core.same import same
 from pruneattr_core.selection import masks_at
 
 Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 #: Shares of all neurons kept, dense where little is kept.
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -130,7 +130,7 @@ def circuit_curve(
     sizes: Sequence[float] = SIZES,
     others: Mapping[str, Sequence[Tensor]] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> CircuitCurve:
     """Answers of the paths that scores choose; forward passes only, one batch for all sizes and kinds.
 

@@ -7,7 +7,6 @@ which the units may come (Shapley 1953). A dead neuron has value 0 where the rep
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
 
@@ -22,11 +21,9 @@ from pruneattr_core.circuits.scores import along
 from pruneattr_core.errors import InputError
 from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
-from pruneattr_core.runtime import own_modes, within_budget
+from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.same import same
 from pruneattr_core.scoring.branching import Brancher
-
-Progress = Callable[[int, int], None]
 
 #: Most units whose coalitions are all run: 16384 of them.
 MOST_EXACT = 14
@@ -119,7 +116,7 @@ class Game:
         self._shape = tuple(1 if k in at else side for k, side in enumerate(self.activation.shape))[1:]
         self.units = int(torch.Size(self._shape).numel())
 
-    def __call__(self, coalitions: Tensor, progress: Progress | None = None) -> Tensor:
+    def __call__(self, coalitions: Tensor, progress: Tick | None = None) -> Tensor:
         """V of bool coalitions (m, units): (m,) float64."""
         parts, done = [], 0
         size = self._brancher.bytes_each(self.call)
@@ -159,7 +156,7 @@ def beside(game: Game, steps: int = 32) -> dict[str, Tensor]:
 
 
 @own_modes()
-def exact_shapley(game: Game, progress: Progress | None = None) -> Shapley:
+def exact_shapley(game: Game, progress: Tick | None = None) -> Shapley:
     """Shapley values from all 2^n coalitions.
 
     Raises:
@@ -193,7 +190,7 @@ def exact_shapley(game: Game, progress: Progress | None = None) -> Shapley:
 
 
 @own_modes()
-def sampled_shapley(game: Game, orders: int = 64, seed: int = 0, progress: Progress | None = None) -> Shapley:
+def sampled_shapley(game: Game, orders: int = 64, seed: int = 0, progress: Tick | None = None) -> Shapley:
     """Shapley values from random orders, each taken forwards and backwards (antithetic sampling).
 
     The gains of an order and of its reverse (Castro et al. 2009; Mitchell et al. 2022, arXiv:2104.12199) are

@@ -15,7 +15,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
@@ -47,6 +47,7 @@ from pruneattr_core.models.download import TIMEOUT
 from pruneattr_core.models.fitting import fitted, hollow
 from pruneattr_core.models.hub_cache import cache, cached
 from pruneattr_core.models.labels import class_name
+from pruneattr_core.runtime import Tick
 
 TIMM, HUB = "timm/", "hf-hub:"
 WEIGHTS = "model.safetensors"
@@ -55,7 +56,6 @@ _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
 _FILES = (".pt", ".pth", ".bin", ".ckpt", ".onnx", ".safetensors", ".tar", ".py")
 _CODE = re.compile(r"[\w.-]{1,120}")
-Progress = Callable[[int, int], None]
 
 
 def is_hub(name: str) -> bool:
@@ -104,7 +104,7 @@ def _card_of(name: str, cache: str, ask: bool) -> ModelCard:
     return (_timm_card if "pretrained_cfg" in config else _transformers_card)(name, config)
 
 
-def hub_network(card: ModelCard, progress: Progress | None = None) -> nn.Module:
+def hub_network(card: ModelCard, progress: Tick | None = None) -> nn.Module:
     """The network of a card with its weights, fetched once; nothing but safetensors is read.
 
     Raises:
@@ -171,7 +171,7 @@ def _classifies(repo: str) -> bool:
         return False
 
 
-def _fetched(repo: str, file: str, progress: Progress | None = None) -> Path:
+def _fetched(repo: str, file: str, progress: Tick | None = None) -> Path:
     """A file of the hub, from this machine or fetched.
 
     Raises:
@@ -215,7 +215,7 @@ def _unreachable(repo: str, file: str) -> ModelError:
     )
 
 
-def _told(progress: Progress | None) -> dict[str, Any]:
+def _told(progress: Tick | None) -> dict[str, Any]:
     """How huggingface_hub reports: through a bar of tqdm's make."""
     if progress is None:
         return {}

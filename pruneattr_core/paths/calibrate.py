@@ -18,7 +18,7 @@ from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.given import several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import outputs_of, pruned_logits
-from pruneattr_core.runtime import own_modes
+from pruneattr_core.runtime import Tick, own_modes
 from pruneattr_core.same import same
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import (
@@ -39,8 +39,6 @@ PRUNING_STEPS = (*(i / 100 for i in range(1, 100)), *(i / 1000 for i in range(99
 #: Thresholds shown in PG1 and PG2.
 OUTPUT_CHANGES = (0.05, 0.10, 0.15, 0.20, 0.30)
 
-Progress = Callable[[int, int], None]
-
 
 @own_modes()
 def output_curve(
@@ -49,7 +47,7 @@ def output_curve(
     scores: Contributions,
     sparsities: Sequence[float],
     ties: Ties = "drop",
-    progress: Progress | None = None,
+    progress: Tick | None = None,
     of: Of = "all",
 ) -> Outputs:
     """Answers of the zero-mode network at every sparsity; forward passes only.

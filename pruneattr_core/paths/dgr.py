@@ -16,13 +16,12 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, distance, head_of, same_answer
-from pruneattr_core.runtime import chunks, own_modes
+from pruneattr_core.runtime import Tick, chunks, own_modes
 from pruneattr_core.same import same
 from pruneattr_core.selection import masks_at
 from pruneattr_core.values import Path
 
 Init = Literal["one", "random"]
-Progress = Callable[[int, int], None]
 
 # Hyper-parameters of the authors' released code.
 ITERATIONS = 1000
@@ -69,7 +68,7 @@ def dgr_gates(
     init: Init = "one",
     seed: int = 0,
     iterations: int = ITERATIONS,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
     class_scores: bool = False,
     head: Head | None = None,
 ) -> Gates:

@@ -13,12 +13,11 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.response import Asked, asked_of
-from pruneattr_core.runtime import own_modes
+from pruneattr_core.runtime import Tick, own_modes
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.selection import share_removed
 from pruneattr_core.values import Path
 
-Progress = Callable[[int, int], None]
 #: Which neurons count as dead and stay: those of activation 0 (SCP's text), or of score 0 (its algorithm 1 as
 #: printed, which also spares living neurons that the answer does not depend on).
 Condition = Literal["activation", "score"]
@@ -39,7 +38,7 @@ def greedy_paths(
     target: Target = None,
     sparsities: Sequence[float] = (0.9,),
     step: float = STEP,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
     condition: Condition = "activation",
     class_scores: bool = False,
 ) -> list[Path]:

@@ -14,11 +14,10 @@ from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import ITERATIONS, Gates, Init, dgr_gates
 from pruneattr_core.paths.greedy import TITLES, Condition, greedy_paths
 from pruneattr_core.response import Asked
+from pruneattr_core.runtime import Tick
 from pruneattr_core.scoring import contributions, settling
 from pruneattr_core.scoring.intgrad import intgrad_signed, ranked
 from pruneattr_core.values import Contributions, Path
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class Search:
     sparsities: Sequence[float] = (0.9,)
     seed: int = 0
     iterations: int = ITERATIONS
-    progress: Progress | None = None
+    progress: Tick | None = None
     class_scores: bool = False
 
     __repr__ = brief

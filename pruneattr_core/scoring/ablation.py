@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.response import Asked, asked_of, joined, resolved
-from pruneattr_core.runtime import own_modes, within_budget
+from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher
-from pruneattr_core.scoring.intgrad import Progress, SignedContributions, chosen_calls
+from pruneattr_core.scoring.intgrad import SignedContributions, chosen_calls
 from pruneattr_core.selection import is_zero
 
 
@@ -21,7 +21,7 @@ def exact_ablation(
     inputs: Tensor,
     target: Target = None,
     layers: Sequence[int] | None = None,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> SignedContributions:
     """f(x) - f(x; a_j := 0) for every neuron j of the chosen layers; a dead neuron's is exactly 0.
 
@@ -59,7 +59,7 @@ def exact_ablation(
     )
 
 
-def _ablate(brancher: Brancher, call: int, asked: Asked, progress: Progress | None) -> Tensor:
+def _ablate(brancher: Brancher, call: int, asked: Asked, progress: Tick | None) -> Tensor:
     activation = brancher.activations[call]
     alive = activation.flatten().nonzero().flatten()
     effect = activation.new_zeros(activation.numel())

@@ -23,7 +23,7 @@ from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, asked_of, joined, resolved
-from pruneattr_core.runtime import own_modes, within_budget
+from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.same import same
 from pruneattr_core.scoring.branching import Brancher
 from pruneattr_core.scoring.quadrature import NODES, PREVIEW, Rule, nodes
@@ -31,7 +31,6 @@ from pruneattr_core.scoring.settling import USUAL, Layer, all_alike, gradients_a
 from pruneattr_core.selection import is_zero
 from pruneattr_core.values import Contributions
 
-Progress = Callable[[int, int], None]
 Rank = Literal["magnitude", "value"]
 
 #: Nodes at which a layer is looked at first: gradients equal at the first, a middle and the last one are
@@ -99,7 +98,7 @@ def intgrad_signed(
     steps: int | None = None,
     rule: Rule | None = None,
     layers: Sequence[int] | None = None,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
     class_scores: bool = False,
 ) -> SignedContributions:
     """Signed NeuronIntGrad contributions.

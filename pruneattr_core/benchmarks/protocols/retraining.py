@@ -23,7 +23,6 @@ from pruneattr_core.benchmarks.protocols.removal import ORDERED_BY
 from pruneattr_core.benchmarks.reporting import report
 from pruneattr_core.benchmarks.roar import (
     FRACTIONS,
-    Progress,
     accuracies,
     attributed,
     predicted,
@@ -33,6 +32,7 @@ from pruneattr_core.benchmarks.sources import Opened, chosen
 from pruneattr_core.benchmarks.training import Recipe
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.loading import builder
+from pruneattr_core.runtime import Tick
 
 #: Measure -> order in which pixels go.
 ORDERS = {"roar": "morf", "kar": "lerf"}
@@ -164,7 +164,7 @@ def _accuracies(
     train: list[Tensor],
     test: list[Tensor],
     seeds: list[int],
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> Tensor:
     (_, labels, _), (_, test_labels, _) = _splits(opened, plan)
     return accuracies(
@@ -191,7 +191,7 @@ class _Parts:
     def __init__(self, count: int) -> None:
         self._count, self._begun = count, 0
 
-    def next(self) -> Progress:
+    def next(self) -> Tick:
         """For the part that begins now."""
         before, self._begun = self._begun, self._begun + 1
         return lambda done, total: report((before + done / total) / self._count)
