@@ -12,8 +12,11 @@ export default function ({data, parentElement: root, setStateValue}) {
   if (state.id === payload.header.id) return;
   state.id = payload.header.id;
   const there = () => { root.querySelector('.scrubber').inert = false; };  // a press before would be nobody's
-  decodeSweep(payload).finally(there).then(decoded => {
-    if (state.id === decoded.header.id) show(state, decoded);      // else a newer one has come meanwhile
+  const early = globalThis.pruneattrEarly?.root === root ? null : globalThis.pruneattrEarly;   // see ui/early.py
+  Promise.all([decodeSweep(payload), early?.free()]).finally(there).then(([decoded]) => {
+    if (state.id !== decoded.header.id) return;      // a newer one has come meanwhile
+    show(state, decoded);
+    early?.leave(state);
   }, () => { root.querySelector('.sentence').textContent = 'This browser cannot unpack the maps; please update it.'; });
 }
 

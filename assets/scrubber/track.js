@@ -128,10 +128,12 @@ function buildStrip(state, jump) {
     canvas.classList.toggle('pixels', header.width <= 64);
     button.type = 'button';
     button.dataset.level = level;
-    button.setAttribute('aria-label', `${percent(now.sparsity)} removed${broken ? `, answer ${className(header, now.answer)}` : ''}`);
+    button.setAttribute('aria-label', `${percent(now.sparsity)} removed${broken ? `, answer ${className(header, now.answer)}` : ''}${now.peak === 0 ? ', zero map' : ''}`);
     button.onclick = () => jump(level);
     button.append(canvas, element('span', '', `${percent(now.sparsity)}${broken ? ' ✕' : ''}`));
-    if (now.peak === 0) button.append(element('i', '', 'zero map'));
+    const zero = element('i', '', 'zero map');
+    zero.ariaHidden = 'true';   // the label says it
+    if (now.peak === 0) button.append(zero);
     return button;
   }));
 }

@@ -52,6 +52,7 @@ const SEEN = [
   [/^([\d.,>]+\s?%) of all neurons removed\.$/, '$1 aller Neuronen entfernt.'],
   [/^([\d.,>]+\s?%) of all neurons removed, the papers' choice for ResNet-50\.$/, '$1 aller Neuronen entfernt, die Wahl der Artikel für ResNet-50.'],
   [/^: plus and minus zoom, arrows move, 0 resets; Ctrl and wheel zooms too$/, ': Plus und Minus vergrößern, Pfeile schieben, 0 stellt zurück; auch Strg und Rad'],
+  [/^([\d.,>]+\s?%) removed, answer (.+), zero map$/, '$1 entfernt, Antwort $2, Karte null'], [/^([\d.,>]+\s?%) removed, zero map$/, '$1 entfernt, Karte null'],
   [/^([\d.,>]+\s?%) removed, answer (.+)$/, '$1 entfernt, Antwort $2'], [/^([\d.,>]+\s?%) removed$/, '$1 entfernt'],
   [/^(\S+) at (\d+), (\d+)$/, '$1 bei $2; $3'], [/^beyond (\S+) at (\d+), (\d+)$/, 'über $1 hinaus bei $2; $3'],
   [/^The map is zero everywhere\.$/, 'Die Karte ist überall null.'], [/^The map is negative or zero everywhere\.$/, 'Die Karte ist überall negativ oder null.'],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.registry import LITE0_SHA256, lite0_is_here
 from pruneattr_core.ui.menu import FIRST_MODEL
@@ -11,6 +13,11 @@ FILE = ASSETS / "opening.bin"
 #: What it shows, as an address may spell it out.
 FIRST = {"model": "efficientnet-lite0", "source": "samples", "picture": "0"}
 _HASH = 64
+
+
+def is_first(query: Mapping[str, str]) -> bool:
+    """Whether an address asks for nothing else: by the names and texts after its question mark."""
+    return all(FIRST.get(name) == text for name, text in query.items())
 
 
 def stored() -> bytes | None:

@@ -26,6 +26,7 @@ from streamlit import cli_util, config, file_util
 from streamlit.web.server import server_util
 
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.ui import early
 from pruneattr_core.ui.opening import ahead, expect, settle
 
 Message = MutableMapping[str, Any]
@@ -56,6 +57,7 @@ class Front:
         self._app = app
         self._folder = Path(file_util.get_static_dir()) / "static"
         self._parts = {one.relative_to(self._folder).as_posix() for one in self._folder.rglob("*.*")}
+        self._parts |= early.parts().keys()
         self._held: dict[tuple[str, bool], tuple[bytes, Headers]] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -80,14 +82,15 @@ class Front:
             # Packed it could not be read here, and "not changed" would be said of Streamlit's file.
             aside = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
             plain = [one for one in scope["headers"] if one[0] not in aside]
-            scope, send = {**scope, "headers": plain}, _Page(send, sum(map(bool, path.split("/"))))
+            first = early.wanted(path, scope.get("query_string", b""), asked)
+            scope, send = {**scope, "headers": plain}, _Page(send, sum(map(bool, path.split("/"))), first)
         await self._app(scope, receive, send)
 
     def _part(self, name: str, packed: bool) -> tuple[bytes, Headers]:
         """A file of Streamlit's page as it is sent, and its headers."""
         packed = packed and name.endswith((".js", ".css"))
         if (name, packed) not in self._held:
-            body = (self._folder / name).read_bytes()
+            body = early.parts().get(name) or (self._folder / name).read_bytes()
             kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
             headers = [
                 (b"content-type", kind.encode()),
@@ -104,9 +107,10 @@ class Front:
 class _Page:
     """Sends on what Streamlit answers; where that is its page of HTML, with our head."""
 
-    def __init__(self, send: Send, deep: int) -> None:
+    def __init__(self, send: Send, deep: int, first: bool) -> None:
         self._send = send
         self._deep = deep  # how many names the address has below where the app is served
+        self._first = first  # whether it shows the stored view first
         self._start: Message | None = None
         self._body = b""
 
@@ -121,7 +125,7 @@ class _Page:
             await self._send(message)
 
     async def _whole(self, start: Message) -> None:
-        body = headed(self._body.decode("utf-8"), self._deep).encode("utf-8")
+        body = headed(self._body.decode("utf-8"), self._deep, self._first).encode("utf-8")
         drop = (b"content-length", b"etag", b"last-modified")  # those of Streamlit's file
         headers = [one for one in start["headers"] if one[0].lower() not in drop]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
@@ -143,8 +147,10 @@ def _below(scope: Message) -> str:
 
 
 @lru_cache(maxsize=4)
-def headed(page: str, deep: int) -> str:
+def headed(page: str, deep: int, first: bool = False) -> str:
     """Streamlit's page with our title, icon and first files; one opened by its name says where the server is.
+
+    The first page has its view in itself, see `early`.
 
     How many of an address's names are a page's only the server knows: behind a proxy, or with
     --server.baseUrlPath, the app itself may be served at such a name.
@@ -154,6 +160,7 @@ def headed(page: str, deep: int) -> str:
     page = page.replace('href="./favicon.png"', f'href="{escape(f"data:image/svg+xml;base64,{icon}")}"')
     links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page))
     page = page.replace("</head>", "".join(links) + "</head>", 1)
+    page = page.replace("<script type=", early.links() + "<script type=", 1) if first else page
     return page.replace("<head>", "<head>" + _HOME % deep, 1) if deep else page
 
 

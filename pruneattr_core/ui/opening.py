@@ -21,7 +21,7 @@ import streamlit as st
 
 from pruneattr_core.heap import one_heap
 from pruneattr_core.registry import LITE0, LITE0_SHA256
-from pruneattr_core.ui.first_view import FILE, FIRST, stored
+from pruneattr_core.ui.first_view import FILE, is_first, stored
 from pruneattr_core.ui.heard import hear_last_words
 from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.menu import STYLE, configure, pages, title_row
@@ -165,8 +165,7 @@ def _starting() -> None:
 
 def _view() -> bool:
     """The first page: the stored view, where nothing else is asked for; whether it is."""
-    first = all(FIRST.get(name) == text for name, text in st.query_params.items())
-    payload = stored() if first else None
+    payload = stored() if is_first(st.query_params) else None
     if payload is None:
         _starting()
         return False

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sy
 from perf.serving import faults
 from tests.browser.serving import CHROMIUM_FLAGS, ROOT, Served, serving
 from tests.browser.waiting import PATIENCE, painted
+from tests.npm import fetched
 
 ARTEFACTS = ROOT / "tests" / "artefacts"
 expect.set_options(timeout=PATIENCE)
@@ -116,3 +117,10 @@ def artefacts() -> Path:
     """Folder for screenshots that a person should look at."""
     ARTEFACTS.mkdir(exist_ok=True)
     return ARTEFACTS
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core in the version and with the hash of tests/browser/axe, from npm."""
+    modules = fetched(Path(__file__).parent / "axe", tmp_path_factory.mktemp("axe"))
+    return (modules / "axe-core" / "axe.min.js").read_text("utf-8")

@@ -17,7 +17,6 @@ from playwright.sync_api import Page, expect
 from perf.soak import View, Visit, visitor
 from tests.browser.serving import complaints
 from tests.browser.waiting import until
-from tests.npm import fetched
 
 ROOT = Path(__file__).resolve().parents[2]
 Settled = Callable[[Page], None]
@@ -62,13 +61,6 @@ def watched(window: Callable[..., Page], app_url: str) -> Callable[..., tuple[Pa
         return page, wrong
 
     return visit
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """axe-core in the version and with the hash of tests/browser/axe, from npm."""
-    modules = fetched(Path(__file__).parent / "axe", tmp_path_factory.mktemp("axe"))
-    return (modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
 @pytest.mark.parametrize("address", PAGES)

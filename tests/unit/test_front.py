@@ -20,7 +20,9 @@ import pytest
 from streamlit import file_util
 
 from pruneattr_core.assets import APP
-from pruneattr_core.ui import front, opening
+from pruneattr_core.registry import LITE0
+from pruneattr_core.ui import early, front, opening
+from pruneattr_core.ui.first_view import stored
 from tests.npm import missing
 
 FOLDER = Path(file_util.get_static_dir())
@@ -30,7 +32,11 @@ BROWSER = {"accept": "text/html,*/*;q=.8", "accept-encoding": "gzip"}
 
 
 def answered(
-    path: str, asked: dict[str, str] | None = None, method: str = "GET", client: str = "127.0.0.1"
+    path: str,
+    asked: dict[str, str] | None = None,
+    method: str = "GET",
+    client: str = "127.0.0.1",
+    query: str = "",
 ) -> tuple[int, dict[str, str], bytes, list[dict[str, Any]]]:
     """Status, headers and body that a browser gets, and what was passed on to Streamlit."""
     passed: list[dict[str, Any]] = []
@@ -48,6 +54,7 @@ def answered(
 
     headers = [(name.encode(), text.encode()) for name, text in (asked or {}).items()]
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": (client, 1)}
+    scope["query_string"] = query.encode()
     asyncio.run(front.Front(streamlit)(scope, None, send))
     start, *rest = sent
     said = {name.decode(): text.decode() for name, text in start["headers"]}
@@ -110,6 +117,44 @@ def test_the_page_has_our_name_and_icon_and_says_where_the_server_is() -> None:
     assert "etag" not in said  # Streamlit's: a browser would keep a page of ours that has changed
     assert b"accept-encoding" not in dict(passed["headers"])  # packed it could not be read here
     assert answered("/compare", {"accept": "application/json"})[2] == PAGE
+
+
+def test_the_first_page_has_its_view_in_itself_and_no_other_has() -> None:
+    """For one who asks for nothing else, and does not save on what is sent."""
+    if not early.parts():
+        pytest.skip(f"the first view needs {LITE0}")
+    page = answered("/", BROWSER)[2].decode()
+    script = re.search(r'<script type="module" crossorigin src="\.(/static/js/first\.\w+\.js)">', page)
+    data = re.search(r'href="\.(/static/media/first\.\w+\.bin)"', page)
+    assert script is not None
+    assert data is not None
+    assert script.start() < page.index("/static/js/index.")
+    assert answered(data[1])[2] == stored()
+    status, said, body, passed = answered(script[1])
+    assert (status, passed, said["content-type"]) == (200, [], "text/javascript")
+    assert data[1].encode() in body
+    assert "immutable" in said["cache-control"]
+    _, said, packed, _ = answered(script[1], {"accept-encoding": "gzip"}, client="192.168.1.20")
+    assert gzip.decompress(packed) == body
+    assert b"/first." in answered("/", BROWSER, query="model=efficientnet-lite0&picture=0")[2]
+    for path, query, more in (
+        ("/compare", "", {}),
+        ("/", "picture=1", {}),
+        ("/", "at=0.9", {}),
+        ("/", "", {"save-data": "on"}),
+    ):
+        assert b"/first." not in answered(path, BROWSER | more, query=query)[2]
+
+
+def test_without_a_stored_view_no_page_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early, "stored", lambda: None)
+    early.parts.cache_clear()
+    front.headed.cache_clear()
+    try:
+        assert b"/first." not in answered("/", BROWSER)[2]
+    finally:
+        early.parts.cache_clear()
+        front.headed.cache_clear()
 
 
 def test_what_is_heavy_is_brought_ahead_unless_a_visitor_is_on_his_way(
