@@ -153,6 +153,8 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in REQUIREMENTS:
         sys.exit(f"Usage: python3 dev.py {'|'.join(REQUIREMENTS)} [further arguments]")
     command, *rest = arguments
+    # Packages lie there uncompiled: each process would compile torch again, for ten seconds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     install(REQUIREMENTS[command])
     try:
         if command == "app":

@@ -93,6 +93,15 @@ def test_an_environment_of_somebody_s_own_is_not_cleared(
     assert (place / "needs.txt.sha256").is_file()
 
 
+def test_what_python_compiles_is_kept(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages are installed uncompiled; each process compiled torch anew, for ten seconds."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(dev, "install", lambda _: None)
+    code = "import sys; sys.exit(sys.dont_write_bytecode)"
+    monkeypatch.setattr(dev, "test", lambda _: subprocess.call([sys.executable, "-c", code]))
+    assert dev.main(["test"]) == 0
+
+
 @pytest.mark.parametrize(
     "told",
     ["", "ERROR:pip_audit: connection refused", "[]", '{"dependencies": 3}', '{"dependencies": []}', "null",
