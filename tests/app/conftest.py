@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from pruneattr_core import models
+from pruneattr_core.datasets import find_data_root, load_dataset
 from pruneattr_core.models.cards import ModelCard
 from pruneattr_core.scenes import SHAPES
 
@@ -52,6 +53,21 @@ def packages_looked_through_once() -> Iterator[None]:
     """Every AppTest asks all installed packages for components: half a second, and always the same answer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_sets_opened_once() -> Iterator[None]:
+    """Every AppTest opens all data sets: some hundred files beside the repository, which stay as they are."""
+    from pruneattr_core.ui import pictures
+
+    opened = functools.cache(lambda name, root: load_dataset(name))  # a test may take away the data root
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            pictures,
+            "load_dataset",
+            lambda name: load_dataset(name) if name == pictures.OWN else opened(name, find_data_root()),
+        )
         yield
 
 
