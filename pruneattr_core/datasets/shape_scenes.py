@@ -46,12 +46,12 @@ class ShapeScenes:
         """See `Dataset`."""
         place = range(self._count)[index]
         drawn = self._scene(place)
-        name = f"{place:04d} {SHAPES[drawn.labels[0]]}"
-        return Sample(Image.fromarray(drawn.image), name, drawn.labels, drawn.masks[0])
+        return Sample(Image.fromarray(drawn.image), self.name(place), drawn.labels, drawn.masks[0])
 
     def name(self, index: int) -> str:
-        """See `Dataset`."""
-        return self[index].name
+        """See `Dataset`; nothing is drawn for it."""
+        place = range(self._count)[index]
+        return f"{place:04d} {SHAPES[place % len(SHAPES)]}"
 
     def parts(self, index: int) -> NDArray[np.bool_]:
         """Masks (P, H, W) of every solid of a scene, the labelled shape first."""

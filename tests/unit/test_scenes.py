@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pruneattr_core import scenes
+from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError
 from pruneattr_core.painting import oklch
 from pruneattr_core.scenes import SHAPES, scene
@@ -209,3 +210,17 @@ def test_watermark_changes_its_pixels_only():
 def test_refusals(arguments, message):
     with pytest.raises(InputError, match=message):
         scene(**arguments)
+
+
+@pytest.mark.parametrize("name", ["scenes", "scenes-marked"])
+def test_scenes_are_named_without_being_drawn(name, monkeypatch):
+    """A page that names a hundred drew a hundred."""
+    data = load_dataset(name)
+    wanted = [f"{index:04d} {SHAPES[data[index].labels[0]]}" for index in range(24)]
+    assert [data[index].name for index in range(24)] == wanted
+    last = data[-1].name
+    monkeypatch.setattr("pruneattr_core.datasets.shape_scenes.scene", None)
+    assert [data.name(index) for index in range(24)] == wanted
+    assert data.name(-1) == last
+    with pytest.raises(IndexError):
+        data.name(len(data))
