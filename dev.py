@@ -35,8 +35,9 @@ Put TLS and a login in front of it where strangers can reach it: see SECURITY.md
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
-    ("mypy",),
 )
+# A minute of one core, with the other idle, were it not beside the tests; told when those have ended.
+TYPES = ("mypy",)
 # Two workers, each with a server and a browser of its own. Who is done takes tests of the other: the browser
 # tests, which come last, would all wait for one. Not loadgroup: with it runs stood still at their end.
 PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
@@ -57,6 +58,13 @@ AUDIT_PATIENCE = 300
 def call(*arguments: str) -> int:
     """Run a module of the environment in the repository; its exit status."""
     return subprocess.call([str(PYTHON), "-m", *arguments], cwd=ROOT)
+
+
+def begun(*arguments: str, stderr: int) -> subprocess.Popen[str]:
+    """A module of the environment at work in the repository; what it prints can be read when it has ended."""
+    return subprocess.Popen(
+        [str(PYTHON), "-m", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
+    )
 
 
 def serves(python: Path) -> bool:
@@ -125,13 +133,14 @@ def weaknesses(told: str) -> tuple[list[str], str]:
 
 
 def test(arguments: list[str]) -> int:
-    """Lint, types, then unit, app and browser tests; all of them, whatever fails. Beside them, the audit."""
-    audit = subprocess.Popen(
-        [str(PYTHON), "-m", *AUDIT], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    """Lint, then unit, app and browser tests, whatever fails; beside them types, and the audit."""
+    audit, types = begun(*AUDIT, stderr=subprocess.DEVNULL), begun(*TYPES, stderr=subprocess.STDOUT)
     failed = [" ".join(check) for check in CHECKS if call(*check)]
     if call(*PYTEST, *arguments):
         failed.append("pytest")
+    print(types.communicate()[0], end="", flush=True)
+    if types.returncode:
+        failed.append(" ".join(TYPES))
     try:
         told, _ = audit.communicate(timeout=AUDIT_PATIENCE)
     except subprocess.TimeoutExpired:

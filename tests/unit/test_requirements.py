@@ -102,6 +102,19 @@ def test_what_python_compiles_is_kept(dev: ModuleType, monkeypatch: pytest.Monke
     assert dev.main(["test"]) == 0
 
 
+@pytest.mark.parametrize("types", ["platform", "no_such_module"])
+def test_what_the_types_say_beside_the_tests_is_told_and_counts(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], types: str
+) -> None:
+    for name, value in {"PYTHON": sys.executable, "TYPES": (types,), "AUDIT": ("platform",)}.items():
+        monkeypatch.setattr(dev, name, value)
+    monkeypatch.setattr(dev, "call", lambda *_: 0)
+    assert dev.test([]) == (types == "no_such_module")
+    said = capsys.readouterr()
+    assert ("No module named no_such_module" in said.out) == (types == "no_such_module")
+    assert ("FAILED: no_such_module" in said.err) == (types == "no_such_module")
+
+
 @pytest.mark.parametrize(
     "told",
     ["", "ERROR:pip_audit: connection refused", "[]", '{"dependencies": 3}', '{"dependencies": []}', "null",
