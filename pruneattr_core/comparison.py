@@ -5,44 +5,40 @@ from __future__ import annotations
 import io
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pruneattr_core.attribution import METHODS, completeness_gap, explain
-from pruneattr_core.benchmarks.localisation import mass_inside
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.localisation import check_mask
 from pruneattr_core.benchmarks.maps import fitting, method_from
-from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, removal_curve
-from pruneattr_core.benchmarks.similarity import spearman, ssim
+from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS
 from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.checks import check_inputs
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.given import check_truth, several
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.likeness import as_numpy
 from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
-from pruneattr_core.response import Asked, Target
-from pruneattr_core.results.cells import CURVES, LIVE, LevelsKey, drawn
-from pruneattr_core.results.keys import DIAL, Scored, Subject
+from pruneattr_core.response import Target
+from pruneattr_core.results.cells import CURVES, drawn
 from pruneattr_core.results.levels import DIALS, START
-from pruneattr_core.results.live import Track, levels_of, track_of
 from pruneattr_core.results.numbers import KINDS, Numbers, written
 from pruneattr_core.runtime import provenance
-from pruneattr_core.scoring import contributions
 from pruneattr_core.share.component import GRID, Component
-from pruneattr_core.share.entries import options_given, way_back
+from pruneattr_core.share.entries import way_back
 from pruneattr_core.share.grid import Cell, Grid, grid_payload, scales_for
 from pruneattr_core.share.live import Live
+from pruneattr_core.share.measured import Entry, measured, with_likeness
 from pruneattr_core.share.panels import grid_panels
 from pruneattr_core.share.photo import answers_in_words, check_card, photo_of, question_of
 from pruneattr_core.share.way_back import WayBack, noted
@@ -54,30 +50,6 @@ DEFAULT = ("prunegrad", "saliency", "input_x_gradient", "guided_backprop", "grad
 #: What Spearman and SSIM compare with.
 REFERENCE = "saliency"
 _LOOK = Look()
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One method on every picture.
-
-    Attributes:
-        method: key of `METHODS`.
-        label: title, with the options that were given.
-        said: those options, in words.
-        found: maps of all pictures.
-        numbers: what is known of each picture's map.
-        curves: least relevant pixels removed first: the change of the probability at each fraction of
-            `LERF_FRACTIONS`, per picture; empty where it was not asked for.
-        tracks: what the slider moves, per picture; empty where it moves nothing.
-    """
-
-    method: str
-    label: str
-    said: str
-    found: Attribution
-    numbers: tuple[Numbers, ...]
-    curves: tuple[tuple[float, ...], ...] = ()
-    tracks: tuple[Track, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +101,7 @@ class Comparison(Live):
             row: dict[str, Any] = {"method": entry.label}
             for name in KINDS:
                 values = [getattr(one, name) for one in entry.numbers]
-                known = [float(value) for value in values if not math.isnan(value)]
+                known = [float(value) for value in values if math.isfinite(value)]
                 row[name] = sum(known) / len(known) if known else None
             rows.append({name: value for name, value in row.items() if name != "game"})
         return rows
@@ -160,8 +132,7 @@ class Comparison(Live):
     def npz(self) -> bytes:
         """`<i>/attribution` (B, C, H, W) of method i, picture/<j> (H, W, 3), the settings and the table."""
         arrays: dict[str, NDArray[Any]] = {
-            f"{i}/attribution": entry.found.values.detach().cpu().numpy()
-            for i, entry in enumerate(self.entries)
+            f"{i}/attribution": as_numpy(entry.found.values) for i, entry in enumerate(self.entries)
         }
         arrays |= {f"picture/{j}": photo for j, photo in enumerate(self.photos)}
         out = io.BytesIO()
@@ -247,6 +218,10 @@ def compare(
         ['Gradient (saliency)', 'Edge detector']
     """
     inputs = check_inputs(model, inputs)
+    if inputs.ndim != 4:
+        raise InputError(
+            f"Expected pictures (B, C, H, W), got {tuple(inputs.shape)}: `explain` makes maps of those."
+        )
     check_card(card)
     check_truth("curves", curves)
     given = several(
@@ -255,19 +230,26 @@ def compare(
     if not given:
         raise InputError("Expected at least one method.")
     plans, count = [method_from(text) for text in given], len(inputs)
+    titles = None if titles is None else several("titles", titles, "['a cat']")
+    masks = None if masks is None else several("masks", masks, "[None]")
     for name, values in (("titles", titles), ("masks", masks)):
-        if values is not None and len(several(name, values, "[...]")) != count:
+        if values is not None and len(values) != count:
             raise InputError(f"Expected {name} for {count} inputs, got {len(values)}.")
+    if titles is not None and not all(isinstance(one, str) for one in titles):
+        raise ArgumentTypeError(f"Expected titles as texts, got {titles!r}.")
+    for mask in masks or ():
+        if mask is not None:
+            check_mask(mask, inputs.shape[2:])
     with one_at_a_time:
         import_module("captum.attr")  # else its loading would count as the time of the first that needs it
     entries: list[Entry] = []
     for done, (text, plan) in enumerate(zip(given, plans, strict=True)):
         if progress is not None:
             progress(done, len(plans), plan["label"])
-        entries.append(_entry(model, inputs, text, plan, target, masks, curves))
+        entries.append(measured(model, inputs, text, plan, target, masks, curves))
     if progress is not None:
         progress(len(plans), len(plans), "")
-    entries = _with_likeness(entries)
+    entries = with_likeness(entries, REFERENCE)
     first = entries[0].found
     settings = {
         "model": "a network" if card is None else card.id,
@@ -318,76 +300,6 @@ def attribution_view(found: Attribution, card: ModelCard | None = None) -> Compa
 
 def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"Picture {i}" for i in range(count))
-
-
-def _entry(
-    model: nn.Module,
-    inputs: Tensor,
-    text: str,
-    plan: Mapping[str, Any],
-    target: Target,
-    masks: Sequence[NDArray[np.bool_] | None] | None,
-    curves: bool,
-) -> Entry:
-    method, options = str(plan["id"]), dict(plan["options"])
-    began = time.perf_counter()
-    found = explain(model, inputs, target, method, **options)
-    seconds = (time.perf_counter() - began) / len(inputs)
-    gaps = completeness_gap(model, inputs, found)
-    maps = [_drawn(found, j) for j in range(len(inputs))]
-    removed = None
-    if curves and question_of(found).linear:
-        ranked = torch.from_numpy(np.stack(maps)).to(inputs.device)
-        removed = removal_curve(model, inputs, ranked, found.target)
-    passes = math.ceil(METHODS[method].cost(max(inputs.shape[2:]), **options))
-    numbers = [
-        Numbers(
-            seconds=seconds,
-            passes=passes,
-            area=math.nan if removed is None else float(removed.curve_auc[j]),
-            gap=math.nan if gaps is None else abs(float(gaps[j])),
-        )
-        for j in range(len(inputs))
-    ]
-    for j, mask in enumerate(masks or ()):
-        if mask is not None:
-            numbers[j] = replace(numbers[j], mass=mass_inside(maps[j], mask))
-    said, fixed = text.partition(":")[2], options_given(text)
-    tracks: tuple[Track, ...] = ()
-    if method in LIVE and not fixed & {"sparsity", "output_change"}:
-        kept = {key: value for key, value in options.items() if key not in DIAL}
-        asked = question_of(found)
-        tracks = tuple(_track(model, x, asked[j], method, kept) for j, x in enumerate(inputs.split(1)))
-    shown = () if removed is None else tuple(map(tuple, removed.change.T.tolist()))
-    words = said.replace(",", ", ").replace("=", " ")
-    return Entry(method, str(plan["label"]), words, found, tuple(numbers), shown, tracks)
-
-
-def _track(model: nn.Module, x: Tensor, asked: Asked, method: str, options: Mapping[str, Any]) -> Track:
-    # The key's subject has no way to say a region or a function, so the scores are made of what was asked.
-    key = LevelsKey(Subject("", "", "", None, x.device.type), method, tuple(options.items()))
-    scores = contributions(model, x, asked, key.scores.contribution, class_scores=key.scores.class_scores)
-    return track_of(levels_of(model, x, key, Scored(scores, 0.0), lambda share: None), _LOOK)
-
-
-def _drawn(found: Attribution, j: int) -> NDArray[Any]:
-    return drawn(found.values[j].detach().float().cpu().numpy(), _LOOK.collapse, _LOOK.sign)
-
-
-def _with_likeness(entries: Sequence[Entry]) -> list[Entry]:
-    """With Spearman and SSIM to the plain gradient, where that is among them."""
-    reference = next((entry for entry in entries if entry.method == REFERENCE), None)
-    if reference is None:
-        return list(entries)
-    made = []
-    for entry in entries:
-        pairs = [(_drawn(entry.found, j), _drawn(reference.found, j)) for j in range(len(entry.numbers))]
-        numbers = tuple(
-            replace(one, spearman=spearman(a, b), ssim=ssim(a, b)) if entry is not reference else one
-            for one, (a, b) in zip(entry.numbers, pairs, strict=True)
-        )
-        made.append(replace(entry, numbers=numbers))
-    return made
 
 
 def _head(place: int, entry: Entry) -> dict[str, Any]:

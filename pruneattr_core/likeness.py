@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
+
+#: Norms from here to one over it come of squares that float64 holds.
+_SAFE = 1e-140
 
 
 def jaccard(both: Tensor, either: Tensor, empty: float = 1.0) -> Tensor:
@@ -23,11 +27,32 @@ def jaccard(both: Tensor, either: Tensor, empty: float = 1.0) -> Tensor:
     return torch.where(either == 0, empty, both.double() / either.clamp(min=1))
 
 
+def as_array(values: ArrayLike | Tensor) -> NDArray[np.float64]:
+    """A map for NumPy, also a tensor that it cannot read: in half precision, in a graph, on a GPU."""
+    given = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
+    return np.asarray(given, np.float64)
+
+
+def as_numpy(values: Tensor) -> NDArray[Any]:
+    """A tensor for NumPy, of its own type but bfloat16, which NumPy does not know: that becomes float32."""
+    given = values.detach().cpu().contiguous()
+    array: NDArray[Any] = (given.float() if given.dtype == torch.bfloat16 else given).numpy()
+    return array
+
+
 def normalise_l2(values: ArrayLike) -> NDArray[np.float64]:
     """A map divided by its Euclidean norm over all positions; a map of zeros stays as it is."""
-    given = np.asarray(values, np.float64)
-    norm = float(np.sqrt((given**2).sum()))
+    given = as_array(values)
+    norm = _norm(given)
+    if not _SAFE < norm < 1 / _SAFE and given.any():  # its squares are lost, or overflow
+        given = given / np.abs(given).max()
+        norm = _norm(given)
     return given / norm if norm > 0 else given
+
+
+def _norm(given: NDArray[np.float64]) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.sqrt((given**2).sum()))
 
 
 def cosine(first: ArrayLike, second: ArrayLike) -> float:

@@ -27,6 +27,7 @@ from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import several
+from pruneattr_core.likeness import as_numpy
 from pruneattr_core.models import ModelCard, open_model, weights_hash
 from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity
@@ -135,7 +136,7 @@ class View(Live):
         """Maps, picture and the curves over the dial."""
         sweep, out = self.sweep, io.BytesIO()
         entries = () if self.others is None else self.others.entries
-        beside = {f"beside/{one.method}": one.found.values[0].detach().cpu().numpy() for one in entries}
+        beside = {f"beside/{one.method}": as_numpy(one.found.values[0]) for one in entries}
         np.savez_compressed(
             out, attribution=sweep.maps, picture=self.photo, sparsity=sweep.sparsity,
             sparsity_of_contributing=sweep.contributing, output_change=sweep.change,

@@ -96,9 +96,13 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         given = first.clone()  # which a network may normalise in place
         flow = Flow(network, given, lambda frame: owner_of(frame, names_of)[0])
         tape = Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
-        with flow:
-            tape, logits = forward(tape, network, given, 1)
-        moves = _refuse_chance(network, first, tape, since)
+        try:
+            with flow:
+                tape, logits = forward(tape, network, given, 1)
+            moves = _refuse_chance(network, first, tape, since)
+        except BaseException:
+            put_back(before)
+            raise
         if not moves:
             put_back(before)
         tape.entries = _entries(network, first, tape)

@@ -64,9 +64,12 @@ class WrongClass:
 
     @property
     def share(self) -> Tensor:
-        """(R, K) float64: share of the inputs not so answered before at which the wrong class is answered."""
+        """(R, K) float64: share of the inputs not so answered before at which the wrong class is answered.
+
+        Undefined (nan) where the network answered it for every input before.
+        """
         fresh = ~self.already.unsqueeze(1)
-        return (self.becomes & fresh).double().sum(2) / fresh.sum(2).clamp(min=1)
+        return (self.becomes & fresh).double().sum(2) / fresh.sum(2)
 
     @staticmethod
     def place(rank: int, count: int) -> str:
@@ -76,7 +79,16 @@ class WrongClass:
         return f"the last of {count}" if rank >= count else f"number {rank} in its order"
 
     def words(self, classes: Sequence[str], image: int = 0) -> list[str]:
-        """Sentences for people about one input: when each class becomes the answer, and what that means."""
+        """Sentences for people about one input: when each class becomes the answer, and what that means.
+
+        Raises:
+            InputError: there is no such input, or a class without a name.
+        """
+        if not 0 <= image < self.target.shape[1]:
+            raise InputError(f"Expected an input from 0 to {self.target.shape[1] - 1}, got {image!r}.")
+        last = int(self.target[:, image].max())
+        if len(classes) <= last:
+            raise InputError(f"Expected a name for every class, got {len(classes)}; there is a class {last}.")
         lines, every, kind = [], False, "its contributing" if self.of == "contributing" else "all"
         instead = " instead of the answer" if self.instead else ""
         for row, rank in enumerate(self.ranks):
@@ -150,11 +162,11 @@ def wrong_class_control(
     """
     inputs = check_inputs(model, inputs)
     check_truth("instead", instead)
-    ranks, sparsities = several("ranks", ranks, "[2, 50]"), several("sparsities", sparsities, "[0, 0.8]")
-    if not ranks or any(is_truth(rank) or not isinstance(rank, Integral) or rank < 2 for rank in ranks):
-        raise InputError(
-            f"Expected ranks of classes that are not the answer, 2 or more; got {list(ranks)!r}."
-        )
+    wanted, sparsities = several("ranks", ranks, "[2, 50]"), several("sparsities", sparsities, "[0, 0.8]")
+    places = [rank.item() if isinstance(rank, Tensor) and rank.numel() == 1 else rank for rank in wanted]
+    if not places or any(is_truth(rank) or not isinstance(rank, Integral) or rank < 2 for rank in places):
+        raise InputError(f"Expected ranks of classes that are not the answer, 2 or more; got {wanted!r}.")
+    ranks = [int(rank) for rank in places]
     curves: list[list[Outputs]] = [[] for _ in ranks]
     targets: list[list[Tensor]] = [[] for _ in ranks]
     already: list[list[Tensor]] = [[] for _ in ranks]

@@ -23,6 +23,7 @@ from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
+from pruneattr_core.likeness import as_numpy
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.values import Attribution
@@ -181,5 +182,4 @@ def explain_func(
     values = explain(model, batch, chosen, method, **options).values
     if reduce is not None:
         values = collapse(values, reduce).unsqueeze(1)
-    array: np.ndarray = values.detach().cpu().numpy()
-    return array
+    return as_numpy(values)

@@ -45,10 +45,14 @@ def listing(runs: Mapping[str, Run]) -> list[str]:
 def _apart(run: Run) -> str:
     protocol = run.plan.protocol
     if run.plan.benchmark == "calibrate":
-        points = (f"{row['method']} {row['at 15%']:.3f}" for row in summary(run))
+        points = (f"{row['method']} {_reached(row['at 15%'])}" for row in summary(run))
         return "15 % change at sparsity: " + ", ".join(points)
     said = [f"{name} {protocol[name]}" for name in ("variant", "fill", *_ORDER) if name in protocol]
     return ", ".join([*said, *protocol.get("reduction", ())])
+
+
+def _reached(point: float | None) -> str:
+    return "not reached" if point is None else f"{point:.3f}"
 
 
 def same_pictures(runs: Mapping[str, Run]) -> dict[str, Run]:

@@ -53,7 +53,7 @@ def fill_removed(image: Tensor, removed: Tensor, fill: str = "mean", seed: int =
     ):
         given = f"{tuple(image.shape)} and {removed.dtype} {tuple(removed.shape)}"
         raise InputError(f"Expected an image (C, H, W) and bool masks (K, H, W), got {given}.")
-    if fill not in FILLS:
+    if fill not in [*FILLS]:
         raise InputError(f"Expected a fill out of {', '.join(FILLS)}, got {fill!r}.")
     gone = removed.to(image.device).unsqueeze(1)
     if fill == "mean":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,19 +11,33 @@ from torch import Tensor
 
 from pruneattr_core.errors import InputError
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.likeness import as_array
 
 #: What a measure answers when the mask is empty or full, or the map has no positive mass.
 UNDEFINED = math.nan
 
 
 def _pair(values: ArrayLike, mask: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    chosen, inside = np.asarray(values, np.float64), np.asarray(mask)
-    if chosen.ndim != 2 or inside.shape != chosen.shape or inside.dtype != np.bool_:
-        given = f"{chosen.shape} and {inside.dtype} {inside.shape}"
-        raise InputError(f"Expected a map (H, W) and a bool mask of the same shape, got {given}.")
+    chosen = as_array(values)
+    if chosen.ndim != 2:
+        raise InputError(f"Expected a map (H, W), got {chosen.shape}: collapse the attribution first.")
+    inside = check_mask(mask, chosen.shape)
     if not np.isfinite(chosen).all():
         raise InputError("The map holds NaN or infinite values, which cannot be compared with a mask.")
     return chosen, inside
+
+
+def check_mask(mask: ArrayLike, shape: Sequence[int]) -> NDArray[np.bool_]:
+    """`mask`, if it is a mask of this shape.
+
+    Raises:
+        InputError: another shape, or no truth values.
+    """
+    inside = np.asarray(mask.cpu() if isinstance(mask, Tensor) else mask)
+    if inside.shape != tuple(shape) or inside.dtype != np.bool_:
+        given = f"{inside.dtype} {inside.shape}"
+        raise InputError(f"Expected a bool mask of the same shape as the map, {tuple(shape)}, got {given}.")
+    return inside
 
 
 def roc_auc(values: ArrayLike, mask: ArrayLike) -> float:
@@ -54,8 +69,17 @@ def point_accuracy(values: ArrayLike, mask: ArrayLike) -> float:
 def mass_inside(values: ArrayLike, mask: ArrayLike) -> float:
     """Share of the positive values' sum that lies inside the mask, in [0, 1].
 
-    Undefined for a map without positive values; compare with the share of the picture that the mask covers.
+    Undefined for an empty or full mask, and for a map without positive values; compare with the share of the
+    picture that the mask covers.
     """
+    chosen, inside = _pair(values, mask)
+    if inside.all() or not inside.any():
+        return UNDEFINED
+    return counted_mass(chosen, inside)
+
+
+def counted_mass(values: ArrayLike, mask: ArrayLike) -> float:
+    """`mass_inside` as the runs that are shipped count it: 0 for an empty mask, 1 for a full one."""
     chosen, inside = _pair(values, mask)
     positive = chosen.clip(min=0)
     total = positive.sum()
@@ -91,19 +115,20 @@ def grid_share(values: ArrayLike, rows: int, columns: int, cell: int) -> float:
     Raises:
         InputError: a map that the grid does not divide, or a cell outside it.
     """
-    chosen = np.asarray(values)
+    chosen = as_array(values)
     if (
-        chosen.ndim != 2
+        min(rows, columns) < 1
+        or chosen.ndim != 2
         or chosen.shape[0] % rows
         or chosen.shape[1] % columns
         or not 0 <= cell < rows * columns
     ):
         given = f"shape {chosen.shape}, cell {cell}"
         raise InputError(
-            f"Expected a map that {rows} x {columns} cells divide and a cell of them, got {given}."
+            f"Expected a map that {rows} x {columns} cells divide, and one of these cells, got {given}."
         )
     height, width = chosen.shape[0] // rows, chosen.shape[1] // columns
     inside = np.zeros(chosen.shape, bool)
     row, column = divmod(cell, columns)
     inside[row * height : (row + 1) * height, column * width : (column + 1) * width] = True
-    return mass_inside(chosen, inside)
+    return counted_mass(chosen, inside)

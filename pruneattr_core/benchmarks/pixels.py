@@ -12,19 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pruneattr_core.benchmarks.fills import fill_removed
+from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.brief import brief
-from pruneattr_core.chance import chance_kept, noticed
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.given import is_truth, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
 from pruneattr_core.same import same
+from pruneattr_core.selection import as_real
 
 ORDERS = {"lerf": "Least relevant first", "morf": "Most relevant first"}
 TIES = {"raster": "Equal pixels go row by row", "random": "Equal pixels go in a seeded random order"}
@@ -56,8 +60,12 @@ class RemovalCurve:
 
     @property
     def change(self) -> Tensor:
-        """Absolute fractional change |p0 - p| / |p0|, (K, B); p0 may be below 0 for a head of values."""
-        return (self.probability - self.original).abs() / self.original.abs()
+        """Absolute fractional change |p0 - p| / |p0|, (K, B); p0 may be below 0 for a head of values.
+
+        Undefined (nan) where p0 is 0.
+        """
+        change = (self.probability - self.original).abs() / self.original.abs()
+        return change.where(self.original != 0, torch.nan)
 
     @property
     def curve_auc(self) -> Tensor:
@@ -98,10 +106,9 @@ def removal_masks(
         InputError: maps, fractions or choices that cannot be used.
     """
     _check_maps(maps)
-    if order not in ORDERS or ties not in TIES:
+    if order not in [*ORDERS] or ties not in [*TIES]:
         raise InputError(f"Expected order in {[*ORDERS]} and ties in {[*TIES]}, got {order!r} and {ties!r}.")
-    if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
-        raise InputError(f"Expected fractions between 0 and 1, got {list(fractions)}.")
+    fractions, seed = _shares(fractions), _check_seed(seed)
     batch, height, width = maps.shape
     flat, total = maps.detach().reshape(batch, -1), height * width
     # A shuffle before the stable sort is what makes equal pixels go in random order.
@@ -114,7 +121,6 @@ def removal_masks(
     return torch.stack([place < count for count in counts]).view(len(counts), batch, height, width)
 
 
-@chance_kept()
 def removal_curve(
     model: nn.Module,
     inputs: Tensor,
@@ -143,24 +149,30 @@ def removal_curve(
         progress: called with (pictures answered, K * B); may raise to stop.
 
     Raises:
-        InputError: arguments that do not fit each other.
+        InputError: arguments that do not fit each other, or a network that answers maps.
+        ModelError: training mode, or an answer that depends on chance.
         TargetError: a target out of range.
+        ArgumentTypeError: something of a wrong kind.
     """
     inputs = check_inputs(model, inputs)
-    if inputs.ndim != 4 or maps.shape != (len(inputs), *inputs.shape[2:]):
+    if inputs.ndim != 4:
+        raise InputError(f"Pixels are removed of pictures (B, C, H, W); got inputs {tuple(inputs.shape)}.")
+    if not isinstance(maps, Tensor):
+        raise ArgumentTypeError(f"Expected maps as a tensor (B, H, W), got {type(maps).__name__}.")
+    if maps.shape != (len(inputs), *inputs.shape[2:]):
         raise InputError(
             f"Expected maps {(len(inputs), *inputs.shape[2:])} for inputs {tuple(inputs.shape)}, "
             f"got {tuple(maps.shape)}: collapse and resize the attribution first."
         )
-    if list(fractions) != sorted(fractions):
-        raise InputError(f"Expected increasing fractions, got {list(fractions)}.")
+    fractions, seed = _shares(fractions), _check_seed(seed)
+    if fractions != sorted(fractions):
+        raise InputError(f"Expected increasing fractions, got {fractions}.")
     removed = removal_masks(maps, fractions, order, ties, seed)
     wanted, count = check_target(target, len(inputs)), len(fractions)
     columns, originals, targets = [], [], []
-    with torch.no_grad():
+    with undisturbed(model, inputs), torch.no_grad():
         for image, x in enumerate(inputs):
-            with noticed():
-                logits = outputs_in(model(x[None].clone()), 1)
+            logits = scores_in(model(x[None].clone()), 1)
             chosen = resolve_target(logits, None if wanted is None else wanted[image : image + 1])
             head = head_of(model, logits)
             originals.append(_probability(logits, chosen, head))
@@ -220,7 +232,25 @@ def replace_pixels(
     return torch.where(removed.unsqueeze(1), fill.view(1, -1, 1, 1), images)
 
 
+def _shares(fractions: Any) -> list[float]:
+    """Fractions as they were given, as numbers."""
+    given = several("fractions", fractions, "[0.1, 0.5]")
+    found = [None if is_truth(one) else as_real(one) for one in given]
+    if not found or any(one is None or not 0 <= one <= 1 for one in found):
+        raise InputError(f"Expected fractions between 0 and 1, such as [0.1, 0.5]; got {given!r}.")
+    return [one for one in found if one is not None]
+
+
+def _check_seed(seed: Any) -> int:
+    if is_truth(seed) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 63:
+        raise InputError(f"Expected a seed, a whole number from 0 on; got {seed!r}.")
+    return int(seed)
+
+
 def _check_maps(maps: Tensor) -> None:
+    if not isinstance(maps, Tensor) or maps.is_complex():
+        kind = maps.dtype if isinstance(maps, Tensor) else type(maps).__name__
+        raise ArgumentTypeError(f"Expected maps as a tensor of real numbers (B, H, W), got {kind}.")
     if maps.ndim != 3 or maps.numel() == 0:
         raise InputError(
             f"Expected maps (B, H, W), got shape {tuple(maps.shape)}: collapse the attribution first."

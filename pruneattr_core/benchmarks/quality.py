@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.captum_methods import logits_of
+from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.errors import InputError
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.likeness import as_array
 
 UNDEFINED = math.nan
 #: Spread of the noise of infidelity, in normalised input units, and how often it is drawn.
@@ -27,6 +29,8 @@ INFIDELITY_SD, INFIDELITY_DRAWS = 0.2, 20
 SENSITIVITY_RADIUS, SENSITIVITY_DRAWS = 0.02, 10
 #: Share of the pixels that a subset of sensitivity-n holds, and how many subsets.
 SENSITIVITY_N, SENSITIVITY_SUBSETS = 0.1, 50
+#: Share of a sum's terms by which it may be off for how float64 adds it up.
+_ROUNDING = 1e-13
 
 
 def gini(values: ArrayLike) -> float:
@@ -34,7 +38,7 @@ def gini(values: ArrayLike) -> float:
 
     0 when all pixels count alike, near 1 when few hold everything. Undefined for a zero map.
     """
-    sizes = np.sort(np.abs(np.asarray(values, np.float64)).ravel())
+    sizes = np.sort(np.abs(as_array(values)).ravel())
     total = sizes.sum()
     if not total or not np.isfinite(total):
         return UNDEFINED
@@ -50,7 +54,7 @@ def entropy(values: ArrayLike) -> float:
     with one_at_a_time:
         from scipy.stats import entropy as shannon
 
-    sizes = np.abs(np.asarray(values, np.float64)).ravel()
+    sizes = np.abs(as_array(values)).ravel()
     total = sizes.sum()
     return float(shannon(sizes)) if total and np.isfinite(total) else UNDEFINED
 
@@ -59,10 +63,16 @@ def rank_accuracy(values: ArrayLike, mask: ArrayLike) -> float:
     """Relevance rank accuracy (Arras et al. 2022): of the K highest pixels, the share inside a mask of K.
 
     Undefined for an empty or full mask. Ties go to the pixel that comes first.
+
+    Raises:
+        InputError: shapes that differ, or a map that is not finite.
     """
-    chosen, inside = np.asarray(values, np.float64).ravel(), np.asarray(mask, bool).ravel()
+    chosen, inside = as_array(values), as_array(mask) != 0
     if chosen.shape != inside.shape:
-        raise InputError(f"Expected a map and a mask of one size, got {chosen.size} and {inside.size}.")
+        raise InputError(f"Expected a map and a mask of one shape, got {chosen.shape} and {inside.shape}.")
+    if not np.isfinite(chosen).all():
+        raise InputError("The map holds NaN or infinite values, which cannot be put in an order.")
+    chosen, inside = chosen.ravel(), inside.ravel()
     count = int(inside.sum())
     if count in (0, inside.size):
         return UNDEFINED
@@ -81,6 +91,10 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
         target: (1,) int64.
         values: (1, C, H, W), or (1, 1, H, W), which counts for every channel.
         seed: of the noise.
+
+    Raises:
+        ModelError: training mode, or an answer that depends on chance.
+        InputError: the network answers maps.
     """
     with one_at_a_time:
         from captum.metrics import infidelity as captum_infidelity
@@ -89,17 +103,21 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
         noise = INFIDELITY_SD * torch.randn_like(inputs)
         return noise, inputs - noise
 
+    answers = logits_of(model)
+
     def of(map_: Tensor, normalise: bool) -> float:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
             found = captum_infidelity(
-                logits_of(model), perturb, x, map_, target=target, n_perturb_samples=INFIDELITY_DRAWS,
+                lambda inputs: scores_in(answers(inputs), len(inputs)), perturb, x, map_, target=target,
+                n_perturb_samples=INFIDELITY_DRAWS,
                 max_examples_per_batch=INFIDELITY_DRAWS, normalize=normalise,
             )  # fmt: skip
         return float(found[0])
 
-    whole = of(torch.zeros_like(x), False)
-    share = of(values.expand_as(x), True) / whole if whole else UNDEFINED
+    with undisturbed(model, x):
+        whole = of(torch.zeros_like(x), False)
+        share = of(values.expand_as(x), True) / whole if whole else UNDEFINED
     return share if math.isfinite(share) else UNDEFINED
 
 
@@ -138,19 +156,28 @@ def sensitivity_n(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, s
         target: (1,) int64.
         values: the map, (H, W).
         seed: of the sets.
+
+    Raises:
+        ModelError: training mode, or an answer that depends on chance.
+        InputError: the network answers maps, or the map is not as large as the picture.
     """
-    pixels = values.numel()
+    map_ = torch.from_numpy(as_array(values))
+    if map_.shape != x.shape[2:]:
+        raise InputError(f"Expected a map {tuple(x.shape[2:])}, got {tuple(map_.shape)}.")
+    pixels = map_.numel()
     count = max(1, int(SENSITIVITY_N * pixels))
     rng = np.random.default_rng(seed)
     gone = torch.zeros(SENSITIVITY_SUBSETS, pixels, dtype=torch.bool)
     for row in gone:
         row[torch.from_numpy(rng.choice(pixels, count, replace=False))] = True
     keep = (~gone).view(SENSITIVITY_SUBSETS, 1, *x.shape[2:]).to(x)
-    with torch.no_grad():
-        logits = logits_of(model)
-        whole = logits(x)[0, target[0]]
+    logits = logits_of(model)
+    with undisturbed(model, x), torch.no_grad():
+        whole = scores_in(logits(x), 1)[0, target[0]]
         lost = torch.cat([whole - logits(x * part)[:, target[0]] for part in keep.split(10)])
-    sums = (gone.to(values) @ values.reshape(-1)).cpu().numpy()
+    sums = (gone.to(map_) @ map_.reshape(-1)).numpy()
+    if np.ptp(sums) <= _ROUNDING * count * float(map_.abs().max()):
+        return UNDEFINED  # a map of one value: its sums differ by how they were added up
     return _pearson(sums, lost.cpu().double().numpy())
 
 
@@ -175,10 +202,10 @@ def parts_rank(values: ArrayLike, parts: ArrayLike, importance: ArrayLike) -> fl
     with one_at_a_time:
         from scipy.stats import spearmanr
 
-    sizes, inside = np.abs(np.asarray(values, np.float64)), np.asarray(parts, bool)
+    sizes, inside = np.abs(as_array(values)), as_array(parts) != 0
     seen = [k for k in range(len(inside)) if inside[k].any()]
     means = np.array([sizes[inside[k]].mean() for k in seen])
-    exact = np.abs(np.asarray(importance, np.float64))[seen]
+    exact = np.abs(as_array(importance))[seen]
     if len(seen) < 3 or np.ptp(means) == 0 or np.ptp(exact) == 0:
         return UNDEFINED
     return float(spearmanr(means, exact).statistic)

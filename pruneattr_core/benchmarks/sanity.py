@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from pruneattr_core.errors import InputError
 
@@ -19,6 +21,9 @@ TITLES = {
     "released": "N(0, 0.1), SCP's text and the released code",
 }
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+_NORMED = (SpectralNorm, WeightNorm)
+#: Where PyTorch keeps its own ways to compute a weight.
+_parametrised = "torch.nn.utils.parametrizations"
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -103,11 +108,58 @@ def private_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
+def _computed_afresh(module: nn.Module) -> list[str]:
+    """Names of the weights that weight_norm or spectral_norm compute before every pass, in either form."""
+    hooks = (hook for hook in module._forward_pre_hooks.values() if isinstance(hook, _NORMED))
+    names = [str(hook.name) for hook in hooks]
+    for name, ways in getattr(module, "parametrizations", {}).items():
+        if any(type(way).__module__ == _parametrised for way in ways):
+            names.append(name)
+    return names
+
+
+def with_own_weights(private: nn.Module) -> nn.Module:
+    """A private copy, changed: what weight_norm, spectral_norm and orthogonal compute become its own weights.
+
+    What they compute of new values is another thing: weight_norm gives a direction another length, and
+    spectral_norm in eval mode divides by what the old weights' largest direction makes of the new ones, which
+    may be next to nothing.
+    """
+    for module in list(private.modules()):
+        for name in _computed_afresh(module):
+            value = getattr(module, name).detach().clone()
+            for key, hook in list(module._forward_pre_hooks.items()):
+                if isinstance(hook, _NORMED) and hook.name == name:
+                    del module._forward_pre_hooks[key]
+            for left in (f"{name}_g", f"{name}_v", f"{name}_orig", f"{name}_u"):
+                module._parameters.pop(left, None)
+                module._buffers.pop(left, None)
+            module.__dict__.pop(name, None)
+            if name in getattr(module, "parametrizations", {}):
+                _unparametrised(module, name)
+            module.register_parameter(name, nn.Parameter(value, requires_grad=False))
+    return private
+
+
+def _unparametrised(module: nn.Module, name: str) -> None:
+    """Take a weight's computation off a copy; PyTorch's way changes the class, which the original shares."""
+    kind = type(module)
+    ways = module.get_submodule("parametrizations")
+    del ways._modules[name]
+    if ways._modules:
+        rest = {key: value for key, value in vars(kind).items() if key != name}
+        module.__class__ = type(kind.__name__, kind.__bases__, rest)
+    else:
+        del module._modules["parametrizations"]
+        module.__class__ = kind.__bases__[0]
+
+
 def cascade(model: nn.Module, sd: float, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
     """Networks with ever more randomised layers, last to first.
 
-    Weights and biases (of normalisations too) become N(0, sd); running statistics and masks of pruning stay.
-    A step's numbers depend on the seed and on the step alone.
+    Weights and biases (of normalisations too) become N(0, sd), also where weight_norm or spectral_norm made
+    them; running statistics and masks of pruning stay. A step's numbers depend on the seed and on the step
+    alone.
 
     Args:
         model: stays as it is; a private copy is changed.
@@ -123,13 +175,14 @@ def cascade(model: nn.Module, sd: float, seed: int = 0) -> Iterator[tuple[str, n
     """
     if not sd > 0:
         raise InputError(f"Expected a standard deviation > 0, got {sd!r}.")
-    steps = units(model)
+    names = [step.name for step in units(model)]
     private = private_copy(model)
     yield "original", private
+    steps = units(with_own_weights(private))
     for place in reversed(range(len(steps))):
         random = torch.Generator().manual_seed(1_000_003 * seed + place)
         for name in steps[place].parameters:
             parameter = private.get_parameter(name)
             new = torch.randn(parameter.shape, generator=random, dtype=torch.float64) * sd
             parameter.data.copy_(new.to(parameter))
-        yield steps[place].name, private
+        yield names[place], private

@@ -33,7 +33,7 @@ def normalised(values: ArrayLike) -> Map:
     Raises:
         InputError: not (H, W) with at least one value, or values that are not finite.
     """
-    chosen = np.asarray(values, np.float64)
+    chosen = likeness.as_array(values)
     if chosen.ndim != 2 or chosen.size == 0:
         raise InputError(f"Expected a map (H, W), got shape {chosen.shape}: collapse the attribution first.")
     if not np.isfinite(chosen).all():

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.benchmarks.sanity import private_copy
+from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
+from pruneattr_core.errors import ModelError
+from pruneattr_core.heads import Head, distance, probabilities
+from pruneattr_core.runtime import own_modes
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,14 @@ class Surrogate:
     rate: float = 1e-3
 
 
+@own_modes()
 def fine_tuned(
-    model: nn.Module, pictures: Callable[[Sequence[int]], Tensor], count: int, how: Surrogate, seed: int
+    model: nn.Module,
+    pictures: Callable[[Sequence[int]], Tensor],
+    count: int,
+    how: Surrogate,
+    seed: int,
+    head: Head = "softmax",
 ) -> nn.Module:
     """A private copy that answers pictures with holes as the network answers them whole; frozen, eval mode.
 
@@ -50,7 +60,13 @@ def fine_tuned(
         count: of training pictures.
         how: see `Surrogate`.
         seed: of the order and the holes.
+        head: how the network's outputs are read.
+
+    Raises:
+        ModelError: the network is in training mode.
     """
+    if any(module.training for module in model.modules()):
+        raise ModelError("The model is in training mode. Call model.eval() first.")
     copy = private_copy(model).eval().requires_grad_(True)
     optimiser = torch.optim.SGD(copy.parameters(), how.rate, momentum=0.9)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, how.steps)
@@ -59,14 +75,21 @@ def fine_tuned(
         inputs = pictures([int(k) for k in rng.integers(0, count, how.batch)])
         gone = _scattered(rng, len(inputs), inputs.shape[2:].numel(), how.beta * rng.random(len(inputs)))
         with torch.no_grad():
-            told = model(inputs).softmax(1)
+            told = scores_in(model(inputs), len(inputs))
         with torch.enable_grad():
-            loss = F.cross_entropy(copy(_without(inputs, gone)), told)
+            answers = scores_in(copy(_without(inputs, gone)), len(inputs))
+            loss = _far(answers, told, head)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
         optimiser.step()
         falling.step()
     return copy.requires_grad_(False)
+
+
+def _far(answers: Tensor, told: Tensor, head: Head) -> Tensor:
+    if head == "softmax":
+        return F.cross_entropy(answers, told.softmax(1))
+    return distance(answers, told, head).mean()
 
 
 def fidelity(
@@ -79,6 +102,7 @@ def fidelity(
     beta: float,
     draws: int,
     seed: int,
+    head: Head = "softmax",
 ) -> tuple[float, float]:
     """(Fid+, Fid-) of one map, means over sizes and draws of the probability that is lost.
 
@@ -95,7 +119,12 @@ def fidelity(
         beta: see above.
         draws: random choices a size.
         seed: of them.
+        head: how the network's outputs are read.
     """
+
+    def read(inputs: Tensor) -> Tensor:
+        return probabilities(scores_in(surrogate(inputs), len(inputs)), head)[:, target[0]]
+
     rng, pixels = np.random.default_rng((seed, 12)), values.numel()
     order = values.reshape(-1).argsort(descending=True, stable=True).cpu().numpy()
     parts = [part for s in sizes for part in np.split(order, [max(1, round(s * pixels))])]
@@ -105,12 +134,9 @@ def fidelity(
         for row in rows:
             row[rng.choice(part, amount, replace=False)] = True
     holes = torch.from_numpy(gone.reshape(-1, pixels))
-    with torch.no_grad():
-        whole = surrogate(x).softmax(1)[0, target[0]]
-        kept = [
-            surrogate(_without(x.expand(len(some), *x.shape[1:]), some)).softmax(1)[:, target[0]]
-            for some in holes.split(64)
-        ]
+    with undisturbed(surrogate, x), torch.no_grad():
+        whole = read(x)[0]
+        kept = [read(_without(x.expand(len(some), *x.shape[1:]), some)) for some in holes.split(64)]
     lost = (whole - torch.cat(kept)).double().view(len(sizes), 2, draws).mean((0, 2))
     return float(lost[0]), float(lost[1])
 

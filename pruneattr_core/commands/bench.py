@@ -259,5 +259,7 @@ def _report(rows: list[dict[str, Any]]) -> None:
         print(f"{row['method']:<{width}}  {numbers}")
 
 
-def _written(value: float) -> str:
+def _written(value: float | None) -> str:
+    if value is None:
+        return "not reached"
     return f"{value:.4f}" if math.isfinite(value) else "undefined"

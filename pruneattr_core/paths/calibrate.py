@@ -65,6 +65,8 @@ def output_curve(
         Fields of shape (K, B).
     """
     inputs, sparsities = check_inputs(model, inputs), several("sparsities", sparsities, "[0, 0.8]")
+    if not sparsities:
+        raise InputError("Expected at least one sparsity.")
     batch = len(inputs)
     known: dict[tuple[int, ...], Tensor] = {}
     keys: list[tuple[int, ...]] = []
@@ -160,7 +162,7 @@ class Calibration:
         mean: (K,) mean output change.
         spread: (K,) standard deviation over inputs.
         kept_prediction: (K,) share of inputs whose predicted class stays.
-        n: number of inputs.
+        n: number of inputs that count: where the response (or probability) is 0, no share of it can change.
         points: allowed output change -> sparsity at which the mean reaches it; changes never reached are
             left out.
         change_of: what changes: the "response" or its "probability".
@@ -232,8 +234,8 @@ def calibrations(
     """`calibrate` for the response and for the probability, from the same passes; arguments as there."""
     grid = np.asarray([fraction(s) for s in several("sparsities", sparsities, "[0, 0.8, 0.9]")])
     levels = several("changes", changes, "[0.15]")
-    if any(as_real(one) is None for one in levels):
-        raise InputError(f"Expected changes as fractions, such as [0.15], got {levels!r}.")
+    if not all((level := as_real(one)) is not None and level >= 0 for one in levels):
+        raise InputError(f"Expected changes as fractions, 0 or more, such as [0.15], got {levels!r}.")
     if not isinstance(batches, Iterable) or isinstance(batches, str | bytes):
         raise ArgumentTypeError(
             f"Expected batches one after the other, such as [inputs], got {type(batches).__name__}."
@@ -256,6 +258,9 @@ def calibrations(
     found: dict[ChangeOf, Calibration] = {}
     for kind in kinds:
         change = np.concatenate([curve.change(kind).cpu().double().numpy() for curve in curves], axis=1)
+        change = change[:, np.isfinite(change).all(0)]
+        if not change.size:
+            raise InputError(f"The {kind} is 0 for every input, so no share of it can change.")
         mean = change.mean(1)
         points = {float(c): s for c in levels if (s := first_crossing(grid, mean, c)) is not None}
         found[kind] = Calibration(grid, mean, change.std(1), kept, change.shape[1], points, kind)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.prunegrad_mid import mid_sweep
 from pruneattr_core.attribution.watch import Progress
+from pruneattr_core.likeness import as_numpy
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.render import Scale, scale_map, scale_of
 from pruneattr_core.render.look import Look
@@ -82,11 +83,11 @@ def levels_of(network: nn.Module, x: Tensor, key: LevelsKey, known: Scored, tell
         maps = sweep.maps
     if mode != "zero":  # networks pruned in mode zero have answered already
         answers = output_curve(network, x, scores, SHARES, ties, of="contributing")
-    stacked = maps[:, 0].cpu().contiguous().numpy()
+    stacked = as_numpy(maps[:, 0])
     stacked.setflags(write=False)
     return Levels(
         stacked,
-        answers.sparsity[:, 0].cpu().numpy(),
+        as_numpy(answers.sparsity[:, 0]),
         answers.output_change[:, 0].float().cpu().numpy(),
         known.quiet,
         time.perf_counter() - start,

@@ -21,6 +21,7 @@ from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
+from pruneattr_core.likeness import as_numpy
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
@@ -228,8 +229,7 @@ def explain_levels(
     curves = in_halves(curve_of, levels) if freeze else sweeps
 
     def gather(parts: Sequence[Any], name: str) -> Array:
-        joined = torch.cat([getattr(part, name)[:, 0] for part in parts])
-        array = joined.cpu().contiguous().numpy()
+        array = as_numpy(torch.cat([getattr(part, name)[:, 0] for part in parts]))
         array.setflags(write=False)
         return array
 

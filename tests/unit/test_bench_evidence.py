@@ -11,14 +11,22 @@ import numpy as np
 import pytest
 
 from pruneattr_core.benchmarks.command import command_of
-from pruneattr_core.benchmarks.evidence import order_table, paired_table, retraining_table, same_pictures
+from pruneattr_core.benchmarks.evidence import (
+    listing,
+    order_table,
+    paired_table,
+    retraining_table,
+    same_pictures,
+)
 from pruneattr_core.benchmarks.executor import plan_run
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.retraining import ROAR
 from pruneattr_core.benchmarks.run import Run, read_run, write_run
+from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.cli import main
 from pruneattr_core.commands import bench
 from pruneattr_core.commands.runs import BEGIN, END, runs_in, text_of
+from pruneattr_core.ui.benchmarks import figures
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "bench"
 
@@ -139,3 +147,12 @@ def test_the_command_of_a_retraining_names_what_is_reduced():
 @pytest.mark.parametrize("name", sorted(file.name for file in SHIPPED.iterdir() if file.is_dir()))
 def test_shipped_runs_are_small(name):
     assert sum(file.stat().st_size for file in (SHIPPED / name).rglob("*") if file.is_file()) < 1_000_000
+
+
+def test_a_change_that_is_never_reached_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    stored = read_run(SHIPPED / "resnet8-calibrate")
+    still = dataclasses.replace(stored, values=0 * stored.values)
+    assert "not reached" in listing({"still": still})[-1]
+    bench._report(summary(still))
+    assert "not reached" in capsys.readouterr().out
+    assert figures._curves({"still": still}, "output_change", list(still.plan.labels)).data

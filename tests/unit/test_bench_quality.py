@@ -131,7 +131,7 @@ def test_rank_accuracy_counts_the_highest_pixels() -> None:
     values[0, 0] = 99
     assert quality.rank_accuracy(values, mask) == pytest.approx(1 / 3)
     assert math.isnan(quality.rank_accuracy(values, np.zeros((4, 4), bool)))
-    with pytest.raises(InputError, match="one size"):
+    with pytest.raises(InputError, match="one shape"):
         quality.rank_accuracy(values, mask[:2])
 
 

@@ -14,6 +14,7 @@ from pruneattr_core.benchmarks.maps import maps_of
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, pictures
 from pruneattr_core.benchmarks.sources import Opened
+from pruneattr_core.heads import Head, head_of, outputs_in
 
 #: Fid+: lost without what the map marks; Fid-: lost without the rest; their difference.
 _MEASURES = ("fid_plus", "fid_minus", "f_fidelity")
@@ -30,21 +31,23 @@ def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[s
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     inputs, target = pictures(opened, plan, part)
     values = np.full((len(_MEASURES), 1, len(inputs)), np.nan)
-    network = _taught(opened, plan.protocol["steps"], plan.data["seed"])
+    with torch.no_grad():
+        head = head_of(opened.model, outputs_in(opened.model(inputs), len(inputs)))
+    network = _taught(opened, plan.protocol["steps"], plan.data["seed"], head)
     maps = maps_of(opened.model, inputs, target, plan.methods[method], plan.protocol["collapse"])
     for k in range(len(inputs)):
         if bool(torch.isfinite(maps[k]).all()):
             one = slice(k, k + 1)
             seed = 100_003 * plan.data["seed"] + part.start + k  # of the picture, wherever its cell begins
             plus, minus = surrogate.fidelity(
-                network, inputs[one], target[one], maps[k], SIZES, ALPHA, _HOW.beta, DRAWS, seed
+                network, inputs[one], target[one], maps[k], SIZES, ALPHA, _HOW.beta, DRAWS, seed, head
             )
             values[:, 0, k] = plus, minus, plus - minus
     return values
 
 
 @lru_cache(maxsize=1)
-def _taught(opened: Opened, steps: int, seed: int) -> nn.Module:
+def _taught(opened: Opened, steps: int, seed: int, head: Head) -> nn.Module:
     """The surrogate, once a process: a pure function of the plan."""
     data, card = opened.training, opened.card
 
@@ -52,7 +55,7 @@ def _taught(opened: Opened, steps: int, seed: int) -> nn.Module:
         return torch.cat([card.preprocess(data[k].image) for k in numbers]).to(opened.device)
 
     how = surrogate.Surrogate(steps=steps)
-    return surrogate.fine_tuned(opened.model, batch, len(data), how, seed)
+    return surrogate.fine_tuned(opened.model, batch, len(data), how, seed, head)
 
 
 FIDELITY = Benchmark(

@@ -33,6 +33,13 @@ GRID = 2
 MASKED = ("roc_auc", "point_accuracy", "mass_inside")
 
 
+_MEASURED = {
+    "roc_auc": localisation.roc_auc,
+    "point_accuracy": localisation.point_accuracy,
+    "mass_inside": localisation.counted_mass,
+}
+
+
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
     height, width = opened.card.size
     more = MEASURES if protocol.get("control") == "wrong_class" else ()
@@ -96,7 +103,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
             mask = opened.mask(index)
             for place, measure in enumerate(with_mask):
                 if right[k] and mask is not None and bool(torch.isfinite(maps[k]).all()):
-                    values[place, 0, k] = getattr(localisation, measure)(maps[k], mask)
+                    values[place, 0, k] = _MEASURED[measure](maps[k], mask)
     if "grid_share" in plan.measures:
         for k in range(len(indices)):
             if right[k]:

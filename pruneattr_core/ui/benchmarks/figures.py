@@ -121,7 +121,7 @@ def _curves(runs: dict[str, Run], measure: str, order: list[str]) -> Figure:
             (title, row["method"]): row["at 15%"]
             for title, run in runs.items()
             for row in summary(run)
-            if row["at 15%"] != run.plan.x[0]  # it was there before anything was measured
+            if row["at 15%"] not in (None, run.plan.x[0])  # never, or there before anything was measured
         }
         charts.marked_changes(figure, 0.15, crossings)
         figure.update_yaxes(range=[0, 1.05])
