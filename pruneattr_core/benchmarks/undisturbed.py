@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.chance import tell_moved
 from pruneattr_core.errors import InputError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.heads import outputs_in
@@ -30,7 +31,8 @@ def undisturbed(model: nn.Module, inputs: Tensor) -> Iterator[None]:
         InputError: the network refuses these inputs.
     """
     with own_modes(), left_alone(tape.unwrap(model)):
-        tape.roles_of(model, inputs)
+        if any(way.moves for way in tape.roles_of(model, inputs)):
+            tell_moved()
         yield
 
 
