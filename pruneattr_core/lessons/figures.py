@@ -238,7 +238,7 @@ def _removal(scene: _Scene) -> Figure:
         wanted = torch.tensor([scene.target])
         values = maps_of(scene.model, scene.inputs, wanted, method_from(name), "signed_max")
         values = values.abs() if scene.view.get("gone_rule", "magnitude") == "magnitude" else values
-        masks = removal_masks(values, GONE, order)[:, 0]
+        masks = removal_masks(values, GONE, order, "random")[:, 0]
         filled = fill_removed(scene.inputs[0], masks, fill, 0)
         with torch.no_grad():
             logits = scene.model(filled)

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.benchmarks.fills import fill_removed
-from pruneattr_core.benchmarks.pixels import FULL_FRACTIONS, LERF_FRACTIONS, area, removal_masks
+from pruneattr_core.benchmarks.pixels import (
+    FULL_FRACTIONS,
+    LERF_FRACTIONS,
+    area,
+    removal_masks,
+    removal_places,
+)
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
@@ -155,7 +161,8 @@ def removed(
     if not bool(torch.isfinite(values).all()):
         raise InputError(f"{label}: the map holds values that are not finite, so its pixels have no order.")
     fractions = gone(key.order)
-    masks = removal_masks(values, fractions, "morf" if key.order == "morf" else "lerf")[:, 0]
+    order = "morf" if key.order == "morf" else "lerf"
+    masks = removal_masks(values, fractions, order, "random")[:, 0]
     rows, pictures = [], []
     for part in _parts(len(fractions), inputs):
         tell(f"{label} · answers")
@@ -172,7 +179,7 @@ def removed(
     # Pictures answered in a batch may differ in the last bits; nothing gone means nothing changed.
     answers[[k for k, share in enumerate(fractions) if share == 0], target] = original
     return Removal(
-        rank=_ranks(values[0], key.order),
+        rank=_ranks(values, order),
         fills=np.concatenate([np.asarray(one, np.uint8) for one in pictures]),
         probability=answers[:, target].numpy(),
         answer=answers.argmax(1).numpy(),
@@ -189,8 +196,7 @@ def _parts(count: int, inputs: Tensor) -> Iterator[slice]:
 
 
 def _ranks(values: Tensor, order: str) -> NDArray[Any]:
-    """The place of every pixel in the order of `removal_masks`, equal ones row by row."""
-    turn = values.flatten().argsort(descending=order == "morf", stable=True)
-    place = torch.empty_like(turn).scatter_(0, turn, torch.arange(len(turn)))
-    kind = np.uint16 if len(turn) <= 1 << 16 else np.uint32
-    return place.view(values.shape).numpy().astype(kind)
+    """The place of every pixel in the order of `removal_masks`, equal ones in a random order."""
+    place = removal_places(values, order)[0]
+    kind = np.uint16 if place.numel() <= 1 << 16 else np.uint32
+    return place.numpy().astype(kind)

@@ -85,9 +85,8 @@ def test_an_insertion_is_the_benchmarks_insertion(inputs: torch.Tensor) -> None:
 def test_ranks_and_fills_paint_what_the_network_saw(inputs: torch.Tensor, order: str, fill: str) -> None:
     found = compute(inputs, order=order, fill=fill)
     photo = CARD.denormalise(inputs)[0]
-    masks = removal_masks(maps(inputs, found.target), gone(order), "morf" if order == "morf" else "lerf")[
-        :, 0
-    ].numpy()
+    way = "morf" if order == "morf" else "lerf"
+    masks = removal_masks(maps(inputs, found.target), gone(order), way, "random")[:, 0].numpy()
     for k, share in enumerate(gone(order)):
         missing = found.rank < np.floor(share * found.rank.size + 1e-9)  # as in assets/removal/paint.js
         np.testing.assert_array_equal(missing, masks[k])

@@ -244,3 +244,29 @@ def test_imputation_of_many_pictures_at_once_solves_the_same_system():
     found = imputed_together(pictures, removed)
     for picture, gone, one in zip(pictures.numpy(), removed.numpy(), found.numpy(), strict=True):
         np.testing.assert_allclose(one, imputed(picture, gone), atol=1e-9)
+
+
+@pytest.mark.parametrize("order", ["lerf", "morf"])
+def test_a_map_of_one_value_scores_as_a_random_map_does(order: str) -> None:
+    class Corner(torch.nn.Module):
+        """Sees the upper half only."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            half = x[..., : x.shape[-2] // 2, :].mean((1, 2, 3))
+            return torch.stack([4 * half, torch.zeros_like(half)], 1)
+
+    net, x, flat = Corner(), torch.ones(1, 3, 40, 40), torch.zeros(1, 40, 40)
+    fractions = WHOLE_FRACTIONS
+
+    def score(values: torch.Tensor, **more: object) -> float:
+        return float(removal_curve(net, x, values, 0, fractions=fractions, order=order, **more).curve_auc[0])
+
+    generator = torch.Generator().manual_seed(0)
+    chance = [score(torch.rand(1, 40, 40, generator=generator)) for _ in range(30)]
+    spread = 4 * float(np.std(chance))
+    mean = float(np.mean(chance))
+    assert all(abs(score(flat + level, seed=seed) - mean) < spread for seed in (0, 1) for level in (0, 2))
+    assert abs(score(flat, ties="raster") - mean) > spread  # in one block, which is another thing
+    sparse = flat.clone()
+    sparse[0, 39, 39] = 1
+    assert abs(score(sparse) - mean) < spread
