@@ -48,6 +48,8 @@ def _apart(run: Run) -> str:
         points = (f"{row['method']} {_reached(row['at 15%'])}" for row in summary(run))
         return "15 % change at sparsity: " + ", ".join(points)
     said = [f"{name} {protocol[name]}" for name in ("variant", "fill", *_ORDER) if name in protocol]
+    if protocol.get("ties") == "random":  # of pixels; row by row is usual in the shipped runs, and unsaid
+        said.append("ties random")
     return ", ".join([*said, *protocol.get("reduction", ())])
 
 

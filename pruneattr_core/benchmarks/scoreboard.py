@@ -51,6 +51,8 @@ BETTER = {
 }
 #: Entries of a protocol that make another measure of the same name.
 _APART = ("order_by", "range", "fill", "variant", "setting", "collapse")
+#: More of them, said where they are not as in the shipped runs.
+_UNSAID = {"ties": "raster", "steps": 200}
 #: Labels that no ranking is about.
 CONTROLS = frozenset({"Random map", "Edge detector"})
 #: Digits after the point that count: what differs later was rounded otherwise on its way.
@@ -211,6 +213,11 @@ def _values(run: Run, label: str, measure: str) -> NDArray[np.float64]:
 
 def _words(plan: Plan, measure: str) -> str:
     said = [f"{name} {plan.protocol[name]}".replace("_", " ") for name in _APART if name in plan.protocol]
+    said += [
+        f"{name} {plan.protocol[name]}"
+        for name, usual in _UNSAID.items()
+        if plan.protocol.get(name, usual) != usual
+    ]
     said += plan.protocol.get("reduction", ())
     return f"{measure} ({', '.join(said)})".replace("_", " ") if said else measure.replace("_", " ")
 

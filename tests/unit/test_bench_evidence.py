@@ -22,6 +22,7 @@ from pruneattr_core.benchmarks.executor import plan_run
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.protocols.retraining import ROAR
 from pruneattr_core.benchmarks.run import Run, read_run, write_run
+from pruneattr_core.benchmarks.scoreboard import rankings
 from pruneattr_core.benchmarks.summary import summary
 from pruneattr_core.cli import main
 from pruneattr_core.commands import bench
@@ -31,10 +32,10 @@ from pruneattr_core.ui.benchmarks import figures
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "bench"
 
 
-def a_run(order_by: str, seed: int, fill: str = "mean") -> Run:
+def a_run(order_by: str, seed: int, fill: str = "mean", **more: str) -> Run:
     plan = Plan(
         benchmark="pixels",
-        protocol={"fill": fill, "collapse": "signed_max", "order_by": order_by},
+        protocol={"fill": fill, "collapse": "signed_max", "order_by": order_by, **more},
         methods=tuple({"id": label, "label": label, "options": {}} for label in ("A", "B")),
         measures=("lerf",),
         x=(0.1, 0.2),
@@ -156,3 +157,11 @@ def test_a_change_that_is_never_reached_is_said(capsys: pytest.CaptureFixture[st
     bench._report(summary(still))
     assert "not reached" in capsys.readouterr().out
     assert figures._curves({"still": still}, "output_change", list(still.plan.labels)).data
+
+
+def test_runs_with_other_ties_stand_in_another_ranking() -> None:
+    runs = {"rows": a_run("value", 0, ties="raster"), "random": a_run("value", 0, ties="random")}
+    found = {line.run: ranking.measure for ranking in rankings(runs) for line in ranking.lines}
+    assert found["rows"] != found["random"]
+    assert "ties random" in found["random"]
+    assert "ties random" in listing(runs)[-1]

@@ -63,7 +63,7 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
             f"One picture ({markdown_text(chosen.picture.title)}), {chosen.card.title} "
             f"(weights {one.map.subject.weights[:8]}), {one.map.subject.device}; {ORDERS[one.order]}, "
             f"fill: {FILLS[one.fill].lower()}, {RULES[one.rule].title.lower()}; "
-            "equal pixels go in a random order. A click on a column's head sorts. Many pictures: page Benchmarks."
+            "equal pixels go at random. A click on a column's head sorts. Many pictures: page Benchmarks."
         )
     if not is_spare() and (said := over_many(list(asked.values()))):
         st.caption(markdown_text(said))
