@@ -16,7 +16,7 @@ from torch import nn
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.protocols.foreign import STEPS, _quietly, _step
-from pruneattr_core.benchmarks.protocols.quality import _layout
+from pruneattr_core.benchmarks.protocols.quality import _layout, _unvalued
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.errors import InputError
 from pruneattr_core.scenes import scene
@@ -53,11 +53,17 @@ def test_the_gradient_of_a_linear_network_is_faithful_in_any_unit(linear) -> Non
 
 def test_measures_that_need_masks_stand_only_where_there_are_masks() -> None:
     """And those that need the parts of a scene, where there are scenes."""
-    names = {
-        mask is not None: _layout(SimpleNamespace(mask=lambda index, mask=mask: mask, data=[]), {})[0]
-        for mask in (None, np.ones((4, 4), bool))
-    }
-    assert set(names[False]) < set(names[True])
+    box = np.eye(4, dtype=bool)
+    for mask, without in (
+        (None, {"mass_inside", "rank_accuracy"}),
+        (box | True, {"mass_inside", "rank_accuracy"}),
+        (box, set()),
+    ):
+        opened = SimpleNamespace(mask=lambda index, mask=mask: mask, data=[])
+        names = _layout(opened, {})[0]
+        assert set(_unvalued(opened, [0], [], names)) == without
+        assert without < set(names)
+        assert "parts_rank" not in names
 
 
 def test_foreign_metrics_draw_the_same_again_and_leave_the_generators_as_they_were() -> None:

@@ -81,10 +81,16 @@ def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[s
         raise InputError(
             f"Expected --metrics, each once, out of {', '.join(METRICS)}; got {', '.join(names)}."
         )
-    if opened.mask(0) is None and (masked := [name for name in names if METRICS[name].mask]):
+    masked = [name for name in names if METRICS[name].mask]
+    if masked and not any(map(_usable, map(opened.mask, range(len(opened.data))))):
         raise InputError(f"{opened.data.title} has no masks, which {', '.join(masked)} needs.")
     _quantus()
     return names, ("all",)
+
+
+def _usable(mask: NDArray[np.bool_] | None) -> bool:
+    """Whether something lies inside of a mask, and something outside."""
+    return mask is not None and 0 < float(mask.mean()) < 1
 
 
 def _quantus() -> Any:
@@ -119,6 +125,8 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
         if not np.isfinite(map_).all():
             continue
         for place, name in enumerate(plan.measures):
+            if METRICS[name].mask and not _usable(mask):
+                continue
             options: dict[str, Any] = {"disable_warnings": True, "display_progressbar": False}
             if METRICS[name].stepwise:
                 options["features_in_step"] = _step(inputs[0, 0].numel())

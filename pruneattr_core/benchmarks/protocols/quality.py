@@ -6,6 +6,9 @@ importance of every shape is known exactly, by asking the network about the scen
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -22,9 +25,16 @@ _PARTS = ("parts_rank",)
 
 
 def _layout(opened: Opened, protocol: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    masks = _MASKS if opened.mask(0) is not None else ()
     parts = _PARTS if isinstance(opened.data, ShapeScenes) else ()
-    return (*_ALWAYS, *masks, *parts), ("all",)
+    return (*_ALWAYS, *_MASKS, *parts), ("all",)
+
+
+def _unvalued(
+    opened: Opened, indices: Sequence[int], methods: Sequence[Mapping[str, Any]], measures: Sequence[str]
+) -> dict[str, str]:
+    if any(mask is not None and 0 < mask.mean() < 1 for mask in map(opened.mask, indices)):
+        return {}
+    return dict.fromkeys(_MASKS, "none of the pictures has a mask")
 
 
 def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
@@ -55,7 +65,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
             found["rank_accuracy"] = quality.rank_accuracy(one, mask)
         if isinstance(opened.data, ShapeScenes):
             found["parts_rank"] = _parts_rank(opened, opened.data, index, x, asked, one)
-        cell[:, 0, k] = [found[measure] for measure in plan.measures]
+        cell[:, 0, k] = [found.get(measure, np.nan) for measure in plan.measures]
     return cell
 
 
@@ -91,5 +101,6 @@ QUALITY = Benchmark(
         "parts": "each solid's exact importance: the response less that of the scene drawn without it",
     },
     layout=_layout,
+    unvalued=_unvalued,
     cell=_cell,
 )
