@@ -83,7 +83,8 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
     """Infidelity (Yeh et al. 2019, eq. 1), by Captum, as a share of what a zero map has; lower is better.
 
     How badly noise times the map foretells what that noise does to the response, over the best multiple of
-    the map: its unit plays no part, nor does the response's. 0 if it foretells all, 1 for a zero map.
+    the map: its unit plays no part, nor does the response's, nor whether its signs are turned round. 0 if it
+    foretells all, 1 for a zero map; a map that knows nothing is a little below 1, as one multiple is fitted.
 
     Args:
         model: network in eval mode.
