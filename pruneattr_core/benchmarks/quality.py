@@ -100,15 +100,16 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
     with one_at_a_time:
         from captum.metrics import infidelity as captum_infidelity
 
-    def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
-        noise = INFIDELITY_SD * torch.randn_like(inputs)
-        return noise, inputs - noise
-
     answers = logits_of(model)
 
     def of(map_: Tensor, normalise: bool) -> float:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(seed)
+        generator = torch.Generator(x.device).manual_seed(seed)  # the process's own is every thread's
+
+        def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
+            noise = INFIDELITY_SD * torch.empty_like(inputs).normal_(generator=generator)
+            return noise, inputs - noise
+
+        with torch.no_grad():
             found = captum_infidelity(
                 lambda inputs: scores_in(answers(inputs), len(inputs)), perturb, x, map_, target=target,
                 n_perturb_samples=INFIDELITY_DRAWS,
@@ -138,11 +139,15 @@ def max_sensitivity(explain_one: Callable[[Tensor], Tensor], x: Tensor, seed: in
     def of_one(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # Captum hands over tuples and wants one
         return (explain_one(inputs[0]).contiguous(),)
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        found = sensitivity_max(
-            of_one, x, perturb_radius=SENSITIVITY_RADIUS, n_perturb_samples=SENSITIVITY_DRAWS
-        )
+    generator = torch.Generator().manual_seed(seed)  # the process's own is every thread's
+
+    def nearby(inputs: Tensor, radius: float) -> tuple[Tensor, ...]:
+        noise = torch.empty(inputs.shape).uniform_(-radius, radius, generator=generator)
+        return (inputs + noise.to(inputs.device),)
+
+    found = sensitivity_max(
+        of_one, x, nearby, perturb_radius=SENSITIVITY_RADIUS, n_perturb_samples=SENSITIVITY_DRAWS
+    )
     return float(found[0]) if bool(torch.isfinite(found[0])) else UNDEFINED
 
 

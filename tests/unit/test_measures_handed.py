@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core import calibrate, compare, contributions, heads, wrong_class_control
+from pruneattr_core import calibrate, compare, contributions, explain, heads, wrong_class_control
 from pruneattr_core.benchmarks import localisation, quality, surrogate
 from pruneattr_core.benchmarks.pixels import RemovalCurve, insertion_curve, removal_curve
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError
@@ -243,3 +244,17 @@ def test_a_copy_learns_what_each_class_answers_by_itself() -> None:
     learned = surrogate.fine_tuned(net, _picked, 2, how, 0, "sigmoid")
     told, found = net(inputs(2)).sigmoid(), learned(inputs(2)).sigmoid()
     assert float((told - found).detach().abs().max()) < 0.05
+
+
+def test_noise_is_a_thread_s_own_and_leaves_the_random_state() -> None:
+    net, x = network().double(), inputs(8).double()
+
+    def asked(place: int) -> tuple[float, float]:
+        one = x[place : place + 1]
+        again = quality.max_sensitivity(lambda near: explain(net, near, 1, "saliency").values, one, place)
+        return quality.infidelity(net, one, ONE, one, place), again
+
+    alone, before = [asked(place) for place in range(8)], torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(asked, [*range(8)] * 2)) == alone * 2
+    assert torch.equal(torch.get_rng_state(), before)
