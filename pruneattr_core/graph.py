@@ -182,7 +182,8 @@ class Graph:
         halves = self._halves
         found: list[Tensor | None] = []
         for power in (powers or _POWERS) if halves else (0,):
-            raised = torch.full_like(self._objective, 2.0**power)
+            # A number needs no 1 to start from, and checking one imports sympy: a second of the first map.
+            raised = torch.full_like(self._objective, 2.0**power) if power else None
             found = list(
                 torch.autograd.grad(self._objective, wanted, raised, retain_graph=True, allow_unused=True)
             )

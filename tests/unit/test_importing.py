@@ -143,3 +143,13 @@ def test_packages_are_imported_by_one_thread_at_a_time(file: Path) -> None:
 def test_a_bare_import_is_seen() -> None:
     code = "def f():\n    if True:\n        import captum\n    with one_at_a_time:\n        import timm\n"
     assert [ast.unparse(one) for one in bare(ast.parse(code))] == ["import captum"]
+
+
+def test_a_first_map_does_not_wait_for_algebra_that_it_does_not_need() -> None:
+    """PyTorch imports sympy, half a second of a core, to check a gradient that it is given to start from."""
+    code = (
+        "import sys, torch; from pruneattr_core import PruneGrad\n"
+        "net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()\n"
+        "PruneGrad(net).attribute(torch.ones(1, 4)); sys.exit('sympy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
