@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from pruneattr_core.analysis.interval import Interval
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.run import read_run
+from pruneattr_core.reproduction import benchmarks
 from pruneattr_core.reproduction.claim import HOLDS, NOT, OPEN, OUT, PARTLY, Claim, Ours
 from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, texts
 from pruneattr_core.runs.stored import HEADER
@@ -94,6 +96,18 @@ def test_a_row_is_the_paired_difference_of_its_run() -> None:
     np.testing.assert_allclose([ours.first, ours.second], [one.mean(), other.mean()])
     np.testing.assert_allclose(ours.difference.mean, (one - other).mean())
     assert texts(row)["run"] == ours.run
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_two_runs_the_one_counts_in_which_equal_pixels_go_at_random(names: str) -> None:
+    published = json.loads((ASSETS / "published_benchmarks.json").read_text("utf-8"))
+    run = read_run(ASSETS / "runs" / "bench" / "resnet8-pixels-table2")
+    fair = replace(run, plan=replace(run.plan, protocol={**run.plan.protocol, "ties": "random"}))
+    runs = dict(sorted({names[0]: run, names[1]: fair}.items()))
+    row = next(one for one in benchmarks.claims(runs, published) if one.ours and "table 2" in one.where)
+    assert row.ours is not None
+    assert row.ours.run == f"bench/{names[1]}"
+    assert "at random" in row.differs
 
 
 def test_a_row_of_likeness_shows_the_interval_that_its_verdict_comes_from() -> None:
