@@ -16,7 +16,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from inspect import signature
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError
@@ -47,6 +47,7 @@ from pruneattr_core.models.download import TIMEOUT
 from pruneattr_core.models.fitting import fitted, hollow
 from pruneattr_core.models.hub_cache import cache, cached
 from pruneattr_core.models.labels import class_name
+from pruneattr_core.models.unwrapping import tables
 from pruneattr_core.runtime import Tick
 
 TIMM, HUB = "timm/", "hf-hub:"
@@ -54,6 +55,8 @@ WEIGHTS = "model.safetensors"
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
 _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
+#: Numbers that a head reads per class, at most.
+_WIDEST = 10_000
 _FILES = (".pt", ".pth", ".bin", ".ckpt", ".onnx", ".safetensors", ".tar", ".py")
 _CODE = re.compile(r"[\w.-]{1,120}")
 
@@ -129,6 +132,37 @@ def hub_network(card: ModelCard, progress: Tick | None = None) -> nn.Module:
         raise ModelError(
             f"transformers cannot open {card.id} ({short(error)}): choose an image classifier."
         ) from error
+    return answering_tensors(network)
+
+
+def hub_architecture(card: ModelCard, loaded: Mapping[Any, Any]) -> nn.Module:
+    """The network of a card with any values, for a file of the reader's: its own weights are not asked for.
+
+    Args:
+        card: of a network of the hub.
+        loaded: what the file holds, which bounds the network that a repository's configuration may make.
+
+    Raises:
+        ModelError: its configuration is not here and cannot be fetched, or makes no such network.
+    """
+    options: dict[str, Any] = {"num_classes": len(card.classes)}
+    if card.id.startswith(TIMM):
+        return _made_by_timm(card.architecture, options)
+    folder = _fetched(repository(card.id), _CONFIG).parent
+    config = read(folder / _CONFIG)
+    # The file's head may be for fewer classes than the configuration's.
+    room = sum(_room(table) for _, table in tables(loaded)) + _WIDEST * len(card.classes)
+    if "pretrained_cfg" in config:
+        return _made_by_timm(card.architecture, options | part_of(config, "model_args"), room)
+    transformers = _package("transformers")
+    try:
+        with at_most(room):
+            said = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True)
+            network: nn.Module = transformers.AutoModelForImageClassification.from_config(said)
+    except ModelError:
+        raise
+    except Exception as error:  # as for `hub_network`
+        raise ModelError(f"transformers cannot make {card.id} ({short(error)}): update it.") from error
     return answering_tensors(network)
 
 
@@ -324,30 +358,36 @@ def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels
 
 
 def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> nn.Module:
+    loaded = read_checkpoint(file)
+    network = _made_by_timm(architecture, options, _room(loaded))
+    return fitted(lambda: network, loaded, file.name).network
+
+
+def _made_by_timm(architecture: str, options: Mapping[str, Any], room: int | None = None) -> nn.Module:
+    """With any values, of which there are at most `room`."""
     timm = _package("timm")
     # What timm does besides making a network: asking any address, reading any file of this machine.
     doing = (timm.create_model, timm.models.build_model_with_cfg)
     if taken := options.keys() & {name for one in doing for name in signature(one).parameters}:
         said = class_name(", ".join(sorted(taken)))
         raise ModelError(f"The configuration of {architecture} sets {said}, which is no part of a network.")
-    loaded = read_checkpoint(file)
 
     def build() -> nn.Module:
-        with at_most(_room(loaded)):
+        with nullcontext() if room is None else at_most(room):
             made: nn.Module = timm.create_model(architecture, pretrained=False, **options)
             return made
 
     try:
-        with suppress(RuntimeError):  # of networks that compute with what is hollow
-            hollow(build)  # counted before it takes memory
-        network = build()
+        if room is not None:
+            with suppress(RuntimeError):  # of networks that compute with what is hollow
+                hollow(build)  # counted before it takes memory
+        return build()
     except ModelError:
         raise
     except Exception as error:  # timm raises anything on a configuration it does not know
         raise ModelError(f"timm cannot make {architecture} ({short(error)}): update timm.") from error
-    return fitted(lambda: network, loaded, file.name).network
 
 
 def _room(loaded: Mapping[Any, Any]) -> int:
     """How many values a network may have for a file: twice the file's, as some weights are shared or made."""
-    return 2 * sum(int(one.numel()) for one in loaded.values())
+    return 2 * sum(int(one.numel()) for one in loaded.values() if isinstance(one, Tensor))

@@ -25,6 +25,7 @@ from pruneattr_core.models.fitting import Fitted, fitted
 from pruneattr_core.models.hub import (
     TIMM,
     cached_ids,
+    hub_architecture,
     hub_card,
     hub_network,
     is_hub,
@@ -229,7 +230,7 @@ def open_model(
     loaded = read_checkpoint(file)
     if own and file_sha256(file) != sha256:
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
-    build = builder(card)
+    build = builder(card) if weights is None else _builder_for(card, loaded)
     logits = None if weights is None else len(card.classes)
     opened = fitted(build, loaded, file.name, logits, current_key, lambda found: advice(found, card.id))
     if weights is not None:
@@ -249,6 +250,17 @@ def builder(card: ModelCard) -> Callable[[], nn.Module]:
     if card.kind == "hub":
         return lambda: hub_network(card)
     return zoo_builder(card) if card.kind == "torchvision" else BUILDERS[card.id]
+
+
+def _builder_for(card: ModelCard, loaded: Mapping[Any, Any]) -> Callable[[], nn.Module]:
+    """`builder` for a file of the reader's: of the hub nothing but its configuration is needed.
+
+    Networks that are not ours are made whole: no file holds the buffers that they do not save.
+    """
+    if card.kind not in ("code", "hub"):
+        return builder(card)
+    made = declared_network(card.id) if card.kind == "code" else hub_architecture(card, loaded)
+    return lambda: made
 
 
 def _placed(network: nn.Module, place: torch.device, card: ModelCard) -> nn.Module:

@@ -71,6 +71,15 @@ class Turned(Net):
     def forward(self, x):
         return super().forward(torch.einsum("ij,bjhw->bihw", self.turn, x.double()).float())
 
+class Placed(Net):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("place", torch.ones(2), persistent=False)
+        self.scale = torch.full((2,), 3.0) * torch.ones(2)
+
+    def forward(self, x):
+        return super().forward(x) * self.scale + self.place
+
 def loud():
     print("loading")
     return Net()
@@ -142,6 +151,18 @@ def test_settings_name_networks_with_weights_and_classes(code) -> None:
     assert (card.title, card.classes, card.size) == ("My best", ("x", "y", "z"), (16, 16))
     assert card.head == "softmax"
     assert torch.equal(model.conv.weight, first["conv.weight"] + 1)
+
+
+def test_weights_of_a_command_leave_what_no_file_holds(code) -> None:
+    """Buffers that are not saved, and tensors that are no buffers, are as the code makes them."""
+    name = f"{code}/mine.py:Placed"
+    first = load_model(name)
+    changed = {key: value + 1 for key, value in first.state_dict().items()}
+    torch.save({"model": changed}, code / "w.pth")
+    found = open_model(name, weights=code / "w.pth")[0]
+    first.load_state_dict(changed)
+    inputs = torch.rand(2, 3, 24, 32)
+    torch.testing.assert_close(found(inputs), first(inputs))
 
 
 def test_a_server_runs_only_what_was_named_when_it_started(code, monkeypatch) -> None:

@@ -329,3 +329,49 @@ def test_processors_in_the_words_of_a_card(given: dict, expected: tuple) -> None
     assert pixels.interpolation == "bicubic"
     with pytest.raises(ModelError, match="not scaled"):
         description.pixels_of({**given, "do_rescale": False, "image_mean": [0.5] * 3, "image_std": [0.2] * 3})
+
+
+def test_a_file_of_ones_own_needs_the_architecture_alone(place, tmp_path) -> None:
+    """Neither the weights that it replaces, nor a network: fine-tuned, grey, wrapped."""
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    torch.manual_seed(0)
+    theirs = timm.create_model("test_resnet", num_classes=3, in_chans=1).eval()
+    state = {f"model.{key}": value for key, value in theirs.state_dict().items()}
+    torch.save({"state_dict": state, "classes": ["a", "b", "c"]}, tmp_path / "w.ckpt")
+    described = {"architecture": "test_resnet", "num_classes": 1000, "pretrained_cfg": theirs.pretrained_cfg}
+    place(
+        "someone/described", lambda folder: (Path(folder) / "config.json").write_text(json.dumps(described))
+    )
+    inputs = torch.rand(2, 1, 64, 64)
+    for name in ("timm/test_resnet", "hf-hub:someone/described"):
+        assert not model_card(name).available_offline()
+        model, card = open_model(name, weights=tmp_path / "w.ckpt")
+        assert card.classes == ("a", "b", "c")
+        with torch.no_grad():
+            torch.testing.assert_close(model(inputs), theirs(inputs))
+    large = {**described, "model_args": {"layers": [10**6, 1, 1, 1]}}
+    place("someone/large", lambda folder: (Path(folder) / "config.json").write_text(json.dumps(large)))
+    with pytest.raises(ModelError, match="makes a larger network than its weights are for"):
+        open_model("hf-hub:someone/large", weights=tmp_path / "w.ckpt")
+
+
+def test_so_it_needs_with_transformers(place, tmp_path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes = {**small, "image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    theirs = transformers.ViTForImageClassification(transformers.ViTConfig(**sizes, num_labels=5)).eval()
+    torch.save({"model": theirs.state_dict()}, tmp_path / "w.pth")
+    processor = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+
+    def save(folder: str) -> None:
+        published = transformers.ViTConfig(**sizes, architectures=["ViTForImageClassification"], num_labels=3)
+        published.save_pretrained(folder)
+        (Path(folder) / "preprocessor_config.json").write_text(json.dumps(processor))
+
+    place("someone/described", save)
+    model, card = open_model("someone/described", weights=tmp_path / "w.pth")
+    inputs = torch.rand(2, 3, 32, 32)
+    assert len(card.classes) == 5
+    with torch.no_grad():
+        torch.testing.assert_close(model(inputs), theirs(inputs).logits)
