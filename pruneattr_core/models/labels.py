@@ -18,7 +18,10 @@ _KEYS = (
     *("classes", "class_names", "classnames", "labels", "label_names", "categories", "idx_to_class"),
     *("class_to_idx", "id2label", "label2id", "CLASSES", "names"),
 )
-_BESIDE = ("labels", "classes", "class_names", "categories", "config")
+_BESIDE = (
+    *("labels", "classes", "class_names", "categories", "class_to_idx", "idx_to_class", "id2label"),
+    *("label2id", "idx2label", "label_map", "class_index", "config"),
+)
 _MAX_BYTES, _LONGEST, _LARGEST = 4 << 20, 120, 1 << 63
 
 
@@ -54,13 +57,14 @@ def names_with(file: Path, loaded: Mapping[Any, Any], count: int) -> tuple[str, 
 def names_beside(file: Path, count: int) -> tuple[str, ...] | None:
     """Names of `count` classes from a file in the folder of `file`, or None.
 
-    Taken are the file's own name with .txt or .json, then labels, classes, class_names, categories and
-    config (Hugging Face's id2label) with either ending.
+    Taken are the file's own name with .txt or .json, or with _labels or _classes before it, then those of
+    `_BESIDE` (of config, Hugging Face's id2label) with either ending.
 
     Raises:
         WeightsError: the file of the same name has another number of names, or cannot be read.
     """
-    own = [file.with_suffix(ending) for ending in (".txt", ".json")]
+    stems = [file.stem + more for more in ("", "_labels", "_classes")]
+    own = [file.with_name(stem + ending) for stem in stems for ending in (".txt", ".json")]
     for candidate in (*own, *(file.with_name(f"{stem}{e}") for stem in _BESIDE for e in (".txt", ".json"))):
         if candidate == file or not candidate.is_file():
             continue

@@ -10,8 +10,9 @@ from pathlib import Path
 import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError, Unknown, WeightsError
-from pruneattr_core.models import OWN, list_models, load_model, model_card, model_title, weights_hash
+from pruneattr_core.models import OWN, list_models, model_card, model_title, open_model, weights_hash
 from pruneattr_core.models.checkpoint import file_sha256
+from pruneattr_core.models.hub import is_hub
 from pruneattr_core.ui.cache import Brought, engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
@@ -20,12 +21,25 @@ from pruneattr_core.ui.machine import browser_here
 KEPT = 2
 _BROUGHT, _REFUSED = "_own_weights", "_own_weights_refused"
 _ARCHITECTURE, _PATH, _FILE, _OPEN = "own_architecture", "own_path", "own_file", "own_weights"
+_NAMES = "own_classes"
+_ENDINGS = ["safetensors", "pt", "pth", "bin", "ckpt", "tar"]
 
 
 def architectures() -> list[str]:
     """Named architectures that a weights file can belong to."""
     named = dict.fromkeys((*list_models("local"), *list_models()))
+    # One of the hub that is not here needs no more than its name for a file of the reader's.
+    for name in (st.session_state.get("model", ""), st.session_state.get(_ARCHITECTURE, "")):
+        if is_hub(name) and OWN not in name and _is_described(name):
+            named[name] = None
     return sorted(named, key=lambda name: (name.startswith("torchvision/"), name))
+
+
+def _is_described(name: str) -> bool:
+    try:
+        return bool(model_card(name, ask=False))
+    except PruneAttrError:
+        return False
 
 
 def brought() -> dict[str, Brought]:
@@ -52,16 +66,23 @@ def known(name: str) -> str:
     return card.id
 
 
-def bring(architecture: str, file: Path, sha256: str) -> str:
+def bring(architecture: str, file: Path, sha256: str, classes: Path | None = None) -> str:
     """Open a weights file for this session; returns the id of the network.
+
+    Args:
+        architecture: name of a network.
+        file: its weights.
+        sha256: of `file`.
+        classes: a file with the names of its classes, see `labels.read_names`.
 
     Raises:
         WeightsError: the file is missing, unsafe, damaged or of another architecture.
     """
     name, shared = f"{architecture}{OWN}{sha256}", engine().brought
     found, code = shared.get(name), model_card(architecture).code_sha256
-    if found is None or found.code != code:  # nobody who has the file has opened it yet
-        network = load_model(name, str(engine().device), file)
+    # Nobody who has the file has opened it yet, or this session knows what its classes are called.
+    if found is None or found.code != code or classes is not None:
+        network, _ = open_model(name, str(engine().device), file, classes=classes)
         found = shared[name] = Brought(network, weights_hash(network), code)
     kept = brought()
     kept[name] = found
@@ -70,24 +91,35 @@ def bring(architecture: str, file: Path, sha256: str) -> str:
     return name
 
 
-def bring_path(architecture: str, text: str) -> str:
-    """`bring` the file at a path of this machine."""
+def bring_path(architecture: str, text: str, names: tuple[str, bytes] | None = None) -> str:
+    """`bring` the file at a path of this machine; `names` are title and bytes of a file of names."""
     try:
         file = Path(text.strip()).expanduser()
         if not file.is_file():
             raise WeightsError(f"There is no weights file {text[:200]!r}: check the path.")
-        return bring(architecture, file, file_sha256(file))
+        with tempfile.TemporaryDirectory(prefix="pruneattr-") as folder:
+            return bring(architecture, file, file_sha256(file), _put(folder, names))
     except (OSError, RuntimeError) as error:  # no permission, a name too long, no such home
         raise WeightsError(f"The weights file {text[:200]!r} cannot be read: check the path.") from error
 
 
-def bring_upload(architecture: str, title: str, data: bytes) -> str:
-    """`bring` bytes that came from the browser; no copy of them stays on the disk."""
+def bring_upload(architecture: str, title: str, data: bytes, names: tuple[str, bytes] | None = None) -> str:
+    """`bring` bytes that came from the browser, perhaps with names; no copy of them stays on the disk."""
     with tempfile.TemporaryDirectory(prefix="pruneattr-") as folder:
-        # The name is told in messages.
-        file = Path(folder) / "".join(c if c.isalnum() or c in "_-." else "_" for c in f"_{title}"[-60:])
-        file.write_bytes(data)
-        return bring(architecture, file, hashlib.sha256(data).hexdigest())
+        file = _put(folder, (title, data))
+        assert file is not None
+        with tempfile.TemporaryDirectory(prefix="pruneattr-") as other:
+            return bring(architecture, file, hashlib.sha256(data).hexdigest(), _put(other, names))
+
+
+def _put(folder: str, given: tuple[str, bytes] | None) -> Path | None:
+    """Title and bytes as a file of that folder; the name is told in messages."""
+    if given is None:
+        return None
+    title, data = given
+    file = Path(folder) / "".join(c if c.isalnum() or c in "_-." else "_" for c in f"_{title}"[-60:])
+    file.write_bytes(data)
+    return file
 
 
 def loading_code(model: str, device: str) -> str:
@@ -103,11 +135,13 @@ def own_weights(chosen: Callable[[str], None]) -> None:
     def opened() -> None:
         st.session_state[_REFUSED] = ""
         architecture, upload = st.session_state[_ARCHITECTURE], st.session_state[_FILE]
+        beside = st.session_state[_NAMES]
+        names = None if beside is None else (beside.name, beside.getvalue())
         try:
             if upload is not None:
-                name = bring_upload(architecture, upload.name, upload.getvalue())
+                name = bring_upload(architecture, upload.name, upload.getvalue(), names)
             else:
-                name = bring_path(architecture, st.session_state.get(_PATH, ""))
+                name = bring_path(architecture, st.session_state.get(_PATH, ""), names)
         except PruneAttrError as error:
             st.session_state[_REFUSED] = str(error)
             return
@@ -129,9 +163,14 @@ def own_weights(chosen: Callable[[str], None]) -> None:
         if here:
             st.text_input("File on this machine", key=_PATH, placeholder="/path/to/weights.safetensors")
         st.file_uploader(
-            "or upload it" if here else "Weights file", type=["safetensors", "pt", "pth", "bin"], key=_FILE,
+            "or upload it" if here else "Weights file", type=_ENDINGS, key=_FILE,
             help="A safetensors file or a PyTorch state dict, at most 32 MB; larger ones by their path, from "
             "a browser on the machine that runs the app. Pickled objects are refused unread.",
+        )  # fmt: skip
+        st.file_uploader(
+            "Names of its classes", type=["txt", "json"], key=_NAMES,
+            help="One a line, or JSON; without it, those in the checkpoint, beside a file on this machine, "
+            "or the architecture's.",
         )  # fmt: skip
         given = st.session_state[_FILE] is not None or bool(here and st.session_state[_PATH].strip())
         st.button("Use these weights", key="own_open", on_click=opened, disabled=not given, width="stretch")

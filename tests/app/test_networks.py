@@ -8,6 +8,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.models import hub
+from pruneattr_core.registry import lite0_is_here
 from pruneattr_core.ui import networks
 from tests.app.conftest import Start, healthy
 
@@ -35,6 +36,10 @@ def test_a_network_is_found_by_words_and_used(start: Start) -> None:
     found = search(app)
     assert len(found.options) > 1000
     assert found.options[0].startswith("scenes-net · on this machine")
+    if lite0_is_here():
+        (line,) = search(app, "efficientnetlite0").options
+        assert line.startswith("efficientnet-lite0 · on this machine")
+        assert line.endswith("4.65 M · 224 px · top-1 75.1 %")
     (line,) = search(app, "TORCHVISION wide_resnet50").options
     assert line == "torchvision/wide_resnet50_2 · resnet · 68.9 M · 224 px · top-1 81.6 %"
     assert any("timm/deit_tiny_patch16_224.fb_in1k" in line for line in search(app, "deit tiny").options)

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from pruneattr_core.errors import ModelError, Unknown
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.declared import SETTINGS
-from pruneattr_core.models.loading import load_model, models_here
+from pruneattr_core.models.loading import load_model, model_card, models_here
 from pruneattr_core.ui import own_weights, shell
 from pruneattr_core.ui.cache import Brought, Engine, engine
 from pruneattr_core.ui.jobs import Job
@@ -93,6 +93,30 @@ def test_a_path_of_this_machine_opens_larger_files(tmp_path: Path) -> None:
     healthy(app)
     assert app.session_state["model"] == named(data)
     assert "one.safetensors" not in "".join(map(str, app.query_params.values()))
+
+
+def test_what_training_scripts_call_their_files_is_taken_with_the_names_of_its_classes() -> None:
+    names = "\n".join(f"kind {i}" for i in range(10)).encode()
+    app = opened()
+    app.file_uploader(key="own_classes").set_value(("names.txt", names, "text/plain"))
+    data = weights(2)
+    app = given(app, data, title="last.ckpt")
+    healthy(app)
+    assert app.session_state["model"] == named(data)
+    assert model_card(named(data)).classes[3] == "kind 3"
+    app.file_uploader(key="own_classes").set_value(("names.txt", b"one\n", "text/plain"))
+    app = app.button(key="own_open").click().run()
+    assert "1 entries, but the network tells 10 classes apart" in app.error[0].value
+    assert {"ckpt", "tar", "pth"} <= {one.strip(".") for one in app.file_uploader(key="own_file").proto.type}
+
+
+def test_a_network_of_the_hub_that_is_not_here_takes_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("timm", reason="timm is not installed")
+    for model, offered in (("timm/resnet18d", True), ("timm/resnet18d#abc", False), ("scenes-net", False)):
+        monkeypatch.setattr(own_weights.st, "session_state", {"model": model})
+        assert ("timm/resnet18d" in own_weights.architectures()) == offered
+    monkeypatch.setattr(own_weights.st, "session_state", {"model": "hf-hub:someone/unknown"})
+    assert "hf-hub:someone/unknown" not in own_weights.architectures()  # the hub is not asked for a list
 
 
 class Trap:

@@ -303,6 +303,9 @@ SHOWN = ("ant", "bee", inert(NAMES[2]))
     [
         ("w.txt", "ant\nbee\n\n![<b>cat</b>](http://evil.example/c.png)\n"),
         ("w.json", json.dumps(NAMES)),
+        ("w_labels.txt", "\n".join(NAMES)),
+        ("idx2label.json", json.dumps(dict(enumerate(NAMES)))),
+        ("class_index.json", json.dumps({str(at): ["n0", name] for at, name in enumerate(NAMES)})),
         ("labels.txt", "ant\r\nbee\r\n![<b>cat</b>](http://evil.example/c.png)"),
         ("classes.json", json.dumps({"0": "ant", "2": NAMES[2], "1": "bee"})),
         ("class_names.json", json.dumps({"bee": 1, "ant": 0, NAMES[2]: 2})),
