@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -48,6 +49,8 @@ from pruneattr_core.runtime import device_for
 
 #: Between an architecture's id and the SHA-256 of a weights file: the id of that network.
 OWN = "#"
+#: What follows it: the file, and perhaps the names given to its classes.
+_OWN_FILE = re.compile(r"[0-9a-f]{64}(?:\.[0-9a-f]{8})?")
 #: Cards of the weights files that this process has opened, by id; the oldest goes first.
 _opened: OrderedDict[str, ModelCard] = OrderedDict()
 _opened_lock = threading.Lock()
@@ -109,7 +112,8 @@ def model_card(name: str, ask: bool = True) -> ModelCard:
             "timm/NAME", "hf-hub:OWNER/NAME" or just "OWNER/NAME" for one of the hub, whose small
             configuration is fetched, see `hub`; "path/to/file.py:build" or "package.module:build" for one of
             your own, see `declared`; "cifar-resnet20#<SHA-256>" is that architecture with the weights file of
-            this hash, with the classes and channels of the file where this process has opened it.
+            this hash, with the classes and channels of the file where this process has opened it; after a
+            dot may follow what tells one list of names of its classes from another, 8 hexadecimal digits.
         ask: whether the hub may be asked for a configuration that is not on this machine.
 
     Raises:
@@ -228,13 +232,13 @@ def open_model(
         return _placed(hub_network(card, progress), place, card), card
     file = _found(model_card(name), progress) if weights is None else Path(weights)
     loaded = read_checkpoint(file)
-    if own and file_sha256(file) != sha256:
+    if own and file_sha256(file) != sha256.partition(".")[0]:
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
     build = builder(card) if weights is None else _builder_for(card, loaded)
     logits = None if weights is None else len(card.classes)
     opened = fitted(build, loaded, file.name, logits, current_key, lambda found: advice(found, card.id))
     if weights is not None:
-        card = _described(_own_card(card, file_sha256(file)), loaded, opened, file, classes)
+        card = _described(_own_card(card, sha256 or file_sha256(file)), loaded, opened, file, classes)
         with _opened_lock:
             _opened[card.id] = card
             while len(_opened) > _OPENED_KEPT:
@@ -271,16 +275,17 @@ def _placed(network: nn.Module, place: torch.device, card: ModelCard) -> nn.Modu
     return model
 
 
-def _own_card(base: ModelCard, sha256: str) -> ModelCard:
+def _own_card(base: ModelCard, own: str) -> ModelCard:
     """The card of an architecture with a weights file of the reader."""
-    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+    sha256 = own.partition(".")[0]
+    if not _OWN_FILE.fullmatch(own):
         raise ModelError(
             f"Expected the SHA-256 of a weights file after {base.id + OWN!r}, 64 hexadecimal digits in lower "
-            f"case, got {sha256[:80]!r}."
+            f"case, got {own[:80]!r}."
         )
     return replace(
         base,
-        id=f"{base.id}{OWN}{sha256}",
+        id=f"{base.id}{OWN}{own}",
         title=f"Own weights {sha256[:8]}, {base.architecture}",
         kind="local",
         weights="",

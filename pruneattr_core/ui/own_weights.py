@@ -78,10 +78,11 @@ def bring(architecture: str, file: Path, sha256: str, classes: Path | None = Non
     Raises:
         WeightsError: the file is missing, unsafe, damaged or of another architecture.
     """
-    name, shared = f"{architecture}{OWN}{sha256}", engine().brought
+    # Nobody else's classes are called as they are here.
+    called = "" if classes is None else f".{file_sha256(classes)[:8]}"
+    name, shared = f"{architecture}{OWN}{sha256}{called}", engine().brought
     found, code = shared.get(name), model_card(architecture).code_sha256
-    # Nobody who has the file has opened it yet, or this session knows what its classes are called.
-    if found is None or found.code != code or classes is not None:
+    if found is None or found.code != code:  # nobody who has the file has opened it yet
         network, _ = open_model(name, str(engine().device), file, classes=classes)
         found = shared[name] = Brought(network, weights_hash(network), code)
     kept = brought()

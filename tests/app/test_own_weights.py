@@ -102,8 +102,13 @@ def test_what_training_scripts_call_their_files_is_taken_with_the_names_of_its_c
     data = weights(2)
     app = given(app, data, title="last.ckpt")
     healthy(app)
-    assert app.session_state["model"] == named(data)
-    assert model_card(named(data)).classes[3] == "kind 3"
+    called = f"{named(data)}.{hashlib.sha256(names).hexdigest()[:8]}"
+    assert app.session_state["model"] == app.query_params["model"] == called
+    assert model_card(called).classes[3] == "kind 3"
+    assert model_card(called).weights_sha256 == hashlib.sha256(data).hexdigest()
+    other = given(opened(), data)  # somebody else, with the same file
+    assert other.session_state["model"] == named(data)
+    assert "kind 3" not in model_card(named(data)).classes
     app.file_uploader(key="own_classes").set_value(("names.txt", b"one\n", "text/plain"))
     app = app.button(key="own_open").click().run()
     assert "1 entries, but the network tells 10 classes apart" in app.error[0].value
