@@ -52,6 +52,8 @@ def a_run(protocol: dict[str, Any] | None = None, n: int = 4, **changed: Any) ->
 
 
 def test_names_say_only_what_tells_runs_apart() -> None:
+    fair = {"a": a_run({"ties": "raster"}), "b": a_run({"ties": "random"})}
+    assert titles(fair)["b"] == "random ties"
     runs = {"a": a_run(), "b": a_run({"fill": "blur"}), "c": a_run({"order_by": "magnitude"}, n=9)}
     assert titles(runs) == {
         "a": "mean fill · signed order",

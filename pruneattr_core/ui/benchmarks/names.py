@@ -14,7 +14,7 @@ from pruneattr_core.share.words import counted
 #: Protocol entries that tell runs of one kind apart, in the order of a name.
 _TELLING = ("variant", "fill", "order_by", "collapse", "range", "measure", "setting")
 #: Facts that are named wherever they differ; pictures, methods and sizes only where a name needs them.
-_CHOSEN = ("model", *_TELLING, "imported")
+_CHOSEN = ("model", *_TELLING, "ties", "imported")
 _VALUES = {
     ("variant", "text"): "N(0, 0.01) weights",
     ("variant", "released"): "N(0, 0.1) weights",
@@ -86,6 +86,7 @@ def _facts(name: str, run: Run) -> dict[str, str]:
     plan = run.plan
     found = {"model": str(plan.model["title"]), "data": str(plan.data["title"])}
     found |= {key: _value(key, plan.protocol[key]) for key in _TELLING if key in plan.protocol}
+    found["ties"] = "random ties" if plan.protocol.get("ties") == "random" else ""
     found["methods"] = _methods(plan)
     unit = "seeds" if BENCHMARKS[plan.benchmark].unit == "repeats" else "pictures"
     found["size"] = counted(plan.n, unit)
