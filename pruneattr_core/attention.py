@@ -29,7 +29,30 @@ _SOFTMAX = {F.softmax, torch.softmax, Tensor.softmax}
 _PRODUCTS = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm}
 #: What may stand between the two and changes no weight in eval mode.
 _BETWEEN = {F.dropout, torch.dropout, Tensor.to, Tensor.type_as, Tensor.contiguous}
+#: Parameters that are tokens beside those of the patches, as timm, transformers and torchvision call them, in
+#: the order in which all of them put those first -> what each is.
+_BESIDE = {
+    ("cls_token", "class_token", "class_embedding"): "class token",
+    ("dist_token", "distillation_token"): "distillation token",
+    ("reg_token", "register_tokens"): "register",
+}
 _NUM_HEADS = 4  # its place among the arguments of multi_head_attention_forward
+
+
+def tokens_of(model: nn.Module) -> tuple[str, ...]:
+    """What a network's tokens beside those of the patches are, in their order, by what it names them.
+
+    Returns:
+        Such as ("class token", "register 1", "register 2"); () where no parameter is called so.
+    """
+    found: list[str] = []
+    for names, what in _BESIDE.items():
+        own = [one for name, one in model.named_parameters() if name.rpartition(".")[2] in names]
+        count = sum(one.shape[-2] if one.ndim > 1 else 1 for one in own)
+        found += (
+            [f"{what} {i + 1}" for i in range(count)] if what == "register" or count > 1 else [what] * count
+        )
+    return tuple(found)
 
 
 def _opened_up() -> Any:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.attention import tokens_of
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.paths.table import METHODS, Found, Search
@@ -34,10 +35,12 @@ class Ground:
     Attributes:
         scores: Taylor contributions with the dead neurons and the answer, on the CPU.
         seconds: computing time of that forward and backward pass.
+        tokens: what the network's tokens without a place are, in their order; () where it does not say.
     """
 
     scores: Contributions
     seconds: float
+    tokens: tuple[str, ...] = ()
 
     @property
     def neurons(self) -> int:
@@ -121,7 +124,7 @@ def ground_of(model: nn.Module, inputs: Tensor, target: int | None) -> Ground:
         seconds = clock() - start
         if seconds > _SLOW:
             break
-    return Ground(on_cpu(scores), seconds)
+    return Ground(on_cpu(scores), seconds, tokens_of(model))
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,9 @@ def test_shares_of_tokens_are_theirs():
     beside, patches = token_shares(mask)
     assert beside.tolist() == [0.5, 0, 0.1, 0, 0]
     assert token_names(5) == ["class token", "register 1", "register 2", "register 3", "register 4"]
+    said = tuple(f"register {i}" for i in range(1, 6))
+    assert token_names(5, said) == said
+    assert token_names(1, said) == ["class token"]  # of a part of the network that has others
     assert patches[1, 3] == patches.sum() == 0.8
     assert token_shares(np.ones((6, 4, 4), bool)) is None
     drawn = shown_shares(np.full((32, 32, 3), 100, np.uint8), patches, "#ff0000")

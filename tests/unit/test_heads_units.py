@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torchvision.models import VisionTransformer
 
 import networks
 from pruneattr_core import PruneGrad, tape
-from pruneattr_core.attention import is_heads, with_heads
+from pruneattr_core.attention import is_heads, tokens_of, with_heads
 from pruneattr_core.circuits.units import block_of, unit_contributions
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.pruning import pruned_logits
@@ -199,3 +200,29 @@ def test_networks_without_heads_say_so() -> None:
         unit_contributions(model, x, unit="head")
     with pytest.raises(InputError, match="Expected a unit out of"):
         unit_contributions(model, x, unit="neurons")  # type: ignore[arg-type]
+
+
+def test_tokens_beside_the_patches_are_called_as_the_network_has_them() -> None:
+    small = VisionTransformer(16, 8, num_layers=1, num_heads=1, hidden_dim=8, mlp_dim=8, num_classes=2)
+    assert tokens_of(small) == ("class token",)
+    assert tokens_of(nn.Linear(2, 2)) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "tokens"),
+    [
+        ("vit_tiny_patch16_224", {}, ("class token",)),
+        ("vit_tiny_patch16_224", {"reg_tokens": 2}, ("class token", "register 1", "register 2")),
+        (
+            "vit_tiny_patch16_224",
+            {"reg_tokens": 2, "class_token": False, "global_pool": "avg"},
+            ("register 1", "register 2"),
+        ),
+        ("deit_tiny_distilled_patch16_224", {}, ("class token", "distillation token")),
+    ],
+)
+def test_tokens_of_timms_networks(name: str, options: dict[str, Any], tokens: tuple[str, ...]) -> None:
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    model = timm.create_model(name, img_size=32, depth=1, **options)
+    assert tokens_of(model) == tokens
+    assert len(tokens) == model.num_prefix_tokens

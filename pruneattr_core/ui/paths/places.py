@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -89,8 +90,10 @@ def token_shares(mask: Array) -> tuple[Array, Array] | None:
     return shares[: grid.extra], shares[grid.extra :].reshape(grid.size)
 
 
-def token_names(extra: int) -> list[str]:
-    """What tokens without a place are: most networks have the class token first."""
+def token_names(extra: int, said: Sequence[str] = ()) -> Sequence[str]:
+    """What tokens without a place are, by what the network says; else most have the class token first."""
+    if len(said) == extra:
+        return said
     return ["class token", *(f"register {i}" for i in range(1, extra))][:extra]
 
 

@@ -216,12 +216,14 @@ def _tokens(board: Board, mask: np.ndarray, name: str, colour: str) -> None:
         f"patches {percent(patches.mean(), 1)} on average, {percent(patches.min(), 1)} to "
         f"{percent(patches.max(), 1)}"
     ]
-    extra = token_names(len(beside))
+    named = board.ground.tokens
+    extra = token_names(len(beside), named)
+    by_order = ". Tokens without a place are named by their order, as most networks have them"
     said += [f"{one} {percent(share, 1)}" for one, share in zip(extra, beside, strict=True)]
     board.folio.caption(
         "Share of features kept: "
         + "; ".join(said)
-        + (". Tokens without a place are named by their order, as most networks have them" if extra else "")
+        + (by_order if extra and extra != named else "")
         + ". The strongest colour is the patch that keeps most. Tokens exchange what they hold at every "
         "attention: a patch of a late layer speaks of more than its own place."
     )
