@@ -18,9 +18,10 @@ export default function ({data, parentElement: root, setStateValue}) {
     });
   }
   // Plotly puts its events on the chart's element, which React may replace: look each time the pointer enters one.
-  const enter = event => attach(state, event.target.closest?.('.js-plotly-plot'));
-  document.addEventListener('pointerover', enter, {passive: true});
-  return () => document.removeEventListener('pointerover', enter);
+  state.enter ??= event => attach(state, event.target.closest?.('.js-plotly-plot'));
+  document.addEventListener('pointerover', state.enter, {passive: true});
+  const mine = state.entered = {};   // as in review.js
+  return () => { if (state.entered === mine) document.removeEventListener('pointerover', state.enter); };
 }
 
 function attach(state, chart) {

@@ -112,5 +112,6 @@ export default function ({data}) {
     PUT.clear();
     stop = null;
   };
-  return () => stop?.();
+  const mine = stop;   // as in review/review.js
+  return () => { if (stop === mine) mine(); };
 }

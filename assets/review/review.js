@@ -11,15 +11,15 @@ export default function ({data, parentElement: root, setStateValue}) {
     explainWords(root);
   }
   state.send = setStateValue;
-  state.enter();
+  const leave = state.enter();
   const payload = openSweep(data);
-  if (state.id === payload.header.id) return state.leave;
+  if (state.id === payload.header.id) return leave;
   state.id = payload.header.id;
   const there = () => { root.querySelector('.review').inert = false; };  // a press before would be nobody's
   decodeSweep(payload).finally(there).then(decoded => {
     if (state.id === decoded.header.id) showDesk(state, decoded);      // else a newer one has come meanwhile
   }, () => { announce(state, 'This browser cannot unpack the maps; please update it.'); });
-  return state.leave;
+  return leave;
 }
 
 // How two maps are compared is the reader's habit: this browser keeps it, where it keeps anything.
@@ -133,11 +133,14 @@ function wireDesk(state) {
     document.addEventListener('scroll', follow, {capture: true, passive: true});
     addEventListener('beforeunload', last);
     document.body.prepend(link);
-  };
-  state.leave = () => {
-    document.removeEventListener('scroll', follow, {capture: true});
-    removeEventListener('beforeunload', last);
-    link.remove();
+    // What a call has returned Streamlit calls after the next one, where that came while the first was on its way.
+    const mine = state.entered = {};
+    return () => {
+      if (state.entered !== mine) return;
+      document.removeEventListener('scroll', follow, {capture: true});
+      removeEventListener('beforeunload', last);
+      link.remove();
+    };
   };
 }
 

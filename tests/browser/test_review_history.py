@@ -156,9 +156,27 @@ def test_what_a_browser_tells_as_it_goes_is_kept(
     assert told
 
 
+#: Streamlit may call what a component has returned after it has called the component again.
+LATE = """const made = Blob;
+window.Blob = class extends made {
+  constructor(parts, options) {
+    const late = parts?.[0]?.replace?.('export default function', 'const component = function');
+    super(!late || late === parts[0] ? parts : [late, `
+      export default (...given) => {
+        const before = component(...given), now = component(...given);
+        Promise.resolve().then(() => before?.());
+        return now;
+      }`], options);
+  }
+};"""
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["usual", "cleaned late"])
 def test_what_is_typed_just_before_a_reload_is_kept(
-    page: Page, app_url: str, settled: Settled, names: list[str]
+    page: Page, app_url: str, settled: Settled, names: list[str], late: bool
 ) -> None:
+    if late:
+        page.add_init_script(LATE)
     desk = _desk(page, app_url, settled, names[0])
     desk.locator(".row .note").nth(1).press_sequentially("typed", delay=1)
     page.reload()
