@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from pruneattr_core.registry import LITE0, lite0_is_here
@@ -45,6 +49,25 @@ def unanswered(page: Page, url: str) -> None:
     page.locator(EARLY).wait_for()
 
 
+def pixels(url: str) -> np.ndarray:
+    """Of a canvas, as its address holds them."""
+    return np.asarray(Image.open(io.BytesIO(b64decode(url.partition(",")[2]))), dtype=int)
+
+
+def assert_same(one: list[list[str | float]], other: list[list[str | float]]) -> None:
+    """Equal words; places and colours but for what the stored numbers differ by from this machine's own.
+
+    A server shows its own once it has them: on two cores one pixel was 2 of 255 apart.
+    """
+    assert [part[:4] for part in one] == [part[:4] for part in other]
+    np.testing.assert_allclose([part[5:] for part in one], [part[5:] for part in other], rtol=0, atol=0.01)
+    for (_, _, _, _, left, *_), (_, _, _, _, right, *_) in zip(one, other, strict=True):
+        if left != right:
+            apart = np.abs(pixels(str(left)) - pixels(str(right))).max(-1)
+            assert apart.max() <= 5
+            assert (apart > 0).mean() < 0.001
+
+
 @pytest.mark.parametrize(("width", "height", "scheme"), SIZES)
 def test_the_apps_own_view_looks_the_same_and_stands_in_the_same_place(
     window: Callable[..., Page], lite0_url: str, width: int, height: int, scheme: str
@@ -58,7 +81,7 @@ def test_the_apps_own_view_looks_the_same_and_stands_in_the_same_place(
     page.locator(APP).wait_for()
     expect(page.locator("#early")).to_have_count(0)
     painted(page)
-    assert page.evaluate(LOOK, "[data-testid=stMain]") == early
+    assert_same(page.evaluate(LOOK, "[data-testid=stMain]"), early)
 
 
 @pytest.mark.parametrize(("width", "height"), [(844, 390), (900, 1000)])
