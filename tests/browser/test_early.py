@@ -60,10 +60,11 @@ def assert_same(one: list[list[str | float]], other: list[list[str | float]]) ->
     A server shows its own once it has them: on two cores one pixel was 2 of 255 apart.
     """
     assert [part[:4] for part in one] == [part[:4] for part in other]
-    np.testing.assert_allclose([part[5:] for part in one], [part[5:] for part in other], rtol=0, atol=0.01)
-    for (_, _, _, _, left, *_), (_, _, _, _, right, *_) in zip(one, other, strict=True):
-        if left != right:
-            apart = np.abs(pixels(str(left)) - pixels(str(right))).max(-1)
+    left, right = (np.array([part[5:] for part in parts], float) for parts in (one, other))
+    np.testing.assert_allclose(left, right, rtol=0, atol=0.01)
+    for part, same in zip(one, other, strict=True):
+        if part[4] != same[4]:
+            apart = np.abs(pixels(str(part[4])) - pixels(str(same[4]))).max(-1)
             assert apart.max() <= 5
             assert (apart > 0).mean() < 0.001
 
