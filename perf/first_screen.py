@@ -29,7 +29,7 @@ CHART = ".js-plotly-plot .main-svg"
 PAGES = {
     "explore": ("/", "[data-testid=stMetric]"),  # before that the stored map is shown, see perf/first_view.py
     "compare": ("/compare", ".compare .cell.ready canvas"),
-    "paths": ("/paths", CHART),
+    "paths": ("/paths", "[data-testid=stMain] img"),  # what the path sees; its curves follow
     "decoding": ("/decoding", "[data-testid=stMain] img"),
     "benchmarks": ("/benchmarks", CHART),
     "sanity": ("/sanity", ".stage[data-ready] .card.ready canvas"),

@@ -39,6 +39,8 @@ Headers = list[tuple[bytes, bytes]]
 _PART = re.compile(r"/static/((?:js|css|media)/\w[\w.-]*)\Z")
 #: Of those, what draws our components and styles: the page names it only when one is there to draw.
 _FIRST = ("BidiComponent", "Html")
+#: Pages whose first result is a chart: what draws it is large, and comes while the server computes.
+_CHARTED = ("paths", "benchmarks", "reproduction")
 #: What is under these is no page: a file that is downloaded is sent as it was made.
 _NO_PAGE = re.compile(r"/(?:media|component|_stcore)/")
 _HERE = ("127.0.0.1", "::1")
@@ -83,7 +85,8 @@ class Front:
             aside = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
             plain = [one for one in scope["headers"] if one[0] not in aside]
             first = early.wanted(path, scope.get("query_string", b""), asked)
-            scope, send = {**scope, "headers": plain}, _Page(send, sum(map(bool, path.split("/"))), first)
+            names = [name for name in path.split("/") if name]
+            scope, send = {**scope, "headers": plain}, _Page(send, names, first)
         await self._app(scope, receive, send)
 
     def _part(self, name: str, packed: bool) -> tuple[bytes, Headers]:
@@ -107,9 +110,9 @@ class Front:
 class _Page:
     """Sends on what Streamlit answers; where that is its page of HTML, with our head."""
 
-    def __init__(self, send: Send, deep: int, first: bool) -> None:
+    def __init__(self, send: Send, names: list[str], first: bool) -> None:
         self._send = send
-        self._deep = deep  # how many names the address has below where the app is served
+        self._names = names  # of the address, below where the app is served
         self._first = first  # whether it shows the stored view first
         self._start: Message | None = None
         self._body = b""
@@ -125,7 +128,8 @@ class _Page:
             await self._send(message)
 
     async def _whole(self, start: Message) -> None:
-        body = headed(self._body.decode("utf-8"), self._deep, self._first).encode("utf-8")
+        charted = bool(self._names) and self._names[-1] in _CHARTED
+        body = headed(self._body.decode("utf-8"), len(self._names), self._first, charted).encode("utf-8")
         drop = (b"content-length", b"etag", b"last-modified")  # those of Streamlit's file
         headers = [one for one in start["headers"] if one[0].lower() not in drop]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
@@ -146,11 +150,12 @@ def _below(scope: Message) -> str:
     return path
 
 
-@lru_cache(maxsize=4)
-def headed(page: str, deep: int, first: bool = False) -> str:
+@lru_cache(maxsize=8)
+def headed(page: str, deep: int, first: bool = False, charted: bool = False) -> str:
     """Streamlit's page with our title, icon and first files; one opened by its name says where the server is.
 
-    The first page has its view in itself, see `early`.
+    The first page has its view in itself, see `early`; of one that begins with a chart, `charted`, what draws
+    charts is among the first files.
 
     How many of an address's names are a page's only the server knows: behind a proxy, or with
     --server.baseUrlPath, the app itself may be served at such a name.
@@ -158,16 +163,19 @@ def headed(page: str, deep: int, first: bool = False) -> str:
     icon = b64encode((ASSETS / "icon.svg").read_bytes()).decode("ascii")
     page = page.replace("<title>Streamlit</title>", "<title>PruneAttr</title>")
     page = page.replace('href="./favicon.png"', f'href="{escape(f"data:image/svg+xml;base64,{icon}")}"')
-    links = (f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page))
+    links = (
+        f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page, charted)
+    )
     page = page.replace("</head>", "".join(links) + "</head>", 1)
     page = page.replace("<script type=", early.links() + "<script type=", 1) if first else page
     return page.replace("<head>", "<head>" + _HOME % deep, 1) if deep else page
 
 
-def _soon(page: str) -> list[str]:
+def _soon(page: str, charted: bool) -> list[str]:
     """Files that a component of ours needs and Streamlit's page does not name: they would come one by one."""
     folder, found = Path(file_util.get_static_dir()) / "static" / "js", []
-    asked = [file.name for kind in _FIRST for file in folder.glob(f"{kind}.*.js")]
+    kinds = (*_FIRST, "PlotlyChart") if charted else _FIRST
+    asked = [file.name for kind in kinds for file in folder.glob(f"{kind}.*.js")]
     while asked:
         name = asked.pop()
         if name not in found and name not in page:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.paths.table import METHODS
-from pruneattr_core.share.words import percent
-from pruneattr_core.ui import pictures, shell
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY
 from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths.files import path_bytes
-from pruneattr_core.ui.paths.state import REPLACED, VIEWS
+from pruneattr_core.ui.paths.state import VIEWS
 from pruneattr_core.ui.paths.views import number_in
-from pruneattr_core.ui.pictures import UPLOAD
 from pruneattr_core.values import Path
 from tests.app.conftest import Start, box, healthy, small_network, until
 
@@ -321,61 +314,3 @@ def test_one_method_alone_is_told_to_take_another(paths_page: Start) -> None:
     app = paths_page(show="agreement", paths="taylor")
     healthy(app)
     assert any("second method" in info.value for info in app.info)
-
-
-def test_the_page_opens_with_what_the_path_carries(paths_page: Start) -> None:
-    app = paths_page(kept="0.2", paths="taylor,random")
-
-    def table(app: AppTest) -> pd.DataFrame | None:
-        return next((one.value for one in app.dataframe if "the others become" in one.value), None)
-
-    def complete(app: AppTest) -> bool:
-        """All sizes of all replacements, not the few that are there first."""
-        rows = table(app)
-        return rows is not None and len(rows) == len(REPLACED) and set(rows["kept"]) == {percent(0.2, 1)}
-
-    until(app, complete)
-    healthy(app)
-    rows = table(app)
-    assert rows is not None
-    said = rows.set_index("the others become")["answer"]
-    assert set(said.index) == {title.lower() for title in REPLACED.values()}
-    assert said["their own value"] == said["zero"]  # kept by construction, and kept at a fifth
-    shown = chart(app, "chart_carries_zero")["data"]
-    assert len(shown[0]["x"]) == len(SIZES)
-    names = [line["name"] for line in shown]
-    until(app, lambda app: any("CPR, higher is better): the path" in one.value for one in app.caption))
-    assert names[0] == "The path"
-    assert {"As many at random", "The runner-up's path", "Another picture's path"} <= set(names)
-
-
-def test_what_a_path_carries_is_drawn_of_an_upload_too(paths_page: Start) -> None:
-    data = io.BytesIO()
-    Image.new("RGB", (140, 130), (200, 40, 90)).save(data, "PNG")
-    app = paths_page(paths="taylor,random", instead="counterfactual")
-    assert app.session_state["instead"] == "counterfactual"  # a scene can be drawn without its shape
-    app.file_uploader(key="uploader").set_value(("mine.png", data.getvalue(), "image/png")).run()
-    assert app.session_state["source"] == UPLOAD
-    until(app, lambda app: any("Nobody has marked" in one.value for one in app.info))
-    app.session_state["instead"] = "zero"
-    app.run()
-    until(
-        app, lambda app: any(str(c.proto.id).endswith("chart_carries_zero") for c in app.get("plotly_chart"))
-    )
-    healthy(app)
-
-
-def test_pictures_beside_one_are_never_itself_and_always_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = pictures.from_dataset("scenes", 3)
-    beside = shell.others(picture, "scenes-net", 5)
-    assert beside == [("scenes", place) for place in (4, 5, 6, 7, 8)]
-    last = len(pictures.dataset("scenes")) - 1
-    around = shell.others(pictures.from_dataset("scenes", last), "scenes-net", last + 7)
-    assert len(around) == len(set(around)) == last
-    assert ("scenes", last) not in around
-    upload = replace(picture, source=UPLOAD, place="")
-    assert shell.others(upload, "scenes-net", 2) == [("scenes", 0), ("scenes", 1)]
-    whole = pictures.dataset
-    monkeypatch.setattr(pictures, "dataset", lambda name: [0] if name == "mine" else whole(name))
-    alone = replace(picture, source="mine", place="0")
-    assert shell.others(alone, "scenes-net", 2) == [("scenes", 0), ("scenes", 1)]

@@ -146,6 +146,16 @@ def test_the_first_page_has_its_view_in_itself_and_no_other_has() -> None:
         assert b"/first." not in answered(path, BROWSER | more, query=query)[2]
 
 
+def test_what_draws_charts_is_named_by_the_pages_that_begin_with_one() -> None:
+    (chart,) = (FOLDER / "static" / "js").glob("PlotlyChart.*.js")
+
+    def named(path: str) -> bool:
+        return chart.name.encode() in answered(path, BROWSER)[2]
+
+    assert all(named(path) for path in ("/benchmarks", "/reproduction/", "/under/paths"))
+    assert not any(named(path) for path in ("/", "/compare", "/paths/none"))
+
+
 def test_without_a_stored_view_no_page_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early, "stored", lambda: None)
     early.parts.cache_clear()

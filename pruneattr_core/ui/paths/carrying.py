@@ -134,9 +134,25 @@ def _shown_in(picture: Picture) -> Dataset | None:
 
 
 def map_of(
-    engine: Engine, subject: Subject, picture: Picture, ground: Ground, found: Carried, name: str, size: float
+    engine: Engine,
+    subject: Subject,
+    picture: Picture,
+    ground: Ground,
+    mean: Replacement | None,
+    name: str,
+    size: float,
 ) -> Callable[[Job], Tensor]:
-    """The input gradient (C, H, W) of the network that keeps a share `size` of its neurons."""
+    """The input gradient (C, H, W) of the network that keeps a share `size` of its neurons.
+
+    Args:
+        engine: of the process.
+        subject: network, picture and class.
+        picture: the same one's.
+        ground: its scores.
+        mean: of the replacement `mean`; None for others.
+        name: of the replacement.
+        size: share of all neurons.
+    """
 
     def work(job: Job) -> Tensor:
         network = engine.network(subject, job)
@@ -144,8 +160,8 @@ def map_of(
         inputs = card.preprocess(picture.image).to(engine.device)
 
         def instead() -> Instead:
-            if name == "mean" and found.mean is not None:
-                return found.mean
+            if mean is not None and name == "mean":
+                return mean
             if name == "counterfactual" and (bare := _bare(picture, card)) is not None:
                 return activations_of(network, bare.to(engine.device), name)
             if name == "resample":
