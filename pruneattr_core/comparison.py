@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.arrays import as_numpy
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.localisation import check_mask
 from pruneattr_core.benchmarks.maps import fitting, method_from
@@ -24,7 +25,6 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.given import check_truth, several
 from pruneattr_core.importing import one_at_a_time
-from pruneattr_core.likeness import as_numpy
 from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map
 from pruneattr_core.render.figure import Panel

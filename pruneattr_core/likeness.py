@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pruneattr_core.arrays import as_array
 from pruneattr_core.errors import InputError
 
 #: Norms from here to one over it come of squares that float64 holds.
@@ -25,19 +25,6 @@ def jaccard(both: Tensor, either: Tensor, empty: float = 1.0) -> Tensor:
         empty: the answer for two empty sets.
     """
     return torch.where(either == 0, empty, both.double() / either.clamp(min=1))
-
-
-def as_array(values: ArrayLike | Tensor) -> NDArray[np.float64]:
-    """A map for NumPy, also a tensor that it cannot read: in half precision, in a graph, on a GPU."""
-    given = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
-    return np.asarray(given, np.float64)
-
-
-def as_numpy(values: Tensor) -> NDArray[Any]:
-    """A tensor for NumPy, of its own type but bfloat16, which NumPy does not know: that becomes float32."""
-    given = values.detach().cpu().contiguous()
-    array: NDArray[Any] = (given.float() if given.dtype == torch.bfloat16 else given).numpy()
-    return array
 
 
 def normalise_l2(values: ArrayLike) -> NDArray[np.float64]:

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from pruneattr_core.arrays import as_numpy
 from pruneattr_core.beside import markup, methods_beside, own_entry
 from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import several
-from pruneattr_core.likeness import as_numpy
 from pruneattr_core.models import ModelCard, open_model, weights_hash
 from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity

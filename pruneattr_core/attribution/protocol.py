@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.arrays import as_numpy
 from pruneattr_core.attribution.answering import answered
 from pruneattr_core.attribution.calls import calls_of
 from pruneattr_core.attribution.captum_methods import logits_of
@@ -23,7 +24,6 @@ from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
-from pruneattr_core.likeness import as_numpy
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.values import Attribution

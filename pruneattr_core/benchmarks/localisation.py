@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pruneattr_core.arrays import as_array
 from pruneattr_core.errors import InputError
 from pruneattr_core.importing import one_at_a_time
-from pruneattr_core.likeness import as_array
 
 #: What a measure answers when the mask is empty or full, or the map has no positive mass.
 UNDEFINED = math.nan

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.arrays import as_array
 from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.errors import InputError
 from pruneattr_core.importing import one_at_a_time
-from pruneattr_core.likeness import as_array
 
 UNDEFINED = math.nan
 #: Spread of the noise of infidelity, in normalised input units, and how often it is drawn.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pruneattr_core import likeness
+from pruneattr_core.arrays import as_array
 from pruneattr_core.errors import InputError
 from pruneattr_core.importing import one_at_a_time
 
@@ -33,7 +34,7 @@ def normalised(values: ArrayLike) -> Map:
     Raises:
         InputError: not (H, W) with at least one value, or values that are not finite.
     """
-    chosen = likeness.as_array(values)
+    chosen = as_array(values)
     if chosen.ndim != 2 or chosen.size == 0:
         raise InputError(f"Expected a map (H, W), got shape {chosen.shape}: collapse the attribution first.")
     if not np.isfinite(chosen).all():

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pruneattr_core.arrays import as_numpy
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.prunegrad_mid import mid_sweep
 from pruneattr_core.attribution.watch import Progress
-from pruneattr_core.likeness import as_numpy
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.render import Scale, scale_map, scale_of
 from pruneattr_core.render.look import Look

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.analysis.census import loose_words, unseen_words
+from pruneattr_core.arrays import as_numpy
 from pruneattr_core.attention import heads_shown
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
-from pruneattr_core.likeness import as_numpy
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
