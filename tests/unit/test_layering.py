@@ -31,6 +31,7 @@ ORDER = (
         "bits",
         "brief",
         "same",
+        "arrays",
         "likeness",
         "registry",
         "assets",
