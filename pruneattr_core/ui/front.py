@@ -27,7 +27,7 @@ from streamlit.web.server import server_util
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.ui import early
-from pruneattr_core.ui.opening import ahead, expect, settle
+from pruneattr_core.ui.opening import ahead, bring, expect, settle
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -46,6 +46,8 @@ _NO_PAGE = re.compile(r"/(?:media|component|_stcore)/")
 _HERE = ("127.0.0.1", "::1")
 #: Seconds that a first visitor has, before what he would wait for is brought without one.
 _HEAD_START = 1.5
+#: Seconds after which a browser has a page's parts: while it reads them, the server would have nothing to do.
+_PARTS = 0.3
 #: In a page opened by its address: without it Streamlit asks under that address first, in vain.
 _HOME = """<script>
   window.__streamlit = {BACKEND_BASE_URL: [location.origin, ...location.pathname.split("/").filter(Boolean).slice(0, -%d), ""].join("/")};
@@ -80,11 +82,13 @@ class Front:
         path = _below(scope)
         opened = b"text/html" in asked.get(b"accept", b"")  # what a browser says when it opens an address
         if opened and not _NO_PAGE.match(path):
-            expect()
             # Packed it could not be read here, and "not changed" would be said of Streamlit's file.
             aside = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
             plain = [one for one in scope["headers"] if one[0] not in aside]
             first = early.wanted(path, scope.get("query_string", b""), asked)
+            expect()
+            if not first:
+                asyncio.get_running_loop().call_later(_PARTS, bring)
             names = [name for name in path.split("/") if name]
             scope, send = {**scope, "headers": plain}, _Page(send, names, first)
         await self._app(scope, receive, send)

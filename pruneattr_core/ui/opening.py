@@ -107,6 +107,12 @@ def expect() -> None:
     _engine.expected = True
 
 
+def bring() -> None:
+    """Bring the heavy modules, for a page that begins with a computation; however often it is called."""
+    if not _engine.is_ready():
+        _engine.start(first=False)
+
+
 def ahead() -> None:
     """Bring the heavy modules and the first view, unless a visitor is on his way: it would hold him up."""
     if not _engine.expected:

@@ -37,8 +37,12 @@ def answered(
     method: str = "GET",
     client: str = "127.0.0.1",
     query: str = "",
+    after: float = 0.0,
 ) -> tuple[int, dict[str, str], bytes, list[dict[str, Any]]]:
-    """Status, headers and body that a browser gets, and what was passed on to Streamlit."""
+    """Status, headers and body that a browser gets, and what was passed on to Streamlit.
+
+    The server stands `after` seconds longer.
+    """
     passed: list[dict[str, Any]] = []
     sent: list[dict[str, Any]] = []
 
@@ -55,7 +59,12 @@ def answered(
     headers = [(name.encode(), text.encode()) for name, text in (asked or {}).items()]
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": (client, 1)}
     scope["query_string"] = query.encode()
-    asyncio.run(front.Front(streamlit)(scope, None, send))
+
+    async def serve() -> None:
+        await front.Front(streamlit)(scope, None, send)
+        await asyncio.sleep(after)
+
+    asyncio.run(serve())
     start, *rest = sent
     said = {name.decode(): text.decode() for name, text in start["headers"]}
     return start["status"], said, b"".join(one["body"] for one in rest), passed
@@ -179,9 +188,30 @@ def test_what_is_heavy_is_brought_ahead_unless_a_visitor_is_on_his_way(
     answered(f"/static/js/{SCRIPT.name}")
     answered("/_stcore/health", {"accept": "*/*"})
     assert not engine.expected
-    answered("/compare", BROWSER)
+    answered("/", BROWSER)
+    assert engine.expected
     opening.ahead()
     assert started == [True]  # his first screen would wait for the imports
+
+
+@pytest.mark.parametrize(("path", "query"), [("/compare", ""), ("/", "picture=1"), ("/none", "")])
+def test_what_is_heavy_is_brought_while_a_page_without_a_stored_view_comes(
+    monkeypatch: pytest.MonkeyPatch, path: str, query: str
+) -> None:
+    engine = opening._Engine()
+    started: list[bool] = []
+    monkeypatch.setattr(engine, "start", lambda first: started.append(first))
+    monkeypatch.setattr(opening, "_engine", engine)
+    monkeypatch.delitem(sys.modules, "pruneattr_core.ui.shell", raising=False)
+    monkeypatch.setattr(front, "_PARTS", 0.02)
+    answered("/", BROWSER, after=0.1)  # the first view is stored
+    answered(path, BROWSER, query=query)
+    assert started == []  # the page's parts first
+    answered(path, BROWSER, query=query, after=0.1)
+    assert started == [False]  # nobody has asked for the first view
+    engine.ready.set()
+    answered(path, BROWSER, query=query, after=0.1)
+    assert started == [False]
 
 
 def test_the_server_loads_nothing_heavy_before_it_listens() -> None:
