@@ -254,6 +254,7 @@ def compare(
     settings = {
         "model": "a network" if card is None else card.id,
         "weights_sha256": weights_hash(model),
+        **({} if card is None else card.origin),
         "pictures": list(titles or _numbered(count)),
         "targets": first.target.tolist(),
         "methods": given,

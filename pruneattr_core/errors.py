@@ -25,6 +25,10 @@ class ModelError(PruneAttrError, ValueError):
     """The network cannot be explained as it is."""
 
 
+class NotHere(ModelError):
+    """A network of the hub is not on this machine, and no other may be asked for it."""
+
+
 class WeightsError(ModelError):
     """A weights file is missing, unsafe, damaged or does not fit its architecture."""
 

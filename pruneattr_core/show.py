@@ -303,6 +303,7 @@ def explain_view(
         "picture": picture,
         "model": card.id,
         "weights_sha256": values,
+        **card.origin,
         "target": sweep.target,
         "target_name": sweep.what(card.classes),
         **({} if asked.plain else {"response": scored.scores.question.response.setting()}),

@@ -104,6 +104,7 @@ def plan_run(
             "id": opened.card.id,
             "title": opened.card.title,
             "weights_sha256": opened.weights,
+            **opened.card.origin,
             "note": opened.card.weights_note() if source.weights is None else "Weights from a file.",
         },
         data={

@@ -124,6 +124,7 @@ def keep(
             "id": opened.card.id,
             "title": opened.card.title,
             "weights_sha256": opened.weights,
+            **opened.card.origin,
             "note": opened.card.weights_note(),
         },
         "data": {

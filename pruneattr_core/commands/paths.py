@@ -152,6 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
             "id": card.id,
             "title": card.title,
             "weights_sha256": question.weights,
+            **card.origin,
             "note": card.weights_note(),
         },
         "data": {

@@ -16,7 +16,7 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.heads import Head
 from pruneattr_core.models.checkpoint import file_sha256
-from pruneattr_core.models.hub_cache import cached
+from pruneattr_core.models.hub_cache import cached, commit_of
 from pruneattr_core.registry import LITE0, lite0_folder
 
 #: Weights that come with the repository.
@@ -52,6 +52,7 @@ class ModelCard:
         weights: name of the file or of torchvision's enum member; "" for a local model.
         weights_sha256: of the weights file; for torchvision the first digits, as its file names publish them.
         code_sha256: of a network made by code of yours: over that code and all that is said of the network.
+        commit: of a repository of the hub: what the card was read from, and the weights are taken from.
         note: how it was trained and how accurate it is, and who measured that.
         url: where the weights can be downloaded, or "".
 
@@ -82,6 +83,17 @@ class ModelCard:
     squash: bool = False
     head: Head = "softmax"
     code_sha256: str = ""
+    commit: str = ""
+
+    @property
+    def state(self) -> str:
+        """What tells networks of one id apart: code of yours is edited, a branch of the hub moves on."""
+        return self.code_sha256 or self.commit
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What the settings of a result say of the network beside its id and its weights."""
+        return {"commit": self.commit} if self.commit else {}
 
     def weights_file(self) -> Path | None:
         """Where the weights are, or would be after a download; None for a local model, a missing package."""
@@ -91,7 +103,7 @@ class ModelCard:
             folder = lite0_folder()
             return None if folder is None else folder / self.weights
         if self.kind == "hub":
-            return cached(self.folder, self.weights)
+            return cached(self.folder, self.weights, self.commit or commit_of(self.folder))
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
         return None

@@ -1,35 +1,31 @@
 """Networks of the Hugging Face hub, timm's among them, by the hub's own configuration; safetensors only.
 
 `timm/NAME` is a network of timm, with or without the tag of its weights; `hf-hub:OWNER/NAME`, OWNER/NAME or
-the address of its page is a repository with an image classifier of timm or transformers. Preprocessing and
-names of classes are the repository's. timm, transformers and huggingface_hub are asked for only when such a
-network is opened.
+the address of its page is a repository with an image classifier of timm or transformers, and @REVISION after
+it a branch, tag or commit. Preprocessing and names of classes are the repository's. timm, transformers and
+huggingface_hub are asked for only when such a network is opened.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import os
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 from torch import Tensor, nn
 
 from pruneattr_core.assets import ASSETS
-from pruneattr_core.errors import ModelError
+from pruneattr_core.errors import ModelError, NotHere
 from pruneattr_core.heads import answering_tensors
-from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.bounded import at_most
 from pruneattr_core.models.cards import ModelCard, known_interpolation
 from pruneattr_core.models.checkpoint import read_checkpoint
@@ -43,35 +39,18 @@ from pruneattr_core.models.description import (
     read,
     short,
 )
-from pruneattr_core.models.download import TIMEOUT
+from pruneattr_core.models.fetching import WEIGHTS, fetched, package
 from pruneattr_core.models.fitting import fitted, hollow
-from pruneattr_core.models.hub_cache import cache, cached
+from pruneattr_core.models.hub_cache import cache, cached, commit_of, states_here
+from pruneattr_core.models.hub_names import HUB, MAIN, TIMM, named, with_revision
 from pruneattr_core.models.labels import class_name
 from pruneattr_core.models.unwrapping import tables
 from pruneattr_core.runtime import Tick
 
-TIMM, HUB = "timm/", "hf-hub:"
-WEIGHTS = "model.safetensors"
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
-_REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
-_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
 #: Numbers that a head reads per class, at most.
 _WIDEST = 10_000
-_FILES = (".pt", ".pth", ".bin", ".ckpt", ".onnx", ".safetensors", ".tar", ".py")
 _CODE = re.compile(r"[\w.-]{1,120}")
-
-
-def is_hub(name: str) -> bool:
-    """Whether a name means a network of the hub."""
-    return name.startswith((TIMM, HUB))
-
-
-def of_the_hub(name: str) -> str:
-    """`hf-hub:OWNER/NAME` of OWNER/NAME or of the address of its page; "" of other names and of files."""
-    found = _PAGE.sub("", name.strip()).split("?")[0].removesuffix("/").removesuffix("/tree/main")
-    named = _REPOSITORY.fullmatch(found) and all(part.strip(".") for part in found.split("/"))
-    named = named and not found.endswith(_FILES)
-    return HUB + found if named else ""
 
 
 @lru_cache(maxsize=1)
@@ -90,21 +69,29 @@ def hub_card(name: str, ask: bool = True) -> ModelCard:
 
     Raises:
         ModelError: a package is missing, there is no such network, or its configuration is none we can read.
+        NotHere: it is not on this machine, and no other is asked.
     """
-    return _card_of(name, str(cache()), ask)
+    if name.startswith(TIMM):
+        bare, at, revision = name.partition("@")
+        if not at:
+            return _timm_card(name, _timm_settings(name))
+        name = HUB + repository(bare) + at + revision
+    repo, revision = named(name)
+    return _card_of(with_revision(repo, revision), str(cache()), commit_of(repo, revision), ask)
 
 
 @lru_cache(maxsize=256)
-def _card_of(name: str, cache: str, ask: bool) -> ModelCard:
-    if name.startswith(TIMM):
-        return _timm_card(name, _timm_settings(name))
-    repo = repository(name)
-    file = cached(repo, _CONFIG)
+def _card_of(name: str, cache: str, commit: str, ask: bool) -> ModelCard:
+    """`commit` is "" where nothing of it is here; as the folder `cache`, it tells one answer from another."""
+    repo, revision = named(name)
+    file = cached(repo, _CONFIG, commit)
     config = {} if file is None else read(file)
-    if not ask and ("pretrained_cfg" not in config and cached(repo, _PREPROCESSOR) is None):
-        raise ModelError(f"{repo} is not on this machine: open it by its name first.")
-    config = config or read(_fetched(repo, _CONFIG))
-    return (_timm_card if "pretrained_cfg" in config else _transformers_card)(name, config)
+    if not ask and ("pretrained_cfg" not in config and cached(repo, _PREPROCESSOR, commit) is None):
+        raise NotHere(f"{name.removeprefix(HUB)} is not on this machine: open it by its name first.")
+    config = config or read(fetched(repo, _CONFIG, revision))
+    card = (_timm_card if "pretrained_cfg" in config else _transformers_card)(name, config)
+    commit = commit or commit_of(repo, revision)
+    return replace(card, commit=commit, note=f"{card.note} Commit {commit[:12]}.") if commit else card
 
 
 def hub_network(card: ModelCard, progress: Tick | None = None) -> nn.Module:
@@ -113,14 +100,14 @@ def hub_network(card: ModelCard, progress: Tick | None = None) -> nn.Module:
     Raises:
         ModelError: no network, no such file, or weights that the architecture does not take.
     """
-    folder = _fetched(repository(card.id), WEIGHTS, progress).parent
+    folder = _file_of(card, WEIGHTS, progress).parent
     if card.id.startswith(TIMM):
         return _timm_network(card.architecture, {"num_classes": len(card.classes)}, folder / WEIGHTS)
-    config = read(_fetched(repository(card.id), _CONFIG))
+    config = read(_file_of(card, _CONFIG))
     if "pretrained_cfg" in config:
         options = {"num_classes": len(card.classes), **part_of(config, "model_args")}
         return _timm_network(card.architecture, options, folder / WEIGHTS)
-    automatic = _package("transformers").AutoModelForImageClassification
+    automatic = package("transformers").AutoModelForImageClassification
     try:
         with at_most(_room(read_checkpoint(folder / WEIGHTS))):
             network: nn.Module = automatic.from_pretrained(
@@ -148,13 +135,13 @@ def hub_architecture(card: ModelCard, loaded: Mapping[Any, Any]) -> nn.Module:
     options: dict[str, Any] = {"num_classes": len(card.classes)}
     if card.id.startswith(TIMM):
         return _made_by_timm(card.architecture, options)
-    folder = _fetched(repository(card.id), _CONFIG).parent
+    folder = _file_of(card, _CONFIG).parent
     config = read(folder / _CONFIG)
     # The file's head may be for fewer classes than the configuration's.
     room = sum(_room(table) for _, table in tables(loaded)) + _WIDEST * len(card.classes)
     if "pretrained_cfg" in config:
         return _made_by_timm(card.architecture, options | part_of(config, "model_args"), room)
-    transformers = _package("transformers")
+    transformers = package("transformers")
     try:
         with at_most(room):
             said = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True)
@@ -172,112 +159,49 @@ def repository(name: str) -> str:
     Raises:
         ModelError: it is none.
     """
-    if name.startswith(TIMM):
-        return str(_timm_settings(name)["hf_hub_id"])
-    found = name.removeprefix(HUB)
-    if not _REPOSITORY.fullmatch(found):
-        raise ModelError(f"Expected hf-hub:OWNER/NAME, got {name[:80]!r}.")
-    return found
+    return str(_timm_settings(name)["hf_hub_id"]) if name.startswith(TIMM) else named(name)[0]
+
+
+def _file_of(card: ModelCard, file: str, progress: Tick | None = None) -> Path:
+    """A file of the commit that a card was read from, as `fetched` gives it."""
+    repo, revision = (card.folder, MAIN) if card.id.startswith(TIMM) else named(card.id)
+    return fetched(repo, file, revision, card.commit, progress)
 
 
 def cached_ids() -> tuple[str, ...]:
-    """Image classifiers of the hub whose weights and configuration are on this machine."""
-    repos = (folder.name.split("--")[1:] for folder in cache().glob("models--*--*"))
-    names = ["/".join(parts) for parts in repos if len(parts) == 2]
-    return tuple(sorted(HUB + name for name in names if cached(name, WEIGHTS) and _classifies(name)))
+    """Image classifiers of the hub whose weights and configuration are on this machine, each revision."""
+    found = (
+        with_revision(repo, revision)
+        for repo, revision in states_here()
+        if cached(repo, WEIGHTS, commit_of(repo, revision)) and _classifies(repo, revision)
+    )
+    return tuple(sorted(found))
 
 
 @lru_cache
 def timm_ids() -> tuple[str, ...]:
     """Every network of timm with weights, as "timm/NAME.TAG"; none without the package."""
     try:
-        return tuple(TIMM + name for name in _package("timm").list_pretrained())
+        return tuple(TIMM + name for name in package("timm").list_pretrained())
     except ModelError:
         return ()
 
 
-def _classifies(repo: str) -> bool:
-    file = cached(repo, _CONFIG)
+def _classifies(repo: str, revision: str) -> bool:
+    file = cached(repo, _CONFIG, commit_of(repo, revision))
     try:
         package = "timm" if file is not None and "pretrained_cfg" in read(file) else "transformers"
-        return file is not None and find_spec(package) is not None and bool(hub_card(HUB + repo))
+        return (
+            file is not None
+            and find_spec(package) is not None
+            and bool(hub_card(with_revision(repo, revision)))
+        )
     except ModelError:
         return False
 
 
-def _fetched(repo: str, file: str, progress: Tick | None = None) -> Path:
-    """A file of the hub, from this machine or fetched.
-
-    Raises:
-        ModelError: there is no network, no such repository or no such file.
-    """
-    found = cached(repo, file)
-    if found is not None:
-        return found
-    hub, errors = _package("huggingface_hub"), _package("huggingface_hub.errors")
-    if not _answers():
-        raise _unreachable(repo, file)
-    try:
-        return Path(hub.hf_hub_download(repo, file, cache_dir=str(cache()), **_told(progress)))
-    except errors.LocalEntryNotFoundError as error:  # a kind of EntryNotFoundError that means: no answer
-        raise _unreachable(repo, file) from error
-    except errors.EntryNotFoundError as error:
-        kept = "safetensors" if file == WEIGHTS else file
-        raise ModelError(f"{repo} has no {file}: only repositories with {kept} can be opened.") from error
-    except Exception as error:  # httpx, OSError, the hub's own
-        if getattr(error, "response", None) is not None:
-            raise ModelError(f"The hub does not give {repo} ({short(error)}): check the name.") from error
-        raise _unreachable(repo, file) from error
-
-
-def _answers() -> bool:
-    """Whether the hub can be reached; asked once, where huggingface_hub would try for half a minute."""
-    address = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    try:
-        with urllib.request.build_opener().open(address, timeout=TIMEOUT):
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False
-
-
-def _unreachable(repo: str, file: str) -> ModelError:
-    return ModelError(
-        f"{file} of {repo} is not on this machine and the hub cannot be reached: connect to the network, or "
-        "choose a model that is available offline."
-    )
-
-
-def _told(progress: Tick | None) -> dict[str, Any]:
-    """How huggingface_hub reports: through a bar of tqdm's make."""
-    if progress is None:
-        return {}
-    bar: Any = _package("tqdm.auto").tqdm
-    tell = progress
-
-    class Bar(bar):
-        def update(self, n: float | None = 1) -> bool | None:
-            shown: bool | None = super().update(n)
-            tell(int(self.n), int(self.total or 0))
-            return shown
-
-    return {"tqdm_class": Bar}
-
-
-def _package(name: str) -> ModuleType:
-    try:
-        with one_at_a_time:
-            return importlib.import_module(name)
-    except ImportError as error:
-        raise ModelError(
-            f"Networks of the hub need the package {name}, which is not installed: "
-            "pip install 'pruneattr[hubs]'."
-        ) from error
-
-
 def _timm_settings(name: str) -> dict[str, Any]:
-    timm, wanted = _package("timm"), name.removeprefix(TIMM)
+    timm, wanted = package("timm"), name.removeprefix(TIMM)
     architecture = wanted.partition(".")[0]
     try:
         found = timm.models.get_pretrained_cfg(wanted)
@@ -316,10 +240,11 @@ def _timm_card(name: str, config: Mapping[str, Any]) -> ModelCard:
 
 
 def _transformers_card(name: str, config: Mapping[str, Any]) -> ModelCard:
+    repo, revision = named(name)
     made = config.get("architectures")
     if not isinstance(made, list) or not any(str(one).endswith("ForImageClassification") for one in made):
         raise ModelError(f"{name} is no image classifier of timm or transformers: choose another repository.")
-    file = _fetched(repository(name), _PREPROCESSOR)
+    file = fetched(repo, _PREPROCESSOR, revision)
     try:
         pixels = pixels_of(read(file))
         given = config.get("id2label") or {}
@@ -352,9 +277,15 @@ def _card(name: str, architecture: str, classes: tuple[str, ...], pixels: Pixels
         paper="see its page on the hub",
         weights=WEIGHTS,
         note="From the Hugging Face hub: its page tells how it was trained and how accurate it is.",
-        url=f"https://huggingface.co/{repository(name)}",
+        url=_page(name),
         folder=repository(name),
     )
+
+
+def _page(name: str) -> str:
+    repo, revision = (repository(name), MAIN) if name.startswith(TIMM) else named(name)
+    state = "" if revision == MAIN else f"/tree/{quote(revision, safe='')}"
+    return f"https://huggingface.co/{repo}{state}"
 
 
 def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> nn.Module:
@@ -365,7 +296,7 @@ def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> 
 
 def _made_by_timm(architecture: str, options: Mapping[str, Any], room: int | None = None) -> nn.Module:
     """With any values, of which there are at most `room`."""
-    timm = _package("timm")
+    timm = package("timm")
     # What timm does besides making a network: asking any address, reading any file of this machine.
     doing = (timm.create_model, timm.models.build_model_with_cfg)
     if taken := options.keys() & {name for one in doing for name in signature(one).parameters}:

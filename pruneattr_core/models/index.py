@@ -17,8 +17,10 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.fitting import hollow
-from pruneattr_core.models.hub import HUB, TIMM, timm_records
+from pruneattr_core.models.hub import timm_records
+from pruneattr_core.models.hub_names import HUB, TIMM
 from pruneattr_core.models.loading import model_card, models_here
+from pruneattr_core.models.tally import values_without
 from pruneattr_core.models.zoo import PREFIX, zoo_facts, zoo_records
 
 FILE = ASSETS / "networks.json"
@@ -53,6 +55,17 @@ class Entry:
     side: int | None = None
     top1: float | None = None
     here: bool = False
+
+    @property
+    def why_no_top1(self) -> str:
+        """Why no accuracy is told, in one sentence; "" where one is."""
+        if self.top1 is not None:
+            return ""
+        if self.id.startswith((TIMM, HUB + TIMM)):
+            return "Accuracy not told: timm publishes its results in its repository, its package has none."
+        if self.id.startswith(HUB):
+            return "Accuracy not told: where one is published, it is on the network's page on the hub."
+        return "Accuracy not told: none on ImageNet-1k has been published."
 
     @property
     def line(self) -> str:
@@ -130,7 +143,16 @@ def write() -> None:
                 network = timm.create_model(architecture, pretrained=False)
             family = timm.models.model_entrypoint(architecture).__module__.rpartition(".")[2]
             count = sum(parameter.numel() for parameter in network.parameters())
-            found[architecture] = {"family": family, "parameters": count, "tags": {}}
+            head = settings.classifier or ()
+            heads = [head] if isinstance(head, str) else list(head)
+            body = values_without(network.state_dict(), heads)
+            found[architecture] = {
+                "family": family,
+                "parameters": count,
+                "body": body,
+                "heads": heads,
+                "tags": {},
+            }
         tags = found[architecture]["tags"]
         assert isinstance(tags, dict)
         tags[tag] = settings.input_size[-1]

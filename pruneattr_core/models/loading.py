@@ -24,15 +24,13 @@ from pruneattr_core.models.declared import declared, declared_card, declared_net
 from pruneattr_core.models.download import download
 from pruneattr_core.models.fitting import Fitted, fitted
 from pruneattr_core.models.hub import (
-    TIMM,
     cached_ids,
     hub_architecture,
     hub_card,
     hub_network,
-    is_hub,
-    of_the_hub,
     timm_records,
 )
+from pruneattr_core.models.hub_names import TIMM, is_hub, of_the_hub
 from pruneattr_core.models.labels import names_with, numbered, read_names
 from pruneattr_core.models.likeness import advice
 from pruneattr_core.models.zoo import (
@@ -110,10 +108,11 @@ def model_card(name: str, ask: bool = True) -> ModelCard:
     Args:
         name: "scenes-net", "torchvision/resnet50", "torchvision/resnet50@IMAGENET1K_V1", "cifar-resnet20"...;
             "timm/NAME", "hf-hub:OWNER/NAME" or just "OWNER/NAME" for one of the hub, whose small
-            configuration is fetched, see `hub`; "path/to/file.py:build" or "package.module:build" for one of
-            your own, see `declared`; "cifar-resnet20#<SHA-256>" is that architecture with the weights file of
-            this hash, with the classes and channels of the file where this process has opened it; after a
-            dot may follow what tells one list of names of its classes from another, 8 hexadecimal digits.
+            configuration is fetched, with "@REVISION" for a branch, tag or commit of it, see `hub`;
+            "path/to/file.py:build" or "package.module:build" for one of your own, see `declared`;
+            "cifar-resnet20#<SHA-256>" is that architecture with the weights file of this hash, with the
+            classes and channels of the file where this process has opened it; after a dot may follow what
+            tells one list of names of its classes from another, 8 hexadecimal digits.
         ask: whether the hub may be asked for a configuration that is not on this machine.
 
     Raises:
@@ -133,14 +132,14 @@ def model_card(name: str, ask: bool = True) -> ModelCard:
         return catalogue_card(name)
     if isinstance(name, str) and is_code(name):
         return declared_card(name)
-    _refuse_file(str(name)[:80])
     if isinstance(name, str) and is_hub(name):
         return hub_card(name, ask)
+    _refuse_file(str(name)[:80])
     if isinstance(name, str) and name.startswith(PREFIX):
         return zoo_card(name)
     said = str(name)[:80]
     near = difflib.get_close_matches(said, [*CATALOGUE, *(PREFIX + one for one in architectures())], 3, 0.85)
-    if not near and (hub := of_the_hub(said)):
+    if not near and (hub := of_the_hub(str(name))):
         return hub_card(hub, ask)
     bare = dict.fromkeys((*CATALOGUE, *architectures(), *timm_records()))
     near = near or [_whole(one) for one in difflib.get_close_matches(said, bare, 3, 0.5)]

@@ -37,7 +37,7 @@ class Subject:
         target: class index, None for the predicted one.
         device: device type.
         against: what it is explained instead of or together with, "" where by itself; see `asked_again`.
-        code: `ModelCard.code_sha256`, "" of a network that is not made by code of one's own.
+        code: `ModelCard.state`, "" of a network that its id and weights name wholly.
     """
 
     model: str

@@ -57,7 +57,7 @@ class Brought:
     Attributes:
         network: frozen, on the engine's device.
         weights: hash of its state dict.
-        code: see `ModelCard.code_sha256`.
+        code: see `ModelCard.state`.
     """
 
     network: nn.Module
@@ -106,7 +106,7 @@ class Engine:
             ModelError: there is another one under its name by now.
         """
         card, own = model_card(subject.model), self.brought.get(subject.model)
-        if card.code_sha256 != subject.code:
+        if card.state != subject.code:
             raise ModelError(_CHANGED.format(card.title))
         return self._held(card, job, None)[0] if own is None else own.network
 
@@ -142,7 +142,7 @@ class Engine:
             return answer(network, self.inputs(model, picture), weights)
 
         card = model_card(model)
-        asked = picture.sha256, self.device.type, card.code_sha256
+        asked = picture.sha256, self.device.type, card.state
         key = AnswerKey(model, card.weights_sha256, *asked)
         there = model in self.brought or self.models.get(_of_card(card)) is not None
         # Loading takes long, from a hub minutes, in which nobody else's page has to wait.
@@ -211,7 +211,7 @@ class Engine:
 
 def _of_card(card: ModelCard, checkpoint: tuple[str, str] | None = None) -> Hashable:
     """What one loaded network is kept by: a file that is edited has another under its old name."""
-    return card.id, card.weights_sha256 if checkpoint is None else checkpoint[1], card.code_sha256
+    return card.id, card.weights_sha256 if checkpoint is None else checkpoint[1], card.state
 
 
 def _hasty(question: Question) -> bool:

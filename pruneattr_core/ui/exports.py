@@ -59,6 +59,7 @@ def record(
             "id": card.id,
             "weights": card.weights,
             "weights_sha256": question.subject.weights,
+            **card.origin,
             "input_size": list(card.size),
             "mean": list(card.mean),
             "std": list(card.std),
@@ -128,7 +129,12 @@ def page_record(
         "format": FORMAT,
         "page": page,
         "view": dict(view),
-        "model": {"id": card.id, "weights": card.weights, "weights_sha256": subject.weights},
+        "model": {
+            "id": card.id,
+            "weights": card.weights,
+            "weights_sha256": subject.weights,
+            **card.origin,
+        },
         "picture": {
             "source": picture.source,
             "place": picture.place,

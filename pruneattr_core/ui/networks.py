@@ -8,6 +8,7 @@ import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
+from pruneattr_core.models.hub_names import of_the_hub
 from pruneattr_core.models.index import Entry, all_networks
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.errors import complain
@@ -56,10 +57,14 @@ def _search(chosen: Callable[[str], None]) -> None:
     text = st.text_input(
         f"Search {len(known):,} networks", key=_TEXT, placeholder="such as vit tiny, or OWNER/NAME",
         help="Words of the name or the family. A name that is not listed is tried as it stands: "
-        "OWNER/NAME of the hub, timm/NAME.TAG, torchvision/NAME@WEIGHTS.",
+        "OWNER/NAME of the hub, with @ and a branch, tag or commit if you like, timm/NAME.TAG, "
+        "torchvision/NAME@WEIGHTS.",
     ).strip()  # fmt: skip
     order = st.segmented_control("Order", list(_ORDERS), default="Here first", key=_ORDER, required=True)
     found = {entry.id: entry for entry in sorted(matching(text, known), key=_ORDERS[order])}
+    whole = of_the_hub(text)
+    if whole and whole not in found and any(name.startswith(f"{whole}@") for name in found):
+        found = {whole: Entry(whole, ""), **found}  # only other states of it are here
     if found:
         asked = select(f"{len(found):,} found", list(found), _FOUND, lambda name: found[name].line)
         st.caption(_about(found[asked]))
@@ -87,6 +92,8 @@ def _search(chosen: Callable[[str], None]) -> None:
 
 def _about(entry: Entry) -> str:
     count = "" if entry.parameters is None else f"{entry.parameters:,} parameters. "
-    accuracy = "" if entry.top1 is None else f"Published top-1 {entry.top1:.1f} % on ImageNet-1k. "
+    accuracy = f"{entry.why_no_top1} "
+    if entry.top1 is not None:
+        accuracy = f"Published top-1 {entry.top1:.1f} % on ImageNet-1k. "
     place = "On this machine." if entry.here else "Not on this machine: fetched when you say so."
     return f"{count}{accuracy}{place}"

@@ -12,7 +12,7 @@ import streamlit as st
 from pruneattr_core.errors import PruneAttrError, Unknown, WeightsError
 from pruneattr_core.models import OWN, list_models, model_card, model_title, open_model, weights_hash
 from pruneattr_core.models.checkpoint import file_sha256
-from pruneattr_core.models.hub import is_hub
+from pruneattr_core.models.hub_names import is_hub
 from pruneattr_core.ui.cache import Brought, engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
@@ -81,7 +81,7 @@ def bring(architecture: str, file: Path, sha256: str, classes: Path | None = Non
     # Nobody else's classes are called as they are here.
     called = "" if classes is None else f".{file_sha256(classes)[:8]}"
     name, shared = f"{architecture}{OWN}{sha256}{called}", engine().brought
-    found, code = shared.get(name), model_card(architecture).code_sha256
+    found, code = shared.get(name), model_card(architecture).state
     if found is None or found.code != code:  # nobody who has the file has opened it yet
         network, _ = open_model(name, str(engine().device), file, classes=classes)
         found = shared[name] = Brought(network, weights_hash(network), code)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from pruneattr_core.datasets.base import left_out
-from pruneattr_core.errors import ModelError, Unknown
+from pruneattr_core.errors import ModelError, NotHere, Unknown
 from pruneattr_core.models import ModelCard, model_card, model_title, models_here
 from pruneattr_core.models.declared import declared, is_code
-from pruneattr_core.models.hub import is_hub, of_the_hub
+from pruneattr_core.models.hub_names import is_hub, of_the_hub
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Answer
@@ -85,7 +85,7 @@ class Selection:
     def subject(self) -> Subject:
         """What names it in keys, where a class is explained by itself."""
         asked = self.picture.sha256, self.target, engine().device.type
-        return Subject(self.card.id, self.answer.weights, *asked, code=self.card.code_sha256)
+        return Subject(self.card.id, self.answer.weights, *asked, code=self.card.state)
 
     @property
     def contrast(self) -> Subject:
@@ -101,12 +101,12 @@ def _model(text: str) -> str:
         if is_code(text) and text in declared():
             return text  # where it cannot be made, whoever asks for its card says why
         card = model_card(text, ask=False)  # no link makes this machine ask another one
-    except ModelError as error:
-        if is_code(text):
-            raise Unknown(text, f"cannot be opened: {str(error).rstrip('.')}") from error
-        if not is_hub(of_the_hub(text) or text):
-            raise
+    except NotHere as error:
         raise Unknown(text, "is not on this machine: open it by its name under All networks") from error
+    except ModelError as error:
+        if is_code(text) or is_hub(of_the_hub(text) or text):
+            raise Unknown(text, f"cannot be opened: {str(error).rstrip('.')}") from error
+        raise
     return known(text) if card.kind == "local" else card.id
 
 

@@ -43,7 +43,15 @@ def test_a_network_is_found_by_words_and_used(start: Start) -> None:
     (line,) = search(app, "TORCHVISION wide_resnet50").options
     assert line == "torchvision/wide_resnet50_2 · resnet · 68.9 M · 224 px · top-1 81.6 %"
     assert any("timm/deit_tiny_patch16_224.fb_in1k" in line for line in search(app, "deit tiny").options)
+    for words, why in (
+        ("timm/convnext_atto.d2", "timm publishes its results in its repository, its package has none"),
+        ("facebook/convnext-tiny-224", "on the network's page on the hub"),
+        ("scenes-net", "none on ImageNet-1k has been published"),
+    ):
+        search(app, words)
+        assert any("Accuracy not told: " in one.value and why in one.value for one in app.caption)
     search(app, "torchvision/resnet18")
+    assert not any("Accuracy not told" in one.value for one in app.caption)
     assert any("11,689,512 parameters" in caption.value for caption in app.caption)
     app.button(key="network_use").click().run()
     assert not app.error
@@ -86,7 +94,7 @@ def test_nothing_is_looked_up_before_it_is_opened(start: Start, monkeypatch: Any
 
 def test_a_link_makes_this_machine_ask_no_other(start: Start, monkeypatch: Any) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(hub, "_fetched", lambda repo, *_: asked.append(repo))
+    monkeypatch.setattr(hub, "fetched", lambda repo, *_: asked.append(repo))
     app = start(model="hf-hub:someone/network")
     healthy(app)
     assert not asked

@@ -294,7 +294,7 @@ def test_classes_of_transformers_are_counted_before_they_are_named(said: dict[st
 
 def test_nobody_is_asked_unless_it_is_said(place, monkeypatch) -> None:
     """Neither for the configuration, nor for the second file that transformers' networks have."""
-    monkeypatch.setattr(hub, "_fetched", lambda *_: pytest.fail("the hub is asked"))
+    monkeypatch.setattr(hub, "fetched", lambda *_: pytest.fail("the hub is asked"))
     config = '{"architectures": ["ViTForImageClassification"]}'
     place("someone/half", lambda folder: (Path(folder) / "config.json").write_text(config))
     for name in ("hf-hub:someone/half", "someone/half", "someone/nothing"):

@@ -63,7 +63,7 @@ def assemble(
     methods = list(plan.options)
     # Asked first: what comes while the cells are looked at is drawn by the next run.
     complete = not standing(plan, shelf, dear).open
-    pace = shelf.get(PaceKey(plan.card.id, plan.device, plan.card.code_sha256))
+    pace = shelf.get(PaceKey(plan.card.id, plan.device, plan.card.state))
     table: list[list[Numbers]] = []
     parts: list[list[tuple[Any, Any, Any]]] = []
     for method in methods:

@@ -54,6 +54,7 @@ def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dic
             "id": plan.card.id,
             "weights": plan.card.weights,
             "weights_sha256": plan.weights,
+            **plan.card.origin,
             "input_size": list(plan.card.size),
         },
         "pictures": [

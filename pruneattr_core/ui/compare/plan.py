@@ -94,7 +94,7 @@ class Plan:
     def subject(self, picture: Picture) -> Subject:
         """Names the network, the picture and what is explained of it."""
         asked = self.target, self.device, self.against
-        return Subject(self.card.id, self.weights, picture.sha256, *asked, self.card.code_sha256)
+        return Subject(self.card.id, self.weights, picture.sha256, *asked, self.card.state)
 
     @property
     def asked(self) -> Target:
@@ -194,7 +194,7 @@ class Standing:
 
 def standing(plan: Plan, shelf: Cache, dear: bool) -> Standing:
     """Count what is there; `dear` says that everything is wanted."""
-    pace = shelf.get(PaceKey(plan.card.id, plan.device, plan.card.code_sha256))
+    pace = shelf.get(PaceKey(plan.card.id, plan.device, plan.card.state))
     ready = costly = 0
     seconds = 0.0
     waiting: set[Hashable] = set()

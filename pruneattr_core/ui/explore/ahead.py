@@ -23,7 +23,7 @@ def question_of(model: str, picture: Picture, target: int | None, mode: str, con
         contribution: how neurons are ranked.
     """
     answer = engine().answer(model, picture, lambda *_: None)
-    code = model_card(model).code_sha256
+    code = model_card(model).state
     subject = Subject(model, answer.weights, picture.sha256, target, engine().device.type, code=code)
     return Question(subject, mode, contribution, calibrated_sparsity(answer.weights))
 

@@ -79,7 +79,7 @@ def _live(step: Step) -> bytes:
 def _stamps(step: Step) -> tuple[str, ...]:
     """Change when the code of its network, or a picture of its source, is another under the same name."""
     view = dict(step.view)
-    code = model_card(view["model"]).code_sha256 if "model" in view else ""
+    code = model_card(view["model"]).state if "model" in view else ""
     return code, stamp_of(view.get("source", ""))
 
 

@@ -158,6 +158,7 @@ def _download(board: Board, key: str) -> None:
                 "sparsity_reached": reached,
                 "model": card.id,
                 "weights_sha256": card.weights_sha256,
+                **card.origin,
                 "picture": picture.title,
                 "picture_sha256": picture.sha256,
                 "target": card.classes[board.target],

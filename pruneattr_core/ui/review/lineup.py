@@ -152,7 +152,7 @@ def of_file(role: str, model: str, file: str) -> Contender:
         f"{path.name[:40]}",
         model,
         file,
-        file_sha256(path) + card.code_sha256,
+        file_sha256(path) + card.state,
         role.capitalize(),
         card.title,
     )

@@ -146,7 +146,7 @@ def seen(task: Job, sheet: Sheet, one: Contender, shown: Shown, target: int, she
     if method == PRUNING:
         return look(network, inputs, [target], method, several)[0]
     asked = pixels_hash(shown.image), target, engine().device.type
-    subject = Subject(one.model, weights, *asked, code=one.card.code_sha256)
+    subject = Subject(one.model, weights, *asked, code=one.card.state)
     found = mapped(shelf, network, inputs, map_key(subject, method, {}), telling(task))
     logits = answers(network, inputs)
     maps = collapsed(torch.from_numpy(found.attribution[None].copy()), method).numpy()
