@@ -30,7 +30,13 @@ class NotHere(ModelError):
 
 
 class WeightsError(ModelError):
-    """A weights file is missing, unsafe, damaged or does not fit its architecture."""
+    """A weights file is missing, unsafe, damaged or does not fit its architecture.
+
+    Attributes:
+        alike: names of the architectures that it looks like, best first.
+    """
+
+    alike: tuple[str, ...] = ()
 
 
 class StoreError(PruneAttrError, ValueError):

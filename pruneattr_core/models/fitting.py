@@ -43,6 +43,19 @@ class Fitted:
     channels: int | None = None
 
 
+@dataclass(frozen=True)
+class Advice:
+    """What to do with a file that does not fit.
+
+    Attributes:
+        text: one sentence.
+        alike: names of the architectures that it looks like, best first.
+    """
+
+    text: str = PLAIN_ADVICE
+    alike: tuple[str, ...] = ()
+
+
 def children_of(network: nn.Module) -> tuple[str, ...]:
     """Names of the parts it is made of, in their order."""
     return tuple(name for name, _ in network.named_children())
@@ -60,7 +73,7 @@ def fitted(
     source: str,
     classes: int | None = None,
     renamed: Callable[[str], str] = str,
-    advice: Callable[[Mapping[Any, Any]], str] = lambda _: PLAIN_ADVICE,
+    advice: Callable[[Mapping[Any, Any]], Advice] = lambda _: Advice(),
 ) -> Fitted:
     """The network that `build` makes, holding the values in `loaded`.
 
@@ -93,9 +106,12 @@ def fitted(
     if reason:
         if not found.entries:
             _refuse_without_tensors(source, loaded)
-        raise WeightsError(
-            f"The weights file {source!r} does not fit {type(model).__name__}: {reason}. {advice(loaded)}"
+        advised = advice(loaded)
+        error = WeightsError(
+            f"The weights file {source!r} does not fit {type(model).__name__}: {reason}. {advised.text}"
         )
+        error.alike = advised.alike
+        raise error
     complete: OrderedDict[str, Tensor] = OrderedDict()
     for key, tensor in wanted.items():
         entry = found.entries.get(key)

@@ -8,7 +8,6 @@ huggingface_hub are asked for only when such a network is opened.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -21,9 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import torch
 from torch import Tensor, nn
 
-from pruneattr_core.assets import ASSETS
 from pruneattr_core.errors import ModelError, NotHere
 from pruneattr_core.heads import answering_tensors
 from pruneattr_core.models.bounded import at_most
@@ -51,13 +50,6 @@ _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
 #: Numbers that a head reads per class, at most.
 _WIDEST = 10_000
 _CODE = re.compile(r"[\w.-]{1,120}")
-
-
-@lru_cache(maxsize=1)
-def timm_records() -> Mapping[str, Any]:
-    """What assets/networks.json knows of timm's networks, by architecture; {} without it (see `index`)."""
-    file = ASSETS / "networks.json"
-    return dict(json.loads(file.read_text("utf-8"))["timm"]) if file.is_file() else {}
 
 
 def hub_card(name: str, ask: bool = True) -> ModelCard:
@@ -286,6 +278,17 @@ def _page(name: str) -> str:
     repo, revision = (repository(name), MAIN) if name.startswith(TIMM) else named(name)
     state = "" if revision == MAIN else f"/tree/{quote(revision, safe='')}"
     return f"https://huggingface.co/{repo}{state}"
+
+
+def timm_shapes(architecture: str) -> nn.Module:
+    """A network of timm without memory for its values.
+
+    Raises:
+        ModelError: timm is not installed, or does not make it.
+    """
+    package("timm")
+    with torch.device("meta"):
+        return _made_by_timm(architecture, {})
 
 
 def _timm_network(architecture: str, options: Mapping[str, Any], file: Path) -> nn.Module:

@@ -2,7 +2,8 @@
 
 Nothing heavy is asked for it: names, sizes and torchvision's published accuracies stand in
 assets/networks.json, which `python -m pruneattr_core.models.index` makes from the torchvision and the timm
-that are installed (timm's networks are built without values, on PyTorch's meta device). timm carries no
+that are installed (timm's networks are built without values, on PyTorch's meta device). By the sizes of their
+bodies, without the heads, `likeness` finds the network that a file belongs to. timm carries no
 accuracies, so none are told.
 """
 
@@ -17,10 +18,9 @@ from pruneattr_core.assets import ASSETS
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.fitting import hollow
-from pruneattr_core.models.hub import timm_records
 from pruneattr_core.models.hub_names import HUB, TIMM
 from pruneattr_core.models.loading import model_card, models_here
-from pruneattr_core.models.tally import values_without
+from pruneattr_core.models.timm_known import timm_records, values_without
 from pruneattr_core.models.zoo import PREFIX, zoo_facts, zoo_records
 
 FILE = ASSETS / "networks.json"

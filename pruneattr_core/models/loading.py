@@ -28,15 +28,17 @@ from pruneattr_core.models.hub import (
     hub_architecture,
     hub_card,
     hub_network,
-    timm_records,
 )
 from pruneattr_core.models.hub_names import TIMM, is_hub, of_the_hub
 from pruneattr_core.models.labels import names_with, numbered, read_names
 from pruneattr_core.models.likeness import advice
+from pruneattr_core.models.timm_known import timm_records, timm_twins
 from pruneattr_core.models.zoo import (
     PREFIX,
+    TRANSFORMING,
     architectures,
     current_key,
+    transforms,
     zoo_builder,
     zoo_card,
     zoo_here,
@@ -233,7 +235,7 @@ def open_model(
     loaded = read_checkpoint(file)
     if own and file_sha256(file) != sha256.partition(".")[0]:
         raise WeightsError(f"{file.name} is not the file that {name[:80]} names: its SHA-256 is another.")
-    build = builder(card) if weights is None else _builder_for(card, loaded)
+    build = builder(card) if weights is None else _builder_for(card, loaded, file_sha256(file))
     logits = None if weights is None else len(card.classes)
     opened = fitted(build, loaded, file.name, logits, current_key, lambda found: advice(found, card.id))
     if weights is not None:
@@ -255,11 +257,13 @@ def builder(card: ModelCard) -> Callable[[], nn.Module]:
     return zoo_builder(card) if card.kind == "torchvision" else BUILDERS[card.id]
 
 
-def _builder_for(card: ModelCard, loaded: Mapping[Any, Any]) -> Callable[[], nn.Module]:
+def _builder_for(card: ModelCard, loaded: Mapping[Any, Any], sha256: str) -> Callable[[], nn.Module]:
     """`builder` for a file of the reader's: of the hub nothing but its configuration is needed.
 
     Networks that are not ours are made whole: no file holds the buffers that they do not save.
     """
+    if card.kind == "torchvision":
+        return zoo_builder(card, transforms(card, sha256))
     if card.kind not in ("code", "hub"):
         return builder(card)
     made = declared_network(card.id) if card.kind == "code" else hub_architecture(card, loaded)
@@ -285,13 +289,33 @@ def _own_card(base: ModelCard, own: str) -> ModelCard:
     return replace(
         base,
         id=f"{base.id}{OWN}{own}",
-        title=f"Own weights {sha256[:8]}, {base.architecture}",
+        title=f"Own weights {sha256[:8]}, {base.architecture}{_trained_on(base)}",
         kind="local",
         weights="",
         weights_sha256=sha256,
-        note="Weights from a file of yours: nothing is known of their accuracy.",
+        note=f"Weights from a file of yours: nothing is known of their accuracy.{_assumed(base, sha256)}",
         licence="that of the file you bring",
         url="",
+    )
+
+
+def _trained_on(base: ModelCard) -> str:
+    asked = base.architecture in TRANSFORMING and base.id.startswith(PREFIX) and "@" in base.id
+    return f" trained on from {base.weights}" if asked else ""
+
+
+def _assumed(base: ModelCard, sha256: str) -> str:
+    """What a file cannot tell of its network, and what is taken for true."""
+    if twins := timm_twins(base.id) if base.kind == "hub" else ():
+        return f" It would fit {' or '.join(twins)} as well: choose the one that it was trained as."
+    scaled = transforms(base, sha256) if base.kind == "torchvision" else None
+    if scaled is None:
+        return ""
+    if scaled:
+        return f" Its input is scaled anew, as torchvision does with {base.weights} (transform_input)."
+    return (
+        " Its input is not scaled anew (transform_input=False), as torchvision does by default without its "
+        f"own weights: if it was trained on from those, choose {base.id}@{base.weights}."
     )
 
 

@@ -51,6 +51,8 @@ _PAPERS = (
     ("vit", "Dosovitskiy et al. 2020, An Image is Worth 16x16 Words, arXiv:2010.11929"),
     ("wide_resnet", "Zagoruyko and Komodakis 2016, Wide Residual Networks, arXiv:1605.07146"),
 )
+#: Architectures that torchvision makes with a `transform_input` where it has weights for them.
+TRANSFORMING = ("googlenet", "inception_v3")
 _PUBLISHED_HASH = re.compile(r"-([0-9a-f]{8,})\.")
 # Older DenseNet files have keys such as "norm.1" where module names no longer may hold a dot.
 _DENSE_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
@@ -170,12 +172,34 @@ def zoo_card(name: str) -> ModelCard:
     )
 
 
-def zoo_builder(card: ModelCard) -> Callable[[], nn.Module]:
-    """What makes the network of `card`, without the heads of its published file that only training uses."""
+def transforms(card: ModelCard, sha256: str) -> bool | None:
+    """Whether the network of a file of the reader's scales its input anew; None where none of its kind does.
+
+    torchvision's GoogLeNet and Inception do (`transform_input`) where they are made with its weights, which
+    TensorFlow scaled otherwise, and by default not where they are made without. So a file is taken for one
+    that was trained without, unless the name says from which weights it was trained on, as
+    torchvision/googlenet@IMAGENET1K_V1, or it is their very file.
+
+    Args:
+        card: of the architecture, with torchvision's weights.
+        sha256: of the file.
+    """
+    if card.architecture not in TRANSFORMING:
+        return None
+    return "@" in card.id or sha256.startswith(card.weights_sha256 or " ")
+
+
+def zoo_builder(card: ModelCard, transform: bool | None = True) -> Callable[[], nn.Module]:
+    """What makes the network of `card`, without the heads of its published file that only training uses.
+
+    Args:
+        card: of torchvision.
+        transform: whether GoogLeNet and Inception scale their input anew, as with torchvision's own weights.
+    """
     weights = _weights(card.architecture, card.weights)
     options: dict[str, object] = {"num_classes": len(card.classes)}
-    if card.architecture in ("googlenet", "inception_v3"):
-        options |= {"aux_logits": True, "init_weights": False, "transform_input": True}
+    if card.architecture in TRANSFORMING:
+        options |= {"aux_logits": True, "init_weights": False, "transform_input": bool(transform)}
     elif card.architecture.startswith("vit"):
         options["image_size"] = weights.meta["min_size"][0]
     elif card.architecture.startswith("maxvit"):

@@ -13,6 +13,8 @@ from pruneattr_core.errors import PruneAttrError, Unknown, WeightsError
 from pruneattr_core.models import OWN, list_models, model_card, model_title, open_model, weights_hash
 from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.models.hub_names import is_hub
+from pruneattr_core.models.timm_known import timm_twins
+from pruneattr_core.models.zoo import PREFIX, TRANSFORMING, zoo_facts
 from pruneattr_core.ui.cache import Brought, engine
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import browser_here
@@ -22,6 +24,7 @@ KEPT = 2
 _BROUGHT, _REFUSED = "_own_weights", "_own_weights_refused"
 _ARCHITECTURE, _PATH, _FILE, _OPEN = "own_architecture", "own_path", "own_file", "own_weights"
 _NAMES = "own_classes"
+_ALIKE = "_own_weights_alike"
 _ENDINGS = ["safetensors", "pt", "pth", "bin", "ckpt", "tar"]
 
 
@@ -29,10 +32,28 @@ def architectures() -> list[str]:
     """Named architectures that a weights file can belong to."""
     named = dict.fromkeys((*list_models("local"), *list_models()))
     # One of the hub that is not here needs no more than its name for a file of the reader's.
-    for name in (st.session_state.get("model", ""), st.session_state.get(_ARCHITECTURE, "")):
-        if is_hub(name) and OWN not in name and _is_described(name):
-            named[name] = None
+    asked = [st.session_state.get("model", ""), st.session_state.get(_ARCHITECTURE, "")]
+    for name in (*asked, *st.session_state.get(_ALIKE, ())):
+        base = name.partition(OWN)[0]
+        if is_hub(base) and _is_described(base):
+            named |= dict.fromkeys((base, *timm_twins(base)))
+    named |= dict.fromkeys(_trained_on())
     return sorted(named, key=lambda name: (name.startswith("torchvision/"), name))
+
+
+def _trained_on() -> list[str]:
+    """Names for files of networks that torchvision makes otherwise where it has weights, see `transforms`."""
+    return [f"{PREFIX}{name}@{next(iter(zoo_facts()[name].files))}" for name in TRANSFORMING]
+
+
+def _called(name: str) -> str:
+    """An architecture in the list; of two that differ in what torchvision's weights ask for, which it is."""
+    if name in _trained_on():
+        architecture, _, weights = name.removeprefix(PREFIX).partition("@")
+        return f"{architecture} (trained on from {weights})"
+    if name.removeprefix(PREFIX) in TRANSFORMING:
+        return f"{name.removeprefix(PREFIX)} (trained from scratch)"
+    return model_title(name)
 
 
 def _is_described(name: str) -> bool:
@@ -134,7 +155,7 @@ def own_weights(chosen: Callable[[str], None]) -> None:
     """The form, once it is unfolded; `chosen` is called with the id of a network that has been opened."""
 
     def opened() -> None:
-        st.session_state[_REFUSED] = ""
+        st.session_state[_REFUSED], st.session_state[_ALIKE] = "", ()
         architecture, upload = st.session_state[_ARCHITECTURE], st.session_state[_FILE]
         beside = st.session_state[_NAMES]
         names = None if beside is None else (beside.name, beside.getvalue())
@@ -145,8 +166,13 @@ def own_weights(chosen: Callable[[str], None]) -> None:
                 name = bring_path(architecture, st.session_state.get(_PATH, ""), names)
         except PruneAttrError as error:
             st.session_state[_REFUSED] = str(error)
+            st.session_state[_ALIKE] = getattr(error, "alike", ())
             return
         chosen(name)
+
+    def opened_as(architecture: str) -> None:
+        st.session_state[_ARCHITECTURE] = architecture
+        opened()
 
     expander = st.expander("Your own weights", icon=":material/upload_file:", key=_OPEN, on_change="rerun")
     if not expander.open:
@@ -158,7 +184,9 @@ def own_weights(chosen: Callable[[str], None]) -> None:
             "Architecture",
             choices,
             key=_ARCHITECTURE,
-            format_func=model_title,
+            format_func=_called,
+            help="A file that does not fit is told which architecture it looks like, timm's among them. "
+            "GoogLeNet and Inception that were trained on from torchvision's weights scale their input anew.",
         )
         here = browser_here()
         if here:
@@ -177,4 +205,8 @@ def own_weights(chosen: Callable[[str], None]) -> None:
         st.button("Use these weights", key="own_open", on_click=opened, disabled=not given, width="stretch")
         if st.session_state.get(_REFUSED):
             complain(st.session_state[_REFUSED])
+        for name in st.session_state.get(_ALIKE, ()) if given else ():
+            st.button(
+                f"Open it as {name}", key=f"own_as_{name}", on_click=opened_as, args=(name,), width="stretch"
+            )
         st.caption("They stay in this session: nobody else sees them, and a reload forgets them.")
