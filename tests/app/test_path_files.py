@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
 from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.models import model_card
+from pruneattr_core.results.keys import Subject
+from pruneattr_core.ui.paths import views
 from pruneattr_core.ui.paths.files import path_bytes, path_from_bytes
 from pruneattr_core.values import Path
 
@@ -56,3 +62,22 @@ def test_other_archives_are_refused_before_they_unpack():
         path_from_bytes(small.getvalue(), "p.npz", NAMES, LIKE)
     with pytest.raises(StoreError, match="unpacks to 40 MB"):
         path_from_bytes(large.getvalue(), "p.npz", NAMES, LIKE)
+
+
+def test_a_path_names_its_weights_as_every_other_file_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the values: the hub publishes no hash of a network, and torchvision only the beginning of one."""
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(views, "path_bytes", lambda path, said: made.append(said) or b"")
+    monkeypatch.setattr(views.st, "download_button", lambda label, data, *_, **__: data())
+    card = replace(model_card("scenes-net"), commit="1" * 40, weights_sha256="")
+    picture = SimpleNamespace(title="a", sha256="b")
+    board = SimpleNamespace(
+        paths={"k": some_path()},
+        titles={"k": "K"},
+        target=0,
+        subject=Subject(card.id, "c" * 64, "b", 0, "cpu"),
+        chosen=SimpleNamespace(card=card, picture=picture),
+    )
+    views._download(cast(Any, board), "k")
+    assert made[0]["weights_sha256"] == "c" * 64
+    assert made[0]["commit"] == "1" * 40

@@ -21,6 +21,8 @@ def revisions(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """The app where three states of one repository are on this machine."""
     pytest.importorskip("timm", reason="timm is not installed")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    for proxy in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
     monkeypatch.setattr(cache, "load_model", load_model)
     monkeypatch.setattr(shell, "models_here", models_here)
     published(tmp_path / "hub")
@@ -88,3 +90,17 @@ def test_a_link_to_no_revision_is_one_sentence(revision: str, says: str, revisio
     (said,) = app.warning
     assert says in said.value.replace("\\", "")
     assert app.session_state["model"] == "scenes-net"
+
+
+def test_what_is_typed_and_no_revision_is_one_sentence(revisions: Start) -> None:
+    app = revisions()
+    for name, says in (
+        (f"{NAME}@a b", "Expected a branch, tag or commit after hf-hub:someone/tiny@, got 'a b'"),
+        ("someone/tiny@", "got ''"),
+        (f"{NAME}@v9", "config.json of someone/tiny@v9 is not on this machine and the hub cannot be reached"),
+    ):
+        typed(app, name)
+        assert not app.exception
+        (error,) = app.error
+        assert says in error.value.replace("\\", "")
+        assert app.session_state["model"] == "scenes-net"

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pruneattr_core import explain_view
 from pruneattr_core.cli import main
 from pruneattr_core.errors import ModelError
 from pruneattr_core.models import fetching, list_models, load_model, model_card, open_model
@@ -49,6 +50,15 @@ def test_each_revision_is_a_network_of_its_own(hub_here: Path) -> None:
     assert torch.equal(networks[f"@{COMMITS[1]}"].fc.weight, networks["@v2"].fc.weight)
     assert len({_of_card(card) for card in cards.values()}) == len(cards)
     assert set(list_models("hub")) == {NAME, NAME + "@v2", NAME + "@refs/pr/1"}
+
+
+def test_results_name_the_commit(hub_here: Path) -> None:
+    photo = Image.effect_noise((80, 64), 60).convert("RGB")
+    for revision, commit in (("", COMMITS[0]), ("@v2", COMMITS[1])):
+        view = explain_view(NAME + revision, photo, shares=[0.5])
+        assert view.settings["model"] == NAME + revision
+        assert view.settings["commit"] == commit
+    assert model_card("scenes-net").origin == {}
 
 
 def test_a_commit_without_a_name_is_listed_by_itself(hub_here: Path) -> None:

@@ -157,7 +157,7 @@ def _download(board: Board, key: str) -> None:
                 "title": board.titles[key],
                 "sparsity_reached": reached,
                 "model": card.id,
-                "weights_sha256": card.weights_sha256,
+                "weights_sha256": subject.weights,
                 **card.origin,
                 "picture": picture.title,
                 "picture_sha256": picture.sha256,
