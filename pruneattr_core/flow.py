@@ -42,6 +42,8 @@ _GATED = {"mul", "where", "masked_fill", "index_put"}
 #: What a sum or difference with a gate is; with a sigmoid it is none.
 _ADDED = {"sub": "difference from its own tanh", "add": "sum with its own tanh"}
 _ELEMENTWISE = {"mul", "add", "sub", "div", "neg", "pow", "exp", "rsub", "clone", "_to_copy"}
+#: Said of an activation that is computed where no mode is.
+ELSEWHERE = " in a thread of its own"
 _INPUT = 1  # bit of the input; activation call i has bit i + 1
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.connected import check_connected
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.opening import Opening
 from pruneattr_core.response import Asked, resolved
@@ -226,6 +226,11 @@ def _cut(gate: tape.Gate | None) -> tape.Gate:
     """Start the graph at the activations that nothing recorded precedes."""
 
     def start(index: int, activation: Tensor) -> Tensor:
+        if not activation.is_floating_point() and not activation.is_complex():
+            raise ModelError(
+                f"The network computes neurons in {activation.dtype}, which has no gradient. Give it as it "
+                "was before it was quantised."
+            )
         if index == 0 or not activation.requires_grad:
             activation = activation.detach().requires_grad_()
         return activation if gate is None else gate(index, activation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -11,6 +12,29 @@ from pruneattr_core.fitness import Doubts, is_end
 
 #: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
 Silent = Collection[tuple[Any, int]]
+
+#: Nodes of the autograd graph that activations make -> the activation.
+_BENDS = {
+    f"{name}Backward{i}": said
+    for name, said in {
+        **{one: one.lower() for one in ("Relu", "Gelu", "Silu", "Elu", "Hardtanh", "Hardswish", "Mish")},
+        "LeakyRelu": "leaky_relu",
+        "PreluKernel": "prelu",
+        "Softplus": "softplus",
+        "Glu": "glu",
+    }.items()
+    for i in (0, 1)
+}
+
+
+def bend_of(node: Any) -> str:
+    """The activation that made a node of the autograd graph, such as `relu`, or ""."""
+    return "" if node is None else _BENDS.get(node.name(), "")
+
+
+def bends_in(answer: Tensor) -> Counter[str]:
+    """How often an answer's graph holds each activation."""
+    return Counter(bend for bend in map(bend_of, reached(answer.grad_fn)) if bend)
 
 
 def _before(node: Any, silent: Silent) -> list[Any]:

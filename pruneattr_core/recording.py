@@ -5,10 +5,12 @@ The mode's stack is thread-local: any number of threads may run one shared model
 
 from __future__ import annotations
 
+import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import PIECEWISE_LINEAR, Activation, Reader
+from pruneattr_core.eager import eagerly
 from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
 from pruneattr_core.exits import EXITS, Entry, moved_by, nudged
 from pruneattr_core.fitness import QUESTIONS, Doubts, cut_off, in_memory
@@ -28,6 +31,7 @@ from pruneattr_core.naming import module_name, owner_of
 from pruneattr_core.norms import batch_norm
 from pruneattr_core.opening import Opening
 from pruneattr_core.own_functions import OwnFunctions
+from pruneattr_core.reaching import bend_of
 
 #: What outputs come out of that are probabilities already.
 _NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
@@ -88,6 +92,7 @@ class Tape(TorchFunctionMode):
         self.names_of = names_of = {id(module): name for name, module in modules.items()}
         self.calls: list[tuple[str, tuple[int, ...]]] = []
         self.seen: list[Tensor] = []
+        self.bent = Counter[str]()
         self.versions: list[int] = []
         self.piecewise_linear: list[bool] = []
         self.normalised: Tensor | None = None
@@ -136,6 +141,7 @@ class Tape(TorchFunctionMode):
         elif kept and isinstance(self.gate, Joined):
             whole = self.gate.joined(len(self.seen), found)
         activation = self.doubts.activation(whole or found.compute, kept)
+        self.bent.update(bend for bend in [bend_of(activation.grad_fn)] if bend)
         if self.flow is not None:
             self.flow.recording = False
             self.flow.mark(call, activation, found.before if found.in_place else None)
@@ -179,9 +185,34 @@ def unwrap(model: nn.Module) -> nn.Module:
         raise ArgumentTypeError(f"Expected a torch.nn.Module, got {type(model).__name__}.")
     inner = getattr(model, "_orig_mod", None)  # torch.compile(model) keeps the eager module there
     network: nn.Module = inner if isinstance(inner, nn.Module) else model
-    if any(getattr(module, "_compiled_call_impl", None) is not None for module in network.modules()):
-        raise ModelError("model.compile() hides the activations. Give the uncompiled nn.Module.")
     return network
+
+
+@contextmanager
+def refusing(inputs: Tensor) -> Iterator[None]:
+    """Around a pass of a network that is given `inputs`.
+
+    Raises:
+        ModelError: code that ends the program, or that PyTorch runs out of sight.
+        InputError: what else the network raises.
+    """
+    try:
+        with answering():
+            yield
+    except Exception as error:  # a network is anybody's code
+        if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
+            raise
+        if takes_functions := re.search(r"HigherOrderOperator (\w+)", str(error)):
+            raise ModelError(
+                f"The network calls {takes_functions[1]}, an operator of PyTorch that runs functions out of "
+                "sight. Write it in Python, as if, for or torch.where do."
+            ) from error
+        bare = isinstance(error, KeyError) or not str(error)  # a key alone, or no text
+        said = repr(error) if bare else error
+        raise InputError(
+            f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
+            f"{said}" + (". It is given one tensor." if isinstance(error, TypeError) else "")
+        ) from error
 
 
 def forward(tape: Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[Tape, Tensor]:
@@ -192,17 +223,7 @@ def forward(tape: Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[
         ModelError: training mode, an answer that depends on chance, or code that ends the program.
         InputError: the model refuses the inputs.
     """
-    try:
-        with answering(), tape.doubts, tape:
-            output = network(inputs)
-    except Exception as error:  # a network is anybody's code
-        if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
-            raise
-        bare = isinstance(error, KeyError) or not str(error)  # a key alone, or no text
-        said = repr(error) if bare else error
-        raise InputError(
-            f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
-            f"{said}" + (". It is given one tensor." if isinstance(error, TypeError) else "")
-        ) from error
+    with refusing(inputs), eagerly(), tape.doubts, tape:
+        output = network(inputs)
     tape.doubts.check()
     return tape, outputs_in(output, rows)

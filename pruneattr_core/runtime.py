@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.chance import chance_kept
+from pruneattr_core.eager import eagerly
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.given import check_default_device
 
@@ -53,7 +54,8 @@ def device_for(name: str | None = None) -> torch.device:
 def own_modes() -> Iterator[None]:
     """Gradients on and autocast off, whatever the caller is under (no_grad, inference_mode, autocast).
 
-    Networks then compute in the precision of their inputs; one that enters autocast itself still does. The
+    Networks then compute in the precision of their inputs; one that enters autocast itself still does. What
+    of them is compiled runs as it was written. The
     random state is the caller's again at the end, also of a network that seeds or draws by itself.
 
     Raises:
@@ -61,6 +63,7 @@ def own_modes() -> Iterator[None]:
     """
     with ExitStack() as stack:
         stack.enter_context(chance_kept())
+        stack.enter_context(eagerly())
         stack.enter_context(_differentiable())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())

@@ -81,7 +81,7 @@ def run(
 
     Raises:
         ArgumentTypeError: not a module, a scripted module, or no logits come out.
-        ModelError: training mode, compiled in place, or no activation was called.
+        ModelError: training mode, or no activation was called.
         InputError: the model refuses inputs of this shape, dtype or device, or a gate sends it another way.
     """
     network, rows = unwrap(model), len(inputs) if rows is None else rows

@@ -25,10 +25,10 @@ from pruneattr_core.company import (
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.exits import Entry, come_back
 from pruneattr_core.fitness import left_alone, node_of
-from pruneattr_core.flow import Flow, Role, Roles, without_changing_constants
+from pruneattr_core.flow import ELSEWHERE, Flow, Role, Roles, Unseen, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
-from pruneattr_core.reaching import ends_in, places_in
+from pruneattr_core.reaching import bends_in, ends_in, places_in
 from pruneattr_core.recording import ENTRIES, Gate, Tape, forward, unwrap
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, tuple[Roles, ...]]] = weakref.WeakKeyDictionary()
@@ -107,13 +107,14 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
             put_back(before)
         tape.entries = _entries(network, first, tape)
         roles = _by_value(network, first, tape, logits, flow.roles(tape.seen, logits))
-        fast, loose = _takes_any_layout(network, first, tape, logits)
+        fast, loose, elsewhere = _takes_any_layout(network, first, tape, logits)
         mixed = False
         if not fast or tape.asks:
-            mixed, loose = _mixes(network, first, tape, logits, flow.coarse)
+            mixed, loose, elsewhere = _mixes(network, first, tape, logits, flow.coarse)
+    unseen = tuple(dict.fromkeys(flow.unseen)) or elsewhere
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
-    unseen, spelled = tuple(dict.fromkeys(flow.unseen)), tuple(tape.reader.said)
+    spelled = tuple(tape.reader.said)
     written = frozenset(tape.doubts.written)
     found = tuple(tape.calls), names, roles, rewritten, unseen, spelled, written
     return Roles(*found, fast, moves, tape.asks, mixed, loose, frozenset(tape.entries or ()))
@@ -214,12 +215,17 @@ def _loose(network: nn.Module, first: Tensor, tape: Tape, found: tuple[str, ...]
     return found
 
 
+def _elsewhere(answer: Tensor, tape: Tape) -> tuple[Unseen, ...]:
+    """Activations in the graph of an answer that were computed where no mode of this thread sees them."""
+    return tuple(Unseen("", f"{one}{ELSEWHERE}") for one in bends_in(answer) - tape.bent)
+
+
 def _takes_any_layout(
     network: nn.Module, first: Tensor, tape: Tape, logits: Tensor
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether the answer is the same, but for rounding, in other memory and company; what is loose."""
+) -> tuple[bool, tuple[str, ...], tuple[Unseen, ...]]:
+    """Whether the answer is the same, but for rounding, in other memory and company; loose; `_elsewhere`."""
     if first.ndim != 4 or first.dtype != torch.float32 or first.device.type == "mps":
-        return False, ()
+        return False, (), ()
     three = in_company(first)
     with suppress(PruneAttrError), torch.enable_grad():
         beside = _again(network, tape, kept=())
@@ -228,16 +234,18 @@ def _takes_any_layout(
         _, both = forward(beside, network, given, len(three))
         moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
         same = beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
-        return same, _loose(network, first, tape, ends_in(both, start, beside.doubts))
-    return False, ()
+        loose = _loose(network, first, tape, ends_in(both, start, beside.doubts))
+        return same, loose, _elsewhere(both, beside)
+    return False, (), ()
 
 
 def _mixes(
     network: nn.Module, first: Tensor, tape: Tape, logits: Tensor, coarse: bool
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether an answer depends on the rest of the batch, by a way that values choose; what is loose."""
+) -> tuple[bool, tuple[str, ...], tuple[Unseen, ...]]:
+    """Whether an answer depends on the rest of the batch, as values choose a way; loose; `_elsewhere`."""
     answers: list[Tensor] = []
     loose: tuple[str, ...] = ()
+    elsewhere: tuple[Unseen, ...] = ()
     several = list(companies(first, tape.asks))
     # The first with gradients on, too, as maps are computed; some networks cannot be run so.
     for together, on in [*((one, True) for one in several[:1]), *((one, False) for one in several)]:
@@ -248,14 +256,15 @@ def _mixes(
             start = node_of(given)
             _, both = forward(beside, network, given, len(together))
             loose = loose or _loose(network, first, tape, ends_in(both, start, beside.doubts))
+            elsewhere = elsewhere or _elsewhere(both, beside)
             if [name for name, _ in beside.calls] != [name for name, _ in tape.calls]:
                 with left_alone(network):  # another way: as it is
                     both = outputs_in(network(graded(together)), len(together))
             answers.append(both.detach())
     if not mixes(logits, answers, coarse):
-        return False, loose
+        return False, loose, elsewhere
     refuse_memory(network, first)
     refuse_graded(network, first, logits, coarse)
     if not tape.asks:
         refuse_company(network)
-    return True, loose
+    return True, loose, elsewhere

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import tape
+from pruneattr_core.attribution.hidden import unheard
 from pruneattr_core.attribution.method import Method, run
 from pruneattr_core.errors import InputError
 from pruneattr_core.heads import declare, outputs_in
@@ -43,7 +44,7 @@ class Answering(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(R, ...) -> (R, 1)."""
         logits = outputs_in(self._behind[0](inputs), len(inputs))
-        with torch._C.DisableTorchFunction():
+        with unheard():
             return self._asked.repeat(len(logits)).of(logits).unsqueeze(1)
 
 

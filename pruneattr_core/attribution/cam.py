@@ -8,12 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pruneattr_core.attribution.calls import (
-    ADDITIONS,
-    Substituted,
-    calls_of,
-    rectifiers,
-)
+from pruneattr_core.attribution.calls import Substituted, calls_of, rectifiers
+from pruneattr_core.attribution.listen import ADDITIONS
 from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.attribution.stand_ins import Generic
 from pruneattr_core.attribution.support import cam_layer, spatial_axes
@@ -73,7 +69,8 @@ def _with_layer(
     model: nn.Module, inputs: Tensor, layer: str | None, table: dict[Any, Any]
 ) -> tuple[Substituted, int]:
     """The network with one call, the layer of Grad-CAM, as a module besides those in `table`."""
-    calls, size = calls_of(model, inputs), tuple(inputs.shape[2:])
+    calls = tuple(call for call in calls_of(model, inputs) if not call.hidden)
+    size = tuple(inputs.shape[2:])
     place = cam_layer(calls, size)
     if layer is not None:
         named = {call.name: i for i, call in enumerate(calls) if spatial_axes(call.shape, size) == (1, 2)}

@@ -22,6 +22,7 @@ from pruneattr_core.graph import as_given, bytes_each
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.norms import cheap_way_back
+from pruneattr_core.recording import refusing
 from pruneattr_core.runtime import MEMORY_BUDGET
 
 _RECTIFIERS = rectifiers()
@@ -35,8 +36,9 @@ def logits_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
     network = tape.unwrap(model)
 
     def forward(inputs: Tensor) -> Tensor:
-        with cheap_way_back(network):
-            return outputs_in(network(inputs.clone()), len(inputs))
+        with refusing(inputs), cheap_way_back(network):
+            output = network(inputs.clone())
+        return outputs_in(output, len(inputs))
 
     return forward
 

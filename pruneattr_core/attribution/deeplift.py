@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from pruneattr_core.activations import ACTIVATIONS, FUNCTIONS
-from pruneattr_core.attribution.calls import Maker, Substituted, ceiling_of, rectifiers
+from pruneattr_core.attribution.calls import Maker, Substituted, rectifiers
+from pruneattr_core.attribution.listen import ceiling_of
 
 #: Below this a difference counts as none, and the derivative stands for the quotient, as in Captum.
 NO_DIFFERENCE = 1e-10

@@ -15,16 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pruneattr_core.attribution.calls import (
-    ADDITIONS,
-    MEANS,
-    Choice,
-    Maker,
-    Substituted,
-    is_constant_addition,
-    rectifiers,
-)
+from pruneattr_core.attribution.calls import Choice, Maker, Substituted, rectifiers
 from pruneattr_core.attribution.captum_methods import logits_of
+from pruneattr_core.attribution.listen import ADDITIONS, MEANS, is_constant_addition
 from pruneattr_core.errors import ModelError
 
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.activations import PIECEWISE_LINEAR
-from pruneattr_core.attribution.calls import CASTS, Call, calls_of, functions
+from pruneattr_core.attribution.calls import calls_of, functions
 from pruneattr_core.attribution.deeplift import RESCALED
+from pruneattr_core.attribution.listen import CASTS, Call
 from pruneattr_core.errors import InputError, PruneAttrError
 
 #: (model, inputs or None) -> None or a sentence.
@@ -53,14 +54,31 @@ def _only_relu(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
             "It decides which gradients pass by where ReLU (or ReLU6) is on and off, and this network calls "
             f"{', '.join(others)}, for which on and off are not defined."
         )
+    bends = functions(calls, lambda call: call.hidden == "bend")
+    if bends:
+        return (
+            "It decides which gradients pass by where ReLU (or ReLU6) is on and off, and this network has "
+            f"what is not seen as one: {', '.join(bends)}."
+        )
     return None
 
 
 def _covered(method: str, allowed: Collection[str], constants: bool) -> Rule:
     def rule(calls: tuple[Call, ...], size: tuple[int, ...]) -> str | None:
+        unheard = functions(calls, lambda call: call.hidden == "operation")
+        if unheard:
+            more = f" and {len(unheard) - 4} others" if len(unheard) > 4 else ""
+            return (
+                f"{method} replaces what a network calls, and this one carries out {', '.join(unheard[:4])}"
+                f"{more} where no call is seen, as in scripted code. Give its eager modules."
+            )
         others = functions(
             calls,
-            lambda call: call.function not in allowed and not (constants and (call.fixed or call.scaling)),
+            lambda call: (
+                not call.hidden
+                and call.function not in allowed
+                and not (constants and (call.fixed or call.scaling))
+            ),
         )
         if others:
             # What mixes activations first: it is the reason, the rest often only moves them.

@@ -41,6 +41,7 @@ ORDER = (
         "exits",
         "loose",
         "chance",
+        "eager",
         "own_functions",
         "norms",
         "fitness",

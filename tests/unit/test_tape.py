@@ -149,10 +149,6 @@ def test_networks_a_tape_cannot_serve_are_named() -> None:
         PruneGrad(traced).attribute(x)
     with pytest.raises(ArgumentTypeError, match=r"torch\.nn\.Module"):
         tape.run(len, x)  # type: ignore[arg-type]
-    compiled = networks.network("plain")
-    compiled.compile()
-    with pytest.raises(ModelError, match="uncompiled"):
-        PruneGrad(compiled).attribute(x)
     pair = type("Pair", (nn.Module,), {"forward": lambda self, x: (x.relu(), x)})()
     with pytest.raises(ArgumentTypeError, match="to return logits"):
         tape.run(pair, x)
