@@ -9,6 +9,7 @@ are Streamlit's own; nothing public stands before them.
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 from streamlit.runtime.app_session import AppSession
@@ -17,10 +18,24 @@ from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 #: On a run's requests: what widgets told with the last of them that has been heard.
 _HEARD = "_pruneattr_heard"
-#: On a run's requests: that the run ends once it has heard what it was asked with.
+#: On a run's requests: what the run still hears before it ends; what is asked after that takes its place.
 _LAST = "_pruneattr_last"
-#: Held by the run that hears: of each session one, of which some share theirs as its state can hold none.
-_TURNS = [threading.RLock() for _ in range(64)]
+#: On a run: held while it hears, by one run of its session at a time.
+_TURN = "_pruneattr_turn"
+_turns: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+_guard = threading.Lock()
+
+
+def turn_of(runner: Any) -> Any:
+    """The lock of a run's session, which its runs alone keep: a name is never given to another session.
+
+    Args:
+        runner: a run, as Streamlit keeps it.
+    """
+    with _guard:
+        turn = _turns.setdefault(runner._session_id, threading.RLock())
+    setattr(runner, _TURN, turn)
+    return turn
 
 
 def unheard(requests: Any) -> Any:
@@ -42,11 +57,14 @@ def hear_last_words() -> None:
     end, hear = AppSession.request_script_stop, SafeSessionState.on_script_will_rerun
 
     def request_script_stop(self: AppSession) -> None:
-        runner = self._scriptrunner
-        if runner is None or unheard(runner._requests) is None:
-            end(self)
-        else:
-            setattr(runner._requests, _LAST, True)
+        requests = None if self._scriptrunner is None else self._scriptrunner._requests
+        if requests is not None:
+            with requests._lock:
+                told = unheard(requests)
+                if told is not None:
+                    setattr(requests, _LAST, told)
+                    return
+        end(self)
 
     def on_script_will_rerun(self: SafeSessionState, fresh_widget_states: Any, **more: Any) -> None:
         look = self._yield_callback
@@ -55,16 +73,21 @@ def hear_last_words() -> None:
             hear(self, fresh_widget_states, **more)
             return
         requests = runner._requests
-        with _TURNS[id(self._state) // 64 % len(_TURNS)]:
+        with turn_of(runner):
             look()  # the next request takes this one's place, and tells what it told
             runner._execing = False  # what looks for the next request leaves it alone
             try:
                 hear(self, fresh_widget_states, **more)
             finally:
                 runner._execing = True
-            if requests._rerun_data.widget_states is fresh_widget_states:
-                setattr(requests, _HEARD, fresh_widget_states)
-        if getattr(requests, _LAST, False) and unheard(requests) is None:
+                # Also where it raised: told again it would raise again.
+                if requests._rerun_data.widget_states is fresh_widget_states:
+                    setattr(requests, _HEARD, fresh_widget_states)
+        with requests._lock:
+            ends = getattr(requests, _LAST, None) is fresh_widget_states
+            if ends:  # at once: a browser that is back begins another run
+                requests._state = ScriptRequestType.STOP
+        if ends:
             requests.request_stop()
 
     if end.__module__ != __name__:

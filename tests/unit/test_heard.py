@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import (
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState
 
+from pruneattr_core.ui import heard
 from pruneattr_core.ui.heard import hear_last_words, unheard
 
 
@@ -27,7 +29,7 @@ class _Run:
     """A run of Streamlit's as far as it is asked: its requests, and where it looks for the next one."""
 
     def __init__(self, session: Any) -> None:
-        self._requests, self._execing = ScriptRequests(), False
+        self._requests, self._execing, self._session_id = ScriptRequests(), False, session.id
         self.state = SafeSessionState(session._session_state, self.look)
         self.request_stop = self._requests.request_stop
         session._scriptrunner = self
@@ -50,7 +52,9 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Any:
     for owner, name in ((AppSession, "request_script_stop"), (SafeSessionState, "on_script_will_rerun")):
         monkeypatch.setattr(owner, name, getattr(owner, name))
     hear_last_words()
-    session = SimpleNamespace(_scriptrunner=None, _session_state=SessionState(), heard=[], then=None)
+    session = SimpleNamespace(
+        id="one", _scriptrunner=None, _session_state=SessionState(), heard=[], then=None
+    )
 
     def told(_: SessionState, widgets: WidgetStates, **more: Any) -> None:
         if session.then:
@@ -151,3 +155,70 @@ def test_two_runs_of_a_session_hear_one_after_the_other(session: Any) -> None:
     for thread in threads:
         thread.join()
     assert (most, sorted(session.heard)) == ([1], ["a", "b"])
+
+
+def test_no_session_waits_for_another_to_hear(session: Any) -> None:
+    together = threading.Barrier(100, timeout=20)
+    session.then = together.wait
+    runs = []
+    for number in range(100):
+        session.id = str(number)
+        runs.append(_Run(session))
+        runs[-1]._requests.request_rerun(_word(session.id))
+    threads = [threading.Thread(target=run.begin) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(int, session.heard)) == [*range(100)]
+
+
+def test_a_session_that_is_gone_leaves_no_lock(session: Any) -> None:
+    for number in range(50):
+        session.id = f"gone {number}"
+        run = _Run(session)
+        run._requests.request_rerun(_word("typed"))
+        run.begin()
+    run = session._scriptrunner = None
+    gc.collect()
+    assert not [name for name in heard._turns if name.startswith("gone")]
+
+
+def test_a_browser_that_is_back_before_its_word_is_heard_keeps_its_run(session: Any) -> None:
+    run = _Run(session)
+    run._requests.request_rerun(_word("typed"))
+    _leave(session)
+    run._requests.request_rerun(_word("back"))
+    run.begin()
+    assert session.heard == ["back"]
+    assert run._requests._state is ScriptRequestType.CONTINUE
+    run.look()
+
+
+def test_what_raises_while_it_is_heard_is_not_told_again(session: Any) -> None:
+    def fail() -> None:
+        raise ValueError("of a page's own")
+
+    session.then = fail
+    run = _Run(session)
+    run._requests.request_rerun(_word("typed"))
+    with pytest.raises(ValueError, match="own"):
+        run.begin()
+    assert unheard(run._requests) is None
+    assert run._execing
+    _leave(session)
+    assert run._requests._state is ScriptRequestType.STOP
+    other = _Run(session)
+    other._requests.request_rerun(_word("next"))
+    session.then = None
+    other.begin()
+    assert session.heard == ["next"]
+
+
+def test_a_browser_that_goes_again_and_again_ends_its_run_once_it_has_heard(session: Any) -> None:
+    run = _Run(session)
+    run._requests.request_rerun(_word("typed"))
+    session.then = lambda: [_leave(session) for _ in range(3)]
+    with pytest.raises(StopException):
+        run.begin()
+    assert session.heard == ["typed"]
