@@ -16,6 +16,7 @@ from pruneattr_core.errors import InputError, ModelError, PruneAttrError
 from pruneattr_core.fitness import left_alone
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.leaving import answering, staying
+from pruneattr_core.refusing import asked
 
 #: Company may change outputs by this share of what doubling the input does: above what quantisation does,
 #: which rounds by the largest value of the batch.
@@ -51,11 +52,13 @@ def _repeats(network: nn.Module, first: Tensor) -> bool:
     rows = first.repeat(_PASSES, *[1] * (first.ndim - 1))
     try:
         with answering():
-            before = outputs_in(network(rows.clone()), len(rows))
+            before = outputs_in(asked(network, rows.clone()), len(rows))
     except Exception:  # anybody's code: it takes one row at a time
         rows = first
-        before = outputs_in(network(rows.clone()), 1)
-    return all(torch.equal(before, outputs_in(network(rows.clone()), len(rows))) for _ in range(_PASSES - 1))
+        before = outputs_in(asked(network, rows.clone()), 1)
+    return all(
+        torch.equal(before, outputs_in(asked(network, rows.clone()), len(rows))) for _ in range(_PASSES - 1)
+    )
 
 
 def in_company(first: Tensor) -> Tensor:
@@ -85,7 +88,7 @@ def refuse_companions(network: nn.Module, inputs: Tensor, outputs: Tensor) -> No
         ModelError: one has not.
     """
     with torch.no_grad(), left_alone(network):
-        rows = torch.cat([outputs_in(network(one.clone()), 1) for one in inputs.split(1)])
+        rows = torch.cat([outputs_in(asked(network, one.clone()), 1) for one in inputs.split(1)])
     moved = (rows - outputs).abs().flatten(1).amax(1)
     room = torch.finfo(rows.dtype).eps ** 0.5 * rows.abs().max()
     # A large batch is summed in another order, and what is quantised rounds by its own largest value.

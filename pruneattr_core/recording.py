@@ -5,12 +5,11 @@ The mode's stack is thread-local: any number of threads may run one shared model
 
 from __future__ import annotations
 
-import re
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from types import FrameType
 from typing import Any
 
@@ -21,17 +20,17 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import PIECEWISE_LINEAR, Activation, Reader
 from pruneattr_core.eager import eagerly
-from pruneattr_core.errors import ArgumentTypeError, InputError, ModelError, PruneAttrError
+from pruneattr_core.errors import ArgumentTypeError
 from pruneattr_core.exits import EXITS, Entry, moved_by, nudged
 from pruneattr_core.fitness import QUESTIONS, Doubts, cut_off, in_memory
 from pruneattr_core.flow import Flow, tensors_in
 from pruneattr_core.heads import outputs_in
-from pruneattr_core.leaving import answering
 from pruneattr_core.naming import module_name, owner_of
 from pruneattr_core.norms import batch_norm
 from pruneattr_core.opening import Opening
 from pruneattr_core.own_functions import OwnFunctions
 from pruneattr_core.reaching import bend_of
+from pruneattr_core.refusing import refusing
 
 #: What outputs come out of that are probabilities already.
 _NORMALISERS = {F.softmax, torch.softmax, Tensor.softmax, F.sigmoid, torch.sigmoid, Tensor.sigmoid}
@@ -186,33 +185,6 @@ def unwrap(model: nn.Module) -> nn.Module:
     inner = getattr(model, "_orig_mod", None)  # torch.compile(model) keeps the eager module there
     network: nn.Module = inner if isinstance(inner, nn.Module) else model
     return network
-
-
-@contextmanager
-def refusing(inputs: Tensor) -> Iterator[None]:
-    """Around a pass of a network that is given `inputs`.
-
-    Raises:
-        ModelError: code that ends the program, or that PyTorch runs out of sight.
-        InputError: what else the network raises.
-    """
-    try:
-        with answering():
-            yield
-    except Exception as error:  # a network is anybody's code
-        if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
-            raise
-        if takes_functions := re.search(r"HigherOrderOperator (\w+)", str(error)):
-            raise ModelError(
-                f"The network calls {takes_functions[1]}, an operator of PyTorch that runs functions out of "
-                "sight. Write it in Python, as if, for or torch.where do."
-            ) from error
-        bare = isinstance(error, KeyError) or not str(error)  # a key alone, or no text
-        said = repr(error) if bare else error
-        raise InputError(
-            f"The model refuses inputs of shape {tuple(inputs.shape)}, {inputs.dtype} on {inputs.device}: "
-            f"{said}" + (". It is given one tensor." if isinstance(error, TypeError) else "")
-        ) from error
 
 
 def forward(tape: Tape, network: nn.Module, inputs: Tensor, rows: int) -> tuple[Tape, Tensor]:

@@ -41,7 +41,7 @@ from pruneattr_core.flow import ELSEWHERE, Roles
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered
 from pruneattr_core.own_functions import OwnFunctions, transform
-from pruneattr_core.recording import refusing
+from pruneattr_core.refusing import refusing
 
 #: Makes the module that stands for one call, from the call's arguments; None leaves the call alone.
 Maker = Callable[..., nn.Module | None]
@@ -76,7 +76,7 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
                 tape.run(network, inputs[:1].clone())  # raises what is wrong with model or inputs
             first = inputs[:1].clone()
             listen = Listen(network, first)
-            with eagerly(), listen.hidden, listen:
+            with eagerly(), refusing(first), listen.hidden, listen:
                 network(first)
         ways = tape.roles_of(network, inputs)
         found = _with_roles(_numbered(listen.calls), ways)
@@ -213,7 +213,7 @@ class Substituted(nn.Module):
 
     def _first(self, choose: Choice, inputs: Tensor) -> _Swap:
         swap = _Swap(choose, None, self._rewritten)
-        with torch.no_grad(), swap:
+        with torch.no_grad(), refusing(inputs), swap:
             self._shared[0](inputs.clone())
         return swap
 

@@ -22,7 +22,7 @@ from pruneattr_core.graph import as_given, bytes_each
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.norms import cheap_way_back
-from pruneattr_core.recording import refusing
+from pruneattr_core.refusing import refusing
 from pruneattr_core.runtime import MEMORY_BUDGET
 
 _RECTIFIERS = rectifiers()

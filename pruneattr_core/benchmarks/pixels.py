@@ -28,6 +28,7 @@ from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.given import is_truth, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
+from pruneattr_core.refusing import asked
 from pruneattr_core.same import same
 from pruneattr_core.selection import as_real
 
@@ -180,7 +181,7 @@ def removal_curve(
     columns, originals, targets = [], [], []
     with undisturbed(model, inputs), torch.no_grad():
         for image, x in enumerate(inputs):
-            logits = scores_in(model(x[None].clone()), 1)
+            logits = scores_in(asked(model, x[None].clone()), 1)
             chosen = resolve_target(logits, None if wanted is None else wanted[image : image + 1])
             head = head_of(model, logits)
             originals.append(_probability(logits, chosen, head))
@@ -188,7 +189,7 @@ def removal_curve(
             answers = []
             for part in forward_chunks(count, inputs):
                 filled = fill_removed(x, removed[part, image], fill, seed + image)
-                answers.append(_probability(outputs_in(model(filled), len(filled)), chosen, head))
+                answers.append(_probability(outputs_in(asked(model, filled), len(filled)), chosen, head))
                 if progress is not None:
                     progress(image * count + part.stop, count * len(inputs))
             columns.append(torch.cat(answers))

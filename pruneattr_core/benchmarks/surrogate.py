@@ -20,6 +20,7 @@ from pruneattr_core.benchmarks.sanity import private_copy
 from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.errors import ModelError
 from pruneattr_core.heads import Head, distance, probabilities
+from pruneattr_core.refusing import asked
 from pruneattr_core.runtime import own_modes
 
 
@@ -71,18 +72,19 @@ def fine_tuned(
     optimiser = torch.optim.SGD(copy.parameters(), how.rate, momentum=0.9)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, how.steps)
     rng = np.random.default_rng((seed, 11))
-    for _ in range(how.steps):
-        inputs = pictures([int(k) for k in rng.integers(0, count, how.batch)])
-        gone = _scattered(rng, len(inputs), inputs.shape[2:].numel(), how.beta * rng.random(len(inputs)))
-        with torch.no_grad():
-            told = scores_in(model(inputs), len(inputs))
-        with torch.enable_grad():
-            answers = scores_in(copy(_without(inputs, gone)), len(inputs))
-            loss = _far(answers, told, head)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-        optimiser.step()
-        falling.step()
+    with undisturbed(model, pictures([0])):
+        for _ in range(how.steps):
+            inputs = pictures([int(k) for k in rng.integers(0, count, how.batch)])
+            gone = _scattered(rng, len(inputs), inputs.shape[2:].numel(), how.beta * rng.random(len(inputs)))
+            with torch.no_grad():
+                told = scores_in(asked(model, inputs), len(inputs))
+            with torch.enable_grad():
+                answers = scores_in(asked(copy, _without(inputs, gone)), len(inputs))
+                loss = _far(answers, told, head)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+            optimiser.step()
+            falling.step()
     return copy.requires_grad_(False)
 
 
@@ -123,7 +125,7 @@ def fidelity(
     """
 
     def read(inputs: Tensor) -> Tensor:
-        return probabilities(scores_in(surrogate(inputs), len(inputs)), head)[:, target[0]]
+        return probabilities(scores_in(asked(surrogate, inputs), len(inputs)), head)[:, target[0]]
 
     rng, pixels = np.random.default_rng((seed, 12)), values.numel()
     order = values.reshape(-1).argsort(descending=True, stable=True).cpu().numpy()

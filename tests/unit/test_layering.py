@@ -42,6 +42,7 @@ ORDER = (
         "loose",
         "chance",
         "eager",
+        "refusing",
         "own_functions",
         "norms",
         "fitness",
