@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.arrays import as_array
 from pruneattr_core.attribution.captum_methods import logits_of
+from pruneattr_core.benchmarks.pixels import TIES
 from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.errors import InputError
 from pruneattr_core.importing import one_at_a_time
@@ -59,32 +60,47 @@ def entropy(values: ArrayLike) -> float:
     return float(shannon(sizes)) if total and np.isfinite(total) else UNDEFINED
 
 
-def rank_accuracy(values: ArrayLike, mask: ArrayLike) -> float:
+def rank_accuracy(values: ArrayLike, mask: ArrayLike, ties: str = "raster") -> float:
     """Relevance rank accuracy (Arras et al. 2022): of the K highest pixels, the share inside a mask of K.
 
-    Undefined for an empty or full mask. Ties go to the pixel that comes first.
+    Undefined for an empty or full mask.
+
+    Args:
+        values: map (H, W).
+        mask: (H, W), 0 outside.
+        ties: of equal pixels "raster" takes those that come first, as the shipped runs; "random" gives the
+            mean over all their orders, what the mask covers for a map of one value.
 
     Raises:
-        InputError: shapes that differ, or a map that is not finite.
+        InputError: shapes that differ, a map that is not finite, or other ties.
     """
     chosen, inside = as_array(values), as_array(mask) != 0
     if chosen.shape != inside.shape:
         raise InputError(f"Expected a map and a mask of one shape, got {chosen.shape} and {inside.shape}.")
     if not np.isfinite(chosen).all():
         raise InputError("The map holds NaN or infinite values, which cannot be put in an order.")
+    if ties not in [*TIES]:
+        raise InputError(f"Expected ties in {[*TIES]}, got {ties!r}.")
     chosen, inside = chosen.ravel(), inside.ravel()
     count = int(inside.sum())
     if count in (0, inside.size):
         return UNDEFINED
-    return float(inside[np.argsort(-chosen, kind="stable")[:count]].mean())
+    order = np.argsort(-chosen, kind="stable")
+    if ties == "raster":
+        return float(inside[order[:count]].mean())
+    last = chosen[order[count - 1]]
+    above, equal = chosen > last, chosen == last
+    return float((inside[above].sum() + (count - above.sum()) * inside[equal].mean()) / count)
 
 
 def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed: int) -> float:
     """Infidelity (Yeh et al. 2019, eq. 1), by Captum, as a share of what a zero map has; lower is better.
 
     How badly noise times the map foretells what that noise does to the response, over the best multiple of
-    the map: its unit plays no part, nor does the response's, nor whether its signs are turned round. 0 if it
-    foretells all, 1 for a zero map; a map that knows nothing is a little below 1, as one multiple is fitted.
+    the map: its unit plays no part, nor does the response's, nor whether its signs are turned round, as the
+    multiple may be negative. Eq. 1 itself, without one, minds both and cannot compare maps of several units.
+    0 if it foretells all, 1 for a zero map; a map that knows nothing is a little below 1, as one multiple is
+    fitted.
 
     Args:
         model: network in eval mode.

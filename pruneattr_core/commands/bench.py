@@ -56,6 +56,7 @@ _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
     "collapse": (str, "from channels to one map"),
     "frames": (str, "which pictures of a clip are taken (default all)"),
     "game": (str, "the grid pointing game beside the masks, or none (default grid)"),
+    "masks": (str, "all counts an empty mask as 0 of the mass, usable leaves it out (default all)"),
     "control": (str, "wrong_class asks whether other classes become the answer too (default none)"),
     "reference": (count, "pictures that the means are over (default 64)"),
     "sizes": (

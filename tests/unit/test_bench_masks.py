@@ -35,6 +35,16 @@ def test_masks_count_where_the_first_picture_has_none(some_masks: Path) -> None:
     assert "mass_inside" not in plan_run("quality", source, ["saliency"], 1, seed=1).measures  # picture 0
 
 
+def test_masks_that_hold_nothing_or_everything_are_left_out_of_the_mass_when_asked(some_masks: Path) -> None:
+    source = Source("resnet8-cifar10", str(some_masks))
+    for choices, expected in (({}, [False, True]), ({"masks": "usable"}, [False, False])):
+        plan = plan_run("localise", source, ["saliency"], 4, choices={"game": "none", **choices})
+        assert plan.protocol.get("masks") == choices.get("masks")
+        found = compute_cell(source, plan, 0)[plan.measures.index("mass_inside"), 0]
+        assert np.isfinite(found[:2]).tolist() == expected
+        assert np.isfinite(found[2:]).all()
+
+
 def test_quantus_is_not_asked_about_pictures_without_a_mask(some_masks: Path) -> None:
     pytest.importorskip("quantus")
     source = Source("resnet8-cifar10", str(some_masks))

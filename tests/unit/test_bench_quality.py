@@ -13,6 +13,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import nn
 
+import networks
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.protocols.foreign import STEPS, _quietly, _step
@@ -220,4 +221,28 @@ def test_quantus_is_a_benchmark_by_the_names_of_its_metrics() -> None:
     known = dict(zip(ours.measures, compute_cell(source, ours, 1)[:, 0, 0], strict=True))
     np.testing.assert_allclose(
         second[:3, 0, 0], [known["gini"], known["entropy"], known["rank_accuracy"]], atol=1e-5
+    )
+
+
+def test_equal_pixels_at_random_have_the_mean_over_their_orders() -> None:
+    rng = np.random.default_rng(0)
+    values, mask = rng.integers(0, 3, (4, 5)).astype(float), rng.random((4, 5)) < 0.4
+    turns = [rng.permutation(20) for _ in range(4000)]
+    means = [quality.rank_accuracy(values.ravel()[t], mask.ravel()[t]) for t in turns]
+    assert quality.rank_accuracy(values, mask, "random") == pytest.approx(np.mean(means), abs=0.01)
+    assert quality.rank_accuracy(np.ones((4, 5)), mask, "random") == pytest.approx(mask.mean())
+    assert quality.rank_accuracy(np.ones((4, 5)), mask[::-1], "random") == pytest.approx(mask.mean())
+    distinct = rng.random((4, 5))
+    assert quality.rank_accuracy(distinct, mask, "random") == quality.rank_accuracy(distinct, mask)
+    with pytest.raises(InputError, match="ties"):
+        quality.rank_accuracy(values, mask, "first")
+
+
+def test_infidelity_does_not_mind_which_way_round_all_signs_are() -> None:
+    model = networks.network("plain")
+    x = networks.inputs(1)
+    values = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    one = torch.tensor([1])
+    assert quality.infidelity(model, x, one, values, 0) == pytest.approx(
+        quality.infidelity(model, x, one, -3 * values, 0), rel=1e-5
     )

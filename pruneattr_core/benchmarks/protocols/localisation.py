@@ -2,6 +2,9 @@
 
 The text and AP's released code agree: ROC-AUC and point accuracy over (picture, class) pairs that the network
 predicts. Here the class is the predicted one, and a picture counts where that is among its labels.
+
+An empty mask is left out of ROC-AUC and point accuracy, but has 0 of the mass in the shipped runs, and a full
+one all of it; the choice "masks" leaves both out there, too.
 """
 
 from __future__ import annotations
@@ -98,12 +101,14 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
     how, chosen = plan.protocol["collapse"], plan.methods[method]
     with_mask = [name for name in plan.measures if name in MASKED]
     if with_mask:
+        usable = {"mass_inside": localisation.mass_inside} if plan.protocol.get("masks") == "usable" else {}
+        measured = {**_MEASURED, **usable}
         maps = maps_of(opened.model, inputs, target, chosen, how).cpu()
         for k, index in enumerate(indices):
             mask = opened.mask(index)
             for place, measure in enumerate(with_mask):
                 if right[k] and mask is not None and bool(torch.isfinite(maps[k]).all()):
-                    values[place, 0, k] = _MEASURED[measure](maps[k], mask)
+                    values[place, 0, k] = measured[measure](maps[k], mask)
     if "grid_share" in plan.measures:
         for k in range(len(indices)):
             if right[k]:
@@ -144,12 +149,13 @@ LOCALISATION = Benchmark(
     source="AP section 4; grid pointing game: Böhle et al. 2021",
     x_title="",
     better="higher",
-    choices={"collapse": "abs_sum", "frames": "all", "game": "grid", "control": "none"},
+    choices={"collapse": "abs_sum", "frames": "all", "game": "grid", "control": "none", "masks": "all"},
     allowed={
         "collapse": ("signed_max", "abs_sum", "sum"),
         "frames": ("all", "one"),
         "game": ("grid", "none"),
         "control": ("none", "wrong_class"),
+        "masks": ("all", "usable"),
     },
     fixed={
         "target": PREDICTED,
@@ -161,5 +167,5 @@ LOCALISATION = Benchmark(
     unvalued=_unvalued,
     cell=_cell,
     subjects=_subjects,
-    settle=lambda choices, seed: without(choices, frames="all", game="grid", control="none"),
+    settle=lambda choices, seed: without(choices, frames="all", game="grid", control="none", masks="all"),
 )

@@ -14,8 +14,9 @@ import torch
 
 from pruneattr_core.benchmarks import localisation, quality
 from pruneattr_core.benchmarks.maps import collapsed, values_of
+from pruneattr_core.benchmarks.pixels import TIES
 from pruneattr_core.benchmarks.plan import Plan
-from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, pictures
+from pruneattr_core.benchmarks.protocols.kind import PREDICTED, Benchmark, Cell, Choices, pictures, without
 from pruneattr_core.benchmarks.sources import Opened
 from pruneattr_core.datasets.shape_scenes import ShapeScenes
 
@@ -62,7 +63,7 @@ def _cell(opened: Opened, plan: Plan, method: int, part: slice) -> Cell:
         mask = opened.mask(index)
         if mask is not None:
             found["mass_inside"] = localisation.mass_inside(one, mask)
-            found["rank_accuracy"] = quality.rank_accuracy(one, mask)
+            found["rank_accuracy"] = quality.rank_accuracy(one, mask, plan.protocol.get("ties", "raster"))
         if isinstance(opened.data, ShapeScenes):
             found["parts_rank"] = _parts_rank(opened, opened.data, index, x, asked, one)
         cell[:, 0, k] = [found.get(measure, np.nan) for measure in plan.measures]
@@ -87,8 +88,9 @@ QUALITY = Benchmark(
     ),
     x_title="",
     better="",
-    choices={"collapse": "abs_sum"},
-    allowed={"collapse": ("signed_max", "abs_sum", "sum")},
+    choices={"collapse": "abs_sum", "ties": "raster"},
+    allowed={"collapse": ("signed_max", "abs_sum", "sum"), "ties": tuple(TIES)},
+    settle=lambda choices, seed: without(choices, ties="raster"),
     fixed={
         "target": PREDICTED,
         "response": "the class score before the head",

@@ -100,7 +100,8 @@ _MEANING = {
     "rest_faithfulness": "without the path the response should fall to that of no neurons at all",
     "rest_kept": "without the path the network should answer something else",
     "lerf_minus_morf": "the answer should stay while the least relevant pixels go, and fall with the others",
-    "infidelity": "noise where the map is large should move the response, and noise elsewhere should not",
+    "infidelity": "noise where the map is large should move the response, and noise elsewhere should not; a "
+    "map with all signs turned round has the same",
     "max_sensitivity": "pictures that look alike should get maps that look alike, though a map that never "
     "asks the network is the most stable",
     "sensitivity_n": "what a map says of a set of pixels should be what the response loses without it",
