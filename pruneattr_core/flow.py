@@ -42,7 +42,22 @@ _GATED = {"mul", "where", "masked_fill", "index_put"}
 #: What a sum or difference with a gate is; with a sigmoid it is none.
 _ADDED = {"sub": "difference from its own tanh", "add": "sum with its own tanh"}
 _ELEMENTWISE = {"mul", "add", "sub", "div", "neg", "pow", "exp", "rsub", "clone", "_to_copy"}
-#: Said of an activation that is computed where no mode is.
+#: Whose operations are taken apart here, or only move and weigh.
+_KNOWN = {
+    "aten",
+    "prim",
+    "prims",
+    "quantized",
+    "_quantized",
+    "torchvision",
+    "mkldnn",
+    "mkl",
+    "xnnpack",
+    "profiler",
+}
+#: Said of an activation inside of a function whose derivative is its author's: methods leave that as it is.
+OWN_DERIVATIVE = " (a function with its own derivative)"
+#: Said of one that is computed where no mode is.
 ELSEWHERE = " in a thread of its own"
 _INPUT = 1  # bit of the input; activation call i has bit i + 1
 
@@ -211,13 +226,13 @@ class Flow(TorchDispatchMode):
         learned = any(tag.learned for tag in tags)
         if learned or packed:
             acted |= after
-        root, gates = self._shape_of(name, given, tags, args)
+        root, gates = self._shape_of(name, func._schema.name, given, tags, args)
         for tensor in tensors_in(found):
             self._set(tensor, Tag(after, acted, learned and not after, root, gates))
         return found
 
     def _shape_of(
-        self, name: str, given: Sequence[Tensor], tags: Sequence[Tag], values: Sequence[Any]
+        self, name: str, whole: str, given: Sequence[Tensor], tags: Sequence[Tag], values: Sequence[Any]
     ) -> tuple[int, tuple[tuple[int, str], ...]]:
         """Root and gates of a result; notes what no tape would see."""
         if not tags or not any(tag.after for tag in tags):
@@ -227,6 +242,8 @@ class Flow(TorchDispatchMode):
         seen = "" if self.recording else name
         if seen in _ACTIVATIONS and not (name.startswith("clamp") and _guards(values)):
             self._miss(name.removesuffix("_with_noise").removesuffix("_forward"))
+        elif seen and whole.partition("::")[0] not in _KNOWN:
+            self._miss(f"{whole} (an operation of its author's own)")
         if name in _GATES:
             return 0, gates or tuple((root, _GATES[name]) for root in roots)
         own = [what for root, what in gates if root in roots]
@@ -245,7 +262,7 @@ class Flow(TorchDispatchMode):
     def _miss(self, what: str) -> None:
         frame = sys._getframe(3)
         inside = self._own_functions.around(frame)
-        said = f"{inside} (a function with its own derivative)" if inside else what
+        said = f"{inside}{OWN_DERIVATIVE}" if inside else what
         self.unseen.append(Unseen(self._name(frame), said))
 
     def mark(self, call: int, activation: Tensor, overwritten: Tensor | None) -> None:

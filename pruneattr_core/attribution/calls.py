@@ -37,7 +37,7 @@ from pruneattr_core.attribution.stand_ins import ClippedReLU
 from pruneattr_core.eager import eagerly
 from pruneattr_core.errors import ModelError
 from pruneattr_core.fitness import Doubts, in_memory, left_alone
-from pruneattr_core.flow import ELSEWHERE, Roles
+from pruneattr_core.flow import ELSEWHERE, OWN_DERIVATIVE, Roles
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered
 from pruneattr_core.own_functions import OwnFunctions, transform
@@ -116,7 +116,8 @@ def _with_roles(calls: tuple[Call, ...], ways: Sequence[Roles]) -> tuple[Call, .
 
 def _unheard(carried_out: Iterable[str], ways: Sequence[Roles], calls: Sequence[Call]) -> list[Call]:
     own = _own_way(calls, ways)
-    bends = {} if own is None else {one.what: one.where for one in own.unseen}
+    unseen = () if own is None else own.unseen
+    bends = {one.what: one.where for one in unseen if OWN_DERIVATIVE not in one.what}
     return [
         *(Call("", name, (), activation=False, hidden="operation") for name in carried_out),
         *(Call("", what, (), activation=False, hidden="operation") for what in bends if ELSEWHERE in what),

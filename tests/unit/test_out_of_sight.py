@@ -89,6 +89,21 @@ def _without_functions(part: nn.Module, h: Tensor) -> Tensor:
         return part(h)  # type: ignore[no-any-return]
 
 
+@torch.library.custom_op("out_of_sight::bent", mutates_args=())
+def _bent(x: Tensor) -> Tensor:
+    return x.clamp(min=0)
+
+
+_bent.register_autograd(
+    lambda ctx, gradient: gradient * (ctx.saved_tensors[0] > 0),
+    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(output),
+)
+
+
+def _by_an_operation(part: Any, h: Tensor) -> Tensor:
+    return _bent(part.two(_bent(part.one(h))))  # type: ignore[no-any-return]
+
+
 COMPILED: dict[str, Callable[[], nn.Module]] = {
     "a child": lambda: _wrapped(lambda part: torch.compile(part, backend="aot_eager")),
     "a child, in place": lambda: _wrapped(_in_place),
@@ -98,6 +113,10 @@ COMPILED: dict[str, Callable[[], nn.Module]] = {
 HIDDEN: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a scripted child": (lambda: _wrapped(torch.jit.script), "relu"),
     "functions switched off": (lambda: Net(_without_functions), "relu"),
+    "an operation": (
+        lambda: Net(_by_an_operation),
+        "out_of_sight::bent (an operation of its author's own)",
+    ),
     "a thread": (lambda: Net(_in_a_thread), "relu in a thread of its own"),
 }
 
