@@ -6,15 +6,15 @@ A method that changes what calls do, as relevance and guided gradients do, would
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pruneattr_core.flow import tensors_in
+from pruneattr_core.flow import storage_key, tensors_in
 
 _ours = threading.local()
 #: Operations that only move values, make new ones or ask about them.
@@ -48,6 +48,30 @@ def unheard() -> Iterator[None]:
         _ours.inside = False
 
 
+class Hanging:
+    """Which tensors hang on the input, and which are fixed, by storages that are kept from being used again.
+
+    Attributes:
+        moving: of the first.
+        fixed: of the others, as far as they are made of parameters and buffers.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Tensor) -> None:
+        """Begin with the input, and with what the model keeps."""
+        self.moving = {storage_key(inputs): inputs}
+        self.fixed = {storage_key(one): one for one in (*model.parameters(), *model.buffers())}
+
+    def moves(self, *values: Any) -> bool:
+        """Whether any of these does."""
+        return any(storage_key(one) in self.moving for one in tensors_in(values))
+
+    def hang(self, results: Any) -> None:
+        """Tell that these do."""
+        for one in tensors_in(results):
+            self.moving[storage_key(one)] = one
+            self.fixed.pop(storage_key(one), None)  # worked on in place
+
+
 class Hidden(TorchDispatchMode):
     """Notes what is carried out outside of calls while it is entered.
 
@@ -61,18 +85,18 @@ class Hidden(TorchDispatchMode):
         """Asked by PyTorch, which else loads its compiler at the first call."""
         return False
 
-    def __init__(self, moves: Callable[[list[Tensor]], bool], goes_on: Callable[[Any], None]) -> None:
-        """Take what says whether tensors hang on the input, and what is told of results that do."""
+    def __init__(self, hanging: Hanging) -> None:
+        """Take what is known of the tensors."""
         super().__init__()
         self.within, self.found = False, dict[str, None]()
-        self._moves, self._goes_on = moves, goes_on
+        self._hanging = hanging
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with torch._C.DisableTorchFunction():  # or what is done here would be heard as calls
             result = func(*args, **(kwargs or {}))
             seen = self.within or getattr(_ours, "inside", False)
-            if not seen and self._moves(list(tensors_in((args, kwargs)))):
-                self._goes_on(result)
+            if not seen and self._hanging.moves(args, kwargs):
+                self._hanging.hang(result)
                 name = func._schema.name.split("::")[-1]
                 name = name if name.startswith("_") else name.rstrip("_")
                 if name not in _MOVING:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import activation_of
-from pruneattr_core.attribution.hidden import Hidden
+from pruneattr_core.attribution.hidden import Hanging, Hidden
 from pruneattr_core.flow import Role, storage_key, tensors_in
 from pruneattr_core.naming import module_name
 from pruneattr_core.own_functions import OwnFunctions, transform
@@ -117,34 +117,24 @@ class Listen(TorchFunctionMode):
     def __init__(self, model: nn.Module, inputs: Tensor) -> None:
         """Listen to `model`, which is given `inputs`."""
         super().__init__()
-        self.hidden = Hidden(self._moves, self._hang)
+        self._hanging = Hanging(model, inputs)
+        self.hidden = Hidden(self._hanging)
         self.names_of = {id(module): name for name, module in model.named_modules()}
         self.own_functions = OwnFunctions()
         self.calls = list[Call]()
-        # By storage, kept so that it is not used again: what hangs on the input, and what does not.
-        self.moving = {storage_key(inputs): inputs}
-        self.fixed = {storage_key(one): one for one in (*model.parameters(), *model.buffers())}
-
-    def _moves(self, *values: Any) -> bool:
-        return any(storage_key(one) in self.moving for one in tensors_in(values))
 
     def _is_fixed(self, *values: Any) -> bool:
-        return all(storage_key(one) in self.fixed for one in tensors_in(values))
-
-    def _hang(self, results: Any) -> None:
-        for one in tensors_in(results):
-            self.moving[storage_key(one)] = one
-            self.fixed.pop(storage_key(one), None)  # worked on in place
+        return all(storage_key(one) in self._hanging.fixed for one in tensors_in(values))
 
     def _follow(self, given: Sequence[Tensor], result: Any) -> bool:
         """Note where the results hang; whether the call is `fixed`."""
         found = list(tensors_in(result)) if result is not None else given[:1]  # as in y[0] = x
-        if self._moves(given):
-            self._hang(found)
+        if self._hanging.moves(given):
+            self._hanging.hang(found)
             return False
         fixed = self._is_fixed(given)
         if fixed:
-            self.fixed.update((storage_key(one), one) for one in found)
+            self._hanging.fixed.update((storage_key(one), one) for one in found)
         return fixed
 
     def _scales(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -167,8 +157,10 @@ class Listen(TorchFunctionMode):
         ceiling = None if inside else ceiling_of(func, args, named)
         result_of = functools.partial(func, *args, **named)
         name, (args, named) = plain_name(func), in_front(args, named)
-        chosen = any(self._moves(one) and not one.is_floating_point() for one in tensors_in((args, named)))
-        weighed = name in _WEIGHING and self._moves(args[1:], named)
+        chosen = any(
+            self._hanging.moves(one) and not one.is_floating_point() for one in tensors_in((args, named))
+        )
+        weighed = name in _WEIGHING and self._hanging.moves(args[1:], named)
         scaling = self._scales(name, args, named)  # before what is worked on in place hangs on the input
         result = result_of()
         fixed = self._follow(list(tensors_in(args[:1] if name in _LIKE else (args, named))), result)
