@@ -71,6 +71,7 @@ class Tag(NamedTuple):
         learned: made of parameters and buffers alone.
         root: the storage it is an elementwise function of.
         gates: storages whose function of `_GATES` it is, and what it is when both meet.
+        missed: which of `Flow.missed` went into it, a bit each.
         alive: keeps the storage's address from being used again.
     """
 
@@ -79,6 +80,7 @@ class Tag(NamedTuple):
     learned: bool = False
     root: int = 0
     gates: tuple[tuple[int, str], ...] = ()
+    missed: int = 0
     alive: Any = None
 
 
@@ -183,7 +185,7 @@ class Flow(TorchDispatchMode):
 
     Attributes:
         recording: set by the tape while it computes an activation of its own.
-        unseen: nonlinearities met outside of recorded calls.
+        missed: nonlinearities met outside of recorded calls.
         rewritten: activation calls made in place whose argument was used again afterwards.
         coarse: whether something was computed in less than single precision.
     """
@@ -197,7 +199,7 @@ class Flow(TorchDispatchMode):
         super().__init__()
         self._own_functions = OwnFunctions()
         self._name, self._tags, self._overwritten = name, dict[int, Tag](), dict[int, int]()
-        self.recording, self.unseen, self.rewritten = False, list[Unseen](), set[int]()
+        self.recording, self.missed, self.rewritten = False, list[Unseen](), set[int]()
         self.coarse = False
         learned: list[Tensor] = [p for p in network.parameters() if p.numel() > 1 or p.ndim > 1]
         # A single number, such as a temperature, scales class scores and makes no neurons of them.
@@ -217,18 +219,20 @@ class Flow(TorchDispatchMode):
             call = self._overwritten.get(storage_key(tensor))
             if call is not None and not self.recording:
                 self.rewritten.add(call)
-        after, acted = 0, 0
+        after, acted, missed = 0, 0, 0
         for tag in tags:
-            after, acted = after | tag.after, acted | tag.acted
+            after, acted, missed = after | tag.after, acted | tag.acted, missed | tag.missed
         packed = "quantized" in func._schema.name or any(isinstance(a, torch.ScriptObject) for a in args)
         rounds = any(word in func._schema.name for word in ("round", "fake_quantize"))  # as if quantised
         self.coarse = self.coarse or packed or rounds or any(map(_coarse, tensors_in(found)))
         learned = any(tag.learned for tag in tags)
         if learned or packed:
             acted |= after
+        before = len(self.missed)
         root, gates = self._shape_of(name, func._schema.name, given, tags, args)
+        missed |= (1 << len(self.missed)) - (1 << before)
         for tensor in tensors_in(found):
-            self._set(tensor, Tag(after, acted, learned and not after, root, gates))
+            self._set(tensor, Tag(after, acted, learned and not after, root, gates, missed))
         return found
 
     def _shape_of(
@@ -263,7 +267,7 @@ class Flow(TorchDispatchMode):
         frame = sys._getframe(3)
         inside = self._own_functions.around(frame)
         said = f"{inside}{OWN_DERIVATIVE}" if inside else what
-        self.unseen.append(Unseen(self._name(frame), said))
+        self.missed.append(Unseen(self._name(frame), said))
 
     def mark(self, call: int, activation: Tensor, overwritten: Tensor | None) -> None:
         """Tell that `activation` is that of a call, and which tensor it was to be written into, if any."""
@@ -275,6 +279,12 @@ class Flow(TorchDispatchMode):
     def from_input(self, tensor: Tensor) -> bool:
         """Whether the input went into it."""
         return bool(self._of(tensor).after & _INPUT)
+
+    def unseen(self, output: Tensor) -> tuple[Unseen, ...]:
+        """What was missed on the way to the output; all of it where the trace is lost."""
+        end = self._of(output)
+        kept = end.missed if end.after & _INPUT else -1
+        return tuple(dict.fromkeys(one for place, one in enumerate(self.missed) if kept >> place & 1))
 
     def roles(self, activations: Sequence[Tensor], output: Tensor) -> tuple[Role, ...]:
         """What each activation call of a pass of one input is, given its output."""

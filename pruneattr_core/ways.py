@@ -111,7 +111,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         mixed = False
         if not fast or tape.asks:
             mixed, loose, elsewhere = _mixes(network, first, tape, logits, flow.coarse)
-    unseen = tuple(dict.fromkeys(flow.unseen)) or elsewhere
+    unseen = flow.unseen(logits) or elsewhere
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
     spelled = tuple(tape.reader.said)
