@@ -65,7 +65,7 @@ function drawTicks(state, x, width) {
   for (const point of header.points) if (point <= end + 1e-9) shape(track, 'circle', {class: 'dot', cx: x(point), cy: 19, r: 2});
   if (!header.names) {
     for (let i = 0; i <= 10; i += width < 560 ? 5 : 2) shape(svg, 'text', {class: 'tick', x: x(end * i / 10), y: 14, 'text-anchor': 'middle'}, percentTenths(end * i / 10));
-    svg.style.height = '1.25rem';
+    setTicks(root, svg, '1.25rem');
     return;
   }
   const slanted = width > 620, last = header.names.length - 1;
@@ -74,8 +74,14 @@ function drawTicks(state, x, width) {
     if (slanted) shape(svg, 'text', {class: 'tick', 'text-anchor': 'end', transform: `translate(${x(k) + 4} 12) rotate(-28)`}, name);
     else if (k % apart === 0) shape(svg, 'text', {class: 'tick', x: x(k), y: 14, 'text-anchor': 'middle'}, k);
   });
-  const longest = Math.max(...header.names.map(name => name.length));
-  svg.style.height = slanted ? `${Math.min(7, 1.6 + longest * .27)}rem` : '1.25rem';
+  const {y, height} = svg.getBBox();
+  setTicks(root, svg, slanted ? `${Math.min(112, Math.ceil(y + height))}px` : '1.25rem');
+}
+
+// In full screen the pictures leave room for what stands below the chart.
+function setTicks(root, svg, height) {
+  svg.style.height = height;
+  root.querySelector('.stage').style.setProperty('--ticks', height);
 }
 
 function moveCursor(state) {

@@ -133,14 +133,17 @@ function wire(state) {
   $('.whole').onchange = event => { state.whole = event.target.checked; layOut(state); };
   $('.as-order').onchange = event => { state.asOrder = event.target.checked; layOut(state); };
   const chart = $('.chart'), follow = event => {
-    const box = chart.getBoundingClientRect();
+    const box = chart.getBoundingClientRect(), grown = box.width / chart.clientWidth;  // full screen enlarges
     stop(state);
-    setPosition(state, (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * state.end);
+    setPosition(state, ((event.clientX - box.left) / grown - LEFT) / (chart.clientWidth - LEFT - RIGHT) * state.end);
   };
   chart.addEventListener('pointerdown', event => { if (state.header) { chart.setPointerCapture(event.pointerId); follow(event); } });
   chart.addEventListener('pointermove', event => { if (state.header && chart.hasPointerCapture(event.pointerId)) follow(event); });
   chart.addEventListener('pointerup', () => settle(state));
-  new ResizeObserver(() => { if (state.width !== chart.clientWidth) { state.width = chart.clientWidth; layOut(state); } }).observe(chart);
+  new ResizeObserver(() => {
+    const room = `${chart.clientWidth} ${chart.clientHeight}`;
+    if (state.room !== room) { state.room = room; layOut(state); }
+  }).observe(chart);
 }
 
 // Arrows go from computed point to computed point.

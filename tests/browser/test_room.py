@@ -21,6 +21,11 @@ WHOLE = """all => all.every(node =>
 #: Size of the letters on the screen.
 LETTERS = "node => parseFloat(getComputedStyle(node).fontSize) * (node.currentCSSZoom ?? 1)"
 WALLS = [(1366, 768, "light"), (1920, 1080, "dark"), (1280, 720, "light")]
+#: Pages whose pictures and curves move with one slider, four methods each.
+STAGES = (
+    "removal?gone_methods=prunegrad,saliency,guided_backprop,edges",
+    "sanity?sane_methods=prunegrad,saliency,guided_backprop,edges",
+)
 Box = list[float]
 
 
@@ -126,6 +131,39 @@ def test_compare_fills_the_screen(
     assert right <= width
     assert bottom <= height
     page.screenshot(path=artefacts / f"full-compare-large-{width}-{scheme}.png")
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
+@pytest.mark.parametrize("address", STAGES)
+def test_pixel_removal_and_the_sanity_check_fill_the_screen(
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
+    width: int, height: int, scheme: str, address: str,
+) -> None:  # fmt: skip
+    page = window(width, height, scheme)
+    opened(page, f"{app_url}/{address}", settled)
+    sentence, chart = page.locator(".sentence"), page.locator(".stage .chart")
+    before = sentence.evaluate(LETTERS)
+    page.get_by_role("button", name="Full screen").click()
+    page.keyboard.press("End")  # the longest sentence
+    until(page, lambda: sentence.evaluate(LETTERS) >= 1.1 * before)
+    small = page.locator(".stage :is(.total, .note, .axis-title, .tick, figcaption, .controls button)")
+    assert min(part.evaluate(LETTERS) for part in small.locator("visible=true").all()) >= height / 51
+    page.screenshot(path=artefacts / f"full-{address.split('?')[0]}-{width}-{scheme}.png")
+    parts = [
+        box
+        for what in (".headline", ".stage .card", ".stage .board", ".stage .note")
+        for box in boxes(page.locator(what))
+    ]
+    assert not any(meet(one, other) for one, other in combinations(parts, 2))
+    assert all(
+        left >= 0 and top >= 0 and right <= width and bottom <= height for left, top, right, bottom in parts
+    )
+    assert all(right - left > 0.2 * height for left, _, right, _ in boxes(page.locator(".stage .frame")))
+    ((left, top, right, bottom),) = boxes(chart)
+    page.mouse.click((left + right) / 2, (top + bottom) / 2)  # the slider goes where the chart is pressed
+    settled(page)
+    ((cursor, *_),) = boxes(page.locator(".stage .chart .cursor"))
+    assert abs(cursor - (left + right) / 2) < (right - left) / 14
 
 
 def test_names_of_classes_stand_whole(window: Callable[..., Page], app_url: str, settled: Settled) -> None:
