@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from perf.serving import faults
 from tests.browser.says import disagreement
 from tests.browser.serving import Served
 from tests.browser.taken import denials, denied, disputed
 from tests.browser.waiting import PATIENCE, until
-from tests.browser.walker import Walker
+from tests.browser.walker import Nothing, Walker, reason
 
 Settled = Callable[[Page], None]
 AGREED = {
@@ -33,6 +33,34 @@ def test_a_walk_meets_no_fault(browser: Browser, served: Served) -> None:
         walker.walk(25)
     finally:
         walker.close()
+
+
+def test_the_walker_opens_a_menu_that_a_lesson_has_folded(browser: Browser, served: Served) -> None:
+    """What lies beside the screen was waited for until the patience was at an end, again and again."""
+    walker = Walker(browser, served, seed=1)
+    try:
+        walker.page.goto(f"{served.url}/lessons?lesson=3-removing-pixels")
+        walker.page.get_by_test_id("stExpandSidebarButton").wait_for(timeout=PATIENCE)
+        assert walker.other_page().startswith("page ")
+        walker.page.wait_for_url(lambda url: "/lessons?lesson" not in url, timeout=PATIENCE)
+    finally:
+        walker.close()
+
+
+def test_the_walker_says_why_a_press_came_to_nothing() -> None:
+    told = """Locator.click: Timeout 3000ms exceeded.
+Call log:
+  - waiting for get_by_role("button")
+    - locator resolved to <button>Go</button>
+  - attempting click action
+    waiting for element to be visible, enabled and stable
+      - <p>news</p> intercepts pointer events
+    - retrying click action
+      - waiting 500ms"""
+    assert reason(TimeoutError(told)) == (
+        "locator resolved to <button>Go</button>; <p>news</p> intercepts pointer events"
+    )
+    assert reason(Nothing("this page has none")) == "this page has none"
 
 
 def test_what_compare_gives_away_is_what_it_shows(page: Page, app_url: str, settled: Settled) -> None:

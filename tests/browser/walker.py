@@ -59,6 +59,13 @@ class Nothing(TimeoutError):
     """A page has no control of a kind."""
 
 
+def reason(error: TimeoutError) -> str:
+    """What was to be pressed and what was in the way, of Playwright's long story."""
+    told = dict.fromkeys(line.strip(" -") for line in str(error).splitlines())
+    telling = re.compile(r"resolved to|intercepts|outside|is not|detached|has none")
+    return "; ".join(line for line in told if telling.search(line))[:400] or next(iter(told), "")
+
+
 class Walker:
     """One walk; `walk` raises `Fault` at the first thing that is wrong, with the way that led there."""
 
@@ -100,7 +107,7 @@ class Walker:
             Fault: something is wrong after a step.
         """
         actions: list[tuple[int, Callable[[], str]]] = [
-            (3, self._other_page), (3, self._option("Picture")), (3, self._option("Class to explain")),
+            (3, self.other_page), (3, self._option("Picture")), (3, self._option("Class to explain")),
             (2, self._model), (2, self._answer), (5, self._radio), (3, self._preset), (3, self._key),
             (2, self._back), (1, self._forward), (2, self._reload), (1, self._second_tab), (1, self._upload),
             (2, self._explorer), (3, self._button),
@@ -112,7 +119,7 @@ class Walker:
                 done = self._act(actions)
             except TimeoutError as error:
                 self.missed += 1
-                done = f"nothing to press: {str(error).splitlines()[-1].strip()}"
+                done = f"nothing to press: {reason(error)}"
             self.way.append(f"{step}: {done} -> {self.page.url.removeprefix(self.served.url)}")
             tell(self.way[-1])
             self._look(done, patient)
@@ -233,19 +240,28 @@ class Walker:
         except Error:  # it is just being replaced
             return False
 
-    def _other_page(self) -> str:
-        link = self._one_of(self.page.get_by_test_id("stSidebarNavLink"))
+    def _menu(self) -> Locator:
+        """The sidebar; a lesson folds it, then what is in it lies beside the screen and cannot be pressed."""
+        unfold = self.page.get_by_test_id("stExpandSidebarButton")
+        with suppress(TimeoutError):  # a run has just opened it
+            if unfold.is_visible():
+                unfold.click(timeout=OPEN)
+        return self.page.get_by_test_id("stSidebar")
+
+    def other_page(self) -> str:
+        """Go to a page of the menu; which one."""
+        link = self._one_of(self._menu().get_by_test_id("stSidebarNavLink"))
         name = link.inner_text().split("\n")[-1]
         link.click()
         return f"page {name}"
 
     def _explorer(self) -> str:
-        self.page.get_by_test_id("stSidebarNavLink").first.click()
+        self._menu().get_by_test_id("stSidebarNavLink").first.click()
         return "the first page"
 
     def _option(self, label: str) -> Callable[[], str]:
         def act() -> str:
-            strip = self.page.get_by_role("button", name="Next picture")
+            strip = self._menu().get_by_role("button", name="Next picture")
             if label == "Picture" and strip.count():
                 strip.first.click()
                 return "next picture"
@@ -259,7 +275,7 @@ class Walker:
         return act
 
     def _model(self) -> str:
-        box = self._one_of(self.page.get_by_role("combobox", name=re.compile(r"\bModel$")))
+        box = self._one_of(self._menu().get_by_role("combobox", name=re.compile(r"\bModel$")))
         title = self.random.choice(self.models)
         box.click()
         box.press_sequentially(title)
@@ -268,9 +284,9 @@ class Walker:
 
     def _answer(self) -> str:
         button = self._one_of(
-            self.page.get_by_test_id("stSidebarUserContent").get_by_role(
-                "button", name=re.compile(r" · [01]\.\d\d$")
-            )
+            self._menu()
+            .get_by_test_id("stSidebarUserContent")
+            .get_by_role("button", name=re.compile(r" · [01]\.\d\d$"))
         )
         name = button.inner_text()
         button.click()
@@ -337,7 +353,7 @@ class Walker:
         data = io.BytesIO()
         Image.new("RGB", (140, 130), colour).save(data, "PNG")
         name = f"picture {colour[0]}.png"
-        self.page.get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(
+        self._menu().get_by_test_id("stFileUploaderDropzoneInput").last.set_input_files(
             {"name": name, "mimeType": "image/png", "buffer": data.getvalue()}
         )
         return f"upload {name}"
