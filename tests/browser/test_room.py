@@ -9,13 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.waiting import cut_off, fits_sideways, until
+from tests.browser.waiting import BOXES, cut_off, fits_sideways, until
 
 Settled = Callable[[Page], None]
-#: Left, top, right and bottom of an element, in pixels of the screen.
-BOXES = """all => all.filter(node => node.checkVisibility()).map(node => {
-  const {left, top, right, bottom} = node.getBoundingClientRect();
-  return [left, top, right, bottom]; })"""
 WHOLE = """all => all.every(node =>
   node.scrollWidth <= node.clientWidth + 1 && node.scrollHeight <= node.clientHeight + 1)"""
 #: Size of the letters on the screen.

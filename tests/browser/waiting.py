@@ -14,6 +14,11 @@ PATIENCE = 240_000
 INSIDE = """parts => parts.map(part => { const box = part.getBoundingClientRect();
   return box.width > 0 && box.right <= innerWidth + 1 && box.bottom <= innerHeight + 1; })"""
 
+#: Left, top, right and bottom of the visible ones, in pixels of the screen.
+BOXES = """all => all.filter(node => node.checkVisibility()).map(node => {
+  const {left, top, right, bottom} = node.getBoundingClientRect();
+  return [left, top, right, bottom]; })"""
+
 
 def painted(page: Page, milliseconds: int = 0) -> None:
     """Wait for the page's own timers of so many milliseconds, then until what was asked for is drawn.

@@ -194,7 +194,7 @@ def _position() -> dict[str, Any]:
 
 
 def _state_line(plan: Plan, task: Job | None, now: Standing) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", height=64, border=False):
+    with st.container(horizontal=True, vertical_alignment="center", height=52, border=False):
         if task is not None:
             place = engine().jobs.place(task)
             text = f"Waiting: {place} before you" if place else so_far(now.ready, now.wanted, task.note)
