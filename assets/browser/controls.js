@@ -36,8 +36,8 @@ function playThrough({root, at, end, points, seconds, stepwise = calm(), move, d
   if (stepwise) {
     timer = setInterval(() => {
       const next = points.find(point => point > at + 1e-9);
-      if (next === undefined || !root.isConnected) done();
-      else move(at = next);
+      if (next !== undefined && root.isConnected) move(at = next);
+      if (!root.isConnected || !points.some(point => point > at + 1e-9)) done();  // with the last step: a reload must find it
     }, 700);
     return () => clearInterval(timer);
   }

@@ -47,6 +47,20 @@ def test_the_walker_opens_a_menu_that_a_lesson_has_folded(browser: Browser, serv
         walker.close()
 
 
+def test_the_walker_lets_what_plays_come_to_its_end(browser: Browser, served: Served) -> None:
+    """Half way the address still says where it began: no fault, but a reload was called one."""
+    walker = Walker(browser, served, seed=1)
+    try:
+        walker.page.goto(f"{served.url}/removal?gone_methods=prunegrad,saliency&gone=0.7")
+        walker.page.locator(".stage[data-complete=true]").wait_for(timeout=PATIENCE)
+        walker.page.get_by_role("button", name="Play").click()
+        walker.page.locator(".stage[data-at='0.8']").wait_for(timeout=PATIENCE)
+        assert walker.reload() == "reload"
+        walker.page.locator(".stage[data-at='1']").wait_for(timeout=PATIENCE)
+    finally:
+        walker.close()
+
+
 def test_the_walker_says_why_a_press_came_to_nothing() -> None:
     told = """Locator.click: Timeout 3000ms exceeded.
 Call log:

@@ -13,3 +13,18 @@ test('what the hand says is told once, and before all cards are there', context 
   assert.deepEqual(said.map(({of, token, at}) => [of, token, at]), [['these', 3, .4]]);
   assert.equal(state.telling, null);
 });
+
+test('what plays in steps is at its end with the last step, not a step later', context => {
+  let tick;
+  context.mock.method(globalThis, 'setInterval', act => { tick = act; });
+  const {playThrough} = from(['browser/controls'], ['playThrough']), seen = [];
+  const play = (at, points) => playThrough({root: {isConnected: true}, at, points, stepwise: true, move: to => seen.push(to), done: () => seen.push('done')});
+  play(.08, [0, .08, .09, .1]);
+  tick();
+  assert.deepEqual(seen, [.09]);
+  tick();
+  assert.deepEqual(seen, [.09, .1, 'done']);
+  play(.1, [0, .1]);
+  tick();
+  assert.deepEqual(seen.slice(3), ['done']);
+});
