@@ -17,9 +17,10 @@ WHOLE = """all => all.every(node =>
 #: Size of the letters on the screen.
 LETTERS = "node => parseFloat(getComputedStyle(node).fontSize) * (node.currentCSSZoom ?? 1)"
 WALLS = [(1366, 768, "light"), (1920, 1080, "dark"), (1280, 720, "light")]
-#: Pages whose pictures and curves move with one slider, four methods each.
+#: Pages whose pictures and curves move with one slider.
 STAGES = (
-    "removal?gone_methods=prunegrad,saliency,guided_backprop,edges",
+    "removal?gone_methods=prunegrad,saliency,guided_backprop",  # and two controls
+    "removal?gone_methods=prunegrad,prunegrad_x_input,saliency,gradcam,guided_backprop,excitation_backprop",
     "sanity?sane_methods=prunegrad,saliency,guided_backprop,edges",
 )
 Box = list[float]
@@ -154,7 +155,7 @@ def test_pixel_removal_and_the_sanity_check_fill_the_screen(
     assert all(
         left >= 0 and top >= 0 and right <= width and bottom <= height for left, top, right, bottom in parts
     )
-    assert all(right - left > 0.2 * height for left, _, right, _ in boxes(page.locator(".stage .frame")))
+    assert all(right - left > 0.18 * height for left, _, right, _ in boxes(page.locator(".stage .frame")))
     ((left, top, right, bottom),) = boxes(chart)
     page.mouse.click((left + right) / 2, (top + bottom) / 2)  # the slider goes where the chart is pressed
     settled(page)
