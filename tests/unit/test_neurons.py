@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import networks
 import slow
-from pruneattr_core import PruneGrad, PrunePGD, census, contributions, tape
+from pruneattr_core import PruneGrad, PrunePGD, census, contributions, explain, tape
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import dgr_gates
@@ -97,6 +97,27 @@ def test_rectifiers_in_other_words_are_rectifiers() -> None:
     assert torch.equal(ours.sparsity, theirs.sparsity)
     torch.testing.assert_close(ours.maps, theirs.maps, rtol=1e-10, atol=1e-14)
     assert census(net, x).unseen == ()
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_nonlinearity_counts_where_its_values_go_on_to_the_answer(used: bool) -> None:
+    class Watching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.used, self.most = networks.network("plain"), used, 0.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            most = F.softplus(x).amax((1, 2, 3), keepdim=True)
+            self.most = most.detach()
+            return self.net(x * most if self.used else x)
+
+    net, x = Watching().eval(), networks.inputs(2)
+    assert [one.what for one in census(net, x).unseen] == (["softplus"] if used else [])
+    if used:
+        with pytest.raises(ModelError, match="softplus"):
+            explain(net, x, method="guided_backprop")
+    else:
+        assert explain(net, x, method="guided_backprop").values.isfinite().all()
 
 
 def test_things_beside_the_road_are_told_apart() -> None:
