@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.importing import one_at_a_time
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def mean_interval(values: Iterable[float], level: float = 0.95, least: float = -
     mean = float(found.mean())
     if len(found) == 1:
         return Interval(mean, math.nan, math.nan, 1, level)
-    from scipy.special import stdtrit  # a third of a second, which a page's first view has no use for
+    with one_at_a_time:  # late: a third of a second, for which no page's first view has a use
+        from scipy.special import stdtrit
 
     half = float(stdtrit(len(found) - 1, (1 + level) / 2)) * float(found.std(ddof=1)) / math.sqrt(len(found))
     return Interval(mean, max(least, mean - half), mean + half, len(found), level)

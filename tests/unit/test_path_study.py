@@ -139,7 +139,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     def preprocess(image: Image.Image) -> Tensor:
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 64 - 2
 
-    card: Any = SimpleNamespace(id="tiny", title="Tiny", preprocess=preprocess, weights_note=lambda: "")
+    said = {"id": "tiny", "title": "Tiny", "origin": {"commit": "c0ffee"}}
+    card: Any = SimpleNamespace(**said, preprocess=preprocess, weights_note=lambda: "")
     data: Any = Pictures()
     opened = Opened(card, networks.network("residual", torch.float32), data)
     monkeypatch.setattr(command, "open_source", lambda source: opened)
@@ -163,6 +164,7 @@ def test_the_command_writes_a_run(tiny: None, tmp_path: Folder, capsys: pytest.C
     assert header["methods"]["intgrad"]["n"] == 4
     assert header["config"]["dgr"]["iterations"] == 5
     assert {"versions", "device", "command", "neurons"} <= set(header)
+    assert header["model"]["commit"] == "c0ffee"  # of a repository of the hub
     assert set(found.timing) == {"seconds", "date"}
     assert str(tmp_path) not in json.dumps(header)
     for sparsity in (0.8, 0.9, 0.99):
