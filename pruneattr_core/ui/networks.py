@@ -73,17 +73,18 @@ def _search(chosen: Callable[[str], None]) -> None:
         st.caption("None is listed under these words. A whole name is looked up when you use it.")
 
     def use() -> None:
-        st.session_state[_REFUSED] = ""
+        st.session_state[_REFUSED] = "", ""
         try:
             chosen(model_card(asked).id)
         except PruneAttrError as error:
-            st.session_state[_REFUSED] = str(error)
+            st.session_state[_REFUSED] = asked, str(error)
         else:
             st.session_state[_OPEN] = False
 
     st.button("Use this network", key="network_use", on_click=use, width="stretch")
-    if st.session_state.get(_REFUSED):
-        complain(st.session_state[_REFUSED])
+    name, why = st.session_state.get(_REFUSED, ("", ""))
+    if why and name == asked:
+        complain(why)
     st.caption(
         "Accuracies are as published, where the library carries them. Weights are fetched once, when you ask "
         "for them, as safetensors; networks of the hub need `pip install 'pruneattr[hubs]'`."

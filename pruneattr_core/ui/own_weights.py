@@ -151,11 +151,18 @@ def loading_code(model: str, device: str) -> str:
     return f"load_model({model!r}{own}{placed})"
 
 
+def _asked() -> tuple[object, ...]:
+    """What the form asks for: the architecture, and its files."""
+    uploads = (st.session_state.get(key) for key in (_FILE, _NAMES))
+    ids = (None if one is None else one.file_id for one in uploads)
+    return st.session_state[_ARCHITECTURE], st.session_state.get(_PATH, ""), *ids
+
+
 def own_weights(chosen: Callable[[str], None]) -> None:
     """The form, once it is unfolded; `chosen` is called with the id of a network that has been opened."""
 
     def opened() -> None:
-        st.session_state[_REFUSED], st.session_state[_ALIKE] = "", ()
+        st.session_state[_REFUSED], st.session_state[_ALIKE] = (None, ""), ()
         architecture, upload = st.session_state[_ARCHITECTURE], st.session_state[_FILE]
         beside = st.session_state[_NAMES]
         names = None if beside is None else (beside.name, beside.getvalue())
@@ -165,7 +172,7 @@ def own_weights(chosen: Callable[[str], None]) -> None:
             else:
                 name = bring_path(architecture, st.session_state.get(_PATH, ""), names)
         except PruneAttrError as error:
-            st.session_state[_REFUSED] = str(error)
+            st.session_state[_REFUSED] = _asked(), str(error)
             st.session_state[_ALIKE] = getattr(error, "alike", ())
             return
         chosen(name)
@@ -203,9 +210,11 @@ def own_weights(chosen: Callable[[str], None]) -> None:
         )  # fmt: skip
         given = st.session_state[_FILE] is not None or bool(here and st.session_state[_PATH].strip())
         st.button("Use these weights", key="own_open", on_click=opened, disabled=not given, width="stretch")
-        if st.session_state.get(_REFUSED):
-            complain(st.session_state[_REFUSED])
-        for name in st.session_state.get(_ALIKE, ()) if given else ():
+        about, why = st.session_state.get(_REFUSED, (None, ""))
+        refused = bool(why) and about == _asked()  # another file or architecture is another question
+        if refused:
+            complain(why)
+        for name in st.session_state.get(_ALIKE, ()) if refused else ():
             st.button(
                 f"Open it as {name}", key=f"own_as_{name}", on_click=opened_as, args=(name,), width="stretch"
             )

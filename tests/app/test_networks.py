@@ -82,6 +82,17 @@ def test_a_name_that_is_not_listed_opens_or_says_why_not(start: Start) -> None:
     assert app.session_state["model"] == "torchvision/resnet18@IMAGENET1K_V1"
 
 
+def test_a_refusal_is_of_what_it_refused(start: Start) -> None:
+    app = catalogue(start())
+    app.text_input(key="network_search").set_value("nobody/nothing@").run()
+    app.button(key="network_use").click().run()
+    assert "nothing" in refusal(app)
+    search(app, "resnet")
+    assert not app.error
+    app.text_input(key="network_search").set_value("nobody/nothing@").run()
+    assert "nothing" in refusal(app)
+
+
 def test_nothing_is_looked_up_before_it_is_opened(start: Start, monkeypatch: Any) -> None:
     def asked() -> None:
         raise AssertionError("the catalogue was read")

@@ -69,6 +69,17 @@ def test_a_file_of_timm_s_is_opened_by_a_click_on_what_it_is() -> None:
     assert "only the session knows that opened the file" in warned.value
 
 
+def test_a_refusal_goes_with_the_architecture_that_it_was_of() -> None:
+    app = given(opened(), of_timm("test_convnext", num_classes=3))
+    refused = app.session_state["own_architecture"]
+    assert offers(app) == ["own_as_timm/test_convnext"]
+    other = next(one for one in ("cifar-resnet20", "scenes-vgg") if one != refused)
+    app.selectbox(key="own_architecture").set_value(other).run()
+    healthy(app)
+    assert not app.error
+    assert not offers(app)
+
+
 def test_several_that_fit_are_all_offered_and_are_several_networks() -> None:
     data = of_timm("tf_efficientnet_lite0", num_classes=2)
     app = given(opened(), data)
