@@ -20,19 +20,9 @@ _ours = threading.local()
 #: Operations that only move values, make new ones or ask about them.
 _MOVING = {
     *("view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "detach", "clone"),
-    *(
-        "alias",
-        "expand",
-        "squeeze",
-        "unsqueeze",
-        "slice",
-        "select",
-        "_to_copy",
-        "copy",
-        "as_strided",
-        "split",
-    ),
-    *("split_with_sizes", "unbind", "cat", "stack", "contiguous", "lift_fresh", "dropout", "flatten"),
+    *("alias", "expand", "squeeze", "unsqueeze", "slice", "select", "_to_copy", "copy", "as_strided"),
+    *("split", "split_with_sizes", "unbind", "cat", "stack", "contiguous", "lift_fresh", "dropout"),
+    "flatten",
     *("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_empty", "new_full"),
 }
 
@@ -40,12 +30,12 @@ _MOVING = {
 @contextmanager
 def unheard() -> Iterator[None]:
     """Around what we make of an answer: no function mode sees it, and nothing is hidden by that."""
-    _ours.inside = True
+    before, _ours.inside = getattr(_ours, "inside", False), True
     try:
         with torch._C.DisableTorchFunction():
             yield
     finally:
-        _ours.inside = False
+        _ours.inside = before
 
 
 class Hanging:

@@ -68,13 +68,9 @@ def timm_alike(tables: Iterable[Mapping[Any, Any]]) -> tuple[tuple[str, ...], bo
 def timm_twins(name: str) -> tuple[str, ...]:
     """Other networks of timm whose body has as many values as that of timm/NAME: files look the same."""
     architecture = name.removeprefix(TIMM).partition(".")[0]
-    own = timm_records().get(architecture)
-    return (
-        ()
-        if own is None
-        else tuple(
-            TIMM + other
-            for other, one in timm_records().items()
-            if other != architecture and (one["body"], one["heads"]) == (own["body"], own["heads"])
-        )
-    )
+    known = timm_records()
+    own = known.get(architecture)
+    if own is None:
+        return ()
+    same = (name for name, one in known.items() if all(one[key] == own[key] for key in ("body", "heads")))
+    return tuple(TIMM + name for name in same if name != architecture)
