@@ -62,10 +62,38 @@ function mark(state, row, group) {
 }
 
 function give(state, row, said) {
+  keepGiven(state, row, said);
   state.given.delete(row.key);
   state.given.set(row.key, {verdict: said.verdict, note: said.note, level: said.level, n: ++state.turn});
   while (state.given.size > KEPT) state.given.delete(state.given.keys().next().value);
   state.send('given', Object.fromEntries(state.given));
+}
+
+// What is said as a page goes may not leave the browser: this tab keeps it over a reload, for as long as that may take.
+const GIVEN = 'pruneattr-desk-given', LATELY = 60_000;
+const inWords = said => `${said.verdict} ${said.note}`;
+
+function givenLately(review) {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(GIVEN)), now = Date.now();
+    if (kept.review === review) return Object.fromEntries(Object.entries(kept.rows).filter(([, one]) => now - one.at < LATELY));
+  } catch { /* nothing is kept */ }
+  return {};
+}
+
+function keepGiven({header, given}, row, said) {
+  const rows = givenLately(header.review), before = given.get(row.key) ?? row;
+  rows[row.key] = {said, before: [...rows[row.key]?.before ?? [], inWords(before)], at: Date.now()};
+  try { sessionStorage.setItem(GIVEN, JSON.stringify({review: header.review, rows})); } catch { /* it goes with the page */ }
+}
+
+// Where a row is as it was before, it was not heard; where it is otherwise, it was, or another window has spoken since.
+function giveAgain(state) {
+  const rows = givenLately(state.header.review);
+  for (const row of state.header.rows) {
+    const kept = rows[row.key];
+    if (kept?.before.includes(inWords(row)) && inWords(kept.said) !== inWords(row)) give(state, row, kept.said);
+  }
 }
 
 // The same verdict twice takes it back. A key judges only a row that is in sight.

@@ -104,9 +104,14 @@ _answers = st.components.v2.component(
 )
 
 
-def keep_answers(given: Mapping[str, int]) -> None:
-    """Keep the answers of lessons in the browser's tab: name of a step -> place of the answer."""
-    _answers(key="answers", data={"given": dict(given)}, on_held_change=lambda: None)
+def keep_answers(given: Mapping[str, int], place: str) -> None:
+    """Keep the answers of lessons in the browser's tab.
+
+    Args:
+        given: name of a step -> place of the answer.
+        place: name of the step that is drawn: the answer pressed there is kept at once.
+    """
+    _answers(key="answers", data={"given": dict(given), "place": place}, on_held_change=lambda: None)
 
 
 def kept_answers() -> Mapping[str, Any]:

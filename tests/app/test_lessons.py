@@ -296,7 +296,7 @@ def test_answers_outlive_a_reload_and_nobodys_are_believed_that_are_none(
     start: Start, mine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tab: dict[str, Any] = {}
-    monkeypatch.setattr(steps, "keep_answers", tab.update)
+    monkeypatch.setattr(steps, "keep_answers", lambda given, place: tab.update(given))
     monkeypatch.setattr(steps, "kept_answers", tab.copy)
 
     def opened() -> AppTest:

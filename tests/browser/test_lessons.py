@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from perf.class_link import lead
 from pruneattr_core.lessons.text import names, read
@@ -144,6 +144,26 @@ def test_who_reloads_the_page_votes_again_instead_of_twice(window: Callable[...,
         expect(teacher.get_by_text(f"1 · {step.choices[choice].text}").first).to_be_visible()
         expect(teacher.get_by_text("Answers of the class: 1", exact=True).first).to_be_visible()
         pupil.reload()
+
+
+def test_an_answer_is_kept_before_the_server_has_heard_of_it(page: Page, app_url: str) -> None:
+    """It was kept at the end of the run that it asked for: on a busy server a reload came before."""
+    lines, deaf = list[WebSocketRoute](), list[WebSocketRoute]()
+
+    def connect(line: WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        lines.append(line)
+        line.on_message(lambda message: None if line in deaf else server.send(message))
+
+    page.route_web_socket("**/_stcore/stream", connect)
+    page.goto(f"{app_url}/lessons?lesson=5-small-networks&lesson_step=4")
+    page.locator(".st-key-choice_1 button").wait_for()
+    page.locator(".st-key-answers").wait_for(state="attached")
+    page.wait_for_function("sessionStorage['pruneattr-answers']")
+    deaf.extend(lines)
+    page.locator(".st-key-choice_1 button").click()
+    page.reload()
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("Right.")
 
 
 def test_answers_outlive_a_reload_of_the_tab_and_numbers_keep_their_sign(

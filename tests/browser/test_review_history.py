@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from pruneattr_core.compression.review_verdicts import load_review, reviews_folder
+from pruneattr_core.compression.review_verdicts import load_review, reviews_folder, save_verdicts
 from tests.browser.waiting import have, until
 
 Settled = Callable[[Page], None]
@@ -31,6 +32,20 @@ def _desk(page: Page, url: str, settled: Settled, review: str) -> Locator:
     desk.wait_for()
     settled(page)
     return desk
+
+
+def _unheard(page: Page, said: bytes) -> None:
+    """What holds `said` never comes to the server until the page is loaded again."""
+    lines: list[WebSocketRoute] = []
+
+    def connect(line: WebSocketRoute) -> None:
+        server, first = line.connect_to_server(), not lines
+        lines.append(line)
+        line.on_message(
+            lambda told: None if first and isinstance(told, bytes) and said in told else server.send(told)
+        )
+
+    page.route_web_socket("**/_stcore/stream", connect)
 
 
 def test_back_undoes_the_choice_of_a_review_and_leads_to_the_one_before(
@@ -183,3 +198,35 @@ def test_what_is_typed_just_before_a_reload_is_kept(
     until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
     desk.wait_for()
     expect(desk.locator(".row .note").nth(1)).to_have_value("typed")
+
+
+def test_what_never_left_the_browser_before_a_reload_is_said_again(
+    page: Page, app_url: str, settled: Settled, names: list[str]
+) -> None:
+    """On a busy machine a browser may end the page before it sends what its last moment has told."""
+    _unheard(page, b"typed")
+    desk = _desk(page, app_url, settled, names[0])
+    row = desk.locator(".row").nth(1)
+    row.get_by_role("button", name="Broken").click()
+    until(page, lambda: [one.verdict for one in load_review(names[0]).values()] == ["broken"])
+    row.locator(".note").press_sequentially("typed", delay=1)
+    page.reload()
+    until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["typed"])
+    desk.wait_for()
+    expect(row.locator(".note")).to_have_value("typed")
+    assert [one.verdict for one in load_review(names[0]).values()] == ["broken"]
+
+
+def test_what_another_window_has_said_since_is_not_said_over_after_a_reload(
+    page: Page, app_url: str, settled: Settled, names: list[str]
+) -> None:
+    desk = _desk(page, app_url, settled, names[0])
+    row = desk.locator(".row").nth(1)
+    row.locator(".note").press_sequentially("mine", delay=1)
+    until(page, lambda: [one.note for one in load_review(names[0]).values()] == ["mine"])
+    save_verdicts(names[0], {key: replace(one, note="theirs") for key, one in load_review(names[0]).items()})
+    page.reload()
+    desk.wait_for()
+    settled(page)
+    expect(row.locator(".note")).to_have_value("theirs")
+    assert [one.note for one in load_review(names[0]).values()] == ["theirs"]

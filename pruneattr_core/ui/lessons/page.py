@@ -103,9 +103,12 @@ def _lesson(lesson: Lesson, frozen: Mapping[str, str] | None) -> None:
     publish(FIELDS)
     text, picture = st.columns([2, 3], gap="large") if step.page else (st.container(), None)
     with text, st.container(key="lesson_text"):
-        steps.draw(lesson, number)
+        drawn, below = st.container(), st.container()
+        with below:  # it takes some room; but first, as what is read may be reloaded
+            steps.keep(lesson, number)
+        with drawn:
+            steps.draw(lesson, number)
         begin_at_top(f"{lesson.name} {number}")
-        steps.keep()
         words = words_of_pages(lesson.language) if step.page else None
         if words is not None:
             put_into(lesson.language, words)

@@ -53,9 +53,9 @@ def remember() -> None:
         answers.setdefault(str(place), answer)
 
 
-def keep() -> None:
-    """Let the tab keep the answers; below all else, as it takes some room of the page."""
-    keep_answers(st.session_state[_GIVEN])
+def keep(lesson: Lesson, number: int) -> None:
+    """Let the tab keep the answers, that of step `number`, from 1, as it is pressed."""
+    keep_answers(st.session_state[_GIVEN], _name(lesson.name, number))
 
 
 def given(lesson: Lesson, number: int) -> int | None:
