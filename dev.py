@@ -40,7 +40,10 @@ CHECKS = (
 TYPES = ("mypy",)
 # Two workers, each with a server and a browser of its own. Who is done takes tests of the other: the browser
 # tests, which come last, would all wait for one. Not loadgroup: with it runs stood still at their end.
-PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
+# What is run again, see tests/browser/conftest.py, is shown with why it failed: at most four a worker.
+PYTEST = (
+    "pytest", "-n", "2", "--dist", "worksteal", "--rerun-show-tracebacks", "--max-suite-reruns", "4",
+)  # fmt: skip
 # Known weaknesses of the versions that requirements.lock names, asked of the package registry.
 AUDIT = (
     "pip_audit",
