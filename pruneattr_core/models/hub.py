@@ -203,7 +203,7 @@ def _timm_settings(name: str) -> dict[str, Any]:
         near = ", ".join(TIMM + one for one in timm.list_pretrained(f"{architecture[:12]}*")[:3])
         raise ModelError(
             f"timm has no weights for {wanted[:80]!r}{': choose ' + near if near else ''}; "
-            "names are those of timm.list_pretrained()."
+            "names are those of timm.list_pretrained() and, in the app, under All networks."
         )
     settings: dict[str, Any] = found.to_dict()
     settings["architecture"] = architecture

@@ -146,7 +146,10 @@ def model_card(name: str, ask: bool = True) -> ModelCard:
     bare = dict.fromkeys((*CATALOGUE, *architectures(), *timm_records()))
     near = near or [_whole(one) for one in difflib.get_close_matches(said, bare, 3, 0.5)]
     known = ", ".join(near or [PREFIX + "resnet50"])
-    raise ModelError(f"There is no model {str(name)[:80]!r}: choose one from list_models(), such as {known}.")
+    raise ModelError(
+        f"There is no model {str(name)[:80]!r}: choose one from list_models() or, in the app, under All "
+        f"networks, such as {known}."
+    )
 
 
 def _refuse_file(name: str) -> None:

@@ -260,9 +260,10 @@ def _why_not(architecture: str) -> str:
     if architecture in models.list_models(module=models.quantization):
         twin = architecture.removeprefix("quantized_")
         return f"{architecture} computes in 8-bit integers, which have no gradients: choose {PREFIX}{twin}."
+    there = "choose one from list_models() or, in the app, under All networks."
     if architecture in models.list_models():
-        return f"{architecture} of torchvision is no image classifier: choose one from list_models()."
-    return f"torchvision has no image classifier {architecture!r}: choose one from list_models()."
+        return f"{architecture} of torchvision is no image classifier: {there}"
+    return f"torchvision has no image classifier {architecture!r}: {there}"
 
 
 def _note(weights: WeightsEnum) -> str:

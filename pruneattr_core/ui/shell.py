@@ -14,6 +14,7 @@ from pruneattr_core.errors import ModelError, NotHere, Unknown
 from pruneattr_core.models import ModelCard, model_card, model_title, models_here
 from pruneattr_core.models.declared import declared, is_code
 from pruneattr_core.models.hub_names import is_hub, of_the_hub
+from pruneattr_core.models.zoo import PREFIX
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.sweeps import Answer
@@ -104,7 +105,7 @@ def _model(text: str) -> str:
     except NotHere as error:
         raise Unknown(text, "is not on this machine: open it by its name under All networks") from error
     except ModelError as error:
-        if is_code(text) or is_hub(of_the_hub(text) or text):
+        if is_code(text) or is_hub(of_the_hub(text) or text) or text.startswith(PREFIX):
             raise Unknown(text, f"cannot be opened: {str(error).rstrip('.')}") from error
         raise
     return known(text) if card.kind == "local" else card.id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.models import hub
@@ -111,3 +112,17 @@ def test_a_link_makes_this_machine_ask_no_other(start: Start, monkeypatch: Any) 
     assert not asked
     (said,) = app.warning
     assert "`hf-hub:someone/network`, which is not on this machine: open it by its name" in said.value
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("torchvision/googlenet@NOPE", "googlenet has no weights 'NOPE' to classify with"),
+        ("torchvision/nope", "torchvision has no image classifier 'nope'"),
+    ],
+)
+def test_a_link_to_what_torchvision_does_not_have_says_what_it_lacks(
+    start: Start, asked: str, why: str
+) -> None:
+    (said,) = start(model=asked).warning
+    assert why in said.value.replace("\u2060", "")

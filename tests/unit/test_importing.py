@@ -41,7 +41,7 @@ class Slow:
             return None
         spec = PathFinder.find_spec(name, path, target)
         load = spec.loader.exec_module
-        spec.loader.exec_module = lambda module: (inside.set(), door.wait(5), load(module))
+        spec.loader.exec_module = lambda module: (inside.set(), door.wait(float(sys.argv[2])), load(module))
         return spec  # paused here and not in this function, which holds the lock of all finders
 
 
@@ -105,11 +105,15 @@ def run(code: str, *arguments: str) -> str:
 
 
 def test_two_threads_that_are_first_at_matplotlib_and_captum() -> None:
-    assert run(RACE, "guarded") == "0"
+    assert run(RACE, "guarded", "5") == "0"  # seconds in which nobody comes to the door
 
 
 def test_the_race_is_one() -> None:
-    said = run(RACE, "unguarded")
+    """Who is at the door may lose its turn before it is inside: on a busy machine not every try is one."""
+    for _ in range(5):
+        said = run(RACE, "unguarded", "240")
+        if int(said[0]) > 0:
+            break
     assert int(said[0]) > 0
     assert "matplotlib" in said
 
