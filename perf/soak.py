@@ -105,9 +105,10 @@ class Visit:
         line: the websocket.
         elements: what stands on the page, by its place: (run that drew it, fragment, element).
         clocks: fragment -> seconds after which the browser runs it again.
-        script: hash of the page that is open.
+        script: hash of the page that is open, "" from asking for one until it runs.
         pages: hash -> address of those that there are.
         run: the one whose elements are coming.
+        running: whether more of them may come.
     """
 
     line: ClientConnection
@@ -116,6 +117,7 @@ class Visit:
     script: str = ""
     pages: dict[str, str] = field(default_factory=dict)
     run: str = ""
+    running: bool = False
 
     async def open(self, view: View) -> Answer:
         """The answer, when nothing on the page is still to come.
@@ -126,14 +128,16 @@ class Visit:
         """
         ends = time.monotonic() + PATIENCE
         await self.ask(view)
-        await asyncio.wait_for(self._run(), PATIENCE)
+        await asyncio.wait_for(self._page(view), PATIENCE)
         while True:
             self.complain()
-            if not self.clocks:
+            if not self.clocks and not self.running:
                 return self._answer()
-            fragment, seconds = next(iter(self.clocks.items()))
-            await asyncio.sleep(seconds)
-            await self.ask(view, fragment)
+            seconds = 0.0
+            if self.clocks:
+                fragment, seconds = next(iter(self.clocks.items()))
+                await asyncio.sleep(seconds)
+                await self.ask(view, fragment)
             # As a browser's clock does, which asks again whether or not it was answered.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._run(), max(seconds, 0.1))
@@ -154,12 +158,20 @@ class Visit:
             # As Back does, so that what an address leaves out is the default, not what the session had.
             said.rerun_script.is_history_navigation = bool(self.run)
             said.rerun_script.page_name = view.page
+            self.script = ""
         await self.line.send(said.SerializeToString())
 
     async def _run(self) -> None:
         """Take in messages until a run has ended that is not followed by another one at once."""
         while not self.take(ForwardMsg.FromString(await self.line.recv())):  # type: ignore[arg-type]
             pass
+
+    async def _page(self, view: View) -> None:
+        """Take in messages until this page has run: a clock of the one before may still be answered first."""
+        while True:
+            await self._run()
+            if self.pages.get(self.script) == view.page:
+                return
 
     def take(self, message: ForwardMsg) -> bool:
         """Take in one message; whether it ends a run that is not followed by another one at once.
@@ -169,7 +181,7 @@ class Visit:
         """
         kind, run = message.WhichOneof("type"), message.metadata.run
         if kind == "new_session":
-            self.run = run.script_run_id
+            self.run, self.running = run.script_run_id, True
             if not run.fragment_ids:
                 self.clocks.clear()
         elif kind == "navigation":
@@ -190,6 +202,7 @@ class Visit:
                 raise ValueError("the script does not compile")
             if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                 self._tidy(set(run.fragment_ids))
+                self.running = False
                 return True
         return False
 
