@@ -5,6 +5,10 @@ if __name__ == "__main__":  # a visitor's run
 
     main()
 else:  # the server, once
+    from pruneattr_core.heap import one_heap
+
+    one_heap()  # threads that have begun keep heaps of their own
+
     from starlette.middleware import Middleware
     from streamlit.starlette import App
 

@@ -36,3 +36,16 @@ c.malloc_stats()
 def test_threads_share_one_heap(how: str, alone: bool) -> None:
     told = subprocess.run([sys.executable, "-c", THREADS, how], capture_output=True, text=True, check=True)
     assert (told.stderr.count("Arena ") == 1) is alone
+
+
+FIRST = """
+import sys
+from pruneattr_core import heap
+heap.one_heap = lambda: print("starlette" in sys.modules)
+import app
+"""
+
+
+def test_the_server_shares_one_heap_before_it_begins_to_load() -> None:
+    told = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[:1] == ["False"]
