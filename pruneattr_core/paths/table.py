@@ -70,6 +70,7 @@ class Found:
         """Bytes of scores and masks."""
         layers = [layer for path in self.fixed.values() for layer in path.layers]
         layers += self.ranked.layers if self.ranked is not None else ()
+        layers += self.ranked.dead if isinstance(self.ranked, Contributions) else ()
         return sum(layer.nbytes for layer in layers)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pruneattr_core import attribution
 from pruneattr_core.attribution.options import checked
@@ -109,6 +111,13 @@ class ScoresKey:
     unit: str = "neuron"
 
 
+@dataclass(frozen=True)
+class GroundKey:
+    """Names Taylor scores and dead neurons of one input, against which its paths are measured."""
+
+    subject: Subject
+
+
 @dataclass(frozen=True, eq=False)
 class Scored:
     """Contributions of one input (1, C, H, W), and the wall time they took."""
@@ -189,3 +198,15 @@ class Mapped:
     def nbytes(self) -> int:
         """Bytes kept."""
         return int(self.attribution.nbytes)
+
+
+def held_once(scores: Contributions, held: Contributions | None) -> Contributions:
+    """The same scores; what is equal in others that are held lies in their memory."""
+    if held is None or held.layers[0].device != scores.layers[0].device:
+        return scores
+
+    def one_of(own: Sequence[Tensor], theirs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        same = len(own) == len(theirs)
+        return tuple(theirs) if same and all(map(torch.equal, own, theirs)) else tuple(own)
+
+    return replace(scores, layers=one_of(scores.layers, held.layers), dead=one_of(scores.dead, held.dead))

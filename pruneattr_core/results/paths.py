@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from pruneattr_core.attention import tokens_of
 from pruneattr_core.attribution.collapse import collapse
+from pruneattr_core.brief import brief
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.paths.table import METHODS, Found, Search
 from pruneattr_core.pruning import pruned_gradient, pruned_logits
-from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.keys import Subject, held_once
 from pruneattr_core.scoring import contributions
 from pruneattr_core.values import Contributions, Mode, Path
 
@@ -114,8 +115,17 @@ class Sets:
         return int(self.maps.nbytes)
 
 
-def ground_of(model: nn.Module, inputs: Tensor, target: int | None) -> Ground:
-    """Score one input (1, C, H, W) by Taylor; raises as `contributions`."""
+def ground_of(
+    model: nn.Module, inputs: Tensor, target: int | None, held: Contributions | None = None
+) -> Ground:
+    """Score one input (1, C, H, W) by Taylor; raises as `contributions`.
+
+    Args:
+        model: network in eval mode.
+        inputs: on its device.
+        target: class index; None for the predicted class.
+        held: scores that are kept, most likely these.
+    """
     # Computing time: what else is going on must not decide what a page begins by itself.
     clock = time.thread_time if inputs.device.type == "cpu" else time.perf_counter
     for _ in range(2):  # the first pass of a network is slow and would spoil predictions
@@ -124,7 +134,49 @@ def ground_of(model: nn.Module, inputs: Tensor, target: int | None) -> Ground:
         seconds = clock() - start
         if seconds > _SLOW:
             break
-    return Ground(on_cpu(scores), seconds, tokens_of(model))
+    return Ground(held_once(on_cpu(scores), held), seconds, tokens_of(model))
+
+
+@dataclass(frozen=True, eq=False)
+class Bits:
+    """A path at an eighth of its size.
+
+    Attributes:
+        names: of its calls.
+        shapes: of its masks.
+        layers: uint8, eight neurons each.
+        meta: see `Path.meta`.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    layers: tuple[NDArray[np.uint8], ...]
+    meta: Mapping[str, Any]
+
+    __repr__ = brief
+
+    @classmethod
+    def of(cls, path: Path) -> Bits:
+        """Those of a path."""
+        bits = tuple(np.packbits(layer.cpu().numpy()) for layer in path.layers)
+        return cls(path.names, tuple(layer.shape for layer in path.layers), bits, path.meta)
+
+    @property
+    def path(self) -> Path:
+        """The path, on the CPU."""
+        return Path(
+            self.names,
+            tuple(
+                torch.from_numpy(np.unpackbits(bits, count=shape.numel()).view(np.bool_)).view(shape)
+                for bits, shape in zip(self.layers, self.shapes, strict=True)
+            ),
+            self.meta,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the bits."""
+        return sum(layer.nbytes for layer in self.layers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,12 +184,14 @@ class Timed:
     """What one method found for one input, on the CPU.
 
     Attributes:
-        found: the paths.
+        found: the ranking, where it has one.
         seconds: time it took, without waiting.
+        fixed: sparsity -> path of a method without a ranking.
     """
 
     found: Found
     seconds: float
+    fixed: Mapping[float, Bits] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -146,12 +200,12 @@ class Timed:
 
     def path(self, sparsity: float) -> Path:
         """The path of this sparsity."""
-        return self.found.path(sparsity)
+        return self.fixed[sparsity].path if self.fixed else self.found.path(sparsity)
 
     @property
     def nbytes(self) -> int:
         """Bytes of scores and masks."""
-        return self.found.nbytes
+        return self.found.nbytes + sum(one.nbytes for one in self.fixed.values())
 
 
 @dataclass(frozen=True)
@@ -169,13 +223,6 @@ class PathKey:
     method: str
     levels: tuple[float, ...] | None
     seed: int | None
-
-
-@dataclass(frozen=True)
-class GroundKey:
-    """Names Taylor scores and dead neurons of one input."""
-
-    subject: Subject
 
 
 @dataclass(frozen=True)
@@ -215,9 +262,14 @@ def path_key(subject: Subject, method: str, sparsity: float, seed: int) -> PathK
 
 
 def found(
-    model: nn.Module, inputs: Tensor, target: int, key: PathKey, tell: Callable[[int, int], None]
+    model: nn.Module,
+    inputs: Tensor,
+    target: int,
+    key: PathKey,
+    tell: Callable[[int, int], None],
+    held: Contributions | None = None,
 ) -> Timed:
-    """What `key` names, in plain memory order on the CPU.
+    """What `key` names, on the CPU.
 
     Args:
         model: network in eval mode.
@@ -225,12 +277,13 @@ def found(
         target: class index.
         key: from `path_key`.
         tell: told (parts done, parts); may raise to stop.
+        held: scores of the same input that are kept, with the same dead neurons.
 
     Raises:
         PruneAttrError: as the method.
     """
     if key.method == "taylor":
-        ground = ground_of(model, inputs, target)
+        ground = ground_of(model, inputs, target, held)
         return Timed(Found(ground.scores), ground.seconds)
     start = time.perf_counter()
     one = METHODS[key.method].find(
@@ -238,11 +291,11 @@ def found(
     )
     ranked = one.ranked
     if isinstance(ranked, Contributions):
-        ranked = on_cpu(ranked)
+        ranked = held_once(on_cpu(ranked), held)
     elif ranked is not None:
-        ranked = replace(ranked, layers=tuple(layer.cpu().contiguous() for layer in ranked.layers))
-    fixed = {sparsity: path.to("cpu") for sparsity, path in one.fixed.items()}
-    return Timed(Found(ranked, fixed, one.note), time.perf_counter() - start)
+        ranked = replace(ranked, layers=tuple(layer.cpu() for layer in ranked.layers))
+    fixed = {sparsity: Bits.of(path) for sparsity, path in one.fixed.items()}
+    return Timed(Found(ranked, note=one.note), time.perf_counter() - start, fixed)
 
 
 def predicted_seconds(ground: Ground, key: PathKey, sparsity: float) -> float:
@@ -252,15 +305,15 @@ def predicted_seconds(ground: Ground, key: PathKey, sparsity: float) -> float:
 
 
 def on_cpu(scores: Contributions) -> Contributions:
-    """The same values in plain memory order on the CPU."""
+    """The same values on the CPU, in the order of memory that they have."""
 
-    def plain(layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(layer.detach().cpu().contiguous() for layer in layers)
+    def here(layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(layer.detach().cpu() for layer in layers)
 
     return Contributions(
         scores.names,
-        plain(scores.layers),
-        plain(scores.dead),
+        here(scores.layers),
+        here(scores.dead),
         scores.target.cpu(),
         scores.logits.cpu(),
         scores.method,

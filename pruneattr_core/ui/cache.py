@@ -19,7 +19,7 @@ from pruneattr_core.heap import give_back
 from pruneattr_core.models import ModelCard, load_model, model_card, weights_hash
 from pruneattr_core.models.declared import close
 from pruneattr_core.render.look import Look
-from pruneattr_core.results.keys import AnswerKey, Scored, Subject
+from pruneattr_core.results.keys import AnswerKey, GroundKey, Scored, ScoresKey, Subject, held_once
 from pruneattr_core.results.levels import first_levels, spaced
 from pruneattr_core.results.sweeps import (
     Answer,
@@ -203,9 +203,14 @@ class Engine:
 
     def _scored(self, network: nn.Module, inputs: Tensor, question: Question, job: Job) -> Scored:
         key = question.scores
-        found: Scored = self.jobs.results.once(
-            key, lambda: score(network, inputs, key), lambda: job.tick(job.done, job.total)
-        )
+
+        def scored() -> Scored:
+            found, held = score(network, inputs, key), self.jobs.results.get(GroundKey(key.subject))
+            if held is None or key != ScoresKey(key.subject, "taylor"):
+                return found
+            return replace(found, scores=held_once(found.scores, held.scores))  # the pages of paths hold them
+
+        found: Scored = self.jobs.results.once(key, scored, lambda: job.tick(job.done, job.total))
         return found
 
 

@@ -8,10 +8,9 @@ import streamlit as st
 
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.table import METHODS, Found
-from pruneattr_core.results.keys import Subject
+from pruneattr_core.results.keys import GroundKey, Scored, ScoresKey, Subject
 from pruneattr_core.results.paths import (
     Ground,
-    GroundKey,
     PathKey,
     Timed,
     found,
@@ -130,7 +129,7 @@ def collect(
             model = engine().network(subject, job)
             job.note = METHODS[key.method].title
             inputs = chosen.card.preprocess(chosen.picture.image).to(engine().device)
-            return found(model, inputs, int(ground.scores.target[0]), key, job.tick)
+            return found(model, inputs, int(ground.scores.target[0]), key, job.tick, ground.scores)
 
         return work
 
@@ -193,9 +192,10 @@ def find_ground(subject: Subject, chosen: Selection, show: Callable[[Job, int], 
     def work(job: Job) -> Ground:
         model = engine().network(subject, job)
         job.note = "Scoring neurons"
-        return ground_of(
-            model, chosen.card.preprocess(chosen.picture.image).to(engine().device), chosen.target
-        )
+        inputs = chosen.card.preprocess(chosen.picture.image).to(engine().device)
+        # The explorer holds the same ones, as large as all activations.
+        held: Scored | None = engine().jobs.results.get(ScoresKey(subject, "taylor"))
+        return ground_of(model, inputs, chosen.target, None if held is None else held.scores)
 
     scored: Ground = engine().jobs.run(GroundKey(subject), work, show, "coarse")
     return scored
