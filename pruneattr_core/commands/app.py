@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         check_options(words)
     # In the app's folder, where Streamlit looks for its settings.
     command = [sys.executable, "-m", "streamlit", "run", "app.py", *words]
-    return _served(command, {**os.environ, **_named(arguments)})
+    # One heap from its first thread on, see `heap.one_heap`; another C library reads nothing of it.
+    return _served(command, {"MALLOC_ARENA_MAX": "1", **os.environ, **_named(arguments)})
 
 
 def _served(command: list[str], environment: dict[str, str]) -> int:
