@@ -33,11 +33,17 @@ from pruneattr_core.ui.watching import progress, report_failure
 
 #: Seconds between two looks while curves are computed.
 LOOK = 0.7
+#: Key of the curves that this session looked at last.
+_CURVES = "_carries_curves"
 
 
 def carries(board: Board) -> None:
     """The circuit curve of NeuronMCT's path, its controls, and what the path alone sees."""
     key = carrying.CarriedKey(board.subject)
+    former = st.session_state.get(_CURVES)
+    if former not in (None, key):
+        engine().jobs.leave(former, viewer())
+    st.session_state[_CURVES] = key
     if engine().jobs.results.get(key) is None:
         work = carrying.work_of(engine(), board.subject, board.chosen.picture, board.ground)
         engine().jobs.start(key, work, viewer(), "page")

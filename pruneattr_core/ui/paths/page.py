@@ -164,7 +164,7 @@ def _board(
     key = ComparisonKey(subject, kappa, st.session_state["path_seed"], tuple(paths), mark)
     waiting = Waiting(height=420)
     comparison = engine().jobs.run(
-        key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting
+        key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting, "coarse"
     )
     waiting.clear()
     pending = tuple(method for method in st.session_state["paths"].split(",") if method not in paths)
