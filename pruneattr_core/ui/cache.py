@@ -38,7 +38,9 @@ from pruneattr_core.share.payload import begun, payload_of
 from pruneattr_core.ui.hand import name_of
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Cache, Job, Jobs
+from pruneattr_core.ui.late import give_way
 from pruneattr_core.ui.pictures import Picture, seen_by
+from pruneattr_core.ui.state import viewer
 
 #: Bytes of results kept for all sessions together.
 RESULT_BYTES = 448 << 20
@@ -305,7 +307,9 @@ class Waiting:
         self.shown: tuple[Any, ...] = ()
 
     def __call__(self, job: Job, place: int) -> None:
-        """Draw; also where Streamlit stops a superseded run."""
+        """Draw; also where Streamlit stops a superseded run, and one begins anew with what was chosen."""
+        who = viewer()
+        give_way(lambda: engine().jobs.hold(job, who))
         now = (job.done, job.total, job.note, place)
         if now == self.shown:
             st.session_state.get("_yield")  # reading the session lets Streamlit stop a superseded run here

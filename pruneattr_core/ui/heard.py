@@ -46,7 +46,16 @@ def unheard(requests: Any) -> Any:
     """
     told = requests._rerun_data.widget_states
     waits = requests._state == ScriptRequestType.RERUN
-    return told if waits or getattr(requests, _HEARD, None) is not told else None
+    return told if waits or heard_last(requests) is not told else None
+
+
+def heard_last(requests: Any) -> Any:
+    """What widgets told with the last request that a run has heard, as Streamlit sends it, or None.
+
+    Args:
+        requests: those of the run, as Streamlit keeps them.
+    """
+    return getattr(requests, _HEARD, None)
 
 
 def hear_last_words() -> None:

@@ -264,6 +264,11 @@ class Jobs:
         if job is not None:
             self._leave(job, viewer)
 
+    def hold(self, job: Job, viewer: str, seconds: float = 2.0) -> None:
+        """Keep what a page waits for, and is about to leave, until `viewer` asks again: so long at most."""
+        with self.lock:
+            job.viewers.setdefault(viewer, time.monotonic() - PATIENCE + seconds)
+
     def place(self, job: Job) -> int:
         """Jobs of its lane to be finished before this one starts; 0 when it runs."""
         if job.started is not None:

@@ -16,20 +16,23 @@ comes. The methods changed here are Streamlit's own; nothing public stands befor
 from __future__ import annotations
 
 import time
-from collections.abc import Set
+from collections.abc import Callable, Set
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import streamlit as st
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileKind
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 from streamlit.runtime.state.session_state import SessionState, WStates
 
 from pruneattr_core.ui.clocks import CLOCKS
-from pruneattr_core.ui.heard import unheard
+from pruneattr_core.ui.heard import heard_last, unheard
 
 #: Seconds after which a part of the page asks again whether the run before has been heard.
 SOON = 0.005
@@ -234,6 +237,61 @@ def _stands(word: Any, known: Any) -> bool:
     one = WStates(widget_metadata=known._new_widget_state.widget_metadata)
     one.set_widget_from_proto(word)
     return word.id not in one.widget_metadata or word.id not in known or one[word.id] == known[word.id]
+
+
+def has_chosen(requests: Any, known: Any) -> bool:
+    """Whether a part of the page waits for the end of a run with a choice that the run can begin anew with.
+
+    What our components tell is heard in their parts only, so nothing is gained. And of a press that calls
+    nothing back one run alone is told, which must come to where it is asked for.
+
+    Args:
+        requests: those of the run, as Streamlit keeps them.
+        known: the `SessionState` of its session.
+    """
+    waits = requests._state == ScriptRequestType.RERUN and requests._rerun_data.fragment_id_queue
+    states = requests._rerun_data.widget_states
+    if not waits or states is None:
+        return False
+    meta = known._new_widget_state.widget_metadata
+    for one in (*states.widgets, *getattr(heard_last(requests), "widgets", ())):
+        if one.WhichOneof("value") in _PRESSES and not getattr(meta.get(one.id), "callback", None):
+            return False
+    told = known._old_state.get(_TOLD, {})
+    return any(
+        one.WhichOneof("value") not in (*_PRESSES, "json_value")
+        and told.get(one.id) != one.SerializeToString(deterministic=True)
+        for one in states.widgets
+    )
+
+
+def give_way(before: Callable[[], object]) -> None:
+    """Called while a run waits: begin it anew where its reader has chosen something in a part of the page.
+
+    Streamlit lets such a choice wait for the end of the run. Seconds later it is heard, and stands in the
+    address: a reload before then would lose it.
+
+    Args:
+        before: called if it is begun anew, which leaves what the run waits for; reads no session state, where
+            the run would end.
+    """
+    context = get_script_run_ctx()
+    requests = None if context is None else context.script_requests
+    if context is None or requests is None:
+        return
+    with requests._lock:
+        if not has_chosen(requests, context.session_state._state):
+            return
+        asked, here = requests._rerun_data, context.fragment_ids_this_run
+        parts = list(dict.fromkeys((*here, *asked.fragment_id_queue))) if here else []
+        requests._rerun_data = replace(
+            asked,
+            fragment_id_queue=parts,
+            is_fragment_scoped_rerun=bool(parts),
+            cached_message_hashes=frozenset(),  # as of whoever is hasty
+        )
+    before()
+    st.session_state.get("_yield")
 
 
 def is_unheard(session: Any) -> bool:

@@ -233,6 +233,7 @@ def _sidebar(contrasts: bool) -> Selection | None:
         uploader(FIELDS)
     if picture is None:
         return None
+    publish(FIELDS)  # a reload while the network is loaded keeps what was chosen
     found = selected(card, picture, None if chosen == PREDICTED else chosen)
     if found is None:
         return None

@@ -223,6 +223,39 @@ def test_who_stops_waiting_leaves_and_the_job_ends(lanes):
     until(lambda: not lanes.jobs)
 
 
+def test_what_a_page_leaves_to_begin_anew_is_kept_for_it_and_not_for_long(lanes):
+    class BegunAnew(BaseException):
+        pass
+
+    begun, release = [], threading.Event()
+
+    def work(job):
+        begun.append(job)
+        while not release.wait(0.002):
+            job.tick(0, 1)
+        return "value"
+
+    def leave(seconds):
+        def show(job, place):
+            lanes.hold(job, "me", seconds)
+            raise BegunAnew
+
+        with pytest.raises(BegunAnew):
+            lanes.run("key", work, show, every=0.001)
+
+    leave(PATIENT)
+    leave(PATIENT)
+    until(lambda: begun)
+    assert len(lanes.jobs) == 1
+    release.set()
+    assert lanes.run("key", work, lambda *_: None) == "value"
+    assert len(begun) == 1
+    lanes.results.clear()
+    release.clear()
+    leave(0.01)
+    until(lambda: not lanes.jobs)  # nobody came back
+
+
 def test_partial_results_are_there_before_the_end(lanes):
     release = threading.Event()
 

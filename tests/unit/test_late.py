@@ -22,6 +22,7 @@ from pruneattr_core.ui.late import (
     GRACE,
     UNHEARD,
     forget_replaced,
+    has_chosen,
     mind_late_presses,
     said_in_leaving,
     taken,
@@ -280,3 +281,27 @@ def test_a_run_that_is_left_may_still_set_what_another_counts_through() -> None:
 
     known._key_id_mapper = SimpleNamespace(get_id_from_key=in_another_thread)  # type: ignore[assignment]
     assert without_passengers(WidgetStates(), known) == (WidgetStates(), {})
+
+
+@pytest.mark.parametrize(
+    ("part", "news", "chosen"),
+    [
+        ("part", {"id": "box", "string_value": "b"}, True),
+        ("", {"id": "box", "string_value": "b"}, False),  # a whole run comes at once anyhow
+        ("part", {"id": "box", "string_value": "a"}, False),  # its clock asks
+        ("part", {"id": "map", "json_value": "{}"}, False),  # heard where it is drawn
+        ("part", {"id": "compute", "trigger_value": True}, False),  # told to one run, which has to come to it
+    ],
+)
+def test_a_run_that_waits_gives_way_to_a_choice_and_loses_no_press(
+    part: str, news: dict[str, Any], chosen: bool
+) -> None:
+    known, requests = SessionState(), ScriptRequests()
+    without_passengers(WidgetStates(widgets=[{"id": "box", "string_value": "a"}]), known)
+    assert not has_chosen(requests, known)
+    told = WidgetStates(widgets=[news])
+    requests.request_rerun(RerunData(widget_states=told, fragment_id=part or None))
+    assert has_chosen(requests, known) is chosen
+    press = WidgetStates(widgets=[{"id": "compute", "trigger_value": True}])
+    requests.request_rerun(RerunData(widget_states=press, fragment_id=part or None))
+    assert not has_chosen(requests, known)

@@ -53,6 +53,7 @@ def draw(chosen: shell.Selection) -> None:
     """The page."""
     report(FIELDS)
     title_row("Compare")
+    publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
         waiting = Waiting()
         found = fits(chosen.subject, chosen.picture, waiting)

@@ -75,6 +75,7 @@ def draw(chosen: shell.Selection) -> None:
     )
     with st.container(key="choices_paths"):
         methods, kappa = choose_paths()
+    publish(FIELDS)
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)
@@ -88,7 +89,6 @@ def draw(chosen: shell.Selection) -> None:
         for method, one in found.items():
             key = (path_key(subject, method, kappa, st.session_state["path_seed"]), kappa)
             sources.append(source(key, METHODS[method].title, one.path(kappa), ground))
-        publish(FIELDS)
         canvases = [
             Canvas(decoding_key(subject, one, how, neuron), one, neuron)
             for one in sources

@@ -50,6 +50,7 @@ def draw(chosen: shell.Selection) -> None:
     view = segments("View", VIEWS, "show", shown=False)
     with st.container(key="choices_paths"):
         methods, kappa = _choices(view)
+    publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
         subject = chosen.subject
         waiting = Waiting(height=420)
@@ -63,7 +64,6 @@ def draw(chosen: shell.Selection) -> None:
         paths = {key: one.path(kappa) for key, one in found.items()}
         if own is not None and _fits(own[1], ground):
             paths[UPLOADED] = own[1]
-        publish(FIELDS)
         folio = Folio()
         board = _board(chosen, subject, ground, kappa, paths, found, folio) if paths else None
         if view == "published":

@@ -59,6 +59,7 @@ def draw(chosen: Selection) -> None:
     with title_row("Pixel removal, live"):
         dial = _choose_protocol()
         place = st.container(width="content")
+    publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
         waiting = Waiting()
         reasons = fits(chosen.subject, chosen.picture, waiting).reasons

@@ -52,6 +52,7 @@ def draw(chosen: Selection) -> None:
                 choose_dial("sane")
         dial = dial_here("sane")
         place = st.container(width="content")
+    publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
         waiting = Waiting(height=420)
         found = fits(chosen.subject, chosen.picture, waiting)
