@@ -10,18 +10,18 @@ from urllib.parse import parse_qs
 import pytest
 import streamlit as st
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
-from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.compare import page as compare
 from pruneattr_core.ui.explore import page as explore
-from pruneattr_core.ui.jobs import Jobs
+from pruneattr_core.ui.jobs import Job, Jobs
 from pruneattr_core.ui.late import mind_late_presses
+from pruneattr_core.ui.paths import carrying, tasks
 from pruneattr_core.ui.paths import decoding_page as decoding
 from pruneattr_core.ui.paths import page as paths
-from pruneattr_core.ui.paths import tasks
 from pruneattr_core.ui.removal import page as removal
 from pruneattr_core.ui.sanity import page as sanity
 from tests.app.conftest import Draw, Start, healthy
@@ -74,10 +74,18 @@ class Browser:
             key: one.fragment_id
             for key, one in app._session_state._state._new_widget_state.widget_metadata.items()
         }
+        self.first: RerunData | None = None  # what is asked for instead of a whole run
         begin = LocalScriptRunner.run
 
         def run(runner: LocalScriptRunner, *told: Any, **more: Any) -> Any:
-            self.runner = runner
+            self.runner, asked = runner, runner.request_rerun
+
+            def first(data: RerunData) -> bool:
+                del runner.request_rerun  # type: ignore[method-assign]
+                runner._requests = ScriptRequests()  # it asks for a whole run itself
+                return asked(self.first or data)
+
+            runner.request_rerun = first  # type: ignore[method-assign]
             return begin(runner, *told, **more)
 
         monkeypatch.setattr(LocalScriptRunner, "run", run)
@@ -139,3 +147,30 @@ def test_a_choice_in_a_part_of_the_page_is_heard_while_the_page_waits(
     assert found == [True, True]
     assert len(begun) == 1  # what the page waits for goes on, however often its reader chooses
     assert (opened.session_state["picture"], opened.session_state["instead"]) == (1, "freeze")
+
+
+def test_a_choice_is_heard_while_the_part_of_the_page_that_it_is_in_waits(
+    opened: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, found, map_of = Browser(opened, monkeypatch), list[bool](), carrying.map_of
+    whole: list[Any] = []
+
+    def slow(*what: Any) -> Callable[[Job], Any]:
+        work = map_of(*what)
+
+        def slowly(job: Job) -> Any:
+            if not found:
+                browser.runner.request_rerun(browser.told("instead", "Their own value"))
+                found.append(browser.waits_for({"instead": ["freeze"]}))
+            return work(job)
+
+        return slowly
+
+    monkeypatch.setattr(carrying, "map_of", slow)
+    monkeypatch.setitem(paths._VIEWS, "carries", whole.append)
+    browser.first = browser.told("instead", "Another picture's value")
+    opened.run()
+    healthy(opened)
+    assert found == [True]
+    assert opened.session_state["instead"] == "freeze"
+    assert not whole  # the part alone is drawn anew
