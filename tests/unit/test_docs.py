@@ -191,3 +191,27 @@ def test_every_equivalence_names_a_test_that_exists() -> None:
     for row, found in zip(rows, named, strict=True):
         assert found, row
         assert f"def {found[2]}(" in (ROOT / "tests" / "unit" / found[1]).read_text("utf-8"), row
+
+
+def test_every_library_that_is_compared_is_measured_too() -> None:
+    """One row of the page was measured, against one of the five."""
+    page = (DOCS / "compare.md").read_text("utf-8")
+    read, measured = (
+        [cell.strip() for cell in part.split("\n|")[1].split("|") if cell.strip()]
+        for part in page.split("\n## ")[1:]
+    )
+    assert set(loaded(ROOT / "perf" / "peers.py").METHODS) == set(read)
+    assert {name.split(" ")[0] for name in measured} == set(read)
+
+
+@pytest.mark.filterwarnings("ignore")  # theirs: hooks are set, sizes differ
+@pytest.mark.parametrize("name", ["Captum", "Zennit", "Quantus", "PruneAttr"])
+def test_what_is_measured_is_a_map_of_that_library(name: str) -> None:
+    peers = loaded(ROOT / "perf" / "peers.py")
+    method, guided = peers.METHODS[name]
+    inputs = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert method(peers.network(), inputs).any()
+    if guided:
+        # Rules that hang on modules are lost where the network has none, and that is what the page says.
+        assert (peers.gap(method, inputs) == "0") == (name == "PruneAttr")
+    assert peers.left(method, inputs) == "0 modules, 0 hooks, 0 gradients"
