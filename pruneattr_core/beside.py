@@ -45,7 +45,7 @@ def methods_beside(
     target: Target,
     card: ModelCard,
     picture: str,
-    left: Callable[[int], None] = lambda count: None,
+    left: Callable[[int, str], None] = lambda count, label: None,
 ) -> Comparison | None:
     """Their maps and numbers; those that do not fit the network are left out, None where none fits.
 
@@ -56,7 +56,7 @@ def methods_beside(
         target: what is explained.
         card: of the network.
         picture: its name.
-        left: told how many are still to come.
+        left: told how many are still to come, and the label of the next.
 
     Raises:
         InputError: an unknown method or option.
@@ -64,12 +64,12 @@ def methods_beside(
     asked = asked_of(target, 1)
     kept, _ = fitting(model, inputs, [name for name in methods if name])
     if not kept:
-        left(0)
+        left(0, "")
         return None
     # Pixels are removed where the answer is one a picture.
     return compare(
         model, inputs, kept, asked, card=card, titles=[picture], curves=asked.linear,
-        progress=lambda done, total, _: left(total - done),
+        progress=lambda done, total, label: left(total - done, label),
     )  # fmt: skip
 
 

@@ -22,10 +22,11 @@ from PIL import Image
 from torch import Tensor
 
 from pruneattr_core.arrays import as_numpy
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.beside import markup, methods_beside, own_entry
 from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
-from pruneattr_core.comparison import Comparison
+from pruneattr_core.comparison import Comparison, Progress
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import several
 from pruneattr_core.models import ModelCard, open_model, weights_hash
@@ -38,7 +39,7 @@ from pruneattr_core.response import Response, Target, asked_of
 from pruneattr_core.results.keys import Scored, Subject
 from pruneattr_core.results.levels import START, first_beyond, nearest, spaced
 from pruneattr_core.results.sweeps import Explained, Question, answers, beside, explain_levels
-from pruneattr_core.runtime import Tick, device_for, provenance
+from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import as_real, fraction
 from pruneattr_core.share.component import SCRUBBER, Component
@@ -236,7 +237,7 @@ def explain_view(
     contribution: str = "taylor",
     picture: str = "a picture",
     device: str = "cpu",
-    progress: Tick | None = None,
+    progress: Progress | None = None,
     shares: Sequence[float] | None = None,
     beside: Sequence[str] = (),
     weights: str | os.PathLike[str] | None = None,
@@ -257,7 +258,7 @@ def explain_view(
         contribution: see `contributions`.
         picture: what it is, for titles and text alternatives.
         device: cpu, cuda, mps or auto.
-        progress: called with (maps done, maps in all), those of `beside` counted too.
+        progress: called with (maps done, maps in all, the method at work), those of `beside` counted too.
         shares: of the contributing neurons removed at each place; increasing, within [0, 1).
         beside: other methods for the same picture, as `compare` takes them; a file shows maps and numbers.
         weights: a file of your own for the network, as `load_model` takes it.
@@ -293,10 +294,15 @@ def explain_view(
     question = Question(Subject(card.id, values, "", None, device), mode, contribution, calibrated)
     scored = Scored(contributions(network, inputs, asked, contribution), 0.0)
     levels = spaced(scored.quiet, calibrated) if shares is None else _levels(scored.quiet, shares)
-    told = progress or (lambda done, total: None)
+    told = progress or (lambda done, total, what: None)
     count = len(levels) * (2 if mode == "freeze" else 1)
     sweep = explain_levels(
-        network, inputs, question, scored, levels, lambda done, _: told(done, count + len(beside))
+        network,
+        inputs,
+        question,
+        scored,
+        levels,
+        lambda done, _: told(done, count + len(beside), METHODS["prunegrad"].title),
     )
     wanted = scored.quiet + first * (1 - scored.quiet) if of == "contributing" else first
     settings = {
@@ -324,7 +330,7 @@ def explain_view(
     if beside:
         others = methods_beside(
             network, inputs, [own, *beside], asked, card, picture,
-            lambda left: told(count + max(0, len(beside) - left), count + len(beside)),
+            lambda left, what: told(count + max(0, len(beside) - left), count + len(beside), what),
         )  # fmt: skip
     return View(sweep, photo, title, card.classes, settings, level, start, noted(settings, back), others)
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pruneattr_core import cli
+from pruneattr_core.attribution import METHODS
+from pruneattr_core.commands import explain
 from pruneattr_core.datasets import load_dataset
 
 
@@ -33,6 +35,21 @@ def test_a_group_of_one_class_is_that_class(tmp_path: Path, capsys: Any) -> None
     assert "the mean of" not in capsys.readouterr().out
     told = json.loads(out.read_text("utf-8"))
     assert (told["target"], told["target_name"]) == (1, "triangle")
+
+
+def test_it_is_said_which_method_is_at_work(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """Integrated Gradients took half of the time, under "34 of 35 maps" and no name."""
+    told: list[str] = []
+    monkeypatch.setattr(explain.Progress, "__call__", lambda self, done, total, what="": told.append(what))
+    photo = tmp_path / "one.png"
+    load_dataset("scenes")[0].image.save(photo)
+    asked = ["--model", "scenes-net", "--beside", "saliency", "random", "--out", str(tmp_path / "one.json")]
+    assert cli.main(["explain", str(photo), *asked]) == 0
+    own, *others = dict.fromkeys(told)
+    titles = [METHODS[name].title for name in ("saliency", "random")]
+    assert own == METHODS["prunegrad"].title
+    assert [name for name in others if name in titles] == titles
+    assert told[-1] == ""
 
 
 @pytest.mark.parametrize("new", ["some/new", ""])
