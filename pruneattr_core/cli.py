@@ -60,6 +60,11 @@ EXTRAS = {
 }  # fmt: skip
 
 
+_STATUS = (
+    "Exit status: 0 done; 1 an error, said in a sentence; 2 words that a command does not take; 130 stopped "
+    "by Ctrl-C, 143 by kill, 129 with its terminal; 141 nobody reads the output any more."
+)
+
 #: Options that name what is written.
 WRITTEN = ("out", "graph", "save")
 
@@ -71,8 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0; 1 after an error, printed as one sentence; 130 when interrupted, 143 when asked to
-        end; 141 when whoever read the output has gone.
+        Exit status, see `_STATUS`; 2 leaves by SystemExit, as argparse does.
     """
     with _stoppable(), contextlib.redirect_stdout(_Output(sys.stdout)):
         return _main(list(sys.argv[1:] if argv is None else argv))
@@ -252,7 +256,7 @@ def _out_of_memory(error: Exception) -> bool:
 def _parser(argv: Sequence[str]) -> tuple[_Parser, Any]:
     """The parser, and the module of the command that is called: no other is loaded."""
     called = "pruneattr" if Path(sys.argv[0]).stem == "pruneattr" else "python -m pruneattr_core"
-    parser = _Parser(called, description="PruneAttr on the command line.")
+    parser = _Parser(called, description="PruneAttr on the command line.", epilog=_STATUS)
     parser.add_argument("--version", action="version", version=f"pruneattr {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     module = None

@@ -6,6 +6,8 @@ import argparse
 import importlib
 import io
 import json
+import re
+import signal
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -316,6 +318,14 @@ def test_it_says_its_version_and_is_called_as_it_was(monkeypatch, capsys):
         with pytest.raises(SystemExit):
             cli.main(["models", "--nonsense"])
         assert f"{said} models: error: unrecognized arguments" in capsys.readouterr().err
+
+
+def test_every_exit_status_is_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    numbers = {signal.SIGINT + 128, signal.SIGTERM + 128, signal.SIGHUP + 128, signal.SIGPIPE + 128, 0, 1, 2}
+    assert {int(one) for one in re.findall(r"\d+", said.partition("Exit status: ")[2])} == numbers
 
 
 def test_a_reader_who_has_gone_is_no_error(monkeypatch, capsys, tmp_path):
