@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.protocols import BENCHMARKS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,6 +69,24 @@ def test_python_example_runs_as_pasted(tmp_path: Path, monkeypatch: pytest.Monke
     assert names["sweep"].maps.shape == (4, *names["inputs"].shape)
     assert names["sweep"].probability.shape == names["sweep"].prediction.shape == (4, 1)
     assert (tmp_path / "report.html").stat().st_size < 1_000_000
+
+
+def test_the_comparison_is_the_documentation_s() -> None:
+    """A sentence of ours stood there, and not a word of what others do better."""
+    page = (ROOT / "docs" / "compare.md").read_text("utf-8")
+    said = TEXT.split("Beside other libraries")[1].split("\n## ")[0]
+    rows = [line for line in said.splitlines() if line.startswith("|")]
+    assert len(rows) > 5
+    assert [row for row in rows if row not in page.splitlines()] == []
+    (share,) = re.findall(r"is (\.\d+) of its largest value", said)
+    assert f"of its largest value | {share} | {share} | {share} |" in page
+
+
+def test_every_benchmark_is_named() -> None:
+    """Four of the ten were missing."""
+    said = re.search(r"`python -m pruneattr_core bench ((?:\w+ \| )+\w+)`", TEXT)
+    assert said
+    assert said[1].split(" | ") == [*BENCHMARKS, "all"]
 
 
 @pytest.mark.parametrize("name", ["llms.txt"])
