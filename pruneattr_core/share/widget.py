@@ -70,16 +70,17 @@ def _class_of(component: Component) -> Any:
         def _ipython_display_(self, **_: Any) -> None:
             """Two results: a frame for where no kernel is, and the live view, which hides it.
 
-            As one they would be lost in an export: it takes the live view, nothing without its kernel.
+            As one they would be lost in an export: it takes the live view, nothing without its kernel. The
+            picture is with the live view: GitHub takes the frame's markup before a picture, and empties it.
             """
             with one_at_a_time:
                 from IPython.display import display
 
             frame = f'<div data-pruneattr-still="{self.still}">{self._instead["text/html"]}</div>'
-            display({**self._instead, "text/html": frame}, raw=True)
+            still = {kind: self._instead[kind] for kind in self._instead if kind != "image/png"}
+            display({**still, "text/html": frame}, raw=True)
             live, meta = self._repr_mimebundle_()
-            lost = ("text/html", "image/png")
-            display({kind: live[kind] for kind in live if kind not in lost}, metadata=meta, raw=True)
+            display({kind: live[kind] for kind in live if kind != "text/html"}, metadata=meta, raw=True)
 
         def _repr_html_(self) -> str:
             return self._instead["text/html"]

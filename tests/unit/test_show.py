@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,6 +175,28 @@ def test_a_notebook_gets_a_frame_that_holds_everything(photo: Path) -> None:
     assert bundle["text/html"].startswith('<iframe srcdoc="&lt;!doctype html&gt;')
     assert '"' not in bundle["text/html"].split('srcdoc="')[1].split('" sandbox')[0]
     assert set(bundle) == {"text/plain", "text/html", "image/png"}
+
+
+def test_where_neither_script_nor_frame_is_taken_a_picture_stands(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As GitHub has it: markup before pictures, cleaned, and no widgets. Nothing at all was seen there."""
+    import nbformat
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
+    view = explain_view(NAME, Image.open(photo), shares=(0, 0.8))
+    view.widget()._ipython_display_()
+    outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("view", outputs=outputs)])
+    taken = Config()
+    taken.NbConvertBase.display_data_priority = ["text/html", "image/png", "text/plain"]
+    page, _ = HTMLExporter(config=taken, sanitize_html=True).from_notebook_node(notebook)
+    assert page.count("<img") == 1
+    assert view.bundle()["image/png"] in page.replace("\n", "")
+    assert "<iframe" not in page
 
 
 @pytest.mark.parametrize(
