@@ -389,15 +389,3 @@ def test_nothing_is_drawn_where_no_student_is_missing(monkeypatch, capsys):
     )
     assert cli.main(["compress", "zoo", "--only", "x8-none"]) == 0
     assert "3 students asked for, 3 of them were there" in capsys.readouterr().out
-
-
-def test_the_app_is_started_with_one_heap_unless_somebody_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    seen: list[str] = []
-    monkeypatch.setattr(app, "_served", lambda _, given: seen.append(given["MALLOC_ARENA_MAX"]) or 0)
-    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
-    cli.main(["app"])
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
-    cli.main(["app"])
-    assert seen == ["1", "4"]

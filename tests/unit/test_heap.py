@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from pruneattr_core import cli
+from pruneattr_core.commands import app
+
 THREADS = """
 import ctypes, sys, threading
 from pruneattr_core.heap import give_back, one_heap
@@ -49,3 +52,15 @@ import app
 def test_the_server_shares_one_heap_before_it_begins_to_load() -> None:
     told = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[:1] == ["False"]
+
+
+def test_the_app_is_started_with_one_heap_unless_somebody_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(app, "_served", lambda _, given: seen.append(given["MALLOC_ARENA_MAX"]) or 0)
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    cli.main(["app"])
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    cli.main(["app"])
+    assert seen == ["1", "4"]

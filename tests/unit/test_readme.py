@@ -78,7 +78,7 @@ def test_the_comparison_is_the_documentation_s() -> None:
     rows = [line for line in said.splitlines() if line.startswith("|")]
     assert len(rows) > 5
     assert [row for row in rows if row not in page.splitlines()] == []
-    (share,) = re.findall(r"is (\.\d+) of its largest value", said)
+    (share,) = re.findall(r"is (\.\d+) of its largest\s+value", said)
     assert f"of its largest value | {share} | {share} | {share} |" in page
 
 
