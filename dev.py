@@ -169,9 +169,10 @@ def main(arguments: list[str]) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     install(REQUIREMENTS[command])
     try:
-        if command == "app":
-            return call("streamlit", "run", "app.py", *rest)
-        return test(rest) if command == "test" else group(rest)
+        if command == "test":
+            return test(rest)
+        os.environ.setdefault("MALLOC_ARENA_MAX", "1")  # a server's one heap, see pruneattr_core/heap.py
+        return call("streamlit", "run", "app.py", *rest) if command == "app" else group(rest)
     except KeyboardInterrupt:
         return 130
 

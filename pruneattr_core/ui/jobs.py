@@ -31,7 +31,7 @@ LANES = {"quick": 1, "coarse": 1, "page": 1, "long": 2, "fetch": 4}
 ASIDE, _TIMES = 0.5, 3
 #: Seconds after which a session that stopped asking counts as gone (hidden tabs ask about once a minute).
 PATIENCE = 150.0
-#: Seconds without work after which freed memory goes back to the system, see `Jobs._tidy`.
+#: Seconds without work after which freed memory goes back to the system, see `Jobs.tidy`.
 TIDY = 2.0
 #: Failed jobs remembered until somebody reads their message.
 _FAILURES_KEPT = 32
@@ -361,10 +361,10 @@ class Jobs:
                 del self.jobs[job.key]
             self._fill(job.lane)
             self._quieter.notify_all()
-        self._tidy()
+        self.tidy()
 
-    def _tidy(self) -> None:
-        """Give freed memory back once nothing has been computed for a while.
+    def tidy(self) -> None:
+        """Give freed memory back once nothing has been computed for a while: after a job, or a page's run.
 
         The C library keeps what a computation frees for the next one: after one sweep of a network on
         photographs that is twice what all its results take.

@@ -137,11 +137,13 @@ def main() -> None:
             if time.monotonic() >= _engine.due:
                 _engine.start(first)
         st.rerun()
+    from pruneattr_core.ui.cache import engine
     from pruneattr_core.ui.hand import whole_run
     from pruneattr_core.ui.shell import main as run
 
     with whole_run():
         run()
+    engine().jobs.tidy()  # pages that compute nothing leave something, too
 
 
 def _draw() -> bool:
