@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -97,13 +96,13 @@ def test_curves_of_a_picture_that_was_left_hold_nothing_up(
 ) -> None:
     """The page of the third picture stood still until those of the first two had come to their end."""
     begun: list[Job] = []
+    over = threading.Event()
 
     def endless(*_: Any) -> Callable[[Job], None]:
         def work(job: Job) -> None:
             begun.append(job)
-            for _ in range(2000):
+            while not over.wait(0.01):
                 job.tick(0, 1)
-                time.sleep(0.01)
 
         return work
 
@@ -113,12 +112,15 @@ def test_curves_of_a_picture_that_was_left_hold_nothing_up(
         app.session_state["picture"] = place
         app.run()
         healthy(app)
-    until(app, lambda _: len(begun) == 3, 15)
-    assert [one.cancelled.is_set() for one in begun] == [True, True, False]
-    app.session_state["show"] = "agreement"
-    app.run()
-    healthy(app)
-    assert not begun[-1].finished.is_set()  # a comparison waits for no curves
+    try:
+        until(app, lambda _: len(begun) == 3)
+        assert [one.cancelled.is_set() for one in begun] == [True, True, False]
+        app.session_state["show"] = "agreement"
+        app.run()
+        healthy(app)
+        assert not begun[-1].finished.is_set()  # a comparison waits for no curves
+    finally:
+        over.set()
 
 
 def test_what_a_path_carries_is_drawn_of_an_upload_too(paths_page: Start) -> None:
