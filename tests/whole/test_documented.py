@@ -24,6 +24,7 @@ QUICK = {
     "bench roar": "--model resnet8-cifar10 --data cifar10 --fractions 0.5 --methods random",
     "bench fidelity": "--methods random",
     "bench circuits": "--methods taylor-zero",
+    "bench quantus": "--metrics complexity --methods random",
     "bench calibrate": "--methods taylor",
     **dict.fromkeys(("bench pixels", "bench sanity", "bench localise", "bench logits", "bench quality"),
                     "--model scenes-net --data scenes --methods prunegrad random"),
