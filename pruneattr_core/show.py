@@ -23,6 +23,7 @@ from torch import Tensor
 
 from pruneattr_core.arrays import as_numpy
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.beside import markup, methods_beside, own_entry
 from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
@@ -282,6 +283,8 @@ def explain_view(
             f'Expected sparsity in [0, 1] of "contributing" or "all", got {sparsity!r} of {of!r}.'
         )
     check_change(output_change, "response")
+    for name in filter(None, beside):
+        method_from(name)  # refused before anything is computed
     device = str(device_for(device))
     network, card = open_model(model, device, weights, classes=classes)
     inputs, values = card.preprocess(image).to(device), weights_hash(network)

@@ -59,7 +59,7 @@ function showDesk(state, decoded) {
   Object.assign(state, decoded);
   if (header.made_up) history.madeUp = header.review;  // see address/address.js
   if (before && before.review !== header.review) { state.given.clear(); state.done = []; root.querySelector('.undo').disabled = true; root.querySelector('.rows').replaceChildren(); }
-  if (!before) giveAgain(state);
+  if (!before) sayAgain(state);
   for (const one of header.rows) if (isLater(state, one)) state.given.delete(one.key);
   if (!before || before.start !== header.start) state.level = header.start_level;
   state.level = Math.min(state.level, header.levels.length - 1);

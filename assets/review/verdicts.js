@@ -62,38 +62,36 @@ function mark(state, row, group) {
 }
 
 function give(state, row, said) {
-  keepGiven(state, row, said);
+  const id = `${Date.now().toString(36)} ${Math.random().toString(36).slice(2)}`;
+  const now = {verdict: said.verdict, note: said.note, level: said.level, n: ++state.turn, id};
+  keepSaid(state, row, now);
   state.given.delete(row.key);
-  state.given.set(row.key, {verdict: said.verdict, note: said.note, level: said.level, n: ++state.turn});
+  state.given.set(row.key, now);
   while (state.given.size > KEPT) state.given.delete(state.given.keys().next().value);
   state.send('given', Object.fromEntries(state.given));
 }
 
-// What is said as a page goes may not leave the browser: this tab keeps it over a reload, for as long as that may take.
-const GIVEN = 'pruneattr-desk-given', LATELY = 60_000;
-const inWords = said => `${said.verdict} ${said.note}`;
+// What is said as a page goes may not leave the browser: this tab keeps it, and its next page asks whether it was heard.
+const SAID = 'pruneattr-desk-said', LATELY = 60_000, STEPS = 16;
 
-function givenLately(review) {
+function saidLately() {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(GIVEN)), now = Date.now();
-    if (kept.review === review) return Object.fromEntries(Object.entries(kept.rows).filter(([, one]) => now - one.at < LATELY));
-  } catch { /* nothing is kept */ }
-  return {};
+    const kept = JSON.parse(sessionStorage.getItem(SAID)), now = Date.now();
+    return {...kept, rows: Object.fromEntries(Object.entries(kept.rows).filter(([, one]) => now - one.at < LATELY))};
+  } catch { return {rows: {}}; }
 }
 
-function keepGiven({header, given}, row, said) {
-  const rows = givenLately(header.review), before = given.get(row.key) ?? row;
-  rows[row.key] = {said, before: [...rows[row.key]?.before ?? [], inWords(before)], at: Date.now()};
-  try { sessionStorage.setItem(GIVEN, JSON.stringify({review: header.review, rows})); } catch { /* it goes with the page */ }
+// With what was said before it: another window's word since then is not said over.
+function keepSaid({header, given}, row, said) {
+  const kept = saidLately(), rows = kept.review === header.review ? kept.rows : {};
+  const {verdict, note, id = null} = given.get(row.key) ?? row;
+  rows[row.key] = {said, before: [...rows[row.key]?.before ?? [], [verdict, note, id]].slice(-STEPS), at: Date.now()};
+  try { sessionStorage.setItem(SAID, JSON.stringify({review: header.review, made_up: header.made_up, rows})); } catch { /* it goes with the page */ }
 }
 
-// Where a row is as it was before, it was not heard; where it is otherwise, it was, or another window has spoken since.
-function giveAgain(state) {
-  const rows = givenLately(state.header.review);
-  for (const row of state.header.rows) {
-    const kept = rows[row.key];
-    if (kept?.before.includes(inWords(row)) && inWords(kept.said) !== inWords(row)) give(state, row, kept.said);
-  }
+function sayAgain(state) {
+  const {review, made_up, rows} = saidLately(), [how] = performance.getEntriesByType('navigation');
+  if (Object.keys(rows).length) state.send('again', {review, rows, resume: Boolean(made_up) && how?.type === 'reload'});
 }
 
 // The same verdict twice takes it back. A key judges only a row that is in sight.

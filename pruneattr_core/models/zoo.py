@@ -263,7 +263,7 @@ def _why_not(architecture: str) -> str:
     there = "choose one from list_models() or, in the app, under All networks."
     if architecture in models.list_models():
         return f"{architecture} of torchvision is no image classifier: {there}"
-    return f"torchvision has no image classifier {architecture!r}: {there}"
+    return f"torchvision has no image classifier {architecture[:80]!r}: {there}"
 
 
 def _note(weights: WeightsEnum) -> str:

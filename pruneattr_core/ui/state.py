@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pruneattr_core.errors import Unknown
+from pruneattr_core.render.plain import markdown_text
 
 #: Field name -> texts that this session wrote into the address, the last one last.
 _PUBLISHED = "_published"
@@ -36,6 +37,8 @@ _SPOT = "_said_spot"
 _PARTS = "_parts"
 #: Longest value of the address bar that is repeated in a message.
 _SHOWN = 40
+#: Longest reason why it is not used.
+_WHY = 240
 #: Seconds for which a sentence outlives reruns: a page that computes starts itself again and would wipe it.
 STANDS = 20.0
 
@@ -303,7 +306,8 @@ def _complaint(field: Field, asked: object, instead: str = "", why: str = "is no
         if 0 < len(default) <= _SHOWN and default[0] != "-"
         else "the default is used instead"
     )
-    return f"The link asks for {field.title} `{shown}`, which {why}; {instead}."
+    # What it lacks is said in words that come from the link, too.
+    return f"The link asks for {field.title} `{shown}`, which {markdown_text(why[:_WHY])}; {instead}."
 
 
 def restore(texts: Mapping[str, str], fields: Sequence[Field]) -> None:

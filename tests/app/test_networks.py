@@ -126,3 +126,12 @@ def test_a_link_to_what_torchvision_does_not_have_says_what_it_lacks(
 ) -> None:
     (said,) = start(model=asked).warning
     assert why in said.value.replace("\u2060", "")
+
+
+@pytest.mark.parametrize("front", ["torchvision/", "torchvision/resnet18@", "timm/", "hf-hub:", ""])
+def test_a_link_puts_no_link_or_picture_on_the_page(start: Start, front: str) -> None:
+    """A browser asked a stranger's server for the picture."""
+    for text in ("![x](http://evil.example/t.png)", "[Log in](https://evil.example/)", "a" * 5000):
+        (said,) = start(model=front + text).warning
+        assert "](" not in said.value.replace("\\](", "").replace("]\\(", "")
+        assert len(said.value) < 600

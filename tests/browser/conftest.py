@@ -20,11 +20,13 @@ ARTEFACTS = ROOT / "tests" / "artefacts"
 expect.set_options(timeout=PATIENCE)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test here that fails is run once more and named as RERUN in the summary: a race to be looked for.
 
     A server, two processes of a browser and another worker's tests share two cores.
     """
+    if not config.pluginmanager.hasplugin("rerunfailures"):
+        return
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.flaky(reruns=1))

@@ -146,8 +146,8 @@ def test_who_reloads_the_page_votes_again_instead_of_twice(window: Callable[...,
         pupil.reload()
 
 
-def test_an_answer_is_kept_before_the_server_has_heard_of_it(page: Page, app_url: str) -> None:
-    """It was kept at the end of the run that it asked for: on a busy server a reload came before."""
+def _deafened(page: Page) -> Callable[[], None]:
+    """A call after which the server hears nothing more of this page until it is loaded again."""
     lines, deaf = list[WebSocketRoute](), list[WebSocketRoute]()
 
     def connect(line: WebSocketRoute) -> None:
@@ -156,14 +156,36 @@ def test_an_answer_is_kept_before_the_server_has_heard_of_it(page: Page, app_url
         line.on_message(lambda message: None if line in deaf else server.send(message))
 
     page.route_web_socket("**/_stcore/stream", connect)
+    return lambda: deaf.extend(lines)
+
+
+def test_an_answer_is_kept_before_the_server_has_heard_of_it(page: Page, app_url: str) -> None:
+    """It was kept at the end of the run that it asked for: on a busy server a reload came before."""
+    deafen = _deafened(page)
     page.goto(f"{app_url}/lessons?lesson=5-small-networks&lesson_step=4")
     page.locator(".st-key-choice_1 button").wait_for()
-    page.locator(".st-key-answers").wait_for(state="attached")
     page.wait_for_function("sessionStorage['pruneattr-answers']")
-    deaf.extend(lines)
+    deafen()
     page.locator(".st-key-choice_1 button").click()
     page.reload()
     expect(page.get_by_test_id("stAlert").first).to_contain_text("Right.")
+
+
+def test_an_answer_that_is_kept_is_counted_in_its_class(window: Callable[..., Page], app_url: str) -> None:
+    """The pupil read that it was right, and the teacher never saw it."""
+    teacher, pupil = window(), window()
+    teacher.goto(f"{app_url}/lessons?lesson=5-small-networks&lesson_step=4")
+    teacher.get_by_text("Presenting, class, language").first.click()
+    teacher.locator(".st-key-class_open button").first.click()
+    teacher.wait_for_url(re.compile("[?&]class="))
+    deafen = _deafened(pupil)
+    pupil.goto(f"{app_url}/lessons?{re.search('class=[^&]+', teacher.url)[0]}")  # type: ignore[index]
+    pupil.locator(".st-key-choice_1 button").wait_for()
+    pupil.wait_for_function("sessionStorage['pruneattr-answers']")
+    deafen()
+    pupil.locator(".st-key-choice_1 button").click()
+    pupil.reload()
+    expect(teacher.get_by_text("Answers of the class: 1", exact=True).first).to_be_visible()
 
 
 def test_answers_outlive_a_reload_of_the_tab_and_numbers_keep_their_sign(

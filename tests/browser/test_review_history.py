@@ -230,3 +230,43 @@ def test_what_another_window_has_said_since_is_not_said_over_after_a_reload(
     settled(page)
     expect(row.locator(".note")).to_have_value("theirs")
     assert [one.note for one in load_review(names[0]).values()] == ["theirs"]
+
+
+@pytest.mark.parametrize("others", ["nothing", "other words"])
+def test_what_was_heard_and_changed_in_another_window_since_stays_so_after_a_reload(
+    page: Page, app_url: str, settled: Settled, names: list[str], others: str
+) -> None:
+    """A reload within the minute brought back what had been taken back, or said a former word over."""
+    desk = _desk(page, app_url, settled, names[0])
+    row = desk.locator(".row").nth(1)
+    for verdict, word in (("OK", "ok"), ("Broken", "broken")):
+        row.get_by_role("button", name=verdict, exact=True).click()
+        until(page, lambda word=word: [one.verdict for one in load_review(names[0]).values()] == [word])
+    key, said = next(iter(load_review(names[0]).items()))
+    save_verdicts(names[0], {key: None if others == "nothing" else replace(said, verdict="ok")})
+    stands = load_review(names[0])
+    page.reload()
+    desk.wait_for()
+    settled(page)
+    settled(page)
+    assert load_review(names[0]) == stands
+
+
+def test_a_first_word_and_a_reload_at_once_stay_in_one_review(
+    page: Page, app_url: str, settled: Settled, names: list[str]
+) -> None:
+    """The page made up another name, and the word lay in a review that nothing on the screen named."""
+    _unheard(page, b"suspicious")
+    page.goto(f"{app_url}/review?desk_count=24")
+    desk = page.locator(".review[data-complete=true]")
+    desk.wait_for()
+    settled(page)
+    box = page.get_by_role("combobox", name="Review", exact=True)
+    name = box.input_value()
+    names.append(name)
+    desk.locator(".row").nth(1).focus()
+    page.keyboard.press("2")
+    page.reload()
+    until(page, lambda: [one.verdict for one in load_review(name).values()] == ["suspicious"])
+    expect(box).to_have_value(name)
+    expect(desk.locator(".row").nth(1)).to_have_attribute("data-verdict", "suspicious")

@@ -12,6 +12,8 @@ from pruneattr_core import cli
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.commands import explain
 from pruneattr_core.datasets import load_dataset
+from pruneattr_core.errors import InputError
+from pruneattr_core.show import explain_view
 
 
 @pytest.mark.parametrize(("dial", "removed"), [("0", "0 %"), ("0.95", "95 %")])
@@ -76,3 +78,13 @@ def test_a_folder_is_said_of_every_command_that_writes_a_file(tmp_path: Path, ca
         == 1
     )
     assert "Made the folder" not in capsys.readouterr().err
+
+
+def test_a_method_that_is_none_is_refused_before_anything_is_computed() -> None:
+    told: list[int] = []
+    with pytest.raises(InputError, match="nope"):
+        explain_view(
+            "scenes-net", load_dataset("scenes")[0].image, beside=["edges", "nope"],
+            progress=lambda done, *_: told.append(done),
+        )  # fmt: skip
+    assert told == []

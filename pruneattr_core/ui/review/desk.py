@@ -23,6 +23,7 @@ from pruneattr_core.ui.review.exports import take_away
 from pruneattr_core.ui.review.judging import (
     about,
     differ,
+    hear_again,
     judged_of,
     last_review,
     live_level,
@@ -30,6 +31,7 @@ from pruneattr_core.ui.review.judging import (
     receive,
     remember,
     standing,
+    take_up,
 )
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.payload import sheet_payload
@@ -52,13 +54,14 @@ def show_grid(payload: bytes, key: str, level: int) -> Any:
         level: before the slider was moved.
 
     Returns:
-        An object with `given` (row key -> {verdict, note, level, n}), `level`, and `turn` ({step, page, id}),
-        the last turn of the page or None.
+        An object with `given` (row key -> {verdict, note, level, n, id}), `level`, `turn` ({step, page, id}),
+        the last turn of the page or None, and `again`, see `hear_again`.
     """
     return _mount(
         data=payload,
         key=key,
-        default={"given": {}, "level": level, "turn": None},
+        default={"given": {}, "level": level, "turn": None, "again": None},
+        on_again_change=lambda: take_up(said("desk_grid", "again")),
         on_given_change=_hear,
         on_level_change=lambda: None,
         on_turn_change=lambda: None,
@@ -147,6 +150,8 @@ def _frame(
     lineup: Lineup, pictures: Pictures, options: Options, numbers: Triage | None, was_running: bool
 ) -> None:
     name = st.session_state["review"]
+    if name != st.session_state["_desk_review"]:
+        st.rerun()  # the whole page goes on with another one
     verdicts = read_review(name)
     level = live_level(st.session_state["desk_level"])
     blank = Sheet(lineup, pictures, (), options.method, options.wanted)
@@ -187,8 +192,13 @@ def _frame(
     saved: Mapping[str, Verdict | None] = {}
     try:
         saved = receive(name, told.given, st.session_state.get("_desk_seen", {}))
+        again = hear_again(name, getattr(told, "again", None))
     except PruneAttrError as error:
+        again = False
         complain(f"Not saved: {error}")
+    if again:
+        st.session_state.pop("_desk_payload")
+        st.rerun()
     st.session_state["_desk_seen"] = seen = st.session_state["_desk_payload"][2]
     seen.update(saved)
     if saved and not places:

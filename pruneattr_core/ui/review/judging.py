@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,10 +28,11 @@ from pruneattr_core.errors import InputError, PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.machine import serves_group
+from pruneattr_core.ui.review.again import heard, heard_by, unheard
 from pruneattr_core.ui.review.payload import Row, place_of
 from pruneattr_core.ui.review.sheet import Sheet
 from pruneattr_core.ui.review.state import KEEP, MADE_UP
-from pruneattr_core.ui.state import has_stepped, remark, retract
+from pruneattr_core.ui.state import has_stepped, remark, retract, viewer
 
 #: Names of the reviews this session has opened.
 _MINE = "_reviews_mine"
@@ -135,11 +137,14 @@ def receive(name: str, given: Any, seen: Mapping[str, Verdict | None]) -> Mappin
     fresh = {key: said for key, said in dict(given or {}).items() if known.get(key) != said}
     rows: Mapping[str, tuple[Sheet, Row]] = st.session_state.get("_desk_rows", {})
     fresh = {key: said for key, said in fresh.items() if key in rows and isinstance(said, Mapping)}
+    # A tab may have said it again before the session that it was said to has heard it.
+    fresh = {key: said for key, said in fresh.items() if heard_by(said.get("id")) in ("", viewer())}
     if not fresh:
         return {}
     before = load_review(name)
     verdicts = {key: _verdict(*rows[key], said, before.get(key)) for key, said in fresh.items()}
     save_verdicts(name, verdicts)
+    heard(fresh.values(), viewer())
     for key, now in verdicts.items():
         other = before.get(key)
         if other is not None and _words(other) not in (_words(seen.get(key)), _words(now)):
@@ -152,6 +157,39 @@ def receive(name: str, given: Any, seen: Mapping[str, Verdict | None]) -> Mappin
     for key in list(known)[: -4 * _REMEMBERED]:
         del known[key]
     return verdicts
+
+
+def hear_again(name: str, told: Any) -> bool:
+    """Save what a browser's tab said before a reload and nobody has heard; whether there was anything.
+
+    Args:
+        name: of the review.
+        told: see `unheard`.
+
+    Raises:
+        PruneAttrError: the review cannot be read or written.
+    """
+    now = load_review(name)
+    saved = receive(name, unheard(told, name, now), now)
+    for key in saved:  # the desk of now has not said it: it draws what it is given
+        st.session_state["_desk_given"].pop(key, None)
+    return bool(saved)
+
+
+def take_up(told: Any) -> None:
+    """Go on with the review of before a reload, where nothing but a name was made up for this one.
+
+    Args:
+        told: {review, resume, ...}, whatever a browser sends.
+    """
+    state = st.session_state
+    wanted = told.get("review") if isinstance(told, Mapping) and told.get("resume") is True else None
+    fresh = state["review"] == state.get(MADE_UP)
+    if not isinstance(wanted, str) or wanted == state["review"] or not fresh:
+        return
+    with suppress(PruneAttrError):
+        if not load_review(state["review"]):
+            state["review"] = state[MADE_UP] = checked_name(wanted)
 
 
 def differ(now: Mapping[str, Verdict], seen: Mapping[str, Verdict | None], rows: Collection[str]) -> bool:
