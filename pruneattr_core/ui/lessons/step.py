@@ -31,8 +31,8 @@ def draw(lesson: Lesson, number: int) -> None:
     answer = given(lesson, number)
     if step.question:
         _ask(step, answer, (lesson.name, number))
-        if group.follows() and answer is not None:
-            group.answer(lesson.name, number, answer)  # one that the tab has kept over a reload, too
+        if answer is not None:
+            group.answer_again(lesson.name, number, answer)
         if group.leads() or (group.follows() and answer is not None):
             group.counts(lesson.name, number, step)
     if not step.question or answer is not None:
