@@ -169,6 +169,8 @@ def hear_again(name: str, told: Any) -> bool:
     Raises:
         PruneAttrError: the review cannot be read or written.
     """
+    if told is None:  # most often: the file need not be read again
+        return False
     now = load_review(name)
     saved = receive(name, unheard(told, name, now), now)
     for key in saved:  # the desk of now has not said it: it draws what it is given
