@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.share.html import settings_in
@@ -78,7 +78,7 @@ def denials(page: Page, says: Callable[[], Mapping[str, Any]], patience: float, 
 
     def taken(name: str, suffix: str) -> Path | None:
         button = page.get_by_role("button", name=name, exact=True).locator("visible=true")
-        if not button.count() or not button.first.is_enabled():
+        if not button.count() or not button.first.is_enabled() or locked(button.first):
             return None
         # A press may meet a button that goes, and the file of a press before may come now.
         with page.expect_download(
@@ -113,6 +113,11 @@ def denials(page: Page, says: Callable[[], Mapping[str, Any]], patience: float, 
         finally:
             spare.close()
     return "; ".join(one for one in wrong if one)
+
+
+def locked(control: Locator) -> bool:
+    """Whether the pointer goes past it: a lesson's view, until its question has been answered."""
+    return bool(control.evaluate("one => getComputedStyle(one).pointerEvents === 'none'"))
 
 
 def parted(page: Page, file: Path, spare: Page) -> str:

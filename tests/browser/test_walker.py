@@ -47,6 +47,19 @@ def test_the_walker_opens_a_menu_that_a_lesson_has_folded(browser: Browser, serv
         walker.close()
 
 
+def test_the_walker_keeps_its_hands_off_a_view_that_a_lesson_locks(browser: Browser, served: Served) -> None:
+    """The pointer goes past it until the question is answered: each press waited for half a minute."""
+    walker = Walker(browser, served, seed=1)
+    try:
+        walker.page.goto(f"{served.url}/lessons?lesson=2-does-the-map-look")
+        walker.page.locator(".stage[data-complete=true]").wait_for(timeout=PATIENCE)
+        with pytest.raises(Nothing, match="locked"):
+            walker._one_of(walker.page.get_by_role("radio", name="SSIM"))
+        assert denials(walker.page, dict, PATIENCE) == ""
+    finally:
+        walker.close()
+
+
 def test_the_walker_lets_what_plays_come_to_its_end(browser: Browser, served: Served) -> None:
     """Half way the address still says where it began: no fault, but a reload was called one."""
     walker = Walker(browser, served, seed=1)

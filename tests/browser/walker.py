@@ -30,7 +30,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from perf.serving import faults
 from tests.browser.says import SAYS, disagreement
 from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
-from tests.browser.taken import denials
+from tests.browser.taken import denials, locked
 
 #: Titles of bundled models that answer quickly on a busy machine, and the one that needs longer.
 QUICK = ("SceneNet on shape scenes", "ResNet-8 on CIFAR-10", "Network A on marked scenes")
@@ -224,14 +224,17 @@ class Walker:
         """One that is on the screen, once it has come.
 
         Raises:
-            Nothing: there is none on this page.
+            Nothing: there is none on this page, or it is locked.
         """
         end = time.monotonic() + PRESS / 1000
         while not found.count():
             if self._stands() or time.monotonic() > end:
                 raise Nothing("this page has none")
             time.sleep(0.05)
-        return found.nth(self.random.randrange(max(1, found.count())))
+        chosen = found.nth(self.random.randrange(max(1, found.count())))
+        if locked(chosen):
+            raise Nothing("it is locked")
+        return chosen
 
     def _stands(self) -> bool:
         """Whether the page is all there, and nothing more will come."""
