@@ -60,7 +60,7 @@ class InvertedBottleneck(nn.Module):
         self._bn1 = _norm(inside)
         self._project_conv = SamePadding(inside, after, 1, bias=False)
         self._bn2 = _norm(after)
-        self._relu = nn.ReLU6()
+        self._relu = nn.ReLU6(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) -> (B, after, ceil(H / stride), ceil(W / stride))."""
@@ -94,7 +94,7 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = _norm(_HEAD)
         self._dropout = nn.Dropout(0.2)
         self._fc = nn.Linear(_HEAD, classes)
-        self._relu = nn.ReLU6()
+        self._relu = nn.ReLU6(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) normalised, 224x224 as trained -> (B, classes) logits."""
