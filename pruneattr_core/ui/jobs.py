@@ -12,14 +12,14 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 from cachetools import LRUCache
 
 from pruneattr_core.errors import Cancelled, PruneAttrError
-from pruneattr_core.heap import give_back
+from pruneattr_core.heap import Rest
 from pruneattr_core.leaving import staying
 
 #: Threads a lane, the quickest first. "quick": what takes one pass, such as an answer; "coarse": a first look
@@ -31,8 +31,8 @@ LANES = {"quick": 1, "coarse": 1, "page": 1, "long": 2, "fetch": 4}
 ASIDE, _TIMES = 0.5, 3
 #: Seconds after which a session that stopped asking counts as gone (hidden tabs ask about once a minute).
 PATIENCE = 150.0
-#: Seconds without work after which freed memory goes back to the system, see `Jobs.tidy`.
-TIDY = 2.0
+#: Seconds after which it counts as away: what only such sessions asked for stands aside, see `Job.unwatched`.
+AWAY = 10.0
 #: Failed jobs remembered until somebody reads their message.
 _FAILURES_KEPT = 32
 
@@ -180,6 +180,17 @@ class Job:
         self.tick(self.done, self.total)
 
     @property
+    def running(self) -> bool:
+        """Whether a thread is at work on it."""
+        return self.started is not None and not self.finished.is_set()
+
+    @property
+    def unwatched(self) -> bool:
+        """Whether everyone who wants it is away. Such a job stands aside in its own lane and starts last."""
+        now = time.monotonic()
+        return all(now - last > AWAY for last in list(self.viewers.values()))
+
+    @property
     def remaining(self) -> float | None:
         """Seconds left at the present pace; None before the first step."""
         if self.started is None or not self.done:
@@ -192,6 +203,7 @@ class Jobs:
 
     Attributes:
         results: finished ones, by key.
+        rest: begun after each.
     """
 
     def __init__(self, results: Cache) -> None:
@@ -200,7 +212,7 @@ class Jobs:
         self.jobs: dict[Hashable, Job] = {}
         self.lock = threading.Lock()
         self._quieter = threading.Condition(self.lock)
-        self._resting: threading.Timer | None = None
+        self.rest = Rest(self._working)
         atexit.register(self.close)  # a thread inside torch while the interpreter ends aborts the process
 
     def run(
@@ -274,7 +286,7 @@ class Jobs:
         if job.started is not None:
             return 0
         with self.lock:
-            waiting = [one for one in self.jobs.values() if one.lane == job.lane and one.started is None]
+            waiting = [one for one in self._waiting(job.lane) if one is job or not one.unwatched]
             return waiting.index(job) + 1 if job in waiting else 0
 
     def close(self, seconds: float = 10.0) -> None:
@@ -284,8 +296,7 @@ class Jobs:
             for job in jobs:
                 job.cancelled.set()
             self._quieter.notify_all()
-            if self._resting is not None:
-                self._resting.cancel()
+        self.rest.cancel()
         end = time.monotonic() + seconds
         for job in jobs:
             if job.started is not None:
@@ -312,15 +323,18 @@ class Jobs:
                     del self.jobs[job.key]
 
     def _fill(self, lane: str) -> None:
-        """Start threads for what waits in a lane; called with the lock held."""
-        jobs = [job for job in self.jobs.values() if job.lane == lane]
-        running = sum(job.started is not None and not job.finished.is_set() for job in jobs)
-        for job in jobs:
-            if running >= LANES[lane]:
+        """Start threads for what waits in a lane, one more beside what is unwatched; with the lock held."""
+        for job in sorted(self._waiting(lane), key=lambda job: job.unwatched):
+            running = [one for one in self.jobs.values() if one.lane == lane and one.running]
+            beside = not job.unwatched and any(one.unwatched for one in running)
+            if len(running) >= LANES[lane] + beside:
                 return
-            if job.started is None and not job.cancelled.is_set():
-                job.started, running = time.monotonic(), running + 1
-                threading.Thread(target=self._do, args=(job,), name=f"pruneattr-{lane}", daemon=True).start()
+            job.started = time.monotonic()
+            threading.Thread(target=self._do, args=(job,), name=f"pruneattr-{lane}", daemon=True).start()
+
+    def _waiting(self, lane: str) -> list[Job]:
+        jobs = [job for job in self.jobs.values() if job.lane == lane and job.started is None]
+        return [job for job in jobs if not job.cancelled.is_set()]
 
     def _aside(self, job: Job) -> None:
         """Wait while a quicker lane is at work, a moment at most: who asked for this waits too.
@@ -329,17 +343,22 @@ class Jobs:
         """
         if job.lane == "fetch":
             return
-        quicker = list(LANES)[: list(LANES).index(job.lane)]
         moment = min(ASIDE, _TIMES * (time.monotonic() - job.resumed))
         with self._quieter:
-            self._quieter.wait_for(lambda: job.cancelled.is_set() or not self._at_work(quicker), moment)
+            if job.unwatched:
+                self._fill(job.lane)
+            self._quieter.wait_for(lambda: job.cancelled.is_set() or not self._more_urgent(job), moment)
         job.resumed = time.monotonic()
 
-    def _at_work(self, lanes: Collection[str]) -> bool:
-        """Whether there is work in lanes that waits for none of other lanes: that may wait for who asks."""
+    def _more_urgent(self, job: Job) -> bool:
+        """Whether there is such work that waits for none of other lanes: that may wait for who asks."""
+        lanes = list(LANES)[: list(LANES).index(job.lane)]
+        own = job.lane if job.unwatched else ""
         return any(
-            job.lane in lanes and not job.finished.is_set() and job.thread not in self.results.waiting
-            for job in self.jobs.values()
+            (one.lane in lanes or (one.lane == own and not one.unwatched))
+            and not one.finished.is_set()
+            and one.thread not in self.results.waiting
+            for one in self.jobs.values()
         )
 
     def _do(self, job: Job) -> None:
@@ -361,29 +380,11 @@ class Jobs:
                 del self.jobs[job.key]
             self._fill(job.lane)
             self._quieter.notify_all()
-        self.tidy()
-
-    def tidy(self) -> None:
-        """Give freed memory back once nothing has been computed for a while: after a job, or a page's run.
-
-        The C library keeps what a computation frees for the next one: after one sweep of a network on
-        photographs that is twice what all its results take.
-        """
-        with self.lock:
-            if self._resting is None and not self._working():
-                self._resting = threading.Timer(TIDY, self._rest)
-                self._resting.daemon = True
-                self._resting.start()
-
-    def _rest(self) -> None:
-        with self.lock:
-            self._resting = None
-            if self._working():
-                return  # the end of that work comes here again
-        give_back()
+        self.rest.begin()
 
     def _working(self) -> bool:
-        return not all(job.finished.is_set() for job in self.jobs.values())
+        with self.lock:
+            return not all(job.finished.is_set() for job in self.jobs.values())
 
     def _forget_failures(self) -> None:
         failed = [key for key, job in self.jobs.items() if job.finished.is_set()]

@@ -143,7 +143,7 @@ def main() -> None:
 
     with whole_run():
         run()
-    engine().jobs.tidy()  # pages that compute nothing leave something, too
+    engine().jobs.rest.begin()  # pages that compute nothing leave something, too
 
 
 def _draw() -> bool:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pruneattr_core import heap
 from pruneattr_core.errors import InputError
 from pruneattr_core.ui import jobs
 from pruneattr_core.ui.jobs import LANES, Cache, Job, Jobs
@@ -111,19 +112,19 @@ def test_remaining_time_follows_the_pace(monkeypatch):
 
 def test_freed_memory_goes_back_after_every_rest_and_never_beside_work(lanes, monkeypatch):
     given = []
-    monkeypatch.setattr(jobs, "TIDY", 0.01)
-    monkeypatch.setattr(jobs, "give_back", lambda: given.append(list(lanes.jobs)))
+    monkeypatch.setattr(heap, "TIDY", 0.01)
+    monkeypatch.setattr(heap, "give_back", lambda: given.append(list(lanes.jobs)))
     lanes.start("long", endless, "me")
     lanes.run("quick", lambda job: 1, lambda *_: None, "quick")
-    lanes._rest()  # as if that had begun a rest before the long one came
+    lanes.rest._end()  # as if that had begun a rest before the long one came
     assert not given
     lanes.leave("long", "me")
     until(lambda: given)
     for work in (
         lambda: lanes.run("quick too", lambda job: 1, lambda *_: None, "quick"),
-        lanes.tidy,  # as after a page that computes nothing
+        lanes.rest.begin,  # as after a page that computes nothing
     ):
-        until(lambda: lanes._resting is None)
+        until(lambda: lanes.rest._timer is None)
         before = len(given)
         work()
         until(lambda: len(given) > before)  # noqa: B023
@@ -293,7 +294,42 @@ def test_the_cache_drops_what_was_used_least_recently_and_counts_bytes():
 def test_a_network_that_is_fetched_stands_aside_for_nobody(lanes, monkeypatch):
     """It waits for the wire, and those beside whom it would stand may wait for it."""
     asked = []
-    monkeypatch.setattr(lanes, "_at_work", lambda others: asked.append(others) or False)
+    monkeypatch.setattr(lanes, "_more_urgent", lambda job: asked.append(job.lane) or False)
     for lane in ("long", "fetch"):
         lanes._aside(Job("key", lambda job: None, lane=lane))
-    assert asked == [["quick", "coarse", "page"]]
+    assert asked == ["long"]
+
+
+def test_what_only_those_who_are_away_want_holds_nobody_up(lanes, monkeypatch):
+    """Curves of visitors who had gone held Decode up for as long as they took."""
+    monkeypatch.setattr(jobs, "_TIMES", 1e9)
+    lanes.start("left", endless, "gone", "page")
+    left = lanes.watch("left", "gone")
+    until(lambda: left.done > 2)
+    lanes.start("left too", lambda job: "left too", "gone", "page")
+    lanes.start("mine", endless, "me", "page")
+    mine = lanes.watch("mine", "me")
+    assert lanes.place(mine) == 2
+    for key in ("left", "left too"):
+        lanes.jobs[key].viewers["gone"] -= jobs.AWAY  # as if so long had passed
+    assert lanes.place(mine) <= 1
+    until(lambda: mine.done > 2)
+    began, stands, ahead = time.monotonic(), left.done, mine.done
+    until(lambda: mine.done > ahead + 50)
+    assert left.done <= stands + 1 + (time.monotonic() - began) / jobs.ASIDE
+    assert lanes.jobs["left too"].started is None
+    lanes.watch("left", "gone")  # who comes back goes on
+    until(lambda: left.done > stands + 2)
+    lanes.leave("mine", "me")
+    lanes.leave("left", "gone")
+    until(lambda: lanes.results.get("left too") == "left too")
+
+
+def test_beside_what_is_unwatched_one_more_runs_and_not_a_crowd(lanes):
+    for key in range(LONG + 4):
+        lanes.start(key, endless, str(key))
+    for job in list(lanes.jobs.values())[:LONG]:
+        job.viewers[str(job.key)] -= jobs.AWAY
+    until(lambda: sum(job.started is not None for job in lanes.jobs.values()) == LONG + 1)
+    time.sleep(0.1)
+    assert sum(job.started is not None for job in lanes.jobs.values()) == LONG + 1
