@@ -33,8 +33,10 @@ function pictureCard(state, image, j) {
   head.append(element('h3', '', state.header.images.length > 1 ? image.title : 'Picture'));
   paintPhoto(frame.canvas, state.header, state.arrays.get(image.block.id));
   state.views.push({frame, image: j});
-  card.append(head, frame.box, element('p', 'answer', image.answer));
-  if (image.covered) card.append(element('p', 'note', image.covered));
+  const said = element('div', 'said');
+  said.append(element('p', 'answer', image.answer));
+  if (image.covered) said.append(element('p', 'note', image.covered));
+  card.append(head, frame.box, said);
   return card;
 }
 

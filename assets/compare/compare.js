@@ -35,6 +35,7 @@ function showGrid(state, decoded) {
   section.dataset.ready = header.id;
   section.dataset.cells = header.cells.filter(cell => cell.state === 'ready').length;
   section.dataset.complete = header.complete;
+  state.fit();
 }
 
 function wireGrid(state) {
@@ -44,6 +45,8 @@ function wireGrid(state) {
     for (const view of [...state.views, ...(state.open?.views ?? [])]) if (view.cell) paintMap(view.frame.canvas, state, view.cell, state.under);
   });
   presentsFull($('.present'), $('.compare'), $('.slider'));
+  state.fit = keepFitted($('.compare'), $('.grid'), (section, grid) =>
+    grid.dataset.layout === 'cards' ? fitCards(section, grid, ['all', 'numbers', 'maps']) : fitTable(section, grid));
   wireDialog(state);
   wireLive(state);
 }

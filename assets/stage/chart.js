@@ -65,7 +65,7 @@ function drawTicks(state, x, width) {
   for (const point of header.points) if (point <= end + 1e-9) shape(track, 'circle', {class: 'dot', cx: x(point), cy: 19, r: 2});
   if (!header.names) {
     for (let i = 0; i <= 10; i += width < 560 ? 5 : 2) shape(svg, 'text', {class: 'tick', x: x(end * i / 10), y: 14, 'text-anchor': 'middle'}, percentTenths(end * i / 10));
-    setTicks(root, svg, '1.25rem');
+    setTicks(state, svg, '1.25rem');
     return;
   }
   const slanted = width > 620, last = header.names.length - 1;
@@ -75,13 +75,14 @@ function drawTicks(state, x, width) {
     else if (k % apart === 0) shape(svg, 'text', {class: 'tick', x: x(k), y: 14, 'text-anchor': 'middle'}, k);
   });
   const {y, height} = svg.getBBox();
-  setTicks(root, svg, slanted ? `${Math.min(112, Math.ceil(y + height))}px` : '1.25rem');
+  setTicks(state, svg, slanted ? `${Math.min(112, Math.ceil(y + height))}px` : '1.25rem');
 }
 
 // In full screen the pictures leave room for what stands below the chart.
-function setTicks(root, svg, height) {
+function setTicks(state, svg, height) {
+  if (svg.style.height === height) return;
   svg.style.height = height;
-  root.querySelector('.stage').style.setProperty('--ticks', height);
+  state.fit?.();
 }
 
 function moveCursor(state) {

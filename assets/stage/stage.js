@@ -33,6 +33,7 @@ function show(state, header, arrays) {
   state.measure = header.measures.find(measure => measure.key === wanted.measure) ?? header.measures[0];
   setRange(state, state.range, wanted.at);
   describe(state);
+  state.fit();
   if (!state.held && moved && held) tell(state);
   $('.stage').dataset.ready = header.id;
   $('.stage').dataset.complete = header.complete;
@@ -129,6 +130,7 @@ function wire(state) {
   slider.addEventListener('keydown', event => onKey(state, event));
   $('.play').onclick = () => state.halt ? (stop(state), settle(state)) : play(state);
   presentsFull($('.present'), $('.stage'), slider);
+  state.fit = keepFitted($('.stage'), $('.cards'), (section, cards) => fitCards(section, cards, ['']));
   $('.whole').checked = true;
   $('.whole').onchange = event => { state.whole = event.target.checked; layOut(state); };
   $('.as-order').onchange = event => { state.asOrder = event.target.checked; layOut(state); };

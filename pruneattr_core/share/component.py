@@ -17,6 +17,8 @@ _SHARED = tuple(
     f"browser/{name}.js"
     for name in ("blocks", "sweep", "elements", "pixels", "numbers", "controls", "glossary")
 )
+# Cards that fill a wall.
+_FITTING = "stage/fitting.js"
 _EXPORT = "export default function"
 
 
@@ -63,7 +65,10 @@ SCRUBBER = Component(
 )
 GRID = Component(
     "compare",
-    tuple(f"compare/{name}.js" for name in ("payload", "live", "drawing", "cells", "enlarge", "compare")),
+    (
+        _FITTING,
+        *(f"compare/{name}.js" for name in ("payload", "live", "drawing", "cells", "enlarge", "compare")),
+    ),
 )
 #: A page's texts, tables, pictures and charts, see `ui.folio`.
 FOLIO = Component("folio", ("folio/chart.js", "folio/folio.js"))
@@ -72,5 +77,6 @@ FOLIO = Component("folio", ("folio/chart.js", "folio/folio.js"))
 def stage(painter: str) -> Component:
     """Pictures, curves and a slider; `painter` names the folder in assets whose paint.js fills canvases."""
     return Component(
-        "stage", (f"{painter}/paint.js", *(f"stage/{name}.js" for name in ("chart", "cards", "stage")))
+        "stage",
+        (_FITTING, f"{painter}/paint.js", *(f"stage/{name}.js" for name in ("chart", "cards", "stage"))),
     )

@@ -66,7 +66,7 @@ def choose(chosen: shell.Selection, reasons: Mapping[str, str], layers: Layers) 
             _find_uploads()
     if is_spare():
         return look_of("grid_")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices_grid"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="choices_grid"):
         for name in FRONT:
             _preset(name, PRESETS[name])
         with st.popover("Figures", icon=":material/view_column:"):
