@@ -58,12 +58,13 @@ def test_the_explorer_fills_the_screen(
     page.keyboard.press("End")  # the longest sentence: another class, and what it was
     settled(page)
     until(page, lambda: sentence.evaluate(LETTERS) > before)
-    words, panels, below = (
+    words, panels, below, colours = (
         boxes(page.locator(".headline")),
         boxes(page.locator(".panels .frame")),
         boxes(board),
+        boxes(page.locator(".scrubber .underline")),
     )
-    parts = [*words, *panels, *below]
+    parts = [*words, *panels, *below, *colours]
     assert len(panels) == 3
     assert not any(meet(one, other) for one, other in combinations(parts, 2))
     assert all(
@@ -71,7 +72,7 @@ def test_the_explorer_fills_the_screen(
     )
     assert sentence.evaluate("node => node.scrollWidth <= node.clientWidth")
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in parts)
-    assert covered > 0.82 * width * height
+    assert covered > 0.8 * width * height
     page.screenshot(path=artefacts / f"full-explorer-{width}-{scheme}.png")
 
 
