@@ -10,13 +10,15 @@ A browser that asks while the end of a run is on its way still holds what it let
 it is sent the name of what it no longer has, and stands still ("Cached ForwardMsg MISS").
 What waits for its run while another goes on is dropped when the next request comes, all but presses.
 And where a part asks just as a whole run has ended, what that run said last is thrown away: its page never
-comes. The methods changed here are Streamlit's own; nothing public stands before them.
+comes. Where it asks before, what was said of that part alone is, while the end of the run is told all the
+same: the part is taken from the page and made anew, out of full screen and without what was open in it.
+The methods changed here are Streamlit's own; nothing public stands before them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -25,6 +27,7 @@ import streamlit as st
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileKind
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -307,6 +310,21 @@ def is_unheard(session: Any) -> bool:
     return runner is not None and runner._requests._state == ScriptRequestType.STOP
 
 
+def to_its_end(messages: Sequence[Any]) -> int:
+    """How many of these come until the end of a whole run, that included; 0 where none ends.
+
+    Args:
+        messages: Streamlit's `ForwardMsg`s, the earliest first.
+    """
+    ends = [
+        place
+        for place, one in enumerate(messages, 1)
+        if one.WhichOneof("type") == "script_finished"
+        and one.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+    ]
+    return ends[-1] if ends else 0
+
+
 def mind_late_presses() -> None:
     """Let sessions pass over what is late, wait for what was said last, and make what was just replaced.
 
@@ -314,6 +332,7 @@ def mind_late_presses() -> None:
     """
     usual, begin = AppSession.request_rerun, SessionState.on_script_will_rerun
     finished, inactive = AppSession._create_script_finished_message, MediaFileManager._get_inactive_file_ids
+    clear = ForwardMsgQueue.clear
 
     def request_rerun(self: AppSession, client_state: Any) -> None:
         if client_state is not None and client_state.fragment_id and is_unheard(self):
@@ -348,6 +367,14 @@ def mind_late_presses() -> None:
             setattr(self, _ENDED, time.monotonic())
         return finished(self, status, run_descriptor)
 
+    def clear_for_a_run(
+        self: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: Any = None
+    ) -> None:
+        ended = to_its_end(self._queue) if retain_lifecycle_msgs and fragment_ids_this_run else 0
+        whole, self._queue = self._queue[:ended], self._queue[ended:]
+        clear(self, retain_lifecycle_msgs, fragment_ids_this_run)
+        self._queue = whole + self._queue
+
     def get_inactive(self: MediaFileManager) -> set[str]:
         return without_fresh(self, inactive(self), time.monotonic())
 
@@ -359,4 +386,6 @@ def mind_late_presses() -> None:
         AppSession._create_script_finished_message = create_finished  # type: ignore[method-assign]
     if inactive.__module__ != __name__:
         MediaFileManager._get_inactive_file_ids = get_inactive  # type: ignore[method-assign]
+    if clear.__module__ != __name__:
+        ForwardMsgQueue.clear = clear_for_a_run  # type: ignore[method-assign]
     MediaFileManager._remove_orphaned_deferred_callables = remove  # type: ignore[method-assign]

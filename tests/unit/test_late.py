@@ -11,6 +11,7 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
@@ -238,6 +239,53 @@ def test_a_part_of_the_page_runs_once_the_run_before_has_been_heard(monkeypatch:
     session._scriptrunner = None  # as when its end is passed on
     function(*asked)
     assert ran == ["counts", "counts"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "next_run", "arrives"),
+    [
+        (ForwardMsg.FINISHED_SUCCESSFULLY, ["part"], ["whole", "title", "grid", "end", "part", "grid anew"]),
+        # Nothing is cleared away at the end of these, so what they said of the part need not come.
+        (
+            ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY,
+            ["part"],
+            ["whole", "title", "end", "part", "grid anew"],
+        ),
+        (ForwardMsg.FINISHED_SUCCESSFULLY, None, ["whole", "end", "part", "grid anew"]),
+    ],
+)
+def test_what_a_whole_run_said_of_a_part_comes_before_its_end(
+    monkeypatch: pytest.MonkeyPatch, ended: int, next_run: list[str] | None, arrives: list[str]
+) -> None:
+    """The part runs again before the browser has heard: it took the part's elements from the page."""
+
+    def element(place: int, word: str, part: str = "") -> ForwardMsg:
+        message = ForwardMsg(metadata={"delta_path": [0, place]})
+        message.delta.fragment_id = part
+        message.delta.new_element.markdown.body = word
+        return message
+
+    def said(message: ForwardMsg) -> str:
+        if message.WhichOneof("type") == "new_session":
+            return str(message.new_session.name)
+        return (
+            "end"
+            if message.WhichOneof("type") == "script_finished"
+            else message.delta.new_element.markdown.body
+        )
+
+    monkeypatch.setattr(ForwardMsgQueue, "clear", ForwardMsgQueue.clear)  # put back after the test
+    mind_late_presses()
+    queue = ForwardMsgQueue()
+    whole, end, part = ForwardMsg(), ForwardMsg(), ForwardMsg()
+    whole.new_session.name, end.script_finished, part.new_session.name = "whole", ended, "part"
+    for message in (whole, element(0, "title"), element(1, "grid", "part"), end):
+        queue.enqueue(message)
+    queue.clear(retain_lifecycle_msgs=True, fragment_ids_this_run=next_run)
+    for message in (part, element(1, "grid anew", "part")):
+        queue.enqueue(message)
+    assert [said(message) for message in queue.flush()] == arrives
+    assert not queue.flush()
 
 
 def test_a_run_knows_whether_a_reader_is_among_those_who_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
