@@ -62,7 +62,8 @@ def prunegrad_mid(
 
     Raises:
         InputError: an argument out of range, or a layer without rows and columns.
-        ModelError: no activation of the network has rows and columns.
+        ModelError: no activation of the network has rows and columns, or the response depends
+            differentiably on part of it only.
     """
     check_mode(mode)
     dial = Dial(sparsity, of, output_change, change_of)
@@ -106,7 +107,8 @@ def mid_sweep(
 
     Raises:
         InputError: an argument out of range, or a layer without rows and columns.
-        ModelError: no activation of the network has rows and columns.
+        ModelError: no activation of the network has rows and columns, or the response depends
+            differentiably on part of it only.
     """
     check_mode(mode)
     if not sparsities:
@@ -134,7 +136,8 @@ class _Look(NamedTuple):
 
     @classmethod
     def at(cls, model: nn.Module, inputs: Tensor, scores: Contributions, layer: str | None) -> _Look:
-        """The call of that name, or of `default_layer`."""
+        """The call of that name, or of `default_layer`; a gradient must go on to the input."""
+        Graph(model, inputs[:1], scores.question[:1])
         size = tuple(inputs.shape[2:])
         places = {
             name: (call, axes)

@@ -11,12 +11,24 @@ import networks
 import situations_callers as callers
 import situations_ends as ends
 import situations_networks as nets
-from pruneattr_core import PruneGrad
+from pruneattr_core import PruneGrad, explain
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.errors import PruneAttrError
 from situations import SHAPE, Situation, built
 
 RIGHT = (*nets.RIGHT, *callers.RIGHT, *ends.RIGHT)
 REFUSED = (*nets.REFUSED, *callers.REFUSED, *ends.REFUSED)
+#: Where a gradient goes through part of the network, in as many ways as there are.
+PARTLY = tuple(
+    one
+    for one in REFUSED
+    if one.source
+    in (
+        *("one branch under no_grad", "one branch detached", "rounded activations"),
+        *("a side branch of the detached input", "a side branch that ends in numpy"),
+        *("a layer on the detached input", "a layer under no_grad"),
+    )
+)
 
 
 def _inputs() -> Tensor:
@@ -64,6 +76,15 @@ def test_it_is_refused_in_one_sentence(situation: Situation) -> None:
         ask(network, x)
     for name, value in values.items():
         torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("situation", PARTLY, ids=lambda one: one.source)
+def test_no_method_gives_a_map_of_what_hangs_on_a_part_that_it_does_not_see(situation: Situation) -> None:
+    network = built(situation)
+    for name, method in METHODS.items():
+        if method.backward and method.passes:
+            with pytest.raises(PruneAttrError, match=r"gradient ends at|it ends at|has no rule for"):
+                explain(network, _inputs(), 1, name)
 
 
 def test_there_are_sixty_and_each_is_told_once() -> None:
