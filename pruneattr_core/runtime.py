@@ -13,8 +13,9 @@ from torch import Tensor
 
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.eager import eagerly
-from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.errors import InputError, ModelError, PruneAttrError
 from pruneattr_core.given import check_default_device
+from pruneattr_core.leaving import staying
 
 #: Bytes of activations that one batched pass may hold, by device type.
 #: On the CPU it is one of three photographs, forward and backward: five take a tenth to a sixth longer each,
@@ -77,18 +78,38 @@ def own_modes() -> Iterator[None]:
 def _differentiable() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:
-        said = str(error)[:160]
-        if "inplace operation" in said:
+    except (SystemExit, KeyboardInterrupt) as error:
+        if _on_the_way_back(error):
+            with staying():
+                raise
+        raise
+    except Exception as error:  # also of anybody's code: functions and hooks of backward passes
+        said = " ".join(str(error).split())[:160]
+        if isinstance(error, (PruneAttrError, MemoryError, torch.OutOfMemoryError)):
+            raise
+        if isinstance(error, RuntimeError) and "inplace operation" in said:
             why = (
                 "it works in place on values that its own backward pass needs. Write x = x + y there "
                 "instead of x += y. PyTorch says: "
             )
-        elif "derivative for" in said:
+        elif isinstance(error, RuntimeError) and "derivative for" in said:
             why = "PyTorch says: "
+        elif _on_the_way_back(error):
+            why = f"its backward pass fails with {type(error).__name__}: "
         else:
             raise
         raise ModelError(f"The network cannot be differentiated: {why}{said}") from error
+
+
+def _on_the_way_back(error: BaseException) -> bool:
+    """Whether a backward pass raised it, by itself or in code of the network, and not in ours."""
+    back, place = False, error.__traceback__
+    while place is not None:
+        back = back or place.tb_frame.f_code.co_name == "_engine_run_backward"
+        if back and str(place.tb_frame.f_globals.get("__name__")).startswith("pruneattr_core."):
+            return False
+        place = place.tb_next
+    return back
 
 
 def chunks(count: int, bytes_each: int, like: Tensor) -> Iterator[slice]:
