@@ -7,8 +7,9 @@ judges the ends of gradients that it saw.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -55,6 +56,9 @@ QUESTIONS = {
     *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.is_floating_point, Tensor.is_contiguous),
     *(getattr(Tensor, name).__get__ for name in ("shape", "ndim", "dtype", "device")),
 }
+
+#: The first of this thread's `left_alone` that are open.
+_outermost = threading.local()
 
 
 @dataclass(frozen=True)
@@ -131,13 +135,14 @@ class Doubts:
                         self._kept.append((key, module, buffer, _version(buffer), buffer.clone()))
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Put back the random state and buffers."""
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """Put back the random state and buffers; what is interrupted may have written and not counted it."""
         if self._random is not None:
             put_back(self._random)
         for name, module, buffer, version, before in self._kept:
             own = name.rpartition(".")[2]
-            if module._buffers.get(own) is buffer and _version(buffer) == version:
+            same = module._buffers.get(own) is buffer and _version(buffer) == version
+            if same and (error is None or _equal(buffer, before)):
                 continue
             with torch.no_grad():
                 if buffer.shape == before.shape:
@@ -147,6 +152,12 @@ class Doubts:
             module._buffers[own] = buffer
             self.written.append(name)
             self.state = self.state or name * module.training
+        self._kept.clear()
+
+    def forget_if_over(self, around: Doubts | None) -> None:
+        """Put nothing back if `around` already has: values of the middle of its passes would come back."""
+        if around is not None and not around._kept:
+            self._kept.clear()
 
     @property
     def training(self) -> bool:
@@ -299,12 +310,28 @@ def in_memory() -> AbstractContextManager[object]:
 @contextmanager
 def left_alone(network: nn.Module) -> Iterator[Doubts]:
     """Puts back the buffers that a network writes meanwhile, as observers of quantisation do in eval mode."""
+    around: Doubts | None = getattr(_outermost, "doubts", None)
     with Doubts(network, dict(network.named_modules()), lambda _: "", watched=None) as doubts:
-        yield doubts
+        if around is None:
+            _outermost.doubts = doubts
+        try:
+            yield doubts
+        except GeneratorExit:  # left open, and collected: after an error as late as that is
+            doubts.forget_if_over(around)
+            raise
+        finally:
+            if around is None:
+                _outermost.doubts = None
 
 
 def _version(buffer: Tensor) -> int:
     return 0 if buffer.is_inference() else buffer._version
+
+
+def _equal(buffer: Tensor, before: Tensor) -> bool:
+    with suppress(Exception):  # of sparse ones, and such without values
+        return torch.equal(buffer, before)
+    return True
 
 
 def _same(tensor: Tensor) -> Tensor:

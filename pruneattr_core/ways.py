@@ -92,11 +92,12 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
     with torch.inference_mode(False), torch.no_grad():
         first = inputs[:1].detach().clone(memory_format=torch.contiguous_format)
         names_of = {id(module): name for name, module in network.named_modules()}
-        before, since = random_state(), stirred()
         given = first.clone()  # which a network may normalise in place
         flow = Flow(network, given, lambda frame: owner_of(frame, names_of)[0])
         tape = Tape(network, None, clone=True, rewritten=rewritten, flow=flow)
+        before = random_state()
         try:
+            since = stirred()
             with flow:
                 tape, logits = forward(tape, network, given, 1)
             moves = _refuse_chance(network, first, tape, since)
