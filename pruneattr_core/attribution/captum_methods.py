@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -79,7 +80,14 @@ def integrated_gradients(
     with one_at_a_time:
         from captum.attr import IntegratedGradients
 
-    result: Tensor = IntegratedGradients(logits_of(model)).attribute(
+    class Exact(IntegratedGradients):
+        """Its step sizes are Python's numbers, which torch's default dtype would round."""
+
+        def _attribute(self, *given: Any, step_sizes_and_alphas: Any, **more: Any) -> Any:
+            sizes, alphas = step_sizes_and_alphas
+            return super()._attribute(*given, step_sizes_and_alphas=(np.array(sizes), alphas), **more)
+
+    result: Tensor = Exact(logits_of(model)).attribute(
         _leaf(inputs), baseline, target, n_steps=steps, method=rule, internal_batch_size=_batch(inputs)
     )
     return result

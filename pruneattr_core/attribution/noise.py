@@ -40,11 +40,14 @@ class Computed(CaptumShaped):
 
 
 class _Seeded(TorchFunctionMode):
-    """Give `torch.normal` a generator; thread-local, so other threads draw as before."""
+    """Give `torch.normal` a generator; thread-local, so other threads draw as before.
 
-    def __init__(self, generator: torch.Generator, dtype: torch.dtype) -> None:
+    And its deviation in float32: Captum's is of the default dtype, which may be a coarser one.
+    """
+
+    def __init__(self, generator: torch.Generator, stdev: float, dtype: torch.dtype) -> None:
         super().__init__()
-        self.generator, self.dtype = generator, dtype
+        self.generator, self.stdev, self.dtype = generator, stdev, dtype
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -54,7 +57,8 @@ class _Seeded(TorchFunctionMode):
             return func(*args, **kwargs)
         mean, std = args
         noise = torch.randn(std.shape, generator=self.generator, dtype=torch.float64)
-        return (mean + std * noise.to(std)).to(self.dtype)  # Captum's `std` is of the default one
+        scaled = self.stdev * noise.to(std.device, torch.float32)
+        return (mean + scaled).to(self.dtype)
 
 
 def noise_tunnel(
@@ -86,7 +90,7 @@ def noise_tunnel(
     maps = []
     for x, one in zip(inputs.split(1), target.split(1), strict=True):
         # One copy at a time: methods that keep a graph then need the memory of one input.
-        with _Seeded(generator_for(x, seed), x.dtype):
+        with _Seeded(generator_for(x, seed), float(stdev), x.dtype):
             maps.append(
                 tunnel.attribute(
                     x,

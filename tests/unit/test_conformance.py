@@ -93,17 +93,18 @@ def test_a_mixed_batch_in_float32_equals_its_single_images(method: str) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4 * float(alone.abs().max()))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("method", METHODS)
-def test_what_torch_makes_tensors_of_does_not_matter(method: str) -> None:
+def test_what_torch_makes_tensors_of_does_not_matter(method: str, dtype: torch.dtype) -> None:
     net, x = networks.network("residual").float(), networks.inputs(1).float()
     usual = explain(net, x, 1, method, **quick(method)).values
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(dtype)
     try:
         found = explain(net, x, 1, method, **quick(method)).values
     finally:
         torch.set_default_dtype(torch.float32)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, usual, rtol=1e-3, atol=1e-4 * float(usual.abs().max()))
+    torch.testing.assert_close(found, usual, rtol=1e-5, atol=1e-6 * float(usual.abs().max()))
 
 
 class _Casting(nn.Module):
