@@ -49,7 +49,7 @@ def check_held(name: str, given: Any) -> None:
 
     Raises:
         ArgumentTypeError: a nested or sparse tensor.
-        InputError: on the meta device, or inside of a transform of torch.func.
+        InputError: on the meta device, of a FakeTensorMode, or inside of a transform of torch.func.
     """
     if not isinstance(given, Tensor):
         return
@@ -62,6 +62,8 @@ def check_held(name: str, given: Any) -> None:
         raise ArgumentTypeError(f"Expected dense {name}, got {given.layout}. Use {name}.to_dense().")
     if given.is_meta:
         raise InputError(f"Expected {name} with values, got a tensor on the meta device, which holds none.")
+    if hasattr(given, "fake_mode"):
+        raise InputError(f"Expected {name} with values, got a tensor of a FakeTensorMode, which holds none.")
     if torch._C._are_functorch_transforms_active():
         raise InputError(
             f"Got {name} inside of a transform of torch.func, such as vmap or grad, where values cannot be "

@@ -242,3 +242,7 @@ def test_a_mode_in_which_nothing_is_computed_is_named() -> None:
     net, x = networks.network("plain", torch.float32), networks.inputs(1, dtype=torch.float32)
     with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(InputError, match="a FakeTensorMode"):
         explain(net, x, 0, "saliency")
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = mode.from_tensor(x)
+    with pytest.raises(InputError, match="a tensor of a FakeTensorMode, which holds none"):
+        explain(net, fake, 0, "saliency")
