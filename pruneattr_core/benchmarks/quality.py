@@ -142,7 +142,10 @@ def infidelity(model: nn.Module, x: Tensor, target: Tensor, values: Tensor, seed
 def max_sensitivity(explain_one: Callable[[Tensor], Tensor], x: Tensor, seed: int) -> float:
     """Max-sensitivity (Yeh et al. 2019, eq. 2), by Captum: the largest relative change of the map nearby.
 
-    Lower is more stable, and a map that never looks at the network is most stable of all.
+    Lower is more stable, and a map that never looks at the network is most stable of all. Neighbours are
+    explained in one batch: in float64 to the last bit as one by one; in float32 sums are rounded otherwise
+    there, by which a neuron at PruneGrad's threshold may stay or go (3 of ResNet-8's 29,492 for one
+    neighbour of ten CIFAR-10 pictures' hundred: that map differs by 3e-4 of its norm, the measure by 1e-6).
 
     Args:
         explain_one: (B, C, H, W) -> maps, for the class of x.

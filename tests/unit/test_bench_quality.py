@@ -14,6 +14,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import nn
 
 import networks
+from pruneattr_core import explain
 from pruneattr_core.benchmarks import quality
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.protocols.foreign import STEPS, _quietly, _step
@@ -116,6 +117,23 @@ def test_max_sensitivity_is_the_largest_relative_change(linear) -> None:
     slow = max(float((n**2 - first[0] ** 2).norm() / (first[0] ** 2).norm()) for n in neighbours)
     assert found == pytest.approx(slow)
     assert found == quality.max_sensitivity(squared, x, 3) != quality.max_sensitivity(squared, x, 4)
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.float64, 0), (torch.float32, 1e-3)])
+def test_max_sensitivity_of_prunegrad_is_that_of_its_maps_one_by_one(dtype: torch.dtype, off: float) -> None:
+    """In single precision a neuron at the threshold may fall to the other side beside other inputs."""
+    net, x = networks.network("residual").to(dtype), networks.inputs(1).to(dtype)
+    seen: list[torch.Tensor] = []
+
+    def maps(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(batch.detach().clone())
+        return explain(net, batch, 1).values
+
+    found = quality.max_sensitivity(maps, x, 3)
+    base = explain(net, x, 1).values.double()
+    alone = [explain(net, one[None], 1).values.double() for one in torch.cat(seen[1:])]
+    slow = max(float((one - base).norm() / base.norm()) for one in alone)
+    assert found == pytest.approx(slow, rel=off or 1e-12, abs=0)
 
 
 def test_sparseness_and_entropy_at_their_ends() -> None:
