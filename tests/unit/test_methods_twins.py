@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import resnet18, squeezenet1_1
+from torchvision.models import densenet121, inception_v3, resnet18, squeezenet1_1
 
 import networks
 import slow
@@ -151,11 +151,12 @@ def test_deeplift_equals_the_network_made_linear(name: str, baseline: float) -> 
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("build", [resnet18, squeezenet1_1])
+@pytest.mark.parametrize("build", [resnet18, squeezenet1_1, densenet121, inception_v3])
 def test_deeplift_keeps_its_promise_where_pooling_windows_overlap(build) -> None:
     torch.manual_seed(0)
-    net = build(num_classes=7).double().eval()
-    x = torch.randn(1, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    more = {"init_weights": False} if build is inception_v3 else {}
+    net, side = build(num_classes=7, **more).double().eval(), 96 if more else 64
+    x = torch.randn(1, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     found = explain(net, x, None, "deeplift")
     gap = completeness_gap(net, x, found)
     assert gap is not None
