@@ -70,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     removed = f"{100 * found['sparsity_of_contributing']:.4g} % of the contributing neurons removed"
     valued = view.sweep.valued
     number = likely(found["probability"], True) if valued else f"{found['probability']:.3f}"
-    at = f"{likelihood(valued).lower()} {number} with {removed}"
+    plain = ": still the plain gradient" if found["plain_gradient"] else ""
+    at = f"{likelihood(valued).lower()} {number} with {removed}{plain}"
     show(arguments, f"{arguments.out}: {view.title}, {at}", found)
     return 0
 

@@ -16,7 +16,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.show import explain_view
 
 
-@pytest.mark.parametrize(("dial", "removed"), [("0", "0 %"), ("0.95", "95 %")])
+@pytest.mark.parametrize(("dial", "removed"), [("0", "0 %"), ("all:0.3", "0 %"), ("0.95", "95 %")])
 def test_the_probability_said_is_that_of_the_network_pruned_so_far(
     dial: str, removed: str, tmp_path: Path, capsys: Any
 ) -> None:
@@ -27,6 +27,7 @@ def test_the_probability_said_is_that_of_the_network_pruned_so_far(
     assert cli.main(["explain", str(photo), *asked]) == 0
     said, probability = capsys.readouterr().out, json.loads(out.read_text("utf-8"))["probability"]
     assert f"probability {probability:.3f} with {removed} of the contributing neurons removed" in said
+    assert ("removed: still the plain gradient" in said) == (removed == "0 %")
 
 
 def test_a_group_of_one_class_is_that_class(tmp_path: Path, capsys: Any) -> None:
