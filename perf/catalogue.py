@@ -100,8 +100,8 @@ def verdict(fits: Callable[[], str | None], compute: Callable[[], Tensor]) -> st
 def gaps(net: nn.Module, x: Tensor, cells: dict[str, str]) -> dict[str, float]:
     """Float64: how far DeepLift and RAP miss what their maps should sum to, relative to it.
 
-    Random weights may hardly answer the picture: a sum below 1e-5 of the logit, which rounding drowns,
-    counts as that.
+    Random weights may hardly answer the picture: a sum below 1e-5 of the logit, or below 1e-7 of what of the
+    map cancels, is drowned by rounding and counts as that.
     """
     exact, wide = net.double(), x.double()
     found = {}
@@ -113,7 +113,8 @@ def gaps(net: nn.Module, x: Tensor, cells: dict[str, str]) -> dict[str, float]:
             with torch.no_grad():
                 logit = exact(wide)
             logit = getattr(logit, "logits", logit)[0, 0].abs()
-            promised = torch.maximum((result.values.sum() - gap[0]).abs(), 1e-5 * logit)
+            sums = (result.values.sum() - gap[0]).abs(), 1e-5 * logit, 1e-7 * result.values.abs().sum()
+            promised = torch.stack(sums).amax()
             found[name] = float(f"{float(gap[0].abs() / promised):.1e}")
     return found
 
