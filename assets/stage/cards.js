@@ -43,7 +43,7 @@ function writeCards(state) {
     const {text, broken} = PAINTER.answer(header, card, k);
     card.answer.textContent = text;
     card.answer.classList.toggle('broken', broken);
-    card.total.textContent = PAINTER.total(state, card);
+    card.total.textContent = [PAINTER.total(state, card), card.same].filter(Boolean).join(' · ');
     card.canvas.setAttribute('aria-label', `${card.title}: ${measure.short} ${said}. ${text}`);
   }
 }

@@ -227,6 +227,26 @@ def scene_of(
     }
 
 
+def twins(cards: Sequence[Card[Result]], alike: Callable[[Result, Result], bool]) -> list[str]:
+    """Per card the title of the first before it with the same result, rounding aside, "" where none has.
+
+    PruneGrad's map is the gradient's while only silent neurons are gone: two equal curves say nothing then.
+
+    Args:
+        cards: left to right.
+        alike: whether two results are the same.
+    """
+    found: list[str] = []
+    for place, card in enumerate(cards):
+        before = (
+            other.title
+            for other in cards[:place]
+            if other.result is not None and card.result is not None and alike(other.result, card.result)
+        )
+        found.append(next(before, ""))
+    return found
+
+
 def head_of(card: Card[Any], place: int) -> dict[str, Any]:
     """The part of a card that every stage has, in the colours of its place."""
     look = series(place)

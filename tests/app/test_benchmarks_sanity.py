@@ -100,6 +100,12 @@ def test_a_method_that_fails_leaves_the_others(start: Start, monkeypatch: pytest
     assert any(button.label == "Try again" for button in app.button)
 
 
+def test_a_card_says_that_it_is_the_gradient_where_nothing_that_counts_is_gone(start: Start) -> None:
+    for sparsity, said in (("0", "at first the same map as PruneGrad"), ("0.9", "")):
+        app = opened(start, sane_methods="prunegrad,saliency", sane_dial="all", sane_sparsity=sparsity)
+        assert [card.get("same", "") for card in header_of(sent(app))["cards"]] == ["", said]
+
+
 def test_a_slider_that_waits_has_room_for_the_step_of_a_link() -> None:
     from pruneattr_core.ui.sanity.payload import payload_of
 

@@ -117,6 +117,27 @@ def test_a_class_without_any_probability_is_undefined_not_an_error(inputs: torch
     assert card["areas"]["all"]["probability"] is not None
 
 
+def test_a_card_says_which_one_before_it_is_the_very_same(inputs: torch.Tensor) -> None:
+    """PruneGrad's curve lay on the gradient's without a word where only silent neurons had gone."""
+    found = compute(inputs)
+    other = dataclasses.replace(found, rank=found.rank[::-1].copy())
+    results = {"one": found, "to come": None, "other": other, "the same": compute(inputs), "too": found}
+    cards = [Card(title, "ready", result=result) for title, result in results.items()]
+    payload = payload_of(
+        cards, CARD.denormalise(inputs)[0], CARD.classes, 0, 0, "lerf", "mean",
+        True, "of", {"token": 0, "at": 0, "measure": "change", "range": "all"},
+    )  # fmt: skip
+    assert [card.get("same", "") for card in header_of(payload)["cards"]] == [
+        "", "", "", "the same order as one", "the same order as one",
+    ]  # fmt: skip
+
+
+def test_where_nothing_that_counts_is_gone_the_page_says_that_it_is_the_gradient(start: Start) -> None:
+    app = opened(start, gone_dial="all", gone_sparsity="0")
+    said = [card.get("same", "") for card in header(app)["cards"]]
+    assert said == ["", "the same order as PruneGrad", "", ""]
+
+
 def test_a_frame_is_read_back() -> None:
     payload = framed({"a": [1, None]}, [b"x", b"yz"])
     assert header_of(payload) == {"a": [1, None]}
@@ -144,6 +165,7 @@ def test_controls_are_always_beside_the_methods(start: Start) -> None:
     ]  # fmt: skip
     assert shown["complete"]
     assert all(card["state"] == "ready" for card in shown["cards"])
+    assert not any("same" in card for card in shown["cards"])
     app.multiselect(key="gone_box").set_value([]).run()
     assert not app.exception
     assert [card["title"] for card in header(app)["cards"]] == ["Edge detector", "Random map"]

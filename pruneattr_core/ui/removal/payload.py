@@ -12,7 +12,7 @@ from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import colour_table
 from pruneattr_core.results.removal import FRACTIONS, STEADY, Removal
 from pruneattr_core.share.words import likelihood
-from pruneattr_core.ui.method_cards import Card, head_of, scene_of
+from pruneattr_core.ui.method_cards import Card, head_of, scene_of, twins
 from pruneattr_core.ui.stage import Blocks, numbers
 
 RANGES = (
@@ -69,6 +69,8 @@ def payload_of(
     """
     blocks = Blocks()
     heads = [_head(card, place, blocks) for place, card in enumerate(cards)]
+    for head, twin in zip(heads, twins(cards, _same_order), strict=True):
+        head |= {"same": f"the same order as {twin}"} if twin else {}
     named = {first, target, *(answer for head in heads for answer in head.get("answers", ()))}
     header = {
         "title": "Pixel removal",
@@ -103,6 +105,12 @@ def _head(card: Card[Removal], place: int, blocks: Blocks) -> dict[str, Any]:
             },
         }
     return head
+
+
+def _same_order(one: Removal, other: Removal) -> bool:
+    """Whether pixels are on average less than a thousandth of the picture from one another's places."""
+    apart = np.abs(one.rank.astype(np.int64) - other.rank.astype(np.int64))
+    return float(apart.mean()) <= apart.size / 1000
 
 
 def _note(order: str, fill: str, signed: bool) -> str:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pruneattr_core.render import colour_table
 from pruneattr_core.results.cascade import LIKENESS, Cascade
-from pruneattr_core.ui.method_cards import Card, head_of, scene_of
+from pruneattr_core.results.levels import unmoved
+from pruneattr_core.ui.method_cards import Card, head_of, scene_of, twins
 from pruneattr_core.ui.stage import Blocks, numbers
 
 _MEASURES = {
@@ -50,6 +51,9 @@ def payload_of(
     blocks = Blocks()
     cascades = [card.result for card in cards if card.result is not None]
     first = max(cascades, key=lambda one: one.known, default=None)
+    heads = [_head(card, place, blocks) for place, card in enumerate(cards)]
+    for head, twin in zip(heads, twins(cards, _same_map), strict=True):
+        head |= {"same": f"at first the same map as {twin}"} if twin else {}
     # While no step is known, room for the one that a link asks for, or the slider would forget it.
     count = len(steps) if first is not None else max(2, min(int(start["at"]), _ROOM) + 1)
     header = {
@@ -68,7 +72,7 @@ def payload_of(
         "chance": [None] * count if first is None else numbers(first.probability),
         "target": target,
         "valued": valued,
-        "cards": [_head(card, place, blocks) for place, card in enumerate(cards)],
+        "cards": heads,
         "note": NOTE,
     }  # fmt: skip
     return blocks.framed(header)
@@ -89,6 +93,11 @@ def _head(card: Card[Cascade], place: int, blocks: Blocks) -> dict[str, Any]:
             "known": {key: int(np.isfinite(likeness[key][1:]).sum()) for key in _MEASURES},
         }
     return head
+
+
+def _same_map(one: Cascade, other: Cascade) -> bool:
+    """Whether the maps of the trained network are one."""
+    return unmoved(np.stack([one.maps[0], other.maps[0]]))[1]
 
 
 def _mean(values: NDArray[Any]) -> float:
