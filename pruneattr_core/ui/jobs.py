@@ -351,11 +351,14 @@ class Jobs:
         job.resumed = time.monotonic()
 
     def _more_urgent(self, job: Job) -> bool:
-        """Whether there is such work that waits for none of other lanes: that may wait for who asks."""
+        """Whether there is such work that waits for none of other lanes: that may wait for who asks.
+
+        In its own lane only what runs counts: what has no thread yet waits until one like this ends.
+        """
         lanes = list(LANES)[: list(LANES).index(job.lane)]
         own = job.lane if job.unwatched else ""
         return any(
-            (one.lane in lanes or (one.lane == own and not one.unwatched))
+            (one.lane in lanes or (one.lane == own and one.running and not one.unwatched))
             and not one.finished.is_set()
             and one.thread not in self.results.waiting
             for one in self.jobs.values()

@@ -333,3 +333,19 @@ def test_beside_what_is_unwatched_one_more_runs_and_not_a_crowd(lanes):
     until(lambda: sum(job.started is not None for job in lanes.jobs.values()) == LONG + 1)
     time.sleep(0.1)
     assert sum(job.started is not None for job in lanes.jobs.values()) == LONG + 1
+
+
+def test_what_is_unwatched_does_not_stand_aside_for_who_waits_for_its_end(lanes):
+    """Two who had gone, one after the other, filled the lane and waited for a third: it waited for them."""
+    for key in ("left", "left later"):
+        lanes.start(key, endless, "gone", "page")
+        until(lambda key=key: lanes.jobs[key].running)
+        lanes.jobs[key].viewers["gone"] -= jobs.AWAY  # as if so long had passed
+    later = lanes.jobs["left later"]
+    lanes.start("mine", endless, "me", "page")
+    assert lanes.jobs["mine"].started is None
+    assert not lanes._more_urgent(lanes.jobs["left"])
+    assert not lanes._more_urgent(later)
+    lanes.leave("left", "gone")
+    until(lambda: lanes.jobs["mine"].running)
+    assert lanes._more_urgent(later)
