@@ -153,13 +153,14 @@ def test_a_choice_is_heard_while_the_part_of_the_page_that_it_is_in_waits(
     opened: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser, found, map_of = Browser(opened, monkeypatch), list[bool](), carrying.map_of
-    whole: list[Any] = []
+    whole, begun = list[Any](), list[Job]()
 
     def slow(*what: Any) -> Callable[[Job], Any]:
         work = map_of(*what)
 
         def slowly(job: Job) -> Any:
-            if not found:
+            begun.append(job)
+            if len(begun) == 1:  # what is chosen then begins beside it, as nobody waits for this any more
                 browser.runner.request_rerun(browser.told("instead", "Their own value"))
                 found.append(browser.waits_for({"instead": ["freeze"]}))
             return work(job)
