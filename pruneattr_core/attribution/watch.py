@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from pruneattr_core.activations import activation_of
 from pruneattr_core.own_functions import OwnFunctions
 
-#: Takes the share of the work that is done, in [0, 1]; may raise `errors.Cancelled` to stop it.
+#: Takes the share of the work that is done, in [0, 1]; what it raises, as `errors.Cancelled`, stops the work.
 Progress = Callable[[float], None]
 
 
@@ -26,6 +26,7 @@ class _Count(TorchFunctionMode):
         super().__init__()
         self.own_functions = OwnFunctions()
         self.progress, self.expected, self.seen = progress, max(1.0, expected), 0
+        self.raised: Exception | None = None
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -34,8 +35,18 @@ class _Count(TorchFunctionMode):
         found = None if inside else activation_of(func, args, kwargs or {})
         if found is not None:
             self.seen += len(found.before)
-            self.progress(share_done(self.seen / self.expected))
+            self.tell(share_done(self.seen / self.expected))
         return func(*args, **(kwargs or {}))
+
+    def tell(self, share: float) -> None:
+        """What `progress` raises is raised at every call after it too: a pass may be tried another way."""
+        try:
+            if self.raised is None:
+                self.progress(share)
+        except Exception as error:
+            self.raised = error
+        if self.raised is not None:
+            raise self.raised
 
 
 def share_done(ratio: float) -> float:
@@ -55,6 +66,12 @@ def watched(progress: Progress | None, expected: float) -> Iterator[None]:
     if progress is None:
         yield
         return
-    with _Count(progress, expected):
-        yield
+    with _Count(progress, expected) as count:
+        try:
+            yield
+        except Exception:
+            if count.raised is None:
+                raise
+    if count.raised is not None:
+        raise count.raised  # as it is, not as what a network does that refuses its inputs
     progress(1.0)

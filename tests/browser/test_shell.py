@@ -63,7 +63,9 @@ async def _pages_run(url: str) -> tuple[list[str], str]:
         while whole < 2:
             message = ForwardMsg.FromString(await asyncio.wait_for(line.recv(), PATIENCE / 1000))
             if message.WhichOneof("type") == "new_session":
-                ran.append(message.new_session.page_script_hash)
+                page = message.new_session.page_script_hash
+                if ran or page == wanted:  # before it the page that is left may still tell what it computes
+                    ran.append(page)
             if message.WhichOneof("type") == "script_finished" and not message.script_finished:
                 whole += 1
                 await ask(wanted)

@@ -111,11 +111,12 @@ def test_a_network_that_is_built_by_code_that_leaves(tmp_path: Path) -> None:
 def test_ctrl_c_stays_what_it_is() -> None:
     """Sent while a network computes, in Python and in PyTorch."""
     code = (
-        "import os, signal, threading, torch\n"
+        "import signal, threading, torch\n"
         "from pruneattr_core.leaving import staying\n"
         "for step in (lambda: None, lambda: torch.rand(64, 64) @ torch.rand(64, 64)):\n"
-        "    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "    main = threading.main_thread().ident, signal.SIGINT\n"
         "    try:\n"
+        "        threading.Timer(0.3, signal.pthread_kill, main).start()\n"
         "        with staying():\n"
         "            while True: step()\n"
         "    except KeyboardInterrupt: print('interrupted')\n"
