@@ -22,7 +22,9 @@ function translator({exact, patterns, decimal}, more) {
   };
   return said => {
     const text = spaced(said), plain = text.trim(), whole = more(text);
-    return signHeld(!plain || whole !== text ? whole : text.replace(plain, () => known.get(plain) ?? byRule(plain) ?? number(plain)));
+    if (!plain || whole !== text) return signHeld(whole);
+    const other = one => known.get(one) ?? byRule(one);
+    return signHeld(text.replace(plain, () => other(plain) ?? plain.split(' · ').map(one => other(one) ?? number(one)).join(' · ')));
   };
 }
 

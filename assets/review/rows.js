@@ -83,6 +83,7 @@ function writeNumbers(view, level) {
     add('', hit ? '✓ inside' : '✕ outside', 'Whether the map’s maximum lies in the outlined mask.', !hit);
     add('in mask', shareText(cell.mass[level]), 'Share of the positive values’ sum inside the mask.');
   }
+  if (level && cell.plain[level] && !cell.flat[level]) add('', 'plain gradient', 'Still the map of the whole network: what is gone so far changes nothing in it.');
   drawNumbers(list, parts);
 }
 

@@ -11,14 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core import PruneGrad
 from pruneattr_core.compression.review_maps import LEVELS, START_LEVEL
 from pruneattr_core.compression.review_verdicts import load_review, review_csv, reviews_folder, save_verdicts
 from pruneattr_core.ui.review import exports as review_exports
 from pruneattr_core.ui.review.lineup import Lineup
 from pruneattr_core.ui.review.pictures import Scenes
-from tests.app.reviewing import STUDENTS, TEACHER, Start, contender, finished, header, opened, say, stand_in
+from tests.app.reviewing import (
+    STUDENTS,
+    TEACHER,
+    Start,
+    contender,
+    finished,
+    header,
+    network,
+    opened,
+    say,
+    stand_in,
+)
 
 JUDGED_AT, LATER = LEVELS.index(0.5), LEVELS.index(0.97)
 
@@ -148,3 +161,15 @@ def test_a_map_is_described_at_the_level_that_is_shown(app: AppTest) -> None:
     cells = [cell for row in finished(app)["rows"] for cell in row["cells"]]
     assert {len(cell["words"]) for cell in cells} == {len(LEVELS)}
     assert any(cell["words"][JUDGED_AT] != cell["words"][LATER] for cell in cells)
+
+
+def test_a_level_that_moves_no_map_is_told_of(app: AppTest) -> None:
+    page = finished(app)
+    card = contender(TEACHER).card
+    inputs = card.preprocess(Scenes(24, 128)[0].image)
+    target = card.classes.index(page["rows"][0]["target"])
+    told = {page["columns"][cell["column"]]["id"]: cell["plain"] for cell in page["rows"][0]["cells"]}
+    for name, plain in told.items():
+        maps = PruneGrad(network("", weights=name)).sweep(inputs, target, LEVELS).maps
+        assert plain == [torch.equal(level, maps[0]) for level in maps]
+    assert any(any(plain[1:]) and not all(plain) for plain in told.values())

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from string import Formatter
 
 import numpy as np
 import pytest
 
 from pruneattr_core import cli
 from pruneattr_core.errors import InputError
-from pruneattr_core.glossary import entries
 from pruneattr_core.lessons import figures
 from pruneattr_core.lessons.figures import Figure, Frame, figure_of
-from pruneattr_core.lessons.glossary import glossary_in
-from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.sheet import sheet
 from pruneattr_core.lessons.text import FOLDER, Step, address, languages, names, parse, read, right_answers
 from pruneattr_core.lessons.worksheet import _panels, worksheet
@@ -26,8 +21,6 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.share.html import settings_in
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What the sidebar holds, which no lesson's view has.
-SIDEBAR = {"crop.py", "networks.py", "own_weights.py", "shell.py", "uploader.py"}
 #: Paper cannot be clicked, and a file has no more than its sliders.
 ASKS_A_HAND = re.compile(
     r"\b(?:click|press|switch|pull|drag|move the|choose the|open the|try another|"
@@ -310,71 +303,6 @@ def test_paper_has_the_places_that_a_slider_has_passed() -> None:
 def test_a_text_after_a_step_that_asks_nothing_is_in_the_file_and_unfolded() -> None:
     page = sheet(parse(WRITTEN.replace("Done.", "Done.\n\nreveal:\nUnasked."), "mine"), lambda key: key, {})
     assert page.index("</details>") < page.index("<p>Unasked.</p>")
-
-
-def test_every_language_has_every_word() -> None:
-    english, *others = (json.loads((FOLDER / one / "words.json").read_text("utf-8")) for one in languages())
-    for other in others:
-        assert other.keys() == english.keys()
-        assert all(_named(other[key]) == _named(english[key]) for key in other)
-
-
-def test_texts_of_pages_in_another_language_are_rules_that_a_browser_can_follow() -> None:
-    found = {
-        one: json.loads(file.read_text("utf-8"))
-        for one in languages()
-        if (file := FOLDER / one / "tool.json").is_file()
-    }
-    assert set(found) == set(languages()) - {"en"}
-    for words in found.values():
-        assert all(english and other for english, other in words["exact"].items())
-        for rule, other in words["patterns"]:
-            assert rule[0] == "^"
-            groups = re.compile(rule).groups
-            assert {int(place) for place in re.findall(r"\$(\d)", other)} <= set(range(1, groups + 1)), rule
-
-
-def test_the_glossary_is_whole_in_every_language() -> None:
-    for language in set(languages()) - {"en"}:
-        written = json.loads((FOLDER / language / "glossary.json").read_text("utf-8"))
-        assert list(written) == [one["word"] for one in entries()]
-        found = glossary_in(language)
-        assert found is not None
-        for here, english in zip(found["glossary"], entries(), strict=True):
-            assert 15 < len(here["means"]) < 260
-            assert here["means"].endswith(".")
-            assert {english["word"], *english.get("also", ())} <= {here["word"], *here["also"]}
-            assert found["exact"][english["means"]] == here["means"]
-        spelt = [one for here in written.values() for one in {here["title"], *here["also"]}]
-        assert sorted({one.lower() for one in spelt}) == sorted(one.lower() for one in spelt)
-    assert glossary_in("en") is None
-
-
-def test_every_help_text_of_a_page_in_a_lesson_is_known_in_every_language() -> None:
-    helps = {
-        (path.name, text.value)
-        for path in sorted((ROOT / "pruneattr_core" / "ui").rglob("*.py"))
-        if path.name not in SIDEBAR and path.parent.name != "lessons"
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.keyword) and node.arg == "help"
-        for text in ast.walk(node.value)
-        if isinstance(text, ast.Constant) and isinstance(text.value, str) and " " in text.value.strip()
-    }
-    assert len(helps) > 25
-    for language in set(languages()) - {"en"}:
-        known = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))["exact"]
-        assert sorted(one for one in helps if one[1] not in known) == []
-
-
-def test_numbers_are_written_as_the_language_does() -> None:
-    german = {"decimal": ",", "percent": " %"}.__getitem__
-    assert numbers("56.1% ± 1.4%", german) == "56,1 % ± 1,4 %"
-    assert numbers("p = 0.98, stage4.1.0 and 1.2.3", german) == "p = 0,98, stage4.1.0 and 1.2.3"
-    assert numbers("✗ 0.89", {"decimal": ".", "percent": "%"}.__getitem__) == "✗ 0.89"
-
-
-def _named(text: str) -> set[str | None]:
-    return {name for _, name, _, _ in Formatter().parse(text)} - {None}
 
 
 def _sane(measure: str) -> Figure:

@@ -93,6 +93,8 @@ LEGEND = (
     ("cos", "Cosine similarity with the teacher's map: 1 is the same map."),
     ("l2", "Distance of the two maps, each of l2 norm 1: 0 to 1.41 for maps without negative values."),
     ("in mask", "Share of the positive values' sum that lies inside the outline."),
+    ("plain gradient",
+     "Still the map of the whole network: what is gone so far changes nothing in it."),
     ("Colours", SCALE_NOTE),
     ("Keys", "Arrows move, 1 OK, 2 suspicious, 3 broken, 0 clear, Z undo, U next unjudged, N note, "
      "F flicker, Page Up and Page Down turn."),

@@ -19,6 +19,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import ModelCard
 from pruneattr_core.render import colour_table, describe_map, scale_map, scale_of
 from pruneattr_core.render.scale import Scale
+from pruneattr_core.results.levels import unmoved
 from pruneattr_core.share.framing import framed
 from pruneattr_core.share.payload import packed
 from pruneattr_core.ui.jobs import Cache, Failed
@@ -223,6 +224,7 @@ def _cell(cell: Seen, numbers: Numbers, classes: Sequence[str], target: int) -> 
         "mass": numbers.mass,
         "peak": numbers.peak,
         "flat": numbers.flat,
+        "plain": unmoved(cell.maps),  # the slider begins with all neurons
         "right": bool(cell.predicted[target]),
         "says": "says " + (", ".join(said[:4]) or "nothing"),
         "says_title": f"What this network predicts; logit of {classes[target]}: {cell.logit:.2f}.",

@@ -1,0 +1,100 @@
+"""A lesson in another language: every word of it, of the glossary and of the pages that it shows."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from string import Formatter
+
+from pruneattr_core.glossary import entries
+from pruneattr_core.lessons.glossary import glossary_in
+from pruneattr_core.lessons.numbers import numbers
+from pruneattr_core.lessons.text import FOLDER, languages
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What the sidebar holds, which no lesson's view has.
+SIDEBAR = {"crop.py", "networks.py", "own_weights.py", "shell.py", "uploader.py"}
+
+
+def test_every_language_has_every_word() -> None:
+    english, *others = (json.loads((FOLDER / one / "words.json").read_text("utf-8")) for one in languages())
+    for other in others:
+        assert other.keys() == english.keys()
+        assert all(_named(other[key]) == _named(english[key]) for key in other)
+
+
+def test_texts_of_pages_in_another_language_are_rules_that_a_browser_can_follow() -> None:
+    found = {
+        one: json.loads(file.read_text("utf-8"))
+        for one in languages()
+        if (file := FOLDER / one / "tool.json").is_file()
+    }
+    assert set(found) == set(languages()) - {"en"}
+    for words in found.values():
+        assert all(english and other for english, other in words["exact"].items())
+        for rule, other in words["patterns"]:
+            assert rule[0] == "^"
+            groups = re.compile(rule).groups
+            assert {int(place) for place in re.findall(r"\$(\d)", other)} <= set(range(1, groups + 1)), rule
+
+
+def test_the_glossary_is_whole_in_every_language() -> None:
+    for language in set(languages()) - {"en"}:
+        written = json.loads((FOLDER / language / "glossary.json").read_text("utf-8"))
+        assert list(written) == [one["word"] for one in entries()]
+        found = glossary_in(language)
+        assert found is not None
+        for here, english in zip(found["glossary"], entries(), strict=True):
+            assert 15 < len(here["means"]) < 260
+            assert here["means"].endswith(".")
+            assert {english["word"], *english.get("also", ())} <= {here["word"], *here["also"]}
+            assert found["exact"][english["means"]] == here["means"]
+        spelt = [one for here in written.values() for one in {here["title"], *here["also"]}]
+        assert sorted({one.lower() for one in spelt}) == sorted(one.lower() for one in spelt)
+    assert glossary_in("en") is None
+
+
+def test_every_help_text_of_a_page_in_a_lesson_is_known_in_every_language() -> None:
+    helps = {
+        (path.name, text.value)
+        for path in sorted((ROOT / "pruneattr_core" / "ui").rglob("*.py"))
+        if path.name not in SIDEBAR and path.parent.name != "lessons"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "help"
+        for text in ast.walk(node.value)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str) and " " in text.value.strip()
+    }
+    assert len(helps) > 25
+    for language in set(languages()) - {"en"}:
+        known = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))["exact"]
+        assert sorted(one for one in helps if one[1] not in known) == []
+
+
+def test_every_sentence_of_a_drawn_part_is_known_in_every_language() -> None:
+    parts = [path for part in ("browser", "compare", "folio", "removal", "review", "stage")
+             for path in sorted((ROOT / "assets" / part).glob("*.js"))]  # fmt: skip
+    said = {
+        (path.name, text)
+        for path in parts
+        for text in re.findall(r"'([A-Z][^'\n]{6,})'", path.read_text("utf-8"))
+        if " " in text
+    }
+    assert len(said) > 20
+    for language in set(languages()) - {"en"}:
+        words = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))
+        shapes = [re.compile(shape) for shape, _ in words["patterns"]]
+        unknown = [one for one in said if one[1] not in words["exact"]]
+        assert sorted(one for one in unknown if not any(shape.search(one[1]) for shape in shapes)) == []
+
+
+def test_numbers_are_written_as_the_language_does() -> None:
+    german = {"decimal": ",", "percent": " %"}.__getitem__
+    assert numbers("56.1% ± 1.4%", german) == "56,1 % ± 1,4 %"
+    assert numbers("p = 0.98, stage4.1.0 and 1.2.3", german) == "p = 0,98, stage4.1.0 and 1.2.3"
+    assert numbers("✗ 0.89", {"decimal": ".", "percent": "%"}.__getitem__) == "✗ 0.89"
+
+
+def _named(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(text)} - {None}
