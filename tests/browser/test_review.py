@@ -248,6 +248,12 @@ def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: st
     until(page, lambda: all(one != other for one, other in zip(before, sums(desk), strict=True)))
     assert sent == []
     page.wait_for_function("location.search.includes('desk_level=9')")
+    plain = desk.locator(".numbers", has_text="plain gradient")
+    expect(plain).to_have_count(0)
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(desk).to_have_attribute("data-level", "1")
+    expect(plain).to_have_count(desk.locator(".cell.ready").count())  # half of all neurons: silent ones alone
 
 
 def test_swipe_and_flicker_by_keyboard(page: Page, app_url: str, settled: Settled) -> None:
