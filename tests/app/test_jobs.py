@@ -258,6 +258,7 @@ def test_what_a_page_leaves_to_begin_anew_is_kept_for_it_and_not_for_long(lanes)
     release.set()
     assert lanes.run("key", work, lambda *_: None) == "value"
     assert len(begun) == 1
+    until(lambda: not lanes.jobs)  # its thread has ended, too
     lanes.results.clear()
     release.clear()
     leave(0.01)
@@ -325,19 +326,20 @@ def test_what_only_those_who_are_away_want_holds_nobody_up(lanes, monkeypatch):
     until(lambda: lanes.results.get("left too") == "left too")
 
 
-def test_beside_what_is_unwatched_one_more_runs_and_not_a_crowd(lanes):
+@pytest.mark.parametrize("gone", [1, LONG])
+def test_beside_what_is_unwatched_as_many_run_and_not_a_crowd(lanes, gone):
     for key in range(LONG + 4):
         lanes.start(key, endless, str(key))
-    for job in list(lanes.jobs.values())[:LONG]:
+    for job in list(lanes.jobs.values())[:gone]:
         job.viewers[str(job.key)] -= jobs.AWAY
-    until(lambda: sum(job.started is not None for job in lanes.jobs.values()) == LONG + 1)
+    until(lambda: sum(job.started is not None for job in lanes.jobs.values()) == LONG + gone)
     time.sleep(0.1)
-    assert sum(job.started is not None for job in lanes.jobs.values()) == LONG + 1
+    assert sum(job.started is not None for job in lanes.jobs.values()) == LONG + gone
 
 
 def test_what_is_unwatched_does_not_stand_aside_for_who_waits_for_its_end(lanes):
-    """Two who had gone, one after the other, filled the lane and waited for a third: it waited for them."""
-    for key in ("left", "left later"):
+    """Who had gone, one after the other, filled the lane and waited for the next: it waited for them."""
+    for key in ("left", *range(jobs.BESIDE - 1), "left later"):
         lanes.start(key, endless, "gone", "page")
         until(lambda key=key: lanes.jobs[key].running)
         lanes.jobs[key].viewers["gone"] -= jobs.AWAY  # as if so long had passed
