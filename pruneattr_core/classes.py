@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pruneattr_core.errors import ArgumentTypeError, TargetError
 
@@ -36,3 +37,15 @@ def classes_in(name: str, value: Any) -> tuple[int, ...]:
 def optional_classes(name: str, value: Any) -> tuple[int, ...] | None:
     """`classes_in`, and None for None."""
     return None if value is None else classes_in(name, value)
+
+
+def one_each(values: Tensor, batch: int, what: str) -> Tensor:
+    """Rows for `batch` inputs: those given, or the only one for all of them.
+
+    Raises:
+        TargetError: another number of rows; they are called `what`.
+    """
+    values = values.expand(batch, *values.shape[1:]) if len(values) == 1 else values
+    if len(values) != batch:
+        raise TargetError(f"Expected one {what} or {batch} (one per input), got {len(values)}.")
+    return values

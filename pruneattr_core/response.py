@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core import heads
-from pruneattr_core.classes import optional_classes
+from pruneattr_core.classes import one_each, optional_classes
 from pruneattr_core.company import row_by_row, said_of
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.given import check_held
@@ -255,9 +255,10 @@ class Asked:
 
         One output answers 0 (no) or 1 (yes); 0 also for a single value. -1 where a function reads maps.
         """
+        if self.mask is not None and (logits.shape[1] > 1 or head == "values"):
+            return _strongest(logits, self.mask)
         if self.mask is not None:
-            inside = self.mask.to(logits).unsqueeze(1)
-            return (logits * inside).sum((2, 3)).argmax(1)
+            return self._likely(logits, head).long()
         if logits.ndim != 2:
             return torch.full_like(self.target, -1)
         if logits.shape[1] == 1:
@@ -272,10 +273,12 @@ class Asked:
         """
         if head == "values" or (self.response.kind == "custom" and logits.ndim != 2):
             return torch.zeros_like(self.target, dtype=torch.bool)
-        if logits.ndim != 2 or (logits.shape[1] > 1 and heads.exclusive(original, head)):
+        if logits.shape[1] > 1 and heads.exclusive(original, head):
             return self.prediction(logits, head) != self.prediction(original, head)
-        half = 0.5
-        return (self.probability(logits, head) > half) != (self.probability(original, head) > half)
+        return self._likely(logits, head) != self._likely(original, head)
+
+    def _likely(self, logits: Tensor, head: Head) -> Tensor:
+        return self.probability(logits, head) > 0.5
 
 
 #: What every public function takes as its target.
@@ -295,29 +298,23 @@ def asked_of(target: Target, batch: int, head: Head | None = None) -> Asked:
         ArgumentTypeError: neither classes nor a response nor a function.
     """
     if isinstance(target, Asked):
-        return target if head is None else replace(target, head=head)
+        found = target._map(lambda values: one_each(values, batch, "target"))
+        return found if head is None else replace(found, head=head)
     if callable(target) and not isinstance(target, Tensor):
         target = custom(target)
     if not isinstance(target, Response):
         target = Response("class", optional_classes("target", target))
     if target.kind in ("group", "custom"):
         return Asked(target, _spread(None, batch), head=head)
-    mask = None
-    if target.mask is not None:
-        mask = target.mask if target.mask.ndim == 3 else target.mask.expand(batch, -1, -1)
-        if len(mask) != batch:
-            raise TargetError(f"Expected one region or {batch} (one per input), got {len(mask)}.")
+    given = target.mask
+    mask = None if given is None else one_each(given if given.ndim == 3 else given[None], batch, "region")
     against = _spread(target.against, batch) if target.kind == "difference" else None
     return Asked(target, _spread(target.target, batch), against, mask, head)
 
 
 def _spread(classes: tuple[int, ...] | None, batch: int) -> Tensor:
     chosen = torch.tensor([_OPEN] if classes is None else list(classes), dtype=torch.int64)
-    if chosen.numel() == 1:
-        chosen = chosen.repeat(batch)
-    if chosen.numel() != batch:
-        raise TargetError(f"Expected one target or {batch} (one per input), got {chosen.numel()}.")
-    return chosen
+    return one_each(chosen, batch, "target")
 
 
 def resolved(logits: Tensor, asked: Asked | Tensor | None) -> Asked:
@@ -333,8 +330,7 @@ def resolved(logits: Tensor, asked: Asked | Tensor | None) -> Asked:
     """
     logits = logits.detach()
     if asked is None or isinstance(asked, Tensor):
-        classes = _spread(None, len(logits)) if asked is None else asked
-        asked = Asked(Response("class"), classes)
+        asked = Asked(Response("class"), _spread(None, len(logits)) if asked is None else asked)
     asked = asked._map(lambda values: values.to(logits.device))
     kind, count = asked.response.kind, logits.shape[1]
     if kind == "region":
@@ -373,10 +369,13 @@ def _of_region(logits: Tensor, asked: Asked) -> Asked:
             f"The region is {tuple(asked.mask.shape[1:])} but the model answers {tuple(logits.shape)}. "
             "Give a mask of the height and width of the answer."
         )
-    strongest = (logits * asked.mask.to(logits).unsqueeze(1)).sum((2, 3)).argmax(1)
-    target = torch.where(asked.target == _OPEN, strongest, asked.target)
+    target = torch.where(asked.target == _OPEN, _strongest(logits, asked.mask), asked.target)
     _check_classes(target, logits.shape[1])
     return replace(asked, target=target)
+
+
+def _strongest(logits: Tensor, mask: Tensor) -> Tensor:
+    return (logits * mask.to(logits).unsqueeze(1)).sum((2, 3)).argmax(1)
 
 
 def _check_classes(classes: Tensor, count: int) -> None:

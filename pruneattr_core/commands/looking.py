@@ -15,7 +15,7 @@ from pruneattr_core.commands.arguments import add_device, add_json, add_threads,
 from pruneattr_core.commands.naming import class_called
 from pruneattr_core.commands.network import add_network, network_of
 from pruneattr_core.errors import InputError
-from pruneattr_core.heads import outputs_in
+from pruneattr_core.heads import head_of, outputs_in, yes
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import ModelCard
 from pruneattr_core.response import Response, Target, difference, group, region
@@ -68,9 +68,10 @@ def region_of(arguments: argparse.Namespace, card: ModelCard, image: Image.Image
         )
     size = tuple(outputs.shape[2:])
     if arguments.region == "answer":
-        answered = outputs[0].argmax(0).cpu()
-        target = int(answered.flatten().mode().values) if target is None else target
-        mask, nowhere = answered == target, f"Class {target} is answered nowhere in this picture"
+        answered = yes(outputs, head_of(network, outputs))[0].cpu()
+        target = int(answered.flatten(1).sum(1).argmax()) if target is None else target
+        mask = answered[target : target + 1].any(0)  # no map of a class that is not there
+        nowhere = f"Class {target} is answered nowhere in this picture"
     else:
         mask, nowhere = _drawn(arguments.region, card, size), f"--region {arguments.region} holds no place"
     if not bool(mask.any()):

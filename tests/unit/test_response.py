@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import networks
@@ -262,3 +263,49 @@ def test_pgd_and_greedy_take_responses() -> None:
     assert torch.cosine_similarity(delta.flatten(1), slope.flatten(1)).min() > 0.999
     one, two = (greedy_paths(net, x, target, [0.3], step=0.1)[0] for target in (difference(3, 1), 3))
     assert not torch.equal(one.layers[0], two.layers[0])
+
+
+@pytest.mark.parametrize(("bias", "head"), [(3.0, None), (-3.0, None), (3.0, "values")])
+def test_a_single_map_answers_yes_or_no_over_a_region(bias: float, head: Head | None) -> None:
+    """As a single output does: a binary segmentation always answered 0, and its answer never changed."""
+    net, x = networks.network("segmenting"), networks.inputs(2)
+    mean = net(x)[:, :1].mean()
+    whole = region(torch.ones(10, 10, dtype=torch.bool))
+
+    class OneMap(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return net(x)[:, :1] - mean + bias * F.relu(x[:, :1] + 9).mean((1, 2, 3)).view(-1, 1, 1, 1)
+
+    sweep = PruneGrad(OneMap().eval(), head).sweep(x, whole, [0.0, 1.0])
+    yes = (sweep.probability > 0.5) & (head is None)
+    assert torch.equal(sweep.prediction, yes.long())
+    assert torch.equal(sweep.changed, yes != yes[:1])
+
+
+def test_maps_of_several_classes_at_once_change_by_the_explained_one() -> None:
+    maps, whole = torch.zeros(3, 2, 4, 4), region(torch.ones(4, 4, dtype=torch.bool), 0)
+    maps[0], maps[1, 0], maps[1, 1], maps[2, 0] = 1.0, 1.0, 5.0, -1.0
+    asked = asked_of(whole, 1)
+    changed = [bool(asked.changed(one[None], maps[:1], "sigmoid")) for one in maps]
+    assert changed == [False, False, True]  # another class that is larger is another answer's matter
+
+
+def test_what_was_asked_of_other_inputs_is_not_taken_for_these() -> None:
+    net, x = networks.network("plain"), networks.inputs(3)
+    asked = PruneGrad(net).sweep(x, sparsities=[0.5]).asked
+    for inputs in (x[:2], torch.cat([x, x])):
+        wrong = rf"one target or {len(inputs)} .*got 3"
+        with pytest.raises(TargetError, match=wrong):
+            explain(net, inputs, asked, "saliency")
+        with pytest.raises(TargetError, match=wrong):
+            contributions(net, inputs, asked)
+        with pytest.raises(TargetError, match=wrong):
+            PruneGrad(net).attribute(inputs, asked, output_change=0.1)
+    one = explain(net, x, asked[1], "saliency").values
+    assert torch.equal(one, explain(net, x, int(asked.target[1]), "saliency").values)
+    mask = torch.ones(1, 10, 10, dtype=torch.bool)
+    maps = networks.network("segmenting")
+    assert torch.equal(
+        explain(maps, x, region(mask, 1), "saliency").values,
+        explain(maps, x, region(mask[0], 1), "saliency").values,
+    )

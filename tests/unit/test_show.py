@@ -120,6 +120,24 @@ def build():
 """
 
 
+def test_where_a_single_map_is_answered_is_where_it_says_yes(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The largest of one map is everywhere: `--region answer` explained the whole picture."""
+    text = MAPS.replace("    return Net", "    net = Net").replace(
+        "nn.Conv2d(8, 4, 1))", "nn.Conv2d(8, 1, 1))"
+    )
+    centre = (
+        "    net[2].bias.data -= net(torch.ones(1, 3, 24, 32).cumsum(3) / 16)['out'].mean()\n    return net\n"
+    )
+    (tmp_path / "map.py").write_text(text + centre)
+    name = f"{tmp_path}/map.py:build"
+    yes = load_model(name)(model_card(name).preprocess(Image.open(photo)))[0, 0] > 0
+    assert 0 < yes.float().mean() < 1
+    assert main(["sweep", str(photo), "--model", name, "--region", "answer"]) == 0
+    assert f"in a region of {float(yes.float().mean()):.1%}" in capsys.readouterr().out
+
+
 def test_the_command_explains_a_region_of_a_map(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
