@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -33,3 +33,8 @@ def _items(value: Any) -> list[Any]:
 
 def _large(value: Any) -> bool:
     return hasattr(value, "shape")
+
+
+def some(texts: Sequence[str], most: int = 4) -> str:
+    """The first of several texts, for one line."""
+    return ", ".join(texts if len(texts) <= most else [*texts[:most], "..."])

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pruneattr_core.errors import ArgumentTypeError, InputError
 
 Head = Literal["softmax", "sigmoid", "probabilities", "values"]
+Answering = Literal["one", "each", "values"]
 HEADS: tuple[Head, ...] = get_args(Head)
 
 #: How far rows of probabilities may be from summing to 1; half precision is that coarse.
@@ -95,6 +96,18 @@ def exclusive(logits: Tensor, head: Head) -> bool:
     if head == "probabilities":
         return logits.shape[1] > 1 and _sum_to_one(logits)
     return head == "softmax"
+
+
+def answering(logits: Tensor, head: Head) -> Answering:
+    """Whether one of many is answered, each by itself, or values.
+
+    Args:
+        logits: (B, K, ...).
+        head: how they are read.
+    """
+    if head == "values":
+        return "values"
+    return "one" if exclusive(logits, head) else "each"
 
 
 def probabilities(logits: Tensor, head: Head) -> Tensor:

@@ -183,27 +183,28 @@ def sweep_view(
     pruned = (contributing > 0) & (contributing < 1)
     silent = (sparsity - contributing)[pruned] / (1 - contributing[pruned])
     quiet = float(silent[0] if len(silent) else max(sparsity[of(sweep.silent_only) > 0], default=0.0))
-    head, one = sweep.asked.head or getattr(card, "head", ""), card is not None and len(card.classes) == 1
     target, probability = int(sweep.target[image]), of(sweep.probability)
-    one_of_many = head != "sigmoid" and not one
-    predicted = answers(head, one_of_many, target, of(sweep.prediction).astype(int), probability)
+    of_maps = target < 0  # by a function: no class, and the number explained stands for a probability
+    kind, target = ("values", 0) if of_maps else (sweep.answering, target)
+    predicted = answers(kind, target, of(sweep.prediction).astype(int), probability)
     explained = Explained(
         maps=np.nan_to_num(of(sweep.maps), posinf=0, neginf=0),
         requested=tuple(sweep.requested[k] for k in turn.tolist()),
         sparsity=sparsity, change=of(sweep.output_change), probability=probability,
         logit=of(sweep.logit), prediction=predicted, target=target, quiet=quiet, dead=quiet,
         neurons=sweep.neurons, seconds=0.0, problems=tuple(filter(None, sweep.problems)),
-        valued=head == "values",
+        valued=kind == "values",
         **beside(sweep.asked, image),
     )  # fmt: skip
     named = (target, explained.against or 0, *explained.members, *predicted.tolist())
     classes = class_names(card, max(named))
     function = sweep.asked.response.kind == "custom"
     asked = answers_in_words(sweep.asked, card)[image] if function else explained.what(classes)
+    classes = (asked,) if of_maps else classes
     settings = {
         "picture": picture or f"input {image}",
         "model": "a network" if card is None else card.id,
-        "target": target,
+        "target": int(sweep.target[image]),
         "target_name": asked,
         "mode": sweep.mode,
         "calibrated": None,

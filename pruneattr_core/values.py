@@ -13,9 +13,9 @@ from torch import Tensor
 
 import pruneattr_core  # drawing stands above: it is found by its public name, when it is asked for
 from pruneattr_core.bits import packed, unpacked
-from pruneattr_core.brief import brief
+from pruneattr_core.brief import brief, some
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
-from pruneattr_core.heads import Head
+from pruneattr_core.heads import Answering, Head
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.same import same
@@ -58,7 +58,7 @@ class Path:
             raise InputError("Every mask of a path must have the same batch size.")
 
     def __repr__(self) -> str:
-        shares = _some([f"{share:.4f}" for share in self.sparsity.tolist()])
+        shares = some([f"{share:.4f}" for share in self.sparsity.tolist()])
         return f"CriticalPath(inputs={len(self)}, layers={len(self.names)}, sparsity=[{shares}])"
 
     def __len__(self) -> int:
@@ -212,7 +212,7 @@ class Contributions:
     __eq__ = same
 
     def __repr__(self) -> str:
-        targets = _some([str(one) for one in self.target.tolist()])
+        targets = some([str(one) for one in self.target.tolist()])
         head = f"Contributions({self.method}, target=[{targets}]"
         return f"{head}, neurons={self.neurons}, layers={len(self.names)})"
 
@@ -293,6 +293,7 @@ class Attribution:
         settings: every option that shaped the values, JSON values only; "response" where it is no class.
         asked: the response explained; None for the class `target`.
         inputs: what was explained, (B, C, H, W): the batch itself, no copy.
+        answering: whether one class of many is answered, each by itself, or values.
 
     Example:
         >>> model = pruneattr_core.load_model("resnet8-cifar10")
@@ -365,6 +366,7 @@ class Sweep(Outputs):
         problems: a sentence per level where map or answers are not finite, else ""; the others stand.
         neurons: of one input.
         inputs: what was explained, (B, C, H, W): the batch itself, no copy.
+        answering: whether one class of many is answered, each by itself, or values.
 
     Example:
         >>> model = pruneattr_core.load_model("resnet8-cifar10")
@@ -381,6 +383,7 @@ class Sweep(Outputs):
     problems: tuple[str, ...] = ()
     neurons: int = 0
     inputs: Tensor | None = field(default=None, repr=False)
+    answering: Answering = "one"
 
     def show(self, card: Any = None, image: int = 0) -> Any:
         """One input as the explorer draws it, for the last line of a notebook's cell; see `show`.
@@ -392,9 +395,5 @@ class Sweep(Outputs):
         return pruneattr_core.sweep_view(self, card, image).show()
 
     def __repr__(self) -> str:
-        levels = _some([f"{level:g}" for level in self.requested])
+        levels = some([f"{level:g}" for level in self.requested])
         return f"Sweep({self.mode}, sparsities=[{levels}] of {self.of}, maps={tuple(self.maps.shape)})"
-
-
-def _some(texts: Sequence[str], most: int = 4) -> str:
-    return ", ".join(texts if len(texts) <= most else [*texts[:most], "..."])

@@ -13,7 +13,7 @@ from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph, bytes_each
-from pruneattr_core.heads import Head, check_head
+from pruneattr_core.heads import Head, answering, check_head
 from pruneattr_core.paths.dial import Dial, Sparsity, levels
 from pruneattr_core.pruning import (
     AT_FEWER,
@@ -303,6 +303,7 @@ def _sweep(
         of=of,
         problems=_problems(stacked_maps, answers, sparsities, unranked),
         neurons=total,
+        answering=answering(original, head),
     )
 
 
@@ -330,4 +331,5 @@ def _join(parts: Sequence[Sweep]) -> Sweep:
             next(filter(None, level), "") for level in zip(*(p.problems for p in parts), strict=True)
         ),
         neurons=parts[0].neurons,
+        answering=next((part.answering for part in parts if part.answering != "one"), "one"),
     )

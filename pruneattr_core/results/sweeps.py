@@ -21,7 +21,7 @@ from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import ModelError, PruneAttrError
-from pruneattr_core.heads import Head, exclusive, head_of, outputs_in, probabilities
+from pruneattr_core.heads import Answering, Head, answering, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
@@ -243,8 +243,7 @@ def explain_levels(
         probability=gather(curves, "probability"),
         logit=gather(curves, "logit"),
         prediction=answers(
-            scores.head,
-            exclusive(scores.logits, scores.head),
+            answering(scores.logits, scores.head),
             int(scores.target[0]),
             *(gather(curves, name) for name in ("prediction", "probability")),
         ),
@@ -299,11 +298,11 @@ def rounds(levels: Sequence[float], known: Sequence[float]) -> list[tuple[float,
     return [tuple(part) for part in parts if part]
 
 
-def answers(head: str, one_of_many: bool, target: int, prediction: Array, probability: Array) -> Array:
+def answers(kind: Answering, target: int, prediction: Array, probability: Array) -> Array:
     """`Explained.prediction` at K levels, of the largest outputs (K,) and the target's probability (K,)."""
-    if head == "values":
+    if kind == "values":
         return np.full_like(prediction, target)
-    return prediction if one_of_many else np.where(probability > 0.5, target, NOT_IT)
+    return prediction if kind == "one" else np.where(probability > 0.5, target, NOT_IT)
 
 
 def in_halves(
@@ -370,7 +369,7 @@ def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:
         )
     head = head_of(model, logits)
     read = probabilities(logits, head)[0].double().cpu().numpy()
-    several = head != "values" and not exclusive(logits, head)
+    several = answering(logits, head) == "each"
     return Answer(read, weights, head, several, _unseen(model, inputs), *_kind(model, inputs))
 
 

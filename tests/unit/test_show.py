@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
+import networks
 from pruneattr_core import PruneGrad, compare, contributions, explain, explain_view, load_model, model_card
 from pruneattr_core.cli import main
 from pruneattr_core.commands.naming import class_called
@@ -23,6 +25,7 @@ from pruneattr_core.results.sweeps import answer
 from pruneattr_core.share import live
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import settings_in
+from pruneattr_core.show import sweep_view
 
 NAME = "resnet8-cifar10"
 NAMES = model_card(NAME).classes
@@ -347,3 +350,30 @@ def test_a_name_of_two_classes_and_an_address_are_one_sentence(
     out = ["--out", str(tmp_path / "x.html")]
     assert main(["explain", "https://example.org/cat.jpg", "--model", NAME, *out]) == 1
     assert "An address is not fetched" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bias", [3.0, -3.0])
+@pytest.mark.parametrize("kind", ["one_output", "sigmoid_inside", "region"])
+def test_a_sweep_shown_answers_as_its_network_is_read(kind: str, bias: float) -> None:
+    """Also where nothing was declared and no card is at hand: below 1/2 it said yes, above "class 1"."""
+    name = "segmenting" if kind == "region" else kind
+    net, x = networks.network(name), networks.inputs(2)
+    asked = region(torch.ones(10, 10, dtype=torch.bool), 0) if kind == "region" else 0
+    last = [one for one in net.modules() if getattr(one, "bias", None) is not None][-1]
+    last.bias.data += bias
+    model = nn.Sequential(net, nn.Sigmoid()) if kind == "region" else net
+    sweep = PruneGrad(model.eval()).sweep(x, asked, [0.0, 0.9])
+    for image in range(2):
+        view = sweep_view(sweep, image=image)
+        for level, likely in enumerate(sweep.probability[:, image].tolist()):
+            assert view.at(level)["answer"] == ("class 0" if likely > 0.5 else "not class 0")
+
+
+def test_a_sweep_of_a_function_of_maps_names_the_function() -> None:
+    def middle(maps: Tensor) -> Tensor:
+        return maps[:, 1, 4, 4]
+
+    sweep = PruneGrad(networks.network("segmenting")).sweep(networks.inputs(1), middle, [0.0, 0.9])
+    view = sweep_view(sweep)
+    assert view.at(0)["answer"] == "middle, a function of the outputs"
+    assert header_of(view.payload())["valued"]
