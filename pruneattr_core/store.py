@@ -197,6 +197,8 @@ def _refuse_dangling(place: Path) -> None:
 
 def _draft(place: Path, suffix: str) -> Path:
     place = Path(os.path.abspath(place))  # "." has no name
+    if not place.name:
+        raise StoreError(f"{place} is the root of a disk: name a file or a folder in it.")
     return place.with_name(f".{place.name}.{_MACHINE}-{os.getpid()}-{threading.get_ident()}.{suffix}")
 
 

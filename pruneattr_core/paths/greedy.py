@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
+from pruneattr_core.paths.dial import levels
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import Tick, own_modes
@@ -72,10 +73,11 @@ def greedy_paths(
         raise InputError(
             f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}."
         )
-    if condition not in TITLES:
+    if condition not in list(TITLES):
         raise InputError(f'Expected condition "activation" or "score", got {condition!r}.')
-    if not sparsities or not all(0 <= s <= 1 for s in sparsities):
-        raise InputError(f"Expected sparsities in [0, 1], got {list(sparsities)!r}.")
+    sparsities, _ = levels(model, () if sparsities is None else sparsities, "all")
+    if not sparsities:
+        raise InputError("Expected at least one sparsity.")
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))
     images = []

@@ -67,7 +67,7 @@ def contributions(
         >>> scores.path(0.9)
         CriticalPath(inputs=1, layers=9, sparsity=[0.9000])
     """
-    if method not in METHODS:
+    if method not in list(METHODS):  # also what no key of a table can be
         raise InputError(f"Expected method in {sorted(METHODS)}, got {method!r}.")
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))

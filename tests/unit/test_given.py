@@ -135,3 +135,8 @@ def test_classes_that_are_no_integers_are_named_by_what_they_are() -> None:
     for name, ask in (("classes", lambda: group([1.5])), ("against", lambda: difference(0, 1.5))):
         with pytest.raises(ArgumentTypeError, match=f"^Expected {name} as integers, got torch.float32.$"):
             ask()
+
+
+def test_a_method_of_scoring_that_is_no_name_is_told() -> None:
+    with pytest.raises(InputError, match=r"method in .*got \['taylor'\]"):
+        contributions(networks.network("plain"), networks.inputs(1), method=["taylor"])  # type: ignore[arg-type]

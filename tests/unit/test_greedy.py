@@ -111,5 +111,11 @@ def test_refuses_what_it_cannot_use() -> None:
         greedy_paths(net, x, None, [0.5], step=0)
     with pytest.raises(InputError, match="condition"):
         greedy_paths(net, x, None, [0.5], condition="dead")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="sparsities"):
-        greedy_paths(net, x, None, [1.5])
+    with pytest.raises(InputError, match="condition"):
+        greedy_paths(net, x, None, [0.5], condition=["score"])  # type: ignore[arg-type]
+    for wrong in ([1.5], [True], ["0.5"], [], None, 0.5, [float("nan")]):
+        with pytest.raises(InputError, match=r"sparsit|Sparsity"):
+            greedy_paths(net, x, None, wrong)  # type: ignore[arg-type]
+    given = greedy_paths(net, x, None, torch.tensor([0.5, 0.25, 0.5]))  # type: ignore[arg-type]
+    expected = greedy_paths(net, x, None, [0.5, 0.25, 0.5])
+    assert [float(one.jaccard(other)) for one, other in zip(given, expected, strict=True)] == [1, 1, 1]

@@ -179,3 +179,9 @@ def test_what_lies_beside_a_folder_has_its_name_however_it_is_called(tmp_path, m
     assert beside(Path(".."), ".md") == tmp_path.parent.with_name(f"{tmp_path.parent.name}.md")
     with pytest.raises(StoreError, match="no name of its own"):
         beside(Path("/"), ".partial")
+
+
+@pytest.mark.parametrize("write", [write_atomically, write_folder])
+def test_the_root_of_a_disk_is_no_place_for_a_file_or_a_folder(write):
+    with pytest.raises(StoreError, match="root of a disk"):
+        write(Path("/"), {} if write is write_folder else b"")
