@@ -293,7 +293,6 @@ class Attribution:
         settings: every option that shaped the values, JSON values only; "response" where it is no class.
         asked: the response explained; None for the class `target`.
         inputs: what was explained, (B, C, H, W): the batch itself, no copy.
-        answering: whether one class of many is answered, each by itself, or values.
 
     Example:
         >>> model = pruneattr_core.load_model("resnet8-cifar10")
