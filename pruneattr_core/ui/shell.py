@@ -363,10 +363,12 @@ def _ready(card: ModelCard) -> bool:
         f"The weights of {card.title} are not on this machine. They are fetched once and kept.",
         icon=":material/download:",
     )
-    if not st.button(f"Download {card.title}", type="primary", key="fetch"):
-        return False
-    st.session_state["_fetch"] = card.id
-    return True
+    st.button(f"Download {card.title}", type="primary", key="fetch", on_click=_fetch, args=(card.id,))
+    return False
+
+
+def _fetch(name: str) -> None:
+    st.session_state["_fetch"] = name
 
 
 def _likely(card: ModelCard, answer: Answer) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.ui.cache import engine
@@ -91,6 +92,34 @@ def test_running_decodings_can_be_cancelled(decoding: Start, monkeypatch: pytest
         assert task.started is None or task.finished.wait(600)
     until(app, lambda app: "decode" in keys(app))
     healthy(app)
+
+
+def test_a_press_counts_where_the_next_choice_ends_its_run(
+    decoding: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit says once what was pressed: Decode did nothing, and Cancel let the work go on."""
+    app = decoding(steps="512", paths="taylor,random")
+    find, ended = decoding_page.find_ground, list[bool]()
+
+    def superseded(*arguments):
+        if not ended:
+            ended.append(True)
+            st.rerun()
+        return find(*arguments)
+
+    def press(key: str) -> None:
+        ended.clear()
+        app.button(key=key).click().run()
+        assert ended
+
+    monkeypatch.setattr(decoding_page, "find_ground", superseded)
+    press("decode")
+    tasks = list(engine().jobs.jobs.values())
+    assert len(tasks) > 1  # one may have started by itself
+    press("cancel_decoding")
+    assert all(task.cancelled.is_set() for task in tasks)
+    for task in tasks:
+        assert task.started is None or task.finished.wait(600)
 
 
 @pytest.mark.parametrize("name", PARAMETRISATIONS)

@@ -161,18 +161,23 @@ def _start(
     with st.container(horizontal=True, vertical_alignment="center"):
         if idle:
             seconds = predicted_decoding(ground, len(idle), how.steps)
-            if st.button(
+            st.button(
                 f"Decode {counted(len(idle), 'pictures')} · about {duration(seconds)} here",
                 key="decode",
                 type="primary",
                 icon=":material/play_arrow:",
-            ):
-                begin(list(idle.values()))
-                st.rerun()
-        if busy and st.button("Cancel", key="cancel_decoding", icon=":material/close:"):
-            for canvas in missing:
-                engine().jobs.leave(canvas.key, viewer())
-            st.rerun()
+                on_click=begin,
+                args=(list(idle.values()),),
+            )
+        if busy:
+            st.button(
+                "Cancel", key="cancel_decoding", icon=":material/close:", on_click=_leave, args=(missing,)
+            )
+
+
+def _leave(canvases: Sequence[Canvas]) -> None:
+    for canvas in canvases:
+        engine().jobs.leave(canvas.key, viewer())
 
 
 def _cards(

@@ -47,15 +47,20 @@ def holds(board: Board) -> None:
         if board.ground.neurons > nudging.AT_ONCE or key in offered:
             seconds = nudging.COST * board.ground.seconds
             st.markdown(f"The radius of the ball takes about {duration(seconds)} here.")
-            if not st.button(
-                "Find the radius", key="find_ball", type="primary", icon=":material/play_arrow:"
-            ):
-                return
+            st.button(
+                "Find the radius", key="find_ball", type="primary", icon=":material/play_arrow:",
+                on_click=_find, args=(board, key),
+            )  # fmt: skip
+            return
         offered.add(key)
-        work = nudging.ball_of(engine(), board.subject, board.chosen.picture, board.ground, board.kappa)
-        engine().jobs.start(key, work, viewer())
+        _find(board, key)
     running = engine().jobs.results.get(key) is None
     st.fragment(_view, run_every=LOOK if running else None)(board, key, running)
+
+
+def _find(board: Board, key: nudging.BallKey) -> None:
+    work = nudging.ball_of(engine(), board.subject, board.chosen.picture, board.ground, board.kappa)
+    engine().jobs.start(key, work, viewer())
 
 
 def _view(board: Board, key: nudging.BallKey, running: bool) -> None:

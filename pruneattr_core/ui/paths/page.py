@@ -139,9 +139,11 @@ def _own_path(ground: Ground) -> None:
                 f"Your path {markdown_text(name)} was made with another network and is left out.",
                 icon=":material/link_off:",
             )
-        if st.button("Remove it", key="path_remove", icon=":material/close:"):
-            del st.session_state["_own_path"]
-            st.rerun()
+        st.button("Remove it", key="path_remove", icon=":material/close:", on_click=_remove_own)
+
+
+def _remove_own() -> None:
+    st.session_state.pop("_own_path", None)
 
 
 def _fits(path: Path, ground: Ground) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.table import METHODS, Found
 from pruneattr_core.results.keys import GroundKey, Scored, ScoresKey, Subject
 from pruneattr_core.results.paths import (
@@ -20,7 +19,6 @@ from pruneattr_core.results.paths import (
 )
 from pruneattr_core.share.words import percent
 from pruneattr_core.ui.cache import Waiting, engine
-from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.paths.state import KEEP, PRESETS, SEED_LIMIT, parse_methods
 from pruneattr_core.ui.shell import Selection
@@ -178,12 +176,11 @@ def _cards(offers: Mapping[PathKey, tuple[float, Callable[[Job], Timed]]]) -> No
 def _offer(key: PathKey, seconds: float, work: Callable[[Job], Timed]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{METHODS[key.method].title}** · about {duration(seconds)} here")
-        if st.button("Compute", key=f"start_{key.method}", type="primary", icon=":material/play_arrow:"):
-            try:
-                engine().jobs.start(key, work, viewer())
-                st.rerun()
-            except PruneAttrError as error:
-                complain(error)
+        if st.button(
+            "Compute", key=f"start_{key.method}", type="primary", icon=":material/play_arrow:",
+            on_click=engine().jobs.start, args=(key, work, viewer()),
+        ):  # fmt: skip
+            st.rerun()
 
 
 def find_ground(subject: Subject, chosen: Selection, show: Callable[[Job, int], None]) -> Ground:

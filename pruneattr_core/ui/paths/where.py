@@ -354,14 +354,15 @@ def _draw(board: Board, canvas: Canvas, running: bool) -> None:
     task = engine().jobs.watch(canvas.key, viewer())
     if task is None and engine().jobs.results.get(canvas.key) is None:
         seconds = duration(predicted_decoding(board.ground, 1, STEPS))
-        if st.button(f"Decode it · about {seconds} here", key="decode_channel", icon=":material/play_arrow:"):
-            work = decoding_work(
-                engine(), board.subject, board.chosen, canvas.source, board.target, how, neuron=True
-            )
-            engine().jobs.start(canvas.key, work, viewer())
-            st.rerun()
+        work = decoding_work(
+            engine(), board.subject, board.chosen, canvas.source, board.target, how, neuron=True
+        )
+        st.button(
+            f"Decode it · about {seconds} here", key="decode_channel", icon=":material/play_arrow:",
+            on_click=engine().jobs.start, args=(canvas.key, work, viewer()),
+        )  # fmt: skip
         return
-    if running and task is None:
+    if running != (task is not None):
         st.rerun()
     drawn = picture_so_far(canvas, f"{canvas.source.title} decoded", how)
     if drawn is None:
