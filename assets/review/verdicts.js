@@ -103,7 +103,7 @@ function judge(state, r, verdict, move) {
     return;
   }
   const next = now.verdict === verdict && !move ? '' : verdict;
-  state.done.push({row, before: now, page: state.header.page});
+  state.done.push({row, before: now, page: state.header.page, about: state.header.about});
   if (state.done.length > KEPT) state.done.shift();
   say(state, row, line, next, levelOf(state));
   if (!move && !isNarrow(state)) return;
@@ -125,7 +125,9 @@ function undo(state) {
   const r = state.header.rows.findIndex(row => row.key === last.row.key);
   say(state, last.row, state.root.querySelectorAll('.row')[r], last.before.verdict, last.before.level);
   if (r >= 0) return goTo(state, r);
-  announce(state, `${last.row.title} on page ${last.page}: the verdict is taken back.`);
+  const other = last.about !== state.header.about;  // its row is on no page of this desk
+  announce(state, `${last.row.title} ${other ? `for ${last.about}` : `on page ${last.page}`}: the verdict is taken back.`);
+  if (other) return;
   if (state.header.refills || last.page === state.header.page) return;  // where pages move up, it has none for good
   state.wanted = last.row.key;
   turn(state, last.page - state.header.page);

@@ -270,3 +270,26 @@ def test_a_first_word_and_a_reload_at_once_stay_in_one_review(
     until(page, lambda: [one.verdict for one in load_review(name).values()] == ["suspicious"])
     expect(box).to_have_value(name)
     expect(desk.locator(".row").nth(1)).to_have_attribute("data-verdict", "suspicious")
+
+
+def test_what_is_undone_for_another_student_says_so_and_turns_no_page(
+    page: Page, app_url: str, settled: Settled, names: list[str]
+) -> None:
+    """It said "on page 2" on the desk of a student of whom nothing was taken back, and turned to page 2."""
+    review = names[0]
+    desk = _desk(page, app_url, settled, f"{review}&desk_page=2")
+    student = str(desk.locator(".row").first.get_attribute("data-key")).split("|")[1]
+    desk.locator(".row").first.locator("button.ok").click()
+    until(page, lambda: len(load_review(review)) == 1)
+    page.get_by_role("combobox", name="Under review").click()
+    page.get_by_role("option").nth(1).click()
+    page.wait_for_url("**judged=**")
+    page.get_by_role("button", name="Previous").locator("visible=true").first.click()
+    desk = page.locator(f".review[data-page='1']:not(:has(.row[data-key*='|{student}|']))")
+    desk.locator(".row").first.wait_for()
+    settled(page)
+    page.locator(".undo").click()
+    until(page, lambda: load_review(review) == {})
+    expect(page.locator(".said")).to_contain_text("plain, Grad-CAM")
+    settled(page)
+    assert "desk_page=2" not in page.url

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.objects import mask_seen
 from pruneattr_core.compression.review_maps import Numbers, Seen, levels_of, numbers_of
 from pruneattr_core.compression.review_triage import NO_TARGET
@@ -124,6 +125,7 @@ def sheet_payload(
         "start": f"{sheet.method}-{start_level}",
         "start_level": min(start_level, len(levels) - 1),
         "rows": rows,
+        "about": f"{sheet.lineup.student.title}, {METHODS[sheet.method].title}, {sheet.pictures.title}",
         "page": page,
         "complete": all(cell["state"] != "waiting" for row in rows for cell in row["cells"]),
         "signed": False,
