@@ -112,6 +112,7 @@ def test_ctrl_c_stays_what_it_is() -> None:
     """Sent while a network computes, in Python and in PyTorch."""
     code = (
         "import signal, threading, torch\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # background work of a shell ignores it\n"
         "from pruneattr_core.leaving import staying\n"
         "for step in (lambda: None, lambda: torch.rand(64, 64) @ torch.rand(64, 64)):\n"
         "    main = threading.main_thread().ident, signal.SIGINT\n"
