@@ -48,3 +48,10 @@ test('every text of the explorer\'s page is known', () => {
   assert.ok(texts.length > 15 && SEEN.length > 50);
   for (const text of texts) if (text !== 'Zoom') assert.notEqual(germanOf(text), text, text);
 });
+
+test('what stands side by side is said part by part', () => {
+  const tool = JSON.parse(readFileSync(new URL('../../assets/lessons/de/tool.json', import.meta.url)));
+  const {translator} = from(['browser/numbers', 'share/german', 'lessons/translate'], ['translator']), say = translator(tool, text => text);
+  assert.equal(say('AUC 0.0213 over 10\u202f% · the same order as Gradient'), 'Fläche 0,0213 über 10\u202f% · dieselbe Reihenfolge wie Gradient');
+  assert.equal(say('3.2 · nobody said this'), '3,2 · nobody said this');
+});
