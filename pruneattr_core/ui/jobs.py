@@ -33,8 +33,6 @@ ASIDE, _TIMES = 0.5, 3
 PATIENCE = 150.0
 #: Seconds after which it counts as away: what only such sessions asked for stands aside, see `Job.unwatched`.
 AWAY = 10.0
-#: How many run beside as many such.
-BESIDE = 3
 #: Failed jobs remembered until somebody reads their message.
 _FAILURES_KEPT = 32
 
@@ -325,11 +323,11 @@ class Jobs:
                     del self.jobs[job.key]
 
     def _fill(self, lane: str) -> None:
-        """Start threads for what waits in a lane, some more beside what is unwatched; with the lock held."""
+        """Start threads for what waits in a lane, one more beside what is unwatched; with the lock held."""
         for job in sorted(self._waiting(lane), key=lambda job: job.unwatched):
             running = [one for one in self.jobs.values() if one.lane == lane and one.running]
-            beside = 0 if job.unwatched else sum(one.unwatched for one in running)
-            if len(running) >= LANES[lane] + min(beside, BESIDE):
+            beside = not job.unwatched and any(one.unwatched for one in running)
+            if len(running) >= LANES[lane] + beside:
                 return
             job.started = time.monotonic()
             threading.Thread(target=self._do, args=(job,), name=f"pruneattr-{lane}", daemon=True).start()
