@@ -2,7 +2,8 @@
 
 const NAME = 'pruneattr-answers';
 
-export default function ({data: {given, place}, setStateValue}) {
+export default function ({data: {given: pairs, place}, setStateValue}) {
+  const given = Object.fromEntries(pairs);
   const kept = JSON.parse(sessionStorage.getItem(NAME) ?? '{}'), all = {...kept, ...given};
   sessionStorage.setItem(NAME, JSON.stringify(all));
   if (Object.keys(all).length > Object.keys(given).length) setStateValue('held', all);

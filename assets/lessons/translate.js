@@ -28,8 +28,9 @@ function translator({exact, patterns, decimal}, more) {
   };
 }
 
-export default function ({data}) {
+export default function ({data: {words}}) {
   stop?.();
+  const data = JSON.parse(words);
   const say = translator(data, data.language === 'de' ? germanOf : text => text);
   const set = (node, name, text) => { if (name === 'value') node.value = text; else if (name) node.setAttribute(name, text); else node.data = text; };
   const put = (key, node, name, text) => {

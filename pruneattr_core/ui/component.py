@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,7 +66,8 @@ def put_into(language: str, words: Mapping[str, Any]) -> None:
         words: "exact", English -> other; "patterns", pairs of a regular expression and a text with $1;
             "decimal", its decimal sign; "glossary", entries of the glossary in that language.
     """
-    _translate(key="translate", data={"language": language, **words})
+    # One text: for a dictionary inside Streamlit imports pandas, to see whether it is a table.
+    _translate(key="translate", data={"words": json.dumps({"language": language, **words})})
 
 
 _key = st.components.v2.component("pruneattr_key", js=(ASSETS / "lessons" / "key.js").read_text("utf-8"))
@@ -111,7 +113,8 @@ def keep_answers(given: Mapping[str, int], place: str) -> None:
         given: name of a step -> place of the answer.
         place: name of the step that is drawn: the answer pressed there is kept at once.
     """
-    _answers(key="answers", data={"given": dict(given), "place": place}, on_held_change=lambda: None)
+    pairs = tuple(given.items())  # see put_into
+    _answers(key="answers", data={"given": pairs, "place": place}, on_held_change=lambda: None)
 
 
 def kept_answers() -> Mapping[str, Any]:

@@ -11,14 +11,12 @@ import streamlit as st
 
 from pruneattr_core.share.framing import framed
 from pruneattr_core.ui.folio_chart import chart_spec
-from pruneattr_core.ui.kept import kept_table
+from pruneattr_core.ui.kept import Rows, dataframe
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _PNG = "data:image/png;base64,"
-#: A row each, or name -> column.
-Rows = Sequence[Mapping[str, Any]] | Mapping[str, Any]
 
 
 class Folio:
@@ -58,7 +56,7 @@ class Folio:
     def dataframe(self, rows: Rows, **options: Any) -> Any:
         """A table, its numbers written as its columns are configured."""
         self.table(rows, options.get("column_config"))
-        return st.dataframe(kept_table(rows) if options.get("hide_index") else rows, **options)
+        return dataframe(rows, **options)
 
     def table(self, rows: Rows, config: Mapping[str, Any] | None = None) -> None:
         """A table of the file alone; `config` as Streamlit takes it."""

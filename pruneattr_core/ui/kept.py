@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from streamlit.dataframe_util import convert_anything_to_pandas_df, convert_pandas_df_to_arrow_table
 
+from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.ui.jobs import Cache
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+    from pyarrow import Table
 
+#: A table: name -> value for each row, or name -> values for each column.
+Rows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
 #: Bytes of all of it; what they cannot be told of, a chart or a table, is taken for `_SMALL`.
 _ROOM, _SMALL = 48 << 20, 1 << 19
-#: Types of values of which a row's text says all.
-_PLAIN = (str, int, float, bool, type(None))
 
 
 @st.cache_resource(show_spinner=False)
@@ -58,20 +62,69 @@ def kept_chart(key: Hashable, draw: Callable[[], Figure]) -> Figure:
     return found
 
 
-def kept_table(rows: Any) -> Any:
-    """Rows as Streamlit's tables take them, put into Arrow's form once; rows of other values as they are.
+def dataframe(rows: Rows, **options: Any) -> Any:
+    """Draw a table without an index, as Streamlit does with `options`, but without pandas.
 
     Args:
-        rows: name -> value each; the table's index has to be hidden.
+        rows: see `kept_table`.
+        **options: of Streamlit's own.
     """
-    if not isinstance(rows, Sequence) or not all(map(_is_plain, rows)):
-        return rows
-    return kept(("table", repr(rows)), lambda: _arrow(rows))
+    return st.dataframe(kept_table(rows), hide_index=True, lazy=False, **options)
 
 
-def _is_plain(row: Any) -> bool:
-    return isinstance(row, Mapping) and all(type(value) in _PLAIN for value in row.values())
+def kept_table(rows: Rows) -> Table:
+    """A table in Arrow's form, made once.
+
+    Streamlit would import pandas for anything else: two seconds of a server that has just come up.
+
+    Args:
+        rows: what is missing, None or not a number is left
+            empty, and a column of texts and numbers is one of texts.
+    """
+    names: list[str]
+    if isinstance(rows, Mapping):
+        names, lines = list(rows), [list(line) for line in zip(*rows.values(), strict=True)]
+    else:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        lines = [[row.get(name) for name in names] for row in rows]
+    lines = [[_plain(value) for value in line] for line in lines]
+    return kept(("table", repr((names, lines))), lambda: _arrow(names, lines))
 
 
-def _arrow(rows: Sequence[Mapping[str, Any]]) -> Any:
-    return convert_pandas_df_to_arrow_table(convert_anything_to_pandas_df(rows))
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _arrow(names: Sequence[str], lines: Sequence[Sequence[Any]]) -> Table:
+    with one_at_a_time:
+        import pyarrow
+        from pyarrow.json import ParseOptions, read_json  # `pyarrow.array` imports pandas, too
+
+    kinds = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64(), bool: pyarrow.bool_()}
+    of = [_kind([line[at] for line in lines]) for at in range(len(names))]
+    schema = pyarrow.schema([(name, kinds[kind]) for name, kind in zip(names, of, strict=True)])
+    if not lines:
+        return schema.empty_table()
+    text = "\n".join(
+        json.dumps(
+            {
+                name: value if value is None or kind is not str else str(value)
+                for name, kind, value in zip(names, of, line, strict=True)
+            }
+        )
+        for line in lines
+    )
+    return read_json(io.BytesIO(text.encode()), parse_options=ParseOptions(explicit_schema=schema))
+
+
+def _kind(values: Sequence[Any]) -> type:
+    """What a column holds; texts where it is of several kinds, or of what no number of Arrow's JSON says."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return bool
+    if kinds == {int} and all(abs(value) < 2**63 for value in values if value is not None):
+        return int
+    if kinds and kinds <= {int, float} and all(math.isfinite(value) for value in values if value is not None):
+        return float
+    return str

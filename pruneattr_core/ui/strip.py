@@ -41,7 +41,8 @@ def choose_from_strip(
             chosen(index)
 
     first = at // SHOWN * SHOWN
-    thumbs = [_thumbnail(source, index) for index in range(first, min(first + SHOWN, count))]
+    # A tuple: for a list Streamlit imports pandas, to see whether it is a table.
+    thumbs = tuple(_thumbnail(source, index) for index in range(first, min(first + SHOWN, count)))
     data = {"of": source, "count": count, "at": at, "thumbs": thumbs}
     _mount(data=data, key=_KEY, default={"picked": None}, on_picked_change=picked)
 

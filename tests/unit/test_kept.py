@@ -4,39 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 from plotly.io import to_json
-from streamlit.dataframe_util import convert_anything_to_arrow_bytes, convert_arrow_bytes_to_pandas_df
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df, convert_arrow_table_to_arrow_bytes
 
 from pruneattr_core.ui.kept import kept_chart, kept_table
 from pruneattr_core.ui.method_cards import Card, once_ready
 
 
 @pytest.mark.parametrize(
-    "rows",
+    ("rows", "columns"),
     [
-        [{"method": "A", "n": 3, "area": 0.25}, {"method": "B", "n": None, "area": float("nan")}],
-        [{"method": "A", "right": True}, {"method": None, "more": "x"}],
-        [{"one": 1}, {"one": 1.0}],
-        [],
+        (
+            [{"method": "A", "n": 3, "area": 0.25}, {"method": "B", "n": None, "area": float("nan")}],
+            {"method": ["A", "B"], "n": [3, None], "area": [0.25, None]},
+        ),
+        (
+            [{"method": "A", "right": True}, {"method": None, "more": "x"}],
+            {"method": ["A", None], "right": [True, None], "more": [None, "x"]},
+        ),
+        ([{"one": 1}, {"one": 1.5}], {"one": [1.0, 1.5]}),
+        ([{"one": 1}, {"one": "two"}, {"one": True}], {"one": ["1", "two", "True"]}),
+        ([{"one": 2.0}, {"one": float("inf")}], {"one": ["2.0", "inf"]}),
+        ([{"one": 2**70}], {"one": [2.0**70]}),
+        ([{"when": "2026-11-30", "what": "null"}], {"when": ["2026-11-30"], "what": ["null"]}),
+        ({"": ["a", "ß\n"], "n": [np.int64(1), np.float32(0.5)]}, {"": ["a", "ß\n"], "n": [1.0, 0.5]}),
+        ({"none": [None, None]}, {"none": [None, None]}),
+        ({"empty": []}, {"empty": []}),
+        ([], {}),
     ],
 )
-def test_a_table_kept_in_arrows_form_is_the_table(rows: list[dict[str, Any]]) -> None:
-    plain = convert_arrow_bytes_to_pandas_df(convert_anything_to_arrow_bytes(rows))
-    kept = kept_table(rows)
-    assert kept is kept_table([dict(row) for row in rows])
-    again = convert_arrow_bytes_to_pandas_df(convert_anything_to_arrow_bytes(kept))
-    assert again.equals(plain)
-    assert list(again.dtypes) == list(plain.dtypes)
+def test_a_table_holds_what_was_given(rows: Any, columns: dict[str, list[Any]]) -> None:
+    made = kept_table(rows)
+    assert made.to_pydict() == columns
+    assert made is kept_table(rows)
+    shown = convert_arrow_bytes_to_pandas_df(convert_arrow_table_to_arrow_bytes(made))
+    assert list(shown.columns) == list(columns)
+    assert len(shown) == len(next(iter(columns.values()), []))
+
+
+def test_a_long_table_is_whole() -> None:
+    rows = [{"place": place, "text": "x" * 500} for place in range(6000)]  # blocks of the reader are 1 MB
+    assert kept_table(rows).to_pydict() == {"place": list(range(6000)), "text": ["x" * 500] * 6000}
 
 
 def test_tables_of_equal_but_different_values_are_told_apart() -> None:
     whole, true = [{"one": 1}], [{"one": True}]
     assert whole == true
     assert kept_table(whole) is not kept_table(true)
-    columns = {"one": [1, 2]}
-    assert kept_table(columns) is columns
 
 
 def test_a_kept_chart_is_sent_as_it_was_drawn() -> None:

@@ -51,7 +51,7 @@ def board(shown: str, measure: str, every: dict[str, Run], folio: Folio) -> None
         folio.note(f"Scoreboard: {names[at]}. {one.better.capitalize()} is better.")
         rows = [_row(line, every) for line in one.lines]
         picked: Any = folio.dataframe(
-            rows, hide_index=True, width="stretch", height=min(560, 38 + 35 * len(rows)), placeholder="-",
+            rows, width="stretch", height=min(560, 38 + 35 * len(rows)), placeholder="-",
             key=f"{_KEY}_{at}", on_select="rerun", selection_mode="single-row",
             column_config={
                 name: st.column_config.NumberColumn(name, format="%.4f") for name in ("mean", "low", "high")

@@ -30,6 +30,7 @@ from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.component import register
 from pruneattr_core.ui.errors import complain
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.kept import dataframe
 from pruneattr_core.ui.stage import Blocks, numbers
 from pruneattr_core.ui.watching import LOOK, progress
 
@@ -213,12 +214,12 @@ def _verdict(run: Run, label: str, measure: str, place: int, found: Check) -> No
     if len(run.plan.x) > 1:
         with st.expander("Every point", icon=":material/table_rows:"):
             gaps = found.gaps[index].max(-1)
-            st.dataframe(
-                [
-                    {"point": where(x), "stored": then[k], "now": now[k], "largest difference": gaps[k]}
-                    for k, x in enumerate(run.plan.x)
-                ],
-                hide_index=True, width="stretch", height=min(420, 38 + 35 * len(run.plan.x)),
+            rows = [
+                {"point": where(x), "stored": then[k], "now": now[k], "largest difference": gaps[k]}
+                for k, x in enumerate(run.plan.x)
+            ]
+            dataframe(
+                rows, width="stretch", height=min(420, 38 + 35 * len(run.plan.x)),
                 column_config={
                     "stored": st.column_config.NumberColumn("stored, mean", format="%.6f"),
                     "now": st.column_config.NumberColumn("now, mean", format="%.6f"),

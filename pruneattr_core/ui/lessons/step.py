@@ -11,7 +11,7 @@ from pruneattr_core.lessons import hans, lab
 from pruneattr_core.lessons.tables import Rows, scores, tables_of
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.ui.component import keep_answers, kept_answers
-from pruneattr_core.ui.kept import kept_table
+from pruneattr_core.ui.kept import dataframe, kept_table
 from pruneattr_core.ui.lessons import files, group, view
 from pruneattr_core.ui.lessons.state import choose_language, word, word_in
 
@@ -148,7 +148,7 @@ def _table(name: str) -> None:
         if st.session_state["presenter"]:  # all of it, and as large as the text beside it
             st.table(kept_table(rows), border="horizontal", hide_index=True)
         else:
-            st.dataframe(kept_table(rows), hide_index=True, width="stretch", key="lab")
+            dataframe(rows, width="stretch", key="lab")
         for key, bench in lab.BENCHES.items():
             st.caption(f"**{word(f'lab_{key}')}**: `{bench.formula}`. {word(f'lab_{key}_why')}")
         st.caption(word("lab_note", right=lab.RIGHT))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -20,6 +20,7 @@ from pruneattr_core.ui.choose import segments, slide
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Job
+from pruneattr_core.ui.kept import dataframe
 from pruneattr_core.ui.one_file import folio_button
 from pruneattr_core.ui.paths import carrying
 from pruneattr_core.ui.paths import charts as path_charts
@@ -91,7 +92,7 @@ def _view(board: Board, key: carrying.CarriedKey, running: bool) -> None:
         _chart(found, instead, size, folio)
     with right:
         _sees(board, found.mean, instead, size)
-    st.dataframe(_answers(board, found, size), hide_index=True, width="stretch", key="carries_answers")
+    dataframe(_answers(board, found, size), width="stretch", key="carries_answers")
     if not running:
         folio_button(
             "paths", lambda: _in_file(board, found, instead, size, folio), board.chosen, board.target, FIELDS
@@ -215,13 +216,13 @@ def _sees(board: Board, mean: Replacement | None, instead: str, size: float) -> 
         f"{REPLACED[instead].lower()}. {told}"
     )
     with st.expander("Channels that keep a neuron"):
-        st.dataframe(
-            {
-                "activation call": list(board.ground.scores.names),
-                "neurons kept": [int(mask.sum()) for mask in masks],
-                "channels": touched,
-                "of": [len(channel_shares(mask[0].numpy())) for mask in masks],
-            },
-            hide_index=True,
+        columns: dict[str, Sequence[int] | Sequence[str]] = {
+            "activation call": list(board.ground.scores.names),
+            "neurons kept": [int(mask.sum()) for mask in masks],
+            "channels": touched,
+            "of": [len(channel_shares(mask[0].numpy())) for mask in masks],
+        }
+        dataframe(
+            columns,
             key="carries_channels",
         )

@@ -102,7 +102,7 @@ def _view(board: Board, key: nudging.BallKey, running: bool) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         _chart(board, found, place, folio)
-        folio.dataframe(_table(board, found, place), hide_index=True, width="stretch", key="holds_table")
+        folio.dataframe(_table(board, found, place), width="stretch", key="holds_table")
     with right:
         _pictures(board, found, place, folio)
     folio.caption(_about(board, ball, found))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -112,7 +115,6 @@ def inventory(board: Board) -> None:
     share = st.column_config.NumberColumn(format="%.4f")
     board.folio.dataframe(
         rows,
-        hide_index=True,
         column_config={
             "sparsity requested": share,
             "sparsity reached": share,
@@ -266,11 +268,10 @@ def sets(board: Board) -> None:
 
 def _layers(board: Board, found: Sets, names: tuple[str, ...]) -> None:
     with st.expander("Counts per activation call"):
-        board.folio.dataframe(
-            {"activation call": list(board.ground.scores.names), "neurons": board.comparison.neurons}
-            | {name: found.by_layer[place] for place, name in enumerate(names)},
-            hide_index=True,
-        )
+        columns: dict[str, Sequence[Any]] = {"activation call": board.ground.scores.names}
+        columns |= {"neurons": board.comparison.neurons.tolist()}
+        columns |= {name: found.by_layer[place].tolist() for place, name in enumerate(names)}
+        board.folio.dataframe(columns)
 
 
 def _cut(board: Board, a: str, b: str, mode: str) -> Sets:

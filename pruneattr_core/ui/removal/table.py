@@ -18,7 +18,7 @@ from pruneattr_core.render.plain import markdown_text, sheet_cell
 from pruneattr_core.results.removal import FRACTIONS, ORDERS, RULES, SIGNED, Removal, RemovalKey
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.share.words import counted, likelihood, percent
-from pruneattr_core.ui.kept import kept_table
+from pruneattr_core.ui.kept import dataframe
 from pruneattr_core.ui.method_cards import Card
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.shipped import shipped
@@ -50,7 +50,7 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
     if not rows:
         return
     columns = {key: st.column_config.NumberColumn(key, format="%.4f") for key in rows[0] if key != "method"}
-    st.dataframe(kept_table(rows), hide_index=True, width="stretch", column_config=columns)
+    dataframe(rows, width="stretch", column_config=columns)
     one = next(iter(asked.values()))
     with st.container(horizontal=True, vertical_alignment="center"):
         if not is_spare():

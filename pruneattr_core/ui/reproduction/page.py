@@ -14,6 +14,7 @@ from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, text
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.errors import guarded
 from pruneattr_core.ui.folio import Folio
+from pruneattr_core.ui.kept import dataframe
 from pruneattr_core.ui.menu import title_row
 from pruneattr_core.ui.one_file import alone_button
 from pruneattr_core.ui.state import Field, one_of, publish, report
@@ -129,9 +130,8 @@ def _counts(claims: Sequence[Claim]) -> go.Figure:
 
 def _table(claims: Sequence[Claim]) -> None:
     rows = [texts(claim) for claim in claims]
-    picked = st.dataframe(
+    picked = dataframe(
         rows,
-        hide_index=True,
         width="stretch",
         height=min(720, 40 + 35 * len(rows)),
         key="repro_table",

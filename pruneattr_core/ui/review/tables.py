@@ -91,7 +91,7 @@ def _table(name: str, rows: list[Row], folio: Folio) -> None:
         if key != "network"
     }
     folio.dataframe(
-        shown, hide_index=True, width="stretch", height=38 + 35 * len(rows), key=f"study {name}",
+        shown, width="stretch", height=38 + 35 * len(rows), key=f"study {name}",
         placeholder="-",
         column_config={"network": st.column_config.TextColumn("network", pinned=True), **columns},
     )  # fmt: skip
