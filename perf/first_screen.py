@@ -27,7 +27,7 @@ FRAME = "[data-testid=stSidebarNavLink]"
 CHART = ".js-plotly-plot .main-svg"
 #: Page -> (path, what shows its first result).
 PAGES = {
-    "explore": ("/", "[data-testid=stMetric]"),  # before that the stored map is shown, see perf/first_view.py
+    "explore": ("/", "[data-testid=stDownloadButton]"),  # map and numbers are stored, see perf/first_view.py
     "compare": ("/compare", ".compare .cell.ready canvas"),
     "paths": ("/paths", "[data-testid=stMain] img"),  # what the path sees; its curves follow
     "decoding": ("/decoding", "[data-testid=stMain] img"),

@@ -38,7 +38,8 @@ from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response, Target, asked_of
 from pruneattr_core.results.keys import Scored, Subject
-from pruneattr_core.results.levels import START, first_beyond, nearest, spaced
+from pruneattr_core.results.levels import START, spaced
+from pruneattr_core.results.nearest import first_beyond, nearest
 from pruneattr_core.results.sweeps import Explained, Question, answers, beside, explain_levels
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.paths.dial import DEFAULT
+from pruneattr_core.results.nearest import distance, nearest
 
 Array = NDArray[Any]
 
@@ -123,34 +124,9 @@ def positions(sparsity: Sequence[float], quiet: float) -> list[float]:
     return [place(s) for s in sparsity]
 
 
-def nearest(sparsity: Sequence[float], wanted: float) -> int:
-    """Index of the realised sparsity closest to `wanted`, by what is kept (0.98 is far from 0.99)."""
-    return min(range(len(sparsity)), key=lambda k: _distance(sparsity[k], wanted))
-
-
-def first_beyond(change: Sequence[float], allowed: float) -> int:
-    """Index of the first level whose output change exceeds what is allowed; the last one where none does."""
-    return next((k for k, value in enumerate(change) if value > allowed), len(change) - 1)
-
-
-def shortest(value: float, same: Callable[[float], bool]) -> float:
-    """The number of fewest digits, four at least, that means the same as `value`.
-
-    Args:
-        value: finite.
-        same: whether a number does; true of `value`.
-    """
-    rounded = (float(f"{value:.{digits}g}") for digits in range(4, 18))
-    return next(short for short in rounded if same(short))
-
-
-def _distance(one: float, other: float) -> float:
-    return abs(math.log(max(1 - one, 1e-9) / max(1 - other, 1e-9)))
-
-
 def _near(reached: float, wanted: float) -> bool:
     """Whether a level may be called by the sparsity wanted: what is kept differs by less than a seventh."""
-    return _distance(reached, wanted) < 0.15
+    return distance(reached, wanted) < 0.15
 
 
 def presets(

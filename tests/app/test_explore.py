@@ -17,7 +17,7 @@ from pruneattr_core import PruneGrad, difference, wrong_class_control
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import RUNNER_UP
-from pruneattr_core.results.levels import nearest
+from pruneattr_core.results.nearest import nearest
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.html import one_file

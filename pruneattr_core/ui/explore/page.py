@@ -11,16 +11,18 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.models import model_card
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import COLOUR_MAPS
 from pruneattr_core.render.look import CLIPS, SIGNS, Look
-from pruneattr_core.results.levels import DIALS, START, first_beyond, nearest, shortest, silent_level
+from pruneattr_core.results.levels import DIALS, START, silent_level
+from pruneattr_core.results.nearest import level_at, nearest, shortest
 from pruneattr_core.results.sweeps import Explained, FirstLook, Question
 from pruneattr_core.share.component import SCRUBBER
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.panels import strip_levels, sweep_panels
 from pruneattr_core.share.payload import COLLAPSES, THINGS
-from pruneattr_core.share.words import changed, counted, likelihood, likely, percent
+from pruneattr_core.share.words import changed, counted, percent
 from pruneattr_core.ui import exports, pictures, shell
 from pruneattr_core.ui.cache import Waiting, engine, payload
 from pruneattr_core.ui.choose import segments
@@ -28,10 +30,11 @@ from pruneattr_core.ui.component import said
 from pruneattr_core.ui.errors import APOLOGY, complain, guarded, logger
 from pruneattr_core.ui.explore.ahead import question_of
 from pruneattr_core.ui.explore.beside import beside_file
+from pruneattr_core.ui.explore.numbers import numbers_of
 from pruneattr_core.ui.explore.wrong import FIELD as WRONG
 from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
-from pruneattr_core.ui.first_view import stored
+from pruneattr_core.ui.first_view import show_numbers, show_stored_numbers, stored
 from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL, title_row
@@ -162,8 +165,11 @@ def prepare() -> None:
         engine().start_sweep(*first, "prepared")
 
 
-def first_payload() -> bytes | None:
-    """What the app shows without an address, with every level; None without weights."""
+def first_view() -> tuple[bytes, list[list[dict[str, Any]]]] | None:
+    """What the app shows without an address: the payload with every level, and the numbers of each.
+
+    None without weights.
+    """
     first = _first_question()
     if first is None:
         return None
@@ -175,7 +181,9 @@ def first_payload() -> bytes | None:
     sweep = engine().sweep(question)
     if sweep is None:
         return None
-    return payload(question, Look(), (0, DIALS[0], START), len(sweep.requested), True, sweep, picture)
+    count, classes = len(sweep.requested), model_card(FIRST_MODEL).classes
+    numbers = [numbers_of(sweep, classes, question.mode, level) for level in range(count)]
+    return payload(question, Look(), (0, DIALS[0], START), count, True, sweep, picture), numbers
 
 
 def _first_question() -> tuple[Question, pictures.Picture] | None:
@@ -207,7 +215,7 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     settled(_START, _position())
     if kept:
         publish(FIELDS)
-        st.skeleton(height=100)  # numbers of the few levels that are there would be others than those shown
+        show_stored_numbers(kept, _dial(), st.session_state["at"])
         return
     level = _level(sweep)
     publish(FIELDS)
@@ -215,7 +223,7 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
     if failure:
         complain(failure)
         st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
-    _numbers(chosen, question, sweep, level)
+    show_numbers(numbers_of(sweep, chosen.card.classes, question.mode, level))
     _explain_early_change(sweep, chosen.card.classes)
     if chosen.answer.theory:
         st.caption(f"{chosen.answer.theory} The map is the slope at this very picture.")
@@ -247,51 +255,11 @@ def _dial() -> str:
 def _level(sweep: Explained, at: float | None = None) -> int:
     """The level shown, or at another place: of output change the first that changes more than is allowed."""
     at = st.session_state["at"] if at is None else at
-    if _dial() == "change":
-        return first_beyond(sweep.change.tolist(), at)
-    return nearest(sweep.shares(_dial()), at)
+    return level_at(_dial(), at, sweep.shares(_dial()), sweep.change.tolist())
 
 
 def _position() -> dict[str, Any]:
     return {"dial": _dial(), "share": st.session_state["at"]}
-
-
-def _numbers(chosen: shell.Selection, question: Question, sweep: Explained, level: int) -> None:
-    classes, left = chosen.card.classes, round(sweep.neurons * (1 - sweep.sparsity[level]))
-    change, probability = float(sweep.change[level]), float(sweep.probability[level])
-    first = float(sweep.probability[0])
-    where = " (mode zero)" if question.mode == "freeze" else ""
-    with st.container(horizontal=True, gap="small"):
-        st.metric(
-            f"{THINGS[sweep.unit].capitalize()} left",
-            f"{left:,}",
-            f"of {sweep.neurons:,}",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-        )
-        st.metric(f"Output change{where}", changed(change), border=True)
-        st.metric(
-            f"{likelihood(sweep.valued)} of {sweep.whose(classes)}{where}",
-            likely(probability, sweep.valued),
-            **_moved(probability - first, 3 if sweep.valued else 2),
-        )
-        against = "Mean logit" if sweep.members else "Target logit"
-        if sweep.against is not None:
-            against = f"Lead over {classes[sweep.against]}"
-        st.metric(
-            f"{against}{where}",
-            f"{sweep.logit[level]:.2f}",
-            **_moved(float(sweep.logit[level] - sweep.logit[0]), 2),
-        )
-        st.metric(f"Answer{where}", sweep.named(classes, int(sweep.prediction[level])), border=True)
-
-
-def _moved(by: float, digits: int) -> dict[str, Any]:
-    """What a card says of a number that has moved; no arrow where rounding leaves nothing of it."""
-    if round(by, digits) == 0:
-        return {"delta": f"{0:.{digits}f}", "delta_color": "off", "delta_arrow": "off", "border": True}
-    return {"delta": f"{by:+.{digits}f}", "border": True}
 
 
 def _explain_early_change(sweep: Explained, classes: Sequence[str]) -> None:
