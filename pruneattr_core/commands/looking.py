@@ -68,7 +68,12 @@ def region_of(arguments: argparse.Namespace, card: ModelCard, image: Image.Image
         )
     size = tuple(outputs.shape[2:])
     if arguments.region == "answer":
-        answered = yes(outputs, head_of(network, outputs))[0].cpu()
+        head = head_of(network, outputs)
+        if head == "values":
+            raise InputError(
+                f"{card.id} answers values, and no class anywhere: give --region as a box or a picture."
+            )
+        answered = yes(outputs, head)[0].cpu()
         target = int(answered.flatten(1).sum(1).argmax()) if target is None else target
         mask = answered[target : target + 1].any(0)  # no map of a class that is not there
         nowhere = f"Class {target} is answered nowhere in this picture"

@@ -141,6 +141,18 @@ def test_where_a_single_map_is_answered_is_where_it_says_yes(
     assert f"in a region of {float(yes.float().mean()):.1%}" in capsys.readouterr().out
 
 
+def test_where_values_are_answered_no_class_is(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = MAPS.replace("    return Net", "    net = Net") + "    declare(net, 'values')\n    return net\n"
+    (tmp_path / "depth.py").write_text("from pruneattr_core.heads import declare\n" + text)
+    out = str(tmp_path / "v.npz")
+    command = ["explain", str(photo), "--model", f"{tmp_path}/depth.py:build", "--out", out, "--region"]
+    assert main([*command, "answer"]) == 1
+    assert "answers values, and no class anywhere" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*command, "0,0,1,1", "--target", "1"]) == 0
+
+
 def test_the_command_explains_a_region_of_a_map(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
