@@ -144,8 +144,9 @@ def test_where_a_single_map_is_answered_is_where_it_says_yes(
 def test_where_values_are_answered_no_class_is(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = MAPS.replace("    return Net", "    net = Net") + "    declare(net, 'values')\n    return net\n"
-    (tmp_path / "depth.py").write_text("from pruneattr_core.heads import declare\n" + text)
+    text = MAPS.replace("PRUNEATTR = {", 'PRUNEATTR = {"head": "values", ')
+    assert text != MAPS
+    (tmp_path / "depth.py").write_text(text)
     out = str(tmp_path / "v.npz")
     command = ["explain", str(photo), "--model", f"{tmp_path}/depth.py:build", "--out", out, "--region"]
     assert main([*command, "answer"]) == 1
