@@ -50,23 +50,31 @@ def refuse_chance(network: nn.Module, first: Tensor, draws: Sequence[str]) -> No
 def _repeats(network: nn.Module, first: Tensor) -> bool:
     """Whether passes of the same rows agree: so many that one draw in ten would be seen."""
     rows = first.repeat(_PASSES, *[1] * (first.ndim - 1))
-    try:
-        with answering():
-            before = outputs_in(asked(network, rows.clone()), len(rows))
-    except Exception:  # anybody's code: it takes one row at a time
-        rows = first
-        before = outputs_in(asked(network, rows.clone()), 1)
-    return all(
-        torch.equal(before, outputs_in(asked(network, rows.clone()), len(rows))) for _ in range(_PASSES - 1)
-    )
+    with left_alone(network):  # its buffers go from pass to pass, as without us, and back at the end
+        try:
+            with answering():
+                before = outputs_in(asked(network, rows.clone()), len(rows))
+        except Exception:  # anybody's code: it takes one row at a time
+            rows = first
+            before = outputs_in(asked(network, rows.clone()), 1)
+        return all(
+            torch.equal(before, outputs_in(asked(network, rows.clone()), len(rows)))
+            for _ in range(_PASSES - 1)
+        )
 
 
 def in_company(first: Tensor) -> Tensor:
-    """(1, ...) -> (3, ...): an input, twice the input, which moves means and maxima, and its values reversed.
+    """(1, ...) -> (4, ...): an input, twice it, which moves means and maxima, its values reversed, it again.
 
-    A network that normalises each input sees no difference between the first two.
+    A network that normalises each input sees no difference between the first two. The last row shows whether
+    an answer hangs on the place in the batch, as where positions are added to the wrong dimension.
     """
-    return torch.cat([first, 2 * first, 2 * first.flatten(1).flip(1).view_as(first)])
+    return torch.cat([first, 2 * first, 2 * first.flatten(1).flip(1).view_as(first), first])
+
+
+def own_rows(outputs: Tensor) -> Tensor:
+    """(2, ...) of the (R, ...) outputs for a company: those of the input itself, at both ends."""
+    return outputs[:: len(outputs) - 1]
 
 
 def companies(first: Tensor, asks: bool) -> list[Tensor]:
@@ -78,7 +86,7 @@ def companies(first: Tensor, asks: bool) -> list[Tensor]:
     """
     turned = first.flatten(1).flip(1).view_as(first)
     others = [-4 * turned, *(scale * turned for scale in _SCALES if asks)]
-    return [in_company(first), *(torch.cat([first, other]) for other in others)]
+    return [in_company(first), *(torch.cat([first, other, first]) for other in others)]
 
 
 def refuse_companions(network: nn.Module, inputs: Tensor, outputs: Tensor) -> None:
@@ -107,7 +115,7 @@ def mixes(alone: Tensor, together: Sequence[Tensor], coarse: bool = False) -> bo
     answers = [both for both in together if both.shape[1:] == alone.shape[1:]]
     if not answers or not alone.is_floating_point() or not alone.isfinite().all():
         return False
-    moved = max((alone[0] - both[0]).abs().nan_to_num(torch.inf).max() for both in answers)
+    moved = max((alone - own_rows(both)).abs().nan_to_num(torch.inf).max() for both in answers)
     others = (answers[0][1:] - alone).abs().nan_to_num(0, 0).max()
     rounding = torch.finfo(alone.dtype).eps ** 0.5 * alone.abs().max()
     return bool(moved > rounding and moved > (_COMPANY if coarse else _FLOATING) * others)
@@ -140,7 +148,7 @@ def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor, coarse: bool
     outputs = alone
     with suppress(Exception), torch.enable_grad(), left_alone(network):  # some cannot be run so
         outputs = outputs_in(network(graded(first)), 1).detach()
-    if mixes(alone, [torch.cat([outputs, 2 * alone])], coarse):
+    if mixes(alone, [torch.cat([outputs, 2 * alone, outputs])], coarse):
         raise ModelError(
             f"{type(network).__name__} answers otherwise while gradients are computed, so its gradient is "
             "not that of its answer. Let nothing hang on torch.is_grad_enabled or requires_grad."
@@ -155,8 +163,9 @@ def refuse_company(network: nn.Module) -> NoReturn:
     """
     raise ModelError(
         f"{type(network).__name__} answers otherwise when another input is in the batch, so an answer "
-        "depends on the rest of it. Take means and norms over one input at a time, not over the first "
-        "dimension, and let no branch hang on values of the whole batch."
+        "depends on the rest of it or on its place there. Take means and norms over one input at a time, not "
+        "over the first dimension, add no positions along that, and let no branch hang on values of the "
+        "whole batch."
     )
 
 

@@ -17,6 +17,7 @@ from pruneattr_core.company import (
     graded,
     in_company,
     mixes,
+    own_rows,
     refuse_chance,
     refuse_company,
     refuse_graded,
@@ -227,13 +228,14 @@ def _takes_any_layout(
     """Whether the answer is the same, but for rounding, in other memory and company; loose; `_elsewhere`."""
     if first.ndim != 4 or first.dtype != torch.float32 or first.device.type == "mps":
         return False, (), ()
-    three = in_company(first)
+    several = in_company(first)
     with suppress(PruneAttrError), torch.enable_grad():
         beside = _again(network, tape, kept=())
-        given = graded(three.contiguous(memory_format=torch.channels_last))
+        given = graded(several.contiguous(memory_format=torch.channels_last))
         start = node_of(given)  # before the network works in place on it
-        _, both = forward(beside, network, given, len(three))
-        moved = (both[0] - logits[0]).abs().max() if both.shape[1:] == logits.shape[1:] else torch.inf
+        _, both = forward(beside, network, given, len(several))
+        alike = both.shape[1:] == logits.shape[1:]
+        moved = (own_rows(both) - logits).abs().max() if alike else torch.inf
         same = beside.calls == tape.calls and bool(moved <= _ROUNDING * logits.abs().max())
         loose = _loose(network, first, tape, ends_in(both, start, beside.doubts))
         return same, loose, _elsewhere(both, beside)

@@ -14,6 +14,7 @@ import networks
 from pruneattr_core import PruneGrad, contributions, explain
 from pruneattr_core.attribution.protocol import completeness_gap
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
+from pruneattr_core.errors import ModelError
 
 
 class Tutorial(nn.Module):
@@ -106,3 +107,16 @@ def test_what_a_network_notes_in_eval_mode_is_put_back(name: str, run: str) -> N
     for key, value in before.items():
         if isinstance(value, Tensor):
             assert torch.equal(value, after[key]), key
+
+
+def test_so_is_it_where_the_network_is_refused_for_what_it_keeps() -> None:
+    class Follows(Notes):
+        def forward(self, x: Tensor) -> Tensor:
+            self.seen.mul_(0.9).add_(0.1 * x.detach().mean())
+            return self.net(x) * (1 + self.seen)
+
+    net, x = Follows().eval(), networks.inputs(2)
+    for ask in (PruneGrad(net).attribute, lambda x: contributions(net, x), lambda x: explain(net, x, 0)):
+        with pytest.raises(ModelError, match="answers otherwise"):
+            ask(x)
+        assert float(net.seen) == 0
