@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +18,16 @@ from pruneattr_core.heads import outputs_in
 from pruneattr_core.leaving import answering, staying
 from pruneattr_core.refusing import asked
 
-#: Company may change outputs by this share of what doubling the input does: above what quantisation does,
-#: which rounds by the largest value of the batch.
-_COMPANY = 0.05
-#: The same in single and double precision: above what another order of summing does.
-_FLOATING = 0.005
+#: In what a network computes: "coarse" is half precision, what is quantised, and what may be TF32.
+Precision = Literal["double", "single", "coarse"]
+#: Company may change outputs by this share of what doubling the input does, or of the largest output: above
+#: what another order of summing does (3e-6 and 1e-14 of the largest in twenty networks of torchvision), and
+#: coarsely above what TF32 does, and quantisation, which rounds by the largest value of the batch.
+_COMPANY: dict[Precision, tuple[float, float]] = {
+    "double": (1e-6, 1e-8),
+    "single": (5e-4, 1e-4),
+    "coarse": (0.05, 3e-4),
+}
 #: Rows of a pass, and passes, by which chance is seen.
 _PASSES = 8
 #: How far others are from an input where a network asks for values.
@@ -100,16 +105,16 @@ def refuse_companions(network: nn.Module, inputs: Tensor, outputs: Tensor) -> No
     moved = (rows - outputs).abs().flatten(1).amax(1)
     room = torch.finfo(rows.dtype).eps ** 0.5 * rows.abs().max()
     # A large batch is summed in another order, and what is quantised rounds by its own largest value.
-    if bool((moved > room + _COMPANY * (rows - rows[:1]).abs().max()).any()):
+    if bool((moved > room + _COMPANY["coarse"][0] * (rows - rows[:1]).abs().max()).any()):
         refuse_company(network)
 
 
-def mixes(alone: Tensor, together: Sequence[Tensor], coarse: bool = False) -> bool:
+def mixes(alone: Tensor, together: Sequence[Tensor], precision: Precision) -> bool:
     """Whether an input's outputs are others with others beside it, but for rounding.
 
     Args:
         alone: (1, ...) outputs for it.
-        coarse: whether some of the network rounds more than single precision does.
+        precision: the least of the network.
         together: (R, ...) outputs for each of some `companies`; the first is the measure of what moves.
     """
     answers = [both for both in together if both.shape[1:] == alone.shape[1:]]
@@ -117,8 +122,10 @@ def mixes(alone: Tensor, together: Sequence[Tensor], coarse: bool = False) -> bo
         return False
     moved = max((alone - own_rows(both)).abs().nan_to_num(torch.inf).max() for both in answers)
     others = (answers[0][1:] - alone).abs().nan_to_num(0, 0).max()
-    rounding = torch.finfo(alone.dtype).eps ** 0.5 * alone.abs().max()
-    return bool(moved > rounding and moved > (_COMPANY if coarse else _FLOATING) * others)
+    share, of_largest = _COMPANY[precision]
+    if precision == "coarse":
+        of_largest = max(of_largest, torch.finfo(alone.dtype).eps ** 0.5)
+    return bool(moved > of_largest * alone.abs().max() and moved > share * others)
 
 
 def refuse_memory(network: nn.Module, first: Tensor) -> None:
@@ -139,7 +146,7 @@ def graded(given: Tensor) -> Tensor:
     return given.detach().requires_grad_(torch.is_grad_enabled()).clone()
 
 
-def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor, coarse: bool) -> None:
+def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor, precision: Precision) -> None:
     """See that an input has with gradients on the outputs that it has `alone`, without.
 
     Raises:
@@ -148,7 +155,7 @@ def refuse_graded(network: nn.Module, first: Tensor, alone: Tensor, coarse: bool
     outputs = alone
     with suppress(Exception), torch.enable_grad(), left_alone(network):  # some cannot be run so
         outputs = outputs_in(network(graded(first)), 1).detach()
-    if mixes(alone, [torch.cat([outputs, 2 * alone, outputs])], coarse):
+    if mixes(alone, [torch.cat([outputs, 2 * alone, outputs])], precision):
         raise ModelError(
             f"{type(network).__name__} answers otherwise while gradients are computed, so its gradient is "
             "not that of its answer. Let nothing hang on torch.is_grad_enabled or requires_grad."

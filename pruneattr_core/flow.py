@@ -9,7 +9,7 @@ itself learned, that is, made of parameters and buffers alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, NamedTuple
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pruneattr_core.company import Precision
 from pruneattr_core.errors import ArgumentTypeError
 from pruneattr_core.exits import Entry
 from pruneattr_core.own_functions import OwnFunctions
@@ -187,7 +188,7 @@ class Flow(TorchDispatchMode):
         recording: set by the tape while it computes an activation of its own.
         missed: nonlinearities met outside of recorded calls.
         rewritten: activation calls made in place whose argument was used again afterwards.
-        coarse: whether something was computed in less than single precision.
+        precision: the least precise in which something was computed.
     """
 
     @classmethod
@@ -200,7 +201,7 @@ class Flow(TorchDispatchMode):
         self._own_functions = OwnFunctions()
         self._name, self._tags, self._overwritten = name, dict[int, Tag](), dict[int, int]()
         self.recording, self.missed, self.rewritten = False, list[Unseen](), set[int]()
-        self.coarse = False
+        self.precision: Precision = "double"
         learned: list[Tensor] = [p for p in network.parameters() if p.numel() > 1 or p.ndim > 1]
         # A single number, such as a temperature, scales class scores and makes no neurons of them.
         learned += [b for b in network.buffers() if b.is_floating_point() and b.numel() > 1]
@@ -224,7 +225,7 @@ class Flow(TorchDispatchMode):
             after, acted, missed = after | tag.after, acted | tag.acted, missed | tag.missed
         packed = "quantized" in func._schema.name or any(isinstance(a, torch.ScriptObject) for a in args)
         rounds = any(word in func._schema.name for word in ("round", "fake_quantize"))  # as if quantised
-        self.coarse = self.coarse or packed or rounds or any(map(_coarse, tensors_in(found)))
+        self.precision = "coarse" if packed or rounds else _least(self.precision, tensors_in(found))
         learned = any(tag.learned for tag in tags)
         if learned or packed:
             acted |= after
@@ -314,11 +315,14 @@ class Flow(TorchDispatchMode):
         self._tags[storage_key(tensor)] = tag._replace(alive=alive)
 
 
-def _coarse(found: Tensor) -> bool:
-    """Whether values have less than single precision; off the CPU float32 may be TF32."""
-    return found.dtype in (torch.bfloat16, torch.float16) or (
-        found.dtype == torch.float32 and found.device.type != "cpu"
-    )
+def _least(precision: Precision, found: Iterable[Tensor]) -> Precision:
+    """The least of a precision and those of values; off the CPU float32 may be TF32."""
+    for one in found if precision != "coarse" else ():
+        single = one.dtype in (torch.float32, torch.complex64)
+        if one.dtype in (torch.bfloat16, torch.float16) or (single and one.device.type != "cpu"):
+            return "coarse"
+        precision = "single" if single else precision
+    return precision
 
 
 def _guards(values: Sequence[Any]) -> bool:

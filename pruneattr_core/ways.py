@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.chance import RandomState, chance_kept, moved, put_back, random_state, stirred, tell_moved
 from pruneattr_core.company import (
+    Precision,
     companies,
     graded,
     in_company,
@@ -112,7 +113,7 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
         fast, loose, elsewhere = _takes_any_layout(network, first, tape, logits)
         mixed = False
         if not fast or tape.asks:
-            mixed, loose, elsewhere = _mixes(network, first, tape, logits, flow.coarse)
+            mixed, loose, elsewhere = _mixes(network, first, tape, logits, flow.precision)
     unseen = flow.unseen(logits) or elsewhere
     names = numbered([name for name, _ in tape.calls])
     rewritten = rewritten | frozenset(flow.rewritten)
@@ -243,7 +244,7 @@ def _takes_any_layout(
 
 
 def _mixes(
-    network: nn.Module, first: Tensor, tape: Tape, logits: Tensor, coarse: bool
+    network: nn.Module, first: Tensor, tape: Tape, logits: Tensor, precision: Precision
 ) -> tuple[bool, tuple[str, ...], tuple[Unseen, ...]]:
     """Whether an answer depends on the rest of the batch, as values choose a way; loose; `_elsewhere`."""
     answers: list[Tensor] = []
@@ -264,10 +265,10 @@ def _mixes(
                 with left_alone(network):  # another way: as it is
                     both = outputs_in(network(graded(together)), len(together))
             answers.append(both.detach())
-    if not mixes(logits, answers, coarse):
+    if not mixes(logits, answers, precision):
         return False, loose, elsewhere
     refuse_memory(network, first)
-    refuse_graded(network, first, logits, coarse)
+    refuse_graded(network, first, logits, precision)
     if not tape.asks:
         refuse_company(network)
     return True, loose, elsewhere

@@ -70,6 +70,26 @@ def test_what_an_answer_is_only_while_gradients_are_on_is_seen(name: str, dtype:
     assert all(one.grad is None for one in network.parameters())
 
 
+@pytest.mark.parametrize(("dtype", "share"), [(torch.float32, 2e-3), (torch.float64, 1e-5)])
+def test_a_little_company_is_seen_as_far_as_a_precision_allows(dtype: torch.dtype, share: float) -> None:
+    x = torch.rand(1, 3, 9, 9, dtype=dtype)
+    for seed in range(4):
+        network = Net(lambda y: y - share * y.mean(0), seed=seed).to(dtype)
+        with pytest.raises(ModelError, match="another input is in the batch"):
+            PruneGrad(network).attribute(x, 0)
+
+
+@pytest.mark.parametrize("inside", [torch.float32, torch.bfloat16])
+def test_rounding_in_parts_of_a_network_is_no_company(inside: torch.dtype) -> None:
+    """A kernel may sum in another order for several inputs than for one."""
+
+    def rounded(y: Tensor) -> Tensor:
+        return (y * (1 + torch.finfo(inside).eps * (len(y) > 1))).to(inside).to(y.dtype)
+
+    network = Net(rounded).double()
+    assert PruneGrad(network).attribute(torch.rand(1, 3, 9, 9).double(), 0).isfinite().all()
+
+
 def test_a_norm_of_each_input_alone_is_none_of_it() -> None:
     x = torch.rand(3, 3, 9, 9)
     network = Net(lambda y: F.layer_norm(y, y.shape[1:]), normalised=True)
