@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from pruneattr_core.given import check_default_device, check_held
 from pruneattr_core.leaving import answering
 from pruneattr_core.response import Asked, Response
 from pruneattr_core.response import Target as Target
+from pruneattr_core.values import Contributions
 
 #: What functions take that read one class per input and nothing else.
 Classes = int | Sequence[int] | Tensor | None
@@ -104,6 +106,36 @@ def _first_floating(model: nn.Module) -> Tensor | None:
     """Integers, as of quantised weights, say nothing about the inputs."""
     parameters = model.parameters() if isinstance(model, nn.Module) else ()
     return next((one for one in parameters if one.is_floating_point()), None)
+
+
+def fingerprints(inputs: Tensor) -> Tensor:
+    """(B, ...) -> (B,) int64 by which an input is known again, also on another device or in more digits."""
+    rows = inputs.detach().float().cpu().flatten(1).contiguous().numpy()
+    return torch.tensor([zlib.crc32(row) for row in rows])
+
+
+def check_scores(scores: Any, inputs: Tensor) -> None:
+    """See that contributions are those of a checked batch.
+
+    Raises:
+        ArgumentTypeError: they are no contributions.
+        InputError: they were computed for other inputs.
+    """
+    if not isinstance(scores, Contributions):
+        raise ArgumentTypeError(
+            f"Expected scores as what contributions(model, inputs) gives, got {type(scores).__name__}."
+        )
+    if len(scores.target) != len(inputs):
+        raise InputError(f"Expected scores of the {len(inputs)} inputs, got scores of {len(scores.target)}.")
+    if scores.fingerprints is None:
+        return
+    others = (scores.fingerprints != fingerprints(inputs)).nonzero().flatten().tolist()
+    if others:
+        raise InputError(
+            f"The scores are of other inputs (rows {', '.join(map(str, others[:4]))}"
+            f"{' and more' if len(others) > 4 else ''}): give those that contributions(model, inputs) finds "
+            "for what is explained."
+        )
 
 
 def check_target(target: Target, batch: int) -> Tensor | None:

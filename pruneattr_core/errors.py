@@ -9,6 +9,10 @@ class InputError(PruneAttrError, ValueError):
     """An argument has a value that cannot be used."""
 
 
+class NoSuchRow(InputError, IndexError):
+    """A batch has fewer inputs; it ends a loop over the batch, too."""
+
+
 class NothingToMeasure(InputError):
     """The pictures lack what every measure of a benchmark asks for."""
 

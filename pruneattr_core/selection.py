@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError, NoSuchRow
 from pruneattr_core.given import is_truth
 
 Ties = Literal["drop", "exact"]
@@ -32,11 +32,17 @@ def rows_at(index: int | slice, count: int) -> slice:
     """The rows of a batch of `count` that an index names, as a slice: one row is still a batch.
 
     Raises:
-        IndexError: there is no such row, which also ends a loop over the batch.
+        ArgumentTypeError: neither a whole number nor a slice.
+        NoSuchRow: there is no such row.
     """
     if isinstance(index, slice):
         return index
-    row = range(count)[operator.index(index)]
+    try:
+        row = range(count)[operator.index(index)]
+    except TypeError:
+        raise ArgumentTypeError(f"Expected the number of an input, or a slice, got {index!r}.") from None
+    except IndexError:
+        raise NoSuchRow(f"Expected the number of an input from 0 to {count - 1}, got {index!r}.") from None
     return slice(row, row + 1)
 
 

@@ -162,9 +162,9 @@ class Path:
         return Path(self.names, tuple(layers), self.meta)
 
     def _beside(self, other: Path) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.names != other.names or any(
-            a.shape != b.shape for a, b in zip(self.layers, other.layers, strict=True)
-        ):
+        if not isinstance(other, Path):
+            raise ArgumentTypeError(f"Expected another path beside this one, got {other!r}.")
+        if self.names != other.names or [a.shape for a in self.layers] != [b.shape for b in other.layers]:
             raise InputError(
                 "The two paths run over different networks, input sizes or batch sizes, so they cannot be "
                 f"compared ({len(self.names)} and {len(other.names)} activation calls)."
@@ -191,6 +191,7 @@ class Contributions:
         head: how the outputs are read, as the network showed it.
         class_scores: whether activations that nothing learned follows were counted as neurons.
         agreement: (B,) float64, estimated Jaccard of paths with those of a fine integral; None without one.
+        fingerprints: (B,) int64, by which an input is known again; None where nobody took them.
 
     Example:
         >>> model = pruneattr_core.load_model("resnet8-cifar10")
@@ -208,6 +209,7 @@ class Contributions:
     head: Head = "softmax"
     class_scores: bool = False
     agreement: Tensor | None = None
+    fingerprints: Tensor | None = None
 
     __eq__ = same
 
@@ -239,14 +241,14 @@ class Contributions:
     def __getitem__(self, index: int | slice) -> Self:
         """Those of one input (still a batch, of one) or of a slice of inputs."""
         at = rows_at(index, len(self.target))
+        known: dict[str, Any] = {name: getattr(self, name) for name in ("asked", "agreement", "fingerprints")}
         return replace(
             self,
             layers=tuple(layer[at] for layer in self.layers),
             dead=tuple(layer[at] for layer in self.dead),
             target=self.target[at],
             logits=self.logits[at],
-            asked=None if self.asked is None else self.asked[at],
-            agreement=None if self.agreement is None else self.agreement[at],
+            **{name: one[at] for name, one in known.items() if one is not None},
         )
 
     def spread(self, masks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
-from pruneattr_core.checks import Target, check_inputs
+from pruneattr_core.checks import Target, check_inputs, check_scores
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, answering, check_head
@@ -174,10 +174,8 @@ class PruneGrad(CaptumShaped):
         if len(sparsities) == 0:
             raise InputError("Expected at least one sparsity.")
         inputs = check_inputs(self.model, inputs)
-        if scores is not None and len(scores.target) != len(inputs):
-            raise InputError(
-                f"Expected scores of the {len(inputs)} inputs, got scores of {len(scores.target)}."
-            )
+        if scores is not None:
+            check_scores(scores, inputs)
         chosen = asked_of(target, len(inputs), self.head) if scores is None else scores.question
         total = len(sparsities) * len(inputs)
         parts = []

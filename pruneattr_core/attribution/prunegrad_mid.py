@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pruneattr_core.attribution.support import spatial_axes
+from pruneattr_core.checks import check_scores
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
@@ -69,6 +70,7 @@ def prunegrad_mid(
     dial = Dial(sparsity, of, output_change, change_of)
     if scores is None:
         scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
+    check_scores(scores, inputs)
     look = _Look.at(model, inputs, scores, layer)
     masks = scores.spread(dial.masks(model, inputs, scores, ties))
     found, logits = look.through(model, inputs, scores, masks, mode)
@@ -113,6 +115,7 @@ def mid_sweep(
     check_mode(mode)
     if not sparsities:
         raise InputError("Expected at least one sparsity.")
+    check_scores(scores, inputs)
     look = _Look.at(model, inputs, scores, layer)
     removed, known, keys = [], {}, []
     for done, ranked in enumerate(masks_at(scores.layers, sparsities, ties, of, scores.names)):

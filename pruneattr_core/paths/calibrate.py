@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
-from pruneattr_core.checks import Target, check_inputs
+from pruneattr_core.checks import Target, check_inputs, check_scores
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.given import several
 from pruneattr_core.graph import forward_chunks
@@ -67,6 +67,7 @@ def output_curve(
     inputs, sparsities = check_inputs(model, inputs), several("sparsities", sparsities, "[0, 0.8]")
     if not sparsities:
         raise InputError("Expected at least one sparsity.")
+    check_scores(scores, inputs)
     batch = len(inputs)
     known: dict[tuple[int, ...], Tensor] = {}
     keys: list[tuple[int, ...]] = []

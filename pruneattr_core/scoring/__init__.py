@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.checks import Target, check_inputs
+from pruneattr_core.checks import Target, check_inputs, fingerprints
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.response import Asked, asked_of, joined
@@ -78,7 +79,8 @@ def contributions(
         METHODS[method](model, inputs[part], chosen[part], steps, class_scores)
         for part in chunks(len(inputs), bytes_each(inputs), inputs)
     ]
-    return parts[0] if len(parts) == 1 else _join(parts)
+    found = parts[0] if len(parts) == 1 else _join(parts)
+    return replace(found, fingerprints=fingerprints(inputs))
 
 
 def _join(parts: list[Contributions]) -> Contributions:

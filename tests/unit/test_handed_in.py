@@ -34,9 +34,12 @@ from pruneattr_core import (
     scoring,
     wrong_class_control,
 )
+from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
+from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.comparison import attribution_view
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.render.look import Look
 from pruneattr_core.results.cells import SHARES, drawn
 from pruneattr_core.show import sweep_view
@@ -171,3 +174,56 @@ def test_no_value_that_people_hold_compares_its_arrays_as_a_tuple() -> None:
                     if held and kind.__dataclass_params__.eq:
                         wrong.append(kind.__name__)
     assert wrong == []
+
+
+RANKED = {
+    "sweep": lambda m, x, s: PruneGrad(m).sweep(x, sparsities=[0.5], scores=s),
+    "freeze": lambda m, x, s: PruneGrad(m).sweep(x, sparsities=[0.5], scores=s, mode="freeze"),
+    "mid": lambda m, x, s: prunegrad_mid(m, x, None, scores=s),
+    "curve": lambda m, x, s: output_curve(m, x, s, [0.5]),
+}
+
+
+@pytest.mark.parametrize("ask", list(RANKED))
+def test_scores_are_those_of_the_inputs(ask: str, model: nn.Module, inputs: Tensor) -> None:
+    """Of other pictures they rank other neurons, and the map would be nobody's."""
+    run, scores = RANKED[ask], contributions(model, inputs)
+    run(model, inputs, scores)
+    run(model, inputs[1:], scores[1])
+    run(model, inputs.double().float(), scores)
+    for wrong in (inputs.flip(0), inputs + 1e-3, inputs[[0, 0]]):
+        with pytest.raises(PruneAttrError, match="scores are of other inputs"):
+            run(model, wrong, scores)
+    with pytest.raises(PruneAttrError, match=r"scores are of other inputs \(rows 0\)"):
+        run(model, inputs[:1], scores[1])
+    for given in (5, scores.path(0.5)):
+        with pytest.raises(PruneAttrError, match="scores as what contributions"):
+            run(model, inputs, given)
+
+
+def test_scores_of_channels_are_those_of_the_inputs(model: nn.Module, inputs: Tensor) -> None:
+    scores = unit_contributions(model, inputs)
+    PruneGrad(model).sweep(inputs, sparsities=[0.5], scores=scores)
+    with pytest.raises(PruneAttrError, match="scores are of other inputs"):
+        PruneGrad(model).sweep(inputs.flip(0), sparsities=[0.5], scores=scores)
+
+
+def test_a_batch_says_which_inputs_it_has(model: nn.Module, inputs: Tensor) -> None:
+    scores = contributions(model, inputs)
+    for batch in (scores, scores.path(0.5)):
+        assert len(list(batch)) == 2  # a loop ends as over a list
+        for wrong in (2, -3):
+            with pytest.raises(IndexError, match="input from 0 to 1, got") as told:
+                batch[wrong]
+            assert isinstance(told.value, PruneAttrError)
+        for kind in (None, 0.5, "a"):
+            with pytest.raises(PruneAttrError, match="number of an input, or a slice"):
+                batch[kind]
+
+
+@pytest.mark.parametrize("other", [None, 3, "a"])
+def test_a_path_is_compared_with_a_path(other: Any, model: nn.Module, inputs: Tensor) -> None:
+    path = contributions(model, inputs).path(0.5)
+    for compared in (path.jaccard, path.__and__, path.__or__, path.__sub__):
+        with pytest.raises(PruneAttrError, match="Expected another path"):
+            compared(other)
