@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import metadata
+from inspect import CO_GENERATOR
+from types import FrameType
 
 import torch
 from torch import Tensor
@@ -103,13 +105,32 @@ def _differentiable() -> Iterator[None]:
 
 def _on_the_way_back(error: BaseException) -> bool:
     """Whether a backward pass raised it, by itself or in code of the network, and not in ours."""
-    back, place = False, error.__traceback__
+    back, place = None, error.__traceback__
     while place is not None:
-        back = back or place.tb_frame.f_code.co_name == "_engine_run_backward"
-        if back and str(place.tb_frame.f_globals.get("__name__")).startswith("pruneattr_core."):
+        frame = place.tb_frame
+        if back is None and frame.f_code.co_name == "_engine_run_backward":
+            back = frame
+        ours = str(frame.f_globals.get("__name__")).startswith("pruneattr_core.")
+        if back is not None and ours and _beneath(frame, back):
             return False
         place = place.tb_next
-    return back
+    return back is not None
+
+
+def _beneath(frame: FrameType, above: FrameType) -> bool:
+    """Whether it ran beneath another, or in a thread of its own, as on the way back on a GPU.
+
+    What an error that is raised again holds of the time before did neither. A context that is left, which is
+    a generator, no longer says where it ran.
+    """
+    if frame.f_code.co_flags & CO_GENERATOR:
+        return False
+    first, top = frame, above
+    while first is not above and first.f_back is not None:
+        first = first.f_back
+    while top.f_back is not None:
+        top = top.f_back
+    return first is above or first is not top
 
 
 def chunks(count: int, bytes_each: int, like: Tensor) -> Iterator[slice]:

@@ -94,6 +94,30 @@ def test_so_is_it_where_neurons_are_ranked() -> None:
             scored(_hooked().eval(), X)
 
 
+def test_an_error_that_is_raised_again_is_told_again() -> None:
+    """One object, made once: it holds where it was raised before, which was beneath us."""
+    kept = KeyError("scale")
+
+    def raising(*_: object) -> Any:
+        raise kept
+
+    net = _own(raising)().eval()
+    for _ in range(3):
+        with pytest.raises(ModelError, match="backward pass fails with KeyError: 'scale'"):
+            PruneGrad(net).attribute(X, 1)
+
+
+def test_what_progress_raises_on_the_way_back_again_comes_out_again() -> None:
+    kept = KeyError("mine")
+
+    def stop(done: float) -> None:
+        raise kept
+
+    for _ in range(3):
+        with pytest.raises(KeyError, match="mine"):
+            explain(Body().eval(), X, 1, "integrated_gradients", progress=stop)
+
+
 def test_a_caller_who_stops_is_obeyed() -> None:
     def stop(done: float) -> None:
         raise Cancelled("enough")
