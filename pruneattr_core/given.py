@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -19,6 +20,14 @@ def check_truth(name: str, given: Any) -> None:
     """Raise ArgumentTypeError unless it is True or False: "no" would count as yes."""
     if not isinstance(given, bool):
         raise ArgumentTypeError(f"Expected {name} as True or False, got {given!r}.")
+
+
+def check_whole(name: str, given: Any, least: int, most: int | None = None) -> None:
+    """Raise InputError unless it is a whole number, of Python or NumPy, from `least` to `most`."""
+    whole = isinstance(given, Integral) and not is_truth(given)
+    if not whole or given < least or (most is not None and given > most):
+        ends = f">= {least}" if most is None else f"from {least} to {most}"
+        raise InputError(f"Expected {name} as a whole number {ends}, got {given!r}.")
 
 
 def several(name: str, given: Any, such_as: str) -> list[Any]:

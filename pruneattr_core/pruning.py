@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.activations import Activation
 from pruneattr_core.brief import brief
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
@@ -165,10 +165,46 @@ def gate_of(masks: Sequence[Tensor], mode: Instead) -> tape.Gate:
     return zero_gate(masks) if mode == "zero" else freeze_gate(masks)
 
 
-def check_mode(mode: Instead) -> None:
-    """Raise InputError unless `mode` is "zero", "freeze" or a replacement."""
-    if not isinstance(mode, Replacement) and mode not in ("zero", "freeze"):
+def check_mode(mode: Instead, inputs: Tensor) -> None:
+    """Raise InputError unless `mode` is "zero", "freeze" or a replacement for these inputs."""
+    if isinstance(mode, Replacement):
+        check_replacement(mode, len(inputs))
+    elif mode not in ("zero", "freeze"):
         raise InputError(f'Expected mode "zero" or "freeze", or a replacement; got {mode!r}.')
+
+
+def check_replacement(
+    replacement: Any, rows: int, activations: Sequence[Tensor] | None = None
+) -> tuple[Tensor, ...]:
+    """The layers of a replacement for `rows` inputs.
+
+    Args:
+        replacement: what was handed in.
+        rows: of the batch.
+        activations: (B, *shape) per call, where they are known: what the layers stand for.
+
+    Raises:
+        ArgumentTypeError: it is none.
+        InputError: it is one of another number of inputs, or of another network or input size.
+    """
+    if not isinstance(replacement, Replacement):
+        raise ArgumentTypeError(
+            "Expected a replacement, as zero, mean_of or activations_of of circuits.replacement make it; got "
+            f"{replacement!r}."
+        )
+    layers = replacement.layers
+    others = {len(layer) for layer in layers} - {1, rows}
+    if others:
+        raise InputError(f"Expected a replacement of one input or of {rows}, got one of {others.pop()}.")
+    try:
+        fits = activations is None or [a.shape for a in activations] == [
+            torch.broadcast_shapes(base.shape, a.shape) for base, a in zip(layers, activations, strict=True)
+        ]
+    except (ValueError, RuntimeError):
+        fits = False
+    if not fits:
+        raise InputError("The replacement was made with another network or input size.")
+    return layers
 
 
 def part_of(mode: Instead, at: slice) -> Instead:

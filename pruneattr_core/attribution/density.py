@@ -110,7 +110,7 @@ def densities(
     Raises:
         InputError: an unknown mode or size.
     """
-    check_mode(mode)
+    check_mode(mode, inputs)
     if sizes not in SIZES:
         raise InputError(f"Expected sizes in {SIZES}, got {sizes!r}.")
     graph = Graph(model, inputs, scores.question, gate=gate_of(masks, mode), class_scores=scores.class_scores)

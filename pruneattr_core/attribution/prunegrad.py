@@ -128,7 +128,6 @@ class PruneGrad(CaptumShaped):
                 raise InputError(sweep.problems[0])
             attribution = sweep.maps[0]
         else:
-            check_mode(mode)
             attribution = self._by_change(batch, target, dial, mode, contribution, ties, class_scores)
         return (attribution,) if isinstance(inputs, tuple) else attribution
 
@@ -167,13 +166,13 @@ class PruneGrad(CaptumShaped):
         Returns:
             Maps (K, *inputs.shape) and the pruned network's answers (K, B).
         """
-        check_mode(mode)
         if contribution not in list(METHODS):
             raise InputError(f"Expected contribution in {sorted(METHODS)}, got {contribution!r}.")
         sparsities, of = levels(self.model, sparsities, of)
         if len(sparsities) == 0:
             raise InputError("Expected at least one sparsity.")
         inputs = check_inputs(self.model, inputs)
+        check_mode(mode, inputs)
         if scores is not None:
             check_scores(scores, inputs)
         chosen = asked_of(target, len(inputs), self.head) if scores is None else scores.question
@@ -199,6 +198,7 @@ class PruneGrad(CaptumShaped):
         class_scores: bool,
     ) -> Tensor:
         inputs = check_inputs(self.model, inputs)
+        check_mode(mode, inputs)
         chosen = asked_of(target, len(inputs), self.head)
         maps = []
         for image in range(len(inputs)):

@@ -66,7 +66,7 @@ def prunegrad_mid(
         ModelError: no activation of the network has rows and columns, or the response depends
             differentiably on part of it only.
     """
-    check_mode(mode)
+    check_mode(mode, inputs)
     dial = Dial(sparsity, of, output_change, change_of)
     if scores is None:
         scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
@@ -112,7 +112,7 @@ def mid_sweep(
         ModelError: no activation of the network has rows and columns, or the response depends
             differentiably on part of it only.
     """
-    check_mode(mode)
+    check_mode(mode, inputs)
     if not sparsities:
         raise InputError("Expected at least one sparsity.")
     check_scores(scores, inputs)

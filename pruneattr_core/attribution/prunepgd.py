@@ -89,9 +89,9 @@ class PrunePGD(CaptumShaped):
                 "Expected a whole number of steps >= 1, step_size > 0 and l2_bound > 0; "
                 f"got {steps!r}, {step_size!r}, {l2_bound!r}."
             )
-        check_mode(mode)
         dial = Dial(sparsity, of, output_change, change_of)
         batch = check_inputs(self.model, single(inputs))
+        check_mode(mode, batch)
         chosen = asked_of(target, len(batch))
         parts = []
         for part in chunks(len(batch), bytes_each(batch), batch):

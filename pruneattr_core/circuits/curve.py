@@ -16,6 +16,7 @@ another class and that of another picture are the controls without which a curve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -27,14 +28,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
-from pruneattr_core.checks import check_inputs
+from pruneattr_core.checks import Classes, check_inputs, check_target
 from pruneattr_core.circuits.replacement import replaced_logits
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.given import check_whole, several
 from pruneattr_core.graph import forward_chunks
-from pruneattr_core.pruning import Replacement
+from pruneattr_core.pruning import Replacement, check_replacement
+from pruneattr_core.response import resolved
 from pruneattr_core.runtime import Tick
 from pruneattr_core.same import same
-from pruneattr_core.selection import masks_at
+from pruneattr_core.selection import as_real, masks_at
 
 Array = NDArray[np.float64]
 
@@ -44,6 +47,8 @@ SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 ROUNDING = 1e-6
 #: What is drawn beside the path itself.
 KINDS = ("path", "rest", "random")
+#: Names the whole and the empty network among them.
+_ENDS = "ends"
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +129,7 @@ def _area(sizes: Sequence[float], values: Array, at_nothing: float) -> Array:
 def circuit_curve(
     model: nn.Module,
     inputs: Tensor,
-    target: Tensor,
+    target: Classes,
     scores: Sequence[Tensor],
     replacement: Replacement,
     sizes: Sequence[float] = SIZES,
@@ -137,16 +142,18 @@ def circuit_curve(
     Args:
         model: network in eval mode; left untouched.
         inputs: (B, C, H, W).
-        target: (B,) int64, the class whose logit is the response.
+        target: the class whose logit is the response, as `patching` takes it.
         scores: >= 0, (B, *shape) per activation call: the highest stay, ranked over the network.
         replacement: what the others become.
         sizes: increasing shares of all neurons kept, in (0, 1].
-        others: name -> further scores, such as those of another class or picture.
+        others: name -> further scores, such as those of another class or picture; none of `KINDS`.
         seed: of the random path; the same for every input, so that a batch equals its single images.
         progress: called with (images done, B); may raise to stop.
 
     Raises:
-        InputError: sizes that do not increase within (0, 1], or scores of other calls.
+        InputError: sizes that do not increase within (0, 1], scores or a replacement of other calls or of
+            another batch, or a name that is taken.
+        TargetError: a target out of range.
 
     Example:
         >>> from pruneattr_core.circuits.curve import circuit_curve
@@ -159,10 +166,11 @@ def circuit_curve(
         [True, True]
     """
     inputs = check_inputs(model, inputs)
-    grid = tuple(float(size) for size in sizes)
-    if not grid or not grid[0] > 0 or grid[-1] > 1 or any(a >= b for a, b in pairwise(grid)):
-        raise InputError(f"Expected increasing sizes within (0, 1], the shares of neurons kept; got {grid}.")
-    ranked = {"path": scores, **(others or {})}
+    chosen = check_target(target, len(inputs))
+    check_replacement(replacement, len(inputs))
+    check_whole("seed", seed, 0)
+    grid = _grid(sizes)
+    ranked = _ranked(scores, others or {}, len(inputs))
     found: list[tuple[dict[str, Tensor], Tensor]] = []
     for image in range(len(inputs)):
         at = slice(image, image + 1)
@@ -173,7 +181,7 @@ def circuit_curve(
     kinds = found[0][0].keys()
     logits = {kind: torch.stack([one[0][kind] for one in found], 1) for kind in kinds}  # (K, B, classes)
     ends = torch.stack([one[1] for one in found], 1)  # (2, B, classes): whole, empty
-    index = target.view(1, -1, 1).to(ends.device)
+    index = resolved(ends[0], chosen).target.view(1, -1, 1)
     answers = ends[0].argmax(1)
 
     def of(values: Tensor) -> Array:
@@ -190,6 +198,38 @@ def circuit_curve(
         {kind: values.argmax(2).cpu().numpy() for kind, values in logits.items()},
         {kind: (values.argmax(2) == answers).cpu().numpy() for kind, values in logits.items()},
     )
+
+
+def _grid(sizes: Sequence[float]) -> tuple[float, ...]:
+    """Sizes as numbers, if they increase."""
+    found = [as_real(size) for size in several("sizes", sizes, "[0.1, 0.5]")]
+    grid = tuple(math.nan if size is None else size for size in found)
+    within = bool(grid) and all(0 < size <= 1 for size in grid)
+    if not within or any(a >= b for a, b in pairwise(grid)):
+        raise InputError(
+            f"Expected increasing sizes within (0, 1], the shares of neurons kept; got {list(sizes)}."
+        )
+    return grid
+
+
+def _ranked(
+    scores: Sequence[Tensor], others: Mapping[str, Sequence[Tensor]], rows: int
+) -> dict[str, Sequence[Tensor]]:
+    """All scores by name, if they are those of `rows` inputs and the same calls."""
+    if not isinstance(others, Mapping):
+        raise ArgumentTypeError(f"Expected further scores as {{name: scores}}, got {type(others).__name__}.")
+    taken = [name for name in (*KINDS, _ENDS) if name in others]
+    if taken:
+        raise InputError(f"Expected other names for further scores: {', '.join(taken)} says what is ours.")
+    ranked: dict[str, Sequence[Tensor]] = {"path": scores, **others}
+    shapes = [tuple(layer.shape[1:]) for layer in several("layers of scores", scores, "scores.layers")]
+    for name, layers in ranked.items():
+        found = [tuple(layer.shape) for layer in several("layers of scores", layers, "scores.layers")]
+        if found != [(rows, *shape) for shape in shapes]:
+            raise InputError(
+                f"The scores {name!r} are not those of the {rows} inputs, or of other calls than the path's."
+            )
+    return ranked
 
 
 def joined(one: CircuitCurve, other: CircuitCurve) -> CircuitCurve:
@@ -252,7 +292,7 @@ def _one(
     count = len(sizes) * (len(ranked) + 2) + 2  # a random path, the rest of the path; the ends
     logits = _answers(model, image, sets(), count, replacement)
     rows = {name: [k for k, other in enumerate(names) if other == name] for name in dict.fromkeys(names)}
-    return {name: logits[at] for name, at in rows.items() if name != "ends"}, logits[rows["ends"]]
+    return {name: logits[at] for name, at in rows.items() if name != _ENDS}, logits[rows[_ENDS]]
 
 
 def _kept_sets(
@@ -269,8 +309,8 @@ def _kept_sets(
             if name == "path":
                 yield "rest", tuple(~mask for mask in masks)
     whole = tuple(torch.ones_like(layer, dtype=torch.bool) for layer in ranked["path"])
-    yield "ends", whole
-    yield "ends", tuple(~mask for mask in whole)
+    yield _ENDS, whole
+    yield _ENDS, tuple(~mask for mask in whole)
 
 
 def _answers(

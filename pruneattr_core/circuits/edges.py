@@ -29,7 +29,7 @@ from pruneattr_core.circuits.replacement import positions
 from pruneattr_core.circuits.units import channel_sums
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
-from pruneattr_core.pruning import Replacement
+from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Target, asked_of
 from pruneattr_core.runtime import own_modes
 
@@ -271,16 +271,9 @@ def _bases(
     """What stands for the picture, then for every activation, each broadcasting to it."""
     if picture is not None and picture.shape != inputs.shape:
         raise InputError(f"Expected a picture {tuple(inputs.shape)}, got {tuple(picture.shape)}.")
-    layers = [a.new_zeros(()) for a in activations] if replacement is None else list(replacement.layers)
-    try:
-        fits = len(layers) == len(activations) and all(
-            torch.broadcast_shapes(base.shape, a.shape) == a.shape
-            for base, a in zip(layers, activations, strict=True)
-        )
-    except RuntimeError:
-        fits = False
-    if not fits:
-        raise InputError("The replacement was made with another network, input size or number of pictures.")
+    layers: Sequence[Tensor] = [a.new_zeros(()) for a in activations]
+    if replacement is not None:
+        layers = check_replacement(replacement, len(inputs), activations)
     return [inputs.new_zeros(()) if picture is None else picture.to(inputs), *layers]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
-from pruneattr_core.errors import InputError
+from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.pruning import Replacement, replace_gate
 
 Unit = Literal["neuron", "channel"]
@@ -50,7 +50,7 @@ def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") 
         unit: "neuron" keeps a mean per neuron, "channel" one per channel over all its `positions`.
 
     Raises:
-        InputError: no inputs, or an unknown unit.
+        InputError: no inputs, inputs of several sizes, or an unknown unit.
 
     Example:
         >>> from pruneattr_core.circuits.replacement import mean_of
@@ -61,10 +61,17 @@ def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") 
         raise InputError(f'Expected unit "neuron" or "channel", got {unit!r}.')
     sums: list[Tensor] = []
     count, dtype = 0, torch.float64
+    if not isinstance(batches, Iterable):
+        raise ArgumentTypeError(f"Expected batches one after the other, such as [inputs]; got {batches!r}.")
     for batch in batches:
         found = _record(model, check_inputs(model, batch)).activations
         dtype = found[0].dtype
         own = [_summed(a, unit) for a in found]
+        if sums and [one.shape for one in own] != [one.shape for one in sums]:
+            raise InputError(
+                "The batches lead to activations of different shapes, so they have no mean. Give pictures of "
+                'one size, or take unit "channel".'
+            )
         sums = own if not sums else [a + b for a, b in zip(sums, own, strict=True)]
         count += len(batch)
     if count == 0:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pruneattr_core.checks import Target, check_inputs, check_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
-from pruneattr_core.pruning import Replacement
+from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked
 from pruneattr_core.runtime import within_budget
 from pruneattr_core.scoring.branching import Brancher
@@ -34,7 +34,7 @@ def patching(
         steps: 1 for the gradient at the activation itself; more for that many midpoints from a' to a.
 
     Raises:
-        InputError: fewer than one step, or inputs that the model cannot take.
+        InputError: fewer than one step, a replacement of others, or inputs that the model cannot take.
 
     Example:
         >>> from pruneattr_core.circuits.replacement import mean_of
@@ -49,12 +49,13 @@ def patching(
     inputs = check_inputs(model, inputs)
     chosen = check_target(target, len(inputs))
     graph = Graph(model, inputs, chosen, to_input=False)
+    activations = graph.record.activations
+    layers = check_replacement(replacement, len(inputs), activations)
     if steps == 1:
+        gradients = graph.activation_gradients()
         return tuple(
             gradient.mul(a.detach() - base)
-            for gradient, a, base in zip(
-                graph.activation_gradients(), graph.record.activations, replacement.layers, strict=True
-            )
+            for gradient, a, base in zip(gradients, activations, layers, strict=True)
         )
     rows = []
     for image in range(len(inputs)):

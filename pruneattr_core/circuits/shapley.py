@@ -19,7 +19,8 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.circuits.replacement import Unit, positions
 from pruneattr_core.circuits.scores import along
 from pruneattr_core.errors import InputError
-from pruneattr_core.pruning import Replacement
+from pruneattr_core.given import check_whole
+from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
 from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.same import same
@@ -106,12 +107,8 @@ class Game:
         self.call, self.name, self.unit = call, self._brancher.names[call], unit
         self.activation = self._brancher.activations[call]
         self.asked: Asked = resolved(self._brancher.logits, asked_of(target, 1))
-        try:
-            self.base = replacement.layers[call].expand_as(self.activation)
-        except (IndexError, RuntimeError) as error:
-            raise InputError(
-                f"The replacement does not fit {self.name}: it was made with another network or input size."
-            ) from error
+        layers = check_replacement(replacement, 1, self._brancher.activations)
+        self.base = layers[call].expand_as(self.activation)
         at = positions(self.activation) if unit == "channel" else ()
         self._shape = tuple(1 if k in at else side for k, side in enumerate(self.activation.shape))[1:]
         self.units = int(torch.Size(self._shape).numel())
@@ -204,10 +201,11 @@ def sampled_shapley(game: Game, orders: int = 64, seed: int = 0, progress: Tick 
         progress: called with (coalitions run, coalitions); may raise to stop.
 
     Raises:
-        InputError: fewer than two pairs.
+        InputError: fewer than two pairs, or a seed that is none.
     """
     if isinstance(orders, bool) or not isinstance(orders, int) or orders < 2:
         raise InputError(f"Expected orders >= 2, got {orders!r}: an interval needs two.")
+    check_whole("seed", seed, 0)
     n, generator = game.units, torch.Generator().manual_seed(seed)
     ends = game(torch.stack([torch.zeros(n, dtype=torch.bool), torch.ones(n, dtype=torch.bool)]))
     drawn = []

@@ -14,6 +14,7 @@ from pruneattr_core import tape
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_whole, several
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, distance, head_of, same_answer
 from pruneattr_core.runtime import Tick, chunks, own_modes
@@ -55,9 +56,10 @@ class Gates:
 
     def paths(self, sparsities: Sequence[float]) -> list[Path]:
         """Keep gates > percentile. Many gates end at exactly 0 and go together: see `Path.sparsity`."""
+        levels = several("sparsities", sparsities, "[0.9]")
         return [
             Path(self.names, masks, {**self.settings, "sparsity": float(sparsity), "ties": "drop"})
-            for sparsity, masks in zip(sparsities, masks_at(self.layers, sparsities), strict=True)
+            for sparsity, masks in zip(levels, masks_at(self.layers, levels), strict=True)
         ]
 
 
@@ -97,8 +99,8 @@ def dgr_gates(
     """
     if init not in ("one", "random"):
         raise InputError(f'Expected init "one" or "random", got {init!r}.')
-    if iterations < 1:
-        raise InputError(f"Expected iterations >= 1, got {iterations!r}.")
+    check_whole("iterations", iterations, 1)
+    check_whole("seed", seed, 0, 2**32 - 1)
     inputs = check_inputs(model, inputs)
     # Gates, velocities, gradients and best gates come on top of the pass itself.
     slices = list(chunks(len(inputs), 2 * bytes_each(inputs), inputs))

@@ -16,7 +16,7 @@ from pruneattr_core.pruning import zero_gate
 from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import Tick, own_modes
 from pruneattr_core.scoring.taylor import taylor_scores
-from pruneattr_core.selection import share_removed
+from pruneattr_core.selection import as_real, share_removed
 from pruneattr_core.values import Path
 
 #: Which neurons count as dead and stay: those of activation 0 (SCP's text), or of score 0 (its algorithm 1 as
@@ -69,7 +69,7 @@ def greedy_paths(
         TargetError: a target out of range.
         ModelError: a network without activations, or in training mode.
     """
-    if not 0 < step <= 1:
+    if not 0 < (as_real(step) or 0) <= 1:
         raise InputError(
             f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}."
         )

@@ -35,11 +35,17 @@ from pruneattr_core import (
     wrong_class_control,
 )
 from pruneattr_core.attribution.prunegrad_mid import prunegrad_mid
+from pruneattr_core.circuits.curve import circuit_curve
+from pruneattr_core.circuits.replacement import activations_of, mean_of
+from pruneattr_core.circuits.scores import patching
+from pruneattr_core.circuits.shapley import Game, sampled_shapley
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.comparison import attribution_view
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.paths.calibrate import output_curve
+from pruneattr_core.paths.dgr import dgr_gates
+from pruneattr_core.paths.greedy import greedy_paths
 from pruneattr_core.render.look import Look
 from pruneattr_core.results.cells import SHARES, drawn
 from pruneattr_core.show import sweep_view
@@ -227,3 +233,81 @@ def test_a_path_is_compared_with_a_path(other: Any, model: nn.Module, inputs: Te
     for compared in (path.jaccard, path.__and__, path.__or__, path.__sub__):
         with pytest.raises(PruneAttrError, match="Expected another path"):
             compared(other)
+
+
+def _curve(m: nn.Module, x: Tensor, **given: Any) -> Any:
+    """A curve of a small network with one argument changed; a function makes it from the scores."""
+    scores, mean = contributions(m, x), mean_of(m, [x])
+    plain = {"target": scores.target, "scores": scores.layers, "replacement": mean, "sizes": [0.5]}
+    made = {name: one(scores) if callable(one) else one for name, one in given.items()}
+    return circuit_curve(m, x, **{**plain, **made})
+
+
+def _four(m: nn.Module, x: Tensor) -> Any:
+    return activations_of(m, torch.cat([x, x]))
+
+
+CIRCUITS: dict[str, tuple[Callable[[nn.Module, Tensor], Any], str]] = {
+    "one class of two": (lambda m, x: _curve(m, x, target=torch.tensor([1, 2, 3])), "one target or 2"),
+    "no such class": (lambda m, x: _curve(m, x, target=[9, 10]), "Target 10 does not exist"),
+    "halves": (lambda m, x: _curve(m, x, target=torch.ones(2)), "target as integers"),
+    "scores of one": (lambda m, x: _curve(m, x, scores=lambda s: s[0].layers), "not those of the 2 inputs"),
+    "no layers": (lambda m, x: _curve(m, x, scores=lambda s: None), "several layers of scores"),
+    "a name of ours": (
+        lambda m, x: _curve(m, x, others=lambda s: {"random": s.layers}),
+        "random says what is",
+    ),
+    "the rest": (lambda m, x: _curve(m, x, others=lambda s: {"rest": s.layers}), "rest says what is ours"),
+    "others of one": (lambda m, x: _curve(m, x, others=lambda s: {"a": s[0].layers}), "scores 'a' are not"),
+    "no names": (lambda m, x: _curve(m, x, others=lambda s: [s.layers]), "as {name: scores}"),
+    "one size": (lambda m, x: _curve(m, x, sizes=0.5), "several sizes"),
+    "size as text": (lambda m, x: _curve(m, x, sizes=["a"]), "increasing sizes"),
+    "no size": (lambda m, x: _curve(m, x, sizes=[0.5, float("nan")]), "increasing sizes"),
+    "a name for values": (lambda m, x: _curve(m, x, replacement="zero"), "Expected a replacement, as zero"),
+    "of four": (lambda m, x: _curve(m, x, replacement=_four(m, x)), "of one input or of 2, got one of 4"),
+    "seed as text": (lambda m, x: _curve(m, x, seed="a"), "seed as a whole number"),
+    "patching of four": (lambda m, x: patching(m, x, 1, _four(m, x)), "got one of 4"),
+    "steps of four": (lambda m, x: patching(m, x, 1, _four(m, x), steps=2), "got one of 4"),
+    "patching of none": (lambda m, x: patching(m, x, 1, None), "Expected a replacement"),
+    "another size": (lambda m, x: patching(m, x, 1, mean_of(m, [x[..., :16]])), "network or input size"),
+    "channels of four": (
+        lambda m, x: unit_contributions(m, x, 1, method="patching", replacement=_four(m, x)),
+        "got one of 4",
+    ),
+    "a game of none": (lambda m, x: Game(m, x[:1], 1, 0, None), "Expected a replacement"),
+    "a game of two": (lambda m, x: Game(m, x[:1], 1, 0, activations_of(m, x)), "got one of 2"),
+    "a map of four": (lambda m, x: PruneGrad(m).sweep(x, sparsities=[0.5], mode=_four(m, x)), "got one of 4"),
+    "a step of four": (lambda m, x: PrunePGD(m).attribute(x, mode=_four(m, x)), "got one of 4"),
+    "by change of four": (
+        lambda m, x: PruneGrad(m).attribute(x, output_change=0.1, mode=_four(m, x)),
+        "got one of 4",
+    ),
+    "orders by text": (
+        lambda m, x: sampled_shapley(Game(m, x[:1], 1, 0, mean_of(m, [x])), seed="a"),
+        "seed as a whole number",
+    ),
+    "sizes in a mean": (lambda m, x: mean_of(m, [x, x[..., :16]]), "different shapes"),
+    "a mean of nothing": (lambda m, x: mean_of(m, None), "batches one after the other"),
+    "step as text": (lambda m, x: greedy_paths(m, x, step="a"), "Expected step in"),
+    "step as truth": (lambda m, x: greedy_paths(m, x, step=True), "Expected step in"),
+    "iterations as text": (lambda m, x: dgr_gates(m, x, iterations="a"), "iterations as a whole number"),
+    "half an iteration": (lambda m, x: dgr_gates(m, x, iterations=1.5), "iterations as a whole number"),
+    "a large seed": (lambda m, x: dgr_gates(m, x, "random", 2**40), "seed as a whole number from 0 to"),
+    "one gate": (lambda m, x: dgr_gates(m, x, iterations=1).paths(0.5), "several sparsities"),
+}
+
+
+@pytest.mark.parametrize("case", list(CIRCUITS))
+def test_what_is_no_circuit_is_one_sentence(case: str, model: nn.Module, inputs: Tensor) -> None:
+    run, says = CIRCUITS[case]
+    with pytest.raises(PruneAttrError, match=says):
+        run(model, inputs)
+
+
+def test_a_curve_takes_classes_as_patching_does(model: nn.Module, inputs: Tensor) -> None:
+    scores = contributions(model, inputs)
+    wanted = _curve(model, inputs)
+    assert wanted.full.shape == (2,)
+    assert _curve(model, inputs, target=None) == wanted
+    assert _curve(model, inputs, target=scores.target.tolist()) == wanted
+    assert _curve(model, inputs, target=3) == _curve(model, inputs, target=[3, 3])
