@@ -7,6 +7,7 @@ import io
 import math
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,16 @@ def image_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def picture_bytes(file: Path) -> bytes:
+    """What a file holds, up to one byte more than a picture may: a device or a pipe may have no end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as data:
+        return data.read(MAX_BYTES + 1)
+
+
 def decode_image(data: bytes, name: str = "") -> Image.Image:
     """Decode a picture that may come from anybody.
 
@@ -140,8 +151,7 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
     if not data:
         raise ImageError(f"{_called(name)} is empty (0 bytes): choose another file or save it again.")
     if len(data) > MAX_BYTES:
-        megabytes = f"{len(data) / 1e6:.0f} MB, the limit is {MAX_BYTES / 1e6:.0f} MB"
-        raise ImageError(f"{_called(name)} has {megabytes}: make it smaller.")
+        raise ImageError(f"{_called(name)} has more than {MAX_BYTES / 1e6:.0f} MB: make it smaller.")
     reader = _reader(data, name)
     # Inside the compressed pixels 0xFF never stands before 0xDA, so this counts the scans before any is read.
     scans = data.count(b"\xff\xda") if reader is JpegImagePlugin.JpegImageFile else 0

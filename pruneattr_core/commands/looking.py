@@ -16,7 +16,7 @@ from pruneattr_core.commands.naming import class_called
 from pruneattr_core.commands.network import add_network, network_of
 from pruneattr_core.errors import InputError
 from pruneattr_core.heads import head_of, outputs_in, yes
-from pruneattr_core.images import decode_image
+from pruneattr_core.images import decode_image, picture_bytes
 from pruneattr_core.models import ModelCard
 from pruneattr_core.response import Response, Target, difference, group, region
 from pruneattr_core.runtime import device_for
@@ -159,7 +159,7 @@ def read_photo(file: Path) -> Image.Image:
     if re.match(r"https?:/", str(file)):
         raise InputError("An address is not fetched: download the picture, and name the file.")
     try:
-        data = file.read_bytes()
+        data = picture_bytes(file)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from error
     return decode_image(data, file.name)

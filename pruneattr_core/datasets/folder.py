@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.datasets.base import Sample, left_out
 from pruneattr_core.errors import ImageError, InputError
-from pruneattr_core.images import WHOLE_PIXELS, check_image, decode_image, decode_mask
+from pruneattr_core.images import WHOLE_PIXELS, check_image, decode_image, decode_mask, picture_bytes
 from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.models.imagenet import imagenet_classes
 
@@ -103,7 +103,7 @@ class FolderDataset:
         """See `Dataset`."""
         entry = self._found[index]
         try:
-            image = decode_image(entry.file.read_bytes(), entry.name)
+            image = decode_image(picture_bytes(entry.file), entry.name)
         except OSError as error:
             raise ImageError(_why(error, entry.name)) from error
         return Sample(image, entry.name, entry.labels, self._drawn(entry, image.size))
@@ -160,7 +160,7 @@ class FolderDataset:
         if entry.mask is None:
             return None
         try:
-            mask = decode_mask(entry.mask.read_bytes(), entry.mask.name)
+            mask = decode_mask(picture_bytes(entry.mask), entry.mask.name)
             if mask.shape != size[::-1]:
                 raise ImageError(_another_size(entry.name, mask.shape[::-1], size))
         except (ImageError, OSError) as error:
@@ -280,10 +280,10 @@ def _size(file: Path, name: str) -> tuple[int, int]:
     """
     with file.open("rb") as data:
         head = data.read(_HEAD)
-        try:
-            return check_image(head, name)
-        except ImageError:  # some headers are longer
-            return check_image(head + data.read(), name)
+    try:
+        return check_image(head, name)
+    except ImageError:  # some headers are longer
+        return check_image(picture_bytes(file), name)
 
 
 def _why(error: ImageError | OSError, name: str) -> str:

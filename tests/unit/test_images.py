@@ -9,12 +9,15 @@ import struct
 import time
 import zlib
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pruneattr_core import images
+from pruneattr_core.commands.looking import read_photo
+from pruneattr_core.datasets.folder import FolderDataset
 from pruneattr_core.errors import ImageError
 from pruneattr_core.images import MAX_PIXELS, check_image, decode_image, decode_mask, image_hash
 
@@ -242,6 +245,19 @@ def test_scans_are_counted_before_any_is_decoded(monkeypatch):
     many = data[:start] + data[start:-2] * images.MAX_SCANS + data[-2:]
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("nothing is decoded"))
     assert "scans, the limit is" in refusal(many)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a device without an end")
+def test_no_more_of_a_file_is_read_than_a_picture_may_have(tmp_path, monkeypatch):
+    """Of a device that has no end all memory was filled."""
+    monkeypatch.setattr(images, "MAX_BYTES", 1_000_000)
+    with pytest.raises(ImageError, match="'zero' has more than 1 MB: make it smaller"):
+        read_photo(Path("/dev/zero"))
+    (tmp_path / "large.png").write_bytes(encoded(Image.new("RGB", (8, 8)), "PNG") + bytes(1_000_000))
+    with pytest.raises(ImageError, match="more than 1 MB"):
+        read_photo(tmp_path / "large.png")
+    with pytest.raises(ImageError, match="more than 1 MB"):
+        FolderDataset(tmp_path)[0]
 
 
 def test_empty():
