@@ -25,12 +25,13 @@ from pruneattr_core.commands.replacing import (
     replacement_of,
 )
 from pruneattr_core.errors import InputError
+from pruneattr_core.response import resolved
 from pruneattr_core.share.words import counted
 from pruneattr_core.store import refuse_unwritable, write_atomically
 
 __all__ = ["add_arguments", "kept", "run"]
 
-#: What stands beside the path; the last where there is another picture.
+#: What stands beside the path; the last two where there is another class, and another picture.
 KINDS = ("path", "rest", "random", "runner-up", "other picture")
 
 
@@ -128,14 +129,16 @@ def _picture(arguments: argparse.Namespace, index: int) -> Record:
     opened, indices = open_pictures(arguments)
     x = opened.inputs([index])
     with torch.no_grad():
-        order = opened.model(x).argsort(1, descending=True)
+        logits = opened.model(x)
     base = replacement_of(arguments, opened, indices, index)
-    answer, second = order[:, 0], order[:, min(1, order.shape[1] - 1)]
+    answer = resolved(logits, None).target
 
     def scores(target: Tensor) -> list[Tensor]:
         return [layer.abs() for layer in patching(opened.model, x, target, base)]
 
-    others = {"runner-up": scores(second)}
+    others = {}
+    if logits.shape[1] > 1:  # one output has none
+        others["runner-up"] = scores(logits.argsort(1, descending=True)[:, 1])
     # The next of those explained; of one picture, one that is not.
     following = indices[(indices.index(index) + 1) % len(indices)]
     beside = [following] if following != index else reference_of(arguments, opened, indices)[:1]

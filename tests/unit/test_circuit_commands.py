@@ -182,3 +182,24 @@ def test_linearity_keeps_its_risk(capsys, tmp_path):
     assert row["error"]["0.5"] < 1e-9
     # In float64; the network that stays open for the next command is as it was.
     assert cli.main(["circuit", *words, "--n", "1", "--replacement", "resample"]) == 0
+
+
+NETWORKS = """from torch import nn
+def one():
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 32), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.ReLU(), head).eval()
+def maps():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 32), nn.ReLU(), nn.Conv2d(4, 5, 1)).eval()
+"""
+
+
+def test_a_network_of_one_output_has_no_runner_up_and_one_of_maps_no_path(capsys, tmp_path):
+    """Its own path stood there under that name; and maps were counted as targets."""
+    file = tmp_path / "own.py"
+    file.write_text(NETWORKS, "utf-8")
+    words = ["circuit", "--data", "scenes", "--json", "--model"]
+    assert cli.main([*words, f"{file}:one"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["curves"]) == ["path", "rest", "random", "other picture"]
+    assert cli.main([*words, f"{file}:maps"]) == 1
+    assert "This network answers maps" in capsys.readouterr().err
