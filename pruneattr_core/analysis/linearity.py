@@ -25,7 +25,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
-from pruneattr_core.runtime import Tick, within_budget
+from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.same import same
 from pruneattr_core.values import Path
 
@@ -77,6 +77,7 @@ class AffineError:
     __eq__ = same
 
 
+@own_modes()
 def linear_radius(
     model: nn.Module,
     inputs: Tensor,
@@ -305,6 +306,7 @@ def _risk(unchecked: Tensor, best: float, probes: int) -> float:
     return min(1.0, float(torch.special.gammainc(half, half * shrunk).sum()))
 
 
+@own_modes()
 def affine_error(
     model: nn.Module,
     inputs: Tensor,

@@ -25,6 +25,7 @@ from pruneattr_core.values import ChangeOf, Contributions, Outputs
 _BLOCKS = ("BasicBlock", "Bottleneck")
 
 
+@own_modes()
 def prunegrad_mid(
     model: nn.Module,
     inputs: Tensor,

@@ -35,7 +35,7 @@ from pruneattr_core.given import check_whole, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import resolved
-from pruneattr_core.runtime import Tick
+from pruneattr_core.runtime import Tick, own_modes
 from pruneattr_core.same import same
 from pruneattr_core.selection import as_real, masks_at
 
@@ -126,6 +126,7 @@ def _area(sizes: Sequence[float], values: Array, at_nothing: float) -> Array:
     return np.asarray(np.trapezoid(y, x, axis=0) / x[-1])
 
 
+@own_modes()
 def circuit_curve(
     model: nn.Module,
     inputs: Tensor,

@@ -17,6 +17,7 @@ from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.pruning import Replacement, replace_gate
+from pruneattr_core.runtime import own_modes
 
 Unit = Literal["neuron", "channel"]
 
@@ -80,6 +81,7 @@ def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") 
     return Replacement(name, tuple((total / count).to(dtype) for total in sums))
 
 
+@own_modes()
 def replaced_logits(
     model: nn.Module, inputs: Tensor, masks: Sequence[Tensor], replacement: Replacement
 ) -> Tensor:
@@ -107,8 +109,9 @@ def channels_last(shape: Sequence[int]) -> bool:
     return len(shape) == 3 and shape[0] == shape[1] != shape[2]
 
 
+@own_modes()
 def _record(model: nn.Module, inputs: Tensor) -> tape.Record:
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.no_grad():
         return tape.run(model, inputs.clone())
 
 

@@ -17,10 +17,11 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked
-from pruneattr_core.runtime import within_budget
+from pruneattr_core.runtime import own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher
 
 
+@own_modes()
 def patching(
     model: nn.Module, inputs: Tensor, target: Target, replacement: Replacement, steps: int = 1
 ) -> tuple[Tensor, ...]:

@@ -73,6 +73,7 @@ class Game:
         asked: the response.
     """
 
+    @own_modes()
     def __init__(
         self,
         model: nn.Module,
@@ -113,6 +114,7 @@ class Game:
         self._shape = tuple(1 if k in at else side for k, side in enumerate(self.activation.shape))[1:]
         self.units = int(torch.Size(self._shape).numel())
 
+    @own_modes()
     def __call__(self, coalitions: Tensor, progress: Tick | None = None) -> Tensor:
         """V of bool coalitions (m, units): (m,) float64."""
         parts, done = [], 0
@@ -130,6 +132,7 @@ class Game:
                 progress(done, len(coalitions))
         return torch.cat(parts)
 
+    @own_modes()
     def along(self, steps: int) -> Tensor:
         """(units,) float64: (a - a') x gradient summed by unit; at `steps` midpoints from a' to a, 1 at a."""
         layer = along(self._brancher, self.call, self.asked, self.base, steps)
