@@ -132,11 +132,16 @@ class _Swap(TorchFunctionMode):
     """Hand chosen calls to modules: made on the first run, used again on the next."""
 
     def __init__(
-        self, choose: Choice, modules: dict[int, nn.Module] | None, rewritten: frozenset[int]
+        self,
+        choose: Choice,
+        modules: dict[int, nn.Module] | None,
+        rewritten: frozenset[int],
+        of: dict[int, Any] | None = None,
     ) -> None:
         super().__init__()
         self.choose, self.rewritten = choose, rewritten
         self.known, self.made = modules, {} if modules is None else modules
+        self.of = {} if of is None else of  # the function that each module stands for
         self.count, self.own_functions = 0, OwnFunctions()
 
     def __torch_function__(
@@ -157,10 +162,12 @@ class _Swap(TorchFunctionMode):
             make = self.choose(index, func)
             module = None if make is None else make(*given, **named)
             if module is not None:
-                self.made[index] = module.eval()
+                self.made[index], self.of[index] = module.eval(), func
         module = self.made.get(index)
         if module is None:
             return func(*args, **kwargs)
+        if self.of[index] is not func:
+            raise ModelError(_UNLIKE)
         tensors = given[:2] if func in ADDITIONS else given[:1]
         if func in FUNCTIONS and (activation := activation_of(func, args, kwargs)) is not None:
             tensors = (activation.before,)
@@ -199,7 +206,7 @@ class Substituted(nn.Module):
         swap = self._first(choose, inputs[:1])
         if self._as_it_was():  # the calls of an observer hang on what it has seen: let it see the same
             swap = self._first(choose, inputs)
-        self._made, self.count = swap.made, swap.count
+        self._made, self._of, self.count = swap.made, swap.of, swap.count
         self.calls = nn.ModuleList(swap.made.values())
         self.eval()
 
@@ -228,7 +235,7 @@ class Substituted(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) -> logits (B, classes)."""
         self._as_it_was()
-        swap, given = _Swap(_nothing, self._made, self._rewritten), inputs.clone()
+        swap, given = _Swap(_nothing, self._made, self._rewritten, self._of), inputs.clone()
         with refusing(inputs), swap:
             output = self._shared[0](given)
         if swap.count != self.count:

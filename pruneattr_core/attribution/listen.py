@@ -28,7 +28,7 @@ NEUTRAL = {
     *("flatten", "view", "view_as", "reshape", "contiguous", "clone", "dropout", "dropout2d", "permute"),
     *("transpose", "unsqueeze", "squeeze", "size", "dim", "__get__", "_assert", "is_floating_point"),
     *("numel", "_set_grad_enabled", "requires_grad_", "stride", "is_contiguous", "__len__", "alpha_dropout"),
-    *("feature_alpha_dropout", "movedim", "moveaxis", "swapaxes", "swapdims", "unflatten"),
+    *("feature_alpha_dropout", "retain_grad", "movedim", "moveaxis", "swapaxes", "swapdims", "unflatten"),
     # What rectifiers are spelled with.
     *("zeros_like", "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"),
 }

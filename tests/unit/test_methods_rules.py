@@ -134,6 +134,30 @@ def test_heads_beside_and_hooks_of_the_user_change_no_map(method: str) -> None:
             hook.remove()
 
 
+@pytest.mark.parametrize("method", ["guided_backprop", "gradcam", "deeplift", "lrp", "excitation_backprop"])
+def test_hooks_that_ask_for_gradients_change_no_map_or_are_told(method: str) -> None:
+    """They call something only where gradients are on: what came after was carried out by the wrong layer."""
+    net, x = networks.network("plain"), networks.inputs(1)
+    expected = explain(net, x, 1, method).values
+
+    def kept(module: nn.Module, given: object, result: torch.Tensor) -> None:
+        if result.requires_grad:
+            result.retain_grad()
+
+    def heard(module: nn.Module, given: object, result: torch.Tensor) -> None:
+        if result.requires_grad:
+            result.register_hook(lambda gradient: gradient.clamp(min=0))
+
+    first = next(one for one in net.modules() if isinstance(one, nn.Conv2d))
+    hook = first.register_forward_hook(kept)
+    torch.testing.assert_close(explain(net, x, 1, method).values, expected, rtol=1e-12, atol=1e-15)
+    hook.remove()
+    hook = first.register_forward_hook(heard)
+    with pytest.raises(ModelError, match="differ from pass to pass"):
+        explain(net, x, 1, method)
+    hook.remove()
+
+
 class Switched(nn.Module):
     """Calls something else once a flag is set."""
 
