@@ -11,19 +11,20 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.circuits.curve import SIZES
 from pruneattr_core.share.words import percent
-from pruneattr_core.ui import pictures, shell
+from pruneattr_core.ui import cache, pictures, shell
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.paths import carrying
 from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths.carrying import Carried
 from pruneattr_core.ui.paths.state import REPLACED
 from pruneattr_core.ui.pictures import UPLOAD
-from tests.app.conftest import Start, healthy, until
+from tests.app.conftest import Small, Start, healthy, until
 
 
 @pytest.fixture
@@ -60,6 +61,27 @@ def test_the_page_opens_with_what_the_path_carries(paths_page: Start) -> None:
     until(app, lambda app: any("CPR, higher is better): the path" in one.value for one in app.caption))
     assert names[0] == "The path"
     assert {"As many at random", "The runner-up's path", "Another picture's path"} <= set(names)
+
+
+class One(Small):
+    """One output."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)[:, :1]
+
+
+def test_one_output_has_no_runner_up(paths_page: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own path stood beside it under that name."""
+    monkeypatch.setattr(cache, "load_model", lambda *_, **__: One().eval())
+    app = paths_page(kept="0.2", paths="taylor,random")
+    until(app, lambda app: any("CPR, higher is better): the path" in one.value for one in app.caption))
+    healthy(app)
+    names = [line["name"] for line in chart(app, "chart_carries_zero")["data"]]
+    assert {"The path", "Another picture's path"} <= set(names)
+    assert "The runner-up's path" not in names
+    assert not any("the runner-up's" in one.value for one in app.caption)
+    (rows,) = (one.value for one in app.dataframe if "the others become" in one.value)
+    assert "the runner-up's path" not in rows
 
 
 @pytest.mark.parametrize("instead", REPLACED)

@@ -131,7 +131,7 @@ def _answers(board: Board, found: Carried, size: float) -> list[dict[str, str]]:
                 **{
                     CONTROLS[kind].lower(): classes[int(curve.answers[kind][at, 0])]
                     for kind in CONTROLS
-                    if kind != "path"
+                    if kind != "path" and kind in curve.answers
                 },
             }
         )
@@ -170,7 +170,9 @@ def _areas(curve: CircuitCurve, at: int) -> str:
             "The whole network and the empty one answer alike here, so a share of their difference is none."
         )
     cpr, cmd = (
-        ", ".join(f"{words} {float(area(kind)[0]):z.2f}" for kind, words in kinds.items())
+        ", ".join(
+            f"{words} {float(area(kind)[0]):z.2f}" for kind, words in kinds.items() if kind in curve.response
+        )
         for area in (curve.cpr, curve.cmd)
     )
     smallest, before = float(curve.smallest()[0]), curve.sizes[at - 1] if at else 0.0

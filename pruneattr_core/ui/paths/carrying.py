@@ -75,12 +75,11 @@ def work_of(engine: Engine, subject: Subject, picture: Picture, ground: Ground) 
         )
         target = ground.scores.target.to(engine.device)
         order = ground.scores.logits[0].argsort(descending=True).tolist()
-        rival = next(index for index in order if index != int(target[0])) if len(order) > 1 else order[0]
         job.note = "Scores of the runner-up and of another picture"
-        controls = {
-            "rival": contributions(network, inputs, rival).layers,
-            "neighbour": contributions(network, beside[0]).layers,
-        }
+        controls = {"neighbour": contributions(network, beside[0]).layers}
+        if len(order) > 1:  # one output has none
+            rival = next(index for index in order if index != int(target[0]))
+            controls["rival"] = contributions(network, inputs, rival).layers
         scores = [layer.to(engine.device) for layer in ground.scores.layers]
         makers: dict[str, Callable[[], Replacement]] = {
             "zero": lambda: zero(network, inputs),
