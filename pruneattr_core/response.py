@@ -181,6 +181,10 @@ class Asked:
         """The same for the whole batch repeated, as `Tensor.repeat` does."""
         return self._map(lambda values: values.repeat(times, *[1] * (values.ndim - 1)))
 
+    def cpu(self) -> Asked:
+        """The same on the CPU."""
+        return self._map(Tensor.cpu)
+
     def _map(self, change: Callable[[Tensor], Tensor]) -> Asked:
         against = None if self.against is None else change(self.against)
         mask = None if self.mask is None else change(self.mask)

@@ -307,16 +307,17 @@ def predicted_seconds(ground: Ground, key: PathKey, sparsity: float) -> float:
 def on_cpu(scores: Contributions) -> Contributions:
     """The same values on the CPU, in the order of memory that they have."""
 
-    def here(layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(layer.detach().cpu() for layer in layers)
+    def here(values: Tensor) -> Tensor:
+        return values.detach().cpu()
 
-    return Contributions(
-        scores.names,
-        here(scores.layers),
-        here(scores.dead),
-        scores.target.cpu(),
-        scores.logits.cpu(),
-        scores.method,
+    return replace(
+        scores,
+        layers=tuple(map(here, scores.layers)),
+        dead=tuple(map(here, scores.dead)),
+        target=here(scores.target),
+        logits=here(scores.logits),
+        asked=None if scores.asked is None else scores.asked.cpu(),
+        agreement=None if scores.agreement is None else here(scores.agreement),
     )
 
 

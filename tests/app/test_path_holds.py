@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 import pytest
@@ -10,10 +11,12 @@ from streamlit.testing.v1 import AppTest
 
 from pruneattr_core.analysis.alike import alike
 from pruneattr_core.analysis.nudging import FACTORS
+from pruneattr_core.heads import Head, declare
 from pruneattr_core.share.words import percent
+from pruneattr_core.ui import cache
 from pruneattr_core.ui.paths import page as path_page
 from pruneattr_core.ui.paths.alike import nestings
-from tests.app.conftest import Start, healthy, until
+from tests.app.conftest import Small, Start, healthy, until
 
 
 @pytest.fixture
@@ -40,6 +43,22 @@ def test_inside_the_map_is_the_same_whatever_the_way(holds_page: Start, kind: st
     assert "Inside the ball" in verdict(app)
     table = app.dataframe[0].value
     assert table["nudged"].iloc[3] == table["nudged"].iloc[4]  # the frozen logit is the one predicted
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_the_probability_is_the_heads(holds_page: Start, monkeypatch: pytest.MonkeyPatch, head: Head) -> None:
+    """Of a network that answers several it was a softmax, as of one of many."""
+
+    def network(*_: object, **__: object) -> Small:
+        made = Small().eval()
+        declare(made, head)
+        return made
+
+    monkeypatch.setattr(cache, "load_model", network)
+    table = holds_page(nudge="block", nudge_by="0.5").dataframe[0].value
+    chance, logit = (float(table["before"].iloc[row]) for row in (1, 2))
+    own = 1 / (1 + math.exp(-logit))
+    assert (chance == pytest.approx(own, abs=1e-4)) is (head == "sigmoid")
 
 
 def test_the_slider_walks_out_of_the_ball(holds_page: Start) -> None:

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 import networks
+from pruneattr_core.heads import declare
 from pruneattr_core.paths.table import METHODS, Search
+from pruneattr_core.response import difference
 from pruneattr_core.results.keys import Subject
-from pruneattr_core.results.paths import LEVELS, found, path_key
+from pruneattr_core.results.paths import LEVELS, found, on_cpu, path_key
+from pruneattr_core.scoring import contributions
 
 SUBJECT = Subject("scenes-net", "weights", "picture", 0, "cpu")
 
@@ -33,3 +36,12 @@ def test_what_a_name_is_computed_to_is_the_table_s_path(method: str, sparsity: f
     expected = METHODS[method].find(Search(model, inputs, 0, asked, 3)).path(sparsity)
     for got, want in zip(timed.path(sparsity).layers, expected.layers, strict=True):
         assert torch.equal(got, want)
+
+
+def test_scores_lose_nothing_on_their_way_to_the_cpu() -> None:
+    """Without the head a page read several answers as one of many."""
+    model, inputs = networks.network("reused"), networks.inputs(2)
+    declare(model, "sigmoid")
+    scores = contributions(model, inputs, difference(1, 0), "intgrad")
+    assert scores.head == "sigmoid"
+    assert on_cpu(scores) == scores
