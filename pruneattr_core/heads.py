@@ -21,6 +21,8 @@ from pruneattr_core.errors import ArgumentTypeError, InputError
 
 Head = Literal["softmax", "sigmoid", "probabilities", "values"]
 Answering = Literal["one", "each", "values"]
+#: The answer of a network of several answers that the class asked about is none of them.
+NOT_IT = -1
 HEADS: tuple[Head, ...] = get_args(Head)
 
 #: How far rows of probabilities may be from summing to 1; half precision is that coarse.

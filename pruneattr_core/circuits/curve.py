@@ -33,8 +33,9 @@ from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.given import check_whole, several
 from pruneattr_core.graph import forward_chunks
+from pruneattr_core.heads import NOT_IT, Head, answering, head_of
 from pruneattr_core.pruning import Replacement, check_replacement
-from pruneattr_core.response import resolved
+from pruneattr_core.response import Asked, resolved
 from pruneattr_core.runtime import Tick, own_modes
 from pruneattr_core.same import same
 from pruneattr_core.selection import as_real, masks_at
@@ -62,8 +63,9 @@ class CircuitCurve:
         empty: (B,) response when every neuron is replaced.
         response: kind -> (K, B) response; "path", "rest" (all but the path), "random" (as many at random),
             and whatever further scores were given.
-        answers: kind -> (K, B) int64, the predicted class.
-        kept: kind -> (K, B) bool, whether that is the one of the whole network.
+        answers: kind -> (K, B) int64, the class answered; where each is answered by itself, the target or
+            `NOT_IT`; the target where values are answered.
+        kept: kind -> (K, B) bool, whether that is the answer of the whole network.
     """
 
     replacement: str
@@ -182,8 +184,12 @@ def circuit_curve(
     kinds = found[0][0].keys()
     logits = {kind: torch.stack([one[0][kind] for one in found], 1) for kind in kinds}  # (K, B, classes)
     ends = torch.stack([one[1] for one in found], 1)  # (2, B, classes): whole, empty
-    index = resolved(ends[0], chosen).target.view(1, -1, 1)
-    answers = ends[0].argmax(1)
+    asked, head = resolved(ends[0], chosen), head_of(model, ends[0])
+    index, whole = asked.target.view(1, -1, 1), _answered(asked, ends[0], head)
+    answers = {
+        kind: torch.stack([_answered(asked, level, head) for level in values])
+        for kind, values in logits.items()
+    }
 
     def of(values: Tensor) -> Array:
         picked = values.gather(2, index.expand(len(values), -1, 1)).squeeze(2)
@@ -196,9 +202,18 @@ def circuit_curve(
         full,
         empty,
         {kind: of(values) for kind, values in logits.items()},
-        {kind: values.argmax(2).cpu().numpy() for kind, values in logits.items()},
-        {kind: (values.argmax(2) == answers).cpu().numpy() for kind, values in logits.items()},
+        {kind: values.cpu().numpy() for kind, values in answers.items()},
+        {kind: (values == whole).cpu().numpy() for kind, values in answers.items()},
     )
+
+
+def _answered(asked: Asked, logits: Tensor, head: Head) -> Tensor:
+    """(B,) of the logits (B, K), see `CircuitCurve.answers`."""
+    kind = answering(logits, head)
+    if kind == "one":
+        return logits.argmax(1)
+    likely = asked.probability(logits, head) > 0.5
+    return asked.target if kind == "values" else asked.target.where(likely, NOT_IT)
 
 
 def _grid(sizes: Sequence[float]) -> tuple[float, ...]:

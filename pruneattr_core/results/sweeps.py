@@ -21,7 +21,7 @@ from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import ModelError, PruneAttrError
-from pruneattr_core.heads import Answering, Head, answering, head_of, outputs_in, probabilities
+from pruneattr_core.heads import NOT_IT, Answering, Head, answering, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
@@ -58,10 +58,6 @@ class Question:
     def scores(self) -> ScoresKey:
         """Names the scores that it rests on."""
         return ScoresKey(self.subject, self.contribution, unit=self.unit)
-
-
-#: The answer of a network of several answers that the explained class is none of them.
-NOT_IT = -1
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,7 @@ class Explained:
 
     def named(self, classes: Sequence[str], answer: int) -> str:
         """An answer in words."""
-        return f"not {classes[self.target]}" if answer == NOT_IT else classes[answer]
+        return named(classes, self.target, answer)
 
     @property
     def contributing(self) -> Array:
@@ -296,6 +292,11 @@ def rounds(levels: Sequence[float], known: Sequence[float]) -> list[tuple[float,
     left = [level for level in levels if level not in known]
     parts = [left[2::4], left[0::4], left[1::2]]
     return [tuple(part) for part in parts if part]
+
+
+def named(classes: Sequence[str], target: int, answer: int) -> str:
+    """An answer about a target in words, where `NOT_IT` is one."""
+    return f"not {classes[target]}" if answer == NOT_IT else classes[answer]
 
 
 def answers(kind: Answering, target: int, prediction: Array, probability: Array) -> Array:

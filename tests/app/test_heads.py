@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from pruneattr_core.datasets import load_dataset
-from pruneattr_core.heads import declare
+from pruneattr_core.heads import NOT_IT, declare
 from pruneattr_core.models import load_model, model_card
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.levels import spaced
-from pruneattr_core.results.sweeps import NOT_IT, Question, answer, explain_levels, score
+from pruneattr_core.results.sweeps import Question, answer, explain_levels, score
 from pruneattr_core.ui import cache
 from tests.app.conftest import Small, Start
 

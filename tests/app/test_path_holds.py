@@ -59,6 +59,8 @@ def test_the_probability_is_the_heads(holds_page: Start, monkeypatch: pytest.Mon
     chance, logit = (float(table["before"].iloc[row]) for row in (1, 2))
     own = 1 / (1 + math.exp(-logit))
     assert (chance == pytest.approx(own, abs=1e-4)) is (head == "sigmoid")
+    said = str(table["before"].iloc[0])
+    assert said.startswith("not ") is (head == "sigmoid" and own <= 0.5)
 
 
 def test_the_slider_walks_out_of_the_ball(holds_page: Start) -> None:

@@ -28,6 +28,7 @@ from pruneattr_core.circuits.replacement import (
 )
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.errors import InputError
+from pruneattr_core.heads import NOT_IT, Head, declare
 from pruneattr_core.pruning import Replacement, pruned_logits
 from pruneattr_core.values import masks_at
 
@@ -247,6 +248,23 @@ def test_a_curve_equals_single_sets_and_single_images() -> None:
         model, inputs[1:2], target[1:2], [s[1:2] for s in scores], base, sizes=(0.1, 0.4, 1.0)
     )
     np.testing.assert_array_equal(alone.response["random"][:, 0], curve.response["random"][:, 1])
+
+
+@pytest.mark.parametrize("head", ["sigmoid", "values"])
+def test_whether_the_answer_is_kept_goes_by_the_head(head: Head) -> None:
+    """The largest of several yes or no says nothing of one of them, and one output is always the largest."""
+    model, inputs = networks.network("concatenating"), networks.inputs(3)
+    declare(model, head)
+    scores, base = contributions(model, inputs, 1).layers, zero(model, inputs)
+    curve = circuit_curve(model, inputs, 1, scores, base, sizes=(0.02, 0.1, 1.0))
+    outputs = np.stack([curve.response["path"][k] for k in range(3)])
+    if head == "values":
+        np.testing.assert_array_equal(curve.answers["path"], 1)
+        assert curve.kept["path"].all()
+    else:
+        np.testing.assert_array_equal(curve.answers["path"], np.where(outputs > 0, 1, NOT_IT))
+        np.testing.assert_array_equal(curve.kept["path"], (outputs > 0) == (curve.full > 0))
+        assert not curve.kept["path"].all() or not curve.kept["rest"].all()
 
 
 def test_a_curve_in_two_parts_is_the_curve_in_one() -> None:

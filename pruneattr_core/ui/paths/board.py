@@ -9,6 +9,7 @@ from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import Series, series
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Comparison, ComparisonKey, Ground, Timed
+from pruneattr_core.results.sweeps import named
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths.state import UPLOADED, UPLOADED_TITLE
@@ -62,6 +63,10 @@ class Board:
     def target(self) -> int:
         """The class explained."""
         return int(self.ground.scores.target[0])
+
+    def named(self, answer: int) -> str:
+        """An answer about it in words."""
+        return named(self.chosen.card.classes, self.target, answer)
 
 
 def title_of(key: str) -> str:

@@ -115,7 +115,6 @@ def _in_file(board: Board, found: Carried, instead: str, size: float, folio: Fol
 
 def _answers(board: Board, found: Carried, size: float) -> list[dict[str, str]]:
     """One row a replacement: what the network answers with so many neurons."""
-    classes = board.chosen.card.classes
     rows = []
     for name, curve in found.curves.items():
         at = int(np.abs(np.asarray(curve.sizes) - size).argmin())
@@ -126,10 +125,10 @@ def _answers(board: Board, found: Carried, size: float) -> list[dict[str, str]]:
             {
                 "the others become": REPLACED[name].lower(),
                 "kept": percent(curve.sizes[at], 1),
-                "answer": classes[int(curve.answers["path"][at, 0])],
+                "answer": board.named(int(curve.answers["path"][at, 0])),
                 "of the response": alike if np.isnan(share) else percent(share),
                 **{
-                    CONTROLS[kind].lower(): classes[int(curve.answers[kind][at, 0])]
+                    CONTROLS[kind].lower(): board.named(int(curve.answers[kind][at, 0]))
                     for kind in CONTROLS
                     if kind != "path" and kind in curve.answers
                 },

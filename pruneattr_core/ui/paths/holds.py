@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pruneattr_core.analysis.nudging import BLOCKS, FACTORS, Kind, Nudges
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.heads import probabilities
+from pruneattr_core.heads import answering, probabilities
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
+from pruneattr_core.results.sweeps import answers
 from pruneattr_core.share.words import likelihood, likely
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments, slide
@@ -176,12 +177,15 @@ def _chart(board: Board, found: Nudges, place: int, folio: Folio) -> None:
 
 def _table(board: Board, found: Nudges, place: int) -> list[dict[str, str]]:
     classes, chances = board.chosen.card.classes, _chances(board, found)
-    before, valued = _start(found), board.ground.scores.head == "values"
+    before, head = _start(found), board.ground.scores.head
+    valued, every = head == "values", torch.cat([found.start[None], found.logits])
+    said = answers(answering(every, head), board.target, every.argmax(1).numpy(), chances)
+
     return [
         {
             "": "the network's answer",
-            "before": classes[int(found.start.argmax())],
-            "nudged": classes[int(found.logits[place].argmax())],
+            "before": board.named(int(said[0])),
+            "nudged": board.named(int(said[1 + place])),
         },
         {
             "": f"{likelihood(valued).lower()} of {classes[board.target]}",
