@@ -37,10 +37,11 @@ from pruneattr_core.render import overlay
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response, Target, asked_of
+from pruneattr_core.results.answers import answers
 from pruneattr_core.results.keys import Scored, Subject
 from pruneattr_core.results.levels import START, spaced
 from pruneattr_core.results.nearest import first_beyond, nearest
-from pruneattr_core.results.sweeps import Explained, Question, answers, beside, explain_levels
+from pruneattr_core.results.sweeps import Explained, Question, beside, explain_levels
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import as_real, fraction

@@ -24,8 +24,9 @@ from pruneattr_core.benchmarks.pixels import (
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
-from pruneattr_core.heads import head_of, probabilities
+from pruneattr_core.heads import answering, head_of, probabilities
 from pruneattr_core.models import ModelCard
+from pruneattr_core.results.answers import answers
 from pruneattr_core.results.keys import MapKey, Mapped
 
 #: 0 to 100 % in tenths, and the paper's 1 to 10 %.
@@ -90,7 +91,7 @@ class Removal:
         rank: (H, W) unsigned; pixel r is the r-th to go ("insertion": the r-th to go from a full picture).
         fills: uint8 (1 or K, H, W, 3), what stands where a pixel is missing; one for all, or one a fraction.
         probability: (K,) of the target, as the head reads it, at `FRACTIONS`.
-        answer: (K,) predicted class there.
+        answer: (K,) what is answered there, as `Explained.prediction`.
         target: class whose probability is watched.
         original: probability with every pixel in place.
     """
@@ -174,15 +175,16 @@ def removed(
     if key.fill in STEADY:
         everything = torch.ones(1, *inputs.shape[2:], dtype=torch.bool)
         pictures.append(card.denormalise(fill_removed(inputs[0], everything, key.fill).cpu()))
-    answers = torch.cat(rows)
+    read = torch.cat(rows)
     original = float(probabilities(first.double(), head)[0, target])
     # Pictures answered in a batch may differ in the last bits; nothing gone means nothing changed.
-    answers[[k for k, share in enumerate(fractions) if share == 0], target] = original
+    read[[k for k, share in enumerate(fractions) if share == 0], target] = original
+    probability = read[:, target].numpy()
     return Removal(
         rank=_ranks(values, order),
         fills=np.concatenate([np.asarray(one, np.uint8) for one in pictures]),
-        probability=answers[:, target].numpy(),
-        answer=answers.argmax(1).numpy(),
+        probability=probability,
+        answer=answers(answering(first, head), target, read.argmax(1).numpy(), probability),
         target=target,
         original=original,
     )

@@ -21,9 +21,10 @@ from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import ModelError, PruneAttrError
-from pruneattr_core.heads import NOT_IT, Answering, Head, answering, head_of, outputs_in, probabilities
+from pruneattr_core.heads import Answering, Head, answering, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
+from pruneattr_core.results.answers import answers, named
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
 from pruneattr_core.results.levels import SILENT_GONE, unmoved
 from pruneattr_core.runtime import Tick
@@ -294,18 +295,6 @@ def rounds(levels: Sequence[float], known: Sequence[float]) -> list[tuple[float,
     return [tuple(part) for part in parts if part]
 
 
-def named(classes: Sequence[str], target: int, answer: int) -> str:
-    """An answer about a target in words, where `NOT_IT` is one."""
-    return f"not {classes[target]}" if answer == NOT_IT else classes[answer]
-
-
-def answers(kind: Answering, target: int, prediction: Array, probability: Array) -> Array:
-    """`Explained.prediction` at K levels, of the largest outputs (K,) and the target's probability (K,)."""
-    if kind == "values":
-        return np.full_like(prediction, target)
-    return prediction if kind == "one" else np.where(probability > 0.5, target, NOT_IT)
-
-
 def in_halves(
     work: Callable[[Sequence[float], int], list[Any]], levels: Sequence[float], before: int = 0
 ) -> list[Any]:
@@ -357,6 +346,12 @@ class Answer:
     def nbytes(self) -> int:
         """Bytes of the array."""
         return int(self.probabilities.nbytes)
+
+    def about(self, target: int) -> int:
+        """What is answered about a class, as `Explained.prediction`."""
+        kind: Answering = "values" if self.head == "values" else "each" if self.several else "one"
+        largest = np.array([self.probabilities.argmax()])
+        return int(answers(kind, target, largest, self.probabilities[[target]])[0])
 
 
 def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:

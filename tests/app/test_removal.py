@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -20,9 +21,11 @@ from pruneattr_core.benchmarks.fills import fill_removed
 from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
 from pruneattr_core.benchmarks.run import read_run
+from pruneattr_core.heads import NOT_IT, Head, declare
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject, map_key
 from pruneattr_core.results.removal import FRACTIONS, Removal, RemovalKey, gone, removed
+from pruneattr_core.results.sweeps import answer
 from pruneattr_core.scenes import scene
 from pruneattr_core.share.component import stage
 from pruneattr_core.share.framing import framed, header_of
@@ -96,6 +99,30 @@ def test_ranks_and_fills_paint_what_the_network_saw(inputs: torch.Tensor, order:
             np.testing.assert_array_equal(painted, seen)
         else:
             np.testing.assert_array_equal(found.fills[k][~missing], photo[~missing])
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid", "values"])
+def test_the_answer_is_the_heads(inputs: torch.Tensor, monkeypatch: pytest.MonkeyPatch, head: Head) -> None:
+    """Of several answers the largest was told, and a cross stood where another of them became that."""
+    network = small_network()
+    declare(network, head)
+    monkeypatch.setattr(sys.modules[__name__], "small_network", lambda: network)
+    found = compute(inputs, order="morf")
+    whole = answer(network, inputs, "")
+    assert whole.about(found.target) == found.answer[0]
+    if head == "values":
+        assert (found.answer == found.target).all()
+    elif head == "sigmoid":
+        np.testing.assert_array_equal(found.answer, np.where(found.probability > 0.5, found.target, NOT_IT))
+    if head == "softmax":
+        assert NOT_IT not in found.answer
+    card = Card("A", "ready", result=dataclasses.replace(found, answer=np.full_like(found.answer, NOT_IT)))
+    photo, target = CARD.denormalise(inputs)[0], found.target
+    drawn = payload_of(
+        [card], photo, CARD.classes, target, target, "morf", "mean", False, "of", {"token": 0}
+    )  # fmt: skip
+    data = header_of(drawn)
+    assert data["classes"][str(NOT_IT)] == f"not {CARD.classes[found.target]}"
 
 
 def test_magnitudes_put_negative_values_last(inputs: torch.Tensor) -> None:

@@ -14,7 +14,7 @@ from pruneattr_core.analysis.nudging import BLOCKS, FACTORS, Kind, Nudges
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.heads import answering, probabilities
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
-from pruneattr_core.results.sweeps import answers
+from pruneattr_core.results.answers import answers
 from pruneattr_core.share.words import likelihood, likely
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments, slide

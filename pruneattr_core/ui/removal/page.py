@@ -114,15 +114,14 @@ def _mounted(chosen: Selection, asked: tuple[RemovalKey, ...], cards: dict[str, 
     late = left_behind(_START, of, _position(), said("removal", "view"))
     if late is not None:
         _move(late, asked[0].order)
-    probabilities = chosen.answer.probabilities
-    first = int(np.argmax(probabilities))
-    target = first if chosen.target is None else chosen.target
+    answer = chosen.answer
+    target = int(np.argmax(answer.probabilities)) if chosen.target is None else chosen.target
 
     def made(start: Mapping[str, Any]) -> bytes:
         return payload_of(
             list(cards.values()), chosen.photo, chosen.card.classes,
-            first, target, asked[0].order, asked[0].fill, asked[0].rule in SIGNED, of, start,
-            chosen.answer.head == "values",
+            answer.about(target), target, asked[0].order, asked[0].fill, asked[0].rule in SIGNED, of, start,
+            answer.head == "values",
         )  # fmt: skip
 
     state = _mount(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import colour_table
+from pruneattr_core.results.answers import named
 from pruneattr_core.results.removal import FRACTIONS, STEADY, Removal
 from pruneattr_core.share.words import likelihood
 from pruneattr_core.ui.method_cards import Card, head_of, scene_of, twins
@@ -58,7 +59,7 @@ def payload_of(
         cards: left to right.
         photo: (H, W, 3), exactly the pixels the network sees.
         classes: names by index.
-        first: class the network answers with every pixel in place.
+        first: what is answered with every pixel in place, as `Explained.prediction`.
         target: class whose probability is watched.
         order: key of `results.removal.ORDERS`.
         fill: key of `benchmarks.fills.FILLS`.
@@ -71,7 +72,7 @@ def payload_of(
     heads = [_head(card, place, blocks) for place, card in enumerate(cards)]
     for head, twin in zip(heads, twins(cards, _same_order), strict=True):
         head |= {"same": f"the same order as {twin}"} if twin else {}
-    named = {first, target, *(answer for head in heads for answer in head.get("answers", ()))}
+    said = {first, target, *(answer for head in heads for answer in head.get("answers", ()))}
     header = {
         "title": "Pixel removal",
         "slider": "Fraction of pixels shown" if order == "insertion" else "Fraction of pixels removed",
@@ -83,7 +84,7 @@ def payload_of(
         "order": order,
         "steady": fill in STEADY,
         "first": first,
-        "classes": {index: classes[index] for index in named},
+        "classes": {answer: named(classes, target, answer) for answer in said},
         "lut": colour_table("cividis").ravel().tolist(),
         "cards": heads,
         "note": _note(order, fill, signed),
