@@ -135,11 +135,12 @@ def bring_upload(architecture: str, title: str, data: bytes, names: tuple[str, b
 
 
 def _put(folder: str, given: tuple[str, bytes] | None) -> Path | None:
-    """Title and bytes as a file of that folder; the name is told in messages."""
+    """Title and bytes as a file of that folder; messages tell its name, so it is as the visitor knows it."""
     if given is None:
         return None
     title, data = given
-    file = Path(folder) / "".join(c if c.isalnum() or c in "_-." else "_" for c in f"_{title}"[-60:])
+    name = "".join("_" if c in '/\\:*?"<>|' or not c.isprintable() else c for c in title[-60:])
+    file = Path(folder) / (name if name.strip(". ") else f"_{name}")
     file.write_bytes(data)
     return file
 

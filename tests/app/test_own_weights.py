@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
-from pruneattr_core.errors import ModelError, Unknown
+from pruneattr_core.errors import ModelError, Unknown, WeightsError
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.declared import SETTINGS
 from pruneattr_core.models.loading import load_model, model_card, models_here
@@ -146,6 +147,23 @@ class Trap:
 )
 def test_what_is_no_such_network_is_one_sentence(data: bytes, words: str) -> None:
     assert words in refusal(given(opened(), data))
+
+
+@pytest.mark.parametrize(
+    ("title", "told"),
+    [
+        ("net (2), best.pt", "net (2), best.pt"),
+        ("Größe 熊.pt", "Größe 熊.pt"),
+        ("../../net\n.pt", ".._.._net_.pt"),
+        ("..", "_.."),
+        ("", "_"),
+        ("x" * 300 + ".pt", "x" * 57 + ".pt"),
+    ],
+)
+def test_a_refusal_names_an_uploaded_file_as_its_owner_does(title: str, told: str) -> None:
+    """'_net.pt' was said of net.pt, and '_my_net__2_.pt' of 'my net (2).pt'."""
+    with pytest.raises(WeightsError, match=re.escape(f"The weights file {told!r} is empty")):
+        own_weights.bring_upload(NET, title, b"")
 
 
 def test_a_pickle_is_refused_unread(tmp_path: Path) -> None:
