@@ -22,11 +22,13 @@ function shape(parent, tag, attributes, text) {
   return node;
 }
 
-// Rows of a <dl>: {label, text, title}, and whether the value is the best one or a bad one.
+// Rows of a <dl>, each a box of its own: {label, text, title}, and whether the value is the best one or a bad one.
 function drawNumbers(list, numbers) {
-  list.replaceChildren(...numbers.flatMap(({label, text, title, best, bad}) => {
+  list.replaceChildren(...numbers.map(({label, text, title, best, bad}) => {
     const name = element('dt', '', label), value = element('dd', best ? 'best' : bad ? 'bad' : '', text);
     name.title = value.title = title;
-    return [name, value];
+    const row = element('div');
+    row.append(name, value);
+    return row;
   }));
 }

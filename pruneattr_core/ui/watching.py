@@ -117,7 +117,7 @@ def progress(job: Job, title: str, steps: str, key: str) -> None:
     """A running job's bar with the time that remains, and its cancel button."""
     place = engine().jobs.place(job)
     if place:
-        text = f"{title} waits: {place} before it"
+        text = f"{title} · waiting, {place} ahead"
     elif job.remaining is None:
         text = f"{title} · starting"
     else:

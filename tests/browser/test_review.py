@@ -26,6 +26,19 @@ IN_SIGHT = """rows => rows.map(row => { const {top, bottom} = row.getBoundingCli
 PIXELS = """frame => { const c = frame.querySelector('canvas'), all = [0, 0, c.width, c.height];
   return [...c.getContext('2d').getImageData(...all).data].reduce((s, v) => (s * 31 + v) | 0, 0); }"""
 
+#: Parts of the lists of numbers whose value is not in its label's line, or whose line begins indented.
+PARTED = """lists => lists.flatMap(list => {
+  const left = node => node.getBoundingClientRect().left, top = node => node.getBoundingClientRect().top;
+  const grid = getComputedStyle(list).display === 'grid', edge = left(list);
+  const told = [...list.querySelectorAll('dd')].map(value => [value.previousElementSibling, value]);
+  const firsts = new Map();
+  for (const pair of told) for (const node of pair)
+    if (node.getBoundingClientRect().width) firsts.set(Math.round(top(node)), Math.min(left(node), firsts.get(Math.round(top(node))) ?? 1e9));
+  const parted = told.filter(([name, value]) => name.textContent && Math.abs(top(name) - top(value)) > 2);
+  const indented = grid ? [] : [...firsts.values()].filter(first => first > edge + 2);
+  return [...parted.map(([name, value]) => name.textContent + value.textContent), ...indented.map(String)];
+})"""  # noqa: E501
+
 
 @pytest.fixture
 def review() -> Iterator[str]:
@@ -254,6 +267,17 @@ def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: st
     page.keyboard.press("ArrowRight")
     expect(desk).to_have_attribute("data-level", "1")
     expect(plain).to_have_count(desk.locator(".cell.ready").count())  # half of all neurons: silent ones alone
+
+
+@pytest.mark.parametrize("width", [1366, 1500, 800])
+def test_a_number_stands_beside_its_label(
+    window: Callable[..., Page], app_url: str, settled: Settled, width: int
+) -> None:
+    """'in mask' ended a line and '39 %' began the next; a part without a label stood indented."""
+    desk = opened(window(width), app_url, settled, "desk_count=24")
+    lists = desk.locator(".row:visible .numbers")
+    assert lists.count()
+    assert lists.evaluate_all(PARTED) == []
 
 
 def test_swipe_and_flicker_by_keyboard(page: Page, app_url: str, settled: Settled) -> None:
