@@ -44,13 +44,18 @@ def method_from(text: str) -> dict[str, Any]:
         if not equals or not key.strip().isidentifier():
             raise InputError(f"Expected options as name=value, got {part[:40]!r} in {text[:80]!r}.")
         options[key.strip()] = _value(value.strip())
-    named = ", ".join(f"{key} {value}" for key, value in options.items())
+    named = ", ".join(f"{key} {_told(value)}" for key, value in options.items())
     title = METHODS[name].title
     return {
         "id": name,
         "label": f"{title} ({named})" if named else title,
         "options": checked(title, METHODS[name].options, options),
     }
+
+
+def _told(value: Any) -> Any:
+    """A value in a label: of a number that was computed, and not typed, six digits."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _value(text: str) -> Any:

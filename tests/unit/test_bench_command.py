@@ -129,6 +129,14 @@ def test_mistakes_are_one_sentence_and_leave_nothing(small, tmp_path, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_label_tells_a_computed_number_in_six_digits() -> None:
+    """The explorer's one file said 'sparsity 0.7999995552347596'; what is computed is still that."""
+    method = method_from("prunegrad:sparsity=0.7999995552347596,of=contributing")
+    assert method["label"] == "PruneGrad (sparsity 0.8, of contributing)"
+    assert method["options"]["sparsity"] == 0.7999995552347596
+    assert method_from("prunegrad:sparsity=1.0")["label"] == "PruneGrad (sparsity 1.0)"
+
+
 def test_options_are_read_and_defaults_filled_in():
     method = method_from("prunegrad:sparsity=0.9,mode=freeze")
     assert method["label"] == "PruneGrad (sparsity 0.9, mode freeze)"
