@@ -17,7 +17,7 @@ from pruneattr_core.models.timm_known import timm_twins
 from pruneattr_core.models.zoo import PREFIX, TRANSFORMING, zoo_facts
 from pruneattr_core.ui.cache import Brought, engine
 from pruneattr_core.ui.errors import complain
-from pruneattr_core.ui.machine import browser_here
+from pruneattr_core.ui.machine import browser_here, serves_group
 
 #: Networks of its own that a session keeps; the oldest goes first.
 KEPT = 2
@@ -201,8 +201,9 @@ def own_weights(chosen: Callable[[str], None]) -> None:
             st.text_input("File on this machine", key=_PATH, placeholder="/path/to/weights.safetensors")
         st.file_uploader(
             "or upload it" if here else "Weights file", type=_ENDINGS, key=_FILE,
-            help="A safetensors file or a PyTorch state dict, at most 32 MB; larger ones by their path, from "
-            "a browser on the machine that runs the app. Pickled objects are refused unread.",
+            help="A safetensors file or a PyTorch state dict, at most 32 MB"
+            + ("" if serves_group() else "; larger ones by their path, from a browser on this app's machine")
+            + ". Pickled objects are refused unread.",
         )  # fmt: skip
         st.file_uploader(
             "Names of its classes", type=["txt", "json"], key=_NAMES,

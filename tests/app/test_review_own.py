@@ -19,7 +19,7 @@ from pruneattr_core.errors import InputError
 from pruneattr_core.models.catalogue import BUILDERS
 from pruneattr_core.models.loading import load_model
 from pruneattr_core.share.framing import header_of
-from pruneattr_core.ui import cache, errors
+from pruneattr_core.ui import cache, errors, machine
 from pruneattr_core.ui.jobs import Cache, Job
 from pruneattr_core.ui.machine import loopback
 from pruneattr_core.ui.review import own as review_own
@@ -186,6 +186,10 @@ def test_a_browser_elsewhere_may_not_name_files(
     app = opened(start, **own)
     assert "only a browser on that machine" in app.info[0].value
     assert not drawn(app)
+    monkeypatch.setenv(machine.GROUP, "1")  # then one on that machine may not, either
+    told = opened(start, **own).info[0].value
+    assert "nobody may open them" in told
+    assert "only a browser" not in told
 
 
 def test_masks_beside_the_pictures(folder: Path) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_title
 from pruneattr_core.ui.errors import complain
-from pruneattr_core.ui.machine import browser_here
+from pruneattr_core.ui.machine import browser_here, serves_group
 from pruneattr_core.ui.own_weights import architectures
 from pruneattr_core.ui.review.lineup import Lineup, own_pair
 from pruneattr_core.ui.review.state import KEEP
@@ -19,8 +19,12 @@ def choose_own() -> Lineup | None:
     """The form and what it describes; None until it is complete and right. What was typed stays."""
     if not browser_here():
         st.info(
-            "Checkpoints and folders are named by their path on the machine that runs this app, so only a "
-            "browser on that machine may open them.",
+            "Checkpoints and folders are named by their path on the machine that runs this app, so "
+            + (
+                "nobody may open them while it serves a group."
+                if serves_group()
+                else "only a browser on that machine may open them."
+            ),
             icon=":material/lock:",
         )
         return None
