@@ -16,6 +16,13 @@ from pruneattr_core.lessons.text import FOLDER, languages
 ROOT = Path(__file__).resolve().parents[2]
 #: What the sidebar holds, which no lesson's view has.
 SIDEBAR = {"crop.py", "networks.py", "own_weights.py", "shell.py", "uploader.py"}
+#: Pages of no lesson's view, and the page of the lessons, which has words of its own.
+ELSEWHERE = {"benchmarks", "lessons", "reproduction"}
+#: Streamlit's controls, whose first argument is their label.
+CONTROLS = {
+    "button", "checkbox", "download_button", "expander", "multiselect", "number_input", "pills", "popover",
+    "radio", "segmented_control", "selectbox", "slider", "text_input", "toggle",
+}  # fmt: skip
 
 
 def test_every_language_has_every_word() -> None:
@@ -70,6 +77,31 @@ def test_every_help_text_of_a_page_in_a_lesson_is_known_in_every_language() -> N
     for language in set(languages()) - {"en"}:
         known = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))["exact"]
         assert sorted(one for one in helps if one[1] not in known) == []
+
+
+def test_every_label_of_a_control_in_a_lesson_is_known_in_every_language() -> None:
+    """On a phone a German lesson's view had a button 'Choices', and popovers had labels in English."""
+    pages = [
+        path for path in sorted((ROOT / "pruneattr_core" / "ui").rglob("*.py"))
+        if path.name not in SIDEBAR | {"asking.py"} and path.parent.name not in ELSEWHERE
+    ]  # fmt: skip
+    labels = {
+        (path.name, node.args[0].value)
+        for path in pages
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CONTROLS
+        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+    } | {
+        (path.name, label)
+        for path in pages
+        for label in re.findall(r"<summary>([^<{]+)</summary>", path.read_text("utf-8"))
+    }
+    assert len(labels) > 40
+    for language in set(languages()) - {"en"}:
+        words = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))
+        shapes = [re.compile(shape) for shape, _ in words["patterns"]]
+        unknown = [one for one in labels if one[1] not in words["exact"] and not one[1].isupper()]
+        assert sorted(one for one in unknown if not any(shape.search(one[1]) for shape in shapes)) == []
 
 
 def test_every_sentence_of_a_drawn_part_is_known_in_every_language() -> None:
