@@ -31,7 +31,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _LEFT_HERE = [".git", ".venv", "tests", "docs", "perf", "/assets/runs", "*.pyc"]
 #: How often a cell is tried on another worker after one died.
 RETRIES = 10
-
+#: How often a node of this machine is started: Ray gives it half a minute, which a busy one does not keep.
+STARTS = 2
 #: Of a cluster that we start: beside other work its processes answer late, which is no sign of death.
 PATIENCE = {
     "health_check_initial_delay_ms": 60_000,
@@ -65,7 +66,7 @@ def over_ray(address: str) -> Spread:
     def spread(source: Source, plan: Plan, numbers: Sequence[int]) -> Iterator[Done]:
         try:
             _start(ray, address)
-        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # of no kind of its own where a node does not come up in time
             raise InputError(f"No Ray cluster answers at {address!r} ({str(error)[:120]}).") from error
         try:
             yield from _results(ray, _everywhere(source), plan, numbers)
@@ -80,10 +81,19 @@ def _start(ray: Any, address: str) -> None:
     passed = {name: str(Path(os.environ[name]).resolve()) for name in named if os.environ.get(name)}
     own = {"include_dashboard": False, "_system_config": PATIENCE}
     options: dict[str, Any] = own if address == "local" else {}
-    ray.init(
-        address=address, log_to_driver=False, logging_level="ERROR",
-        runtime_env={"working_dir": str(_ROOT), "excludes": _LEFT_HERE, "env_vars": passed}, **options,
-    )  # fmt: skip
+    for left in reversed(range(STARTS if address == "local" else 1)):
+        try:
+            ray.init(
+                address=address, log_to_driver=False, logging_level="ERROR",
+                runtime_env={"working_dir": str(_ROOT), "excludes": _LEFT_HERE, "env_vars": passed},
+                **options,
+            )  # fmt: skip
+        except Exception:
+            ray.shutdown()
+            if left == 0:
+                raise
+        else:
+            return
 
 
 def _everywhere(source: Source) -> Source:

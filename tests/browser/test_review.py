@@ -82,7 +82,7 @@ def test_keys_judge_and_a_reload_resumes(page: Page, app_url: str, settled: Sett
     page.keyboard.type("looks at the corner")
     page.keyboard.press("Enter")
     expect(rows.nth(3)).to_be_focused()
-    expect(page.get_by_text("3 of 24")).to_be_visible()
+    expect(page.get_by_text("3 of 24", exact=True)).to_be_visible()
     expect(offer).to_be_hidden()  # this one is begun
     until(page, lambda: len(load_review(review)) == 4)  # the note comes with a later run
     kept = [(one.verdict, one.note) for one in load_review(review).values()]
@@ -118,7 +118,7 @@ def test_rows_show_what_another_window_has_judged(
     assert said.key == rows.first.get_attribute("data-key")
     save_verdicts(review, {said.key: said})
     rows.nth(1).locator("button.ok").click()
-    expect(page.get_by_text("2 of 24")).to_be_visible()
+    expect(page.get_by_text("2 of 24", exact=True)).to_be_visible()
     have(rows, "data-verdict", ["broken", "ok", "", "", "", ""])
     expect(rows.first.locator(".note")).to_have_value("a corner")
     rows.nth(2).locator(".note").press_sequentially("typed")  # and not left
@@ -145,7 +145,7 @@ def test_a_reload_keeps_the_row_the_verdicts_and_the_way_to_compare(
     expect(rows).to_have_count(6)  # maps may come later
     rows.nth(1).focus()
     page.keyboard.press("3")
-    expect(page.get_by_text("1 of 24")).to_be_visible()
+    expect(page.get_by_text("1 of 24", exact=True)).to_be_visible()
     desk.get_by_role("radio", name="Swipe").click()
     wipe, under = desk.get_by_role("slider", name="Swipe"), desk.get_by_role("slider", name="Picture under")
     wipe.press("End")
@@ -170,14 +170,14 @@ def test_what_is_undone_on_another_page_comes_back_into_sight(
     for _ in range(2):
         page.keyboard.press("2")
     page.locator(".review[data-page='2']").wait_for()
-    expect(page.get_by_text("2 of 24")).to_be_visible()
+    expect(page.get_by_text("2 of 24", exact=True)).to_be_visible()
     page.keyboard.press("z")
     expect(said).to_be_in_viewport()
     expect(said).to_contain_text("on page 1: the verdict is taken back")
     page.locator(".review[data-page='1']").wait_for()
     expect(rows.nth(5)).to_be_focused()
     have(rows, "data-verdict", ["", "", "", "", "suspicious", ""])
-    expect(page.get_by_text("1 of 24")).to_be_visible()
+    expect(page.get_by_text("1 of 24", exact=True)).to_be_visible()
 
 
 def test_focus_and_view_are_never_apart(
@@ -218,7 +218,7 @@ def test_focus_and_view_are_never_apart(
     until(page, lambda: rows.evaluate_all(IN_SIGHT)[0])
     page.keyboard.press("3")
     expect(rows.first).to_have_attribute("data-verdict", "broken")
-    expect(page.get_by_text("1 of 24")).to_be_visible()
+    expect(page.get_by_text("1 of 24", exact=True)).to_be_visible()
     rows.nth(5).focus()
     page.mouse.move(900, 500)
     page.mouse.wheel(0, -5000)  # the row goes out of sight, and the focus with the view
@@ -228,7 +228,7 @@ def test_focus_and_view_are_never_apart(
     )
     page.goto(f"{app_url}/review?desk_count=24")  # no name: a new review, and the offer to go on
     page.get_by_role("button", name=f"Go on with {review} (1 of 24)").click()
-    expect(page.get_by_text("1 of 24").first).to_be_visible()
+    expect(page.get_by_text("1 of 24", exact=True).first).to_be_visible()
 
 
 def test_a_phone_shows_one_picture(
@@ -308,7 +308,7 @@ def test_order_by_deformation_filters_and_report(
     desk.wait_for()
     desk.locator(".row").first.focus()
     page.keyboard.press("3")
-    expect(page.get_by_text("1 of 24")).to_be_visible()
+    expect(page.get_by_text("1 of 24", exact=True)).to_be_visible()
     settled(page)
     with page.expect_download() as report:
         page.get_by_role("button", name="Report (HTML)").click()
@@ -381,7 +381,7 @@ def test_the_last_word_can_be_taken_back_where_no_picture_is_left(
 ) -> None:
     desk = opened(page, app_url, settled, f"review={review}&desk_count=24")
     desk.locator(".row").first.locator("button.ok").click()
-    expect(page.get_by_text("1 of 24")).to_be_visible()
+    expect(page.get_by_text("1 of 24", exact=True)).to_be_visible()
     page.get_by_role("button", name="Order and filters (1)").click()
     page.get_by_role("combobox", name="Verdict").click()
     page.get_by_role("option", name="Broken").click()
@@ -391,4 +391,4 @@ def test_the_last_word_can_be_taken_back_where_no_picture_is_left(
     undo = page.locator(".review[data-empty=true]").get_by_role("button", name="Undo")
     undo.click()
     until(page, lambda: load_review(review) == {})
-    expect(page.get_by_text("0 of 24")).to_be_visible()
+    expect(page.get_by_text("0 of 24", exact=True)).to_be_visible()

@@ -96,7 +96,7 @@ def test_a_reviewer_judges_the_most_deformed_first_and_hands_the_report_on(
         desk.wait_for()
         settled(page)
         expect(desk.locator(f'.row[data-key="{judged}"]')).to_have_attribute("data-verdict", "broken")
-        expect(page.get_by_text("1 of 24")).to_be_visible()
+        expect(page.get_by_text("1 of 24", exact=True)).to_be_visible()
         with page.expect_download() as waiting:
             page.get_by_role("button", name="Report (HTML)").click()
         report = artefacts / "story-reviewer.html"

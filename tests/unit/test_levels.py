@@ -16,16 +16,14 @@ from pruneattr_core.results.levels import (
     QUIET_TRACK,
     START,
     TOP,
-    first_beyond,
     first_levels,
-    nearest,
     positions,
     presets,
-    shortest,
     silent_level,
     spaced,
     strip,
 )
+from pruneattr_core.results.nearest import first_beyond, level_at, nearest, shortest
 from pruneattr_core.ui.explore.page import FIELDS
 
 QUIET = (0.0, 0.015, 0.3, 0.71, 0.96, 0.9975, 0.99996, 1.0)
@@ -189,3 +187,10 @@ def test_nearly_all_is_not_said_to_be_all(quiet: float, said: str) -> None:
     levels = [0.0, quiet, 1.0]
     texts = [one.title for one in presets(levels, quiet, [0.0] * 3, None, [True] * 3)]
     assert any(f"Only the {said} of neurons that contribute nothing" in text for text in texts)
+
+
+def test_the_dial_means_a_level() -> None:
+    shares, change = [0.0, 0.5, 0.9], [0.0, 0.4, 0.2]
+    assert level_at("contributing", 0.6, shares, change) == nearest(shares, 0.6) == 1
+    assert level_at("change", 0.3, shares, change) == first_beyond(change, 0.3) == 1
+    assert level_at("change", 0.5, shares, change) == 2

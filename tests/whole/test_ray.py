@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pruneattr_core.benchmarks import cluster
 from pruneattr_core.benchmarks.cluster import over_ray, timed_cell
 from pruneattr_core.benchmarks.executor import compute_cell, execute, plan_run
 from pruneattr_core.benchmarks.sources import Source
@@ -75,6 +76,39 @@ def test_a_worker_with_other_libraries_is_refused():
     other = dataclasses.replace(plan, versions=plan.versions | {"torch": "1.0"})
     with pytest.raises(StoreError, match=r"not 1\.0"):
         timed_cell(SCENES, other, 0)
+
+
+class Slow:
+    """Stands for Ray on a machine so busy that the first nodes are not up in time."""
+
+    def __init__(self, late: int) -> None:
+        self.late, self.begun, self.ended = late, 0, 0
+
+    def init(self, **_: object) -> None:
+        self.begun += 1
+        if self.begun <= self.late:
+            raise Exception("The current node timed out during startup.")
+
+    def shutdown(self) -> None:
+        self.ended += 1
+
+
+@pytest.mark.parametrize(
+    ("address", "late", "begun"), [("local", 1, 2), ("local", 2, 2), ("ray://there:1", 1, 1)]
+)
+def test_a_node_that_is_late_is_started_again(monkeypatch, address, late, begun):
+    """It came out raw: Ray raises a plain Exception then."""
+    slow = Slow(late)
+    monkeypatch.setitem(sys.modules, "ray", slow)
+    monkeypatch.setattr(cluster, "_results", lambda *_: iter(["done"]))
+    asked = cluster.over_ray(address)(SCENES, None, [])
+    if late < begun:
+        assert list(asked) == ["done"]
+    else:
+        with pytest.raises(InputError, match="timed out"):
+            list(asked)
+    assert slow.begun == begun
+    assert slow.ended == begun
 
 
 def test_without_ray_the_message_says_what_to_install(monkeypatch):
