@@ -46,6 +46,11 @@ class Replacement:
     __repr__ = brief
     __eq__ = same
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its layers."""
+        return sum(layer.nbytes for layer in self.layers)
+
     def __getitem__(self, at: slice) -> Replacement:
         """That of a slice of the inputs."""
         return Replacement(self.name, tuple(a if len(a) == 1 else a[at] for a in self.layers))

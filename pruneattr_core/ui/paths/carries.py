@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve
-from pruneattr_core.pruning import Replacement
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
 from pruneattr_core.share.words import percent
 from pruneattr_core.ui.cache import Waiting, engine
@@ -82,16 +81,15 @@ def _view(board: Board, key: carrying.CarriedKey, running: bool) -> None:
     if found is None or instead not in found.curves:
         with left:
             st.skeleton(height=420)
-        if instead != "mean":  # that comes with its curve
-            with right:
-                _sees(board, None, instead, size)
+        with right:
+            _sees(board, instead, size)
         return
     folio = Folio()
     folio.note(f"What the path carries when the other neurons become: **{REPLACED[instead].lower()}**.")
     with left:
         _chart(found, instead, size, folio)
     with right:
-        _sees(board, found.mean, instead, size)
+        _sees(board, instead, size)
     dataframe(_answers(board, found, size), width="stretch", key="carries_answers")
     if not running:
         folio_button(
@@ -105,7 +103,7 @@ def _in_file(board: Board, found: Carried, instead: str, size: float, folio: Fol
     for share in SIZES:
         place = places[f"{percent(share, 1)} of all neurons stay"] = Folio()
         place.table(_answers(board, found, share))
-        pixels, told = _seen(_map_of(board, found.mean, instead, share)(job))
+        pixels, told = _seen(_map_of(board, instead, share)(job))
         place.picture(inline(pixels), f"What the path sees. {told}", told)
     whole = Folio()
     whole.slides("Share of all neurons that stay", SIZES.index(size), places)
@@ -184,8 +182,8 @@ def _areas(curve: CircuitCurve, at: int) -> str:
     )
 
 
-def _map_of(board: Board, mean: Replacement | None, instead: str, size: float) -> Callable[[Job], Tensor]:
-    return carrying.map_of(engine(), board.subject, board.chosen.picture, board.ground, mean, instead, size)
+def _map_of(board: Board, instead: str, size: float) -> Callable[[Job], Tensor]:
+    return carrying.map_of(engine(), board.subject, board.chosen.picture, board.ground, instead, size)
 
 
 def _seen(values: Tensor) -> tuple[NDArray[np.uint8], str]:
@@ -196,9 +194,9 @@ def _seen(values: Tensor) -> tuple[NDArray[np.uint8], str]:
     )
 
 
-def _sees(board: Board, mean: Replacement | None, instead: str, size: float) -> None:
+def _sees(board: Board, instead: str, size: float) -> None:
     waiting = Waiting(height=300)
-    work = _map_of(board, mean, instead, size)
+    work = _map_of(board, instead, size)
     values: Tensor = engine().jobs.run(("carried map", board.subject, instead, size), work, waiting, "coarse")
     waiting.clear()
     pixels, told = _seen(values)

@@ -52,16 +52,14 @@ class Carried:
 
     Attributes:
         curves: replacement -> its curve; those that are there.
-        mean: the one replacement that takes more than a pass to find again; None until it is there.
     """
 
     curves: Mapping[str, CircuitCurve]
-    mean: Replacement | None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the mean, next to which the curves are nothing."""
-        return 4096 + sum(layer.nbytes for layer in (self.mean.layers if self.mean else ()))
+        """Bytes of the curves, about."""
+        return 1 << 14
 
 
 def work_of(engine: Engine, subject: Subject, picture: Picture, ground: Ground) -> Callable[[Job], Carried]:
@@ -102,8 +100,8 @@ def work_of(engine: Engine, subject: Subject, picture: Picture, ground: Ground) 
             curves[name] = joined(curves[name], found) if name in curves else found
             if name == "zero":  # the first, so that its own value comes second
                 curves["freeze"] = unchanged(curves["zero"], "freeze")
-            job.partial = Carried(dict(curves), made.get("mean"))
-        return Carried(curves, made["mean"])
+            job.partial = Carried(dict(curves))
+        return Carried(curves)
 
     return work
 
@@ -137,7 +135,6 @@ def map_of(
     subject: Subject,
     picture: Picture,
     ground: Ground,
-    mean: Replacement | None,
     name: str,
     size: float,
 ) -> Callable[[Job], Tensor]:
@@ -148,7 +145,6 @@ def map_of(
         subject: network, picture and class.
         picture: the same one's.
         ground: its scores.
-        mean: of the replacement `mean`; None for others.
         name: of the replacement.
         size: share of all neurons.
     """
@@ -156,22 +152,28 @@ def map_of(
     def work(job: Job) -> Tensor:
         network = engine.network(subject, job)
         card = model_card(subject.model)
-        inputs = card.preprocess(picture.image).to(engine.device)
+
+        def inputs_of(one: Picture) -> Tensor:
+            return card.preprocess(one.image).to(engine.device)
 
         def instead() -> Instead:
-            if mean is not None and name == "mean":
+            if name == "mean":  # of many pictures: kept for the next size, where somebody looks at it at all
+                mean: Replacement = engine.jobs.results.once(
+                    ("mean of", subject),
+                    lambda: mean_of(network, [inputs_of(one) for one in _beside(picture, subject)]),
+                    lambda: job.tick(job.done, job.total),
+                )
                 return mean
             if name == "counterfactual" and (bare := _bare(picture, card)) is not None:
                 return activations_of(network, bare.to(engine.device), name)
             if name == "resample":
-                other = card.preprocess(_beside(picture, subject)[0].image)
-                return activations_of(network, other.to(engine.device))
+                return activations_of(network, inputs_of(_beside(picture, subject)[0]))
             return "freeze" if name == "freeze" else "zero"
 
         (masks,) = masks_at(ground.scores.layers, [1 - size], "exact")
         kept = [mask.to(engine.device) for mask in masks]
         target = ground.scores.target.to(engine.device)
-        return pruned_gradient(network, inputs, target, kept, instead())[0][0].cpu()
+        return pruned_gradient(network, inputs_of(picture), target, kept, instead())[0][0].cpu()
 
     return work
 
