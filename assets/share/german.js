@@ -96,17 +96,21 @@ function germanOf(text) {
 }
 
 const ATTRIBUTES = ['title', 'aria-label', 'aria-valuetext', 'placeholder', 'alt'];
+// Node -> what stands there in German, by attribute: a German number read as English would turn for ever.
+const WRITTEN = new WeakMap();
+
+function write(node, place, text, put) {
+  if (!WRITTEN.has(node)) WRITTEN.set(node, new Map());
+  const written = WRITTEN.get(node);
+  if (!text || written.get(place) === text) return;
+  const german = germanOf(text);
+  written.set(place, german);
+  if (german !== text) put(german);
+}
 
 function translate(node) {
-  if (node.nodeType === 3) {
-    const german = germanOf(node.data);
-    if (german !== node.data) node.data = german;
-    return;
-  }
-  for (const name of ATTRIBUTES) {
-    const text = node.getAttribute?.(name), german = text && germanOf(text);
-    if (german && german !== text) node.setAttribute(name, german);
-  }
+  if (node.nodeType === 3) return write(node, '', node.data, german => { node.data = german; });
+  for (const name of ATTRIBUTES) write(node, name, node.getAttribute?.(name), german => node.setAttribute(name, german));
   for (const child of node.childNodes) if (child.nodeName !== 'STYLE') translate(child);
 }
 

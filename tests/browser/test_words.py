@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.glossary import meaning
 from tests.browser.waiting import until
 
@@ -78,3 +80,20 @@ def test_a_tap_says_it_too(window: Callable[..., Page], app_url: str, settled: S
     label = page.get_by_test_id("stMetric").get_by_text("Neurons left", exact=True)
     explained(page, lambda: label.tap(position={"x": 8, "y": 8}), meaning("Neuron"))
     explained(page, page.get_by_role("button", name="silent only").tap, meaning("Silent"))
+
+
+@pytest.mark.timeout(120)  # a page that stands still answers nobody
+def test_a_number_is_put_into_german_once(window: Callable[..., Page]) -> None:
+    """Each turn of 1,234.5 was news, and turned again: a German lesson's file stood still for ever."""
+    page = window()
+    page.set_content('<p title="1,234.5">1,234.5</p><b>0.81</b>')
+    page.add_script_tag(content=(ASSETS / "share" / "german.js").read_text("utf-8"))
+    page.evaluate("speakGerman(document.body)")
+    first = page.locator("p")
+    expect(first).to_have_text("1.234,5")
+    expect(first).to_have_attribute("title", "1.234,5")
+    expect(page.locator("b")).to_have_text("0,81")
+    page.evaluate("document.querySelector('p').firstChild.data = '2,000.5'")
+    expect(first).to_have_text("2.000,5")
+    page.evaluate("document.querySelector('p').title = 'Full screen'")
+    expect(first).to_have_attribute("title", "Vollbild")
