@@ -13,8 +13,10 @@ from __future__ import annotations
 import weakref
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
@@ -110,6 +112,20 @@ def answering(logits: Tensor, head: Head) -> Answering:
     if head == "values":
         return "values"
     return "one" if exclusive(logits, head) else "each"
+
+
+def answered(kind: Answering, target: Any, largest: NDArray[Any], probability: NDArray[Any]) -> NDArray[Any]:
+    """What is answered about a target: a class, or `NOT_IT` where each is answered by itself.
+
+    Args:
+        kind: see `answering`; values are no answers that could change.
+        target: class, or (B,) classes.
+        largest: (K,) or (K, B), the class of the largest output.
+        probability: of the same shape, the target's.
+    """
+    if kind == "values":
+        return np.full_like(largest, target)
+    return largest if kind == "one" else np.where(probability > 0.5, target, NOT_IT)
 
 
 def probabilities(logits: Tensor, head: Head) -> Tensor:

@@ -30,6 +30,7 @@ from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison, Progress
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import several
+from pruneattr_core.heads import answered
 from pruneattr_core.models import ModelCard, open_model, weights_hash
 from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity
@@ -37,7 +38,6 @@ from pruneattr_core.render import overlay
 from pruneattr_core.render.figure import Panel
 from pruneattr_core.render.look import Look
 from pruneattr_core.response import Response, Target, asked_of
-from pruneattr_core.results.answers import answers
 from pruneattr_core.results.keys import Scored, Subject
 from pruneattr_core.results.levels import START, spaced
 from pruneattr_core.results.nearest import first_beyond, nearest
@@ -188,7 +188,7 @@ def sweep_view(
     target, probability = int(sweep.target[image]), of(sweep.probability)
     of_maps = target < 0  # by a function: no class, and the number explained stands for a probability
     kind, target = ("values", 0) if of_maps else (sweep.answering, target)
-    predicted = answers(kind, target, of(sweep.prediction).astype(int), probability)
+    predicted = answered(kind, target, of(sweep.prediction).astype(int), probability)
     explained = Explained(
         maps=np.nan_to_num(of(sweep.maps), posinf=0, neginf=0),
         requested=tuple(sweep.requested[k] for k in turn.tolist()),

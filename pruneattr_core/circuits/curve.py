@@ -33,7 +33,7 @@ from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import ArgumentTypeError, InputError
 from pruneattr_core.given import check_whole, several
 from pruneattr_core.graph import forward_chunks
-from pruneattr_core.heads import NOT_IT, Head, answering, head_of
+from pruneattr_core.heads import Head, answered, answering, head_of
 from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.runtime import Tick, own_modes
@@ -187,8 +187,7 @@ def circuit_curve(
     asked, head = resolved(ends[0], chosen), head_of(model, ends[0])
     index, whole = asked.target.view(1, -1, 1), _answered(asked, ends[0], head)
     answers = {
-        kind: torch.stack([_answered(asked, level, head) for level in values])
-        for kind, values in logits.items()
+        kind: np.stack([_answered(asked, level, head) for level in values]) for kind, values in logits.items()
     }
 
     def of(values: Tensor) -> Array:
@@ -202,18 +201,17 @@ def circuit_curve(
         full,
         empty,
         {kind: of(values) for kind, values in logits.items()},
-        {kind: values.cpu().numpy() for kind, values in answers.items()},
-        {kind: (values == whole).cpu().numpy() for kind, values in answers.items()},
+        answers,
+        {kind: values == whole for kind, values in answers.items()},
     )
 
 
-def _answered(asked: Asked, logits: Tensor, head: Head) -> Tensor:
+def _answered(asked: Asked, logits: Tensor, head: Head) -> NDArray[np.int64]:
     """(B,) of the logits (B, K), see `CircuitCurve.answers`."""
-    kind = answering(logits, head)
-    if kind == "one":
-        return logits.argmax(1)
-    likely = asked.probability(logits, head) > 0.5
-    return asked.target if kind == "values" else asked.target.where(likely, NOT_IT)
+    target, largest, likely = (
+        one.cpu().numpy() for one in (asked.target, logits.argmax(1), asked.probability(logits, head))
+    )
+    return answered(answering(logits, head), target, largest, likely)
 
 
 def _grid(sizes: Sequence[float]) -> tuple[float, ...]:

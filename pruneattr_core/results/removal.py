@@ -24,9 +24,8 @@ from pruneattr_core.benchmarks.pixels import (
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import forward_chunks
-from pruneattr_core.heads import answering, head_of, probabilities
+from pruneattr_core.heads import answered, answering, head_of, probabilities
 from pruneattr_core.models import ModelCard
-from pruneattr_core.results.answers import answers
 from pruneattr_core.results.keys import MapKey, Mapped
 
 #: 0 to 100 % in tenths, and the paper's 1 to 10 %.
@@ -184,7 +183,7 @@ def removed(
         rank=_ranks(values, order),
         fills=np.concatenate([np.asarray(one, np.uint8) for one in pictures]),
         probability=probability,
-        answer=answers(answering(first, head), target, read.argmax(1).numpy(), probability),
+        answer=answered(answering(first, head), target, read.argmax(1).numpy(), probability),
         target=target,
         original=original,
     )

@@ -21,16 +21,15 @@ from pruneattr_core.attribution.prunegrad import PruneGrad
 from pruneattr_core.attribution.support import theory_note
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import ModelError, PruneAttrError
-from pruneattr_core.heads import Answering, Head, answering, head_of, outputs_in, probabilities
+from pruneattr_core.heads import Answering, Head, answered, answering, head_of, outputs_in, probabilities
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.response import Asked
-from pruneattr_core.results.answers import answers, named
 from pruneattr_core.results.keys import Scored, ScoresKey, Subject
 from pruneattr_core.results.levels import SILENT_GONE, unmoved
 from pruneattr_core.runtime import Tick
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import caveat
-from pruneattr_core.share.words import several
+from pruneattr_core.share.words import named, several
 from pruneattr_core.tape import roles_of
 
 Array = NDArray[Any]
@@ -239,7 +238,7 @@ def explain_levels(
         change=gather(curves, "output_change"),
         probability=gather(curves, "probability"),
         logit=gather(curves, "logit"),
-        prediction=answers(
+        prediction=answered(
             answering(scores.logits, scores.head),
             int(scores.target[0]),
             *(gather(curves, name) for name in ("prediction", "probability")),
@@ -351,7 +350,7 @@ class Answer:
         """What is answered about a class, as `Explained.prediction`."""
         kind: Answering = "values" if self.head == "values" else "each" if self.several else "one"
         largest = np.array([self.probabilities.argmax()])
-        return int(answers(kind, target, largest, self.probabilities[[target]])[0])
+        return int(answered(kind, target, largest, self.probabilities[[target]])[0])
 
 
 def answer(model: nn.Module, inputs: Tensor, weights: str) -> Answer:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pruneattr_core.heads import NOT_IT
 from pruneattr_core.response import Asked
 
 #: Classes that are all named.
@@ -100,3 +101,8 @@ def asked_in_words(asked: Asked, row: int, classes: Sequence[str]) -> str:
         return f"{asked.response.name}, a function of the outputs"
     target = classes[int(asked.target[row])]
     return target if asked.against is None else f"{target} instead of {classes[int(asked.against[row])]}"
+
+
+def named(classes: Sequence[str], target: int, answer: int) -> str:
+    """An answer about a target in words, where `NOT_IT` is one."""
+    return f"not {classes[target]}" if answer == NOT_IT else classes[answer]

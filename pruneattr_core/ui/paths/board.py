@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import Series, series
-from pruneattr_core.results.answers import named
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Comparison, ComparisonKey, Ground, Timed
+from pruneattr_core.share.words import named
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths.state import UPLOADED, UPLOADED_TITLE

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from pruneattr_core.analysis.nudging import BLOCKS, FACTORS, Kind, Nudges
 from pruneattr_core.attribution.collapse import collapse
-from pruneattr_core.heads import answering, probabilities
+from pruneattr_core.heads import answered, answering, probabilities
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
-from pruneattr_core.results.answers import answers
 from pruneattr_core.share.words import likelihood, likely
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments, slide
@@ -179,7 +178,7 @@ def _table(board: Board, found: Nudges, place: int) -> list[dict[str, str]]:
     classes, chances = board.chosen.card.classes, _chances(board, found)
     before, head = _start(found), board.ground.scores.head
     valued, every = head == "values", torch.cat([found.start[None], found.logits])
-    said = answers(answering(every, head), board.target, every.argmax(1).numpy(), chances)
+    said = answered(answering(every, head), board.target, every.argmax(1).numpy(), chances)
 
     return [
         {

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import colour_table
-from pruneattr_core.results.answers import named
 from pruneattr_core.results.removal import FRACTIONS, STEADY, Removal
-from pruneattr_core.share.words import likelihood
+from pruneattr_core.share.words import likelihood, named
 from pruneattr_core.ui.method_cards import Card, head_of, scene_of, twins
 from pruneattr_core.ui.stage import Blocks, numbers
 
