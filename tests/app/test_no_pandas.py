@@ -53,6 +53,19 @@ def test_no_page_imports_pandas(start: Start, entered: list[str], page: str) -> 
     assert entered == []
 
 
+@pytest.mark.parametrize("presenter", ["0", "1"])
+@pytest.mark.parametrize(("number", "answer"), [("5", "choice_1"), ("7", "choice_2")])
+def test_no_table_of_a_lesson_imports_pandas(
+    start: Start, entered: list[str], number: str, answer: str, presenter: str
+) -> None:
+    address = {"lesson": "4-clever-hans", "lesson_step": number, "presenter": presenter}
+    app = start(**address).switch_page("pages/10_lessons.py").run()
+    healthy(app.button(key=answer).click().run())
+    drawn = [one for one in app.markdown if one.value.startswith("| ")]
+    assert [*drawn, *app.dataframe]
+    assert entered == []
+
+
 def test_the_doors_are_watched(entered: list[str]) -> None:
     st.table([{"one": 1}])
     assert entered

@@ -18,7 +18,7 @@ from pruneattr_core.ui.state import publish, refuse, remark, report
 #: Large enough for the last row of a class room; everything else on the page stays as it is.
 _LARGE = """<style>
 .st-key-lesson_text :is(p, li) { font-size: 1.45rem; line-height: 1.5; }
-.st-key-lesson_text [data-testid=stTable] :is(p, td, th) { font-size: 1.1rem; line-height: 1.3; }
+.st-key-lesson_text table :is(p, td, th) { font-size: 1.1rem; line-height: 1.3; }
 .st-key-lesson_text h2 { font-size: 2.6rem; } .st-key-lesson_text h3 { font-size: 2rem; }
 .st-key-lesson_text [data-testid=stCaptionContainer] p { font-size: 1.1rem; }
 </style>"""

@@ -11,7 +11,7 @@ from pruneattr_core.lessons import hans, lab
 from pruneattr_core.lessons.tables import Rows, scores, tables_of
 from pruneattr_core.lessons.text import Lesson, Step
 from pruneattr_core.ui.component import keep_answers, kept_answers
-from pruneattr_core.ui.kept import dataframe, kept_table
+from pruneattr_core.ui.kept import dataframe
 from pruneattr_core.ui.lessons import files, group, view
 from pruneattr_core.ui.lessons.state import choose_language, word, word_in
 
@@ -146,7 +146,7 @@ def _table(name: str) -> None:
             _asked()
         (rows,) = _rows(name, st.session_state["lesson_language"])
         if st.session_state["presenter"]:  # all of it, and as large as the text beside it
-            st.table(kept_table(rows), border="horizontal", hide_index=True)
+            st.markdown(_still(rows))
         else:
             dataframe(rows, width="stretch", key="lab")
         for key, bench in lab.BENCHES.items():
@@ -155,8 +155,15 @@ def _table(name: str) -> None:
         return
     for rows in _rows(name, st.session_state["lesson_language"]):
         # Static, so that a narrow column breaks lines and cuts nothing off.
-        st.table(kept_table(rows), border="horizontal", hide_index=True)
+        st.markdown(_still(rows))
     st.caption(word("computed_by", command=_stored_command()))
+
+
+def _still(rows: Rows) -> str:
+    """The rows as a table of Markdown: for Streamlit's own one it imports pandas."""
+    texts = [[text.replace("|", r"\|") for text in row.values()] for row in rows]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *texts]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 @cache
