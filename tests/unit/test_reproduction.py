@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from pruneattr_core.analysis.interval import Interval
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.run import read_run
-from pruneattr_core.reproduction import benchmarks
+from pruneattr_core.compression.table import read_study
+from pruneattr_core.reproduction import benchmarks, compression
 from pruneattr_core.reproduction.claim import HOLDS, NOT, OPEN, OUT, PARTLY, Claim, Ours
 from pruneattr_core.reproduction.page import COLUMNS, all_claims, markdown, texts
 from pruneattr_core.runs.stored import HEADER
@@ -152,3 +154,19 @@ def test_no_shipped_row_of_prunegrad_is_the_gradient_without_saying_so():
                 label,
             )
     assert found > 20
+
+
+def test_several_networks_count_before_one_that_learnt_longer() -> None:
+    """Table 2's half-width students once stood there undecided, by one network each."""
+    short, long = (deepcopy(read_study(ASSETS / "runs" / "compression" / "scenes-long")) for _ in range(2))
+    for study, size in ((short, 4), (long, 8)):
+        for row in study["tables"]["Table 2"]:
+            row["seeds"] = row["seeds"][:1] if row["title"].startswith(f"/{size} ") else row["seeds"]
+        for card in study["members"]:
+            if card["kind"] != "teacher":
+                card["recipe"]["schedule"]["epochs"] = 3 * size
+    studies = {"short": short, "long": long}
+    known = json.loads((ASSETS / "published_compression.json").read_text("utf-8"))
+    found = {one.text: one.ours for one in compression.claims(studies, known)}
+    runs = [found[f"mAP of /{size} students: SWA against plain"] for size in (4, 8)]
+    assert [one and one.run for one in runs] == ["compression/long", "compression/short"]
