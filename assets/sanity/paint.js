@@ -12,7 +12,7 @@ const PAINTER = {
   },
   paint(state, card) {
     const out = card.pixels, start = state.at * out.length;
-    if (!card.codes) { out.set(state.photo); return; }
+    if (!card.codes || isToCome(state, card)) { out.set(state.photo); return; }
     for (let i = 0; i < out.length; i++) out[i] = card.table[card.codes[start + i]];
   },
   sentence({header, at}) {

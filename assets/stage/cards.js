@@ -17,11 +17,14 @@ function buildCards(state) {
     canvas.width = header.width; canvas.height = header.height;
     canvas.setAttribute('role', 'img');
     const context = canvas.getContext('2d'), image = context.createImageData(header.width, header.height);
-    if (card.state !== 'ready') put(frame, 'p', 'hole', card.text);
+    const hole = put(frame, 'p', 'hole', card.state === 'ready' ? 'to come' : card.text);
     const line = put(figure, 'p', 'now');
-    Object.assign(card, {canvas, context, image, pixels: new Uint32Array(image.data.buffer), value: put(line, 'span', 'value'), answer: put(line, 'span', 'answer'), total: put(figure, 'p', 'total')});
+    Object.assign(card, {figure, hole, canvas, context, image, pixels: new Uint32Array(image.data.buffer), value: put(line, 'span', 'value'), answer: put(line, 'span', 'answer'), total: put(figure, 'p', 'total')});
   }
 }
+
+// Of maps that come one after the other those before this one may be there.
+const isToCome = ({at}, {there}) => there !== undefined && at >= there;
 
 function paintCards(state) {
   const {header} = state;
@@ -36,6 +39,9 @@ function writeCards(state) {
   const near = Math.abs(header.points[k] - at) > 1e-9;
   state.root.querySelector('.near').hidden = !near;
   for (const card of header.cards) {
+    const there = card.state === 'ready' && !isToCome(state, card);
+    card.figure.classList.toggle('ready', there);
+    card.hole.hidden = there;
     if (!card.values) { card.canvas.setAttribute('aria-label', `${card.title}: ${card.text}`); continue; }
     const value = valueAt(header, card, measure.key, at);
     const said = value === null ? card.computing ? '…' : 'undefined' : `${near ? '≈ ' : ''}${measure.valued ? valued(value) : rounded(value, 2)}`;
@@ -44,6 +50,6 @@ function writeCards(state) {
     card.answer.textContent = text;
     card.answer.classList.toggle('broken', broken);
     card.total.textContent = [PAINTER.total(state, card), card.same].filter(Boolean).join(' · ');
-    card.canvas.setAttribute('aria-label', `${card.title}: ${measure.short} ${said}. ${text}`);
+    card.canvas.setAttribute('aria-label', there ? `${card.title}: ${measure.short} ${said}. ${text}` : `${card.title}: ${card.hole.textContent}`);
   }
 }

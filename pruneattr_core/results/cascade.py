@@ -58,8 +58,8 @@ class Cascade:
         values = np.nan_to_num(self.maps)
         scales = [scale_of(one, self.signed) for one in values]
         codes = [scale_map(one, scale=scale) for one, scale in zip(values, scales, strict=True)]
-        notes = [scale.note or "" if step < self.known else "to come" for step, scale in enumerate(scales)]
-        return np.stack(codes), tuple(notes)
+        notes = [scale.note or "" for scale in scales[: self.known]]
+        return np.stack(codes), (*notes, *[""] * (len(scales) - self.known))
 
 
 @dataclass(frozen=True)

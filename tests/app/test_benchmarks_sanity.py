@@ -113,3 +113,20 @@ def test_a_slider_that_waits_has_room_for_the_step_of_a_link() -> None:
     header = header_of(payload_of([], np.zeros((8, 8, 3), np.uint8), "cat", ("original",), "of", start))
     assert header["points"] == list(range(6))
     assert len(header["names"]) == len(header["chance"]) == 6
+
+
+def test_what_is_to_come_is_told_from_a_map_of_zeros() -> None:
+    from pruneattr_core.ui.method_cards import Card
+    from pruneattr_core.ui.sanity.payload import payload_of
+
+    maps = np.full((4, 8, 8), np.nan, np.float32)
+    maps[:3] = np.arange(64).reshape(8, 8)
+    maps[2] = 0  # a map of zeros is an answer
+    unknown = np.full(4, np.nan)
+    part = Cascade(("original", "c", "b", "a"), maps, np.tile(unknown, (3, 1)), unknown, False, 3)
+    start = {"token": 0, "at": 0, "measure": "ssim", "range": "all"}
+    data = payload_of([Card("One", "computing", result=part)], np.zeros((8, 8, 3), np.uint8), "cat",
+                      part.steps, "of", start)  # fmt: skip
+    (card,) = header_of(data)["cards"]
+    assert (card["state"], card["there"]) == ("ready", 3)
+    assert [bool(note) for note in card["notes"]] == [False, False, True, False]

@@ -37,6 +37,14 @@ test('the sanity check says what is to come, and only then what is undefined', (
   assert.equal(sentence({...state, at: 1, header: {...state.header, valued: true, chance: [-3, 41.5]}}), '1 of 1 step randomised, down to linear. Value of undefined: 41.5, at first \u22123.00.');
 });
 
+test('a step of the sanity check that is to come is the picture behind a word, and no map of zeros', () => {
+  const state = {photo: packedAll([9, 9, 9]), at: 1}, card = {pixels: new Uint32Array(1), codes: Uint8Array.of(1, 0), table: packedAll([0, 0, 0, 5, 5, 5]), there: 1};
+  const drawn = () => { stage('sanity').paint(state, card); return card.pixels[0] >>> 0; };
+  assert.equal(drawn(), packed([9, 9, 9], 0) >>> 0);
+  assert.equal((state.at = 0, drawn()), packed([5, 5, 5], 0) >>> 0);
+  assert.equal((state.at = 1, card.there = 2, drawn()), packed([0, 0, 0], 0) >>> 0);
+});
+
 test('the outline goes between inside and outside', () => {
   const mask = [0, 255, 0, 0], photo = Uint8Array.from(mask.flatMap(inside => [0, 0, 0, inside]));
   assert.equal(outline(photo, 2, 2), 'M1,0h1M1,0v1M2,0v1M1,1h1');

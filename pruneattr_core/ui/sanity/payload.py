@@ -89,6 +89,7 @@ def _head(card: Card[Cascade], place: int, blocks: Blocks) -> dict[str, Any]:
             "lut": colour_table("blue-orange" if found.signed else "cividis").ravel().tolist(),
             "values": {key: numbers(likeness[key]) for key in _MEASURES},
             "notes": list(notes),
+            "there": found.known,
             "means": {key: numbers([_mean(likeness[key][1:])])[0] for key in _MEASURES},
             "known": {key: int(np.isfinite(likeness[key][1:]).sum()) for key in _MEASURES},
         }
