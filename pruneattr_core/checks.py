@@ -22,6 +22,9 @@ from pruneattr_core.values import Contributions
 Classes = int | Sequence[int] | Tensor | None
 
 
+#: How many values of a weight say which it is.
+_READ = 1024
+
 #: First convolution of a network -> the shape of a batch it takes.
 _SHAPES: dict[type[nn.Module], tuple[int, str]] = {
     nn.Conv1d: (3, "(B, C, L)"),
@@ -114,12 +117,27 @@ def fingerprints(inputs: Tensor) -> Tensor:
     return torch.tensor([zlib.crc32(row) for row in rows])
 
 
-def check_scores(scores: Any, inputs: Tensor) -> None:
-    """See that contributions are those of a checked batch.
+def network_fingerprint(model: nn.Module) -> int:
+    """By which a network is known again, also wrapped, on another device or in more digits.
+
+    Its layers by kind, and of each weight up to `_READ` values spread over it: all of them would take as long
+    as a good part of a pass.
+    """
+    leaves = [type(one).__qualname__ for one in model.modules() if not any(one.children())]
+    found, plain = zlib.crc32(" ".join(leaves).encode()), (Tensor, nn.Parameter, nn.Buffer)
+    for one in (*model.parameters(), *model.buffers()):
+        if type(one) in plain and one.is_floating_point() and one.layout == torch.strided:
+            flat = one.detach().flatten()[:: one.numel() // _READ + 1]
+            found = zlib.crc32(flat.float().cpu().numpy().tobytes(), found)
+    return found
+
+
+def check_scores(model: nn.Module, scores: Any, inputs: Tensor) -> None:
+    """See that contributions are those of a network for a checked batch.
 
     Raises:
         ArgumentTypeError: they are no contributions.
-        InputError: they were computed for other inputs.
+        InputError: they were computed for other inputs, or with another network.
     """
     if not isinstance(scores, Contributions):
         raise ArgumentTypeError(
@@ -129,6 +147,11 @@ def check_scores(scores: Any, inputs: Tensor) -> None:
         raise InputError(f"Expected scores of the {len(inputs)} inputs, got scores of {len(scores.target)}.")
     if scores.fingerprints is None:
         return
+    if scores.network not in (None, network_fingerprint(model)):
+        raise InputError(
+            "The scores are of another network, or of this one before its weights changed: give those that "
+            "contributions(model, inputs) finds with the network that is explained."
+        )
     others = (scores.fingerprints != fingerprints(inputs)).nonzero().flatten().tolist()
     if others:
         raise InputError(

@@ -192,6 +192,7 @@ class Contributions:
         class_scores: whether activations that nothing learned follows were counted as neurons.
         agreement: (B,) float64, estimated Jaccard of paths with those of a fine integral; None without one.
         fingerprints: (B,) int64, by which an input is known again; None where nobody took them.
+        network: by which the network is known again; None as well.
 
     Example:
         >>> model = pruneattr_core.load_model("resnet8-cifar10")
@@ -210,6 +211,7 @@ class Contributions:
     class_scores: bool = False
     agreement: Tensor | None = None
     fingerprints: Tensor | None = None
+    network: int | None = None
 
     __eq__ = same
 
@@ -276,12 +278,8 @@ class Contributions:
         """One path per sparsity, with all thresholds found in one pass."""
         made: dict[str, Any] = {"method": self.method, "ties": ties, **({"of": of} if of != "all" else {})}
         made |= {"class_scores": True} if self.class_scores else {}
-        return [
-            Path(self.names, masks, {**made, "sparsity": float(s)})
-            for s, masks in zip(
-                sparsities, masks_at(self.layers, sparsities, ties, of, self.names), strict=True
-            )
-        ]
+        ranked = zip(sparsities, masks_at(self.layers, sparsities, ties, of, self.names), strict=True)
+        return [Path(self.names, masks, {**made, "sparsity": float(s)}) for s, masks in ranked]
 
 
 @dataclass(frozen=True, eq=False)

@@ -174,7 +174,7 @@ class PruneGrad(CaptumShaped):
         inputs = check_inputs(self.model, inputs)
         check_mode(mode, inputs)
         if scores is not None:
-            check_scores(scores, inputs)
+            check_scores(self.model, scores, inputs)
         chosen = asked_of(target, len(inputs), self.head) if scores is None else scores.question
         total = len(sparsities) * len(inputs)
         parts = []

@@ -71,7 +71,7 @@ def prunegrad_mid(
     dial = Dial(sparsity, of, output_change, change_of)
     if scores is None:
         scores = contributions(model, inputs, target, contribution, class_scores=class_scores)
-    check_scores(scores, inputs)
+    check_scores(model, scores, inputs)
     look = _Look.at(model, inputs, scores, layer)
     masks = scores.spread(dial.masks(model, inputs, scores, ties))
     found, logits = look.through(model, inputs, scores, masks, mode)
@@ -116,7 +116,7 @@ def mid_sweep(
     check_mode(mode, inputs)
     if not sparsities:
         raise InputError("Expected at least one sparsity.")
-    check_scores(scores, inputs)
+    check_scores(model, scores, inputs)
     look = _Look.at(model, inputs, scores, layer)
     removed, known, keys = [], {}, []
     for done, ranked in enumerate(masks_at(scores.layers, sparsities, ties, of, scores.names)):

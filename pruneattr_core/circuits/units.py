@@ -24,7 +24,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from pruneattr_core.attention import WithHeads, is_heads
-from pruneattr_core.checks import Target, check_inputs, fingerprints
+from pruneattr_core.checks import Target, check_inputs, fingerprints, network_fingerprint
 from pruneattr_core.circuits.replacement import positions
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.errors import InputError
@@ -137,6 +137,7 @@ def unit_contributions(
         graph.head,
         class_scores,
         fingerprints=fingerprints(inputs),
+        network=network_fingerprint(model),
         unit=unit,
         calls=graph.record.names,
         shapes=tuple(tuple(a.shape[1:]) for a in activations),

@@ -67,7 +67,7 @@ def output_curve(
     inputs, sparsities = check_inputs(model, inputs), several("sparsities", sparsities, "[0, 0.8]")
     if not sparsities:
         raise InputError("Expected at least one sparsity.")
-    check_scores(scores, inputs)
+    check_scores(model, scores, inputs)
     batch = len(inputs)
     known: dict[tuple[int, ...], Tensor] = {}
     keys: list[tuple[int, ...]] = []

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from pruneattr_core.checks import Target, check_inputs, fingerprints
+from pruneattr_core.checks import Target, check_inputs, fingerprints, network_fingerprint
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.response import Asked, asked_of, joined
@@ -80,7 +80,7 @@ def contributions(
         for part in chunks(len(inputs), bytes_each(inputs), inputs)
     ]
     found = parts[0] if len(parts) == 1 else _join(parts)
-    return replace(found, fingerprints=fingerprints(inputs))
+    return replace(found, fingerprints=fingerprints(inputs), network=network_fingerprint(model))
 
 
 def _join(parts: list[Contributions]) -> Contributions:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pkgutil import walk_packages
@@ -212,6 +214,52 @@ def test_scores_of_channels_are_those_of_the_inputs(model: nn.Module, inputs: Te
     PruneGrad(model).sweep(inputs, sparsities=[0.5], scores=scores)
     with pytest.raises(PruneAttrError, match="scores are of other inputs"):
         PruneGrad(model).sweep(inputs.flip(0), sparsities=[0.5], scores=scores)
+
+
+def _otherwise(model: nn.Module, changed: Callable[[nn.Module], Any]) -> nn.Module:
+    other = deepcopy(model)
+    with torch.no_grad():
+        changed(other)
+    return other
+
+
+def _smooth(network: nn.Module) -> None:
+    for block in network.modules():
+        for name, one in block.named_children():
+            if isinstance(one, nn.ReLU):
+                setattr(block, name, nn.LeakyReLU())
+
+
+#: Networks of the same shapes that are others, by what is done to a copy of one.
+OTHER_NETWORKS: dict[str, Callable[[nn.Module], Any]] = {
+    "new weights": lambda m: [one.normal_() for one in m.parameters()],
+    "its last layer": lambda m: next(one for one in [*m.parameters()][::-1] if one.ndim == 2).mul_(2),
+    "its statistics": lambda m: next(one for one in m.buffers() if one.is_floating_point()).add_(1),
+    "its activations": _smooth,
+}
+
+
+@pytest.mark.parametrize("changed", list(OTHER_NETWORKS))
+@pytest.mark.parametrize("ask", list(RANKED))
+def test_scores_are_those_of_the_network(ask: str, changed: str, model: nn.Module, inputs: Tensor) -> None:
+    run, scores = RANKED[ask], contributions(model, inputs)
+    other = _otherwise(model, OTHER_NETWORKS[changed])
+    with pytest.raises(PruneAttrError, match="scores are of another network"):
+        run(other, inputs, scores)
+    with pytest.raises(PruneAttrError, match="scores are of another network"):
+        run(other, inputs, unit_contributions(model, inputs))
+
+
+@pytest.mark.parametrize("ask", list(RANKED))
+def test_a_copy_of_a_network_is_the_network(ask: str, model: nn.Module, inputs: Tensor) -> None:
+    """Copied, wrapped, laid out otherwise, or its scores written and read again."""
+    scores = pickle.loads(pickle.dumps(contributions(model, inputs)))
+    for same in (
+        deepcopy(model),
+        nn.DataParallel(model),
+        deepcopy(model).to(memory_format=torch.channels_last),
+    ):
+        RANKED[ask](same, inputs, scores)
 
 
 def test_a_batch_says_which_inputs_it_has(model: nn.Module, inputs: Tensor) -> None:
