@@ -20,6 +20,7 @@ from pruneattr_core.circuits.replacement import Unit, positions
 from pruneattr_core.circuits.scores import along
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import check_whole
+from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
 from pruneattr_core.runtime import Tick, own_modes, within_budget
@@ -135,6 +136,8 @@ class Game:
     @own_modes()
     def along(self, steps: int) -> Tensor:
         """(units,) float64: (a - a') x gradient summed by unit; at `steps` midpoints from a' to a, 1 at a."""
+        # Raises where a gradient ends on the way.
+        Graph(self._brancher.model, self._brancher.image, self.asked, to_input=False, finite=False)
         layer = along(self._brancher, self.call, self.asked, self.base, steps)
         at = positions(layer) if self.unit == "channel" else ()
         return (layer.sum(at) if at else layer).flatten().double().cpu()

@@ -15,7 +15,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import check_whole, several
-from pruneattr_core.graph import bytes_each
+from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, distance, head_of, same_answer
 from pruneattr_core.runtime import Tick, chunks, own_modes
 from pruneattr_core.same import same
@@ -95,13 +95,15 @@ def dgr_gates(
 
     Raises:
         InputError: unknown init, iterations < 1 or inputs the model cannot take.
-        ModelError: a network without activations, or in training mode.
+        ModelError: a network without activations, in training mode, or one whose gradient ends on the way.
     """
     if init not in ("one", "random"):
         raise InputError(f'Expected init "one" or "random", got {init!r}.')
     check_whole("iterations", iterations, 1)
     check_whole("seed", seed, 0, 2**32 - 1)
     inputs = check_inputs(model, inputs)
+    # Raises where gates would get no gradient.
+    Graph(model, inputs[:1], to_input=False, class_scores=class_scores, finite=False)
     # Gates, velocities, gradients and best gates come on top of the pass itself.
     slices = list(chunks(len(inputs), 2 * bytes_each(inputs), inputs))
     parts = []

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import Tick, own_modes, within_budget
@@ -122,11 +123,13 @@ def intgrad_signed(
     Raises:
         InputError: steps, rule, layers or inputs that cannot be used.
         TargetError: a target out of range.
-        ModelError: a network without activations, or in training mode.
+        ModelError: a network without activations, in training mode, or one whose gradient ends on the way.
     """
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))
     fixed = None if rule is None and steps is None else nodes(steps, rule or "midpoint")
+    # Raises where the gradient ends on the way: a layer is looked at by itself below.
+    Graph(model, inputs[:1], chosen[:1], to_input=False, class_scores=class_scores, finite=False)
     found, agreement = [], []
     for image in range(len(inputs)):
         brancher = Brancher(model, inputs[image : image + 1], class_scores)

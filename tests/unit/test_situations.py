@@ -11,9 +11,13 @@ import networks
 import situations_callers as callers
 import situations_ends as ends
 import situations_networks as nets
-from pruneattr_core import PruneGrad, explain
+from pruneattr_core import PruneGrad, contributions, explain
 from pruneattr_core.attribution import METHODS
+from pruneattr_core.circuits.replacement import mean_of
+from pruneattr_core.circuits.shapley import Game
+from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.errors import PruneAttrError
+from pruneattr_core.paths.dgr import dgr_gates
 from situations import SHAPE, Situation, built
 
 RIGHT = (*nets.RIGHT, *callers.RIGHT, *ends.RIGHT)
@@ -85,6 +89,25 @@ def test_no_method_gives_a_map_of_what_hangs_on_a_part_that_it_does_not_see(situ
         if method.backward and method.passes:
             with pytest.raises(PruneAttrError, match=r"gradient ends at|it ends at|has no rule for"):
                 explain(network, _inputs(), 1, name)
+
+
+@pytest.mark.parametrize("situation", PARTLY, ids=lambda one: one.source)
+def test_no_ranking_is_given_of_neurons_that_a_gradient_does_not_see(situation: Situation) -> None:
+    """By whatever gradients it is made, a layer at a time or of gates, it is refused where Taylor's is."""
+    network, x = built(situation), _inputs()
+    rankings = {
+        "integral": lambda: contributions(network, x, 1, "intgrad"),
+        "preview": lambda: contributions(network, x, 1, "intgrad_preview"),
+        "channels": lambda: unit_contributions(network, x, 1, method="intgrad"),
+        "gates": lambda: dgr_gates(network, x, iterations=1),
+        "patching": lambda: Game(network, x[:1], 1, 0, mean_of(network, [x])).along(2),
+    }
+    try:
+        contributions(network, x, 1)
+    except PruneAttrError:
+        for ask in rankings.values():
+            with pytest.raises(PruneAttrError, match=r"gradient ends at|it ends at"):
+                ask()
 
 
 def test_there_are_sixty_and_each_is_told_once() -> None:
