@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.fitness import End, node_of
+from pruneattr_core.fitness import Doubts, End, node_of
+from pruneattr_core.hooks import has_changed, hooked, is_around
 from pruneattr_core.own_functions import made_by
 from pruneattr_core.reaching import Silent, reached, reaching
 from pruneattr_core.tape import Record
@@ -25,10 +26,17 @@ _ADVICE = (
 _PART = "The response depends differentiably on part of the network only:"
 
 
-def _silenced(response: Tensor, wanted: list[Tensor]) -> set[tuple[Any, int]]:
-    """Where functions of an author's own give None as a gradient, which only a backward pass shows."""
-    own = [node for node in reached(node_of(response)) if made_by(node)]
+def _silenced(response: Tensor, wanted: list[Tensor], doubts: Doubts) -> set[tuple[Any, int]]:
+    """Where functions of an author's own give None as a gradient, which only a backward pass shows.
+
+    Raises:
+        ModelError: hooks of the network change gradients on the way.
+    """
+    nodes = reached(node_of(response))
+    own = [node for node in nodes if made_by(node)]
+    around = [node for node in nodes if is_around(node)]
     found: set[tuple[Any, int]] = set()
+    changed: list[str] = doubts.hooks.changed
 
     def look(node: Any) -> Any:
         def hook(before: tuple[Any, ...], after: tuple[Any, ...]) -> None:
@@ -37,13 +45,26 @@ def _silenced(response: Tensor, wanted: list[Tensor]) -> set[tuple[Any, int]]:
 
         return node.register_hook(hook)
 
-    if own and wanted:
-        handles = [look(node) for node in own]
+    def look_around(node: Any) -> Any:
+        def hook(before: tuple[Any, ...], after: tuple[Any, ...]) -> None:
+            if has_changed(after, before):
+                changed.append(hooked(doubts.modules))
+
+        return node.register_hook(hook)
+
+    if (own or around or doubts.hooks.some) and wanted:
+        handles = [*map(look, own), *map(look_around, around)]
         try:
             torch.autograd.grad(response, wanted, retain_graph=True, allow_unused=True)
         finally:
             for handle in handles:
                 handle.remove()
+    if changed:
+        raise ModelError(
+            f"A backward hook of {changed[-1]} changes gradients on their way, so that of the response is "
+            "not the derivative of what the network answers. Take it off: what registered it gave a handle, "
+            "which has remove()."
+        )
     return found
 
 
@@ -56,7 +77,8 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
         record: of the pass.
 
     Raises:
-        ModelError: the response is not connected, or only through part of the network.
+        ModelError: the response is not connected, or only through part of the network, or hooks change its
+            gradient.
     """
     activations, doubts = record.activations, record.doubts
     if any("use_reentrant" in where for where in doubts.blind):
@@ -65,7 +87,7 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
             "gradient checkpointing off, or use use_reentrant=False."
         )
     attached = [a for a in activations if a.requires_grad]
-    silent = _silenced(response, [*attached, *([given] if given.requires_grad else [])])
+    silent = _silenced(response, [*attached, *([given] if given.requires_grad else [])], doubts)
     nodes = reached(node_of(response), silent=silent)
     silences = [
         End(f"{made_by(node)}, whose backward gives None", (node.next_functions[place][0],))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from pruneattr_core.chance import put_back, random_state
 from pruneattr_core.errors import ModelError
 from pruneattr_core.exits import EXITS, Entry, Traffic
+from pruneattr_core.hooks import Hooks
 from pruneattr_core.loose import Trail
 
 #: Calls with a training flag -> its place among the positional arguments.
@@ -88,6 +89,8 @@ class Doubts:
         draws: where random numbers were drawn in eval mode.
         trail: of values that go on after an end.
         traffic: of values that leave PyTorch and come back.
+        hooks: that the network sets on values.
+        modules: of the network, by name.
         state: the buffer that a module in training mode changed, or "". It is put back.
         watched: names of buffers that are put back if the pass changes them; None for all.
         written: those of them that it has changed.
@@ -117,18 +120,18 @@ class Doubts:
         self.neurons: list[tuple[str, int]] = []
         self.blind: list[str] = []
         self.draws: list[str] = []
-        self.trail, self.traffic = Trail(), Traffic(entries)
+        self.trail, self.traffic, self.hooks = Trail(), Traffic(entries), Hooks()
         self.state = ""
         self.watched = watched
         self.written: list[str] = []
-        self._network, self._modules, self._where = network, modules, where
+        self._network, self.modules, self._where = network, modules, where
         self.graded = torch.is_grad_enabled()
         self._random = random_state() if moves else None
         self._kept: list[tuple[str, nn.Module, Tensor, int, Tensor]] = []
 
     def __enter__(self) -> Doubts:
         """Remember what modules in training mode could change, and what is watched."""
-        for name, module in self._modules.items():
+        for name, module in self.modules.items():
             if module.training or self.watched is None or self.watched:
                 for key, buffer in module.named_buffers(prefix=name, recurse=False):
                     if module.training or self.watched is None or key in self.watched:
@@ -162,7 +165,7 @@ class Doubts:
     @property
     def training(self) -> bool:
         """Whether any module is in training mode."""
-        return any(module.training for module in self._modules.values())
+        return any(module.training for module in self.modules.values())
 
     def check(self) -> None:
         """Raise ModelError if a module in training mode changed its state."""
@@ -205,6 +208,10 @@ class Doubts:
         """Tell what the network goes on with after an activation call, and what went into that."""
         if self.ends and self.graded:
             self.trail.carry(None, [before], [after], str)
+
+    def looking(self, hook: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+        """A hook that the network sets on a value, looked at."""
+        return self.hooks.looked_at(hook, self._name(""))
 
     def _refuse_flag(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         place, name = _FLAGGED[func], func.__name__

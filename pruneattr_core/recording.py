@@ -106,6 +106,8 @@ class Tape(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in QUESTIONS:
             return func(*args, **kwargs)
+        if func is Tensor.register_hook:
+            return func(args[0], self.doubts.looking(kwargs.get("hook", args[-1])))
         if func in _ASKED and not self.asks:
             self.asks = self.flow is not None and any(map(self.flow.from_input, tensors_in((args, kwargs))))
         if func is not F.batch_norm or self._sees_pictures(args):

@@ -45,6 +45,7 @@ ORDER = (
         "refusing",
         "own_functions",
         "norms",
+        "hooks",
         "fitness",
         "reaching",
         "heads",
