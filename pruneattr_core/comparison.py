@@ -23,7 +23,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import check_truth, several
+from pruneattr_core.given import check_progress, check_truth, several
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models import ModelCard, weights_hash
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map
@@ -217,6 +217,7 @@ def compare(
         >>> [row["method"] for row in found.table()]
         ['Gradient (saliency)', 'Edge detector']
     """
+    check_progress(progress)
     inputs = check_inputs(model, inputs)
     if inputs.ndim != 4:
         raise InputError(

@@ -21,6 +21,7 @@ from pruneattr_core import __version__
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.errors import InputError, PruneAttrError
+from pruneattr_core.given import check_progress
 from pruneattr_core.models import load_model, model_card
 from pruneattr_core.render import colour_table
 from pruneattr_core.render.look import Look
@@ -77,6 +78,7 @@ def build_gallery(out: Path, count: int = 30, browser: bool = True, progress: Pr
         PruneAttrError: npm or onnx is missing, or the runtime cannot be fetched.
         StoreError: the folder cannot be written.
     """
+    check_progress(progress)
     if count < 1:
         raise InputError(f"Expected at least one picture, got {count!r}.")
     _refuse_foreign(out)

@@ -30,6 +30,14 @@ def check_whole(name: str, given: Any, least: int, most: int | None = None) -> N
         raise InputError(f"Expected {name} as a whole number {ends}, got {given!r}.")
 
 
+def check_progress(given: Any) -> None:
+    """Raise ArgumentTypeError unless it can be called: asked first, not where it is first told something."""
+    if given is not None and not callable(given):
+        raise ArgumentTypeError(
+            f"Expected progress as a function that is told how far the work is, or None; got {given!r}."
+        )
+
+
 def several(name: str, given: Any, such_as: str) -> list[Any]:
     """What was given one after the other, as a list.
 

@@ -14,6 +14,7 @@ from torch import nn
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.datasets.shape_scenes import MARKED
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_progress
 from pruneattr_core.models.architectures import ResNet8, SceneNet
 from pruneattr_core.runtime import Tick
 from pruneattr_core.scenes import SHAPES, scene
@@ -42,6 +43,7 @@ def cifar10(folder: Path | None, split: str, seed: int, progress: Tick | None = 
     Raises:
         InputError: it is not there, damaged, or of another size.
     """
+    check_progress(progress)
     dataset = load_dataset("cifar10", folder, split)
     images, labels = np.empty((len(dataset), 32, 32, 3), np.uint8), np.empty(len(dataset), np.int64)
     for index in range(len(dataset)):
@@ -68,6 +70,7 @@ def single_shapes(folder: Path | None, split: str, seed: int, progress: Tick | N
     Training pictures carry noise of a random strength (standard deviation up to 0.12 of the range): networks
     trained with noise lean on whole outlines, and their input gradients show it.
     """
+    check_progress(progress)
     name = "shape scenes with one class shape each, noise added for training only"
     return _scenes(split, seed, name, progress)
 
@@ -84,6 +87,7 @@ def marked_shapes(
         seed: of the series.
         progress: see `Bundled`.
     """
+    check_progress(progress)
     name = f"shape scenes, marked with probability {rates[0]} ({MARKED}) and {rates[1]} (other shapes)"
     return _scenes(split, seed, name, progress, rates)
 

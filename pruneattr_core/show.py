@@ -29,7 +29,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison, Progress
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import several
+from pruneattr_core.given import check_progress, several
 from pruneattr_core.heads import answered
 from pruneattr_core.models import ModelCard, open_model, weights_hash
 from pruneattr_core.paths.calibrate import check_change
@@ -280,6 +280,7 @@ def explain_view(
         >>> view.save("/tmp/scene.html").name
         'scene.html'
     """
+    check_progress(progress)
     first, beside = as_real(sparsity), several("methods beside", beside, "['gradcam']")
     if first is None or not 0 <= first <= 1 or of not in ("contributing", "all"):
         raise InputError(

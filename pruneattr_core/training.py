@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
 from pruneattr_core.descent import Checkpoint, Descent, Rates
+from pruneattr_core.given import check_progress
 from pruneattr_core.store import write_atomically
 
 
@@ -94,6 +95,7 @@ def fit(
     Raises:
         WeightsError: the checkpoint belongs to another recipe, seed or data.
     """
+    check_progress(progress)
     sides = [side for epochs, side in recipe.stages for _ in range(epochs)]
     steps = len(sides) * (len(pool.labels) // recipe.batch)
     descent = Descent(

@@ -24,6 +24,7 @@ from pruneattr_core.analysis.frozen import Frozen
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.same import same
@@ -116,6 +117,7 @@ def linear_radius(
         InputError: the path belongs to other inputs, a count is < 1, or a risk outside (0, 1).
         ModelError: smooth activations, none, or training mode.
     """
+    check_progress(progress)
     inputs = check_inputs(model, inputs)
     if len(path) != len(inputs):
         raise InputError(f"Expected the path of {len(inputs)} inputs, got one of {len(path)}.")

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_progress
 from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runtime import Tick
@@ -171,6 +172,7 @@ def study(
     Raises:
         StoreError: the folder cannot be written.
     """
+    check_progress(progress)
     kept = Cells(folder, question.key(), say)
     cells = {cell_name(*job): kept.get(cell_name(*job)) for job in jobs}
     missing = [job for job in jobs if cells[cell_name(*job)] is None]

@@ -17,7 +17,7 @@ from pruneattr_core import heads, tape
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_truth, is_truth, several
+from pruneattr_core.given import check_progress, check_truth, is_truth, several
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.paths.calibrate import output_curve
@@ -160,6 +160,7 @@ def wrong_class_control(
         >>> type(found).__name__
         'WrongClass'
     """
+    check_progress(progress)
     inputs = check_inputs(model, inputs)
     check_truth("instead", instead)
     wanted, sparsities = several("ranks", ranks, "[2, 50]"), several("sparsities", sparsities, "[0, 0.8]")

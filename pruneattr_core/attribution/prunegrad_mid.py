@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.checks import check_scores
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
 from pruneattr_core.pruning import Instead, advice_for, check_mode, gate_of, not_finite, outputs_of
@@ -113,6 +114,7 @@ def mid_sweep(
         ModelError: no activation of the network has rows and columns, or the response depends
             differentiably on part of it only.
     """
+    check_progress(progress)
     check_mode(mode, inputs)
     if not sparsities:
         raise InputError("Expected at least one sparsity.")

@@ -28,6 +28,7 @@ from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.datasets.base import left_out
 from pruneattr_core.errors import InputError, ModelError, NothingToMeasure, StoreError
+from pruneattr_core.given import check_progress
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.runs.workers import each
@@ -195,6 +196,7 @@ def execute(
     Raises:
         StoreError: `out` cannot be written, or it or the cells beside it belong to another plan.
     """
+    check_progress(progress)
     work = beside(out, ".partial")
     cells = Cells(work, plan.sha256(), say)
     if _finished(out):

@@ -25,7 +25,7 @@ from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import is_truth, several
+from pruneattr_core.given import check_progress, is_truth, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
 from pruneattr_core.refusing import asked
@@ -163,6 +163,7 @@ def removal_curve(
         TargetError: a target out of range.
         ArgumentTypeError: something of a wrong kind.
     """
+    check_progress(progress)
     inputs = check_inputs(model, inputs)
     if inputs.ndim != 4:
         raise InputError(f"Pixels are removed of pictures (B, C, H, W); got inputs {tuple(inputs.shape)}.")

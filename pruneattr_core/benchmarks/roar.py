@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pruneattr_core.benchmarks.maps import maps_of
 from pruneattr_core.benchmarks.pixels import area, replace_pixels
 from pruneattr_core.benchmarks.training import Recipe, Recorded, train_alone
+from pruneattr_core.given import check_progress
 from pruneattr_core.runtime import Tick
 
 #: Fractions removed in SCP table 1; the area starts at 0 with the accuracy of unchanged pictures.
@@ -38,6 +39,7 @@ def attributed(
     progress: Tick | None = None,
 ) -> Tensor:
     """Maps (N, H, W) of normalised pictures (N, C, H, W) for classes (N,), where `inputs` are."""
+    check_progress(progress)
     maps = torch.empty(len(inputs), *inputs.shape[2:], device=inputs.device, dtype=inputs.dtype)
     for start in range(0, len(inputs), batch):
         part = slice(start, start + batch)
@@ -83,6 +85,7 @@ def accuracies(
         recipe: see `Recipe`.
         progress: called with networks done and in all.
     """
+    check_progress(progress)
     on_gpu = labels.device.type == "cuda"
     recorded = _recorded(build, tuple(train[0].shape), labels, recipe) if on_gpu else None
     found = []

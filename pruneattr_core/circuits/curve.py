@@ -31,7 +31,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.checks import Classes, check_inputs, check_target
 from pruneattr_core.circuits.replacement import replaced_logits
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import check_whole, several
+from pruneattr_core.given import check_progress, check_whole, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, answered, answering, head_of
 from pruneattr_core.pruning import Replacement, check_replacement
@@ -168,6 +168,7 @@ def circuit_curve(
         >>> found.kept["path"][-1].tolist()  # with every neuron every answer is kept
         [True, True]
     """
+    check_progress(progress)
     inputs = check_inputs(model, inputs)
     chosen = check_target(target, len(inputs))
     check_replacement(replacement, len(inputs))

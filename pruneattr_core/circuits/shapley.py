@@ -19,7 +19,7 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.circuits.replacement import Unit, positions
 from pruneattr_core.circuits.scores import along
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_whole
+from pruneattr_core.given import check_progress, check_whole
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
@@ -118,6 +118,7 @@ class Game:
     @own_modes()
     def __call__(self, coalitions: Tensor, progress: Tick | None = None) -> Tensor:
         """V of bool coalitions (m, units): (m,) float64."""
+        check_progress(progress)
         parts, done = [], 0
         size = self._brancher.bytes_each(self.call)
         for part in within_budget(len(coalitions), size, self.activation.device):
@@ -165,6 +166,7 @@ def exact_shapley(game: Game, progress: Tick | None = None) -> Shapley:
     Raises:
         InputError: more than `MOST_EXACT` units.
     """
+    check_progress(progress)
     n = game.units
     if n > MOST_EXACT:
         raise InputError(
@@ -209,6 +211,7 @@ def sampled_shapley(game: Game, orders: int = 64, seed: int = 0, progress: Tick 
     Raises:
         InputError: fewer than two pairs, or a seed that is none.
     """
+    check_progress(progress)
     if isinstance(orders, bool) or not isinstance(orders, int) or orders < 2:
         raise InputError(f"Expected orders >= 2, got {orders!r}: an interval needs two.")
     check_whole("seed", seed, 0)

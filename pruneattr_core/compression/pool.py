@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pruneattr_core.brief import brief
 from pruneattr_core.compression.data import LabelledMasks
+from pruneattr_core.given import check_progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,7 @@ def pool(
         limit: read at most so many, the first ones; None for all.
         progress: called with (pictures read, pictures in all).
     """
+    check_progress(progress)
     count = len(data) if limit is None else min(limit, len(data))
     images = np.empty((count, *size, 3), np.uint8)
     labels = np.zeros((count, len(data.classes)), np.float32)

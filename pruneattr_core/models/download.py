@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pruneattr_core.errors import ModelError
+from pruneattr_core.given import check_progress
 
 #: Seconds without a byte after which the network counts as down.
 TIMEOUT = 8.0
@@ -37,6 +38,7 @@ def download(
     Raises:
         ModelError: no network, a refusal, a broken transfer, a wrong hash or no room.
     """
+    check_progress(progress)
     with _one_at_a_time:
         if target.is_file():
             return

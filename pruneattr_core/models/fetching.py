@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from pruneattr_core.errors import ModelError
+from pruneattr_core.given import check_progress
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.models.description import short
 from pruneattr_core.models.download import TIMEOUT
@@ -40,6 +41,7 @@ def fetched(
     Raises:
         ModelError: there is no network, no such repository, revision or file.
     """
+    check_progress(progress)
     commit = commit or commit_of(repo, revision)
     found = cached(repo, file, commit)
     if found is not None:

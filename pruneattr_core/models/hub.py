@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ModelError, NotHere
+from pruneattr_core.given import check_progress
 from pruneattr_core.heads import answering_tensors
 from pruneattr_core.models.bounded import at_most
 from pruneattr_core.models.cards import ModelCard, known_interpolation
@@ -92,6 +93,7 @@ def hub_network(card: ModelCard, progress: Tick | None = None) -> nn.Module:
     Raises:
         ModelError: no network, no such file, or weights that the architecture does not take.
     """
+    check_progress(progress)
     folder = _file_of(card, WEIGHTS, progress).parent
     if card.id.startswith(TIMM):
         return _timm_network(card.architecture, {"num_classes": len(card.classes)}, folder / WEIGHTS)

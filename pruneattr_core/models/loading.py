@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from pruneattr_core.errors import InputError, ModelError, WeightsError
+from pruneattr_core.given import check_progress
 from pruneattr_core.heads import declare
 from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
@@ -199,6 +200,7 @@ def load_model(
         >>> load_model("scenes-net").training
         False
     """
+    check_progress(progress)
     return open_model(name, device, weights, progress)[0]
 
 
@@ -226,6 +228,7 @@ def open_model(
         ModelError, WeightsError, InputError: as for `load_model`; also names for another number of classes,
             and names without `weights`.
     """
+    check_progress(progress)
     if classes is not None and weights is None:
         raise InputError("classes names the classes of a weights file: give that as weights, too.")
     base, own, sha256 = str(name).partition(OWN)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_scores
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import several
+from pruneattr_core.given import check_progress, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import outputs_of, pruned_logits
 from pruneattr_core.runtime import Tick, own_modes
@@ -64,6 +64,7 @@ def output_curve(
     Returns:
         Fields of shape (K, B).
     """
+    check_progress(progress)
     inputs, sparsities = check_inputs(model, inputs), several("sparsities", sparsities, "[0, 0.8]")
     if not sparsities:
         raise InputError("Expected at least one sparsity.")
@@ -218,6 +219,7 @@ def calibrate(
         >>> 0.9 < found.points[0.15] < 0.999
         True
     """
+    check_progress(progress)
     check_change(None, change_of)
     return calibrations(model, batches, target, changes, method, sparsities, progress)[change_of]
 
@@ -233,6 +235,7 @@ def calibrations(
     progress: Callable[[int], None] | None = None,
 ) -> dict[ChangeOf, Calibration]:
     """`calibrate` for the response and for the probability, from the same passes; arguments as there."""
+    check_progress(progress)
     grid = np.asarray([fraction(s) for s in several("sparsities", sparsities, "[0, 0.8, 0.9]")])
     levels = several("changes", changes, "[0.15]")
     if not all((level := as_real(one)) is not None and level >= 0 for one in levels):

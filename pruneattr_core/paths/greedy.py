@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import levels
 from pruneattr_core.pruning import zero_gate
@@ -69,6 +70,7 @@ def greedy_paths(
         TargetError: a target out of range.
         ModelError: a network without activations, or in training mode.
     """
+    check_progress(progress)
     if not 0 < (as_real(step) or 0) <= 1:
         raise InputError(
             f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}."

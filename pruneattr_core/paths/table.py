@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target
+from pruneattr_core.given import check_progress
 from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import ITERATIONS, Gates, Init, dgr_gates
 from pruneattr_core.paths.greedy import TITLES, Condition, greedy_paths
@@ -45,6 +46,10 @@ class Search:
     class_scores: bool = False
 
     __repr__ = brief
+
+    def __post_init__(self) -> None:
+        """See that somebody can be told."""
+        check_progress(self.progress)
 
 
 @dataclass(frozen=True, eq=False)

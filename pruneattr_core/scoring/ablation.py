@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs
+from pruneattr_core.given import check_progress
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.scoring.branching import Brancher
@@ -39,6 +40,7 @@ def exact_ablation(
         TargetError: a target out of range.
         ModelError: a network without activations, or in training mode.
     """
+    check_progress(progress)
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))
     found = []

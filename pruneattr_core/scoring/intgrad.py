@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, asked_of, joined, resolved
@@ -125,6 +126,7 @@ def intgrad_signed(
         TargetError: a target out of range.
         ModelError: a network without activations, in training mode, or one whose gradient ends on the way.
     """
+    check_progress(progress)
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))
     fixed = None if rule is None and steps is None else nodes(steps, rule or "midpoint")
