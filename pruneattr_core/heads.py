@@ -57,6 +57,22 @@ def check_head(head: str) -> Head:
     return head
 
 
+def agreed_head(model: nn.Module, said: Any) -> Head | None:
+    """What settings say of a model, or else what its own code declared; None if nobody said anything.
+
+    Args:
+        model: as its code made it.
+        said: in the settings; None if they say nothing.
+
+    Raises:
+        InputError: there is no such head, or the two say different ones.
+    """
+    head, known = None if said is None else check_head(str(said)), declared(model)
+    if None not in (head, known) and head != known:
+        raise InputError(f"the settings say head {head}, and its code declares {known}: say one of them")
+    return head or known
+
+
 def head_of(model: nn.Module, logits: Tensor, given: str | None = None, normalised: bool = False) -> Head:
     """How to read the outputs of `model`.
 

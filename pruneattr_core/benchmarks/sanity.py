@@ -12,6 +12,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.heads import declare, declared
 
 #: Standard deviation of the new weights and biases: PG2's text; SCP's (C.1, a *variance* of 0.01), which is
 #: what the released code does.
@@ -95,7 +96,7 @@ def _parts(module: nn.Module, name: str, half: float) -> Iterator[tuple[str, nn.
 
 
 def private_copy(model: nn.Module) -> nn.Module:
-    """A copy that shares nothing with `model`.
+    """A copy that shares nothing with `model`, whose outputs are read alike.
 
     Weights that a hook computes before every pass (weight_norm, spectral_norm, pruning) are no leaves, which
     `copy.deepcopy` refuses: their values are copied, and the copy's own hooks renew them.
@@ -105,7 +106,10 @@ def private_copy(model: nn.Module) -> nn.Module:
         for value in vars(module).values():
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
-    return copy.deepcopy(model, memo)
+    copied = copy.deepcopy(model, memo)
+    if (head := declared(model)) is not None:
+        declare(copied, head)
+    return copied
 
 
 def _computed_afresh(module: nn.Module) -> list[str]:

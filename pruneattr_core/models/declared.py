@@ -40,7 +40,7 @@ import torch
 from torch import nn
 
 from pruneattr_core.errors import ModelError, PruneAttrError
-from pruneattr_core.heads import answering_tensors, check_head, outputs_in
+from pruneattr_core.heads import agreed_head, answering_tensors, outputs_in
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.leaving import NoAnswer, answering, staying
 from pruneattr_core.models.cards import ModelCard, known_interpolation
@@ -243,7 +243,7 @@ def _card(one: Declared, stamps: tuple[tuple[int, int], ...]) -> ModelCard:
         std = tuple(float(value) for value in options.get("std", _IMAGENET["std"]))
         if len(mean) != len(std) or len(mean) not in (1, 3, 4) or min(std) <= 0 or min(height, width) < 1:
             raise ValueError("mean and std have one, three or four entries, size has two")
-        head = check_head(str(options.get("head", "softmax")))
+        head = agreed_head(network, options.get("head"))
         resize = int(options.get("resize", min(height, width)))
         interpolation = known_interpolation(str(options.get("interpolation", "bilinear")))
     except (TypeError, ValueError) as error:
@@ -265,7 +265,7 @@ def _card(one: Declared, stamps: tuple[tuple[int, int], ...]) -> ModelCard:
         paper="yours",
         weights_sha256=weights_hash(network),
         note=f"Made by {one.build}, which was named when this program was started.",
-        head="sigmoid" if count == 1 and "head" not in options else head,
+        head=head or ("sigmoid" if count == 1 else "softmax"),
     )
     return replace(card, code_sha256=hashlib.sha256(repr(card).encode() + code).hexdigest())
 

@@ -334,7 +334,7 @@ def _described(
 ) -> ModelCard:
     """`card` with what the file says of its classes and channels."""
     count = opened.classes or len(card.classes)
-    if count == 1:
+    if count == 1 and card.head == "softmax":
         card = replace(card, head="sigmoid")
     names = names_with(file, loaded, count) if classes is None else read_names(classes, count)
     if names is None:

@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pruneattr_core import PruneGrad, cli
+from pruneattr_core import PruneGrad, cli, heads
 from pruneattr_core.benchmarks.run import read_run
+from pruneattr_core.benchmarks.sanity import private_copy
 from pruneattr_core.commands import app
 from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.errors import ModelError
@@ -333,3 +334,42 @@ def test_own_code_that_leaves_is_refused_in_a_sentence(code):
 def test_a_file_where_a_network_is_to_be_named_is_told_how(name, says):
     with pytest.raises(ModelError, match=says):
         model_card(name)
+
+
+DECLARING = """
+from pruneattr_core.heads import declare
+
+def each():
+    net = Net()
+    declare(net, "sigmoid")
+    return net
+
+def value():
+    net = Net(1)
+    declare(net, "values")
+    return net
+"""
+
+
+def test_what_the_code_declares_of_its_outputs_stays(code) -> None:
+    """The card said softmax of them, and a file of weights turned one value into a yes or no."""
+    quiet = CODE.replace(', "head": "sigmoid"', "").replace('"classes": ["ant", "bee"], ', "")
+    (code / "mine.py").write_text(quiet + DECLARING)
+    for name, head in (("each", "sigmoid"), ("value", "values"), ("build", "softmax")):
+        network, card = open_model(f"{code}/mine.py:{name}")
+        assert card.head == heads.declared(network) == head
+        weights = code / f"{name}.pt"
+        torch.save(network.state_dict(), weights)
+        network, card = open_model(f"{code}/mine.py:{name}", weights=weights)
+        assert card.head == heads.declared(network) == head
+
+
+def test_a_contradiction_of_code_and_settings_is_said(code) -> None:
+    (code / "mine.py").write_text(CODE.replace('"head": "sigmoid"', '"head": "softmax"') + DECLARING)
+    with pytest.raises(ModelError, match="settings say head softmax, and its code declares sigmoid"):
+        model_card(f"{code}/mine.py:each")
+
+
+def test_a_private_copy_is_read_as_its_original(code) -> None:
+    (code / "mine.py").write_text(CODE)
+    assert heads.declared(private_copy(load_model(f"{code}/mine.py:build"))) == "sigmoid"
