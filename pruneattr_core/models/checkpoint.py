@@ -16,8 +16,8 @@ import pickletools
 import re
 import threading
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -230,7 +230,7 @@ def _read_torch(path: Path, start: bytes) -> Any:
             names = _checked_names(path, data, 5, filled)
     empty = stand_ins(names, filled)
     try:
-        with _safe_names, torch.serialization.safe_globals([*empty]):
+        with _only(empty):
             loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=archived or None)
     except pickle.UnpicklingError as error:
         pickled = start[:2] == b"\x80\x02" or archived  # else it is noise to any reader
@@ -243,6 +243,24 @@ def _read_torch(path: Path, start: bytes) -> Any:
     if empty and not _has_tensors(loaded):
         raise _foreign(path, empty[0][1])
     return loaded
+
+
+@contextmanager
+def _only(names: Sequence[tuple[Any, str]]) -> Iterator[None]:
+    """Torch's reader makes what these names mean, and nothing that the caller allows itself: that may run code.
+
+    It has one list for the whole process, which is the caller's again at the end.
+    """
+    with _safe_names:
+        theirs = torch.serialization.get_safe_globals()
+        if theirs:
+            torch.serialization.clear_safe_globals()
+        try:
+            with torch.serialization.safe_globals([*names]):
+                yield
+        finally:
+            if theirs:
+                torch.serialization.add_safe_globals(theirs)
 
 
 def _has_tensors(loaded: Any) -> bool:

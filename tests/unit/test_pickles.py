@@ -6,9 +6,12 @@ import io
 import pickle
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pruneattr_core.errors import WeightsError
+from pruneattr_core.models.checkpoint import read_checkpoint
 from pruneattr_core.models.pickles import MAX_DEPTH, MAX_LONG, Crowded, globals_in
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.text(max_size=5) | st.floats()
@@ -57,3 +60,37 @@ def test_what_is_changed_in_place_stays_one_value() -> None:
     many = {str(number): [number, (number,)] for number in range(5000)}
     assert names(pickle.dumps(many, 2)) == []
     assert names(b"\x80\x02cos\nsystem\nctorch\nload\n\x86.") == ["os system", "torch load"]
+
+
+class _Acts:
+    """What a caller may allow torch's reader to make, and what runs code then."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        self.value = 1
+
+    def __setstate__(self, _: object) -> None:
+        _Acts.made += 1
+
+
+@pytest.mark.parametrize("held", [_Acts(), torch.nn.Linear(2, 2)], ids=["a class", "a module of torch"])
+def test_what_a_caller_allows_torch_to_make_is_not_made_of_a_file_of_ours(tmp_path, held) -> None:
+    """As it was refused, or passed over, without that; and the caller's list is the caller's again."""
+    file, _Acts.made = tmp_path / "some.pt", 0
+    torch.save({"w": torch.ones(2), "held": held}, file)
+    allowed = [_Acts, torch.nn.Linear, torch.nn.modules.linear.Linear, set, torch.nn.Parameter]
+
+    def read() -> object:
+        try:
+            return [type(one) for one in read_checkpoint(file).values()]
+        except WeightsError as error:
+            return str(error)
+
+    wanted = read()
+    with torch.serialization.safe_globals(allowed):
+        before = torch.serialization.get_safe_globals()
+        assert read() == wanted
+        assert _Acts.made == 0
+        assert set(torch.serialization.get_safe_globals()) == set(before)
+    assert type(held) not in (wanted if isinstance(wanted, list) else [])
