@@ -41,7 +41,7 @@ from pruneattr_core.response import Response, Target, asked_of
 from pruneattr_core.results.keys import Scored, Subject
 from pruneattr_core.results.levels import START, spaced
 from pruneattr_core.results.nearest import first_beyond, nearest
-from pruneattr_core.results.sweeps import Explained, Question, beside, explain_levels
+from pruneattr_core.results.sweeps import Explained, Question, asked_fields, explain_levels
 from pruneattr_core.runtime import device_for, provenance
 from pruneattr_core.scoring import contributions
 from pruneattr_core.selection import as_real, fraction
@@ -196,7 +196,7 @@ def sweep_view(
         logit=of(sweep.logit), prediction=predicted, target=target, quiet=quiet, dead=quiet,
         neurons=sweep.neurons, seconds=0.0, problems=tuple(filter(None, sweep.problems)),
         valued=kind == "values",
-        **beside(sweep.asked, image),
+        **asked_fields(sweep.asked, image),
     )  # fmt: skip
     named = (target, explained.against or 0, *explained.members, *predicted.tolist())
     classes = class_names(card, max(named))

@@ -96,7 +96,7 @@ def _refuse_special(place: Path) -> None:
         raise StoreError(f"{place} is a device or a pipe, and a file is to be written: name a file.")
 
 
-def beside(place: Path, suffix: str) -> Path:
+def with_ending(place: Path, suffix: str) -> Path:
     """The file or folder beside another that has its name and this suffix.
 
     Raises:

@@ -33,7 +33,7 @@ from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import provenance
-from pruneattr_core.store import beside, refuse_unwritable, write_atomically
+from pruneattr_core.store import refuse_unwritable, with_ending, write_atomically
 
 _logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ def execute(
         StoreError: `out` cannot be written, or it or the cells beside it belong to another plan.
     """
     check_progress(progress)
-    work = beside(out, ".partial")
+    work = with_ending(out, ".partial")
     cells = Cells(work, plan.sha256(), say)
     if _finished(out):
         return _taken(out, plan, cells)

@@ -149,7 +149,7 @@ class Game:
         return found[-1] - found[:-1]
 
 
-def beside(game: Game, steps: int = 32) -> dict[str, Tensor]:
+def cheaper_scores(game: Game, steps: int = 32) -> dict[str, Tensor]:
     """What cheaper scores say of the same units: name -> (units,) float64, signed, in units of the response.
 
     "taylor" is one gradient at the activation (PG2 eq. 3 where the replacement is 0), "integrated" the mean

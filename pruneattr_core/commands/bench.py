@@ -41,7 +41,7 @@ from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import add_source, source_of
 from pruneattr_core.errors import InputError, NothingToMeasure
 from pruneattr_core.runtime import device_for
-from pruneattr_core.store import beside, refuse_unwritable
+from pruneattr_core.store import refuse_unwritable, with_ending
 
 #: Choices of the protocols: option -> type, help.
 _CHOICES: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -162,7 +162,7 @@ def kept(arguments: argparse.Namespace) -> str:
     """What is there after an interruption."""
     if arguments.benchmark == "all":
         return left("Finished runs and cells", arguments.out, "*/*.cell", "*/header.json")
-    return left("Finished cells", beside(arguments.out, ".partial"), "*.cell")
+    return left("Finished cells", with_ending(arguments.out, ".partial"), "*.cell")
 
 
 def run(arguments: argparse.Namespace) -> int:

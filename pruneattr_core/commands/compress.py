@@ -49,7 +49,7 @@ from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError
 from pruneattr_core.models.checkpoint import file_sha256
 from pruneattr_core.runtime import device_for, provenance
-from pruneattr_core.store import beside, refuse_unwritable, write_atomically
+from pruneattr_core.store import refuse_unwritable, with_ending, write_atomically
 
 _Three = tuple[float, float, float]
 #: Mean and standard deviation of pixels in [0, 1], by name.
@@ -343,6 +343,6 @@ def _table(arguments: argparse.Namespace, log: Callable[[str], None]) -> None:
         "provenance": {**provenance("cpu"), "machine": machine()},
     }
     write_study(arguments.out, study, {"date": time.strftime("%Y-%m-%d", time.gmtime())})
-    write_atomically(beside(arguments.out, ".md"), markdown(study).encode())
+    write_atomically(with_ending(arguments.out, ".md"), markdown(study).encode())
     log(f"wrote {arguments.out}")
     show(arguments, markdown(study), {"folder": str(arguments.out), "tables": study["tables"]})

@@ -24,7 +24,7 @@ from pruneattr_core.commands.source import tell_left_out
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.workers import each
 from pruneattr_core.runtime import provenance
-from pruneattr_core.store import beside, refuse_unwritable
+from pruneattr_core.store import refuse_unwritable, with_ending
 
 Record = dict[str, Any]
 #: Arguments that decide no number, or that the header says elsewhere.
@@ -167,4 +167,4 @@ def command_line(arguments: argparse.Namespace, opened: Opened) -> str:
 
 
 def _work(arguments: argparse.Namespace) -> Path:
-    return beside(arguments.out, ".partial")
+    return with_ending(arguments.out, ".partial")

@@ -6,7 +6,7 @@ import argparse
 
 from scipy.stats import spearmanr
 
-from pruneattr_core.circuits.shapley import MOST_EXACT, Game, beside, exact_shapley, sampled_shapley
+from pruneattr_core.circuits.shapley import MOST_EXACT, Game, cheaper_scores, exact_shapley, sampled_shapley
 from pruneattr_core.commands.arguments import show, whole
 from pruneattr_core.commands.keeping import Record, add_keeping, keep, kept, over_pictures
 from pruneattr_core.commands.pictures import add_pictures, open_pictures
@@ -70,7 +70,7 @@ def _picture(arguments: argparse.Namespace, index: int) -> Record:
     game = Game(opened.model, x, None, call, base, arguments.unit)
     exact = game.units <= MOST_EXACT
     found = exact_shapley(game) if exact else sampled_shapley(game, arguments.orders, arguments.seed)
-    scores = beside(game)
+    scores = cheaper_scores(game)
     return {
         "picture": opened.data[index].name,
         "layer": found.name,

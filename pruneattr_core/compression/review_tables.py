@@ -41,7 +41,7 @@ _TEACHERS = ("VGG16/Teacher", "Full", "Full(Teacher)")
 _PERCENT = ("mAP", "F1", "mAP_released", "F1_released")
 
 
-def beside(name: str, ours: Sequence[Row], published: Mapping[str, Any]) -> list[Row]:
+def with_published(name: str, ours: Sequence[Row], published: Mapping[str, Any]) -> list[Row]:
     """One table, ours and AP's in columns of their own; shares in percent, counts in millions.
 
     Args:

@@ -247,7 +247,7 @@ def _read_torch(path: Path, start: bytes) -> Any:
 
 @contextmanager
 def _only(names: Sequence[tuple[Any, str]]) -> Iterator[None]:
-    """Torch's reader makes what these names mean, and nothing that the caller allows itself: that may run code.
+    """Torch's reader makes what these names mean, and nothing that its caller allows: that may run code.
 
     It has one list for the whole process, which is the caller's again at the end.
     """

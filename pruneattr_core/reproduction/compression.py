@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from pruneattr_core.analysis.interval import Interval
-from pruneattr_core.compression.review_tables import beside
+from pruneattr_core.compression.review_tables import with_published
 from pruneattr_core.compression.table import epochs
 from pruneattr_core.reproduction.claim import Claim, Ours
 
@@ -53,7 +53,7 @@ def claims(studies: Mapping[str, Mapping[str, Any]], published: Mapping[str, Any
 def _of_study(name: str, study: Mapping[str, Any], published: Mapping[str, Any]) -> Iterator[Claim]:
     for table, rows in study["tables"].items():
         if table not in ("Table 1", "Table 8"):  # those repeat figures, or have columns of their own
-            yield from _table(name, study, table, beside(table, rows, published))
+            yield from _table(name, study, table, with_published(table, rows, published))
     yield from _by_method(name, study, published["tables"])
     yield from _by_rate(name, study)
 

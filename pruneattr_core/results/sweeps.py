@@ -252,11 +252,11 @@ def explain_levels(
         unit=question.unit,
         caveat=caveat(scores),
         valued=scores.head == "values",
-        **beside(scores.question, 0),
+        **asked_fields(scores.question, 0),
     )
 
 
-def beside(asked: Asked, image: int) -> dict[str, Any]:
+def asked_fields(asked: Asked, image: int) -> dict[str, Any]:
     """The fields `against`, `members` and `covered` of what is explained of one input."""
     group = asked.response.kind == "group"
     return {

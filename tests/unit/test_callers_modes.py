@@ -19,7 +19,7 @@ from pruneattr_core.circuits.curve import circuit_curve
 from pruneattr_core.circuits.edges import circuit_edges
 from pruneattr_core.circuits.replacement import activations_of, mean_of, replaced_logits, zero
 from pruneattr_core.circuits.scores import patching
-from pruneattr_core.circuits.shapley import Game, beside, exact_shapley
+from pruneattr_core.circuits.shapley import Game, cheaper_scores, exact_shapley
 from pruneattr_core.circuits.units import unit_contributions
 from pruneattr_core.paths.calibrate import output_curve
 from pruneattr_core.paths.dgr import dgr_gates
@@ -53,7 +53,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "curve": lambda: circuit_curve(NET, X, 1, SCORES.layers, mean_of(NET, [X]), [0.1, 0.5]),
     "channels": lambda: unit_contributions(NET, X, 1, method="intgrad"),
     "Shapley": lambda: exact_shapley(_game()),
-    "beside Shapley": lambda: beside(_game(), 3),
+    "beside Shapley": lambda: cheaper_scores(_game(), 3),
     "edges": lambda: circuit_edges(NET, X[:1], 1).json(),
     "greedy": lambda: greedy_paths(NET, X, 1, [0.2], step=0.1),
     "gates": lambda: dgr_gates(NET, X, iterations=2),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pruneattr_core.compression.review_tables import beside
+from pruneattr_core.compression.review_tables import with_published
 from pruneattr_core.compression.table import published, tables
 
 
@@ -37,7 +37,7 @@ FAMILY = [
 
 
 def rows(name: str) -> dict[str, dict[str, Any]]:
-    return {row["network"]: row for row in beside(name, tables(FAMILY)[name], published())}
+    return {row["network"]: row for row in with_published(name, tables(FAMILY)[name], published())}
 
 
 def test_published_figures_stand_in_their_rows() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 import networks
 from pruneattr_core.circuits import shapley
 from pruneattr_core.circuits.replacement import activations_of, mean_of, replaced_logits, zero
-from pruneattr_core.circuits.shapley import Game, beside, exact_shapley, sampled_shapley
+from pruneattr_core.circuits.shapley import Game, cheaper_scores, exact_shapley, sampled_shapley
 from pruneattr_core.errors import InputError
 from pruneattr_core.runtime import MEMORY_BUDGET
 
@@ -118,10 +118,10 @@ def test_scores_beside_are_those_of_a_linear_layer() -> None:
     model, inputs = networks.network("residual"), networks.inputs(3)
     game = Game(model, inputs[:1], None, 3, mean_of(model, [inputs]))
     exact = exact_shapley(game).values
-    for values in beside(game).values():
+    for values in cheaper_scores(game).values():
         torch.testing.assert_close(values, exact, rtol=1e-9, atol=1e-12)
     bent = game_of(call=0)
-    scores = beside(bent, steps=400)
+    scores = cheaper_scores(bent, steps=400)
     span = exact_shapley(bent)
     assert float(scores["integrated"].sum()) == pytest.approx(span.full - span.empty, rel=0.02)
     assert (scores["taylor"] - span.values).abs().max() > 1e-6

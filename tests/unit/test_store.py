@@ -10,11 +10,11 @@ import pytest
 from pruneattr_core import store
 from pruneattr_core.errors import StoreError
 from pruneattr_core.store import (
-    beside,
     read_sealed,
     refuse_unwritable,
     sealed,
     unsealed,
+    with_ending,
     write_atomically,
     write_folder,
     write_sealed,
@@ -173,12 +173,12 @@ def test_devices_and_pipes_are_never_replaced_by_files(tmp_path):
 
 def test_what_lies_beside_a_folder_has_its_name_however_it_is_called(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert beside(Path("run"), ".partial") == Path("run.partial")
+    assert with_ending(Path("run"), ".partial") == Path("run.partial")
     for here in (".", "", "./", "in/.."):
-        assert beside(Path(here), ".partial").resolve() == tmp_path.with_name(f"{tmp_path.name}.partial")
-    assert beside(Path(".."), ".md") == tmp_path.parent.with_name(f"{tmp_path.parent.name}.md")
+        assert with_ending(Path(here), ".partial").resolve() == tmp_path.with_name(f"{tmp_path.name}.partial")
+    assert with_ending(Path(".."), ".md") == tmp_path.parent.with_name(f"{tmp_path.parent.name}.md")
     with pytest.raises(StoreError, match="no name of its own"):
-        beside(Path("/"), ".partial")
+        with_ending(Path("/"), ".partial")
 
 
 @pytest.mark.parametrize("write", [write_atomically, write_folder])

@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from pruneattr_core.compression.review_tables import TITLES, Row, beside
+from pruneattr_core.compression.review_tables import TITLES, Row, with_published
 from pruneattr_core.compression.table import MATCHINGS, RUNS, epochs, markdown, read_study
 from pruneattr_core.render.series import series
 from pruneattr_core.runs.stored import HEADER
@@ -51,7 +51,7 @@ def show_tables() -> None:
         title = f"### {TITLES.get(table, table)}"
         form = f"in the form of AP's {table.lower()}"
         folio.markdown(f"{title} :small[{form}]", f"{title}, {form}")
-        _table(table, beside(table, rows, study["published"]), folio)
+        _table(table, with_published(table, rows, study["published"]), folio)
     st.download_button(
         "All tables (Markdown)", markdown(study), f"{name}.md", "text/markdown", key="study_md",
         icon=":material/table:", on_click="ignore",
