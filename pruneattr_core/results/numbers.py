@@ -9,6 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pruneattr_core.share.words import signed
+
 Array = NDArray[Any]
 
 
@@ -55,7 +57,7 @@ def seconds_text(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0:.2f}".replace("-", "\N{MINUS SIGN}")
+    return signed(value, "z.2f")
 
 
 def _share(value: float) -> str:

@@ -67,6 +67,11 @@ def chance(probability: float) -> str:
     return "<0.01" if 0 < probability < 0.005 else f"{probability:.2f}"
 
 
+def signed(number: float, form: str) -> str:
+    """A number that may be below 0, in a form as f-strings take it, with the minus sign of a text."""
+    return f"{float(number):{form}}".replace("-", "\N{MINUS SIGN}", int(number < 0))
+
+
 def likelihood(valued: bool) -> str:
     """What the number beside an answer is: of a network that answers values it is no probability."""
     return "Value" if valued else "Probability"

@@ -10,6 +10,7 @@ import streamlit as st
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.scoreboard import CONTROLS, Line, Ranking, agreement, rankings, shared_methods
+from pruneattr_core.share.words import signed
 from pruneattr_core.ui.benchmarks.point import check
 from pruneattr_core.ui.benchmarks.recompute import Check, check_key
 from pruneattr_core.ui.benchmarks.runs import imports
@@ -112,7 +113,7 @@ def _agreement(one: Ranking, found: list[Ranking]) -> str:
 
     def words(pair: tuple[float, Ranking]) -> str:
         tau, other = pair
-        return f"{tau:+.2f} over {len(shared_methods(one, other))} methods"
+        return f"{signed(tau, '+.2f')} over {len(shared_methods(one, other))} methods"
 
     return (
         f"On this network {most[1].measure}, {most[1].data}, orders the methods most alike (Kendall's tau "

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pruneattr_core.benchmarks.protocols import BENCHMARKS
 from pruneattr_core.benchmarks.run import Run, statistics
 from pruneattr_core.benchmarks.summary import summary
+from pruneattr_core.share.words import signed
 from pruneattr_core.ui.benchmarks import charts
 from pruneattr_core.ui.benchmarks.published import lines
 from pruneattr_core.ui.benchmarks.words import axis, where
@@ -152,7 +153,7 @@ def _spoken(runs: dict[str, Run], measure: str, order: list[str]) -> str:
         for label in order
         if label in first.plan.labels
     }
-    ends = [f"{label} {mean:.3f}" for label, mean in means.items() if math.isfinite(mean)]
+    ends = [f"{label} {signed(mean, '.3f')}" for label, mean in means.items() if math.isfinite(mean)]
     at = f", {where(first.plan.x[-1])}" if len(first.plan.x) > 1 else ""
     return f"{axis(measure)}{at}: {', '.join(ends)}"
 

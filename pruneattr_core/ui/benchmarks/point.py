@@ -16,7 +16,7 @@ from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
 from pruneattr_core.share.component import Component
-from pruneattr_core.share.words import counted
+from pruneattr_core.share.words import counted, signed
 from pruneattr_core.ui import pictures, watching
 from pruneattr_core.ui.benchmarks.recompute import (
     Check,
@@ -205,7 +205,7 @@ def _verdict(run: Run, label: str, measure: str, place: int, found: Check) -> No
     at = f", {where(run.plan.x[place])}" if len(run.plan.x) > 1 else ""
     text = (
         f"**{label}{at}**, {short(measure)}, mean over {counted(count, 'pictures')}: "
-        f"stored {then[place]:.6f}, now {now[place]:.6f}. {said}"
+        f"stored {signed(then[place], '.6f')}, now {signed(now[place], '.6f')}. {said}"
     )
     if good:
         st.success(text, icon=":material/check:")

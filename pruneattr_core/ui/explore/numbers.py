@@ -7,7 +7,7 @@ from typing import Any
 
 from pruneattr_core.results.sweeps import Explained
 from pruneattr_core.share.payload import THINGS
-from pruneattr_core.share.words import changed, likelihood, likely
+from pruneattr_core.share.words import changed, likelihood, likely, signed
 
 
 def numbers_of(sweep: Explained, classes: Sequence[str], mode: str, level: int) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def numbers_of(sweep: Explained, classes: Sequence[str], mode: str, level: int) 
         },
         {
             "label": f"{against}{where}",
-            "value": f"{sweep.logit[level]:.2f}",
+            "value": signed(float(sweep.logit[level]), ".2f"),
             **_moved(float(sweep.logit[level] - sweep.logit[0]), 2),
         },
         {"label": f"Answer{where}", "value": sweep.named(classes, int(sweep.prediction[level]))},

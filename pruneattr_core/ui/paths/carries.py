@@ -13,7 +13,7 @@ from torch import Tensor
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.circuits.curve import SIZES, CircuitCurve
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
-from pruneattr_core.share.words import percent
+from pruneattr_core.share.words import percent, signed
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments, slide
 from pruneattr_core.ui.folio import Folio
@@ -144,7 +144,7 @@ def _chart(found: Carried, instead: str, size: float, folio: Folio) -> None:
         config=QUIET_BAR,
         key=f"chart_carries_{instead}",
         alt=f"Target logit with {percent(curve.sizes[at], 1)} kept: "
-        + ", ".join(f"{title} {values[at]:.2f}" for title, values in lines.items()),
+        + ", ".join(f"{title} {signed(values[at], '.2f')}" for title, values in lines.items()),
     )
     folio.caption(
         "Target logit against the share kept, on a logarithmic axis; the grey line is the whole network. "
@@ -168,7 +168,9 @@ def _areas(curve: CircuitCurve, at: int) -> str:
         )
     cpr, cmd = (
         ", ".join(
-            f"{words} {float(area(kind)[0]):z.2f}" for kind, words in kinds.items() if kind in curve.response
+            f"{words} {signed(float(area(kind)[0]), 'z.2f')}"
+            for kind, words in kinds.items()
+            if kind in curve.response
         )
         for area in (curve.cpr, curve.cmd)
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, top_neuron
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Ground
+from pruneattr_core.share.words import signed
 from pruneattr_core.ui.cache import Engine, engine
 from pruneattr_core.ui.inline import inline
 from pruneattr_core.ui.jobs import Job
@@ -223,5 +224,7 @@ def picture_so_far(canvas: Canvas, alt: str, how: Recipe, small: bool = False) -
     if not small:
         left = "" if task is None or task.remaining is None else f" · {duration(task.remaining)} left"
         what = "activation" if canvas.neuron else "logit"
-        st.caption(f"Step {drawn.steps[-1]} of {how.steps} · {what} {drawn.responses[-1]:.2f}{left}")
+        st.caption(
+            f"Step {drawn.steps[-1]} of {how.steps} · {what} {signed(drawn.responses[-1], '.2f')}{left}"
+        )
     return drawn

@@ -13,7 +13,7 @@ from pruneattr_core.render.series import Series, series
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Ground, path_key
 from pruneattr_core.runtime import provenance
-from pruneattr_core.share.words import counted
+from pruneattr_core.share.words import counted, signed
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments
@@ -216,7 +216,7 @@ def _cards(
             config={"displayModeBar": False},
             key="chart_responses",
             alt="Response at the end: "
-            + ", ".join(f"{title} {drawn.responses[-1]:.2f}" for title, drawn in lines.items()),
+            + ", ".join(f"{title} {signed(drawn.responses[-1], '.2f')}" for title, drawn in lines.items()),
         )
         folio.caption(
             "Measured without transformations, in the network that is decoded. Logits of differently pruned "
@@ -266,8 +266,8 @@ def _card(
         alt = f"{one.title} decoded for {name}, step {drawn.steps[-1]} of {how.steps}"
         folio.picture(
             inline(drawn.pixels), alt,
-            f"**{one.title}**. {counted}. Logit {drawn.responses[-1]:.2f} at step {drawn.steps[-1]} "
-            f"of {how.steps}. Top neuron: {words}",
+            f"**{one.title}**. {counted}. Logit {signed(drawn.responses[-1], '.2f')} at "
+            f"step {drawn.steps[-1]} of {how.steps}. Top neuron: {words}",
         )  # fmt: skip
         st.download_button(
             "PNG",

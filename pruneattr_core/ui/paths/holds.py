@@ -14,7 +14,7 @@ from pruneattr_core.analysis.nudging import BLOCKS, FACTORS, Kind, Nudges
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.heads import answered, answering, probabilities
 from pruneattr_core.render import colour_table, colourise, describe_map, scale_map, scale_of
-from pruneattr_core.share.words import likelihood, likely
+from pruneattr_core.share.words import likelihood, likely, signed
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments, slide
 from pruneattr_core.ui.folio import Folio
@@ -142,7 +142,7 @@ def _verdict(found: Nudges, place: int) -> str:
     return (
         f"**Outside the ball**: {switched:,} of the path's {found.neurons:,} neurons have switched. The map "
         f"there has a likeness of {float(found.likeness[place]):.4f} with the one before. That one predicts "
-        f"that the logit changes by {predicted:+.2g}; it changes by {real:+.2g}."
+        f"that the logit changes by {signed(predicted, '+.2g')}; it changes by {signed(real, '+.2g')}."
     )
 
 
@@ -193,18 +193,18 @@ def _table(board: Board, found: Nudges, place: int) -> list[dict[str, str]]:
         },
         {
             "": "its logit, the whole network",
-            "before": f"{float(found.start[board.target]):.5f}",
-            "nudged": f"{float(found.logits[place, board.target]):.5f}",
+            "before": signed(float(found.start[board.target]), ".5f"),
+            "nudged": signed(float(found.logits[place, board.target]), ".5f"),
         },
         {
             "": "its logit, all but the path constant",
-            "before": f"{before:.5f}",
-            "nudged": f"{float(found.frozen[place]):.5f}",
+            "before": signed(before, ".5f"),
+            "nudged": signed(float(found.frozen[place]), ".5f"),
         },
         {
             "": "predicted by the map",
-            "before": f"{before:.5f}",
-            "nudged": f"{float(found.affine[place]):.5f}",
+            "before": signed(before, ".5f"),
+            "nudged": signed(float(found.affine[place]), ".5f"),
         },
     ]
 

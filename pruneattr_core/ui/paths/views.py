@@ -22,7 +22,7 @@ from pruneattr_core.render import (
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.paths import Sets, SetsKey, cut
 from pruneattr_core.runtime import provenance
-from pruneattr_core.share.words import counted, percent
+from pruneattr_core.share.words import counted, percent, signed
 from pruneattr_core.ui.cache import Waiting, engine
 from pruneattr_core.ui.choose import segments
 from pruneattr_core.ui.inline import inline
@@ -237,7 +237,7 @@ def sets(board: Board) -> None:
     with columns[0], st.container(border=True):
         st.markdown("**Picture**")
         name = board.chosen.card.classes[board.target]
-        said = f"{board.ground.neurons:,} neurons answer *{name}* with logit {found.original:.2f}."
+        said = f"{board.ground.neurons:,} neurons answer *{name}* with logit {signed(found.original, '.2f')}."
         board.folio.image(
             inline(_large(photo)),
             f"Picture {board.chosen.picture.title} as the network sees it",
@@ -251,7 +251,7 @@ def sets(board: Board) -> None:
             told = describe_map(found.maps[place])
             said = (
                 f"**{int(found.counts[place]):,}** neurons. Alone (mode zero) they answer with logit "
-                f"{found.logit[place]:.2f}. {told}"
+                f"{signed(found.logit[place], '.2f')}. {told}"
             )
             board.folio.image(
                 inline(_large(colourise(levels, table))), f"{name}: {told}", f"**{name}**. {said}"

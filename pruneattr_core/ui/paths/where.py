@@ -14,7 +14,7 @@ from pruneattr_core.circuits.edges import Node, strongest_inputs
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject
-from pruneattr_core.share.words import counted, percent
+from pruneattr_core.share.words import counted, percent, signed
 from pruneattr_core.ui.cache import Engine, Waiting, engine
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.inline import inline
@@ -252,17 +252,23 @@ def _inputs(board: Board, call: int, channel: int) -> None:
     with st.container(horizontal=True):
         for at, to, weight in found:
             if at < 0:
-                st.markdown(f"picture, channel {to}: **{weight:+.3g}**", width="content")
+                st.markdown(f"picture, channel {to}: **{signed(weight, '+.3g')}**", width="content")
             else:
                 st.button(
-                    f"{names[at]} · {to}: {weight:+.3g}", key=f"feeds_{at}_{to}", on_click=go, args=(at, to)
+                    f"{names[at]} · {to}: {signed(weight, '+.3g')}",
+                    key=f"feeds_{at}_{to}",
+                    on_click=go,
+                    args=(at, to),
                 )
-    told = [f"{'picture' if at < 0 else names[at]}, channel {to}: {weight:+.3g}" for at, to, weight in found]
+    told = [
+        f"{'picture' if at < 0 else names[at]}, channel {to}: {signed(weight, '+.3g')}"
+        for at, to, weight in found
+    ]
     board.folio.note("; ".join(told))
     board.folio.caption(
-        f"Channel {channel} of {names[call]} contributes {node.score:+.3g} to the logit (signed Taylor). "
-        "That is split over what feeds it along ways that pass no other activation; "
-        f"{node.rest:+.3g} comes from inputs not named and from biases."
+        f"Channel {channel} of {names[call]} contributes {signed(node.score, '+.3g')} to the logit "
+        "(signed Taylor). That is split over what feeds it along ways that pass no other activation; "
+        f"{signed(node.rest, '+.3g')} comes from inputs not named and from biases."
     )
 
 

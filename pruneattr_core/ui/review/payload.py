@@ -23,6 +23,7 @@ from pruneattr_core.render.scale import Scale
 from pruneattr_core.results.levels import unmoved
 from pruneattr_core.share.framing import framed
 from pruneattr_core.share.payload import packed
+from pruneattr_core.share.words import signed
 from pruneattr_core.ui.jobs import Cache, Failed
 from pruneattr_core.ui.kept import kept
 from pruneattr_core.ui.review.lineup import Contender
@@ -229,6 +230,6 @@ def _cell(cell: Seen, numbers: Numbers, classes: Sequence[str], target: int) -> 
         "plain": unmoved(cell.maps),  # the slider begins with all neurons
         "right": bool(cell.predicted[target]),
         "says": "says " + (", ".join(said[:4]) or "nothing"),
-        "says_title": f"What this network predicts; logit of {classes[target]}: {cell.logit:.2f}.",
+        "says_title": f"What this network predicts; logit of {classes[target]}: {signed(cell.logit, '.2f')}.",
         "words": [describe_map(one, False) for one in cell.maps],
     }
