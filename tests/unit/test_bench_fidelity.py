@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from pruneattr_core.assets import ASSETS
 from pruneattr_core.benchmarks.executor import compute_cell, plan_run
 from pruneattr_core.benchmarks.protocols import fidelity as protocol
+from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.benchmarks.sources import Source
 from pruneattr_core.benchmarks.surrogate import Surrogate, _scattered, fidelity, fine_tuned
+from pruneattr_core.ui.benchmarks.words import meaning
 
 SOURCE = Source("scenes-net", "scenes")
 
@@ -73,3 +76,16 @@ def test_a_cell_of_f_fidelity_depends_on_its_pictures_alone(monkeypatch):
     both, second = compute_cell(SOURCE, one, 0), compute_cell(SOURCE, two, 1)
     np.testing.assert_allclose(both[:, :, 1:], second, atol=1e-6)
     assert both[2] == pytest.approx(both[0] - both[1])
+
+
+def test_a_fid_minus_below_0_is_explained_where_it_is_shown():
+    """On the scenes nothing of the rest matters, and the copy is a little surer with holes: of any map."""
+    run = read_run(ASSETS / "runs" / "bench" / "scenes-fidelity")
+    of = {label: float(run.of(label, "fid_minus").mean()) for label in run.plan.labels}
+    assert min(of, key=of.__getitem__) == "Random map"
+    assert of["Random map"] < 0
+    said = meaning(run, "fid_minus")
+    assert said.startswith("Lower is better: without the rest")
+    assert "below 0" in said
+    assert "random map" in said
+    assert meaning(run, "fid_plus") != said

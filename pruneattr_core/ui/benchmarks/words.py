@@ -106,6 +106,8 @@ _MEANING = {
     "asks the network is the most stable",
     "sensitivity_n": "what a map says of a set of pixels should be what the response loses without it",
     "parts_rank": "the shape without which the response falls most should hold the largest values",
+    "fid_minus": "without the rest a copy that bears holes should lose nothing; below 0 it is surer with "
+    "holes than without, which is no merit of a map: the random map may then be the lowest",
     "f_fidelity": "without what the map marks a copy that bears holes should lose more than without the rest",
     "logits": "the map of another class should be another map, and controls that ask no class stay the same",
     "sanity": "a map that stays while the weights are lost did not need them, as the edge detector and the "
