@@ -186,7 +186,7 @@ def test_a_class_can_be_explained_instead_of_the_runner_up(start: Start) -> None
         difference(2, other),
         [found["levels"][level]["sparsity"]],
     )
-    assert float(lead.value) == pytest.approx(float(kept.logit), abs=0.006)
+    assert float(lead.value.replace("\N{MINUS SIGN}", "-")) == pytest.approx(float(kept.logit), abs=0.006)
     assert found["unit"].startswith("difference of two logits")
     assert f"{card.classes[2]} instead of {card.classes[other]}" in found["note"]
     assert found["id"] != alone["id"]
