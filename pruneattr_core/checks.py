@@ -73,13 +73,19 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
             f"{parameter.device}. Use inputs.to({str(parameter.device)!r}, {parameter.dtype}){other}."
         )
     if not bool(torch.isfinite(inputs).all()):
-        raise InputError("The inputs hold NaN or infinite values. Check the preprocessing.")
+        rows = (~torch.isfinite(inputs)).flatten(1).any(1).nonzero().flatten().tolist()
+        raise InputError(f"The inputs hold NaN or infinite values{_which(rows)}. Check the preprocessing.")
     if parameter is not None and parameter.is_inference():
         raise ModelError(
             "The model was made under torch.inference_mode, so nothing can be differentiated through it. "
             "Make or load it outside of that."
         )
     return inputs.clone() if inputs.is_inference() else inputs.detach()
+
+
+def _which(rows: Sequence[int]) -> str:
+    """Rows of a batch in brackets."""
+    return f" (rows {', '.join(map(str, rows[:4]))}{' and more' if len(rows) > 4 else ''})"
 
 
 def _emptiness(inputs: Tensor, shape: str) -> str:
@@ -155,9 +161,8 @@ def check_scores(model: nn.Module, scores: Any, inputs: Tensor) -> None:
     others = (scores.fingerprints != fingerprints(inputs)).nonzero().flatten().tolist()
     if others:
         raise InputError(
-            f"The scores are of other inputs (rows {', '.join(map(str, others[:4]))}"
-            f"{' and more' if len(others) > 4 else ''}): give those that contributions(model, inputs) finds "
-            "for what is explained."
+            f"The scores are of other inputs{_which(others)}: give those that contributions(model, inputs) "
+            "finds for what is explained."
         )
 
 

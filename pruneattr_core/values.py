@@ -15,6 +15,7 @@ import pruneattr_core  # drawing stands above: it is found by its public name, w
 from pruneattr_core.bits import packed, unpacked
 from pruneattr_core.brief import brief, some
 from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
+from pruneattr_core.given import several
 from pruneattr_core.heads import Answering, Head
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.response import Asked, resolved
@@ -52,7 +53,7 @@ class Path:
         """Check that there is one boolean tensor per name, all of one batch size."""
         if not self.layers or len(self.names) != len(self.layers):
             raise InputError(f"A path needs one mask per name, got {len(self.names)} and {len(self.layers)}.")
-        if any(one.dtype != torch.bool or one.is_meta or one.is_nested for one in self.layers):
+        if any(getattr(one, "dtype", 0) != torch.bool or one.is_meta or one.is_nested for one in self.layers):
             raise ArgumentTypeError("Expected boolean masks with values, True where a neuron is kept.")
         if len({layer.shape[0] for layer in self.layers}) != 1:
             raise InputError("Every mask of a path must have the same batch size.")
@@ -278,6 +279,7 @@ class Contributions:
         """One path per sparsity, with all thresholds found in one pass."""
         made: dict[str, Any] = {"method": self.method, "ties": ties, **({"of": of} if of != "all" else {})}
         made |= {"class_scores": True} if self.class_scores else {}
+        sparsities = several("sparsities", sparsities, "[0, 0.8]")
         ranked = zip(sparsities, masks_at(self.layers, sparsities, ties, of, self.names), strict=True)
         return [Path(self.names, masks, {**made, "sparsity": float(s)}) for s, masks in ranked]
 

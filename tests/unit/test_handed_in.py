@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core import (
+    CriticalPath,
     PruneGrad,
     PrunePGD,
     analysis,
@@ -114,6 +115,13 @@ def test_a_network_of_maps_is_compared_without_a_curve() -> None:
         assert found.settings["curve"] is None
 
 
+def _holed(inputs: Tensor) -> Tensor:
+    """The inputs, the last with a pixel that is no number, as a flat picture's spread leaves."""
+    held = inputs.clone()
+    held[-1, 0, 0, 0] = float("nan")
+    return held
+
+
 WRONG: dict[str, tuple[Callable[[nn.Module, Tensor], Any], str]] = {
     "one share": (lambda m, x: explain_view(NAME, SCENE, shares=0.5), "Expected several shares"),
     "share as text": (lambda m, x: explain_view(NAME, SCENE, shares=["a"]), "in \\[0, 1\\]; got 'a'"),
@@ -133,6 +141,9 @@ WRONG: dict[str, tuple[Callable[[nn.Module, Tensor], Any], str]] = {
     "one rank": (lambda m, x: wrong_class_control(m, x, ranks=5), "Expected several ranks"),
     "rank as text": (lambda m, x: wrong_class_control(m, x, ranks=["2"]), "2 or more"),
     "half a rank": (lambda m, x: wrong_class_control(m, x, ranks=[2.5]), "2 or more"),
+    "one of two pictures": (lambda m, x: contributions(m, _holed(x)), r"NaN or infinite values \(rows 1\)"),
+    "one path": (lambda m, x: contributions(m, x).paths(0.5), "Expected several sparsities"),
+    "masks as lists": (lambda m, x: CriticalPath(("relu",), ([[True]],)), "Expected boolean masks"),  # type: ignore[arg-type]
     "one level": (lambda m, x: wrong_class_control(m, x, sparsities=0.8), "Expected several sparsities"),
     "perhaps": (lambda m, x: wrong_class_control(m, x, instead="no"), "True or False"),
     "no batches": (lambda m, x: calibrate(m, None), "Expected batches"),
