@@ -42,6 +42,7 @@ from pruneattr_core.share.measured import Entry, measured, with_likeness
 from pruneattr_core.share.panels import grid_panels
 from pruneattr_core.share.photo import answers_in_words, check_card, photo_of, question_of
 from pruneattr_core.share.way_back import WayBack, noted
+from pruneattr_core.share.words import sized
 from pruneattr_core.values import Attribution
 
 Progress = Callable[[int, int, str], None]
@@ -153,7 +154,7 @@ class Comparison(Live):
                 if entry.curves:
                     area = entry.numbers[j].area
                     y = [0.0, *(round(min(value, 9.0), 4) for value in entry.curves[j])]
-                    curve = {"y": y, "text": f"{area:.3f}"}
+                    curve = {"y": y, "text": sized(area, 3)}
                 track = entry.tracks[j] if entry.tracks else None
                 cells.append(Cell(i, j, "ready", "", shown, rows, curve, "", track))
         moved = any(entry.tracks for entry in self.entries)

@@ -20,4 +20,6 @@ const chance = p => p >= .995 && p < 1 ? '>0.99' : p > 0 && p < .005 ? '<0.01' :
 // What a network that answers values says; its numbers are no probabilities.
 const valued = value => (value < 0 ? '\u2212' : '') + amount(Math.abs(value));
 const signedNumber = value => (value > 0 ? '+' : value < 0 ? '\u2212' : '') + amount(Math.abs(value));
+// With so many digits after the point; from a thousand on by its size, which can be read.
+const sized = (value, digits) => Math.abs(value) < 1000 ? rounded(value, digits) : valued(value);
 const amount = value => value === 0 ? '0' : value >= .001 && value < 1000 ? value.toPrecision(3) : value.toExponential(1);

@@ -33,7 +33,7 @@ const PAINTER = {
   },
   total({header, measure, range, end}, card) {
     const area = card.areas[range][measure.key];
-    return area === null ? 'AUC undefined' : `AUC ${area.toFixed(end < 1 ? 4 : 3)} over ${percentTenths(end)}`;
+    return area === null ? 'AUC undefined' : `AUC ${sized(area, end < 1 ? 4 : 3)} over ${percentTenths(end)}`;
   },
 };
 

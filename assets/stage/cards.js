@@ -44,7 +44,7 @@ function writeCards(state) {
     card.hole.hidden = there;
     if (!card.values) { card.canvas.setAttribute('aria-label', `${card.title}: ${card.text}`); continue; }
     const value = valueAt(header, card, measure.key, at);
-    const said = value === null ? card.computing ? '…' : 'undefined' : `${near ? '≈ ' : ''}${measure.valued ? valued(value) : rounded(value, 2)}`;
+    const said = value === null ? card.computing ? '…' : 'undefined' : `${near ? '≈ ' : ''}${measure.valued ? valued(value) : sized(value, 2)}`;
     card.value.textContent = `${measure.short} ${said}`;
     const {text, broken} = PAINTER.answer(header, card, k);
     card.answer.textContent = text;

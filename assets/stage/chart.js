@@ -53,7 +53,7 @@ function drawChart(state) {
   const cursor = shape(svg, 'line', {class: 'cursor', y1: 0, y2: height});
   const dots = ready.map(card => [card, shape(svg, 'circle', {class: 'point', r: 6, fill: card.colour})]);
   state.place = {x, y, clip, cursor, dots, pale};
-  root.querySelector('.axis-title').textContent = measure.axis;
+  root.querySelector('.axis-title').textContent = seen.some(value => value > high) ? `${measure.axis} · drawn up to ${+high.toPrecision(2)}` : measure.axis;
   drawTicks(state, x, width);
 }
 

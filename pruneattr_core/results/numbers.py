@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pruneattr_core.share.words import signed
+from pruneattr_core.share.words import signed, sized
 
 Array = NDArray[Any]
 
@@ -94,7 +94,7 @@ KINDS: dict[str, Kind] = {
         lambda v: f"{v:.2g}",
         False,
     ),
-    "area": Kind("Curve area", "Area below the removal curve.", lambda v: f"{v:.3f}", False),
+    "area": Kind("Curve area", "Area below the removal curve.", lambda v: sized(v, 3), False),
 }
 
 

@@ -92,6 +92,11 @@ def likely(number: float, valued: bool) -> str:
     )
 
 
+def sized(number: float, digits: int) -> str:
+    """A number as assets/browser/numbers.js says it: from a thousand on by its size, which can be read."""
+    return f"{number:.{digits}f}" if abs(number) < 1000 else likely(number, True)
+
+
 def several(classes: Sequence[str], members: Sequence[int]) -> str:
     """Classes by name; of many, such as all dogs, the first few."""
     names = [classes[member] for member in members]

@@ -144,6 +144,20 @@ def test_a_class_without_any_probability_is_undefined_not_an_error(inputs: torch
     assert card["areas"]["all"]["probability"] is not None
 
 
+def test_changes_of_a_faint_probability_are_said_to_tell_little_and_by_their_size(
+    inputs: torch.Tensor,
+) -> None:
+    """A class that nobody sees there "changed" by 16829517.12, and every line ran along the chart's top."""
+    found = compute(inputs)
+    for original, told in ((6.5e-10, "p₀ is only 6.5e-10"), (0.0, "p₀ is only 0"), (0.3, "0 = the answer")):
+        cards = [Card("a", "ready", result=dataclasses.replace(found, original=original))]
+        payload = payload_of(
+            cards, CARD.denormalise(inputs)[0], CARD.classes, 0, 0, "lerf", "mean",
+            True, "of", {"token": 0, "at": 0, "measure": "change", "range": "all"},
+        )  # fmt: skip
+        assert told in header_of(payload)["measures"][0]["axis"]
+
+
 def test_a_card_says_which_one_before_it_is_the_very_same(inputs: torch.Tensor) -> None:
     """PruneGrad's curve lay on the gradient's without a word where only silent neurons had gone."""
     found = compute(inputs)

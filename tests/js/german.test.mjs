@@ -53,5 +53,8 @@ test('what stands side by side is said part by part', () => {
   const tool = JSON.parse(readFileSync(new URL('../../assets/lessons/de/tool.json', import.meta.url)));
   const {translator} = from(['browser/numbers', 'share/german', 'lessons/translate'], ['translator']), say = translator(tool, text => text);
   assert.equal(say('AUC 0.0213 over 10\u202f% · the same order as Gradient'), 'Fläche 0,0213 über 10\u202f% · dieselbe Reihenfolge wie Gradient');
+  assert.equal(say('AUC 3.7e+6 over 100\u202f%'), 'Fläche 3,7e+6 über 100\u202f%');
+  for (const [value, german] of [['≈ 0.05', '≈ 0,05'], ['1.7e+7', '1,7e+7'], ['undefined', 'nicht bestimmt'], ['…', '…']]) assert.equal(say(`change ${value}`), `Änderung ${german}`);
+  assert.equal(say('|p₀ - p| / p₀ of star: p₀ is only 6.5e-10, so the probability tells more · drawn up to 3'), '|p₀ - p| / p₀ von star: p₀ ist nur 6,5e-10, also sagt die Wahrscheinlichkeit mehr · gezeichnet bis 3');
   assert.equal(say('3.2 · nobody said this'), '3,2 · nobody said this');
 });

@@ -3,7 +3,7 @@ import test from 'node:test';
 import {deflateSync} from 'node:zlib';
 import {from} from './scripts.mjs';
 
-const {percent, chance, rounded, signedNumber, amount} = from(['browser/numbers'], ['percent', 'chance', 'rounded', 'signedNumber', 'amount']);
+const {percent, chance, rounded, signedNumber, amount, sized} = from(['browser/numbers'], ['percent', 'chance', 'rounded', 'signedNumber', 'amount', 'sized']);
 const {openFrame, sumLevels, inflateBlocks} = from(['browser/blocks'], ['openFrame', 'sumLevels', 'inflateBlocks']);
 
 test('a share is never rounded to all or nothing', () => {
@@ -28,6 +28,10 @@ test('a number keeps three digits and its sign', () => {
   assert.equal(amount(.0000123), '1.2e-5');
   assert.equal(signedNumber(-2), '\u22122.00');
   assert.equal(signedNumber(2), '+2.00');
+});
+
+test('a number of thousands is said by its size', () => {
+  assert.deepEqual([0, .125, 151.611, -999.4, 3705742.145, -2640057290].map(value => sized(value, 2)), ['0.00', '0.13', '151.61', '-999.40', '3.7e+6', '\u22122.6e+9']);
 });
 
 test('a frame is read as Python writes it, wherever it lies in memory', () => {

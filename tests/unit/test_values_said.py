@@ -17,7 +17,7 @@ from pruneattr_core.render.look import Look
 from pruneattr_core.results.removal import FRACTIONS, Removal
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.share.panels import sweep_panels
-from pruneattr_core.share.words import likelihood, likely
+from pruneattr_core.share.words import likelihood, likely, sized
 from pruneattr_core.show import explain_view
 from pruneattr_core.ui.removal.payload import measures_of
 
@@ -53,6 +53,11 @@ def network(tmp_path: Path) -> str:
 )
 def test_a_value_keeps_three_digits_and_its_sign(number: float, said: str) -> None:
     assert likely(number, True) == said
+
+
+def test_a_number_of_thousands_is_said_by_its_size() -> None:
+    said = [sized(number, 3) for number in (0.0, 151.6111, -999.4, 3705742.145)]
+    assert said == ["0.000", "151.611", "-999.400", "3.7e+6"]
 
 
 def test_a_probability_is_said_as_ever() -> None:

@@ -36,7 +36,7 @@ from pruneattr_core.results.numbers import (
 )
 from pruneattr_core.share.entries import method_of, words_of
 from pruneattr_core.share.grid import Cell, Grid
-from pruneattr_core.share.words import counted, several
+from pruneattr_core.share.words import counted, several, sized
 from pruneattr_core.ui import pictures
 from pruneattr_core.ui.compare.plan import Plan, standing
 from pruneattr_core.ui.jobs import Cache, Failed
@@ -160,7 +160,7 @@ def _cell(
         alike = {KINDS["spearman"].label, KINDS["ssim"].label}
         rows = [{**row, "text": "reference"} if row["label"] in alike else row for row in rows]
     if isinstance(curve, Curve):
-        drawn_curve = {"y": [round(min(v, 9.0), 4) for v in curve.values], "text": f"{curve.area:.3f}"}
+        drawn_curve = {"y": [round(min(v, 9.0), 4) for v in curve.values], "text": sized(curve.area, 3)}
         return Cell(i, j, "ready", "", shown, rows, drawn_curve, track=track, plain=plain)
     text = curve.text if isinstance(curve, Failed) else "curve to come"
     return Cell(i, j, "ready", "", shown, rows, None, text, track, plain)

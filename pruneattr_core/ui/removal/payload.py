@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pruneattr_core.benchmarks.fills import FILLS
 from pruneattr_core.render import colour_table
 from pruneattr_core.results.removal import FRACTIONS, STEADY, Removal
-from pruneattr_core.share.words import likelihood, named
+from pruneattr_core.share.words import likelihood, likely, named
 from pruneattr_core.ui.method_cards import Card, head_of, scene_of, twins
 from pruneattr_core.ui.stage import Blocks, numbers
 
@@ -22,12 +22,19 @@ RANGES = (
 _TITLES = {"change": "Output change", "probability": "Probability"}
 
 
-def measures_of(order: str, target: str, valued: bool = False) -> list[dict[str, Any]]:
+#: A probability below which changes relative to it say little: any other answer is many times as large.
+_FAINT = 0.005
+
+
+def measures_of(order: str, target: str, valued: bool = False, original: float = 1.0) -> list[dict[str, Any]]:
     """What the curves can show; an insertion has no change, as it does not start from the answer."""
     number, whole = ("y", "|y₀|") if valued else ("p", "p₀")
+    tells = "0 = the answer stays as it was"
+    if not valued and original < _FAINT:
+        tells = f"p₀ is only {likely(original, True)}, so the probability tells more"
     change = {
         "key": "change", "title": _TITLES["change"], "short": "change",
-        "axis": f"|{number}₀ - {number}| / {whole} of {target}: 0 = the answer stays as it was",
+        "axis": f"|{number}₀ - {number}| / {whole} of {target}: {tells}",
         "low": 0, "high": 1, "cap": 3,
     }  # fmt: skip
     probability = {
@@ -71,6 +78,7 @@ def payload_of(
     heads = [_head(card, place, blocks) for place, card in enumerate(cards)]
     for head, twin in zip(heads, twins(cards, _same_order), strict=True):
         head |= {"same": f"the same order as {twin}"} if twin else {}
+    original = next((card.result.original for card in cards if card.result is not None), 1.0)
     said = {first, target, *(answer for head in heads for answer in head.get("answers", ()))}
     header = {
         "title": "Pixel removal",
@@ -79,7 +87,7 @@ def payload_of(
         "wide": photo.shape[0] * photo.shape[1] > 1 << 16,
         "points": list(FRACTIONS),
         "ranges": list(RANGES),
-        "measures": measures_of(order, classes[target], valued),
+        "measures": measures_of(order, classes[target], valued, original),
         "order": order,
         "steady": fill in STEADY,
         "first": first,

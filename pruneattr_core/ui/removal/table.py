@@ -49,7 +49,13 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
         rows.append({"method": card.title, **shown})
     if not rows:
         return
-    columns = {key: st.column_config.NumberColumn(key, format="%.4f") for key in rows[0] if key != "method"}
+    columns = {
+        key: st.column_config.NumberColumn(
+            key, format="%.3e" if any(abs(row[key]) >= 1000 for row in rows) else "%.4f"
+        )
+        for key in rows[0]
+        if key != "method"
+    }
     dataframe(rows, width="stretch", column_config=columns)
     one = next(iter(asked.values()))
     with st.container(horizontal=True, vertical_alignment="center"):
