@@ -297,8 +297,9 @@ def _warn(text: str) -> None:
 def _complaint(field: Field, asked: object, instead: str = "", why: str = "is not available here") -> str:
     """One sentence about a value that cannot be used; it repeats at most a few harmless characters of it."""
     text = str(asked)
-    # In a code span, where Markdown makes no links, and without the one character that ends it.
-    shown = "".join(c if c.isalnum() or c in " ._-:@/" else "?" for c in text[:_SHOWN])
+    # In a code span, where Markdown makes no links, and without the one character that ends it. Lists and
+    # entries stay as links have them.
+    shown = "".join(c if c.isalnum() or c in " ._-:@/,~=" else "?" for c in text[:_SHOWN])
     shown += "…" if len(text) > _SHOWN else ""
     default = field.text(field.default)
     instead = instead or (

@@ -59,6 +59,11 @@ LINKS = (
         {"paths": "magic", "steps": "3"},
         [("the methods", "magic", "`taylor,"), ("the number of steps", "3", "`128` is used")],
     ),
+    (  # an entry is repeated as links have it
+        "2_compare",
+        {"methods": "prunegrad~sparsity=2"},
+        [("the methods", "prunegrad~sparsity=2", "the default is used")],
+    ),
     ("5_benchmarks", {"bench_run": "one,lost"}, [("the run", "lost", "the default is used")]),
     ("5_benchmarks", {"bench": "sanity", "bench_run": "one"}, [("the run", "one", "the default is used")]),
     (
