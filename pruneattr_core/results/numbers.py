@@ -57,7 +57,7 @@ def seconds_text(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return signed(value, "z.2f")
+    return signed(value, ".2f")
 
 
 def _share(value: float) -> str:

@@ -69,7 +69,10 @@ def chance(probability: float) -> str:
 
 def signed(number: float, form: str) -> str:
     """A number that may be below 0, in a form as f-strings take it, with the minus sign of a text."""
-    return f"{float(number):{form}}".replace("-", "\N{MINUS SIGN}", int(number < 0))
+    text = f"{float(number):{form}}"
+    if not text.strip("-0."):  # what is rounded to 0 has no sign
+        return text.removeprefix("-")
+    return text.replace("-", "\N{MINUS SIGN}", int(number < 0))
 
 
 def likelihood(valued: bool) -> str:

@@ -45,7 +45,7 @@ def test_no_number_that_may_be_negative_is_written_by_python_alone() -> None:
     ("number", "form", "text"),
     [
         *((-0.5, ".2f", MINUS + "0.50"), (0.5, ".2f", "0.50"), (0.5, "+.2f", "+0.50"), (0, "+.1f", "+0.0")),
-        *((-0.001, "z.2f", "0.00"), (-1e-5, ".1e", MINUS + "1.0e-05"), (1e-5, ".1e", "1.0e-05")),
+        *((-0.001, ".2f", "0.00"), (-1e-5, ".1e", MINUS + "1.0e-05"), (1e-5, ".1e", "1.0e-05")),
         *((float("nan"), ".2f", "nan"), (float("-inf"), ".2f", MINUS + "inf")),
     ],
 )

@@ -168,7 +168,7 @@ def _areas(curve: CircuitCurve, at: int) -> str:
         )
     cpr, cmd = (
         ", ".join(
-            f"{words} {signed(float(area(kind)[0]), 'z.2f')}"
+            f"{words} {signed(float(area(kind)[0]), '.2f')}"
             for kind, words in kinds.items()
             if kind in curve.response
         )
