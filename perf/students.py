@@ -7,7 +7,8 @@ Every student of the shipped teacher: 1/2, 1/4 and 1/8 of the channels, plain, E
 each; and 16 rounds of pruning with retraining, measured after each round (AP fig. 3). One process each, all
 begun at once; how many epochs fit is found by training all of them for a part of one first, or said. Cards,
 weights and the finished run lie in FOLDER; students that lie there are not trained again. --scenes and
---tested make it small, to try it.
+--tested make it small, to try it. --ablations are students of SSWA with 1/8 of the channels, each with one
+thing of their recipe changed, beside those of AP's recipe and plain ones.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -49,6 +50,13 @@ JOBS = (
     *(Job("unstructured", matching) for matching in BETA),
     *(Job(kind, matching, seed) for seed in range(3) for kind in ("x2", "x4", "x8") for matching in BETA),
 )
+#: What SSWA's ablations change: the share of channels left out, the weight of matching, and the layer that is
+#: matched, here the last one of the block before.
+VARIANTS: tuple[dict[str, Any], ...] = (
+    *({"drop": share} for share in (0.1, 0.5, 0.7)),
+    *({"beta": weight} for weight in (5.0, 500.0)),
+    {"layers": ("features.13",)},
+)
 #: What forked processes inherit instead of having it sent.
 _shared: dict[str, Pool] = {}
 
@@ -56,13 +64,29 @@ One = TypeVar("One")
 Result = TypeVar("Result")
 
 
-def orders(epochs: float) -> list[Order]:
-    """What the shipped family asks for, with so many epochs for each student, all rounds together."""
+def family() -> list[Order]:
+    """What the shipped family asks for."""
+    return [order(job) for job in JOBS]
+
+
+def ablations() -> list[Order]:
+    """Students of SSWA with one thing changed, those without, and plain ones; three seeds each."""
     found = []
-    for job in JOBS:
-        one, parts = order(job), ROUNDS if job.kind == "unstructured" else 1
-        found.append(replace(one, rounds=ROUNDS, schedule=replace(one.schedule, epochs=epochs / parts)))
+    for seed in range(3):
+        usual = order(Job("x8", "sswa", seed))
+        found += [order(Job("x8", "none", seed)), usual]
+        for change in VARIANTS:
+            ((name, value),) = change.items()
+            said = f"{name}-{'-'.join(value) if isinstance(value, tuple) else f'{value:g}'}"
+            matching, title = replace(usual.matching, **change), f"{usual.title} · {said}"
+            found.append(replace(usual, id=f"{usual.id}-{said}", title=title, matching=matching))
     return found
+
+
+def long(wanted: Order, epochs: float) -> Order:
+    """The same with so many epochs, all rounds together."""
+    parts = ROUNDS if wanted.kind == "unstructured" else 1
+    return replace(wanted, rounds=ROUNDS, schedule=replace(wanted.schedule, epochs=epochs / parts))
 
 
 def train(wanted: Order, folder: Path, device: str, watched: bool) -> float:
@@ -108,7 +132,9 @@ def main() -> None:
     parser.add_argument("--tested", type=int, default=2000, help="scenes of the tables")
     parser.add_argument("--only", default="", help="part of the ids")
     parser.add_argument("--epochs", type=float, help="for each student, whatever time that takes")
+    parser.add_argument("--ablations", action="store_true", help="other students, see above")
     options = parser.parse_args()
+    asked = [one for one in (ablations() if options.ablations else family()) if options.only in one.id]
     torch.set_num_threads(1)
     began, cores = time.monotonic(), os.cpu_count() or 1
 
@@ -123,9 +149,9 @@ def main() -> None:
     said("scenes are drawn")
 
     def trained(epochs: float, folder: Path, watched: bool) -> list[float]:
-        wanted = [one for one in orders(epochs) if options.only in one.id]
+        wanted = [long(one, epochs) for one in asked]
         task = partial(train, folder=folder, device=options.device, watched=watched)
-        return side_by_side(task, wanted, len(JOBS) if options.device == "cuda" else cores)
+        return side_by_side(task, wanted, len(wanted) if options.device == "cuda" else cores)
 
     def fitting() -> float:
         rehearsal = options.out / "rehearsal"

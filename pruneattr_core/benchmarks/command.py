@@ -18,17 +18,22 @@ def command_of(plan: Plan) -> str:
     """`python -m pruneattr_core bench ...` that computes the plan again.
 
     --root and --weights are not said: where things lie is no part of a plan. --device is where it tells the
-    precision of trainings; --out names some new folder.
+    precision of trainings; --out names some new folder, and FOLDER stands for one of somebody's own pictures.
     """
     chosen = _roar(plan) if plan.benchmark == "roar" else _choices(plan)
     words = ["python", "-m", "pruneattr_core", "bench", plan.benchmark, "--model", plan.model["id"]]
-    words += ["--data", plan.data["id"], *chosen, "--seed", str(plan.data["seed"])]
+    words += [*data_words(plan.data["id"]), *chosen, "--seed", str(plan.data["seed"])]
     words += ["--chunk", str(plan.chunk), "--threads", plan.versions.get("threads", "1")]
     if plan.benchmark == "roar" and plan.versions.get("device", "cpu") not in ("cpu", "mps"):
         words += ["--device", "cuda"]
     words += ["--out", "my-run", "--methods"]
     words += [method["id"] if BENCHMARKS[plan.benchmark].rows else _named(method) for method in plan.methods]
     return shlex.join(words)
+
+
+def data_words(data: str) -> list[str]:
+    """The options that name a data set; a folder of one's own must be named besides."""
+    return ["--data", data, *(["--root", "FOLDER"] if data == "folder" else [])]
 
 
 def _named(method: Any) -> str:

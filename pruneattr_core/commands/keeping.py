@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pruneattr_core.analysis.table_run import Table, write_table
+from pruneattr_core.benchmarks.command import data_words
 from pruneattr_core.benchmarks.sources import Opened
 from pruneattr_core.commands.arguments import add_workers, say
 from pruneattr_core.commands.left import left
@@ -156,7 +157,7 @@ def config(arguments: argparse.Namespace) -> dict[str, Any]:
 def command_line(arguments: argparse.Namespace, opened: Opened) -> str:
     """What computes the run again; without --root, --weights and --classes, which say where things lie."""
     words = ["python", "-m", "pruneattr_core", "paths", arguments.command]
-    words += ["--model", opened.card.id, "--data", opened.data.id]
+    words += ["--model", opened.card.id, *data_words(opened.data.id)]
     for name, value in config(arguments).items():
         option = f"--{name.replace('_', '-')}"
         if value is True:

@@ -16,6 +16,7 @@ TITLES = {
     "Table 6": "Channels pruned: prediction and localisation",
     "Table 7": "Channels pruned: deformation against the teacher",
     "Table 8": "Other attribution methods, smallest distilled students",
+    "Ablations": "Matched otherwise: drop rate, beta, layer",
 }
 #: Our column -> AP's name of it; columns without one stand in our half alone.
 COLUMNS = {
@@ -45,7 +46,7 @@ def with_published(name: str, ours: Sequence[Row], published: Mapping[str, Any])
     """One table, ours and AP's in columns of their own; shares in percent, counts in millions.
 
     Args:
-        name: "Table 1" to "Table 8".
+        name: "Table 1" to "Table 8", or "Ablations", which AP does not print.
         ours: rows of `table.tables`.
         published: the content of assets/published_compression.json.
 

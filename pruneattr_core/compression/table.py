@@ -1,7 +1,8 @@
 """A compression study as a run: what was measured, in the form of AP's tables 1 to 8, beside AP's figures.
 
-Stored as `runs.stored` describes. Its header holds about, config, members (the networks' cards), published
-and provenance; its table one row per figure: table, network, seeds, column, value; its values are those.
+Students that were trained otherwise than AP's stand in a table of their own. Stored as `runs.stored`
+describes. Its header holds about, config, members (the networks' cards), published and provenance; its table
+one row per figure: table, network, seeds, column, value; its values are those.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.assets import ASSETS
+from pruneattr_core.compression.variants import variant_of
 from pruneattr_core.errors import StoreError
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_folder
@@ -29,6 +31,8 @@ _HEADER = ("about", "config", "members", "published", "provenance")
 _PUBLISHED = ASSETS / "published_compression.json"
 #: Where the shipped run lies.
 RUNS = ASSETS / "runs" / "compression"
+#: Name of the table of students that were trained otherwise; AP prints none.
+ABLATIONS = "Ablations"
 MATCHINGS = {"none": "plain", "ewa": "EWA", "swa": "SWA", "sswa": "SSWA"}
 
 Row = dict[str, Any]
@@ -50,13 +54,20 @@ def tables(members: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
 
     Returns:
         Table name -> rows; figures are fractions, parameters a count. Rows whose students do not exist are
-        left out.
+        left out; those of `variant_of` stand in a table of their own.
     """
     teacher = [one for one in members if one["kind"] == "teacher"]
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    varied: dict[tuple[str, str], dict[str, list[Mapping[str, Any]]]] = {}
     for one in members:
         if one["kind"] != "teacher":
-            groups.setdefault((size_of(one), one["matching"]), []).append(one)
+            name, variant = (size_of(one), one["matching"]), variant_of(one, members)
+            alike = (
+                varied.setdefault(name, {}).setdefault(variant, [])
+                if variant
+                else groups.setdefault(name, [])
+            )
+            alike.append(one)
     sizes = sorted({size for size, _ in groups})
     distilled = [size for size in sizes if size.startswith("/")]
     smallest = max(distilled, key=lambda size: int(size[1:]), default="")
@@ -90,6 +101,7 @@ def tables(members: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
         "Table 6": _after(first, rows("structured", truth)),
         "Table 7": rows("structured", change),
         "Table 8": _by_method(teacher, groups, smallest),
+        ABLATIONS: _ablations(groups, varied, (*truth, *change)),
     }
     return {name: lines for name, lines in found.items() if lines}
 
@@ -121,6 +133,21 @@ def _by_method(
         (f"{size} {MATCHINGS[name]}", groups[size, name]) for name in MATCHINGS if (size, name) in groups
     ]
     return [_row(title, some, columns) for title, some in chosen if some]
+
+
+def _ablations(
+    groups: Mapping[tuple[str, str], list[Mapping[str, Any]]],
+    varied: Mapping[tuple[str, str], Mapping[str, list[Mapping[str, Any]]]],
+    columns: Sequence[str],
+) -> list[Row]:
+    """Students trained otherwise below those trained as AP's are, and plain ones of the same size."""
+    rows = []
+    for (size, matching), variants in sorted(varied.items()):
+        title = f"{size} {MATCHINGS[matching]}"
+        usual = {f"{size} plain": groups.get((size, "none")), title: groups.get((size, matching))}
+        others = {f"{title}, {variant}": some for variant, some in sorted(variants.items())}
+        rows += [_row(name, some, columns) for name, some in (usual | others).items() if some]
+    return rows
 
 
 def _row(title: str, some: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Row:
@@ -220,7 +247,8 @@ def markdown(study: Mapping[str, Any]) -> str:
     lines = [f"# {study['about']}", "", *(f"- {note}" for note in study["config"].get("notes", ())), ""]
     for name, rows in study["tables"].items():
         columns = [key for key in rows[0] if key not in ("title", "seeds") and not key.endswith(".sd")]
-        lines += [f"## In the form of {name}", "", "| network | seeds | " + " | ".join(columns) + " |"]
+        form = name if name == ABLATIONS else f"In the form of {name}"
+        lines += [f"## {form}", "", "| network | seeds | " + " | ".join(columns) + " |"]
         lines.append("|---|---|" + "---|" * len(columns))
         for row in rows:
             cells = [_cell(column, row[column], row.get(f"{column}.sd")) for column in columns]

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 from pruneattr_core.analysis.interval import Interval
 from pruneattr_core.compression.review_tables import with_published
 from pruneattr_core.compression.table import epochs
+from pruneattr_core.compression.variants import variant_of
 from pruneattr_core.reproduction.claim import Claim, Ours
 
 _COLUMNS = ("AUC", "PointAcc", "mAP", "F1", "cos", "l2")
@@ -67,6 +68,8 @@ def _command(study: Mapping[str, Any]) -> str:
     students = [card for card in study["members"] if card["kind"] != "teacher"]
     if {card.get("versions", {}).get("device", "cpu") for card in students} != {"cpu"}:
         return f"{_STUDENTS} --device cuda --out NEW"
+    if any(variant_of(card, students) for card in students):
+        return f"{_STUDENTS} --ablations --epochs {epochs(study):g} --out NEW"
     sizes = {card["recipe"]["divisor"] if card["kind"] == "distil" else 0 for card in students}
     if len(sizes) == 1:  # of the shipped family's students there are several sizes
         return f"{_STUDENTS} --only=-x{sizes.pop()}- --epochs {epochs(study):g} --out NEW"

@@ -145,6 +145,13 @@ def test_the_command_of_a_retraining_names_what_is_reduced():
     assert "--setting reduced --n 1500 --fractions 0.5 0.9 --lr 0.001 --seed 0" in command_of(plan)
 
 
+def test_the_command_of_a_run_on_ones_own_pictures_asks_for_their_folder():
+    plan = read_run(SHIPPED / "scenes-localise").plan
+    own = dataclasses.replace(plan, data={**plan.data, "id": "folder"})
+    assert "--data folder --root FOLDER" in command_of(own)
+    assert "--root" not in command_of(plan)
+
+
 @pytest.mark.parametrize("name", sorted(file.name for file in SHIPPED.iterdir() if file.is_dir()))
 def test_shipped_runs_are_small(name):
     assert sum(file.stat().st_size for file in (SHIPPED / name).rglob("*") if file.is_file()) < 1_000_000

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pruneattr_core.compression.review_tables import with_published
-from pruneattr_core.compression.table import published, tables
+from pruneattr_core.compression.table import ABLATIONS, published, tables
 
 
 def card(
@@ -70,3 +70,26 @@ def test_what_the_paper_does_not_have_stands_alone() -> None:
     assert "PruneGrad AUC, ours" in found
     assert "PruneGrad AUC, AP" not in found
     assert "mAP as released, AP" not in rows("Table 2")["/8 plain"]
+
+
+def test_students_with_another_recipe_stand_by_themselves() -> None:
+    """They were counted as seeds of AP's own."""
+    usual = {"layers": ["last"], "beta": 50.0, "drop": 0.3, "divisor": 8}
+    changes = ({"drop": 0.5}, {"beta": 5.0}, {"layers": ["first"]}, {"drop": 0.1, "masks": "bernoulli"})
+    family = [
+        card("teacher"),
+        card("distil") | {"recipe": usual | {"beta": 0.0}},
+        *(card("distil", "sswa", seed=seed) | {"recipe": usual} for seed in range(2)),
+        *(card("distil", "sswa", shift=0.1) | {"recipe": usual | change} for change in changes),
+    ]
+    found = tables(family)
+    assert [row["title"] for row in found["Table 2"]] == ["teacher", "/8 plain", "/8 SSWA"]
+    assert found["Table 2"][-1]["seeds"] == [0, 1]
+    assert found["Table 2"][-1]["gradcam.roc_auc"] == pytest.approx(0.5)
+    assert {row["title"]: len(row["seeds"]) for row in found[ABLATIONS]} == {
+        "/8 plain": 1, "/8 SSWA": 2, "/8 SSWA, beta 5": 1, "/8 SSWA, drop 0.1, bernoulli masks": 1,
+        "/8 SSWA, drop 0.5": 1, "/8 SSWA, first": 1,
+    }  # fmt: skip
+    shown = with_published(ABLATIONS, found[ABLATIONS], published())
+    assert not any(key.endswith(", AP") for row in shown for key in row)
+    assert ABLATIONS not in tables(FAMILY)

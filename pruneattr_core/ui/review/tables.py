@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pruneattr_core.compression.review_tables import TITLES, Row, with_published
-from pruneattr_core.compression.table import MATCHINGS, RUNS, epochs, markdown, read_study
+from pruneattr_core.compression.table import ABLATIONS, MATCHINGS, RUNS, epochs, markdown, read_study
 from pruneattr_core.render.series import series
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.share.words import percent
@@ -49,7 +49,7 @@ def show_tables() -> None:
     show_rates(study["members"], folio)
     for table, rows in study["tables"].items():
         title = f"### {TITLES.get(table, table)}"
-        form = f"in the form of AP's {table.lower()}"
+        form = "no table of AP's" if table == ABLATIONS else f"in the form of AP's {table.lower()}"
         folio.markdown(f"{title} :small[{form}]", f"{title}, {form}")
         _table(table, with_published(table, rows, study["published"]), folio)
     st.download_button(
