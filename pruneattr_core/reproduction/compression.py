@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def claims(studies: Mapping[str, Mapping[str, Any]], published: Mapping[str, Any
             before = found.get((claim.where, claim.text))
             if before is None or _weight(claim) >= _weight(before):
                 found[claim.where, claim.text] = claim
-    yield from found.values()
+    yield from sorted(found.values(), key=_place)
     for table, why in _OUT.items():
         yield Claim("AP", table.lower(), "Matched students against plain ones", math.nan, math.nan, None, why)
 
@@ -57,6 +58,11 @@ def _of_study(name: str, study: Mapping[str, Any], published: Mapping[str, Any])
             yield from _table(name, study, table, with_published(table, rows, published))
     yield from _by_method(name, study, published["tables"])
     yield from _by_rate(name, study)
+
+
+def _place(claim: Claim) -> tuple[bool, int]:
+    """Figures after tables, each by its number; rows of several studies stand in one."""
+    return claim.where.startswith("fig"), int(re.findall(r"\d+", claim.where)[-1])
 
 
 def _weight(claim: Claim) -> int:

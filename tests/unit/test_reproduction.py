@@ -170,3 +170,9 @@ def test_several_networks_count_before_one_that_learnt_longer() -> None:
     found = {one.text: one.ours for one in compression.claims(studies, known)}
     runs = [found[f"mAP of /{size} students: SWA against plain"] for size in (4, 8)]
     assert [one and one.run for one in runs] == ["compression/long", "compression/short"]
+
+
+def test_rows_of_a_table_stand_together_whatever_studies_they_come_from() -> None:
+    seen = [one.where for one in all_claims() if one.paper == "AP"]
+    parts = [where for k, where in enumerate(seen) if k == 0 or seen[k - 1] != where]
+    assert len(parts) == len(set(parts)), parts
