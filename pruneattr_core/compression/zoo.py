@@ -117,6 +117,8 @@ JOBS = tuple(
         ("x8", 2),
         ("structured", 1),
         ("structured", 2),
+        ("unstructured", 1),
+        ("unstructured", 2),
     )
     for matching in BETA
 )

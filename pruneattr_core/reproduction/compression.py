@@ -76,7 +76,9 @@ def _command(study: Mapping[str, Any]) -> str:
         return f"{_STUDENTS} --device cuda --out NEW"
     if any(variant_of(card, students) for card in students):
         return f"{_STUDENTS} --ablations --epochs {epochs(study):g} --out NEW"
-    sizes = {card["recipe"]["divisor"] if card["kind"] == "distil" else 0 for card in students}
+    if {card["kind"] for card in students} != {"distil"}:
+        return _COMMAND
+    sizes = {card["recipe"]["divisor"] for card in students}
     if len(sizes) == 1:  # of the shipped family's students there are several sizes
         return f"{_STUDENTS} --only=-x{sizes.pop()}- --epochs {epochs(study):g} --out NEW"
     return _COMMAND
