@@ -8,6 +8,7 @@ import pytest
 
 from pruneattr_core.compression.review_tables import with_published
 from pruneattr_core.compression.table import ABLATIONS, published, tables
+from pruneattr_core.ui.review import tables as tables_page
 
 
 def card(
@@ -93,3 +94,10 @@ def test_students_with_another_recipe_stand_by_themselves() -> None:
     shown = with_published(ABLATIONS, found[ABLATIONS], published())
     assert not any(key.endswith(", AP") for row in shown for key in row)
     assert ABLATIONS not in tables(FAMILY)
+
+
+def test_counts_that_are_one_have_no_spread_and_measured_ones_have() -> None:
+    said = tables_page._said({"network": "a", "seeds": 3, "M parameters, ours": 0.049, "M parameters ±": 0.0,
+                              "mAP, ours": 99.0, "mAP ±": 0.0, "M not zero, ours": 0.02, "M not zero ±": 0.001})  # fmt: skip
+    assert said == {"network": "a", "seeds": "3", "M parameters, ours": "0.049", "mAP, ours": "99.00 ± 0.00",
+                    "M not zero, ours": "0.020 ± 0.001"}  # fmt: skip

@@ -106,6 +106,8 @@ def _said(row: Row) -> dict[str, str]:
         elif not key.endswith(" ±"):
             form = _format(key)
             spread = row.get(f"{key.removesuffix(', ours')} ±") if key.endswith(", ours") else None
+            if key.startswith("M"):  # counts of networks of one size
+                spread = spread or None
             found[key] = form % value + ("" if spread is None else f" ± {form % spread}")
     return found
 
