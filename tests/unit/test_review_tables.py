@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pruneattr_core.compression.review_tables import with_published
-from pruneattr_core.compression.table import ABLATIONS, published, tables
+from pruneattr_core.compression.table import ABLATIONS, RUNS, published, read_study, tables
+from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.ui.review import tables as tables_page
 
 
@@ -104,3 +105,8 @@ def test_counts_that_are_one_have_no_spread_and_measured_ones_have() -> None:
         "mAP, ours": "99.00 ± 0.00",
         "M not zero, ours": "0.020 ± 0.001",
     }
+
+
+def test_no_two_shipped_runs_bear_one_title() -> None:
+    titles = [tables_page._title(read_study(file.parent)) for file in sorted(RUNS.glob(f"*/{HEADER}"))]
+    assert len(set(titles)) == len(titles) > 1, titles

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pruneattr_core.compression.review_tables import TITLES, Row, with_published
-from pruneattr_core.compression.table import ABLATIONS, MATCHINGS, RUNS, epochs, markdown, read_study
+from pruneattr_core.compression.table import ABLATIONS, MATCHINGS, RUNS, epochs, markdown, read_study, size_of
 from pruneattr_core.render.series import series
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.share.words import percent
@@ -64,7 +64,8 @@ def show_tables() -> None:
 
 
 def _title(study: Mapping[str, Any]) -> str:
-    return f"{study['about']}; trainings of up to {epochs(study):g} epochs"
+    sizes = sorted({size_of(card) for card in study["members"] if card["kind"] != "teacher"})
+    return f"{study['about']}: {', '.join(sizes)}; trainings of up to {epochs(study):g} epochs"
 
 
 #: What the columns of the tables are, by the first words of their names.
