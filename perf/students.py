@@ -1,7 +1,7 @@
 """Train AP's students side by side on one device for as long as a time allows, then measure them as a run.
 
     PYTHONPATH=. python perf/students.py --out FOLDER [--device cuda] [--minutes 7]
-    PYTHONPATH=. python perf/students.py --out FOLDER --only -x2- --epochs 6
+    PYTHONPATH=. python perf/students.py --out FOLDER --only=-x2- --epochs 6
 
 Every student of the shipped teacher: 1/2, 1/4 and 1/8 of the channels, plain, EWA, SWA and SSWA, three seeds
 each; and 16 rounds of pruning with retraining, measured after each round (AP fig. 3). One process each, all
@@ -14,6 +14,7 @@ thing of their recipe changed, beside those of AP's recipe and plain ones.
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import shutil
@@ -135,6 +136,10 @@ def main() -> None:
     parser.add_argument("--ablations", action="store_true", help="other students, see above")
     options = parser.parse_args()
     asked = [one for one in (ablations() if options.ablations else family()) if options.only in one.id]
+    if not asked:
+        parser.error(f"no student's id holds {options.only!r}")
+    if options.epochs is not None and not 0 < options.epochs < math.inf:
+        parser.error(f"--epochs: expected a number above 0, got {options.epochs}")
     torch.set_num_threads(1)
     began, cores = time.monotonic(), os.cpu_count() or 1
 
