@@ -193,7 +193,9 @@ def test_the_command_makes_cards_and_a_run(study):
     assert card["measured"]["pictures"] == 6
     run = table.read_study(study / "run/one")
     assert [one["id"] for one in run["members"]] == ["small", "cut", "half"]
-    assert run["tables"]["Table 2"][1]["title"] == "/8 SSWA"
+    # beta 9 is not AP's: it stands beside the ablations and counts as no seed of Table 2
+    assert [row["title"] for row in run["tables"]["Ablations"]] == ["/8 SSWA, beta 9"]
+    assert "Table 2" not in run["tables"]
     assert run["published"]["tables"]["Table2_KD_vs_GT"]["VGG16_8"]["SSWA"][2] == 88.06
     text = (study / "run/one.md").read_text("utf-8")
     assert text == table.markdown(run)
