@@ -34,6 +34,7 @@ from PIL import Image
 
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run, run_from_zip, zip_run
+from pruneattr_core.critical_path import Path as Kept
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.images import MAX_PIXELS, decode_image
 from pruneattr_core.models import load_model
@@ -44,7 +45,6 @@ from pruneattr_core.share.html import one_file
 from pruneattr_core.share.way_back import FORMAT
 from pruneattr_core.ui.exports import read_view
 from pruneattr_core.ui.paths.files import path_bytes, path_from_bytes
-from pruneattr_core.values import Path as Kept
 
 #: Bytes beyond which a file takes too much.
 BAR = 200_000_000

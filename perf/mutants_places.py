@@ -20,7 +20,7 @@ from perf.mutants_known import KNOWN
 SCOPE = ",".join(
     f"pruneattr_core/{name}"
     for name in ("tape.py", "recording.py", "ways.py", "graph.py", "response.py", "heads.py", "opening.py",
-                 "selection.py", "values.py",
+                 "selection.py", "critical_path.py", "values.py",
                  "scoring/", "pruning.py", "paths/", "circuits/", "attribution/", "compression/",
                  "benchmarks/", "store.py", "runs/",
                  "share/payload.py", "share/framing.py", "results/", "ui/cache.py")
@@ -47,6 +47,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pruneattr_core/circuits/", ("unit/test_circuits.py", "unit/test_edges.py", "unit/test_units.py")),
     ("pruneattr_core/pruning.py", ("unit/test_prunegrad.py", "unit/test_paths.py")),
     ("pruneattr_core/selection.py", ("unit/test_paths.py", "unit/test_prunegrad.py")),
+    ("pruneattr_core/critical_path.py", ("unit/test_paths.py", "unit/test_overlap.py")),
     ("pruneattr_core/values.py", ("unit/test_paths.py", "unit/test_overlap.py", "unit/test_prunegrad.py")),
     ("pruneattr_core/paths/calibrate", ("unit/test_calibrate.py",)),
     ("pruneattr_core/paths/dgr", ("unit/test_dgr.py",)),

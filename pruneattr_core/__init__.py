@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pruneattr_core.attribution.prunegrad import PruneGrad
     from pruneattr_core.attribution.prunepgd import PrunePGD
     from pruneattr_core.comparison import compare
+    from pruneattr_core.critical_path import CriticalPath, Path
     from pruneattr_core.models import list_models, load_model, model_card
     from pruneattr_core.paths.calibrate import calibrate
     from pruneattr_core.response import difference, group, region
     from pruneattr_core.scoring import contributions
     from pruneattr_core.show import explain_view
-    from pruneattr_core.values import CriticalPath, Path
 
 __version__ = "0.1.0"
 __all__ = [

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pruneattr_core.errors import StoreError
+from pruneattr_core.errors import ArgumentTypeError, StoreError
 
 #: First word of a sealed file; the SHA-256 of what follows comes after it, then a line feed.
 _SEAL = b"pruneattr-sealed/1 "
@@ -33,8 +33,11 @@ def write_atomically(file: str | os.PathLike[str], data: bytes) -> None:
     Folders above it are made if need be, as `refuse_unwritable` promises.
 
     Raises:
+        ArgumentTypeError: `file` names none.
         StoreError: the disk is full or writing is not allowed.
     """
+    if not isinstance(file, str | os.PathLike):
+        raise ArgumentTypeError(f'Expected the name of a file, such as "out.npz", got {file!r}.')
     target = Path(file)
     _refuse_special(target)
     part = _draft(target, "part")

@@ -2,179 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path as FilePath
 from typing import Any, Literal, Self
 
-import torch
 from torch import Tensor
 
 import pruneattr_core  # drawing stands above: it is found by its public name, when it is asked for
-from pruneattr_core.bits import packed, unpacked
 from pruneattr_core.brief import brief, some
-from pruneattr_core.errors import ArgumentTypeError, InputError, StoreError
+from pruneattr_core.critical_path import Path
+from pruneattr_core.errors import InputError
 from pruneattr_core.given import several
 from pruneattr_core.heads import Answering, Head
-from pruneattr_core.likeness import jaccard
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.same import same
 from pruneattr_core.selection import Of, Ties, masks_at, rows_at, share_removed, silent_count
-from pruneattr_core.store import write_atomically
 
 Mode = Literal["zero", "freeze"]
 #: What an output change is a change of: the response that is explained, or its probability.
 ChangeOf = Literal["response", "probability"]
-
-
-@dataclass(frozen=True, eq=False)
-class Path:
-    """The neurons kept for each input of a batch: a critical path (SCP section 2).
-
-    Attributes:
-        names: one name per activation call.
-        layers: bool (B, *shape) per call, True = kept.
-        meta: how it was made (method, requested sparsity, ties, ...); JSON values only.
-
-    Example:
-        >>> one = pruneattr_core.CriticalPath(("relu",), (torch.tensor([[True, False]]),))
-        >>> (one & one).sparsity.tolist()
-        [0.5]
-    """
-
-    names: tuple[str, ...]
-    layers: tuple[Tensor, ...]
-    meta: Mapping[str, Any] = field(default_factory=dict)
-
-    __eq__ = same
-
-    def __post_init__(self) -> None:
-        """Check that there is one boolean tensor per name, all of one batch size."""
-        if not self.layers or len(self.names) != len(self.layers):
-            raise InputError(f"A path needs one mask per name, got {len(self.names)} and {len(self.layers)}.")
-        if any(getattr(one, "dtype", 0) != torch.bool or one.is_meta or one.is_nested for one in self.layers):
-            raise ArgumentTypeError("Expected boolean masks with values, True where a neuron is kept.")
-        if len({layer.shape[0] for layer in self.layers}) != 1:
-            raise InputError("Every mask of a path must have the same batch size.")
-
-    def __repr__(self) -> str:
-        shares = some([f"{share:.4f}" for share in self.sparsity.tolist()])
-        return f"CriticalPath(inputs={len(self)}, layers={len(self.names)}, sparsity=[{shares}])"
-
-    def __len__(self) -> int:
-        """Number of inputs B."""
-        return int(self.layers[0].shape[0])
-
-    def __getitem__(self, index: int | slice) -> Path:
-        """The path of one input (still a batch, of one) or of a slice of inputs."""
-        at = rows_at(index, len(self))
-        return Path(self.names, tuple(layer[at] for layer in self.layers), self.meta)
-
-    def __and__(self, other: Path) -> Path:
-        """Neurons kept by both."""
-        return self._with(a & b for a, b in self._beside(other))
-
-    def __or__(self, other: Path) -> Path:
-        """Neurons kept by either."""
-        return self._with(a | b for a, b in self._beside(other))
-
-    def __sub__(self, other: Path) -> Path:
-        """Neurons kept by this path and not by the other."""
-        return self._with(a & ~b for a, b in self._beside(other))
-
-    @property
-    def class_scores(self) -> bool:
-        """Whether class scores were counted as neurons (`meta`)."""
-        return bool(self.meta.get("class_scores", False))
-
-    @property
-    def kept(self) -> Tensor:
-        """(calls, B) int64: number of neurons kept per call."""
-        return torch.stack([layer.flatten(1).sum(1) for layer in self.layers])
-
-    @property
-    def neurons(self) -> tuple[int, ...]:
-        """Number of neurons of one input per call."""
-        return tuple(layer.shape[1:].numel() for layer in self.layers)
-
-    @property
-    def sparsity(self) -> Tensor:
-        """(B,) float64: the fraction of neurons really removed, in [0, 1]."""
-        return share_removed(self.layers)
-
-    def jaccard(self, other: Path, per_layer: bool = False) -> Tensor:
-        """Overlap |A and B| / |A or B| (SCP section 2.4); two empty sets overlap by 1.
-
-        Args:
-            other: path over the same network and batch size.
-            per_layer: per activation call instead of network-wide.
-
-        Returns:
-            float64 in [0, 1], (B,) or (calls, B).
-        """
-        both, either = (self & other).kept, (self | other).kept
-        if not per_layer:
-            both, either = both.sum(0), either.sum(0)
-        return jaccard(both, either)
-
-    def dead_share(self, dead: Sequence[Tensor], per_layer: bool = False) -> Tensor:
-        """Share of the kept neurons that were dead in the original network (SCP section 2.4).
-
-        Args:
-            dead: bool (B, *shape) per call, as `Contributions.dead`.
-            per_layer: per activation call instead of network-wide.
-
-        Returns:
-            float64 in [0, 1], (B,) or (calls, B); 0 where nothing is kept.
-        """
-        hit, kept = (self & Path(self.names, tuple(dead))).kept, self.kept
-        if not per_layer:
-            hit, kept = hit.sum(0), kept.sum(0)
-        return hit.double() / kept.clamp(min=1)
-
-    def to(self, device: torch.device | str) -> Path:
-        """The same path on another device."""
-        return self._with(layer.to(device) for layer in self.layers)
-
-    def save(self, file: str | os.PathLike[str]) -> None:
-        """Write the path as bits in an `.npz` without pickle; a failed write leaves no file.
-
-        Raises:
-            StoreError: the file cannot be written.
-        """
-        write_atomically(file, packed(self.names, self.layers, self.meta))
-
-    @classmethod
-    def load(cls, file: str | os.PathLike[str]) -> Path:
-        """Read a path written by `save`.
-
-        Raises:
-            StoreError: the file is missing, damaged or something else.
-        """
-        try:
-            return cls(*unpacked(FilePath(file).read_bytes()))
-        except FileNotFoundError:
-            raise StoreError(f"There is no path file at {file}.") from None
-        except Exception as error:
-            raise StoreError(f"{file} is not a path saved by PruneAttr, or is damaged ({error}).") from error
-
-    def _with(self, layers: Any) -> Path:
-        return Path(self.names, tuple(layers), self.meta)
-
-    def _beside(self, other: Path) -> Iterator[tuple[Tensor, Tensor]]:
-        if not isinstance(other, Path):
-            raise ArgumentTypeError(f"Expected another path beside this one, got {other!r}.")
-        if self.names != other.names or [a.shape for a in self.layers] != [b.shape for b in other.layers]:
-            raise InputError(
-                "The two paths run over different networks, input sizes or batch sizes, so they cannot be "
-                f"compared ({len(self.names)} and {len(other.names)} activation calls)."
-            )
-        return zip(self.layers, other.layers, strict=True)
-
-
-#: The name for users: `Path` is pathlib's, too.
-CriticalPath = Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,7 +195,13 @@ class Outputs:
     __eq__ = same
 
     def change(self, of: ChangeOf) -> Tensor:
-        """`output_change` or `probability_change`."""
+        """`output_change` or `probability_change`.
+
+        Raises:
+            InputError: of neither.
+        """
+        if of not in ("response", "probability"):
+            raise InputError(f'Expected a change of "response" or "probability", got {of!r}.')
         return self.output_change if of == "response" else self.probability_change
 
 

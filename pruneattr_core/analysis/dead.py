@@ -10,9 +10,9 @@ from torch import Tensor
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.brief import brief
+from pruneattr_core.critical_path import Path
 from pruneattr_core.same import same
 from pruneattr_core.selection import share_removed
-from pruneattr_core.values import Path
 
 
 @dataclass(frozen=True, eq=False)

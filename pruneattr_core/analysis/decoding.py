@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.activations import Watch
 from pruneattr_core.brief import brief
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError, TargetError
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.same import same
-from pruneattr_core.values import Contributions, Path
+from pruneattr_core.values import Contributions
 
 Parametrisation = Literal["pixel", "fourier"]
 

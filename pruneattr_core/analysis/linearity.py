@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from pruneattr_core.analysis.frozen import Frozen
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import check_progress
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import Tick, own_modes, within_budget
 from pruneattr_core.same import same
-from pruneattr_core.values import Path
 
 #: A radius found fast is, but for its risk, at most the true one divided by this.
 _CLOSE = 0.95

@@ -19,11 +19,11 @@ from pruneattr_core.activations import Activation
 from pruneattr_core.analysis.frozen import Frozen
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import bytes_each
 from pruneattr_core.runtime import own_modes, within_budget
 from pruneattr_core.scoring import contributions
-from pruneattr_core.values import Path
 
 Kind = Literal["edge", "noise", "brightness", "block"]
 #: How far a picture is moved, in radii: some places inside, the edge, and far outside.

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.analysis.interval import Interval, mean_interval
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.likeness import jaccard
-from pruneattr_core.values import Path
 
 #: Ones that float32 counts exactly.
 _EXACT = 1 << 23

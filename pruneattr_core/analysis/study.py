@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import check_progress
 from pruneattr_core.paths.table import METHODS, Search
@@ -27,7 +28,6 @@ from pruneattr_core.runtime import Tick
 from pruneattr_core.scoring import contributions
 from pruneattr_core.scoring.settling import NAME
 from pruneattr_core.selection import Of, silent_count
-from pruneattr_core.values import Path
 
 #: Layer-wise overlap is measured against this method (SCP fig. 8 to 10).
 REFERENCE = "intgrad"

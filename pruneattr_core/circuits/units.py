@@ -27,6 +27,7 @@ from pruneattr_core.attention import WithHeads, is_heads
 from pruneattr_core.checks import Target, check_inputs, fingerprints, network_fingerprint
 from pruneattr_core.circuits.replacement import positions
 from pruneattr_core.circuits.scores import patching
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import Replacement
@@ -34,7 +35,7 @@ from pruneattr_core.response import asked_of
 from pruneattr_core.runtime import own_modes
 from pruneattr_core.scoring.intgrad import intgrad_signed
 from pruneattr_core.selection import Of, Ties
-from pruneattr_core.values import Contributions, Path
+from pruneattr_core.values import Contributions
 
 UnitKind = Literal["channel", "head", "mlp", "block"]
 

@@ -17,10 +17,10 @@ from pruneattr_core.commands.keeping import keep
 from pruneattr_core.commands.pictures import add_pictures, open_pictures
 from pruneattr_core.commands.progress import Progress
 from pruneattr_core.commands.source import tell_left_out
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.paths.table import METHODS, Search
 from pruneattr_core.store import refuse_unwritable
-from pruneattr_core.values import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

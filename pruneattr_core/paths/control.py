@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
+from pruneattr_core.critical_path import Path
 from pruneattr_core.runtime import own_modes
 from pruneattr_core.selection import masks_at
-from pruneattr_core.values import Path
 
 
 @own_modes()

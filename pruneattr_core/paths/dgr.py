@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import check_progress, check_whole, several
 from pruneattr_core.graph import Graph, bytes_each
@@ -20,7 +21,6 @@ from pruneattr_core.heads import Head, distance, head_of, same_answer
 from pruneattr_core.runtime import Tick, chunks, own_modes
 from pruneattr_core.same import same
 from pruneattr_core.selection import masks_at
-from pruneattr_core.values import Path
 
 Init = Literal["one", "random"]
 

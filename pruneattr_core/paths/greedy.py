@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
 from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph
@@ -18,7 +19,6 @@ from pruneattr_core.response import Asked, asked_of
 from pruneattr_core.runtime import Tick, own_modes
 from pruneattr_core.scoring.taylor import taylor_scores
 from pruneattr_core.selection import as_real, share_removed
-from pruneattr_core.values import Path
 
 #: Which neurons count as dead and stay: those of activation 0 (SCP's text), or of score 0 (its algorithm 1 as
 #: printed, which also spares living neurons that the answer does not depend on).

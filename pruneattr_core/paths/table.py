@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target
+from pruneattr_core.critical_path import Path
 from pruneattr_core.given import check_progress
 from pruneattr_core.paths.control import random_paths
 from pruneattr_core.paths.dgr import ITERATIONS, Gates, Init, dgr_gates
@@ -18,7 +19,7 @@ from pruneattr_core.response import Asked
 from pruneattr_core.runtime import Tick
 from pruneattr_core.scoring import contributions, settling
 from pruneattr_core.scoring.intgrad import intgrad_signed, ranked
-from pruneattr_core.values import Contributions, Path
+from pruneattr_core.values import Contributions
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from pruneattr_core.attention import tokens_of
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.brief import brief
+from pruneattr_core.critical_path import Path
 from pruneattr_core.likeness import jaccard
 from pruneattr_core.paths.table import METHODS, Found, Search
 from pruneattr_core.pruning import pruned_gradient, pruned_logits
 from pruneattr_core.results.keys import Subject, held_once
 from pruneattr_core.scoring import contributions
-from pruneattr_core.values import Contributions, Mode, Path
+from pruneattr_core.values import Contributions, Mode
 
 Array = NDArray[Any]
 #: A pass longer than this is not repeated to be timed, in seconds; the first of a server takes up to three.

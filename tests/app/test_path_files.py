@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.ui.paths import views
 from pruneattr_core.ui.paths.files import path_bytes, path_from_bytes
-from pruneattr_core.values import Path
 
 NAMES = ("one", "two")
 LIKE = (torch.rand(1, 3, 4, 4), torch.rand(1, 5))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.critical_path import Path
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.cache import engine
 from pruneattr_core.ui.errors import APOLOGY
@@ -20,7 +21,6 @@ from pruneattr_core.ui.paths import tasks as path_tasks
 from pruneattr_core.ui.paths.files import path_bytes
 from pruneattr_core.ui.paths.state import VIEWS
 from pruneattr_core.ui.paths.views import number_in
-from pruneattr_core.values import Path
 from tests.app.conftest import Start, box, healthy, small_network, until
 
 

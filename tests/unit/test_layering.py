@@ -52,6 +52,7 @@ ORDER = (
         "company",
         "runlength",
         "response",
+        "critical_path",
         "values",
     ),
     ("naming", "activations", "opening", "flow", "recording", "ways", "tape", "connected"),

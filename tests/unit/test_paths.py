@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -208,3 +209,48 @@ def test_results_say_in_a_line_what_they_are() -> None:
     assert f"target=[{shown}]" in repr(scores[:4])
     assert repr(scores.path(0.5)).count(", ...]") == 1
     assert "..." not in repr(scores[:4].path(0.5))
+
+
+MASK = torch.tensor([[True, False]])
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: Path("a", (MASK,)), 'Expected several names, such as ("relu1", "relu2"), got \'a\'.'),
+        (lambda: Path(("a",), MASK), "Expected several layers, such as (mask1, mask2), got one tensor."),
+        (lambda: Path(("a",), None), "Expected several layers, such as (mask1, mask2), got None."),
+        (lambda: Path(("a",), (MASK,), "zero"), "got 'zero'"),
+        (lambda: Path(("a",), (MASK,)).to("nowhere"), "Expected a device that is here, such as cpu"),
+        (lambda: Path(("a",), (MASK,)).to(None), "Expected a device that is here, such as cpu, got None"),
+        (lambda: Path(("a",), (MASK,)).dead_share(None), "Expected several dead"),
+        (lambda: Path(("a",), (MASK,)).dead_share(MASK), "Expected several dead"),
+        (lambda: Path(("a",), (MASK,)).dead_share((MASK,), "no"), "per_layer as True or False"),
+        (lambda: Path(("a",), (MASK,)).jaccard(Path(("a",), (MASK,)), 1), "per_layer as True or False"),
+        (
+            lambda: Path(("a",), (MASK,)).save(None),
+            'the name of a file, such as "out.npz", got None.',
+        ),
+        (lambda: Path(("a",), (MASK,)).save(3), "got 3"),
+    ],
+)
+def test_what_is_no_argument_of_a_path_is_a_sentence(ask, said):
+    """Python's and torch's own errors came out, or a text was taken as names, a letter each."""
+    with pytest.raises((InputError, ArgumentTypeError), match=re.escape(said)):
+        ask()
+
+
+def test_a_change_of_something_else_is_no_change_of_probability():
+    """A misspelt "response" gave it."""
+    sweep = PruneGrad(networks.network("plain")).sweep(networks.inputs(1), sparsities=[0.5])
+    assert torch.equal(sweep.change("probability"), sweep.probability_change)
+    with pytest.raises(InputError, match="got 'responce'"):
+        sweep.change("responce")
+
+
+def test_a_path_of_lists_is_the_path_of_tuples():
+    """Its names were unequal to its own network's."""
+    one, other = Path(["a"], [MASK]), Path(("a",), (MASK,))
+    assert one == other
+    assert (one & other) == one
+    assert one.jaccard(other).tolist() == [1]

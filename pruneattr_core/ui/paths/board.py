@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pruneattr_core.critical_path import Path
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.render.series import Series, series
 from pruneattr_core.results.keys import Subject
@@ -13,7 +14,6 @@ from pruneattr_core.share.words import named
 from pruneattr_core.ui import shell
 from pruneattr_core.ui.folio import Folio
 from pruneattr_core.ui.paths.state import UPLOADED, UPLOADED_TITLE
-from pruneattr_core.values import Path
 
 
 @dataclass(frozen=True)

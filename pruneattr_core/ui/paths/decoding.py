@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pruneattr_core.analysis.decoding import Decoded, Neuron, Recipe, decode, top_neuron
+from pruneattr_core.critical_path import Path
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Ground
 from pruneattr_core.share.words import signed
@@ -21,7 +22,6 @@ from pruneattr_core.ui.paths.places import grid_of, positions, shown_places
 from pruneattr_core.ui.shell import Selection
 from pruneattr_core.ui.state import viewer
 from pruneattr_core.ui.watching import duration, report_failure
-from pruneattr_core.values import Path
 
 #: A top neuron's own position drawn on the picture, if it has one, and its name in words.
 Place = tuple[NDArray[np.uint8] | None, str]

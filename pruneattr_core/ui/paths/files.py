@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from pruneattr_core.archives import opened
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError, StoreError
 from pruneattr_core.share.words import counted
-from pruneattr_core.values import Path
 
 #: Bytes beyond the bits themselves that an honest file may hold once unpacked (header, array headers).
 _SLACK = 4 << 20

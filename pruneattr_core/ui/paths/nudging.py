@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from pruneattr_core.analysis.linearity import linear_radius
 from pruneattr_core.analysis.nudging import Kind, Nudges, nudged, way_of
+from pruneattr_core.critical_path import Path
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.paths import Ground
 from pruneattr_core.ui.cache import Engine
 from pruneattr_core.ui.jobs import Job
 from pruneattr_core.ui.pictures import Picture
-from pruneattr_core.values import Path
 
 #: Chance of having missed a neuron that switches more than 5 % sooner, and random directions that are probed.
 RISK, PROBES = 0.001, 24

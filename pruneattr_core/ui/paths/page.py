@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import PruneAttrError
 from pruneattr_core.render.plain import markdown_text
 from pruneattr_core.results.keys import Subject
@@ -34,7 +35,6 @@ from pruneattr_core.ui.paths.state import (
 from pruneattr_core.ui.paths.tasks import choose_paths, choose_sparsity, find_ground
 from pruneattr_core.ui.spare import is_spare
 from pruneattr_core.ui.state import publish, report
-from pruneattr_core.values import Path
 
 
 def draw(chosen: shell.Selection) -> None:

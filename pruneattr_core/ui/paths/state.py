@@ -10,11 +10,11 @@ import streamlit as st
 from pruneattr_core.analysis.alike import sparsities
 from pruneattr_core.analysis.nudging import BLOCKS, FACTORS
 from pruneattr_core.circuits.curve import SIZES
+from pruneattr_core.critical_path import Path
 from pruneattr_core.paths.table import METHODS
 from pruneattr_core.ui.choose import select
 from pruneattr_core.ui.paths.alike import nestings, path_runs
 from pruneattr_core.ui.state import Field, number, one_of, several_of, whole
-from pruneattr_core.values import Path
 
 #: Key of the user's own path among the methods.
 UPLOADED = "upload"
