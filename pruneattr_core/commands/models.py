@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
+from typing import Any
 
 from pruneattr_core.commands.arguments import add_json, show
 from pruneattr_core.errors import ModelError
-from pruneattr_core.models import list_models, model_card
+from pruneattr_core.models import list_models, model_card, model_title
 from pruneattr_core.models.catalogue import CATALOGUE
+from pruneattr_core.models.zoo import CLASSES, zoo_facts_of, zoo_here
 
 _WAYS = {
     "bundled": "comes along",
@@ -25,30 +28,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a model."""
-    cards, refused = [], {}
+    here, found, refused = {*zoo_here()}, [], {}
     for name in dict.fromkeys([*list_models(), *CATALOGUE]):
         try:
-            cards.append(model_card(name))
+            found.append(_record(name, here))
         except ModelError as error:  # of one's own
             refused[name] = str(error)
-    shown = [card for card in cards if card.available_offline() or not arguments.here]
-    records = [
-        {
-            "id": card.id,
-            "title": card.title,
-            "classes": len(card.classes),
-            "size": list(card.size),
-            "kind": card.kind,
-            "here": card.available_offline(),
-        }
-        for card in shown
-    ]
-    width = max((len(card.id) for card in shown), default=0)
+    records = [one for one in found if one["here"] or not arguments.here]
+    width = max((len(one["id"]) for one in records), default=0)
     lines = [
-        f"{card.id:<{width}}  {'here' if card.available_offline() else _WAYS[card.kind]:<23}  "
-        f"{len(card.classes):4d} classes  {card.title}"
-        for card in shown
+        f"{one['id']:<{width}}  {'here' if one['here'] else _WAYS[one['kind']]:<23}  "
+        f"{one['classes']:4d} classes  {one['title']}"
+        for one in records
     ]
     lines += [f"{name} cannot be made: {reason}" for name, reason in refused.items()]
     show(arguments, "\n".join(lines), {"models": records, "refused": refused})
     return 0
+
+
+def _record(name: str, here: Collection[str]) -> dict[str, Any]:
+    """What the list says of a network; `here` names those of torchvision's, which are not made for it."""
+    facts = zoo_facts_of(name)
+    if facts is not None:
+        size, there = [facts.side, facts.side], name in here
+        return _said(name, model_title(name), CLASSES, size, "torchvision", there)
+    card = model_card(name)
+    return _said(card.id, card.title, len(card.classes), list(card.size), card.kind, card.available_offline())
+
+
+def _said(name: str, title: str, classes: int, size: list[int], kind: str, here: bool) -> dict[str, Any]:
+    return {"id": name, "title": title, "classes": classes, "size": size, "kind": kind, "here": here}

@@ -51,6 +51,8 @@ _PAPERS = (
     ("vit", "Dosovitskiy et al. 2020, An Image is Worth 16x16 Words, arXiv:2010.11929"),
     ("wide_resnet", "Zagoruyko and Komodakis 2016, Wide Residual Networks, arXiv:1605.07146"),
 )
+#: Classes of every one: ImageNet-1k's.
+CLASSES = 1000
 #: Architectures that torchvision makes with a `transform_input` where it has weights for them.
 TRANSFORMING = ("googlenet", "inception_v3")
 _PUBLISHED_HASH = re.compile(r"-([0-9a-f]{8,})\.")
@@ -127,6 +129,11 @@ def zoo_title(name: str) -> str | None:
     facts = zoo_facts().get(architecture)
     member = member or next(iter(facts.files if facts else ""), "")
     return f"{architecture} ({member})" if facts and member in facts.files else None
+
+
+def zoo_facts_of(name: str) -> Facts | None:
+    """The facts of a network with its default weights; None for other weights and names that are unknown."""
+    return zoo_facts().get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
 
 
 @cache
