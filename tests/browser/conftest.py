@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from perf.serving import faults
 from tests.browser.serving import CHROMIUM_FLAGS, ROOT, Served, serving
 from tests.browser.waiting import PATIENCE, painted
+from tests.browser.windows import Windows
 from tests.npm import fetched
 
 ARTEFACTS = ROOT / "tests" / "artefacts"
@@ -75,31 +76,27 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def windows(browser: Browser) -> Windows:
+    """Of this browser."""
+    return Windows(browser)
+
+
 @pytest.fixture
-def window(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages of a size, each of its own profile; an error in their JavaScript fails the test."""
-    contexts: list[BrowserContext] = []
+def window(windows: Windows) -> Iterator[Callable[..., Page]]:
+    """Opens pages of a size, each as of its own new profile; an error in their JavaScript fails the test."""
     thrown: list[str] = []
 
     def made(width: int = 1360, height: int = 900, scheme: str = "light", **options: object) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if scheme == "dark" else "light",
-            device_scale_factor=1,
-            reduced_motion="reduce",
-            **options,  # type: ignore[arg-type]
-        )
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
+        page = windows.take(width, height, scheme, options)
         page.on("pageerror", lambda error: thrown.append(str(error)))
         made.pages.append(page)  # type: ignore[attr-defined]
         return page
 
     made.pages = []  # type: ignore[attr-defined]  (the last one's picture is taken when a test fails)
     yield made
-    for context in contexts:
-        context.close()
+    for page in made.pages:  # type: ignore[attr-defined]
+        windows.give(page)
     assert thrown == []
 
 
