@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.waiting import BOXES, INSIDE, cut_off, fits_sideways, until
+from tests.browser.test_doors import BACKGROUNDS
+from tests.browser.waiting import BOXES, INSIDE, cut_off, fits_sideways, painted, step, until
 
 Settled = Callable[[Page], None]
 WHOLE = """all => all.every(node =>
@@ -50,123 +52,153 @@ def opened(page: Page, address: str, settled: Settled) -> None:
     settled(page)
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
+def on_walls(page: Page, check: Callable[[int, int, str], None]) -> None:
+    """The check in a window of each of these sizes and colours, not full screen before it."""
+    for width, height, scheme in WALLS:
+        with step(f"{width} x {height}, {scheme}"):
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+            expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
+            painted(page)
+            check(width, height, scheme)
+            small_again(page)
+
+
+def small_again(page: Page) -> None:
+    """As Escape does it: no key that a test sends reaches the browser."""
+    page.evaluate("document.exitFullscreen()")
+    expect(page.locator(":fullscreen")).to_have_count(0)
+    page.locator("[data-fitted]").wait_for(state="detached")
+
+
 def test_the_explorer_fills_the_screen(
-    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
-    width: int, height: int, scheme: str,
-) -> None:  # fmt: skip
-    page = window(width, height, scheme)
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    page = window(*WALLS[0])
     opened(page, app_url, settled)
     sentence, board = page.locator(".sentence"), page.locator(".board")
-    before = sentence.evaluate(LETTERS)
-    page.get_by_role("button", name="Full screen").click()
-    page.keyboard.press("End")  # the longest sentence: another class, and what it was
-    settled(page)
-    until(page, lambda: sentence.evaluate(LETTERS) > before)
-    words, panels, below, colours = (
-        boxes(page.locator(".headline")),
-        boxes(page.locator(".panels .frame")),
-        boxes(board),
-        boxes(page.locator(".scrubber .underline")),
-    )
-    parts = [*words, *panels, *below, *colours]
-    assert len(panels) == 3
-    assert not any(meet(one, other) for one, other in combinations(parts, 2))
-    assert all(
-        left >= 0 and top >= 0 and right <= width and bottom <= height for left, top, right, bottom in parts
-    )
-    assert sentence.evaluate("node => node.scrollWidth <= node.clientWidth")
-    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in parts)
-    assert covered > 0.8 * width * height
-    page.screenshot(path=artefacts / f"full-explorer-{width}-{scheme}.png")
+
+    def check(width: int, height: int, scheme: str) -> None:
+        before = sentence.evaluate(LETTERS)
+        page.get_by_role("button", name="Full screen").click()
+        page.keyboard.press("End")  # the longest sentence: another class, and what it was
+        settled(page)
+        until(page, lambda: sentence.evaluate(LETTERS) > before)
+        words, panels, below, colours = (
+            boxes(page.locator(".headline")),
+            boxes(page.locator(".panels .frame")),
+            boxes(board),
+            boxes(page.locator(".scrubber .underline")),
+        )
+        parts = [*words, *panels, *below, *colours]
+        assert len(panels) == 3
+        assert not any(meet(one, other) for one, other in combinations(parts, 2))
+        assert all(
+            left >= 0 and top >= 0 and right <= width and bottom <= height
+            for left, top, right, bottom in parts
+        )
+        assert sentence.evaluate("node => node.scrollWidth <= node.clientWidth")
+        covered = sum((right - left) * (bottom - top) for left, top, right, bottom in parts)
+        assert covered > 0.8 * width * height
+        page.screenshot(path=artefacts / f"full-explorer-{width}-{scheme}.png")
+
+    on_walls(page, check)
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
-@pytest.mark.parametrize("students", [1, 4])
 def test_the_review_fills_the_screen(
-    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
-    width: int, height: int, scheme: str, students: int,
-) -> None:  # fmt: skip
-    page = window(width, height, scheme)
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    page = window(*WALLS[0])
+    numbers, rows = page.locator(".numbers").first, page.locator(".row")
+
+    def check(students: int, width: int, height: int, scheme: str) -> None:
+        before = numbers.evaluate(LETTERS)
+        page.get_by_role("button", name="Full screen").click()
+        until(page, lambda: numbers.evaluate(LETTERS) > before)
+        rows.nth(1).focus()
+        page.keyboard.press("j")  # the heads that stay cover nothing of the row that has the focus
+        expect(rows.nth(2)).to_be_focused()
+        (heads,), (row,) = boxes(page.locator(".heads")), boxes(rows.nth(2))
+        assert row[1] >= heads[3]
+        assert row[3] <= height
+        assert row[2] - row[0] > 0.94 * width
+        maps = boxes(rows.nth(2).locator(".frame"))
+        assert sum(right - left for left, _, right, _ in maps) > (0.72 if students == 4 else 0.5) * width
+        assert cut_off(page) == []
+        page.screenshot(path=artefacts / f"full-review-{students}-{width}-{scheme}.png")
+
     opened(page, f"{app_url}/review?desk_count=24", settled)
-    if students == 1:
-        first = page.locator(".row").first.get_attribute("data-key")
-        opened(page, f"{app_url}/review?desk_count=24&students={str(first).split('|')[1]}", settled)
-    numbers = page.locator(".numbers").first
-    before = numbers.evaluate(LETTERS)
-    page.get_by_role("button", name="Full screen").click()
-    until(page, lambda: numbers.evaluate(LETTERS) > before)
-    rows = page.locator(".row")
-    rows.nth(1).focus()
-    page.keyboard.press("j")  # the heads that stay cover nothing of the row that has the focus
-    expect(rows.nth(2)).to_be_focused()
-    (heads,), (row,) = boxes(page.locator(".heads")), boxes(rows.nth(2))
-    assert row[1] >= heads[3]
-    assert row[3] <= height
-    assert row[2] - row[0] > 0.94 * width
-    maps = boxes(rows.nth(2).locator(".frame"))
-    assert sum(right - left for left, _, right, _ in maps) > (0.72 if students == 4 else 0.5) * width
-    assert cut_off(page) == []
-    page.screenshot(path=artefacts / f"full-review-{students}-{width}-{scheme}.png")
+    on_walls(page, partial(check, 4))
+    student = str(rows.first.get_attribute("data-key")).split("|")[1]
+    opened(page, f"{app_url}/review?desk_count=24&students={student}", settled)
+    with step("one student alone"):
+        on_walls(page, partial(check, 1))
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
 def test_compare_fills_the_screen(
-    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
-    width: int, height: int, scheme: str,
-) -> None:  # fmt: skip
-    page = window(width, height, scheme)
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
+) -> None:
+    page = window(*WALLS[0])
     opened(page, f"{app_url}/compare?methods=prunegrad,saliency&more=2,3", settled)
     reading, maps = page.locator(".compare .reading"), page.locator(".compare button.frame")
-    before, (small, *_) = reading.evaluate(LETTERS), boxes(maps)
-    page.get_by_role("button", name="Full screen").click()
-    until(page, lambda: reading.evaluate(LETTERS) > before)
-    first, *others = boxes(maps)
-    assert first[2] - first[0] > 1.15 * (small[2] - small[0])
-    assert first[3] <= height  # whole, before anybody scrolls
-    assert all(left >= 0 and right <= width for left, _, right, _ in others)
-    page.screenshot(path=artefacts / f"full-compare-{width}-{scheme}.png")
-    page.locator(".compare button.frame").first.click()
     large = page.locator(".enlarged")
-    expect(large).to_be_visible()
-    ((left, top, right, bottom),) = boxes(large)
-    assert min(left, top) >= 0
-    assert right <= width
-    assert bottom <= height
-    page.screenshot(path=artefacts / f"full-compare-large-{width}-{scheme}.png")
+
+    def check(width: int, height: int, scheme: str) -> None:
+        before, (small, *_) = reading.evaluate(LETTERS), boxes(maps)
+        page.get_by_role("button", name="Full screen").click()
+        until(page, lambda: reading.evaluate(LETTERS) > before)
+        first, *others = boxes(maps)
+        assert first[2] - first[0] > 1.15 * (small[2] - small[0])
+        assert first[3] <= height  # whole, before anybody scrolls
+        assert all(left >= 0 and right <= width for left, _, right, _ in others)
+        page.screenshot(path=artefacts / f"full-compare-{width}-{scheme}.png")
+        page.locator(".compare button.frame").first.click()
+        expect(large).to_be_visible()
+        ((left, top, right, bottom),) = boxes(large)
+        assert min(left, top) >= 0
+        assert right <= width
+        assert bottom <= height
+        page.screenshot(path=artefacts / f"full-compare-large-{width}-{scheme}.png")
+        page.keyboard.press("Escape")
+        expect(large).to_be_hidden()
+
+    on_walls(page, check)
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), WALLS)
 @pytest.mark.parametrize("address", STAGES)
 def test_pixel_removal_and_the_sanity_check_fill_the_screen(
-    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path,
-    width: int, height: int, scheme: str, address: str,
-) -> None:  # fmt: skip
-    page = window(width, height, scheme)
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path, address: str
+) -> None:
+    page = window(*WALLS[0])
     opened(page, f"{app_url}/{address}", settled)
     sentence, chart = page.locator(".sentence"), page.locator(".stage .chart")
-    before = sentence.evaluate(LETTERS)
-    page.get_by_role("button", name="Full screen").click()
-    page.keyboard.press("End")  # the longest sentence
-    until(page, lambda: sentence.evaluate(LETTERS) >= 1.1 * before)
-    small = page.locator(".stage :is(.total, .note, .axis-title, .tick, figcaption, .controls button)")
-    assert min(part.evaluate(LETTERS) for part in small.locator("visible=true").all()) >= height / 51
-    page.screenshot(path=artefacts / f"full-{address.split('?')[0]}-{width}-{scheme}.png")
-    parts = [
-        box
-        for what in (".headline", ".stage .card", ".stage .board", ".stage .note")
-        for box in boxes(page.locator(what))
-    ]
-    assert not any(meet(one, other) for one, other in combinations(parts, 2))
-    assert all(
-        left >= 0 and top >= 0 and right <= width and bottom <= height for left, top, right, bottom in parts
-    )
-    assert all(right - left > 0.18 * height for left, _, right, _ in boxes(page.locator(".stage .frame")))
-    ((left, top, right, bottom),) = boxes(chart)
-    page.mouse.click((left + right) / 2, (top + bottom) / 2)  # the slider goes where the chart is pressed
-    settled(page)
-    ((cursor, *_),) = boxes(page.locator(".stage .chart .cursor"))
-    assert abs(cursor - (left + right) / 2) < (right - left) / 14
+
+    def check(width: int, height: int, scheme: str) -> None:
+        before = sentence.evaluate(LETTERS)
+        page.get_by_role("button", name="Full screen").click()
+        page.keyboard.press("End")  # the longest sentence
+        until(page, lambda: sentence.evaluate(LETTERS) >= 1.1 * before)
+        small = page.locator(".stage :is(.total, .note, .axis-title, .tick, figcaption, .controls button)")
+        assert min(part.evaluate(LETTERS) for part in small.locator("visible=true").all()) >= height / 51
+        page.screenshot(path=artefacts / f"full-{address.split('?')[0]}-{width}-{scheme}.png")
+        parts = [
+            box
+            for what in (".headline", ".stage .card", ".stage .board", ".stage .note")
+            for box in boxes(page.locator(what))
+        ]
+        assert not any(meet(one, other) for one, other in combinations(parts, 2))
+        assert all(
+            left >= 0 and top >= 0 and right <= width and bottom <= height
+            for left, top, right, bottom in parts
+        )
+        assert all(right - left > 0.18 * height for left, _, right, _ in boxes(page.locator(".stage .frame")))
+        ((left, top, right, bottom),) = boxes(chart)
+        page.mouse.click((left + right) / 2, (top + bottom) / 2)  # the slider goes where the chart is pressed
+        settled(page)
+        ((cursor, *_),) = boxes(page.locator(".stage .chart .cursor"))
+        assert abs(cursor - (left + right) / 2) < (right - left) / 14
+
+    on_walls(page, check)
 
 
 #: Texts and pictures of what fills the screen that lie beyond the window, or over one another.
@@ -221,9 +253,7 @@ def test_full_screen_holds_everything_in_windows_of_many_shapes(
     assert slider.evaluate_all(INSIDE) == [True]
     page.set_viewport_size({"width": 1366, "height": 768})
     until(page, lambda: section.evaluate(AMISS) == [])
-    page.evaluate("document.exitFullscreen()")  # as Escape does: no key that a test sends reaches the browser
-    expect(section).to_have_count(0)
-    page.locator("[data-fitted]").wait_for(state="detached")
+    small_again(page)
 
 
 def test_names_of_classes_stand_whole(window: Callable[..., Page], app_url: str, settled: Settled) -> None:
@@ -238,11 +268,16 @@ def test_names_of_classes_stand_whole(window: Callable[..., Page], app_url: str,
     ("address", "sticky"),
     [("compare?methods=prunegrad,saliency", ".live"), ("review?desk_count=24", ".leaf")],
 )
-def test_the_menus_button_lies_over_nothing_on_a_phone(
+def test_on_a_phone_the_menus_button_lies_over_nothing_and_the_review_names_its_slider_and_colours(
     window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path, address: str, sticky: str
 ) -> None:
     page = window(390, 844, has_touch=True)
     opened(page, f"{app_url}/{address}", settled)
+    if "review" in address:
+        with step("it names the slider and the colours"):
+            expect(page.locator(".under span")).to_be_visible()
+            expect(page.locator(".legend")).to_be_visible()
+            fits_sideways(page)
     button = page.get_by_test_id("stExpandSidebarButton")
     bar = page.get_by_test_id("stHeader")
     page.mouse.move(195, 600)
@@ -276,16 +311,6 @@ def test_the_button_of_a_folded_menu_stands_beside_the_page(
     sticky = page.locator(".live")
     until(page, lambda: boxes(sticky)[0][1] < 20)
     until(page, lambda: boxes(button)[0][2] <= boxes(sticky)[0][0])  # it glides there
-
-
-def test_a_phone_names_the_reviews_slider_and_its_colours(
-    window: Callable[..., Page], app_url: str, settled: Settled
-) -> None:
-    page = window(390, 844, has_touch=True)
-    opened(page, f"{app_url}/review?desk_count=24", settled)
-    expect(page.locator(".under span")).to_be_visible()
-    expect(page.locator(".legend")).to_be_visible()
-    fits_sideways(page)
 
 
 def test_charts_of_the_tables_stand_one_below_the_other_on_a_phone(

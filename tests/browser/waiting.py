@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -68,3 +69,13 @@ def have(rows: Locator, attribute: str, values: list[str]) -> None:
     expect(rows).to_have_count(len(values))
     for place, value in enumerate(values):
         expect(rows.nth(place)).to_have_attribute(attribute, value)
+
+
+@contextmanager
+def step(*said: object) -> Iterator[None]:
+    """What fails in here says in which step of its test it was."""
+    try:
+        yield
+    except BaseException as failure:
+        failure.add_note(f"in the step {' '.join(map(str, said))}")
+        raise
