@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from perf.soak import View, Visit, visitor
 from tests.browser.serving import complaints
-from tests.browser.waiting import until
+from tests.browser.waiting import BACKGROUNDS, coloured, until
 
 ROOT = Path(__file__).resolve().parents[2]
 Settled = Callable[[Page], None]
@@ -35,7 +35,6 @@ PAGES = {
     "lessons?lesson=3-removing-pixels": ".st-key-choice_2 button",
     "reproduction": "h2",
 }
-BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 20, 24)"}
 
 #: Of impact moderate or worse: rule and where. What Streamlit draws itself is in too: nothing is excluded.
 VIOLATIONS = """async () => {
@@ -84,9 +83,8 @@ def test_nothing_from_elsewhere_no_error_no_barrier_no_entry_of_its_own(
         found.append(page.evaluate(VIOLATIONS))
         return not found[-1] or (len(found) > 20 and found[-1] == found[-2])
 
-    for scheme, background in BACKGROUNDS.items():
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
+    for scheme in BACKGROUNDS:
+        coloured(page, scheme)
         found.clear()
         until(page, seen_twice)
         assert found[-1] == [], scheme

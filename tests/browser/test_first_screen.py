@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.waiting import BOXES, INSIDE, fits_sideways, until
+from tests.browser.waiting import BOXES, INSIDE, fits_sideways, step, until
 
 #: page -> what shows its first result
 PAGES = {
@@ -19,16 +19,17 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1280, 720), (390, 844)])
 @pytest.mark.parametrize("path", PAGES)
-def test_slider_is_on_the_first_screen(
-    window: Callable[..., Page], app_url: str, path: str, width: int, height: int
-) -> None:
-    page = window(width, height, "light")
+def test_slider_is_on_the_first_screen(window: Callable[..., Page], app_url: str, path: str) -> None:
+    page = window(1366, 768)
     page.goto(f"{app_url}/{path}")
     page.locator(PAGES[path]).first.wait_for()
     slider = page.get_by_test_id("stMain").get_by_role("slider").first
-    until(page, lambda: slider.evaluate_all(INSIDE) == [True])  # a headline of two lines may come and go
+    for width, height in ((1366, 768), (1280, 720), (390, 844)):
+        with step(f"{width} x {height}"):
+            page.set_viewport_size({"width": width, "height": height})
+            # A headline of two lines may come and go.
+            until(page, lambda: slider.evaluate_all(INSIDE) == [True])
 
 
 @pytest.mark.parametrize("arrangement", ["cards", "rows", "columns"])

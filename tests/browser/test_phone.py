@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.waiting import fits_sideways, until
+from tests.browser.waiting import fits_sideways, step, until
 
 #: Whether all of it is on the screen.
 WHOLE = """node => {
@@ -33,8 +33,27 @@ PAGES = {
 }  # fmt: skip
 
 
+def full_screen_on_its_side(page: Page, settled: Callable[[Page], None], artefacts: Path) -> None:
+    """Of the explorer: words, map and slider are all there, before and in full screen."""
+    drawn, shown = page.get_by_role("slider", name="Sparsity").first, page.locator(".panels .frame").nth(1)
+    assert shown.evaluate(WHOLE)
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("document.fullscreenElement !== null")
+    settled(page)
+    page.screenshot(path=artefacts / "phone-on-its-side.png")
+    tops = page.locator(".headline, .panels .frame").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().toJSON())"
+    )
+    head, _, drawn_map, _ = tops
+    assert head["bottom"] <= drawn_map["top"]
+    assert drawn.evaluate(WHOLE)
+    assert shown.evaluate(WHOLE)
+    page.evaluate("document.exitFullscreen()")
+    expect(page.locator(":fullscreen")).to_have_count(0)
+
+
 @pytest.mark.parametrize("address", PAGES)
-def test_choices_fold_away_and_the_slider_is_on_the_first_screen(
+def test_choices_fold_away_and_the_slider_is_on_the_first_screen_also_on_its_side(
     window: Callable[..., Page], app_url: str, settled: Callable[[Page], None], artefacts: Path, address: str
 ) -> None:
     choice, slider = PAGES[address]
@@ -52,41 +71,22 @@ def test_choices_fold_away_and_the_slider_is_on_the_first_screen(
         until(page, lambda: drawn.evaluate(WHOLE))
     fits_sideways(page)
     page.screenshot(path=artefacts / f"phone-{address.split('?')[0] or 'explorer'}.png")
+    if slider and ("?" in address or not address):
+        with step("on its side"):
+            page.set_viewport_size({"width": 683, "height": 384})
+            settled(page)
+            expect(folded).to_be_hidden()
+            until(page, lambda: drawn.evaluate(WHOLE))
+            fits_sideways(page)
+            if not address:
+                full_screen_on_its_side(page, settled, artefacts)
+            page.set_viewport_size({"width": 390, "height": 844})
     button.click()
     expect(folded).to_be_visible()
     page.wait_for_function(IN_SIGHT)
     page.set_viewport_size({"width": 1366, "height": 768})
     expect(button).to_be_hidden()
     expect(folded).to_be_visible()
-
-
-@pytest.mark.parametrize("address", [one for one in PAGES if (PAGES[one][1] and "?" in one) or not one])
-def test_a_phone_on_its_side_shows_slider_and_map_too(
-    window: Callable[..., Page], app_url: str, settled: Callable[[Page], None], artefacts: Path, address: str
-) -> None:
-    choice, slider = PAGES[address]
-    page = window(683, 384, has_touch=True)
-    page.goto(f"{app_url}/{address}")
-    settled(page)
-    expect(page.locator("[class*=st-key-choices]").get_by_text(choice, exact=True).first).to_be_hidden()
-    drawn = page.get_by_role("slider", name=slider).first
-    until(page, lambda: drawn.evaluate(WHOLE))
-    fits_sideways(page)
-    if address:
-        return
-    shown = page.locator(".panels .frame").nth(1)
-    assert shown.evaluate(WHOLE)
-    page.get_by_role("button", name="Full screen").click()
-    page.wait_for_function("document.fullscreenElement !== null")
-    settled(page)
-    page.screenshot(path=artefacts / "phone-on-its-side.png")
-    tops = page.locator(".headline, .panels .frame").evaluate_all(
-        "all => all.map(one => one.getBoundingClientRect().toJSON())"
-    )
-    head, _, drawn_map, _ = tops
-    assert head["bottom"] <= drawn_map["top"]
-    assert drawn.evaluate(WHOLE)
-    assert shown.evaluate(WHOLE)
 
 
 def test_numbers_of_many_steps_do_not_touch(

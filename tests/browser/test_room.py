@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_doors import BACKGROUNDS
-from tests.browser.waiting import BOXES, INSIDE, cut_off, fits_sideways, painted, step, until
+from tests.browser.waiting import BOXES, INSIDE, coloured, cut_off, fits_sideways, painted, step, until
 
 Settled = Callable[[Page], None]
 WHOLE = """all => all.every(node =>
@@ -57,8 +56,7 @@ def on_walls(page: Page, check: Callable[[int, int, str], None]) -> None:
     for width, height, scheme in WALLS:
         with step(f"{width} x {height}, {scheme}"):
             page.set_viewport_size({"width": width, "height": height})
-            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
-            expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
+            coloured(page, scheme)
             painted(page)
             check(width, height, scheme)
             small_again(page)

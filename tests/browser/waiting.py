@@ -20,6 +20,9 @@ BOXES = """all => all.filter(node => node.checkVisibility()).map(node => {
   const {left, top, right, bottom} = node.getBoundingClientRect();
   return [left, top, right, bottom]; })"""
 
+#: Of the page, by the scheme of its colours.
+BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 20, 24)"}
+
 
 def painted(page: Page, milliseconds: int = 0) -> None:
     """Wait for the page's own timers of so many milliseconds, then until what was asked for is drawn.
@@ -32,6 +35,12 @@ def painted(page: Page, milliseconds: int = 0) -> None:
         requestAnimationFrame(() => requestAnimationFrame(done)), wait))""",
         milliseconds,
     )
+
+
+def coloured(page: Page, scheme: str) -> None:
+    """Wait until the page has the colours of a scheme, "light" or "dark", that is chosen while it stands."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
 
 
 def until(page: Page, holds: Callable[[], object]) -> None:
