@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.compression import family
 from pruneattr_core.compression.review_verdicts import Verdict, load_review, reviews_folder, save_verdicts
-from tests.browser.waiting import cut_off, fits_sideways, have, until
+from tests.browser.waiting import coloured, cut_off, fits_sideways, have, step, until
 
 Settled = Callable[[Page], None]
 
@@ -269,15 +269,16 @@ def test_one_slider_moves_all_columns_without_the_server(page: Page, app_url: st
     expect(plain).to_have_count(desk.locator(".cell.ready").count())  # half of all neurons: silent ones alone
 
 
-@pytest.mark.parametrize("width", [1366, 1500, 800])
-def test_a_number_stands_beside_its_label(
-    window: Callable[..., Page], app_url: str, settled: Settled, width: int
-) -> None:
+def test_a_number_stands_beside_its_label(page: Page, app_url: str, settled: Settled) -> None:
     """'in mask' ended a line and '39 %' began the next; a part without a label stood indented."""
-    desk = opened(window(width), app_url, settled, "desk_count=24")
-    lists = desk.locator(".row:visible .numbers")
-    assert lists.count()
-    assert lists.evaluate_all(PARTED) == []
+    lists = opened(page, app_url, settled, "desk_count=24").locator(".row:visible .numbers")
+    for width in (1366, 1500, 800):
+        with step(f"{width} wide"):
+            page.set_viewport_size({"width": width, "height": 900})
+            settled(page)
+            assert cut_off(page) == []
+            assert lists.count()
+            assert lists.evaluate_all(PARTED) == []
 
 
 def test_swipe_and_flicker_by_keyboard(page: Page, app_url: str, settled: Settled) -> None:
@@ -332,13 +333,16 @@ def test_paths_and_tables_open(page: Page, app_url: str, settled: Settled) -> No
 def test_pictures_for_a_person(
     window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
 ) -> None:
-    for scheme in ("light", "dark"):
-        for width in (1400, 420):
-            page = window(width, 1000, scheme)
-            opened(page, app_url, settled, "desk_method=prunegrad&desk_count=24")
-            page.screenshot(path=artefacts / f"review-{width}-{scheme}.png")
-            fits_sideways(page)
-            page.close()
+    for width in (1400, 420):
+        page = window(width, 1000)
+        opened(page, app_url, settled, "desk_method=prunegrad&desk_count=24")
+        for scheme in ("light", "dark"):
+            with step(f"{width} wide, {scheme}"):
+                coloured(page, scheme)
+                settled(page)
+                assert cut_off(page) == []
+                page.screenshot(path=artefacts / f"review-{width}-{scheme}.png")
+                fits_sideways(page)
 
 
 def test_a_verdict_keeps_the_level_it_was_given_at(
