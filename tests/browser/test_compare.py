@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.waiting import cut_off, fits_sideways, painted, until
+from tests.browser.waiting import BACKGROUNDS, coloured, cut_off, fits_sideways, painted, step, until
 
 Settled = Callable[[Page], None]
 METHODS = "prunegrad,saliency,input_x_gradient,guided_backprop,gradcam,edges"
@@ -72,14 +72,16 @@ def test_the_link_survives_a_reload(page: Page, app_url: str, settled: Settled) 
 def test_pictures_for_a_person(
     window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
 ) -> None:
-    for scheme in ("light", "dark"):
-        for width, query in ((1400, f"methods={METHODS}"), (420, f"methods={METHODS}&more=1")):
-            page = window(width, 1000, scheme)
-            opened(page, app_url, settled, query)
-            page.screenshot(path=artefacts / f"compare-{width}-{scheme}.png")
-            fits_sideways(page)
-            assert cut_off(page) == []
-            page.close()
+    for width, query in ((1400, f"methods={METHODS}"), (420, f"methods={METHODS}&more=1")):
+        page = window(width, 1000)
+        opened(page, app_url, settled, query)
+        for scheme in BACKGROUNDS:
+            with step(f"{width} wide, {scheme}"):
+                coloured(page, scheme)
+                settled(page)
+                page.screenshot(path=artefacts / f"compare-{width}-{scheme}.png")
+                fits_sideways(page)
+                assert cut_off(page) == []
 
 
 #: A number for each map on screen that changes with its pixels.
@@ -105,8 +107,8 @@ def test_the_slider_moves_pruned_maps_only_and_asks_nobody(
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.55 * box["width"], middle)
     page.mouse.down()
-    for step in range(20):
-        page.mouse.move(box["x"] + (0.55 + 0.018 * step) * box["width"], middle)
+    for part in range(20):
+        page.mouse.move(box["x"] + (0.55 + 0.018 * part) * box["width"], middle)
 
     def changed() -> list[bool]:
         now = page.locator(".compare").evaluate(_PICTURES)

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from pruneattr_core.registry import LITE0, lite0_is_here
 from tests.browser.serving import serving
 from tests.browser.test_doors import VIOLATIONS
-from tests.browser.waiting import painted
+from tests.browser.waiting import painted, step
 
 LINE = "**/_stcore/stream"
 EARLY = "#early [data-ready]"
@@ -69,20 +69,25 @@ def assert_same(one: list[list[str | float]], other: list[list[str | float]]) ->
             assert (apart > 0).mean() < 0.001
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), SIZES)
 def test_the_apps_own_view_looks_the_same_and_stands_in_the_same_place(
-    window: Callable[..., Page], lite0_url: str, width: int, height: int, scheme: str
+    window: Callable[..., Page], lite0_url: str
 ) -> None:
-    page = window(width, height, scheme)
-    unanswered(page, lite0_url)
-    painted(page)
-    early = page.evaluate(LOOK, "#early")
-    page = window(width, height, scheme)
-    page.goto(lite0_url)
-    page.locator(APP).wait_for()
-    expect(page.locator("#early")).to_have_count(0)
-    painted(page)
-    assert_same(page.evaluate(LOOK, "[data-testid=stMain]"), early)
+    alone, page = window(), window()
+    for width, height, scheme in SIZES:
+        with step(f"{width} x {height}, {scheme}"):
+            for one in (alone, page):
+                one.set_viewport_size({"width": width, "height": height})
+                one.emulate_media(
+                    color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
+                )
+            unanswered(alone, lite0_url)
+            painted(alone)
+            early = alone.evaluate(LOOK, "#early")
+            page.goto(lite0_url)
+            page.locator(APP).wait_for()
+            expect(page.locator("#early")).to_have_count(0)
+            painted(page)
+            assert_same(page.evaluate(LOOK, "[data-testid=stMain]"), early)
 
 
 @pytest.mark.parametrize(("width", "height"), [(844, 390), (900, 1000)])
@@ -119,24 +124,27 @@ def test_without_a_server_it_does_not_stay(window: Callable[..., Page], lite0_ur
     expect(page.get_by_test_id("stAppSkeleton")).to_be_visible()
 
 
-@pytest.mark.parametrize("name", ["stException", "stAlert", "stProgress", "stDialog"])
-def test_it_goes_when_anything_else_is_shown(window: Callable[..., Page], lite0_url: str, name: str) -> None:
+def test_it_goes_when_anything_else_is_shown(window: Callable[..., Page], lite0_url: str) -> None:
     page = window()
-    unanswered(page, lite0_url)
-    page.evaluate(
-        """name => { const one = document.createElement('div'); one.dataset.testid = name;
-        document.querySelector('#root').append(one); }""",
-        name,
-    )
-    expect(page.locator("#early")).to_have_count(0)
+    for name in ("stException", "stAlert", "stProgress", "stDialog"):
+        with step(name):
+            unanswered(page, lite0_url)
+            page.evaluate(
+                """name => { const one = document.createElement('div'); one.dataset.testid = name;
+                document.querySelector('#root').append(one); }""",
+                name,
+            )
+            expect(page.locator("#early")).to_have_count(0)
 
 
 def test_it_is_no_barrier(window: Callable[..., Page], lite0_url: str, axe: str) -> None:
+    page = window(1366, 768)
     for scheme in ("light", "dark"):
-        page = window(1366, 768, scheme)
-        unanswered(page, lite0_url)
-        page.evaluate(axe)
-        assert [one for one in page.evaluate(VIOLATIONS) if "stAppSkeleton" not in one] == []
+        with step(scheme):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+            unanswered(page, lite0_url)
+            page.evaluate(axe)
+            assert [one for one in page.evaluate(VIOLATIONS) if "stAppSkeleton" not in one] == []
 
 
 def test_a_hand_that_holds_it_is_not_disturbed_and_the_app_goes_on_from_there(

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.glossary import meaning
-from tests.browser.waiting import until
+from tests.browser.waiting import step, until
 
 Settled = Callable[[Page], None]
 
@@ -43,7 +43,7 @@ def explained(page: Page, act: Callable[[], object], *texts: str) -> None:
     until(page, said)
 
 
-def test_pointer_keyboard_and_escape(page: Page, app_url: str, settled: Settled) -> None:
+def test_pointer_keyboard_escape_and_the_list(page: Page, app_url: str, settled: Settled) -> None:
     tip = opened(page, app_url, settled)
     radio = page.get_by_role("radio", name="Contributing", exact=True)
     # In a component: its title and the word in it.
@@ -63,15 +63,12 @@ def test_pointer_keyboard_and_escape(page: Page, app_url: str, settled: Settled)
     expect(radio).to_have_attribute("aria-describedby", re.compile("^explanation-"))
     page.keyboard.press("Tab")
     expect(tip).to_have_count(0)
-
-
-def test_the_list_needs_no_pointer(page: Page, app_url: str, settled: Settled) -> None:
-    opened(page, app_url, settled)
-    words = page.locator("details.words", has_text="Words on this page")
-    words.locator("summary").focus()
-    page.keyboard.press("Enter")
-    for word in ("Zero", "Freeze", "Taylor", "Integrated", "Contributing", "Output change", "Silent"):
-        expect(words.locator("dd", has_text=meaning(word))).to_be_visible()
+    with step("the list of words needs no pointer"):
+        words = page.locator("details.words", has_text="Words on this page")
+        words.locator("summary").focus()
+        page.keyboard.press("Enter")
+        for word in ("Zero", "Freeze", "Taylor", "Integrated", "Contributing", "Output change", "Silent"):
+            expect(words.locator("dd", has_text=meaning(word))).to_be_visible()
 
 
 def test_a_tap_says_it_too(window: Callable[..., Page], app_url: str, settled: Settled) -> None:
