@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.registry import LITE0, lite0_is_here
 from tests.browser.serving import ROOT, complaints, serving
-from tests.browser.waiting import INSIDE, fits_sideways, painted, until
+from tests.browser.waiting import BACKGROUNDS, INSIDE, coloured, fits_sideways, painted, step, until
 
 Settled = Callable[[Page], None]
 COMPLETE = "[data-ready][data-complete=true]"
@@ -54,8 +54,8 @@ def test_dragging_repaints_without_the_server(page: Page, app_url: str, settled:
     page.mouse.move(box["x"] + 13, y)
     page.mouse.down()
     before, seen = len(sent), set()
-    for step in range(1, 21):
-        page.mouse.move(box["x"] + 13 + (box["width"] - 26) * step / 20, y)
+    for part in range(1, 21):
+        page.mouse.move(box["x"] + 13 + (box["width"] - 26) * part / 20, y)
         painted(page)
         seen.add(canvas.evaluate(PIXELS))
     assert len(sent) == before, sent[before:]
@@ -137,22 +137,41 @@ def test_nothing_can_be_pressed_before_it_is_there(window: Callable[..., Page], 
     expect(slider).to_have_attribute("aria-valuetext", re.compile("^99|^100"))
 
 
-def test_keys_go_through_real_levels_and_are_read_aloud(page: Page, app_url: str, settled: Settled) -> None:
+def test_values_zoom_keys_read_aloud_and_a_new_mode_that_keeps_the_place(
+    page: Page, app_url: str, settled: Settled
+) -> None:
     scrubber = opened(page, app_url, settled)
     slider = slider_of(page)
-    slider.press("Home")
-    expect(scrubber).to_have_attribute("data-level", "0")
-    expect(slider).to_have_attribute("aria-valuetext", re.compile("All neurons kept"))
-    slider.press("ArrowRight")
-    slider.press("ArrowRight")
-    expect(scrubber).to_have_attribute("data-level", "2")
-    expect(slider).to_have_attribute("aria-valuetext", re.compile("neurons removed"))
-    slider.press("End")
-    until(page, lambda: level_of(scrubber) >= 21)
-    last = level_of(scrubber)
-    slider.press("PageDown")
-    until(page, lambda: 2 < level_of(scrubber) < last)
-    expect(page.locator(".interpolated")).to_be_hidden()
+    with step("zoom and the value under the pointer"):
+        canvas = page.locator("[data-panel=map]")
+        canvas.hover()
+        expect(page.locator(".readout", has_text=" at ")).to_have_count(1)
+        page.get_by_role("button", name="Zoom in").click()
+        expect(page.locator("[data-zoom=reset]")).to_have_text(re.compile("^1.5"))
+        expect(canvas).to_have_attribute("style", re.compile(r"scale\(1\.5\)"))
+    with step("keys go through real levels and are read aloud"):
+        slider.press("Home")
+        expect(scrubber).to_have_attribute("data-level", "0")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile("All neurons kept"))
+        slider.press("ArrowRight")
+        slider.press("ArrowRight")
+        expect(scrubber).to_have_attribute("data-level", "2")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile("neurons removed"))
+        slider.press("End")
+        until(page, lambda: level_of(scrubber) >= 21)
+        last = level_of(scrubber)
+        slider.press("PageDown")
+        until(page, lambda: 2 < level_of(scrubber) < last)
+        expect(page.locator(".interpolated")).to_be_hidden()
+    with step("a new mode keeps the place"):
+        page.get_by_role("button", name="95 %", exact=True).click()
+        page.wait_for_url("**at=0.95**")
+        page.get_by_role("radio", name="Freeze").click()
+        page.wait_for_url("**mode=freeze**")
+        # Of few levels first, none of them at 95 %.
+        expect(page.locator(".sentence")).to_contain_text("frozen")
+        expect(scrubber).to_be_visible()
+        expect(page.locator(".sentence")).to_contain_text("95")
 
 
 def test_another_page_and_a_reload_keep_the_view(page: Page, app_url: str, settled: Settled) -> None:
@@ -227,71 +246,50 @@ def test_output_change_axis_and_strip(page: Page, app_url: str, settled: Settled
     expect(page.locator(".strip button").last).to_have_attribute("aria-current", "true")
 
 
-def test_zoom_and_the_value_under_the_pointer(page: Page, app_url: str, settled: Settled) -> None:
-    opened(page, app_url, settled)
-    canvas = page.locator("[data-panel=map]")
-    canvas.hover()
-    expect(page.locator(".readout", has_text=" at ")).to_have_count(1)
-    page.get_by_role("button", name="Zoom in").click()
-    expect(page.locator("[data-zoom=reset]")).to_have_text(re.compile("^1.5"))
-    expect(canvas).to_have_attribute("style", re.compile(r"scale\(1\.5\)"))
-
-
-def test_new_mode_keeps_the_place(page: Page, app_url: str, settled: Settled) -> None:
-    scrubber = opened(page, app_url, settled)
-    page.get_by_role("button", name="95 %", exact=True).click()
-    page.wait_for_url("**at=0.95**")
-    page.get_by_role("radio", name="Freeze").click()
-    page.wait_for_url("**mode=freeze**")
-    expect(page.locator(".sentence")).to_contain_text("frozen")  # of few levels first, none of them at 95 %
-    expect(scrubber).to_be_visible()
-    expect(page.locator(".sentence")).to_contain_text("95")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_full_screen_cuts_nothing_and_has_the_keys(
-    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path, scheme: str
+    window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
 ) -> None:
-    page = window(1280, 800, scheme)
+    page = window(1280, 800)
     scrubber = opened(page, app_url, settled)
     size = "node => parseFloat(getComputedStyle(node).fontSize) * (node.currentCSSZoom ?? 1)"
-    before = page.locator(".sentence").evaluate(size)
-    page.get_by_role("button", name="Full screen").click()
-    expect(slider_of(page)).to_be_focused()
-    page.keyboard.press("Home")
-    expect(scrubber).to_have_attribute("data-level", "0")
-    page.keyboard.press("End")
-    expect(scrubber).not_to_have_attribute("data-level", "0")
     parts = page.locator(".panels canvas, .marks button:visible, .slider, .reading")
+    for scheme in BACKGROUNDS:
+        with step(scheme):
+            coloured(page, scheme)
+            before = page.locator(".sentence").evaluate(size)
+            page.get_by_role("button", name="Full screen").click()
+            expect(slider_of(page)).to_be_focused()
+            page.keyboard.press("Home")
+            expect(scrubber).to_have_attribute("data-level", "0")
+            page.keyboard.press("End")
+            expect(scrubber).not_to_have_attribute("data-level", "0")
 
-    def grown_and_whole() -> bool:
-        inside = parts.evaluate_all(INSIDE)
-        return all(inside) and len(inside) > 6 and page.locator(".sentence").evaluate(size) > before
+            def grown_and_whole(before: float = before) -> bool:
+                inside = parts.evaluate_all(INSIDE)
+                return all(inside) and len(inside) > 6 and page.locator(".sentence").evaluate(size) > before
 
-    until(page, grown_and_whole)
-    page.screenshot(path=artefacts / f"explore-full-{scheme}.png")
+            until(page, grown_and_whole)
+            page.screenshot(path=artefacts / f"explore-full-{scheme}.png")
+            page.evaluate("document.exitFullscreen()")
+            expect(page.locator(":fullscreen")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("name", "width", "height", "scheme"),
-    [("wide", 1366, 768, "light"), ("phone", 390, 844, "light"), ("dark", 1280, 720, "dark")],
-)
-def test_screenshots(
-    window: Callable[..., Page],
-    app_url: str,
-    settled: Settled,
-    artefacts: Path,
-    name: str,
-    width: int,
-    height: int,
-    scheme: str,
-) -> None:
-    page = window(width, height, scheme)
+def test_screenshots(window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path) -> None:
+    page = window(1366, 768)
     opened(page, app_url, settled)
-    fits_sideways(page)
     presets = page.locator(".marks button:visible")  # they lie below the slider
-    until(page, lambda: all(presets.evaluate_all(INSIDE)))
-    page.screenshot(path=artefacts / f"explore-{name}.png")
+    for name, width, height, scheme in (
+        ("wide", 1366, 768, "light"),
+        ("phone", 390, 844, "light"),
+        ("dark", 1280, 720, "dark"),
+    ):
+        with step(name):
+            page.set_viewport_size({"width": width, "height": height})
+            coloured(page, scheme)
+            painted(page)
+            fits_sideways(page)
+            until(page, lambda: all(presets.evaluate_all(INSIDE)))
+            page.screenshot(path=artefacts / f"explore-{name}.png")
 
 
 @pytest.mark.parametrize(
