@@ -38,12 +38,15 @@ CHECKS = (
 )
 # A minute of one core, with the other idle, were it not beside the tests; told when those have ended.
 TYPES = ("mypy",)
-# Two workers, each with a server and a browser of its own. Who is done takes tests of the other: the browser
-# tests, which come last, would all wait for one. Not loadgroup: with it runs stood still at their end.
+# Who is done takes tests of the other. Not loadgroup: with it runs stood still at their end.
 # What is run again, see tests/browser/conftest.py, is shown with why it failed: at most four a worker.
-PYTEST = (
-    "pytest", "-n", "2", "--dist", "worksteal", "--rerun-show-tracebacks", "--max-suite-reruns", "4",
-)  # fmt: skip
+PYTEST = ("pytest", "--dist", "worksteal", "--rerun-show-tracebacks", "--max-suite-reruns", "4")
+# On two cores: a third of the time of what needs no browser waits for other processes, so three workers share
+# it; two, each with a server and a browser of its own, leave nothing idle.
+ALL = (("-n", "3", "--ignore=tests/browser"), ("-n", "2", "tests/browser"))
+NAMED = (("-n", "2"),)
+#: Exit status of pytest where no test was chosen.
+NONE_CHOSEN = 5
 # Known weaknesses of the versions that requirements.lock names, asked of the package registry.
 AUDIT = (
     "pip_audit",
@@ -139,7 +142,9 @@ def test(arguments: list[str]) -> int:
     """Lint, then unit, app and browser tests, whatever fails; beside them types, and the audit."""
     audit, types = begun(*AUDIT, stderr=subprocess.DEVNULL), begun(*TYPES, stderr=subprocess.STDOUT)
     failed = [" ".join(check) for check in CHECKS if call(*check)]
-    if call(*PYTEST, *arguments):
+    named = any((ROOT / one.partition("::")[0]).exists() for one in arguments if one[:1] != "-")
+    ended = {call(*PYTEST, *part, *arguments) for part in (NAMED if named else ALL)}
+    if ended == {NONE_CHOSEN} or ended - {0, NONE_CHOSEN}:
         failed.append("pytest")
     print(types.communicate()[0], end="", flush=True)
     if types.returncode:

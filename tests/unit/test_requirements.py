@@ -116,6 +116,39 @@ def test_what_the_types_say_beside_the_tests_is_told_and_counts(
 
 
 @pytest.mark.parametrize(
+    ("asked", "statuses", "failed"),
+    [
+        ([], [0, 0], False),
+        ([], [1, 0], True),
+        ([], [0, 1], True),
+        (["-k", "sweep"], [0, 5], False),
+        (["-k", "no such"], [5, 5], True),
+        (["tests/unit"], [0], False),
+        (["tests/unit/test_requirements.py::test_x", "-v"], [4], True),
+        (["dev.py"], [5], True),
+    ],
+)
+def test_all_tests_run_in_two_parts_and_named_ones_in_one(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, asked: list[str], statuses: list[int], failed: bool
+) -> None:
+    left, given = list(statuses), []
+
+    def call(*words: str) -> int:
+        given.append(words)
+        return left.pop(0) if words[0] == "pytest" else 0
+
+    for name, value in {"PYTHON": sys.executable, "TYPES": ("platform",), "AUDIT": ("platform",)}.items():
+        monkeypatch.setattr(dev, name, value)
+    monkeypatch.setattr(dev, "call", call)
+    assert dev.test(asked) == failed
+    assert left == []
+    parts = [words for words in given if words[0] == "pytest"]
+    assert all(words[len(words) - len(asked) :] == tuple(asked) for words in parts)
+    assert sum("--ignore=tests/browser" in words for words in parts) == len(parts) - 1
+    assert sum("tests/browser" in words for words in parts) == len(parts) - 1
+
+
+@pytest.mark.parametrize(
     "told",
     ["", "ERROR:pip_audit: connection refused", "[]", '{"dependencies": 3}', '{"dependencies": []}', "null",
      '{"dependencies": [{"name": "torch", "skip_reason": "Dependency not found on PyPI"}]}'],
