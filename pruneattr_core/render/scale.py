@@ -115,7 +115,10 @@ def colour_bar(scale: Scale, colours: str) -> ColourBar:
 
 
 def tick_text(value: float) -> str:
-    """A number on a colour bar: two digits, as short as they can be written."""
-    plain = f"{value:.0f}" if 100 <= abs(value) < 1e4 else f"{value:.2g}"
-    digits, power = f"{value:.1e}".split("e")
-    return min(plain, f"{digits.removesuffix('.0')}e{int(power)}", key=len)
+    """A number on a colour bar in two digits: with a power of ten where assets/browser/numbers.js has one."""
+    size = abs(value)
+    sign = "\N{MINUS SIGN}" if value < 0 else ""
+    if size == 0 or 1e-3 <= size < 1e4:
+        return sign + (f"{size:.0f}" if size >= 100 else f"{size:.2g}")
+    digits, power = f"{size:.1e}".split("e")
+    return f"{sign}{digits.removesuffix('.0')}e{int(power)}"

@@ -53,7 +53,8 @@ def test_numbers_under_a_bar_never_touch(value: float, side: float) -> None:
     bar = colour_bar(scale_of(np.array([-value, value]), clip_percentile=100), "blue-orange")
     places, labels = _ticks(bar, side)
     assert (places[0], places[-1]) == (0, 1)
-    assert [float(label) for label in labels] == pytest.approx(
+    assert labels[0] == "\N{MINUS SIGN}" + labels[-1]  # the sign of every other number of a figure
+    assert [float(label.replace("\N{MINUS SIGN}", "-")) for label in labels] == pytest.approx(
         [-value, 0, value] if len(labels) == 3 else [-value, value], rel=0.05
     )
     wide = _NOTE * _WIDE * _POINT  # of a character
