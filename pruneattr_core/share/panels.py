@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,11 @@ def grid_panels(grid: Grid, look: Look) -> tuple[list[Panel], int]:
     return found, across if complete else min(len(found), _ACROSS)
 
 
+def panel_title(head: Mapping[str, Any]) -> str:
+    """A method of the grid with its options."""
+    return f"{head['title']}, {head['settings']}" if head["settings"] else str(head["title"])
+
+
 def _tiles(grid: Grid, look: Look) -> tuple[list[tuple[str, NDArray[np.uint8] | None, list[str]]], int]:
     scales, table, several = scales_for(grid, look), colour_table(look.colours), len(grid.photos) > 1
     tiles: dict[tuple[int, int], tuple[str, NDArray[np.uint8] | None, list[str]]] = {}
@@ -90,9 +96,7 @@ def _tiles(grid: Grid, look: Look) -> tuple[list[tuple[str, NDArray[np.uint8] | 
             pixels = colourise(scale_map(cell.shown, scale=scales[cell.method, cell.image]), table)
         else:
             rows = [cell.text]
-        head = grid.methods[cell.method]
-        named = f"{head['title']}, {head['settings']}" if head["settings"] else head["title"]
-        tiles[cell.method + 1, cell.image] = (named, pixels, rows)
+        tiles[cell.method + 1, cell.image] = (panel_title(grid.methods[cell.method]), pixels, rows)
     images, methods = len(grid.photos), len(grid.methods) + 1
     if not several:
         return [tiles[i, 0] for i in range(methods)], min(_ACROSS, methods)

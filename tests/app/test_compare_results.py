@@ -35,6 +35,7 @@ from pruneattr_core.ui.compare import exports as compare_exports
 from pruneattr_core.ui.compare import page as compare
 from pruneattr_core.ui.compare.plan import standing
 from pruneattr_core.ui.compare.work import compute, seconds_of_a_pass
+from pruneattr_core.ui.figures import caption
 from pruneattr_core.ui.jobs import Cache, Failed, Job
 from tests.app.compare_grids import computed, header, opened, plan_of
 from tests.app.conftest import Start
@@ -188,6 +189,17 @@ def test_the_picture_of_the_grid_carries_the_view() -> None:
         with Image.open(io.BytesIO(data)) as image:
             assert image.width > 500
             assert len(np.unique(np.asarray(image.convert("L")))) > 50
+
+
+def test_a_figure_s_caption_names_its_maps_and_their_class() -> None:
+    plan = plan_of(("prunegrad", "saliency", "edges"), (0, 2))
+    shelf = computed(plan)
+    grid, _ = compare_assembly.assemble(plan, shelf, None, True)
+    text = caption(compare_exports.record(plan, grid, shelf, {}))
+    maps = {panel.title for panel in grid_panels(grid, plan.look)[0] if panel.bar is not None}
+    assert len(maps) == 3
+    for said in (*maps, *(image["answer"].removeprefix("Explained: ") for image in grid.images)):
+        assert said in text
 
 
 def test_the_picture_brings_every_setting_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

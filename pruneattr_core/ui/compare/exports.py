@@ -16,6 +16,7 @@ from pruneattr_core.results.keys import Mapped
 from pruneattr_core.runtime import provenance
 from pruneattr_core.share.entries import method_of
 from pruneattr_core.share.grid import Grid
+from pruneattr_core.share.panels import panel_title
 from pruneattr_core.share.way_back import FORMAT
 from pruneattr_core.ui.compare.plan import Plan
 from pruneattr_core.ui.jobs import Cache
@@ -24,13 +25,15 @@ from pruneattr_core.ui.own_weights import loading_code
 
 def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dict[str, Any]:
     """Everything that made the grid, as plain JSON; `view` restores it."""
-    results = []
+    results: list[dict[str, Any]] = []
+    classes: dict[str, None] = {}
     for picture in plan.pictures:
         for method in plan.options:
             found = None if method in plan.blocked else shelf.get(plan.map_key(picture, method))
             if not isinstance(found, Mapped):
                 continue
             curve = shelf.get(plan.curve_key(plan.map_key(picture, method)))
+            classes[plan.card.classes[found.target]] = None
             asked = plan.game_key(picture, method)
             game = None if asked is None else shelf.get(asked)
             results.append(
@@ -62,7 +65,9 @@ def record(plan: Plan, grid: Grid, shelf: Cache, view: Mapping[str, str]) -> dic
             for p in plan.pictures
         ],
         "target": plan.target,
+        "explained": list(classes),
         **({"contrast": plan.against} if plan.against else {}),
+        "methods": [panel_title(head) for head in grid.methods],
         "look": {
             "collapse": look.collapse,
             "sign": look.sign,
