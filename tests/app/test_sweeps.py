@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +15,13 @@ from torch import nn
 
 from pruneattr_core import models
 from pruneattr_core.attribution.prunegrad import PruneGrad
+from pruneattr_core.lessons.text import FOLDER, languages
 from pruneattr_core.results.keys import Subject
 from pruneattr_core.results.levels import first_levels, presets, spaced
 from pruneattr_core.results.nearest import nearest
 from pruneattr_core.results.sweeps import Explained, Question, explain_levels, merged, rounds, score
 from pruneattr_core.share.panels import strip_levels
+from pruneattr_core.share.payload import THINGS
 from pruneattr_core.ui.explore import page
 from pruneattr_core.values import Mode
 from tests.app.conftest import small_network
@@ -98,22 +102,31 @@ def test_a_real_network_of_relu6_says_that_silent_neurons_are_at_work() -> None:
     ("change", "answers", "said"),
     [
         (0.4, (1, 1, 1), "already changes the output by 40"),
+        (40.0, (1, 1, 1), "already changes the output by >1,000"),
+        (np.inf, (1, 1, 1), "already changes the output by infinite"),
         (0.4, (1, 2, 2), "already changes the output by 40"),
         (0.0, (1, 2, 2), "already changes the answer to star"),  # as SqueezeNet's on the dahlia
         (0.0, (1, 1, 2), None),
     ],
 )
-def test_what_the_silent_do_to_the_answer_is_said(
-    change: float, answers: tuple[int, ...], said: str | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("unit", list(THINGS))
+def test_what_the_silent_do_to_the_answer_is_said_in_every_language(
+    change: float, answers: tuple[int, ...], said: str | None, unit: str
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(page.st, "caption", told.append)
+    """Of the sentences here a German lesson knew one that was said no more."""
     sparsity = np.array([0.0, 0.5, 0.9])
     sweep = Explained(
         maps=np.zeros((3, 3, 2, 2), np.float32), requested=(0.0, 0.5, 0.9), sparsity=sparsity,
-        change=np.array([0.0, change, 1.0]), probability=1 - sparsity, logit=1 - sparsity,
+        change=np.array([0.0, change, 1.0]), probability=1 - sparsity, logit=1 - sparsity, unit=unit,
         prediction=np.array(answers), target=1, quiet=0.5, dead=0.4, neurons=10, seconds=1.0,
     )  # fmt: skip
-    page._explain_early_change(sweep, ["circle", "square", "star"])
-    assert [said in text for text in told] == ([] if said is None else [True])
-    assert all("10\u202f% of all are not dead" in text for text in told)
+    told = page.early_change(sweep, ["circle", "square", "star"])
+    if said is None:
+        assert told == ""
+        return
+    assert said in told
+    assert "10\u202f% of all are not dead" in told
+    for language in set(languages()) - {"en"}:
+        words = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))
+        assert [1 for shape, _ in words["patterns"] if re.search(shape, told)] == [1]
+        assert THINGS[unit] in words["exact"]

@@ -224,7 +224,9 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         complain(failure)
         st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
     show_numbers(numbers_of(sweep, chosen.card.classes, question.mode, level))
-    _explain_early_change(sweep, chosen.card.classes)
+    early = early_change(sweep, chosen.card.classes)
+    if early:
+        st.caption(early)
     if chosen.answer.theory:
         st.caption(f"{chosen.answer.theory} The map is the slope at this very picture.")
     if not is_spare():
@@ -262,24 +264,25 @@ def _position() -> dict[str, Any]:
     return {"dial": _dial(), "share": st.session_state["at"]}
 
 
-def _explain_early_change(sweep: Explained, classes: Sequence[str]) -> None:
-    """Say why the answer changes before anything goes that contributes to first order."""
+def early_change(sweep: Explained, classes: Sequence[str]) -> str:
+    """Why the answer changes before anything goes that contributes to first order; "" if it does not."""
     level = silent_level(sweep.sparsity.tolist(), sweep.quiet)
     if level is None:
-        return
+        return ""
     change, answer = float(sweep.change[level]), int(sweep.prediction[level])
     gone = f"Removing the {percent(sweep.quiet)} of {THINGS[sweep.unit]} without a first-order contribution"
     alive = f"{percent(sweep.quiet - sweep.dead)} of all are not dead"
     if change > 0.01:
-        st.caption(
+        return (
             f"{gone} already changes the output by {changed(change)}: {alive}. Some of those are at work, "
             "though no gradient reaches them, as at the upper end of a ReLU6."
         )
-    elif answer != sweep.prediction[0]:
-        st.caption(
+    if answer != sweep.prediction[0]:
+        return (
             f"{gone} already changes the answer to {sweep.named(classes, answer)}, without a change of what "
             f"is explained: {alive}, and some of those spoke for or against other classes only."
         )
+    return ""
 
 
 def _take_away(
