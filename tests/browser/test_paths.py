@@ -7,11 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
 from pruneattr_core.models import list_models
-from tests.browser.waiting import fits_sideways
+from pruneattr_core.paths.table import METHODS
+from pruneattr_core.ui.paths.charts import heat_map
+from tests.browser.waiting import BOXES, fits_sideways
 
 FAST = "paths=taylor,random"
 pytestmark = pytest.mark.skipif(
@@ -43,6 +46,28 @@ def test_overlap_is_on_screen_before_any_click(
     ).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     page.screenshot(path=artefacts / "paths-agreement.png")
+
+
+@pytest.mark.parametrize("width", [358, 700])
+@pytest.mark.parametrize("count", [2, 4, len(METHODS)])
+def test_every_row_of_an_overlap_has_its_name_and_room_for_its_numbers(
+    window: Callable[..., Page], count: int, width: int
+) -> None:
+    """Plotly takes the room of upright names from the cells: four rows of numbers lay upon one another."""
+    page = window(width + 16, 900)
+    names = [method.title for method in METHODS.values()][-count:]
+    chart = heat_map(names, np.full((count, count), 0.5))
+    chart.update_layout(width=width)
+    page.set_content(chart.to_html(include_plotlyjs=True))
+    expect(page.locator(".annotation-text")).to_have_count(count**2)
+    for axis in ("x", "y"):
+        expect(page.locator(f".{axis}tick text")).to_have_count(count)
+    boxes = page.locator(".annotation-text").evaluate_all(BOXES)
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        assert not any(
+            left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
+            for other in boxes[:place]
+        )
 
 
 def test_a_click_on_a_layer_opens_its_channels_and_a_link_restores_it(

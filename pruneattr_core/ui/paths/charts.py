@@ -24,6 +24,8 @@ _BAR = {
     "outlinewidth": 0,
     "title": {"text": "Jaccard", "side": "top"},
 }
+#: Of a heat map, in pixels: a row, the colour bar, a letter of the columns' names, which may stand upright.
+_ROW, _BAR_HEIGHT, _LETTER = 54, 90, 9
 
 
 def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
@@ -42,6 +44,8 @@ def _framed(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
 
 def heat_map(titles: Sequence[str], overlap: Array, top: float = 1.0) -> go.Figure:
     """Jaccard overlap (M, M) in [0, 1], its value written into every cell; colours end at `top`."""
+    names = [title.replace(" (", "<br>(") for title in titles]
+    longest = max((len(line) for name in names for line in name.split("<br>")), default=0)
     figure = go.Figure(
         go.Heatmap(
             z=overlap,
@@ -56,6 +60,7 @@ def heat_map(titles: Sequence[str], overlap: Array, top: float = 1.0) -> go.Figu
             hovertemplate="%{y} and %{x}: %{z:.4f}<extra></extra>",
         )
     )
+    size = _FONT + 1 if len(titles) <= 5 else _FONT - 2  # cells of a phone are narrow
     for row, own in enumerate(titles):
         for column, other in enumerate(titles):
             value = overlap[row, column]
@@ -64,10 +69,12 @@ def heat_map(titles: Sequence[str], overlap: Array, top: float = 1.0) -> go.Figu
             if math.isnan(value):
                 continue
             figure.add_annotation(
-                x=other, y=own, text=f"{value:.2f}", showarrow=False, font={"size": _FONT + 1, "color": ink}
+                x=other, y=own, text=f"{value:.2f}", showarrow=False, font={"size": size, "color": ink}
             )
-    figure.update_yaxes(autorange="reversed")
-    return _framed(figure, 160 + 54 * max(3, len(titles)))
+    every = {"tickvals": list(titles), "ticktext": names}  # Plotly would leave some out
+    figure.update_xaxes(every)
+    figure.update_yaxes(every, autorange="reversed")
+    return _framed(figure, _BAR_HEIGHT + _LETTER * longest + _ROW * max(3, len(titles)))
 
 
 def picture_map(names: Sequence[str], overlap: Array, top: float) -> go.Figure:
