@@ -53,10 +53,10 @@ class Folio:
         st.plotly_chart(figure, alt=alt, **options)
         self.parts.append({"kind": "chart", "figure": figure, "alt": alt})
 
-    def dataframe(self, rows: Rows, **options: Any) -> Any:
+    def dataframe(self, rows: Rows, key: str, **options: Any) -> Any:
         """A table, its numbers written as its columns are configured."""
         self.table(rows, options.get("column_config"))
-        return dataframe(rows, **options)
+        return dataframe(rows, key, **options)
 
     def table(self, rows: Rows, config: Mapping[str, Any] | None = None) -> None:
         """A table of the file alone; `config` as Streamlit takes it."""

@@ -62,14 +62,41 @@ def kept_chart(key: Hashable, draw: Callable[[], Figure]) -> Figure:
     return found
 
 
-def dataframe(rows: Rows, **options: Any) -> Any:
+def dataframe(rows: Rows, key: str, **options: Any) -> Any:
     """Draw a table without an index, as Streamlit does with `options`, but without pandas.
+
+    A browser measures a table's columns once, so that longer texts of later would be cut: with such the
+    table goes to another place, where it is a new one. One in which rows are chosen stays with its choice.
 
     Args:
         rows: see `kept_table`.
+        key: of the widget, unique on the page.
         **options: of Streamlit's own.
     """
-    return st.dataframe(kept_table(rows), hide_index=True, lazy=False, **options)
+    table = kept_table(rows)
+    with st.container():
+        if "on_select" not in options and _moved(key, _widths(table)):
+            st.empty()
+        return st.dataframe(table, hide_index=True, lazy=False, key=key, **options)
+
+
+def _moved(key: str, widths: list[int]) -> bool:
+    """Whether a table stands in the second place: it changes with the widths."""
+    before, moved = st.session_state.get(f"_widths {key}", (widths, False))
+    moved ^= before != widths
+    st.session_state[f"_widths {key}"] = (widths, moved)
+    return bool(moved)
+
+
+def _widths(table: Table) -> list[int]:
+    """The most characters of each column, before the point of a number."""
+    return [
+        max(
+            (len(str(int(one) if isinstance(one, float) else one)) for one in column if one is not None),
+            default=0,
+        )
+        for column in table.to_pydict().values()
+    ]
 
 
 def kept_table(rows: Rows) -> Table:

@@ -73,5 +73,5 @@ def test_the_doors_are_watched(entered: list[str]) -> None:
 
 def test_a_table_of_ours_needs_none() -> None:
     code = "import sys; sys.modules['pandas'] = None; from pruneattr_core.ui.kept import dataframe; "
-    code += "dataframe([{'one': 1, 'two': None}, {'one': 2.5, 'two': 'x'}])"
+    code += "dataframe([{'one': 1, 'two': None}, {'one': 2.5, 'two': 'x'}], 'table')"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=ROOT)

@@ -78,12 +78,13 @@ def answering_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
+def serving(log: Path, first_model: str = "scenes-net", script: str | Path = "app.py") -> Iterator[Served]:
     """Serve the app on a free port until the block ends.
 
     Args:
         log: where to write what the server says.
         first_model: shown before anybody chooses; the default is quick on a busy machine.
+        script: what is served.
 
     Raises:
         RuntimeError: it does not come up.
@@ -93,7 +94,7 @@ def serving(log: Path, first_model: str = "scenes-net") -> Iterator[Served]:
     flags = [f"--{name}={value}" for name, value in settings.items()]
     with log.open("wb") as out:
         server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
+            [sys.executable, "-m", "streamlit", "run", str(script), *flags],
             cwd=ROOT,
             env={**os.environ, "PRUNEATTR_FIRST_MODEL": first_model},
             stdin=subprocess.DEVNULL,

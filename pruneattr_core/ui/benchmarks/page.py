@@ -264,14 +264,14 @@ def _protocol(shown: dict[str, Run], folio: Folio) -> None:
         folio.markdown(f"After {benchmark.source}. Every free choice:")
         folio.dataframe(
             [{"choice": key.replace("_", " "), "is": str(said)} for key, said in first.plan.protocol.items()],
-            width="stretch",
+            "bench_protocol", width="stretch",
         )  # fmt: skip
         folio.dataframe(
             [
                 {"method": m["label"], "options": ", ".join(f"{k} = {v}" for k, v in m["options"].items())}
                 for m in first.plan.methods
             ],
-            width="stretch",
+            "bench_options", width="stretch",
         )  # fmt: skip
         for name, run in shown.items():
             st.download_button(

@@ -219,7 +219,7 @@ def _verdict(run: Run, label: str, measure: str, place: int, found: Check) -> No
                 for k, x in enumerate(run.plan.x)
             ]
             dataframe(
-                rows, width="stretch", height=min(420, 38 + 35 * len(run.plan.x)),
+                rows, "bench_again", width="stretch", height=min(420, 38 + 35 * len(run.plan.x)),
                 column_config={
                     "stored": st.column_config.NumberColumn("stored, mean", format="%.6f"),
                     "now": st.column_config.NumberColumn("now, mean", format="%.6f"),

@@ -57,7 +57,7 @@ def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[st
         if key not in ("method", "run")
     }
     folio.dataframe(
-        rows, width="stretch", height=min(560, 38 + 35 * len(rows)),
+        rows, "bench_values", width="stretch", height=min(560, 38 + 35 * len(rows)),
         placeholder="-",
         column_config={"method": st.column_config.TextColumn("method", width="medium"), **columns},
     )  # fmt: skip
@@ -131,7 +131,7 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) 
         for data in _data(measure, near):
             config[f"{name} {data}"] = column(f"{name}, published, {data}", format="%.3f")
     folio.dataframe(
-        rows, width="stretch", height=min(640, 38 + 35 * len(rows)), placeholder="-",
+        rows, "bench_published", width="stretch", height=min(640, 38 + 35 * len(rows)), placeholder="-",
         column_config=config,
     )  # fmt: skip
     sources = "; ".join(figures[f"{measure}_auc"]["source"] for measure in runs)

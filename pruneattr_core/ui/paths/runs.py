@@ -153,7 +153,9 @@ def _overlap(run: Study | None, sparsity: float, here: Board | None, at_paper: b
         _map_of_overlaps(run, sparsity, folio)
     three = st.column_config.NumberColumn(format="%.3f")
     names = {name for row in rows for name in row} - {"paths", "95 % interval", "n"}
-    folio.dataframe(rows, height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three))
+    folio.dataframe(
+        rows, "table_papers", height=35 * len(rows) + 38, column_config=dict.fromkeys(names, three)
+    )
     if not at_paper:
         folio.caption("The papers print overlaps at 90 % only.")
 

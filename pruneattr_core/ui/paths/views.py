@@ -115,6 +115,7 @@ def inventory(board: Board) -> None:
     share = st.column_config.NumberColumn(format="%.4f")
     board.folio.dataframe(
         rows,
+        "table_paths",
         column_config={
             "sparsity requested": share,
             "sparsity reached": share,
@@ -271,7 +272,7 @@ def _layers(board: Board, found: Sets, names: tuple[str, ...]) -> None:
         columns: dict[str, Sequence[Any]] = {"activation call": board.ground.scores.names}
         columns |= {"neurons": board.comparison.neurons.tolist()}
         columns |= {name: found.by_layer[place].tolist() for place, name in enumerate(names)}
-        board.folio.dataframe(columns)
+        board.folio.dataframe(columns, "table_layers")
 
 
 def _cut(board: Board, a: str, b: str, mode: str) -> Sets:

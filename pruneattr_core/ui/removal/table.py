@@ -56,7 +56,7 @@ def table(chosen: Selection, asked: Mapping[str, RemovalKey], cards: Mapping[str
         for key in rows[0]
         if key != "method"
     }
-    dataframe(rows, width="stretch", column_config=columns)
+    dataframe(rows, "gone_table", width="stretch", column_config=columns)
     one = next(iter(asked.values()))
     with st.container(horizontal=True, vertical_alignment="center"):
         if not is_spare():
