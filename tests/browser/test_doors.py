@@ -69,8 +69,8 @@ def test_nothing_from_elsewhere_no_error_no_barrier_no_entry_of_its_own(
     page, wrong = watched(address)
     page.locator(PAGES[address]).first.wait_for()
     settled(page)
-    # about:blank, and the page: one Back leaves it. What a lesson sets is written before any script is there.
-    assert page.evaluate("history.length") == 2 + ("lesson=" in address)
+    # about:blank, and the page: one Back leaves it. What a lesson sets may come before any script is there.
+    assert page.evaluate("history.length") in ((2, 3) if "lesson=" in address else (2,))
     icon = page.locator("link[rel~=icon]").first.get_attribute("href")
     assert icon is not None
     assert not icon.startswith("https:")
