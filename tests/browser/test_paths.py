@@ -62,6 +62,8 @@ def test_every_row_of_an_overlap_has_its_name_and_room_for_its_numbers(
     expect(page.locator(".annotation-text")).to_have_count(count**2)
     for axis in ("x", "y"):
         expect(page.locator(f".{axis}tick text")).to_have_count(count)
+    ((_, top, _, bottom),) = page.locator(".heatmaplayer image").evaluate_all(BOXES)
+    assert (bottom - top) / count > 50
     boxes = page.locator(".annotation-text").evaluate_all(BOXES)
     for place, (left, top, right, bottom) in enumerate(boxes):
         assert not any(
