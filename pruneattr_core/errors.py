@@ -61,9 +61,10 @@ class Unknown(ValueError):
     Args:
         part: what is named.
         why: what is to be said of it.
+        left: the parts beside it that are here, as the address has them; "" for none.
     """
 
-    def __init__(self, part: str, why: str = "is not available here") -> None:
+    def __init__(self, part: str, why: str = "is not available here", left: str = "") -> None:
         """See the class."""
         super().__init__(part)
-        self.part, self.why = part, why
+        self.part, self.why, self.left = part, why, left

@@ -76,7 +76,14 @@ def parse_entries(text: str) -> tuple[str, ...]:
     Raises:
         Unknown: a method, an option or a value that does not exist; or there are too many.
     """
-    asked = list(dict.fromkeys(_parsed(part) for part in text.split(",")))
+    asked, unknown = {}, None
+    for part in text.split(","):
+        try:
+            asked[_parsed(part)] = part
+        except Unknown as error:
+            unknown = unknown or error
+    if unknown is not None:
+        raise Unknown(unknown.part, left=",".join(asked.values()))
     if len(asked) > MOST:
         raise Unknown(text)
     return in_order(asked)

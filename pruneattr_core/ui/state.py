@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,9 +105,10 @@ def several_of(text: str, options: Sequence[str] | Mapping[str, Any], between: s
         Unknown: one is not among the options, or there is none.
     """
     asked = tuple(dict.fromkeys(text.split(between)))
+    known = [part for part in asked if part in options]
     for part in asked:
         if part not in options:
-            raise Unknown(part or text)
+            raise Unknown(part or text, left=between.join(known))
     return asked
 
 
@@ -173,7 +175,13 @@ def adopt(fields: Sequence[Field]) -> dict[str, str]:
                     st.session_state[field.name] = field.parse(text)
                     asked[field.name] = field, st.session_state[field.name]
             except Unknown as error:
-                complaints[field.name] = _complaint(field, error.part, why=error.why)
+                rest = ""
+                with suppress(ValueError, KeyError):  # of a list some may be known
+                    if error.left:
+                        st.session_state[field.name] = field.parse(error.left)
+                        asked[field.name] = field, st.session_state[field.name]
+                        rest = "what else it names is used"
+                complaints[field.name] = _complaint(field, error.part, rest, error.why)
             except (ValueError, KeyError):
                 complaints[field.name] = _complaint(field, text)
         accept([field], {field.name: st.session_state.get(field.name, field.default)}, otherwise_default=True)
