@@ -42,9 +42,9 @@ __all__ = [
 
 # Resolved on first use, so that importing the package loads neither torch nor Captum.
 _HOME = {
-    "CriticalPath": "values",
+    "CriticalPath": "critical_path",
     "explain_view": "show",
-    "Path": "values",
+    "Path": "critical_path",
     "PruneGrad": "attribution.prunegrad",
     "PrunePGD": "attribution.prunepgd",
     "attribution_view": "comparison",
