@@ -1,7 +1,7 @@
 // Numbers as people say them.
 
-// What is rounded to zero has no sign left.
-const rounded = (value, digits) => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '');
+// What is rounded to zero has no sign left; a minus is one, not a hyphen.
+const rounded = (value, digits) => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '').replace('-', '\u2212');
 const percent = share => {
   const value = 100 * share, digits = value > 99 && value < 100 ? 1 : 0;
   const shown = rounded(value, digits);

@@ -51,8 +51,9 @@ def percent(share: float, places: int = 0) -> str:
     """
     value = 100 * share
     digits = max(places, 1 if 99 < value < 100 else 0)
-    shown = f"{round(value, digits) + 0.0:.{digits}f}"  # what is rounded to zero has no sign left
-    return f"{'>99.9' if float(shown) == 100 and value < 100 else shown}\u202f%"
+    shown = signed(value, f".{digits}f")
+    nearly = value < 100 and shown.startswith("100")
+    return f"{'>99.9' if nearly else shown}\u202f%"
 
 
 def changed(change: float) -> str:

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from pruneattr_core.benchmarks.maps import maps_of, method_from
 from pruneattr_core.benchmarks.pixels import LERF_FRACTIONS, insertion_curve, removal_curve, removal_masks
 from pruneattr_core.benchmarks.run import read_run
 from pruneattr_core.heads import NOT_IT, Head, declare
+from pruneattr_core.lessons.text import FOLDER, languages
 from pruneattr_core.models import model_card
 from pruneattr_core.results.keys import Subject, map_key
 from pruneattr_core.results.removal import FRACTIONS, Removal, RemovalKey, gone, removed
@@ -291,6 +293,9 @@ def test_one_picture_is_set_beside_the_many_of_the_run_with_the_same_fill(
         mean = run.of(title, order).mean(1)
         assert f"{title} {np.trapezoid([0, *mean], x):.3f}" in said
     assert f"{better} is better" in said
+    for language in set(languages()) - {"en"}:
+        words = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))
+        assert [1 for shape, _ in words["patterns"] if re.search(shape, said)] == [1]
     other = dataclasses.replace(subject, weights="0" * 64)
     for changed in ({"rule": "sum"}, {"order": "insertion"}, {"map": map_key(other, "saliency", {})}):
         assert not over_many([dataclasses.replace(one, **changed) for one in asked])

@@ -18,8 +18,9 @@ test('a share is never rounded to all or nothing', () => {
 });
 
 test('what is rounded to zero has no sign', () => {
-  assert.deepEqual([-.001, -.004, -.006, 0, -1.5].map(value => rounded(value, 2)), ['0.00', '0.00', '-0.01', '0.00', '-1.50']);
+  assert.deepEqual([-.001, -.004, -.006, 0, -1.5].map(value => rounded(value, 2)), ['0.00', '0.00', '\u22120.01', '0.00', '\u22121.50']);
   assert.equal(percent(-.0001), '0\u202f%');
+  assert.equal(percent(-.13), '\u221213\u202f%');
 });
 
 test('a number keeps three digits and its sign', () => {
@@ -31,7 +32,7 @@ test('a number keeps three digits and its sign', () => {
 });
 
 test('a number of thousands is said by its size', () => {
-  assert.deepEqual([0, .125, 151.611, -999.4, 3705742.145, -2640057290].map(value => sized(value, 2)), ['0.00', '0.13', '151.61', '-999.40', '3.7e+6', '\u22122.6e+9']);
+  assert.deepEqual([0, .125, 151.611, -999.4, 3705742.145, -2640057290].map(value => sized(value, 2)), ['0.00', '0.13', '151.61', '\u2212999.40', '3.7e+6', '\u22122.6e+9']);
 });
 
 test('a frame is read as Python writes it, wherever it lies in memory', () => {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pruneattr_core.share.words import signed
+from pruneattr_core.share.words import percent, signed
 from test_layering import CORE, ROOT
 
 MINUS = "\N{MINUS SIGN}"
@@ -51,3 +51,10 @@ def test_no_number_that_may_be_negative_is_written_by_python_alone() -> None:
 )
 def test_signed(number: float, form: str, text: str) -> None:
     assert signed(number, form) == text
+
+
+def test_a_share_below_0_has_a_minus_too() -> None:
+    """Paths said -13 % with a hyphen."""
+    assert percent(-0.13) == f"{MINUS}13\u202f%"
+    assert percent(-0.0001) == "0\u202f%"
+    assert percent(0.99999) == ">99.9\u202f%"
