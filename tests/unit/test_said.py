@@ -65,7 +65,7 @@ def test_pages_say_every_share_through_percent() -> None:
 
 def test_what_is_rounded_to_zero_has_no_sign() -> None:
     assert [percent(one, 1) for one in (-0.0001, -0.0, -0.0006)] == [
-        f"{one}\u202f%" for one in ("0.0", "0.0", "-0.1")
+        f"{one}\u202f%" for one in ("0.0", "0.0", "\N{MINUS SIGN}0.1")
     ]
 
 
