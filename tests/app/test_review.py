@@ -215,11 +215,17 @@ def test_a_turn_of_the_page_is_done_once(start: Start) -> None:
 
 
 def test_a_link_that_asks_for_nonsense_is_told(start: Start) -> None:
-    app = opened(start, desk_method="magic", desk_count="7", review="../x", students="small,nobody")
+    app = opened(start, desk_method="magic", desk_count="7", review="../x", students="nobody")
     assert len(app.warning) == 4
     found = finished(app)
     assert [column["id"] for column in found["columns"]] == ["tutor", *first_students(STUDENTS)]
     assert first_students(STUDENTS) == ("small", "matched", "thinned")
+
+
+def test_of_the_students_that_a_link_names_those_that_are_there_are_shown(start: Start) -> None:
+    app = opened(start, students="matched,nobody")
+    assert len(app.warning) == 1
+    assert [column["id"] for column in finished(app)["columns"]] == ["tutor", "matched"]
 
 
 @pytest.mark.parametrize(
