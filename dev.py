@@ -41,8 +41,8 @@ TYPES = ("mypy",)
 # Who is done takes tests of the other. Not loadgroup: with it runs stood still at their end.
 # What is run again, see tests/browser/conftest.py, is shown with why it failed: at most four a worker.
 PYTEST = ("pytest", "--dist", "worksteal", "--rerun-show-tracebacks", "--max-suite-reruns", "4")
-# On two cores: a third of the time of what needs no browser waits for other processes, so three workers share
-# it, the longest tests first; two, each with a server and a browser of its own, leave nothing idle.
+# On two cores: what needs no browser waits for processes at times, so three workers share it, the longest
+# tests first; two, each with a server and a browser of its own, leave nothing idle.
 ALL = (("-n", "3", "tests/whole", "tests/unit", "tests/app"), ("-n", "2", "tests/browser"))
 NAMED = (("-n", "2"),)
 #: Exit status of pytest where no test was chosen.
