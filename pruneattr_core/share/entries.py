@@ -76,14 +76,15 @@ def parse_entries(text: str) -> tuple[str, ...]:
     Raises:
         Unknown: a method, an option or a value that does not exist; or there are too many.
     """
-    asked, unknown = {}, None
+    asked: dict[str, str] = {}
+    unknown = []
     for part in text.split(","):
         try:
             asked[_parsed(part)] = part
-        except Unknown as error:
-            unknown = unknown or error
-    if unknown is not None:
-        raise Unknown(unknown.part, left=",".join(asked.values()))
+        except Unknown:
+            unknown.append(part)
+    if unknown:
+        raise Unknown(",".join(filter(None, unknown)) or text, left=",".join(asked.values()))
     if len(asked) > MOST:
         raise Unknown(text)
     return in_order(asked)

@@ -102,13 +102,13 @@ def several_of(text: str, options: Sequence[str] | Mapping[str, Any], between: s
     """The texts with a comma, or another mark, between them: each once, in their order.
 
     Raises:
-        Unknown: one is not among the options, or there is none.
+        Unknown: some are not among the options, or there is none.
     """
     asked = tuple(dict.fromkeys(text.split(between)))
     known = [part for part in asked if part in options]
-    for part in asked:
-        if part not in options:
-            raise Unknown(part or text, left=between.join(known))
+    if len(known) < len(asked):
+        unknown = [part for part in asked if part and part not in options]
+        raise Unknown(between.join(unknown) or text, left=between.join(known))
     return asked
 
 
