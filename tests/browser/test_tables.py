@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.serving import serving
+from tests.browser.waiting import until
 
 SCRIPT = """
 import streamlit as st
@@ -19,7 +20,7 @@ if st.query_params.get("rows") or st.toggle("More"):
 dataframe(rows, "table", column_config={"how": st.column_config.TextColumn(width="large")})
 """
 #: Both rows are there.
-HIGH = "document.querySelector('[data-testid=stDataFrame]').clientHeight > 90"
+HIGH = "document.querySelector('[data-testid=stDataFrame]')?.clientHeight > 90"
 
 
 def test_a_table_that_has_grown_is_drawn_as_one_that_comes_whole(
@@ -34,10 +35,22 @@ def test_a_table_that_has_grown_is_drawn_as_one_that_comes_whole(
             page.goto(served.url if grows else f"{served.url}/?rows=2")
             table = page.get_by_test_id("stDataFrame")
             expect(table).to_be_visible()
-            page.wait_for_timeout(1000)  # a table draws itself some frames after it has come
             if grows:
+                at_rest(page)
                 page.get_by_text("More").click()
-                page.wait_for_function(HIGH)
-                page.wait_for_timeout(1000)
-            drawn.append(table.locator("canvas").first.evaluate("canvas => canvas.toDataURL()"))
+            page.wait_for_function(HIGH)
+            drawn.append(at_rest(page))
         assert drawn[0] == drawn[1]
+
+
+def at_rest(page: Page) -> str:
+    """What the table has drawn, once ten looks in a row have seen the same: it comes in several frames."""
+    canvas = page.get_by_test_id("stDataFrame").locator("canvas").first
+    looks: list[str] = []
+
+    def settled() -> bool:
+        looks.append(canvas.evaluate("canvas => canvas.toDataURL()"))
+        return len(looks) > 10 and len(set(looks[-10:])) == 1
+
+    until(page, settled)
+    return looks[-1]
