@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,3 +94,17 @@ def _numbers(run: Run, method: str, measure: str) -> dict[str, float]:
         return {measure: float(statistics(over_steps(run, method, measure))[0])}
     mean, deviation, count = statistics(run.of(method, measure))
     return {measure: float(mean[0]), f"{measure} ±": float(standard_error(deviation[0], count[0]))}
+
+
+def twins(run: Run, labels: Sequence[str]) -> list[list[str]]:
+    """Groups of the labels whose values are the same bits at every point, picture and measure."""
+    groups: list[list[str]] = []
+    for label in labels:
+        own = run.values[run.plan.labels.index(label)]
+        for group in groups:
+            if np.array_equal(own, run.values[run.plan.labels.index(group[0])], equal_nan=True):
+                group.append(label)
+                break
+        else:
+            groups.append([label])
+    return [group for group in groups if len(group) > 1]

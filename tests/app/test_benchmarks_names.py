@@ -12,6 +12,7 @@ from pruneattr_core.benchmarks.maps import method_from
 from pruneattr_core.benchmarks.plan import Plan
 from pruneattr_core.benchmarks.run import Run
 from pruneattr_core.benchmarks.scoreboard import BETTER
+from pruneattr_core.benchmarks.summary import twins
 from pruneattr_core.models.declared import is_code
 from pruneattr_core.share.words import percent
 from pruneattr_core.ui.benchmarks import words
@@ -186,3 +187,13 @@ def test_every_measure_has_words_and_the_way_that_the_scoreboard_takes() -> None
     for (benchmark, measure), way in BETTER.items():
         assert measure in words.MEASURES
         assert words.better(measure) == way, (benchmark, measure)
+
+
+def test_rows_that_are_one_are_found() -> None:
+    """SqueezeNet's Grad-CAM and LayerCAM stood below one another with the same digits, unexplained."""
+    run = bench_runs()["squeezenet-pixels-whole"]
+    assert twins(run, run.plan.labels) == [["Grad-CAM", "LayerCAM"]]
+    assert twins(run, ["Grad-CAM", "PruneGrad-Mid"]) == []
+    values = run.values.copy()
+    values[run.plan.labels.index("LayerCAM"), 0, 0, 0] += 1e-9
+    assert twins(dataclasses.replace(run, values=values), run.plan.labels) == []

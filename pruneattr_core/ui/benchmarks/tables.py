@@ -9,7 +9,7 @@ import streamlit as st
 
 from pruneattr_core.assets import published
 from pruneattr_core.benchmarks.run import Run, statistics
-from pruneattr_core.benchmarks.summary import printed_areas, summary
+from pruneattr_core.benchmarks.summary import printed_areas, summary, twins
 from pruneattr_core.ui.benchmarks.published import (
     DATA_SETS,
     FIGURES,
@@ -61,6 +61,13 @@ def numbers(runs: Mapping[str, Run], order: Sequence[str], measures: Sequence[st
         placeholder="-",
         column_config={"method": st.column_config.TextColumn("method", width="medium"), **columns},
     )  # fmt: skip
+    for title, run in runs.items():
+        for alike in twins(run, [label for label in order if label in run.plan.labels]):
+            where = f" in {title}" if len(runs) > 1 else ""
+            folio.caption(
+                f"{', '.join(alike)}: the same numbers on every picture{where}. "
+                "Here they are one map, or its pixels come in one order."
+            )
 
 
 def _help(key: str, run: Run) -> str:
