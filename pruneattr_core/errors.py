@@ -1,5 +1,7 @@
 """One family of errors: each text says what was expected, what was given and what to do."""
 
+from collections.abc import Sized
+
 
 class PruneAttrError(Exception):
     """Base of every error this package raises on purpose; its text may be shown to users verbatim."""
@@ -55,6 +57,11 @@ class Cancelled(PruneAttrError):
     """The caller asked a long computation to stop."""
 
 
+def missing(parts: Sized = ()) -> str:
+    """What is said of things that are not here: of one, or of several."""
+    return "are not available here" if len(parts) > 1 else "is not available here"
+
+
 class Unknown(ValueError):
     """A text of the address, or a part of it, names nothing that is here.
 
@@ -64,7 +71,7 @@ class Unknown(ValueError):
         left: the parts beside it that are here, as the address has them; "" for none.
     """
 
-    def __init__(self, part: str, why: str = "is not available here", left: str = "") -> None:
+    def __init__(self, part: str, why: str = missing(), left: str = "") -> None:
         """See the class."""
         super().__init__(part)
         self.part, self.why, self.left = part, why, left

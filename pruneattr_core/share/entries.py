@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.attribution.options import Option
-from pruneattr_core.errors import PruneAttrError, Unknown
+from pruneattr_core.errors import PruneAttrError, Unknown, missing
 from pruneattr_core.models import ModelCard
 from pruneattr_core.response import Target
 from pruneattr_core.share.way_back import PICTURES, WayBack, asked_of_one, carried
@@ -84,7 +84,8 @@ def parse_entries(text: str) -> tuple[str, ...]:
         except Unknown:
             unknown.append(part)
     if unknown:
-        raise Unknown(",".join(filter(None, unknown)) or text, left=",".join(asked.values()))
+        named = [*filter(None, unknown)]
+        raise Unknown(",".join(named) or text, missing(named), ",".join(asked.values()))
     if len(asked) > MOST:
         raise Unknown(text)
     return in_order(asked)

@@ -82,7 +82,7 @@ def choose_methods(
     named = [method for method in st.session_state[name].split(",") if method]
     unfit = [method for method in named if method not in fitting]
     if unfit:
-        refuse(name, ",".join(unfit), "what does not fit this network is left out")
+        refuse(name, unfit, "what does not fit this network is left out")
         named = [method for method in named if method in fitting]
         st.session_state[name] = ",".join(named)
     if is_spare():

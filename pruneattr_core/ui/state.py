@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pruneattr_core.errors import Unknown
+from pruneattr_core.errors import Unknown, missing
 from pruneattr_core.render.plain import markdown_text
 
 #: Field name -> texts that this session wrote into the address, the last one last.
@@ -108,7 +108,7 @@ def several_of(text: str, options: Sequence[str] | Mapping[str, Any], between: s
     known = [part for part in asked if part in options]
     if len(known) < len(asked):
         unknown = [part for part in asked if part and part not in options]
-        raise Unknown(between.join(unknown) or text, left=between.join(known))
+        raise Unknown(between.join(unknown) or text, missing(unknown), between.join(known))
     return asked
 
 
@@ -266,14 +266,14 @@ def report(fields: Sequence[Field]) -> None:
             _warn(said[field.name][0])
 
 
-def refuse(name: str, asked: object = None, instead: str = "") -> bool:
+def refuse(name: str, asked: Sequence[object] = (), instead: str = "") -> bool:
     """Show that what the address asks for, well formed as it is, turned out to be unknown on this page.
 
     Silent when the reader's own choices led there. Call it before the value is replaced.
 
     Args:
         name: of the field.
-        asked: the part that is unknown, if not all of it.
+        asked: the parts that are unknown, if not all of it.
         instead: what is done instead, as the end of the sentence; by default the field's default is used.
 
     Returns:
@@ -282,7 +282,8 @@ def refuse(name: str, asked: object = None, instead: str = "") -> bool:
     field, value = st.session_state[_ASKED].get(name, (None, None))
     if field is None or value != st.session_state[name]:
         return False
-    remark(name, _complaint(field, field.text(value) if asked is None else asked, instead))
+    text = ",".join(map(str, asked)) or field.text(value)
+    remark(name, _complaint(field, text, instead, missing(asked)))
     return True
 
 
@@ -302,9 +303,8 @@ def _warn(text: str) -> None:
         st.warning(text, icon=":material/link_off:")
 
 
-def _complaint(field: Field, asked: object, instead: str = "", why: str = "is not available here") -> str:
+def _complaint(field: Field, text: str, instead: str = "", why: str = missing()) -> str:
     """One sentence about a value that cannot be used; it repeats at most a few harmless characters of it."""
-    text = str(asked)
     # In a code span, where Markdown makes no links, and without the one character that ends it. Lists and
     # entries stay as links have them.
     shown = "".join(c if c.isalnum() or c in " ._-:@/,~=" else "?" for c in text[:_SHOWN])

@@ -13,6 +13,8 @@ from pruneattr_core.glossary import entries
 from pruneattr_core.lessons.glossary import glossary_in
 from pruneattr_core.lessons.numbers import numbers
 from pruneattr_core.lessons.text import FOLDER, languages
+from pruneattr_core.ui.benchmarks.published import DATA_SETS
+from pruneattr_core.ui.benchmarks.tables import told_of_areas
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What the sidebar holds, which no lesson's view has.
@@ -167,6 +169,20 @@ def test_every_sentence_of_a_drawn_part_is_known_in_every_language() -> None:
         shapes = [re.compile(shape) for shape, _ in words["patterns"]]
         unknown = [one for one in said if one[1] not in words["exact"]]
         assert sorted(one for one in unknown if not any(shape.search(one[1]) for shape in shapes)) == []
+
+
+def test_where_published_areas_stand_is_known_in_every_language() -> None:
+    """A pattern of the whole sentence held for one data set, and until a clause was added."""
+    said = [
+        f"{told_of_areas(measures, near)}; a click on a column's head sorts."
+        for measures in (["lerf"], ["roar"], ["lerf", "roar"], ["roar", "lerf"])
+        for near in (*DATA_SETS, None)
+    ]
+    for language in set(languages()) - {"en"}:
+        words = json.loads((FOLDER / language / "tool.json").read_text("utf-8"))
+        for text in said:
+            first = next(filter(None, (re.search(shape, text) for shape, _ in words["patterns"])))
+            assert [part for part in first.groups() if part and part not in words["exact"]] == []
 
 
 def test_numbers_are_written_as_the_language_does() -> None:

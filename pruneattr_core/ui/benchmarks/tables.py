@@ -141,14 +141,8 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) 
         rows, "bench_published", width="stretch", height=min(640, 38 + 35 * len(rows)), placeholder="-",
         column_config=config,
     )  # fmt: skip
-    sources = "; ".join(figures[f"{measure}_auc"]["source"] for measure in runs)
-    published_in = f"Published: {sources}. " + (
-        f"The nearest published column is {near}. " if near else "No published column has these pictures. "
-    )
-    lower = "Lower is better in every column" + (
-        "; LeRF up to a tenth of the pixels" if "lerf" in runs else ""
-    )
-    folio.caption(f"{published_in}{lower}; a click on a column's head sorts.", f"{published_in}{lower}.")
+    said = told_of_areas(list(runs), near)
+    folio.caption(f"{said}; a click on a column's head sorts.", f"{said}.")
     for measure, having in runs.items():
         plan = having[0].plan
         folio.markdown(
@@ -156,6 +150,20 @@ def papers(first: Run, others: Sequence[Run], beside: Run | None, folio: Folio) 
             f"({plan.model['title']}, n = {plan.n}):\n"
             + "\n".join(f"- {text}" for text in protocol_differences(having[0]))
         )
+
+
+def told_of_areas(measures: Sequence[str], near: str | None) -> str:
+    """Where the papers' areas stand and how all of them are read, without the last stop.
+
+    Args:
+        measures: lerf, roar, or both, in the order of the table's columns.
+        near: the papers' data set that is nearest to ours, if any.
+    """
+    figures = published(FIGURES)
+    sources = "; ".join(figures[f"{measure}_auc"]["source"] for measure in measures)
+    column = f"The nearest published column is {near}." if near else "No published column has these pictures."
+    lerf = "; LeRF up to a tenth of the pixels" if "lerf" in measures else ""
+    return f"Published: {sources}. {column} Lower is better in every column{lerf}"
 
 
 def _data(measure: str, near: str | None) -> list[str]:

@@ -161,7 +161,7 @@ def _find_uploads() -> None:
     if any(map(ask_browser, gone)):  # one after the other
         st.caption(LOOKING)
     elif gone:
-        refuse("uploads", gone[0], "it is left out: upload it again")
+        refuse("uploads", gone, "what is missing is left out: upload it again")
         st.session_state["uploads"] = tuple(one for one in wanted if one in kept)
 
 
@@ -190,7 +190,7 @@ def _choose_of_data(chosen: shell.Selection) -> None:
     data = pictures.dataset(chosen.picture.source)
     wrong = [place for place in st.session_state["more"] if place >= len(data)]
     if wrong:
-        refuse("more", wrong[0], "it is left out")
+        refuse("more", wrong, "what this data set does not hold is left out")
         st.session_state["more"] = tuple(p for p in st.session_state["more"] if p not in wrong)
     box = f"more_box_{chosen.picture.source}"  # another one for other labels, see `choose.select`
     st.session_state[box] = [str(place) for place in st.session_state["more"]]
