@@ -27,7 +27,10 @@ FRAME = "[data-testid=stSidebarNavLink]"
 CHART = ".js-plotly-plot .main-svg"
 #: Page -> (path, what shows its first result).
 PAGES = {
-    "explore": ("/", "[data-testid=stDownloadButton]"),  # map and numbers are stored, see perf/first_view.py
+    # Maps and numbers are stored, see perf/first_view.py: the answer is the first that is computed, every level
+    # the last.
+    "explore": ("/", "[data-testid=stSidebar] [data-testid=stImage] img"),
+    "all levels": ("/", "[data-testid=stDownloadButton]"),
     "compare": ("/compare", ".compare .cell.ready canvas"),
     "paths": ("/paths", "[data-testid=stMain] img"),  # what the path sees; its curves follow
     "decoding": ("/decoding", "[data-testid=stMain] img"),
