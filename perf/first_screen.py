@@ -27,8 +27,7 @@ FRAME = "[data-testid=stSidebarNavLink]"
 CHART = ".js-plotly-plot .main-svg"
 #: Page -> (path, what shows its first result).
 PAGES = {
-    # Maps and numbers are stored, see perf/first_view.py: the answer is the first that is computed, every level
-    # the last.
+    # Maps and numbers are stored, see perf/first_view.py: the answer is computed first, every level last.
     "explore": ("/", "[data-testid=stSidebar] [data-testid=stImage] img"),
     "all levels": ("/", "[data-testid=stDownloadButton]"),
     "compare": ("/compare", ".compare .cell.ready canvas"),
