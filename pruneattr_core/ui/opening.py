@@ -57,24 +57,23 @@ class _Engine:
             self.ready.set()  # somebody imported it already
         return self.ready.is_set()
 
-    def start(self, unasked: bool = False) -> None:
-        """Start the thread unless it ran; of its own accord it has the first view computed, too."""
+    def start(self, first: bool) -> None:
+        """Start the thread unless it ran; it also has the first view computed, if that is what is shown."""
         with self.lock:
             if self.thread is None:
                 self.thread = threading.Thread(
-                    target=self._bring, args=(unasked,), name="pruneattr-opening", daemon=True
+                    target=self._bring, args=(first,), name="pruneattr-opening", daemon=True
                 )
                 self.thread.start()
 
-    def _bring(self, unasked: bool) -> None:
+    def _bring(self, first: bool) -> None:
         try:
             import_module("pruneattr_core.ui.shell")
-            gc.freeze()  # what imports have made stays: looking through it again holds all sessions for .14 s
-            self.ready.set()  # a visitor's own run asks for what he sees first in its order, answers first
-            if unasked:
+            if first:
                 from pruneattr_core.ui.explore.page import prepare
 
                 prepare()
+            gc.freeze()  # what imports have made stays: looking through it again holds all sessions for .14 s
         except Exception:
             logger.exception("the first view could not be prepared")  # its page will say what is wrong
         finally:
@@ -113,13 +112,13 @@ def expect() -> None:
 def bring() -> None:
     """Bring the heavy modules, for a page that begins with a computation; however often it is called."""
     if not _engine.is_ready():
-        _engine.start()
+        _engine.start(first=False)
 
 
 def ahead() -> None:
     """Bring the heavy modules and the first view, unless a visitor is on his way: it would hold him up."""
     if not _engine.expected:
-        _engine.start(unasked=True)
+        _engine.start(first=True)
 
 
 def main() -> None:
@@ -132,12 +131,13 @@ def main() -> None:
             configure()  # or the browser asks Google for the icon of the page
             st.navigation(pages())
             st.rerun()
-        wait = _HEAD_START if _draw() else 0.0
+        first = _draw()
+        wait = _HEAD_START if first else 0.0
         _engine.due = _engine.due or time.monotonic() + wait  # runs that a hand starts anew put nothing off
         while not _engine.ready.wait(0.05):
             st.session_state.get("_yield")  # lets Streamlit stop a superseded run here
             if time.monotonic() >= _engine.due:
-                _engine.start()
+                _engine.start(first)
         st.rerun()
     from pruneattr_core.ui.cache import engine
     from pruneattr_core.ui.hand import whole_run

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -182,7 +181,7 @@ def test_what_is_heavy_is_brought_ahead_unless_a_visitor_is_on_his_way(
 ) -> None:
     engine = opening._Engine()
     started: list[bool] = []
-    monkeypatch.setattr(engine, "start", lambda unasked=False: started.append(unasked))
+    monkeypatch.setattr(engine, "start", lambda first: started.append(first))
     monkeypatch.setattr(opening, "_engine", engine)
     opening.ahead()
     assert started == [True]
@@ -201,7 +200,7 @@ def test_what_is_heavy_is_brought_while_a_page_without_a_stored_view_comes(
 ) -> None:
     engine = opening._Engine()
     started: list[bool] = []
-    monkeypatch.setattr(engine, "start", lambda unasked=False: started.append(unasked))
+    monkeypatch.setattr(engine, "start", lambda first: started.append(first))
     monkeypatch.setattr(opening, "_engine", engine)
     monkeypatch.delitem(sys.modules, "pruneattr_core.ui.shell", raising=False)
     monkeypatch.setattr(front, "_PARTS", 0.02)
@@ -213,27 +212,6 @@ def test_what_is_heavy_is_brought_while_a_page_without_a_stored_view_comes(
     engine.ready.set()
     answered(path, BROWSER, query=query, after=0.1)
     assert started == [False]
-
-
-def test_nobody_waits_for_the_first_view_to_be_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A visitor's page stood empty beside the stored view for the second that its maps took."""
-    engine, said, free = opening._Engine(), [], threading.Event()
-
-    def prepare() -> None:
-        said.append(engine.ready.wait(1))
-        free.set()
-
-    monkeypatch.setattr("pruneattr_core.ui.explore.page.prepare", prepare)
-    monkeypatch.setattr(opening.gc, "freeze", lambda: None)
-    engine.start()
-    assert engine.thread is not None
-    engine.thread.join(60)
-    assert engine.ready.is_set()
-    assert said == []  # a visitor asks himself
-    engine = opening._Engine()
-    engine.start(unasked=True)
-    assert free.wait(60)
-    assert said == [True]
 
 
 def test_the_server_loads_nothing_heavy_before_it_listens() -> None:
