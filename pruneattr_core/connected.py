@@ -8,14 +8,18 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.fitness import Doubts, End, node_of
+from pruneattr_core.fitness import Doubts, End
 from pruneattr_core.hooks import has_changed, hooked, is_around
+from pruneattr_core.nodes import node_of
 from pruneattr_core.own_functions import made_by
 from pruneattr_core.reaching import Silent, reached, reaching
 from pruneattr_core.tape import Record
 
 #: Operations by which weights act on values, as autograd names their nodes.
-_LEARNED = ("Convolution", "Addmm", "MmBackward", "Linear", "BatchNorm", "LayerNorm", "GroupNorm")
+_LEARNED = (
+    *("Convolution", "deform_conv", "Addmm", "MmBackward", "Linear", "Trilinear", "Rnn"),
+    *("BatchNorm", "LayerNorm", "GroupNorm"),
+)
 
 
 _ADVICE = (
@@ -111,7 +115,10 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
         if lost and any(node_of(a) in lost for a in attached):
             _refuse(f"the gradient ends at {end.where}")
     if given.requires_grad:
-        _check_all_reached(node_of(given), nodes, record, silent, silences)
+        _check_neurons_reached(node_of(given), nodes, record, silent)
+    starts = [given] if given.requires_grad else attached
+    what = "the input" if given.requires_grad else "the neurons"
+    _check_nothing_loose(what, {node_of(one) for one in starts}, nodes, record, silent, silences)
 
 
 def _first(response: Tensor, record: Record, silences: list[End]) -> str:
@@ -124,41 +131,54 @@ def _first(response: Tensor, record: Record, silences: list[End]) -> str:
     return next(iter((*reaching_it, *others)), "an operation without one")
 
 
-def _check_all_reached(
-    given: Any, nodes: set[Any], record: Record, silent: Silent, silences: list[End]
-) -> None:
-    """See that what comes from the input by value and reaches the output is reached by the gradient.
+def _check_neurons_reached(given: Any, nodes: set[Any], record: Record, silent: Silent) -> None:
+    """See that a gradient goes from the response to all neurons, and from them to the input.
 
     Args:
         given: node of the input.
         nodes: that the gradient reaches.
         record: of the pass.
         silent: see `reaching.Silent`.
-        silences: the same as ends.
     """
-    doubts = record.doubts
-    joined = reaching(given, nodes, silent)
+    doubts, joined = record.doubts, reaching([given], nodes, silent)
     for activation, (name, ends) in zip(record.activations, doubts.neurons, strict=True):
         node = node_of(activation)
         if node not in joined:
             before = f" to the input (it ends at {doubts.ends[ends - 1].where})" if ends else " to the input"
             way = before if node is None or node in nodes else " from the response to it"
             _refuse(f"the neurons of {name} act on it, but no gradient goes{way}")
+
+
+def _check_nothing_loose(
+    what: str, starts: set[Any], nodes: set[Any], record: Record, silent: Silent, silences: list[End]
+) -> None:
+    """See that nothing learned acts on values whose gradient has ended, of what is differentiated by.
+
+    Args:
+        what: that is: the input, or the neurons where the gradient goes no further.
+        starts: its nodes.
+        nodes: that the gradient reaches.
+        record: of the pass.
+        silent: see `reaching.Silent`.
+        silences: the same as ends.
+    """
+    doubts = record.doubts
     ends, acts = doubts.trail.of(record.logits)
     loose = 0
     for place, end in enumerate((*doubts.ends, *silences)):
         counts = place >= len(doubts.ends) or ends >> place & 1
         behind = reached(*end.nodes) if counts else set()
-        if given not in behind:
+        if starts.isdisjoint(behind):
             continue
         loose |= 1 << place
         chosen = place < len(doubts.ends) and doubts.ends[place].choice
-        if not chosen and any(_acts(node) for node in (behind - nodes) & reaching(given, behind)):
+        if not chosen and any(_acts(node) for node in (behind - nodes) & reaching(starts, behind)):
             _refuse(f"the gradient ends at {end.where}")
+    joined = reaching(starts, nodes, silent) if loose else set()
     for place, act in enumerate(doubts.trail.acts):
         if acts >> place & 1 and act.ends & loose and act.node not in joined:
             end = next(end for i, end in enumerate(doubts.ends) if act.ends & loose & 1 << i)
-            _refuse(f"{act.where} acts on it, but no gradient goes to the input (it ends at {end.where})")
+            _refuse(f"{act.where} acts on it, but no gradient goes to {what} (it ends at {end.where})")
 
 
 def _acts(node: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -23,6 +23,7 @@ from pruneattr_core.errors import ModelError
 from pruneattr_core.exits import EXITS, Entry, Traffic
 from pruneattr_core.hooks import Hooks
 from pruneattr_core.loose import Trail
+from pruneattr_core.nodes import ends_here, node_of
 
 #: Calls with a training flag -> its place among the positional arguments.
 _FLAGGED: dict[Any, int] = {
@@ -275,13 +276,14 @@ class Doubts:
             return
         if func is Tensor.new_tensor:
             args = args[1:]  # the first only says of what kind
-        made = result if isinstance(result, Tensor) else None
-        ended = made is not None and (not made.requires_grad or is_end(made.grad_fn))
-        if not ended and not self.ends:
+        # Of several, only real numbers: which values were the largest, say, is beside them.
+        several = (one for one in _tensors((result,)) if one is result or one.is_floating_point())
+        made = next(filter(ends_here, several), None)
+        if made is None and not self.ends:
             return
         everything, end = list(_tensors((*args, *kwargs.values()))), 0
         nodes = tuple(node_of(one) for one in everything if one.requires_grad)
-        if made is not None and ended and nodes:
+        if made is not None and nodes:
             end = 1 << len(self.ends)
             where = self._name(inside) if inside else self._called(func)
             real = made.is_floating_point() or made.is_complex() or made.is_quantized or func in _CASTS
@@ -363,31 +365,3 @@ def _reentrant(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def cut_off(result: Any, given: Iterable[Tensor]) -> bool:
-    """Whether a result is one of what went in, in the same memory, without its gradient, as by `detach`."""
-    if not isinstance(result, Tensor) or result.requires_grad:
-        return False
-    place = result.untyped_storage().data_ptr()
-    return any(one.requires_grad and one.untyped_storage().data_ptr() == place for one in given)
-
-
-#: Functions that are constant wherever they have a derivative.
-_FLAT = {f"{name}Backward{i}" for name in ("Round", "Floor", "Ceil", "Trunc", "Sign") for i in (0, 1)}
-
-
-def is_end(node: Any) -> bool:
-    """Whether an operation has no derivative (those of quantised layers), or 0 for one (rounding, sign)."""
-    if node is None:
-        return False
-    name = node.name()
-    return name in _FLAT or "NotImplemented" in type(node).__name__ + name
-
-
-def node_of(tensor: Tensor) -> Any:
-    """The node of the autograd graph that made a tensor; that collects its gradient, for a leaf."""
-    if tensor.grad_fn is not None:
-        return tensor.grad_fn
-    view = tensor.view_as(tensor).grad_fn if tensor.requires_grad else None
-    return None if view is None else view.next_functions[0][0]

@@ -16,6 +16,8 @@ _LEARNED = {
     *(F.linear, F.bilinear, F.conv1d, F.conv2d, F.conv3d, torch.conv1d, torch.conv2d, torch.conv3d),
     *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
     *(F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm),
+    *(torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu, F.multi_head_attention_forward),
+    *(torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell, torch.rnn_relu_cell),
 }
 
 

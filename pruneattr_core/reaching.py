@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from pruneattr_core.fitness import Doubts, is_end
+from pruneattr_core.fitness import Doubts
+from pruneattr_core.nodes import is_end
 
 #: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
 Silent = Collection[tuple[Any, int]]
@@ -54,13 +55,13 @@ def reached(*starts: Any, silent: Silent = ()) -> set[Any]:
     return found
 
 
-def reaching(end: Any, nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
-    """Those of these nodes of the autograd graph from which a gradient reaches `end`."""
+def reaching(ends: Collection[Any], nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
+    """Those of these nodes of the autograd graph from which a gradient reaches one of `ends`; these, too."""
     after: dict[Any, list[Any]] = {}
     for node in nodes:
         for before in _before(node, silent):
             after.setdefault(before, []).append(node)
-    found, waiting = set(), [end]
+    found, waiting = set(), list(ends)
     while waiting:
         node = waiting.pop()
         if node not in found:

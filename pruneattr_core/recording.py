@@ -22,10 +22,11 @@ from pruneattr_core.activations import PIECEWISE_LINEAR, Activation, Reader
 from pruneattr_core.eager import eagerly
 from pruneattr_core.errors import ArgumentTypeError
 from pruneattr_core.exits import EXITS, Entry, moved_by, nudged
-from pruneattr_core.fitness import QUESTIONS, Doubts, cut_off, in_memory
+from pruneattr_core.fitness import QUESTIONS, Doubts, in_memory
 from pruneattr_core.flow import Flow, tensors_in
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import module_name, owner_of
+from pruneattr_core.nodes import cut_off
 from pruneattr_core.norms import batch_norm
 from pruneattr_core.opening import Opening
 from pruneattr_core.own_functions import OwnFunctions
@@ -130,8 +131,8 @@ class Tape(TorchFunctionMode):
                 result = result.clone()
             known = len(self.doubts.ends)
             self.doubts.after(func, args, kwargs, result)
-            if known == self.nudged and len(self.doubts.ends) > known and isinstance(result, Tensor):
-                result = moved_by(result, _NUDGE)
+            if known == self.nudged and len(self.doubts.ends) > known:
+                result = _moved(result)
             if func in _NORMALISERS:
                 self.normalised = result
             return result
@@ -169,6 +170,13 @@ class Tape(TorchFunctionMode):
     def changed_in_place(self) -> bool:
         """Whether the network has worked in place on a recorded activation."""
         return any(a._version != v for a, v in zip(self.seen, self.versions, strict=True))
+
+
+def _moved(result: Any) -> Any:
+    """A tensor, or all of several, moved."""
+    if isinstance(result, Tensor):
+        return moved_by(result, _NUDGE)
+    return type(result)(map(_moved, result)) if isinstance(result, (list, tuple)) else result
 
 
 def _pushed(args: Any, kwargs: Any, paths: Collection[tuple[Any, ...]]) -> tuple[Any, dict[str, Any]]:

@@ -26,10 +26,11 @@ from pruneattr_core.company import (
 )
 from pruneattr_core.errors import ModelError, PruneAttrError
 from pruneattr_core.exits import Entry, come_back
-from pruneattr_core.fitness import left_alone, node_of
+from pruneattr_core.fitness import left_alone
 from pruneattr_core.flow import ELSEWHERE, Flow, Role, Roles, Unseen, without_changing_constants
 from pruneattr_core.heads import outputs_in
 from pruneattr_core.naming import numbered, owner_of
+from pruneattr_core.nodes import node_of
 from pruneattr_core.reaching import bends_in, ends_in, places_in
 from pruneattr_core.recording import ENTRIES, Gate, Tape, forward, unwrap
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pruneattr_core import census, load_model
+from pruneattr_core import PruneGrad, census, contributions, explain, load_model
 from pruneattr_core.analysis.census import loose_words
+from pruneattr_core.circuits.replacement import mean_of
+from pruneattr_core.circuits.scores import patching
+from pruneattr_core.circuits.units import unit_contributions
+from pruneattr_core.errors import ModelError
+from pruneattr_core.paths.dgr import dgr_gates
 from pruneattr_core.results.sweeps import answer
 
 Way = Callable[[Tensor, Tensor], Tensor]
@@ -125,3 +131,93 @@ def test_what_is_written_by_a_detached_way_stays_as_it_is() -> None:
 def test_real_networks_have_none(name: str) -> None:
     side = {"efficientnet-lite0": 224, "resnet8-cifar10": 32}.get(name, 128)
     assert census(load_model(name), torch.randn(1, 3, side, side)).loose == ()
+
+
+def _under(mode: Callable[[], AbstractContextManager[None]], made: Callable[[], Tensor]) -> Tensor:
+    with mode():
+        return made()
+
+
+def _rows(h: Tensor) -> Tensor:
+    return h.flatten(2).mT
+
+
+BESIDE: dict[str, Callable[[Net, Tensor], Tensor]] = {
+    "a layer on detached neurons": lambda net, h: net.other(h.detach()),
+    "a layer that is detached": lambda net, h: net.other(h).detach(),
+    "no_grad": lambda net, h: _under(torch.no_grad, lambda: net.other(h)),
+    "inference_mode": lambda net, h: _under(torch.inference_mode, lambda: net.other(h)).clone(),
+    "a view": lambda net, h: net.other(_under(torch.no_grad, lambda: h[:, :4])),
+    "a transposed view": lambda net, h: net.other(_under(torch.no_grad, lambda: h.mT)),
+    "views": lambda net, h: net.other(torch.cat(_under(torch.no_grad, lambda: h.chunk(2, 1)), 1)),
+    "a layer on a view": lambda net, h: _under(torch.no_grad, lambda: net.other(h[:, :4])),
+    "one of two results": lambda net, h: net.other(_under(torch.no_grad, lambda: h.sort(2)[0])),
+    "a recurrent layer": lambda net, h: _under(torch.no_grad, lambda: net.memory(_rows(h))[0].mT.view_as(h)),
+    "one on detached neurons": lambda net, h: net.memory(_rows(h.detach()))[0].mT.reshape(h.shape),
+    "one that is detached": lambda net, h: net.memory(_rows(h))[0].detach().mT.reshape(h.shape),
+    "attention": lambda net, h: net.attention(*[_rows(h.detach())] * 3)[0].mT.reshape(h.shape),
+    "a product of pairs": lambda net, h: net.pairs(_rows(h), _rows(h)).detach().mT.reshape(h.shape),
+}
+
+
+class Beside(Net):
+    """Neurons act by a way that has a gradient, and by another."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__(WHOLE["nothing"])
+        self.other, self.beside = nn.Conv2d(4, 4, 3, padding=1), BESIDE[way]
+        self.memory = nn.LSTM(4, 4, batch_first=True)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.pairs = nn.Bilinear(4, 4, 4)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(self.conv(x))
+        return self.head(F.relu(h + self.beside(self, h)).mean((2, 3)))
+
+
+RANKED: dict[str, Callable[[nn.Module], object]] = {
+    "taylor": lambda net: contributions(net, X, 1),
+    "intgrad": lambda net: contributions(net, X, 1, "intgrad"),
+    "preview": lambda net: contributions(net, X, 1, "intgrad_preview"),
+    "channels": lambda net: unit_contributions(net, X, 1, method="intgrad"),
+    "gates": lambda net: dgr_gates(net, X, iterations=1),
+    "patching": lambda net: patching(net, X, 1, mean_of(net, [X])),
+}
+
+
+PARTLY = r"on part of the network only.*(detach|no_grad|inference)"
+
+
+@pytest.mark.parametrize("ranking", RANKED)
+@pytest.mark.parametrize("way", list(BESIDE)[:4])
+def test_neurons_that_act_by_a_learned_way_without_a_gradient_are_not_ranked(way: str, ranking: str) -> None:
+    """Their other way has one: alone it says less of them than they do."""
+    with pytest.raises(ModelError, match=PARTLY):
+        RANKED[ranking](Beside(way))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("way", BESIDE)
+def test_no_map_is_given_of_the_other_way_alone(way: str, frozen: bool) -> None:
+    net = Beside(way).requires_grad_(not frozen)
+    for ask in (
+        lambda: contributions(net, X, 1),
+        lambda: PruneGrad(net).attribute(X, 1, mode="freeze"),
+        lambda: explain(net, X, 1, "saliency"),
+    ):
+        with pytest.raises(ModelError, match=PARTLY):
+            ask()
+
+
+def test_a_view_that_is_only_looked_at_is_not_in_the_answer() -> None:
+    class Looking(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            h = F.relu(self.conv(x))
+            with torch.no_grad():
+                self.seen = h[:, 0].amax((1, 2)), h.sort(2)[0].shape
+            return self.head(F.relu(h + 1).mean((2, 3)))
+
+    net = Looking(WHOLE["nothing"])
+    assert census(net, X).loose == ()
+    assert PruneGrad(net).attribute(X, 1).any()
