@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pruneattr_core.arranged import arrangement, note, settings_of
 from pruneattr_core.chance import RandomState, chance_kept, moved, put_back, random_state, stirred, tell_moved
 from pruneattr_core.company import (
     Precision,
@@ -46,7 +47,7 @@ def roles_of(model: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
     """What every activation call is, for each way through the network that is known, the latest first.
 
     Found in one pass over the first input that follows what flows where, and remembered as long as the model
-    lives and keeps its modules.
+    lives and stays as it is arranged.
 
     Args:
         model: network in eval mode.
@@ -68,8 +69,7 @@ def ways_of(network: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
 
 
 def _state(network: nn.Module, inputs: Tensor) -> Any:
-    modules = tuple((id(m), m.training) for m in network.modules())
-    return tuple(inputs.shape[1:]), inputs.dtype, inputs.device, modules
+    return tuple(inputs.shape[1:]), inputs.dtype, inputs.device, arrangement(network)
 
 
 @chance_kept()
@@ -78,9 +78,11 @@ def learn(network: nn.Module, inputs: Tensor) -> Roles:
     if any(m.training and getattr(m, "track_running_stats", False) for m in network.modules()):
         # Such a layer would count this batch before the tape could stop it.
         raise ModelError("The model is in training mode. Call model.eval() first.")
+    before = settings_of(network)
     roles = _followed(network, inputs, frozenset())
     if roles.rewritten:
         roles = _followed(network, inputs, roles.rewritten)
+    note(network, before)
     state = _state(network, inputs)
     with _guard:
         shapes = _known.setdefault(network, {})

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from pruneattr_core import tape
 from pruneattr_core.activations import FUNCTIONS, activation_of
+from pruneattr_core.arranged import arrangement
 from pruneattr_core.attribution.listen import (
     ADDITIONS,
     NEUTRAL,
@@ -58,8 +59,8 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
     Args:
         model: network in eval mode.
         inputs: (B, ...), only its first item is run.
-        again: whether to run it in any case: a network whose calls depend on its values, or on a flag that
-            somebody has set since, may call something else than what is remembered.
+        again: whether to run it in any case: a network whose calls depend on its values may call something
+            else than what is remembered.
         taken: whether the tape has just run these inputs, which is not done twice then.
 
     Raises:
@@ -67,9 +68,8 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
         ModelError: as `tape.run`.
     """
     network = tape.unwrap(model)
-    key = (tuple(inputs.shape[1:]), *((id(module), module.training) for module in network.modules()))
     with _guard:
-        found = None if again else _known.get(network, {}).get(key)
+        found = None if again else _known.get(network, {}).get(_key(network, inputs))
     if found is None:
         with torch.no_grad():
             if not taken:
@@ -82,8 +82,13 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
         found = _with_roles(_numbered(listen.calls), ways)
         found = (*found, *_unheard(listen.hidden.found, ways, found))
         with _guard:
-            _known[network] = {key: found}  # one entry a model: bounded
+            # One entry a model: bounded. The key anew: what the passes themselves set is left out of it now.
+            _known[network] = {_key(network, inputs): found}
     return found
+
+
+def _key(network: nn.Module, inputs: Tensor) -> Any:
+    return tuple(inputs.shape[1:]), arrangement(network)
 
 
 def _numbered(calls: Sequence[Call]) -> tuple[Call, ...]:

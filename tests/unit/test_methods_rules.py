@@ -356,8 +356,9 @@ def test_transformer_and_convnext_work_with_ours(build) -> None:
 @pytest.mark.parametrize(("window", "stride"), [(4, 2), (3, 3), (None, None), (10, 5)])
 def test_occlusion_takes_the_passes_that_are_foretold(window: int | None, stride: int | None) -> None:
     net, x, rows = networks.network("plain"), networks.inputs(1), []
-    explain(net, x, 1, "occlusion", window=window, stride=stride)  # looked at before
     handle = net.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    explain(net, x, 1, "occlusion", window=window, stride=stride)  # looked at before, with its hook
+    rows.clear()
     explain(net, x, 1, "occlusion", window=window, stride=stride)
     handle.remove()
     windows = METHODS["occlusion"].forwards(x.shape[-1], window=window, stride=stride)

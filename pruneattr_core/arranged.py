@@ -1,0 +1,59 @@
+"""How a network is arranged, but for its numbers: by which what was found out about its passes stands."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable, Iterator
+
+from torch import nn
+
+_PLAIN = frozenset({bool, int, float, str, type(None)})
+#: What every module has; of it only what is named in `arrangement` says what a pass does.
+_EVERY = frozenset(vars(nn.Module()))
+#: Attributes that passes themselves set, as (place of the module, name): they say nothing of the next pass.
+_noted: weakref.WeakKeyDictionary[nn.Module, frozenset[tuple[int, str]]] = weakref.WeakKeyDictionary()
+
+
+def arrangement(network: nn.Module) -> Hashable:
+    """What is another where somebody has changed what a network does, by more than its weights.
+
+    Its modules, their flags, sizes and functions, hooks that stand on them, and what was taken from them.
+    """
+    noted = _noted.get(network)
+    found: list[Hashable] = []
+    for place, module in enumerate(network.modules()):
+        hooks = *module._forward_pre_hooks, None, *module._forward_hooks
+        gone = [name for name, one in module._buffers.items() if one is None]
+        settings = [pair for pair in _settings(module) if not noted or (place, pair[0]) not in noted]
+        kind = type(module)
+        forward = id(getattr(kind, "forward", None))  # scripted ones have none there
+        found.append((id(module), kind, forward, module.training, hooks, *gone, *settings))
+    return tuple(found)
+
+
+def settings_of(network: nn.Module) -> dict[tuple[int, str], Hashable]:
+    """What is set on its modules, (place, name) -> value: `note` takes it after passes."""
+    modules = enumerate(network.modules())
+    return {(place, name): value for place, module in modules for name, value in _settings(module)}
+
+
+def note(network: nn.Module, before: dict[tuple[int, str], Hashable]) -> None:
+    """Leave out, from now on, what was set since `settings_of` gave `before`: counters, sizes of a batch."""
+    after = settings_of(network)
+    moved = {key for key in before.keys() | after.keys() if before.get(key, note) != after.get(key, note)}
+    if moved:
+        _noted[network] = _noted.get(network, frozenset()) | moved
+
+
+def _settings(module: nn.Module) -> Iterator[tuple[str, Hashable]]:
+    for name, value in vars(module).items():
+        if name in _EVERY:
+            continue
+        kind = type(value)
+        if kind in _PLAIN:
+            yield name, value
+        elif kind in (tuple, list):
+            if all(type(one) in _PLAIN for one in value):
+                yield name, tuple(value)
+        elif callable(value):
+            yield name, id(value)
