@@ -46,7 +46,7 @@ def note(network: nn.Module, before: dict[tuple[int, str], Hashable]) -> None:
 
 
 def _settings(module: nn.Module) -> Iterator[tuple[str, Hashable]]:
-    for name, value in vars(module).items():
+    for name, value in list(vars(module).items()):  # others may run the network meanwhile
         if name in _EVERY:
             continue
         kind = type(value)

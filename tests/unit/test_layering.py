@@ -40,6 +40,8 @@ ORDER = (
         "selection",
         "exits",
         "loose",
+        "nodes",
+        "arranged",
         "chance",
         "eager",
         "refusing",
