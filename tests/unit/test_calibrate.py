@@ -31,8 +31,10 @@ def test_the_curve_holds_the_answers_of_the_sweep() -> None:
 def test_a_curve_never_holds_more_at_once_than_fits() -> None:
     """In float64 every picture runs alone; with two, the copies of one level at a time."""
     net, x = networks.network("plain"), networks.inputs(2)
-    scores, rows = contributions(net, x), []
+    rows: list[int] = []
     handle = net.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    scores = contributions(net, x)  # looks at the network, which a hook changes
+    rows.clear()
     output_curve(net, x, scores, (0.0, 0.3, 0.5, 0.7, 0.9))
     handle.remove()
     assert rows
