@@ -21,10 +21,10 @@ from pruneattr_core.datasets.opening import OWN_FOLDER
 from pruneattr_core.images import decode_image
 from pruneattr_core.models import model_card
 from pruneattr_core.render.plain import markdown_text
-from pruneattr_core.ui import pictures
+from pruneattr_core.ui import pictures, state
 from pruneattr_core.ui.crop import PLACES, box_within, cropped, seen_box
 from pruneattr_core.ui.pictures import Picture
-from tests.app.conftest import healthy
+from tests.app.conftest import ROOT, healthy
 
 Start = Callable[..., AppTest]
 CARD = model_card("torchvision/resnet18")
@@ -175,6 +175,23 @@ def test_what_the_app_asks_to_mend_in_a_folder_counts_when_it_is_mended(
     assert not [one for one in app.sidebar.caption if asked in one.value]
     assert pictures.dataset("folder")[0].mask is not None
     assert pictures.titles("folder", 2) == ("a.png", "b.png")
+
+
+def test_a_saved_grid_names_every_upload_that_nobody_has() -> None:
+    """The first one's hash filled the sentence: the others were gone without a word."""
+    gone = [letter * 64 for letter in "abcde"]
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
+    given(app.switch_page("pages/2_compare.py").run(), "a.png", png(ramp(80, 80)))
+    own = app.session_state["upload"]
+    app.session_state["_not_in_browser"] = set(gone)
+    app.session_state[state._RESTORED] = {"uploads": ",".join(gone)}
+    app.run()
+    healthy(app)
+    (said,) = [one.value for one in app.warning if "more uploads" in one.value]
+    assert all(one[:7] in said for one in gone)
+    assert "which are not available here; what is missing is left out: upload it again." in said
+    assert app.session_state["uploads"] == ()
+    assert app.session_state["upload"] == own
 
 
 @pytest.mark.parametrize("what", ["thumbnail", "from_dataset", "keep_upload"])

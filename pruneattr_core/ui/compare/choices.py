@@ -47,6 +47,8 @@ from pruneattr_core.ui.state import refuse, remark, retract
 
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 _USE = "use_"
+#: Letters of an upload's hash by which a sentence names it: the last of a whole grid is still shown.
+_HASH = 7
 #: What was typed for a picture and names none.
 _NO_NUMBER = "_more_typed"
 #: Method with an option `layer` -> what it may be.
@@ -161,7 +163,7 @@ def _find_uploads() -> None:
     if any(map(ask_browser, gone)):  # one after the other
         st.caption(LOOKING)
     elif gone:
-        refuse("uploads", gone, "what is missing is left out: upload it again")
+        refuse("uploads", [one[:_HASH] for one in gone], "what is missing is left out: upload it again")
         st.session_state["uploads"] = tuple(one for one in wanted if one in kept)
 
 
