@@ -63,8 +63,9 @@ def roles_of(model: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
 
 def ways_of(network: nn.Module, inputs: Tensor) -> tuple[Roles, ...]:
     """As `roles_of`, of what is behind a model."""
+    state = _state(network, inputs)
     with _guard:
-        found = _known.get(network, {}).get(_state(network, inputs))
+        found = _known.get(network, {}).get(state)
     return found or (learn(network, inputs),)
 
 

@@ -68,8 +68,9 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
         ModelError: as `tape.run`.
     """
     network = tape.unwrap(model)
+    key = _key(network, inputs)
     with _guard:
-        found = None if again else _known.get(network, {}).get(_key(network, inputs))
+        found = None if again else _known.get(network, {}).get(key)
     if found is None:
         with torch.no_grad():
             if not taken:
@@ -81,9 +82,9 @@ def calls_of(model: nn.Module, inputs: Tensor, again: bool = False, taken: bool 
         ways = tape.roles_of(network, inputs)
         found = _with_roles(_numbered(listen.calls), ways)
         found = (*found, *_unheard(listen.hidden.found, ways, found))
+        key = _key(network, inputs)  # what the passes themselves set is left out of it now
         with _guard:
-            # One entry a model: bounded. The key anew: what the passes themselves set is left out of it now.
-            _known[network] = {_key(network, inputs): found}
+            _known[network] = {key: found}  # one entry a model: bounded
     return found
 
 
