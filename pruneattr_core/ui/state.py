@@ -98,18 +98,23 @@ def one_of(options: Sequence[str] | Mapping[str, Any]) -> Callable[[str], str]:
     return parse
 
 
-def several_of(text: str, options: Sequence[str] | Mapping[str, Any], between: str = ",") -> tuple[str, ...]:
+def several_that(text: str, fits: Callable[[str], bool], between: str = ",") -> tuple[str, ...]:
     """The texts with a comma, or another mark, between them: each once, in their order.
 
     Raises:
-        Unknown: some are not among the options, or there is none.
+        Unknown: some do not fit, or there is none.
     """
     asked = tuple(dict.fromkeys(text.split(between)))
-    known = [part for part in asked if part in options]
+    known = [part for part in asked if fits(part)]
     if len(known) < len(asked):
-        unknown = [part for part in asked if part and part not in options]
+        unknown = [part for part in asked if part and not fits(part)]
         raise Unknown(between.join(unknown) or text, missing(unknown), between.join(known))
     return asked
+
+
+def several_of(text: str, options: Sequence[str] | Mapping[str, Any], between: str = ",") -> tuple[str, ...]:
+    """As `several_that`, of those that are among the options."""
+    return several_that(text, options.__contains__, between)
 
 
 def number(low: float, high: float) -> Callable[[str], float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pruneattr_core.attribution import METHODS
 from pruneattr_core.benchmarks.fills import FILLS
@@ -14,7 +16,7 @@ from pruneattr_core.results.cells import CHEAP_PASSES, CURVES
 from pruneattr_core.results.levels import START, STOPS
 from pruneattr_core.results.numbers import KINDS
 from pruneattr_core.share.entries import entry_of, in_order, parse_entries
-from pruneattr_core.ui.state import Field, number, one_of
+from pruneattr_core.ui.state import Field, number, one_of, several_that
 
 SCALES = {"own": "Each its own", "shared": "One for all"}
 LAYOUTS = {"rows": "Methods as rows", "columns": "Methods as columns"}
@@ -139,18 +141,21 @@ def by_layer(layers: Sequence[str], count: int = 4) -> Preset:
 
 def parse_more(text: str) -> tuple[int, ...]:
     """Comma-separated picture numbers, each once."""
-    numbers = tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
-    if len(numbers) > MORE or any(not 0 <= place <= 10**7 for place in numbers):
-        raise ValueError(text)
-    return numbers
+    return tuple(dict.fromkeys(map(int, _beside(text, re.compile("[0-9]{1,7}").fullmatch))))
 
 
 def _parse_uploads(text: str) -> tuple[str, ...]:
     """Hashes of uploads, each once."""
-    hashes = tuple(dict.fromkeys(part for part in text.split(",") if part))
-    if len(hashes) > MORE or any(len(one) != 64 or set(one) - set("0123456789abcdef") for one in hashes):
+    return _beside(text, re.compile("[0-9a-f]{64}").fullmatch)
+
+
+def _beside(text: str, fits: Callable[[str], Any]) -> tuple[str, ...]:
+    """The pictures beside the sidebar's that a text names; none is said as nothing."""
+    said = text.strip(",")
+    named = several_that(said, lambda one: bool(fits(one))) if said else ()
+    if len(named) > MORE:
         raise ValueError(text)
-    return hashes
+    return named
 
 
 def _joined(values: tuple[object, ...]) -> str:
