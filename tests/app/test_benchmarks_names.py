@@ -65,6 +65,18 @@ def test_names_say_only_what_tells_runs_apart() -> None:
     assert full_title("import-x", a_run()) == "Net · Data · 4 pictures · imported"
 
 
+def test_only_runs_that_are_alike_say_more() -> None:
+    """Two runs that differed by their methods alone had made all names of the chooser 160 characters long."""
+    few = a_run(methods=(method("saliency", "Gradient"), method("random", "Random")))
+    runs = {"a": a_run(), "b": few, "c": a_run({"fill": "blur"}), "d": a_run({"fill": "blur"}, n=9)}
+    assert titles(runs) == {
+        "a": "mean fill · 3 methods",
+        "b": "mean fill · Gradient (saliency) and Random map",
+        "c": "blur fill · 4 pictures",
+        "d": "blur fill · 9 pictures",
+    }
+
+
 def test_other_pictures_are_named_unless_the_network_tells_them() -> None:
     other = {"id": "e", "title": "Else", "sha256": "2" * 64, "seed": 0, "indices": [1], "names": ["1"]}
     assert titles({"a": a_run(), "b": a_run(data=other)}, ("size",))["b"] == "Else · 1 picture"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,24 +58,33 @@ def titles(runs: Mapping[str, Run], always: Sequence[str] = ()) -> dict[str, str
     """
     facts = {name: _facts(name, run) for name, run in runs.items()}
     keys = list(dict.fromkeys(key for one in facts.values() for key in one))
+    apart = [key for key in keys if len({one.get(key) for one in facts.values()}) > 1]
+    told = {*always, *(key for key in apart if key in _CHOSEN or (key == "data" and "model" not in apart))}
+    telling = dict.fromkeys(runs, told)
 
-    def named(telling: Sequence[str]) -> dict[str, str]:
+    def named() -> dict[str, str]:
+        shown = {name: telling[name] or {"model", "data"} for name in runs}
         return {
-            name: " · ".join(one[key] for key in keys if key in telling and one.get(key))
+            name: " · ".join(one[key] for key in keys if key in shown[name] and one.get(key))
             for name, one in facts.items()
         }
 
-    apart = [key for key in keys if len({one.get(key) for one in facts.values()}) > 1]
-    telling = [key for key in apart if key in _CHOSEN or (key == "data" and "model" not in apart)]
     for key in ("data", "methods", "size"):
-        if key in apart and len(set(named([*telling, *always]).values())) < len(runs):
-            telling.append(key)
-    found = named([*telling, *always] or ["model", "data"])
-    shared = [title for title in found.values() if list(found.values()).count(title) > 1]
-    return {
-        name: f"{title} · run {runs[name].id[:6]}" if title in shared else title
-        for name, title in found.items()
-    }
+        for alike in _alike(named()):
+            if len({facts[name].get(key) for name in alike}) > 1:
+                telling |= {name: telling[name] | {key} for name in alike}
+    found = named()
+    for name in itertools.chain.from_iterable(_alike(found)):
+        found[name] += f" · run {runs[name].id[:6]}"
+    return found
+
+
+def _alike(found: Mapping[str, str]) -> list[list[str]]:
+    """The names of those that have one title, of each title that several have."""
+    groups: dict[str, list[str]] = {}
+    for name, title in found.items():
+        groups.setdefault(title, []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def full_title(name: str, run: Run) -> str:
