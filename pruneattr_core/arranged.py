@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
+from typing import Any
 
 from torch import nn
 
@@ -12,6 +14,26 @@ _PLAIN = frozenset({bool, int, float, str, type(None)})
 _EVERY = frozenset(vars(nn.Module()))
 #: Attributes that passes themselves set, as (place of the module, name): they say nothing of the next pass.
 _noted: weakref.WeakKeyDictionary[nn.Module, frozenset[tuple[int, str]]] = weakref.WeakKeyDictionary()
+
+
+class _Itself:
+    """An object by what it is, held weakly: when it has gone, its number may be another's."""
+
+    def __init__(self, one: Any) -> None:
+        self._number, self._one = id(one), None
+        with suppress(TypeError):  # there are kinds that cannot be held so
+            self._one = weakref.ref(one)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Itself) or self._number != other._number:
+            return False
+        if self is other or self._one is None or other._one is None:
+            return True
+        there = self._one()
+        return there is not None and there is other._one()
+
+    def __hash__(self) -> int:
+        return self._number
 
 
 def arrangement(network: nn.Module) -> Hashable:
@@ -26,8 +48,8 @@ def arrangement(network: nn.Module) -> Hashable:
         gone = [name for name, one in module._buffers.items() if one is None]
         settings = [pair for pair in _settings(module) if not noted or (place, pair[0]) not in noted]
         kind = type(module)
-        forward = id(getattr(kind, "forward", None))  # scripted ones have none there
-        found.append((id(module), kind, forward, module.training, hooks, *gone, *settings))
+        forward = _Itself(getattr(kind, "forward", None))  # scripted ones have none there
+        found.append((_Itself(module), kind, forward, module.training, hooks, *gone, *settings))
     return tuple(found)
 
 
@@ -56,4 +78,4 @@ def _settings(module: nn.Module) -> Iterator[tuple[str, Hashable]]:
             if all(type(one) in _PLAIN for one in value):
                 yield name, tuple(value)
         elif callable(value):
-            yield name, id(value)
+            yield name, _Itself(value)

@@ -52,9 +52,8 @@ def check_inputs(model: nn.Module, inputs: Any) -> Tensor:
     kinds = (kind for module in modules for kind in _SHAPES if isinstance(module, kind))
     dimensions, shape = _SHAPES.get(next(kinds, nn.Module), (0, "(B, C, H, W)"))
     if inputs.ndim < 2 or inputs.ndim == dimensions - 1 or inputs.numel() == 0:
-        advice = _emptiness(inputs, shape)
-        if inputs.numel():
-            advice = "Add the batch dimension with inputs[None] for a single input."
+        one = "Add the batch dimension with inputs[None] for a single input."
+        advice = one if inputs.numel() else _emptiness(inputs, shape)
         raise InputError(f"Expected a batch {shape} with B >= 1, got shape {tuple(inputs.shape)}. {advice}")
     if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
         raise ModelError("The model has lazy layers without weights. Run it once on a batch first.")

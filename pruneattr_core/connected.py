@@ -114,7 +114,7 @@ def check_connected(response: Tensor, given: Tensor, record: Record) -> None:
             _refuse(f"the gradient ends at {end.where}")
         if lost and any(node_of(a) in lost for a in attached):
             _refuse(f"the gradient ends at {end.where}")
-    if given.requires_grad:
+    if given.requires_grad and not doubts.derived:  # a neuron's value may have no part in a derivative
         _check_neurons_reached(node_of(given), nodes, record, silent)
     starts = [given] if given.requires_grad else attached
     what = "the input" if given.requires_grad else "the neurons"

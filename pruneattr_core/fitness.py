@@ -88,6 +88,7 @@ class Doubts:
         neurons: per recorded activation call, its module and how many `ends` there were before it.
         blind: where activations were computed without a graph although one was asked for.
         draws: where random numbers were drawn in eval mode.
+        derived: where the network took a derivative through neurons, or "".
         trail: of values that go on after an end.
         traffic: of values that leave PyTorch and come back.
         hooks: that the network sets on values.
@@ -121,6 +122,7 @@ class Doubts:
         self.neurons: list[tuple[str, int]] = []
         self.blind: list[str] = []
         self.draws: list[str] = []
+        self.derived = ""
         self.trail, self.traffic, self.hooks = Trail(), Traffic(entries), Hooks()
         self.state = ""
         self.watched = watched
@@ -204,6 +206,10 @@ class Doubts:
                 self.blind.append(self._name("", without_graph=True))
             self.neurons.append((self._name(""), len(self.ends)))
         return result
+
+    def derive(self, func: Any) -> None:
+        """Note that the network takes a derivative through neurons by this call."""
+        self.derived = self.derived or self._called(func)
 
     def went_on(self, before: Tensor, after: Tensor) -> None:
         """Tell what the network goes on with after an activation call, and what went into that."""

@@ -125,6 +125,7 @@ class Roles:
         mixes: whether that way depends on the whole batch: an input can only be run alone.
         loose: calls whose values go on to the answer and whose gradient does not go on to the input.
         entries: where values come back that have left PyTorch.
+        derived: where it takes a derivative through neurons, or "".
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...]
@@ -140,6 +141,7 @@ class Roles:
     mixes: bool
     loose: tuple[str, ...]
     entries: frozenset[Entry]
+    derived: str
 
     def led_to(self, calls: Sequence[tuple[str, tuple[int, ...]]]) -> bool:
         """Whether a pass of any number of inputs that made these calls went this way."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
 
+Word = TypeVar("Word", bound=str)
+
 
 def is_truth(value: Any) -> bool:
     """Whether it is one truth value or several, of Python, numpy or torch: no number, though it counts."""
     return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
+
+
+def is_one_of(given: Any, words: Collection[Word]) -> TypeGuard[Word]:
+    """Whether it is one of these words; an array, which compares with each, is none, nor is a list."""
+    return isinstance(given, str) and given in words
 
 
 def check_truth(name: str, given: Any) -> None:
@@ -55,6 +63,15 @@ def several(name: str, given: Any, such_as: str) -> list[Any]:
         return list(given)
     except TypeError:
         raise ArgumentTypeError(f"Expected several {name}, such as {such_as}, got {given!r}.") from None
+
+
+def check_batches(given: Any) -> None:
+    """Raise ArgumentTypeError unless batches can be taken from it, one after the other."""
+    single = isinstance(given, str | bytes) or (isinstance(given, Tensor) and not given.ndim)
+    if single or not isinstance(given, Iterable):
+        raise ArgumentTypeError(
+            f"Expected batches one after the other, such as [inputs], got {type(given).__name__}."
+        )
 
 
 def check_held(name: str, given: Any) -> None:

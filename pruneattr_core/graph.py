@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.connected import check_connected
+from pruneattr_core.deriving import refuse_derivative
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.heads import Head, head_of
 from pruneattr_core.opening import Opening
@@ -116,7 +117,11 @@ class Graph:
 
         Args:
             calls: the backward pass ends at the first of these; None for all.
+
+        Raises:
+            ModelError: the network takes a derivative through neurons.
         """
+        refuse_derivative(self.record.doubts.derived)
         all_of_them = self.record.activations
         activations = all_of_them if calls is None else [all_of_them[call] for call in calls]
         wanted = [a for a in activations if a.requires_grad]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.given import is_one_of
 
 Head = Literal["softmax", "sigmoid", "probabilities", "values"]
 Answering = Literal["one", "each", "values"]
@@ -52,7 +53,7 @@ def check_head(head: str) -> Head:
     Raises:
         InputError: there is no such head.
     """
-    if head not in HEADS:
+    if not is_one_of(head, HEADS):
         raise InputError(f"Expected head in {', '.join(HEADS)}; got {head!r}.")
     return head
 

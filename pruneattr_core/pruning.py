@@ -23,6 +23,7 @@ from pruneattr_core import tape
 from pruneattr_core.activations import Activation
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
 from pruneattr_core.response import Asked, resolved
@@ -174,7 +175,7 @@ def check_mode(mode: Instead, inputs: Tensor) -> None:
     """Raise InputError unless `mode` is "zero", "freeze" or a replacement for these inputs."""
     if isinstance(mode, Replacement):
         check_replacement(mode, len(inputs))
-    elif mode not in ("zero", "freeze"):
+    elif not is_one_of(mode, ("zero", "freeze")):
         raise InputError(f'Expected mode "zero" or "freeze", or a replacement; got {mode!r}.')
 
 

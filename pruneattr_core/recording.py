@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pruneattr_core.activations import PIECEWISE_LINEAR, Activation, Reader
+from pruneattr_core.deriving import DERIVING, Derivatives, refuse_derivative
 from pruneattr_core.eager import eagerly
 from pruneattr_core.errors import ArgumentTypeError
 from pruneattr_core.exits import EXITS, Entry, moved_by, nudged
@@ -86,7 +87,7 @@ class Tape(TorchFunctionMode):
         # What is cut off gets memory of its own, to be told apart there.
         self.apart, self.nudged, self.entries = apart, nudged, entries
         self.reader = Reader(spelled)
-        self.opening, self.own_functions = opening, OwnFunctions()
+        self.opening, self.own_functions, self.derivatives = opening, OwnFunctions(), Derivatives()
         self.gate, self.clone, self.kept, self.rewritten, self.flow = gate, clone, kept, rewritten, flow
         modules = dict(model.named_modules())
         self.names_of = names_of = {id(module): name for name, module in modules.items()}
@@ -109,6 +110,10 @@ class Tape(TorchFunctionMode):
             return func(*args, **kwargs)
         if func is Tensor.register_hook:
             return func(args[0], self.doubts.looking(kwargs.get("hook", args[-1])))
+        if func in DERIVING and self.derivatives.through(func, args, kwargs, self.seen):
+            self.doubts.derive(func)
+            if self.gate is not None:
+                refuse_derivative(self.doubts.derived)
         if func in _ASKED and not self.asks:
             self.asks = self.flow is not None and any(map(self.flow.from_input, tensors_in((args, kwargs))))
         if func is not F.batch_norm or self._sees_pictures(args):

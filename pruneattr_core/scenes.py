@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.painting import TEXTURES, Array, Ink, background, oklch, solid
 from pruneattr_core.shapes import DISTRACTORS, Distance
 from pruneattr_core.shapes import SHAPES as _DISTANCES
@@ -112,7 +113,7 @@ def _check(
         raise InputError(f"Expected scenes of 32 pixels a side or more, got {size}.")
     if not 1 <= objects[0] <= objects[1] <= len(SHAPES):
         raise InputError(f"Expected objects=(fewest, most) within 1 and {len(SHAPES)}, got {objects}.")
-    if watermark is not None and watermark not in SHAPES:
+    if watermark is not None and not is_one_of(watermark, SHAPES):
         raise InputError(
             f"Expected the watermark's class to be one of {', '.join(SHAPES)}, got {watermark!r}."
         )

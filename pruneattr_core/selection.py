@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ArgumentTypeError, InputError, NoSuchRow
-from pruneattr_core.given import is_truth
+from pruneattr_core.given import is_one_of, is_truth
 
 Ties = Literal["drop", "exact"]
 #: What a sparsity is a share of: all neurons, or those whose score is above 0 (the rest goes first anyway).
@@ -197,7 +197,7 @@ def fraction(sparsity: Any) -> float:
 
 def check_of(of: Any) -> None:
     """Raise InputError unless a sparsity can be a share of this."""
-    if of not in ("all", "contributing"):
+    if not is_one_of(of, ("all", "contributing")):
         raise InputError(f'Expected of "all" or "contributing", what a sparsity is a share of; got {of!r}.')
 
 
@@ -229,7 +229,7 @@ def masks_at(
         names: of the calls, for the error message; None where the scores are known to be finite.
     """
     sparsities = [fraction(s) for s in sparsities]
-    if ties not in ("drop", "exact"):
+    if not is_one_of(ties, ("drop", "exact")):
         raise InputError(f'Expected ties "drop" or "exact", got {ties!r}.')
     check_of(of)
     scores = [layer.detach() for layer in layers]

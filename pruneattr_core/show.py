@@ -29,7 +29,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison, Progress
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress, several
+from pruneattr_core.given import check_progress, is_one_of, several
 from pruneattr_core.heads import answered
 from pruneattr_core.models import ModelCard, open_model, weights_hash
 from pruneattr_core.paths.calibrate import check_change
@@ -282,7 +282,7 @@ def explain_view(
     """
     check_progress(progress)
     first, beside = as_real(sparsity), several("methods beside", beside, "['gradcam']")
-    if first is None or not 0 <= first <= 1 or of not in ("contributing", "all"):
+    if first is None or not 0 <= first <= 1 or not is_one_of(of, ("contributing", "all")):
         raise InputError(
             f'Expected sparsity in [0, 1] of "contributing" or "all", got {sparsity!r} of {of!r}.'
         )

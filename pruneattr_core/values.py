@@ -12,7 +12,7 @@ import pruneattr_core  # drawing stands above: it is found by its public name, w
 from pruneattr_core.brief import brief, some
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import several
+from pruneattr_core.given import is_one_of, several
 from pruneattr_core.heads import Answering, Head
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.same import same
@@ -200,7 +200,7 @@ class Outputs:
         Raises:
             InputError: of neither.
         """
-        if of not in ("response", "probability"):
+        if not is_one_of(of, ("response", "probability")):
             raise InputError(f'Expected a change of "response" or "probability", got {of!r}.')
         return self.output_change if of == "response" else self.probability_change
 

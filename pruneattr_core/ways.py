@@ -124,7 +124,8 @@ def _followed(network: nn.Module, inputs: Tensor, rewritten: frozenset[int]) -> 
     spelled = tuple(tape.reader.said)
     written = frozenset(tape.doubts.written)
     found = tuple(tape.calls), names, roles, rewritten, unseen, spelled, written
-    return Roles(*found, fast, moves, tape.asks, mixed, loose, frozenset(tape.entries or ()))
+    rest = loose, frozenset(tape.entries or ()), tape.doubts.derived
+    return Roles(*found, fast, moves, tape.asks, mixed, *rest)
 
 
 def _refuse_chance(network: nn.Module, first: Tensor, tape: Tape, since: RandomState) -> bool:

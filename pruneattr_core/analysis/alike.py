@@ -13,6 +13,7 @@ from pruneattr_core.analysis.overlap import between_classes, chance_overlap
 from pruneattr_core.analysis.table_run import Table
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,8 @@ def alike(table: Table, sparsity: str) -> Alike:
     Raises:
         InputError: a run of another kind, or a sparsity that it does not have.
     """
-    if table.kind != "nesting" or sparsity not in (offered := sparsities(table)):
+    offered = sparsities(table) if table.kind == "nesting" else ()
+    if not is_one_of(sparsity, offered):
         raise InputError(f"Expected a run of nesting and a sparsity in it, got {table.kind} and {sparsity}.")
     at = [k for k, row in enumerate(table.rows) if row[0] == sparsity]
     answers = [table.rows[k][2] for k in at]

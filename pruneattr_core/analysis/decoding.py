@@ -23,6 +23,7 @@ from pruneattr_core.activations import Watch
 from pruneattr_core.brief import brief
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError, TargetError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.same import same
 from pruneattr_core.values import Contributions
@@ -72,7 +73,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if self.parametrisation not in ("pixel", "fourier"):
+        if not is_one_of(self.parametrisation, ("pixel", "fourier")):
             raise InputError(f'Expected parametrisation "pixel" or "fourier", got {self.parametrisation!r}.')
         if self.steps < 1 or not self.rate > 0:
             raise InputError(f"Expected steps >= 1 and rate > 0, got {self.steps!r} and {self.rate!r}.")

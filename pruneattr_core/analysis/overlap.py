@@ -11,6 +11,7 @@ from torch import Tensor
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.likeness import jaccard
 
 #: Ones that float32 counts exactly.
@@ -45,7 +46,7 @@ def layer_overlap(paths: Mapping[str, Path], reference: str) -> dict[str, Tensor
     Raises:
         InputError: no path of that name.
     """
-    if reference not in paths:
+    if not is_one_of(reference, paths):
         raise InputError(f"Expected reference in {sorted(paths)}, got {reference!r}.")
     others = {name: path for name, path in paths.items() if name != reference}
     return {name: path.jaccard(paths[reference], per_layer=True).cpu() for name, path in others.items()}

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_folder
 from pruneattr_core.runs.stored import TABLES, Stored, harmless, write_stored
@@ -61,7 +62,7 @@ class Table:
             InputError: no column of that name.
         """
         columns = list(self.header["numbers"])
-        if name not in columns or not set(texts) <= set(self.header["texts"]):
+        if not is_one_of(name, columns) or not set(texts) <= set(self.header["texts"]):
             raise InputError(f"Expected a column in {', '.join(columns)}; got {name!r}.")
         at = {self.header["texts"].index(key): value for key, value in texts.items()}
         rows = [k for k, row in enumerate(self.rows) if all(row[i] == value for i, value in at.items())]

@@ -35,6 +35,7 @@ from pruneattr_core.attribution.listen import (
     plain_name,
 )
 from pruneattr_core.attribution.stand_ins import ClippedReLU
+from pruneattr_core.deriving import refuse_derivative
 from pruneattr_core.eager import eagerly
 from pruneattr_core.errors import ModelError
 from pruneattr_core.fitness import Doubts, in_memory, left_alone
@@ -103,8 +104,10 @@ def _numbered(calls: Sequence[Call]) -> tuple[Call, ...]:
 
 def _rewritten(model: nn.Module, inputs: Tensor) -> frozenset[int]:
     """Places in `calls_of` of activations in place whose argument the network goes on with."""
-    calls = calls_of(model, inputs)
-    own = _own_way(calls, tape.roles_of(model, inputs))
+    calls, ways = calls_of(model, inputs), tape.roles_of(model, inputs)
+    for way in ways:
+        refuse_derivative(way.derived)  # which the rule would change too, and with it the answer
+    own = _own_way(calls, ways)
     places = [place for place, call in enumerate(calls) if call.activation]
     return frozenset() if own is None else frozenset(places[call] for call in own.rewritten)
 

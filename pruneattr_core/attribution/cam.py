@@ -14,6 +14,7 @@ from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.attribution.stand_ins import Generic
 from pruneattr_core.attribution.support import cam_layer, spatial_axes
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 
 _RECTIFIERS = rectifiers()
@@ -74,7 +75,7 @@ def _with_layer(
     place = cam_layer(calls, size)
     if layer is not None:
         named = {call.name: i for i, call in enumerate(calls) if spatial_axes(call.shape, size) == (1, 2)}
-        if layer not in named:
+        if not is_one_of(layer, named):
             raise InputError(
                 f"Expected a layer with feature maps (C, h, w), got {layer!r}. This network has: "
                 f"{', '.join(named) or 'none'}."

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 
 
 def signed_max(attribution: Tensor) -> Tensor:
@@ -39,8 +40,8 @@ def collapse(attribution: Tensor, how: str = "signed_max") -> Tensor:
     if attribution.ndim != 4:
         raise InputError(f"Expected an attribution (B, C, H, W), got shape {tuple(attribution.shape)}.")
     channels = {f"channel{c}": c for c in range(attribution.shape[1])}
-    if how in channels:
+    if is_one_of(how, channels):
         return attribution[:, channels[how]]
-    if how not in RULES:
+    if not is_one_of(how, RULES):
         raise InputError(f"Expected one of {[*RULES, *channels]}, got {how!r}.")
     return RULES[how](attribution)

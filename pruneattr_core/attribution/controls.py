@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 
 
@@ -43,7 +44,7 @@ def edge_detector(
     with one_at_a_time:
         from skimage import feature, filters
 
-    if detector not in ("sobel", "canny"):
+    if not is_one_of(detector, ("sobel", "canny")):
         raise InputError(f'Expected detector "sobel" or "canny", got {detector!r}.')
     maps = []
     for image in inputs.detach().double().mean(1).cpu().numpy():

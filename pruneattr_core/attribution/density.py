@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.paths.dial import Dial, Sparsity
@@ -80,7 +81,7 @@ def path_density(
     picture, layers = densities(model, inputs, scores, dial.masks(model, inputs, scores, ties), mode, sizes)
     chosen = layers[-coarse:] if coarse else layers
     finest = {"none": (), "gradient": picture[:1], "times_input": picture[1:]}
-    if fine not in finest or blend not in BLENDS:
+    if not (is_one_of(fine, finest) and is_one_of(blend, BLENDS)):
         raise InputError(f"Expected fine in {FINE} and blend in {BLENDS}, got {fine!r} and {blend!r}.")
     return blended([*finest[fine], *chosen], blend, smooth, tuple(inputs.shape[2:]))
 
@@ -111,7 +112,7 @@ def densities(
         InputError: an unknown mode or size.
     """
     check_mode(mode, inputs)
-    if sizes not in SIZES:
+    if not is_one_of(sizes, SIZES):
         raise InputError(f"Expected sizes in {SIZES}, got {sizes!r}.")
     graph = Graph(model, inputs, scores.question, gate=gate_of(masks, mode), class_scores=scores.class_scores)
     gradient, size = graph.input_gradient(), tuple(inputs.shape[2:])

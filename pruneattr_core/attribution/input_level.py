@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.captum_methods import input_x_gradient, integrated_gradients
 from pruneattr_core.attribution.prunepgd import ascend
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import pruned_gradient
 from pruneattr_core.response import Asked
@@ -49,7 +50,7 @@ def active_subnet(
     Raises:
         InputError: an argument out of range.
     """
-    if attribution not in ("pgd", "gradient"):
+    if not is_one_of(attribution, ("pgd", "gradient")):
         raise InputError(f'Expected attribution "pgd" or "gradient", got {attribution!r}.')
     with torch.no_grad():
         graph = Graph(model, inputs, target)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import is_truth
+from pruneattr_core.given import is_one_of, is_truth
 from pruneattr_core.paths.dial import DEFAULT
 
 Kind = Literal["float", "int", "bool", "choice", "text"]
@@ -49,7 +49,7 @@ class Option:
             return self._number(name, value)
         if self.kind == "bool" and not isinstance(value, bool):
             raise ArgumentTypeError(f"Expected {name} as True or False, got {value!r}.")
-        if self.kind == "choice" and value not in self.choices:
+        if self.kind == "choice" and not is_one_of(value, self.choices):
             raise InputError(f"Expected {name} in {', '.join(self.choices)}; got {value!r}.")
         if self.kind == "text" and not isinstance(value, str):
             raise ArgumentTypeError(f"Expected {name} as text, got {value!r}.")

@@ -22,7 +22,7 @@ from pruneattr_core.chance import noticed
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.fitness import left_alone
-from pruneattr_core.given import check_progress
+from pruneattr_core.given import check_progress, is_one_of
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
 from pruneattr_core.response import Asked, asked_of, joined, resolved
@@ -76,7 +76,7 @@ def explain(
         (torch.Size([1, 3, 128, 128]), 'star')
     """
     check_progress(progress)
-    if not isinstance(method, str) or method not in METHODS:
+    if not is_one_of(method, METHODS):
         raise InputError(f"Expected method in {', '.join(METHODS)}; got {method!r}.{meant(method)}")
     entry = METHODS[method]
     settings = checked(entry.title, entry.options, options)

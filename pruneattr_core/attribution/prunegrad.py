@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.checks import Target, check_inputs, check_scores
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import check_progress
+from pruneattr_core.given import check_progress, is_one_of
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, answering, check_head
 from pruneattr_core.paths.dial import Dial, Sparsity, levels
@@ -168,7 +168,7 @@ class PruneGrad(CaptumShaped):
             Maps (K, *inputs.shape) and the pruned network's answers (K, B).
         """
         check_progress(progress)
-        if contribution not in list(METHODS):
+        if not is_one_of(contribution, METHODS):
             raise InputError(f"Expected contribution in {sorted(METHODS)}, got {contribution!r}.")
         sparsities, of = levels(self.model, sparsities, of)
         if len(sparsities) == 0:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.checks import check_scores
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.given import check_progress
+from pruneattr_core.given import check_progress, is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import Dial, Sparsity
 from pruneattr_core.pruning import Instead, advice_for, check_mode, gate_of, not_finite, outputs_of
@@ -151,7 +151,7 @@ class _Look(NamedTuple):
             if (axes := spatial_axes(tuple(mask.shape[1:]), size))
         }
         chosen = default_layer(model, tuple(places)) if layer is None else layer
-        if chosen not in places:
+        if not is_one_of(chosen, places):
             raise InputError(
                 f"Expected an activation with rows and columns, got {layer!r}. "
                 f"This network has: {', '.join(places)}."

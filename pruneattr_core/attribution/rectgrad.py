@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 
 Criterion = Literal["signed", "absolute"]
 
@@ -36,7 +37,7 @@ def rectgrad(
     Returns:
         Signed, of the shape of the inputs.
     """
-    if criterion not in ("signed", "absolute"):
+    if not is_one_of(criterion, ("signed", "absolute")):
         raise InputError(f'Expected criterion "signed" or "absolute", got {criterion!r}.')
 
     def gate(index: int, activation: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ from pruneattr_core.attribution.options import SEED, Option, checked
 from pruneattr_core.attribution.table_foreign import FOREIGN
 from pruneattr_core.attribution.table_ours import OURS
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.given import is_one_of
 
 
 def _smoothed(method: str) -> Method:
-    if method not in METHODS or method == "noise_tunnel":
+    if not is_one_of(method, METHODS) or method == "noise_tunnel":
         others = ", ".join(name for name in METHODS if name != "noise_tunnel")
         raise InputError(f"Expected of in {others}; got {method!r}.")
     return METHODS[method]

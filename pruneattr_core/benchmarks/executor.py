@@ -28,7 +28,7 @@ from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.datasets.base import left_out
 from pruneattr_core.errors import InputError, ModelError, NothingToMeasure, StoreError
-from pruneattr_core.given import check_progress
+from pruneattr_core.given import check_progress, is_one_of
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.runs.workers import each
@@ -70,7 +70,7 @@ def plan_run(
         InputError: something unknown, or out of range, or nothing that could be measured.
         ModelError: a method does not fit the network.
     """
-    if benchmark not in BENCHMARKS:
+    if not is_one_of(benchmark, BENCHMARKS):
         raise InputError(f"Expected a benchmark in {', '.join(BENCHMARKS)}, got {benchmark!r}.")
     opened = open_source(source)
     if said := left_out(opened.data.problems):

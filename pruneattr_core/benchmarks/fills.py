@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 
 FILLS = {"mean": "Channel mean", "blur": "Blurred picture", "noisy_linear": "Noisy linear (ROAD)"}
@@ -53,7 +54,7 @@ def fill_removed(image: Tensor, removed: Tensor, fill: str = "mean", seed: int =
     ):
         given = f"{tuple(image.shape)} and {removed.dtype} {tuple(removed.shape)}"
         raise InputError(f"Expected an image (C, H, W) and bool masks (K, H, W), got {given}.")
-    if fill not in [*FILLS]:
+    if not is_one_of(fill, FILLS):
         raise InputError(f"Expected a fill out of {', '.join(FILLS)}, got {fill!r}.")
     gone = removed.to(image.device).unsqueeze(1)
     if fill == "mean":

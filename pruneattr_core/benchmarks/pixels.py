@@ -25,7 +25,7 @@ from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import check_progress, is_truth, several
+from pruneattr_core.given import check_progress, is_one_of, is_truth, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
 from pruneattr_core.refusing import asked
@@ -108,7 +108,7 @@ def removal_masks(
         InputError: maps, fractions or choices that cannot be used.
     """
     _check_maps(maps)
-    if order not in [*ORDERS] or ties not in [*TIES]:
+    if not (is_one_of(order, ORDERS) and is_one_of(ties, TIES)):
         raise InputError(f"Expected order in {[*ORDERS]} and ties in {[*TIES]}, got {order!r} and {ties!r}.")
     fractions, seed = _shares(fractions), _check_seed(seed)
     place = removal_places(maps, order, ties, seed)

@@ -21,6 +21,7 @@ from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.benchmarks.pixels import TIES
 from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 
 UNDEFINED = math.nan
@@ -79,7 +80,7 @@ def rank_accuracy(values: ArrayLike, mask: ArrayLike, ties: str = "raster") -> f
         raise InputError(f"Expected a map and a mask of one shape, got {chosen.shape} and {inside.shape}.")
     if not np.isfinite(chosen).all():
         raise InputError("The map holds NaN or infinite values, which cannot be put in an order.")
-    if ties not in [*TIES]:
+    if not is_one_of(ties, TIES):
         raise InputError(f"Expected ties in {[*TIES]}, got {ties!r}.")
     chosen, inside = chosen.ravel(), inside.ravel()
     count = int(inside.sum())

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
-from pruneattr_core.errors import ArgumentTypeError, InputError
+from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_batches, is_one_of
 from pruneattr_core.pruning import Replacement, replace_gate
 from pruneattr_core.runtime import own_modes
 
@@ -58,12 +59,11 @@ def mean_of(model: nn.Module, batches: Iterable[Tensor], unit: Unit = "neuron") 
         >>> mean_of(pruneattr_core.load_model("resnet8-cifar10"), [torch.rand(4, 3, 32, 32)])
         Replacement(name='mean', layers=<7 arrays>)
     """
-    if unit not in ("neuron", "channel"):
+    if not is_one_of(unit, ("neuron", "channel")):
         raise InputError(f'Expected unit "neuron" or "channel", got {unit!r}.')
     sums: list[Tensor] = []
     count, dtype = 0, torch.float64
-    if not isinstance(batches, Iterable):
-        raise ArgumentTypeError(f"Expected batches one after the other, such as [inputs]; got {batches!r}.")
+    check_batches(batches)
     for batch in batches:
         found = _record(model, check_inputs(model, batch)).activations
         dtype = found[0].dtype

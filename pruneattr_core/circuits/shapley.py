@@ -19,7 +19,7 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.circuits.replacement import Unit, positions
 from pruneattr_core.circuits.scores import along
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress, check_whole
+from pruneattr_core.given import check_progress, check_whole, is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
@@ -97,7 +97,7 @@ class Game:
         Raises:
             InputError: not one input, no such call or unit, or a replacement of another network.
         """
-        if unit not in ("neuron", "channel"):
+        if not is_one_of(unit, ("neuron", "channel")):
             raise InputError(f'Expected unit "neuron" or "channel", got {unit!r}.')
         inputs = check_inputs(model, inputs)
         if len(inputs) != 1:

@@ -29,6 +29,7 @@ from pruneattr_core.circuits.replacement import positions
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import asked_of
@@ -107,13 +108,13 @@ def unit_contributions(
         InputError: an unknown unit or method, a replacement where the method takes none, or heads of a
             network that shows none.
     """
-    if unit not in get_args(UnitKind):
+    if not is_one_of(unit, get_args(UnitKind)):
         raise InputError(f"Expected a unit out of {', '.join(get_args(UnitKind))}; got {unit!r}.")
     if unit == "head" and not isinstance(model, WithHeads):
         raise InputError("Heads are units of with_heads(model, inputs): rank and prune what that returns.")
     inputs = check_inputs(model, inputs)
     asked = asked_of(target, len(inputs))
-    if method not in ("taylor", "intgrad", "patching"):
+    if not is_one_of(method, ("taylor", "intgrad", "patching")):
         raise InputError(f'Expected method "taylor", "intgrad" or "patching", got {method!r}.')
     if (method == "patching") != (replacement is not None):
         raise InputError('A replacement goes with method "patching", and with no other.')

@@ -15,6 +15,7 @@ import torch_pruning
 from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.given import is_one_of
 
 
 def channels(model: nn.Module) -> dict[str, int]:
@@ -46,7 +47,7 @@ def kept_by_l1(
         raise InputError(f"Expected a rate of channels to remove in [0, 1), got {rate}.")
     known = channels(model)
     for layer in layers or ():
-        if layer not in known:
+        if not is_one_of(layer, known):
             raise InputError(f"{layer!r} is no convolution of this network: it has {', '.join(known)}.")
     kept: dict[str, list[int]] = {}
     modules = dict(model.named_modules())

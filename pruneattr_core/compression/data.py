@@ -16,6 +16,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.datasets.base import Dataset
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.scenes import SHAPES, scene
 
@@ -110,7 +111,7 @@ def scenes_multilabel(split: str = "test", n: int = 1000, seed: int = 0, size: i
     Raises:
         InputError: there is no such split.
     """
-    if split not in SERIES:
+    if not is_one_of(split, SERIES):
         raise InputError(f"Expected a split out of {', '.join(SERIES)}, got {split!r}.")
     return _Scenes(split, n, seed, size)
 
@@ -211,6 +212,6 @@ def folder(root: str | Path, split: str = "all") -> LabelledMasks:
         "test": list(range(0, len(found), 5)),
         "train": [k for k in range(len(found)) if k % 5],
     }
-    if split not in parts:
+    if not is_one_of(split, parts):
         raise InputError(f"Expected a split out of {', '.join(parts)}, got {split!r}.")
     return _Labelled(found, parts[split])

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ModelError
+from pruneattr_core.given import is_one_of
 
 #: Matching -> weight beta of its loss in the paper.
 BETA = {"none": 0.0, "ewa": 100.0, "swa": 50.0, "sswa": 50.0}
@@ -201,7 +202,7 @@ def seen_at(
 
     modules, handles = dict(model.named_modules()), []
     for layer in layers:
-        if not layer or layer not in modules:
+        if not layer or not is_one_of(layer, modules):
             near = ", ".join(difflib.get_close_matches(layer, list(modules), 5, 0)) or "none"
             raise ModelError(f"There is no layer {layer!r} in {type(model).__name__}: it has {near}.")
     try:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 
 #: Method -> how its channels become one map. AP sums relevance over colours, and keeps RAP's positive part;
@@ -38,7 +39,7 @@ def map_of(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int], met
         InputError: another method.
         ModelError: the method does not fit this network.
     """
-    if method not in METHODS_OF_REVIEW:
+    if not is_one_of(method, METHODS_OF_REVIEW):
         raise InputError(f"Expected a method out of {', '.join(METHODS_OF_REVIEW)}, got {method!r}.")
     chosen = target if isinstance(target, Tensor) else list(target)
     return collapsed(explain(model, inputs, chosen, method).values, method)

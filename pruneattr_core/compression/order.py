@@ -23,6 +23,7 @@ from pruneattr_core.compression.teacher import Answers, answers
 from pruneattr_core.compression.train import Matching, Setting, distil, identity, prune_iteratively
 from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError, ModelError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.models import load_model, model_card, weights_hash
 
 KINDS = ("distil", "unstructured", "structured")
@@ -58,7 +59,7 @@ class Order:
     layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        if not is_one_of(self.kind, KINDS):
             raise InputError(f"Expected a kind out of {', '.join(KINDS)}, got {self.kind!r}.")
         if self.rate is not None and not 0 < self.rate < 1:
             raise InputError(f"Expected a rate between 0 and 1, got {self.rate}.")

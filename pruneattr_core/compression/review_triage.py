@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.same import same
 
 ORDERS = {
@@ -102,7 +103,7 @@ class Triage:
         Raises:
             InputError: an unknown order or filter.
         """
-        if by not in ORDERS:
+        if not is_one_of(by, ORDERS):
             raise InputError(f"Expected an order out of {', '.join(ORDERS)}, got {by!r}.")
         chosen = self.matches(shown)
         if target is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core.errors import InputError, StoreError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.store import write_atomically
 
@@ -76,9 +77,9 @@ class Verdict:
 
     def __post_init__(self) -> None:
         """Refuse a verdict nobody can give."""
-        if self.verdict not in ("", *VERDICTS):
+        if not is_one_of(self.verdict, ("", *VERDICTS)):
             raise InputError(f"Expected a verdict out of {', '.join(VERDICTS)}, got {self.verdict!r:.40}.")
-        if self.scale not in SCALES or (0 <= self.level <= 1) != (self.scale == "all"):
+        if not is_one_of(self.scale, SCALES) or (0 <= self.level <= 1) != (self.scale == "all"):
             raise InputError(
                 f"Expected a level in [0, 1] of all neurons or none, got {self.level} of {self.scale!r:.40}."
             )

@@ -35,6 +35,7 @@ from pruneattr_core.compression.pool import Pool
 from pruneattr_core.compression.teacher import Answers
 from pruneattr_core.descent import packed, unpacked
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.store import read_sealed, write_sealed
 
 
@@ -61,9 +62,9 @@ class Matching:
     masks: str = MASKS[0]
 
     def __post_init__(self) -> None:
-        if self.kind not in BETA:
+        if not is_one_of(self.kind, BETA):
             raise InputError(f"Expected a matching out of {', '.join(BETA)}, got {self.kind!r}.")
-        if self.masks not in MASKS:
+        if not is_one_of(self.masks, MASKS):
             raise InputError(f"Expected masks {' or '.join(MASKS)}, got {self.masks!r}.")
         if self.temperature <= 0 or not 0 <= self.alpha <= 1 or not 0 <= self.drop < 1:
             raise InputError(f"Expected a temperature above 0, alpha and drop in [0, 1], got {self}.")

@@ -14,6 +14,7 @@ from pruneattr_core.datasets.papers import Birdsnap, ImageNetValidation
 from pruneattr_core.datasets.samples import SamplePhotographs
 from pruneattr_core.datasets.shape_scenes import ShapeScenes
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 
 ENVIRONMENT = "PRUNEATTR_DATA"
 #: A folder of pictures of one's own, which then stands among the data sets as "folder".
@@ -78,6 +79,10 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
     Raises:
         InputError: there is no such data set, it is not where it should be, or it is damaged.
     """
+    if not is_one_of(name, (*_ALWAYS, "folder", *_PAPERS, *_FOLDERS)):
+        raise InputError(
+            f"There is no data set {str(name)[:60]!r}: choose {', '.join(list_datasets())} or folder."
+        )
     if split == "train" and name in ("samples", "scenes-marked", "imagenet-val", *_FOLDERS):
         raise InputError(f"{name} has no pictures to learn from: take cifar10, birdsnap, scenes or a folder.")
     if name in _ALWAYS:
@@ -89,10 +94,6 @@ def load_dataset(name: str, root: str | Path | None = None, split: str = "test")
                 f"Expected the path of a folder: load_dataset('folder', root), or {OWN_FOLDER} that names it."
             )
         return FolderDataset(_split_of(Path(own), split))
-    if name not in _PAPERS and name not in _FOLDERS:
-        raise InputError(
-            f"There is no data set {str(name)[:60]!r}: choose {', '.join(list_datasets())} or folder."
-        )
     base = find_data_root() if root is None else Path(root)
     if base is None:
         raise InputError(
@@ -117,7 +118,7 @@ def _split_of(place: Path, split: str) -> Path:
 
 
 def _cifar10(place: Path, split: str) -> Dataset:
-    if split not in ("train", "test"):
+    if not is_one_of(split, ("train", "test")):
         raise InputError(f"Expected the split train or test, got {split!r}.")
     if (place / "cifar-10-batches-py").is_dir():
         return OriginalCifar10(place, split)

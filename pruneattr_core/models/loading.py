@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from pruneattr_core.errors import InputError, ModelError, WeightsError
-from pruneattr_core.given import check_progress
+from pruneattr_core.given import check_progress, is_one_of
 from pruneattr_core.heads import declare
 from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
@@ -73,7 +73,7 @@ def list_models(kind: str | None = None) -> tuple[str, ...]:
         >>> "scenes-net" in list_models("bundled")
         True
     """
-    if kind not in (None, *get_args(Kind)):
+    if kind is not None and not is_one_of(kind, get_args(Kind)):
         raise InputError(f"Expected a kind out of {', '.join(get_args(Kind))}, got {kind!r}.")
     if kind == "local":
         return tuple(name for name, card in CATALOGUE.items() if card.kind == "local")

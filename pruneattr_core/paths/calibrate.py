@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_scores
-from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import check_progress, several
+from pruneattr_core.errors import InputError
+from pruneattr_core.given import check_batches, check_progress, is_one_of, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.pruning import outputs_of, pruned_logits
 from pruneattr_core.runtime import Tick, own_modes
@@ -107,7 +107,7 @@ def check_change(output_change: float | None, change_of: str) -> float:
     change = 0 if output_change is None else as_real(output_change)
     if change is None or not change >= 0:
         raise InputError(f"Expected output_change >= 0, a fraction such as 0.15; got {output_change!r}.")
-    if change_of not in ("response", "probability"):
+    if not is_one_of(change_of, ("response", "probability")):
         raise InputError(f'Expected change_of "response" or "probability", got {change_of!r}.')
     return change
 
@@ -240,10 +240,7 @@ def calibrations(
     levels = several("changes", changes, "[0.15]")
     if not all((level := as_real(one)) is not None and level >= 0 for one in levels):
         raise InputError(f"Expected changes as fractions, 0 or more, such as [0.15], got {levels!r}.")
-    if not isinstance(batches, Iterable) or isinstance(batches, str | bytes):
-        raise ArgumentTypeError(
-            f"Expected batches one after the other, such as [inputs], got {type(batches).__name__}."
-        )
+    check_batches(batches)
     if len(grid) < 2 or (np.diff(grid) <= 0).any():
         raise InputError("Expected an increasing grid of at least two sparsities.")
     kinds: tuple[ChangeOf, ...] = ("response", "probability")

@@ -15,7 +15,7 @@ from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress, check_whole, several
+from pruneattr_core.given import check_progress, check_whole, is_one_of, several
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, distance, head_of, same_answer
 from pruneattr_core.runtime import Tick, chunks, own_modes
@@ -98,7 +98,7 @@ def dgr_gates(
         ModelError: a network without activations, in training mode, or one whose gradient ends on the way.
     """
     check_progress(progress)
-    if init not in ("one", "random"):
+    if not is_one_of(init, ("one", "random")):
         raise InputError(f'Expected init "one" or "random", got {init!r}.')
     check_whole("iterations", iterations, 1)
     check_whole("seed", seed, 0, 2**32 - 1)

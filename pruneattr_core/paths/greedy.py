@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress
+from pruneattr_core.given import check_progress, is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.paths.dial import levels
 from pruneattr_core.pruning import zero_gate
@@ -75,7 +75,7 @@ def greedy_paths(
         raise InputError(
             f"Expected step in (0, 1], the fraction of neurons removed per iteration; got {step!r}."
         )
-    if condition not in list(TITLES):
+    if not is_one_of(condition, TITLES):
         raise InputError(f'Expected condition "activation" or "score", got {condition!r}.')
     sparsities, _ = levels(model, () if sparsities is None else sparsities, "all")
     if not sparsities:

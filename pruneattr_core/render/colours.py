@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 
 Pixels = NDArray[np.uint8]
@@ -49,7 +50,7 @@ def colour_table(name: str) -> Pixels:
     Raises:
         InputError: there is no such colour map.
     """
-    if name not in COLOUR_MAPS:
+    if not is_one_of(name, COLOUR_MAPS):
         raise InputError(f"Expected a colour map out of {', '.join(COLOUR_MAPS)}, got {name!r}.")
     with one_at_a_time:
         from matplotlib import colormaps  # a quarter of a second that only pictures should pay

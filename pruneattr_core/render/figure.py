@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
 from pruneattr_core.render.scale import ColourBar, tick_text
 
@@ -83,7 +84,7 @@ def figure(
     Raises:
         InputError: no panel, an unknown kind, a size outside its bounds, or settings that are no JSON.
     """
-    if not panels or across < 1 or kind not in KINDS:
+    if not panels or across < 1 or not is_one_of(kind, KINDS):
         raise InputError(
             f"Expected panels and a kind out of {', '.join(KINDS)}, got {len(panels)}, {kind!r}."
         )

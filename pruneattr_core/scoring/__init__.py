@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs, fingerprints, network_fingerprint
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks, own_modes
@@ -68,7 +69,7 @@ def contributions(
         >>> scores.path(0.9)
         CriticalPath(inputs=1, layers=9, sparsity=[0.9000])
     """
-    if method not in list(METHODS):  # also what no key of a table can be
+    if not is_one_of(method, METHODS):
         raise InputError(f"Expected method in {sorted(METHODS)}, got {method!r}.")
     inputs = check_inputs(model, inputs)
     chosen = asked_of(target, len(inputs))

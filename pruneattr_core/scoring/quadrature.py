@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from pruneattr_core.errors import InputError
+from pruneattr_core.given import is_one_of
 
 Rule = Literal["midpoint", "uniform", "gauss"]
 
@@ -37,7 +38,7 @@ def nodes(count: int | None = None, rule: Rule = "midpoint") -> tuple[np.ndarray
     Raises:
         InputError: an unknown rule, or fewer nodes than it needs.
     """
-    if rule not in NODES:
+    if not is_one_of(rule, NODES):
         raise InputError(f"Expected rule in {', '.join(NODES)}; got {rule!r}.")
     count, least = NODES[rule] if count is None else count, 2 if rule == "uniform" else 1
     if isinstance(count, bool) or not isinstance(count, int) or count < least:

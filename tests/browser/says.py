@@ -15,8 +15,10 @@ SAYS = """() => {
   const said = node => node.type === 'range' ? node.value : node.getAttribute('aria-valuetext') || text(node.closest('label') ?? node);
   const state = document.querySelector('[data-testid=stApp]').dataset.testScriptState;
   const undrawn = roots.some(root => [...root.querySelectorAll(':is(.scrubber, .compare, .stage):not([data-ready])')].some(inMain));
+  const stale = [...document.querySelectorAll('[data-stale=true], [data-testid=stSkeleton]')];
   return {
-    quiet: state === 'notRunning' && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]') && !undrawn,
+    quiet: state === 'notRunning' && !stale.length && !undrawn,
+    waits: [state, undrawn ? 'undrawn' : '', ...stale.map(node => `${node.dataset.testid} ${text(node)}`.slice(0, 80))],
     scrubbers: scrubber.length, complete: scrubber[0]?.dataset.complete === 'true',
     reading: text(scrubber[0]?.querySelector('.reading')),
     chance: text(scrubber[0]?.querySelector('[data-key=chance]')),

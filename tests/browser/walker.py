@@ -193,7 +193,7 @@ class Walker:
                 raise self._fault(f"{done}: {now['errors']} {now['body']}\n{said}")
             if not patient:
                 return []
-            now["quiet"] = now["quiet"] and not self._asked
+            now["asked"], now["quiet"] = self._asked, now["quiet"] and not self._asked
             wrong = disagreement(now) if self._on_explorer() else ""
             found = wrong or found
             drawn = self.page.locator("[data-testid=stMain] :is(h1, h2, h3, [data-testid=stAlert])").count()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import pruneattr_core.ways as ways
 from pruneattr_core import PruneGrad, census, contributions, explain
+from pruneattr_core.arranged import arrangement
 from pruneattr_core.errors import PruneAttrError
 
 X = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -125,3 +126,20 @@ def test_what_passes_note_themselves_teaches_nothing_anew(
     monkeypatch.setattr(ways, "learn", lambda *_: pytest.fail("learned again"))
     for _ in range(2):
         ask(net)
+
+
+def test_a_function_in_the_place_of_one_that_has_gone_is_another() -> None:
+    """Python gives the number of what has gone to the next that is made."""
+    net = Net()
+    net.act = (lambda: lambda x: x.relu())()  # type: ignore[assignment]
+    before, number = arrangement(net), id(net.act)
+    kept = []
+    for _ in range(1000):
+        net.act = None  # type: ignore[assignment]
+        net.act = (lambda: lambda x: x)()  # type: ignore[assignment]
+        if id(net.act) == number:
+            break
+        kept.append(net.act)
+    assert id(net.act) == number
+    assert arrangement(net) != before
+    assert arrangement(net) == arrangement(net)

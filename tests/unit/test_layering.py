@@ -50,6 +50,7 @@ ORDER = (
         "hooks",
         "fitness",
         "reaching",
+        "deriving",
         "heads",
         "company",
         "runlength",
