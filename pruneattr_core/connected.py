@@ -10,9 +10,8 @@ from torch import Tensor
 from pruneattr_core.errors import ModelError
 from pruneattr_core.fitness import Doubts, End
 from pruneattr_core.hooks import has_changed, hooked, is_around
-from pruneattr_core.nodes import node_of
+from pruneattr_core.nodes import Silent, node_of, reached, reaching
 from pruneattr_core.own_functions import made_by
-from pruneattr_core.reaching import Silent, reached, reaching
 from pruneattr_core.tape import Record
 
 #: Operations by which weights act on values, as autograd names their nodes.
@@ -138,7 +137,7 @@ def _check_neurons_reached(given: Any, nodes: set[Any], record: Record, silent: 
         given: node of the input.
         nodes: that the gradient reaches.
         record: of the pass.
-        silent: see `reaching.Silent`.
+        silent: see `nodes.Silent`.
     """
     doubts, joined = record.doubts, reaching([given], nodes, silent)
     for activation, (name, ends) in zip(record.activations, doubts.neurons, strict=True):
@@ -159,7 +158,7 @@ def _check_nothing_loose(
         starts: its nodes.
         nodes: that the gradient reaches.
         record: of the pass.
-        silent: see `reaching.Silent`.
+        silent: see `nodes.Silent`.
         silences: the same as ends.
     """
     doubts = record.doubts

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.nodes import node_of
-from pruneattr_core.reaching import reached, reaching
+from pruneattr_core.nodes import node_of, reached, reaching
 
 _MAKE, _TAKE = torch._VF._make_dual, torch._VF._unpack_dual
 #: Calls by which one is taken; those of `torch.func` and `torch.autograd.functional` come down to them.

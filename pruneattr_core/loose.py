@@ -11,21 +11,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from pruneattr_core.nodes import reached
+
 #: Calls by which weights act on values, be the weights parameters or computed from some.
 _LEARNED = {
     *(F.linear, F.bilinear, F.conv1d, F.conv2d, F.conv3d, torch.conv1d, torch.conv2d, torch.conv3d),
     *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
-    *(F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm),
+    *(F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm, F.rms_norm),
     *(torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu, F.multi_head_attention_forward),
     *(torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell, torch.rnn_relu_cell),
 }
 
 
-#: Products: learned where one factor is a parameter. A scale of single values is not, or a verdict would
-#: depend on which of `c * (n * scale)` and `c * n * scale` was written.
+#: Products: learned where one factor is a parameter, or made of nothing else. A scale of single values is
+#: not, or a verdict would depend on which of `c * (n * scale)` and `c * n * scale` was written.
 _PRODUCTS = {
     *(torch.matmul, Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__, torch.mm, Tensor.mm, torch.bmm),
-    *(torch.addmm, torch.einsum, torch.mv, torch.baddbmm),
+    *(torch.addmm, torch.einsum, torch.mv, torch.baddbmm, torch.addmv, torch.addbmm, torch.tensordot),
+    *(torch.inner, torch.chain_matmul, torch.linalg.multi_dot, torch.linalg.matmul, Tensor.inner),
+    *(
+        Tensor.bmm,
+        Tensor.mv,
+        Tensor.addmm,
+        Tensor.baddbmm,
+        Tensor.addmv,
+        Tensor.addbmm,
+        F.scaled_dot_product_attention,
+    ),
 }
 
 
@@ -82,7 +94,7 @@ class Trail:
         if not ends:
             return
         found = list(results)
-        product = func in _PRODUCTS and any(isinstance(one, nn.Parameter) for one in given)
+        product = func in _PRODUCTS and any(map(_learned, given))
         if found and (func in _LEARNED or product):
             acts |= 1 << len(self.acts)
             self.acts.append(Act(where(), ends, found[0].grad_fn))
@@ -98,6 +110,14 @@ class Trail:
         # The reference keeps the storage's address from being used again.
         if (key := _key(value)) is not None:
             self._marks[key] = ends, acts, StorageWeakRef(value.untyped_storage())
+
+
+def _learned(value: Tensor) -> bool:
+    """Whether a value is a parameter, part of one, or made of nothing else: transposed, or normalised."""
+    if isinstance(value, nn.Parameter) or isinstance(value._base, nn.Parameter):
+        return True
+    leaves = [node.variable for node in reached(value.grad_fn) if hasattr(node, "variable")]
+    return bool(leaves) and all(isinstance(one, nn.Parameter) for one in leaves)
 
 
 def _key(value: Tensor) -> int | None:

@@ -1,12 +1,15 @@
-"""Nodes of the autograd graph: which made a value, and where a gradient goes no further."""
+"""Nodes of the autograd graph: which made a value, which a gradient reaches, and where it goes no further."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+#: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
+Silent = Collection[tuple[Any, int]]
 
 
 def cut_off(result: Any, given: Iterable[Tensor]) -> bool:
@@ -46,3 +49,35 @@ def node_of(tensor: Tensor) -> Any:
     with torch.inference_mode(False), torch.enable_grad():  # the network may be under neither
         view = tensor.view_as(tensor).grad_fn
     return None if view is None else view.next_functions[0][0]
+
+
+def _before(node: Any, silent: Silent) -> list[Any]:
+    """Nodes to which a node hands a gradient on."""
+    following = () if is_end(node) else enumerate(node.next_functions)
+    return [one for place, (one, _) in following if one is not None and (node, place) not in silent]
+
+
+def reached(*starts: Any, silent: Silent = ()) -> set[Any]:
+    """Every node of the autograd graph that a gradient from these nodes reaches."""
+    found, waiting = set(), [start for start in starts if start is not None]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(_before(node, silent))
+    return found
+
+
+def reaching(ends: Collection[Any], nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
+    """Those of these nodes of the autograd graph from which a gradient reaches one of `ends`; these, too."""
+    after: dict[Any, list[Any]] = {}
+    for node in nodes:
+        for before in _before(node, silent):
+            after.setdefault(before, []).append(node)
+    found, waiting = set(), list(ends)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(after.get(node, ()))
+    return found

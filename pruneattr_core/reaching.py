@@ -1,18 +1,14 @@
-"""Which nodes of the autograd graph a gradient reaches, and whose values go on where it does not."""
+"""Which activations are in the graph of an answer, and where a gradient ends whose values go on to it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from typing import Any
 
 from torch import Tensor
 
 from pruneattr_core.fitness import Doubts
-from pruneattr_core.nodes import is_end
-
-#: (node of the autograd graph, place among its inputs) to which its backward gives nothing.
-Silent = Collection[tuple[Any, int]]
+from pruneattr_core.nodes import reached
 
 #: Nodes of the autograd graph that activations make -> the activation.
 _BENDS = {
@@ -36,38 +32,6 @@ def bend_of(node: Any) -> str:
 def bends_in(answer: Tensor) -> Counter[str]:
     """How often an answer's graph holds each activation."""
     return Counter(bend for bend in map(bend_of, reached(answer.grad_fn)) if bend)
-
-
-def _before(node: Any, silent: Silent) -> list[Any]:
-    """Nodes to which a node hands a gradient on."""
-    following = () if is_end(node) else enumerate(node.next_functions)
-    return [one for place, (one, _) in following if one is not None and (node, place) not in silent]
-
-
-def reached(*starts: Any, silent: Silent = ()) -> set[Any]:
-    """Every node of the autograd graph that a gradient from these nodes reaches."""
-    found, waiting = set(), [start for start in starts if start is not None]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(_before(node, silent))
-    return found
-
-
-def reaching(ends: Collection[Any], nodes: Collection[Any], silent: Silent = ()) -> set[Any]:
-    """Those of these nodes of the autograd graph from which a gradient reaches one of `ends`; these, too."""
-    after: dict[Any, list[Any]] = {}
-    for node in nodes:
-        for before in _before(node, silent):
-            after.setdefault(before, []).append(node)
-    found, waiting = set(), list(ends)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(after.get(node, ()))
-    return found
 
 
 def places_in(answer: Tensor, start: Any, doubts: Doubts) -> dict[int, str]:

@@ -49,6 +49,8 @@ _BUTTONS = re.compile(
 )
 #: Seconds for a result. A machine with load is slow, so this only ends a walk that stands still.
 PATIENCE = 240.0
+#: Seconds until the part of a page that is asked for must have begun to run, which the page says then.
+DROPPED = 10.0
 
 
 class Fault(AssertionError):
@@ -93,7 +95,7 @@ class Walker:
             viewport={"width": 1366, "height": 768}, reduced_motion="reduce", accept_downloads=True
         )
         self._logged = len(served.said())
-        self._asked = False
+        self._asked = 0.0
         self._open(served.url)
 
     def close(self) -> None:
@@ -154,22 +156,24 @@ class Walker:
         self.page.wait_for_url(f"{self.served.url}/**", timeout=1000 * PATIENCE, wait_until="commit")
 
     def _listen(self, line: WebSocket) -> None:
-        """Note whether the page has asked for a run that has not ended: its state says so only later."""
+        """Note until when to wait for a run that the page has asked for: its state says so only later."""
 
         def sent(frame: str | bytes) -> None:
-            if isinstance(frame, bytes) and BackMsg.FromString(frame).WhichOneof("type") == "rerun_script":
-                self._asked = True
+            said = BackMsg.FromString(frame) if isinstance(frame, bytes) else BackMsg()
+            if said.WhichOneof("type") == "rerun_script":
+                # A part of a page that has been left meanwhile is dropped by Streamlit without a word.
+                self._asked = time.monotonic() + (DROPPED if said.rerun_script.fragment_id else PATIENCE)
 
         def received(frame: str | bytes) -> None:
             if (
                 isinstance(frame, bytes)
                 and ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished"
             ):
-                self._asked = False
+                self._asked = 0.0
 
         line.on("framesent", sent)
         line.on("framereceived", received)
-        line.on("close", lambda _: setattr(self, "_asked", False))
+        line.on("close", lambda _: setattr(self, "_asked", 0.0))
 
     def _look(self, done: str, patient: bool = True, before: Sequence[str] = ()) -> list[str]:
         """Check what is on the screen; patient: when it is all there. What is chosen and said there then.
@@ -193,7 +197,8 @@ class Walker:
                 raise self._fault(f"{done}: {now['errors']} {now['body']}\n{said}")
             if not patient:
                 return []
-            now["asked"], now["quiet"] = self._asked, now["quiet"] and not self._asked
+            now["asked"] = self._asked > time.monotonic()
+            now["quiet"] = now["quiet"] and not now["asked"]
             wrong = disagreement(now) if self._on_explorer() else ""
             found = wrong or found
             drawn = self.page.locator("[data-testid=stMain] :is(h1, h2, h3, [data-testid=stAlert])").count()
@@ -239,7 +244,7 @@ class Walker:
     def _stands(self) -> bool:
         """Whether the page is all there, and nothing more will come."""
         try:
-            return bool(self.page.evaluate(SAYS)["quiet"]) and not self._asked
+            return bool(self.page.evaluate(SAYS)["quiet"]) and self._asked <= time.monotonic()
         except Error:  # it is just being replaced
             return False
 

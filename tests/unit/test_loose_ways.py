@@ -156,6 +156,10 @@ BESIDE: dict[str, Callable[[Net, Tensor], Tensor]] = {
     "one on detached neurons": lambda net, h: net.memory(_rows(h.detach()))[0].mT.reshape(h.shape),
     "one that is detached": lambda net, h: net.memory(_rows(h))[0].detach().mT.reshape(h.shape),
     "attention": lambda net, h: net.attention(*[_rows(h.detach())] * 3)[0].mT.reshape(h.shape),
+    "rows times a transposed weight": lambda net, h: (_rows(h.detach()) @ net.turn.mT).mT.reshape(h.shape),
+    "a sum over channels": lambda net, h: torch.einsum("nchw,cd->ndhw", h.detach(), net.turn[:, :4]),
+    "one by tensordot": lambda net, h: torch.tensordot(_rows(h.detach()), net.turn, 1).mT.reshape(h.shape),
+    "a norm of roots": lambda net, h: net.scale(_rows(h.detach())).mT.reshape(h.shape),
     "a product of pairs": lambda net, h: net.pairs(_rows(h), _rows(h)).detach().mT.reshape(h.shape),
 }
 
@@ -168,7 +172,7 @@ class Beside(Net):
         self.other, self.beside = nn.Conv2d(4, 4, 3, padding=1), BESIDE[way]
         self.memory = nn.LSTM(4, 4, batch_first=True)
         self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
-        self.pairs = nn.Bilinear(4, 4, 4)
+        self.pairs, self.turn, self.scale = nn.Bilinear(4, 4, 4), nn.Parameter(torch.eye(4)), nn.RMSNorm(4)
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -208,6 +212,13 @@ def test_no_map_is_given_of_the_other_way_alone(way: str, frozen: bool) -> None:
     ):
         with pytest.raises(ModelError, match=PARTLY):
             ask()
+
+
+def test_a_weight_that_is_computed_is_learned_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = lambda net, h: (_rows(h.detach()) @ (0.1 * net.turn)).mT.reshape(h.shape)  # noqa: E731
+    monkeypatch.setitem(BESIDE, "scaled", made)
+    with pytest.raises(ModelError, match=PARTLY):
+        contributions(Beside("scaled"), X, 1)
 
 
 def test_a_view_that_is_only_looked_at_is_not_in_the_answer() -> None:
