@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from torch import nn
+import torch.nn.modules.module as torch_module
+from torch import Tensor, nn
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 #: What every module has; of it only what is named in `arrangement` says what a pass does.
@@ -41,12 +42,16 @@ def arrangement(network: nn.Module) -> Hashable:
 
     Its modules, their flags, sizes and functions, hooks that stand on them, and what was taken from them.
     """
-    noted = _noted.get(network)
-    found: list[Hashable] = []
+    noted, told = _noted.get(network), set[int]()
+    found: list[Hashable] = [
+        *torch_module._global_forward_pre_hooks,
+        None,
+        *torch_module._global_forward_hooks,
+    ]
     for place, module in enumerate(network.modules()):
         hooks = *module._forward_pre_hooks, None, *module._forward_hooks
         gone = [name for name, one in module._buffers.items() if one is None]
-        settings = [pair for pair in _settings(module) if not noted or (place, pair[0]) not in noted]
+        settings = [pair for pair in _settings(module, told) if not noted or (place, pair[0]) not in noted]
         kind = type(module)
         forward = _Itself(getattr(kind, "forward", None))  # scripted ones have none there
         found.append((_Itself(module), kind, forward, module.training, hooks, *gone, *settings))
@@ -55,8 +60,8 @@ def arrangement(network: nn.Module) -> Hashable:
 
 def settings_of(network: nn.Module) -> dict[tuple[int, str], Hashable]:
     """What is set on its modules, (place, name) -> value: `note` takes it after passes."""
-    modules = enumerate(network.modules())
-    return {(place, name): value for place, module in modules for name, value in _settings(module)}
+    modules, told = enumerate(network.modules()), set[int]()
+    return {(place, name): value for place, module in modules for name, value in _settings(module, told)}
 
 
 def note(network: nn.Module, before: dict[tuple[int, str], Hashable]) -> None:
@@ -67,7 +72,8 @@ def note(network: nn.Module, before: dict[tuple[int, str], Hashable]) -> None:
         _noted[network] = _noted.get(network, frozenset()) | moved
 
 
-def _settings(module: nn.Module) -> Iterator[tuple[str, Hashable]]:
+def _settings(module: nn.Module, told: set[int]) -> Iterator[tuple[str, Hashable]]:
+    """What is set on a module, and in what it holds of settings, each of these once: `told` are those so far."""
     for name, value in list(vars(module).items()):  # others may run the network meanwhile
         if name in _EVERY:
             continue
@@ -79,3 +85,7 @@ def _settings(module: nn.Module) -> Iterator[tuple[str, Hashable]]:
                 yield name, tuple(value)
         elif callable(value):
             yield name, _Itself(value)
+        elif id(value) not in told and not isinstance(value, nn.Module | Tensor):
+            told.add(id(value))
+            held = value if kind is dict else getattr(value, "__dict__", {})
+            yield name, tuple((key, one) for key, one in list(held.items()) if type(one) in _PLAIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -143,3 +144,39 @@ def test_a_function_in_the_place_of_one_that_has_gone_is_another() -> None:
     assert id(net.act) == number
     assert arrangement(net) != before
     assert arrangement(net) == arrangement(net)
+
+
+class Set(Net):
+    """Asks settings that it holds in an object or in a dictionary whether to look at the whole batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config, self.options = SimpleNamespace(mixes=False), {"mixes": False}
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixes = self.config.mixes or self.options["mixes"]
+        return super().forward(x - x.mean(0) if mixes else x)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda net: setattr(net.config, "mixes", True), lambda net: net.options.update(mixes=True)]
+)
+def test_settings_that_a_network_holds_are_its_own(change: Callable[[Set], object]) -> None:
+    net = Set().eval()
+    census(net, X)
+    change(net)
+    with pytest.raises(PruneAttrError, match="rest of"):
+        census(net, X)
+
+
+def test_a_hook_on_all_modules_is_one_on_the_network() -> None:
+    net = Net()
+    census(net, X)
+    mixing = lambda module, given: (given[0] - given[0].mean(0),) if module is net else None  # noqa: E731
+    handle = nn.modules.module.register_module_forward_pre_hook(mixing)
+    try:
+        with pytest.raises(PruneAttrError, match="rest of"):
+            census(net, X)
+    finally:
+        handle.remove()
+    census(net, X)
