@@ -73,7 +73,7 @@ def note(network: nn.Module, before: dict[tuple[int, str], Hashable]) -> None:
 
 
 def _settings(module: nn.Module, told: set[int]) -> Iterator[tuple[str, Hashable]]:
-    """What is set on a module, and in what it holds of settings, each of these once: `told` are those so far."""
+    """What is set on a module, and on what it holds settings in, each of them once: `told` are the others."""
     for name, value in list(vars(module).items()):  # others may run the network meanwhile
         if name in _EVERY:
             continue
