@@ -259,6 +259,7 @@ def test_it_opens_with_the_fair_order_and_says_what_the_order_does(start, monkey
     app.button_group(key="bench_scope_pixels").set_value("First").run()
     healthy(app)
     assert "Signed order" in texts(app)
+    assert "Noisy linear" not in texts(app)
     groups = [one.label for one in app.button_group if one.label in GROUPS.values()]
     assert groups == ["Ours, through pruning", "Gradients"]
     app.button_group(key="bench_scope_pixels").set_value(ALL).run()
@@ -269,6 +270,16 @@ def test_it_opens_with_the_fair_order_and_says_what_the_order_does(start, monkey
     app.session_state["bench"] = "sanity"
     app.run()
     assert app.session_state["bench"] == "sanity"
+
+
+def test_a_fill_that_mends_scattered_pixels_is_explained(start, monkeypatch, tmp_path) -> None:
+    run = a_run("noisy_linear")
+    plan = dataclasses.replace(run.plan, protocol={**run.plan.protocol, "order_by": "magnitude"})
+    write_run(dataclasses.replace(run, plan=plan), tmp_path / "road")
+    monkeypatch.setattr(bench_runs, "FOLDER", tmp_path)
+    app = start().switch_page("pages/5_benchmarks.py").run()
+    healthy(app)
+    assert "Noisy linear" in texts(app)
 
 
 def test_a_link_says_what_is_measured_and_of_whom(start, opened) -> None:

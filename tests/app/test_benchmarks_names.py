@@ -18,7 +18,7 @@ from pruneattr_core.share.words import percent
 from pruneattr_core.ui.benchmarks import words
 from pruneattr_core.ui.benchmarks.charts import FIRST, against_sparsity, at_sparsities, curves, styles
 from pruneattr_core.ui.benchmarks.names import full_title, titles, what_differs
-from pruneattr_core.ui.benchmarks.page import _first_methods
+from pruneattr_core.ui.benchmarks.page import FAIR, FILLS, _first_methods
 from pruneattr_core.ui.benchmarks.recompute import TOLERANCE, Check, pictures_again
 from pruneattr_core.ui.benchmarks.runs import bench_runs
 
@@ -209,3 +209,15 @@ def test_rows_that_are_one_are_found() -> None:
     values = run.values.copy()
     values[run.plan.labels.index("LayerCAM"), 0, 0, 0] += 1e-9
     assert twins(dataclasses.replace(run, values=values), run.plan.labels) == []
+
+
+def test_where_chance_does_better_than_our_method_the_page_says_why() -> None:
+    """Noisy linear mends scattered pixels, and the signed order gives strongly negative ones away first."""
+    lost = set()
+    for name, run in bench_runs().items():
+        if {"PruneGrad", "Random map"} <= set(run.plan.labels) and "lerf" in run.plan.measures:
+            ours, chance = (run.of(label, "lerf").mean() for label in ("PruneGrad", "Random map"))
+            if chance < ours:
+                lost.add(name)
+                assert run.plan.protocol["order_by"] != FAIR or run.plan.protocol["fill"] in FILLS, name
+    assert "lite0-pixels-road" in lost

@@ -113,6 +113,12 @@ ORDERS = {
     "code. A map of both signs gives away its strongest negative pixels first, so it looks worse here than "
     "a map that has none, or than chance; compare such maps in the order of magnitudes.",
 }
+#: What a fill does to the controls, where that is not plain.
+FILLS = {
+    "noisy_linear": "**Noisy linear** gives removed pixels the values of their neighbours. Scattered ones, "
+    "such as a random map's, come back nearly whole in either order, so it can move the answer less than a "
+    "map whose pixels lie together, and be the lowest of LeRF. LeRF - MoRF compares them: it has about 0.",
+}
 #: Curves drawn before anybody chooses; more cannot be told apart.
 _DRAWN = 9
 
@@ -186,6 +192,8 @@ def _draw(shown: dict[str, Run], every: dict[str, Run], row: DeltaGenerator) -> 
     figures(runs, measure, methods, order, chart, folio, row)
     if "order_by" in first.plan.protocol:
         folio.markdown(ORDERS[first.plan.protocol["order_by"] == FAIR])
+    if first.plan.protocol.get("fill") in FILLS:
+        folio.markdown(FILLS[first.plan.protocol["fill"]])
     spread = "Lines" if len(first.plan.x) == 1 else "Bands"
     folio.note(
         f"{meaning(first, measure)} {spread}: mean ± one standard error over "
