@@ -130,6 +130,7 @@ function onKey(state, event) {
 
 function setAxis(state, axis) {
   if (!state.header) return;
+  if (axis === 'change') stop(state);  // what plays moves through levels, of which this dial has one
   state.axis = axis;
   showAxis(state);
   layMarks(state);

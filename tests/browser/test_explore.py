@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from pruneattr_core.registry import LITE0, lite0_is_here
+from tests.browser.says import SAYS, disagreement
 from tests.browser.serving import ROOT, complaints, serving
 from tests.browser.waiting import BACKGROUNDS, INSIDE, coloured, fits_sideways, painted, step, until
 
@@ -244,6 +245,26 @@ def test_output_change_axis_and_strip(page: Page, app_url: str, settled: Settled
     page.locator(".strip button").last.click()
     expect(page.get_by_role("radio", name="Contributing")).to_have_attribute("aria-checked", "true")
     expect(page.locator(".strip button").last).to_have_attribute("aria-current", "true")
+
+
+def test_a_dial_that_is_chosen_while_it_plays_is_what_is_shown(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    """It played on to the last level below the headline of 15 % change, and the cards stayed there."""
+    opened(page, app_url, settled)
+    for dial in ("All neurons", "Output change", "Contributing"):
+        play = page.get_by_role("button", name=re.compile("Play local to global|Pause"))
+        if play.inner_text().startswith("▶"):
+            play.click()
+        page.get_by_role("radio", name=dial).click()
+        if dial == "Output change":
+            expect(play).to_have_attribute("aria-pressed", "false")
+        else:
+            play.click()
+        until(page, lambda: not disagreement(page.evaluate(SAYS)))
+        page.wait_for_timeout(500)  # what would play on
+        settled(page)
+        until(page, lambda: not disagreement(page.evaluate(SAYS)))
 
 
 def test_full_screen_cuts_nothing_and_has_the_keys(
