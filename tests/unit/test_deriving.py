@@ -128,3 +128,22 @@ def test_a_derivative_that_nothing_goes_back_through_is_refused(act: Callable[[T
 
     with pytest.raises(ModelError, match=r"give torch\.autograd\.grad create_graph=True"):
         explain(Energy(cut, act), torch.randn(2, 6), 0, "saliency")
+
+
+def test_a_derivative_without_a_neuron_on_its_way_is_an_operation_like_others() -> None:
+    """By neurons, and after them; the same is said without a derivative."""
+    hidden = lambda net, x: net.act(net.first(x))  # noqa: E731
+
+    def of_a_slope(net: Energy, x: Tensor) -> Tensor:
+        h = hidden(net, x)
+        (slope,) = torch.autograd.grad((net.second(h) ** 2).sum(), h, create_graph=True)
+        return net.last(slope) + net.last(h)
+
+    def plainly(net: Energy, x: Tensor) -> Tensor:
+        h = hidden(net, x)
+        return net.last(2 * net.second(h) @ net.second.weight) + net.last(h)
+
+    x = torch.randn(2, 6)
+    for mode in ("zero", "freeze"):
+        found = [PruneGrad(Energy(one)).attribute(x, 0, mode=mode) for one in (of_a_slope, plainly)]
+        torch.testing.assert_close(*found)

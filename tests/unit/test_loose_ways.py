@@ -221,6 +221,21 @@ def test_a_weight_that_is_computed_is_learned_too(monkeypatch: pytest.MonkeyPatc
         contributions(Beside("scaled"), X, 1)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda net, h: (_rows(h.detach()) @ torch.eye(4)).mT.reshape(h.shape),
+        lambda net, h: (_rows(h.detach()) @ (_rows(h).mT @ _rows(net.other(h)))).mT.reshape(h.shape),
+    ],
+    ids=["a constant", "what comes from the input"],
+)
+def test_a_product_with_what_is_not_learned_is_none(
+    made: Callable[[Net, Tensor], Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BESIDE, "made", made)
+    assert contributions(Beside("made"), X, 1).neurons > 0
+
+
 def test_a_view_that_is_only_looked_at_is_not_in_the_answer() -> None:
     class Looking(Net):
         def forward(self, x: Tensor) -> Tensor:
