@@ -132,7 +132,7 @@ def test_a_derivative_that_nothing_goes_back_through_is_refused(act: Callable[[T
 
 def test_a_derivative_without_a_neuron_on_its_way_is_an_operation_like_others() -> None:
     """By neurons, and after them; the same is said without a derivative."""
-    hidden = lambda net, x: net.act(net.first(x))  # noqa: E731
+    hidden = lambda net, x: net.act(net.second(net.act(net.first(x))))  # noqa: E731
 
     def of_a_slope(net: Energy, x: Tensor) -> Tensor:
         h = hidden(net, x)
