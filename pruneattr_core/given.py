@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from numbers import Integral
-from typing import Any, TypeGuard, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
 
-Word = TypeVar("Word", bound=str)
-
 
 def is_truth(value: Any) -> bool:
     """Whether it is one truth value or several, of Python, numpy or torch: no number, though it counts."""
     return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
-
-
-def is_one_of(given: Any, words: Collection[Word]) -> TypeGuard[Word]:
-    """Whether it is one of these words; an array, which compares with each, is none, nor is a list."""
-    return isinstance(given, str) and given in words
 
 
 def check_truth(name: str, given: Any) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 Head = Literal["softmax", "sigmoid", "probabilities", "values"]
 Answering = Literal["one", "each", "values"]

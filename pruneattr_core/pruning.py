@@ -23,9 +23,9 @@ from pruneattr_core import tape
 from pruneattr_core.activations import Activation
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.heads import Head
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.same import same
 from pruneattr_core.selection import Removal, masked

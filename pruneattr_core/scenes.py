@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.painting import TEXTURES, Array, Ink, background, oklch, solid
 from pruneattr_core.shapes import DISTRACTORS, Distance
 from pruneattr_core.shapes import SHAPES as _DISTANCES

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from pruneattr_core.errors import ArgumentTypeError, InputError, NoSuchRow
-from pruneattr_core.given import is_one_of, is_truth
+from pruneattr_core.given import is_truth
+from pruneattr_core.one_of import is_one_of
 
 Ties = Literal["drop", "exact"]
 #: What a sparsity is a share of: all neurons, or those whose score is above 0 (the rest goes first anyway).

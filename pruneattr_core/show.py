@@ -29,9 +29,10 @@ from pruneattr_core.brief import brief
 from pruneattr_core.chance import chance_kept
 from pruneattr_core.comparison import Comparison, Progress
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress, is_one_of, several
+from pruneattr_core.given import check_progress, several
 from pruneattr_core.heads import answered
 from pruneattr_core.models import ModelCard, open_model, weights_hash
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.paths.calibrate import check_change
 from pruneattr_core.paths.calibrated import calibrated_sparsity
 from pruneattr_core.render import overlay

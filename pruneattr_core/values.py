@@ -12,8 +12,9 @@ import pruneattr_core  # drawing stands above: it is found by its public name, w
 from pruneattr_core.brief import brief, some
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of, several
+from pruneattr_core.given import several
 from pruneattr_core.heads import Answering, Head
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.response import Asked, resolved
 from pruneattr_core.same import same
 from pruneattr_core.selection import Of, Ties, masks_at, rows_at, share_removed, silent_count

@@ -13,7 +13,7 @@ from pruneattr_core.analysis.overlap import between_classes, chance_overlap
 from pruneattr_core.analysis.table_run import Table
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 
 @dataclass(frozen=True, eq=False)

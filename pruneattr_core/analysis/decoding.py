@@ -23,7 +23,7 @@ from pruneattr_core.activations import Watch
 from pruneattr_core.brief import brief
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError, TargetError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.same import same
 from pruneattr_core.values import Contributions

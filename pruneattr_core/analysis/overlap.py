@@ -11,8 +11,8 @@ from torch import Tensor
 from pruneattr_core.analysis.interval import Interval, mean_interval
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.likeness import jaccard
+from pruneattr_core.one_of import is_one_of
 
 #: Ones that float32 counts exactly.
 _EXACT = 1 << 23

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError, StoreError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.runs.reading import from_folder
 from pruneattr_core.runs.stored import TABLES, Stored, harmless, write_stored

@@ -14,8 +14,8 @@ from pruneattr_core.attribution.quiet import quiet
 from pruneattr_core.attribution.stand_ins import Generic
 from pruneattr_core.attribution.support import cam_layer, spatial_axes
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 
 _RECTIFIERS = rectifiers()
 

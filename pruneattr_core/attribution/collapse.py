@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 
 def signed_max(attribution: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.paths.dial import Dial, Sparsity
 from pruneattr_core.pruning import Instead, check_mode, gate_of
 from pruneattr_core.response import Asked

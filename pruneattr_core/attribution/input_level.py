@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.captum_methods import input_x_gradient, integrated_gradients
 from pruneattr_core.attribution.prunepgd import ascend
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.pruning import pruned_gradient
 from pruneattr_core.response import Asked
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import is_one_of, is_truth
+from pruneattr_core.given import is_truth
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.paths.dial import DEFAULT
 
 Kind = Literal["float", "int", "bool", "choice", "text"]

@@ -22,9 +22,10 @@ from pruneattr_core.chance import noticed
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.errors import InputError, ModelError
 from pruneattr_core.fitness import left_alone
-from pruneattr_core.given import check_progress, is_one_of
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, check_head, outputs_in
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.response import Asked, asked_of, joined, resolved
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.values import Attribution

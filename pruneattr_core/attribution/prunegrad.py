@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.captum_shape import CaptumShaped, attributing
 from pruneattr_core.checks import Target, check_inputs, check_scores
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import check_progress, is_one_of
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, answering, check_head
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.paths.dial import Dial, Sparsity, levels
 from pruneattr_core.pruning import (
     AT_FEWER,

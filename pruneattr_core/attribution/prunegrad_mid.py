@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from pruneattr_core.attribution.support import spatial_axes
 from pruneattr_core.checks import check_scores
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.given import check_progress, is_one_of
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.paths.dial import Dial, Sparsity
 from pruneattr_core.pruning import Instead, advice_for, check_mode, gate_of, not_finite, outputs_of
 from pruneattr_core.response import Asked

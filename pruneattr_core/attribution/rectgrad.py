@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pruneattr_core import tape
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 Criterion = Literal["signed", "absolute"]
 

@@ -16,7 +16,7 @@ from pruneattr_core.attribution.options import SEED, Option, checked
 from pruneattr_core.attribution.table_foreign import FOREIGN
 from pruneattr_core.attribution.table_ours import OURS
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 
 def _smoothed(method: str) -> Method:

@@ -28,7 +28,8 @@ from pruneattr_core.benchmarks.samples import samples_of
 from pruneattr_core.benchmarks.sources import Opened, Source, open_source
 from pruneattr_core.datasets.base import left_out
 from pruneattr_core.errors import InputError, ModelError, NothingToMeasure, StoreError
-from pruneattr_core.given import check_progress, is_one_of
+from pruneattr_core.given import check_progress
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.runs.cells import Cells
 from pruneattr_core.runs.stored import HEADER
 from pruneattr_core.runs.workers import each

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 
 FILLS = {"mean": "Channel mean", "blur": "Blurred picture", "noisy_linear": "Noisy linear (ROAD)"}
 

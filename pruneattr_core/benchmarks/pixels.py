@@ -25,9 +25,10 @@ from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_target, resolve_target
 from pruneattr_core.errors import ArgumentTypeError, InputError
-from pruneattr_core.given import check_progress, is_one_of, is_truth, several
+from pruneattr_core.given import check_progress, is_truth, several
 from pruneattr_core.graph import forward_chunks
 from pruneattr_core.heads import Head, head_of, outputs_in, probabilities
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.refusing import asked
 from pruneattr_core.same import same
 from pruneattr_core.selection import as_real

@@ -21,8 +21,8 @@ from pruneattr_core.attribution.captum_methods import logits_of
 from pruneattr_core.benchmarks.pixels import TIES
 from pruneattr_core.benchmarks.undisturbed import scores_in, undisturbed
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 
 UNDEFINED = math.nan
 #: Spread of the noise of infidelity, in normalised input units, and how often it is drawn.

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from pruneattr_core import tape
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_batches, is_one_of
+from pruneattr_core.given import check_batches
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.pruning import Replacement, replace_gate
 from pruneattr_core.runtime import own_modes
 

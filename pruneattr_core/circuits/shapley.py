@@ -19,8 +19,9 @@ from pruneattr_core.checks import check_inputs
 from pruneattr_core.circuits.replacement import Unit, positions
 from pruneattr_core.circuits.scores import along
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress, check_whole, is_one_of
+from pruneattr_core.given import check_progress, check_whole
 from pruneattr_core.graph import Graph
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.pruning import Replacement, check_replacement
 from pruneattr_core.response import Asked, Target, asked_of, resolved
 from pruneattr_core.runtime import Tick, own_modes, within_budget

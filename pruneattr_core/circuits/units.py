@@ -29,8 +29,8 @@ from pruneattr_core.circuits.replacement import positions
 from pruneattr_core.circuits.scores import patching
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.pruning import Replacement
 from pruneattr_core.response import asked_of
 from pruneattr_core.runtime import own_modes

@@ -15,7 +15,7 @@ import torch_pruning
 from torch import Tensor, nn
 
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 
 def channels(model: nn.Module) -> dict[str, int]:

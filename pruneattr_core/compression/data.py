@@ -16,8 +16,8 @@ from pruneattr_core.brief import brief
 from pruneattr_core.datasets import load_dataset
 from pruneattr_core.datasets.base import Dataset
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.scenes import SHAPES, scene
 
 #: First seed of the scenes to learn from, to be measured on, and to look at: never the same pictures.

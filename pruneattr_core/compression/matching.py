@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pruneattr_core.errors import ModelError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 #: Matching -> weight beta of its loss in the paper.
 BETA = {"none": 0.0, "ewa": 100.0, "swa": 50.0, "sswa": 50.0}

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pruneattr_core.attribution import explain
 from pruneattr_core.attribution.collapse import collapse
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 
 #: Method -> how its channels become one map. AP sums relevance over colours, and keeps RAP's positive part;
 #: PruneGrad, which AP does not have, is a signed gradient and counts by magnitude.

@@ -23,8 +23,8 @@ from pruneattr_core.compression.teacher import Answers, answers
 from pruneattr_core.compression.train import Matching, Setting, distil, identity, prune_iteratively
 from pruneattr_core.descent import remove
 from pruneattr_core.errors import InputError, ModelError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.models import load_model, model_card, weights_hash
+from pruneattr_core.one_of import is_one_of
 
 KINDS = ("distil", "unstructured", "structured")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.same import same
 
 ORDERS = {

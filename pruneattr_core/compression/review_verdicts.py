@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pruneattr_core.errors import InputError, StoreError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.render.plain import sheet_cell
 from pruneattr_core.store import write_atomically
 

@@ -35,7 +35,7 @@ from pruneattr_core.compression.pool import Pool
 from pruneattr_core.compression.teacher import Answers
 from pruneattr_core.descent import packed, unpacked
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.store import read_sealed, write_sealed
 
 

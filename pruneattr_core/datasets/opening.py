@@ -14,7 +14,7 @@ from pruneattr_core.datasets.papers import Birdsnap, ImageNetValidation
 from pruneattr_core.datasets.samples import SamplePhotographs
 from pruneattr_core.datasets.shape_scenes import ShapeScenes
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 ENVIRONMENT = "PRUNEATTR_DATA"
 #: A folder of pictures of one's own, which then stands among the data sets as "folder".

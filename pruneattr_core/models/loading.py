@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from pruneattr_core.errors import InputError, ModelError, WeightsError
-from pruneattr_core.given import check_progress, is_one_of
+from pruneattr_core.given import check_progress
 from pruneattr_core.heads import declare
 from pruneattr_core.models.cards import Kind, ModelCard
 from pruneattr_core.models.catalogue import BUILDERS, CATALOGUE, catalogue_card
@@ -46,6 +46,7 @@ from pruneattr_core.models.zoo import (
     zoo_ids,
     zoo_title,
 )
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.runtime import device_for
 
 #: Between an architecture's id and the SHA-256 of a weights file: the id of that network.

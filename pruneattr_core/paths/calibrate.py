@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from pruneattr_core.brief import brief
 from pruneattr_core.checks import Target, check_inputs, check_scores
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_batches, check_progress, is_one_of, several
+from pruneattr_core.given import check_batches, check_progress, several
 from pruneattr_core.graph import forward_chunks
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.pruning import outputs_of, pruned_logits
 from pruneattr_core.runtime import Tick, own_modes
 from pruneattr_core.same import same

@@ -15,9 +15,10 @@ from pruneattr_core.brief import brief
 from pruneattr_core.checks import check_inputs
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress, check_whole, is_one_of, several
+from pruneattr_core.given import check_progress, check_whole, several
 from pruneattr_core.graph import Graph, bytes_each
 from pruneattr_core.heads import Head, distance, head_of, same_answer
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.runtime import Tick, chunks, own_modes
 from pruneattr_core.same import same
 from pruneattr_core.selection import masks_at

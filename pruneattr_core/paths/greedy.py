@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from pruneattr_core.checks import Target, check_inputs
 from pruneattr_core.critical_path import Path
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import check_progress, is_one_of
+from pruneattr_core.given import check_progress
 from pruneattr_core.graph import Graph
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.paths.dial import levels
 from pruneattr_core.pruning import zero_gate
 from pruneattr_core.response import Asked, asked_of

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 
 Pixels = NDArray[np.uint8]
 

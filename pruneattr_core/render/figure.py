@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pruneattr_core.brief import brief
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.importing import one_at_a_time
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.render.scale import ColourBar, tick_text
 
 #: Kind of file -> what a browser calls it.

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from pruneattr_core.checks import Target, check_inputs, fingerprints, network_fingerprint
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
 from pruneattr_core.graph import Graph, bytes_each
+from pruneattr_core.one_of import is_one_of
 from pruneattr_core.response import Asked, asked_of, joined
 from pruneattr_core.runtime import chunks, own_modes
 from pruneattr_core.scoring.intgrad import INTEGRALS

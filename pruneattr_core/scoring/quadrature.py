@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from pruneattr_core.errors import InputError
-from pruneattr_core.given import is_one_of
+from pruneattr_core.one_of import is_one_of
 
 Rule = Literal["midpoint", "uniform", "gauss"]
 

@@ -26,6 +26,7 @@ ORDER = (
         "archives",
         "importing",
         "heap",
+        "one_of",
         "given",
         "classes",
         "bits",
