@@ -102,8 +102,8 @@ function wire(state) {
     jump(state, nearest);
   });
   state.onView = zoom => { $('[data-zoom=reset]').textContent = `${zoom.toFixed(zoom < 10 && zoom % 1 ? 1 : 0)}×`; };
-  const around = (root.host ?? root).closest('[data-testid=stMainBlockContainer]');
-  if (around) new ResizeObserver(() => keepPlace(state)).observe(around);
+  const page = (root.host ?? root).closest('[data-testid=stMainBlockContainer]');
+  if (page) new ResizeObserver(() => keepPlace(state)).observe(page);
   new ResizeObserver(() => { if (state.header && state.width !== $('.board').clientWidth) { state.width = $('.board').clientWidth; layOut(state); } }).observe($('.board'));
 }
 

@@ -40,6 +40,14 @@ _CLOSED_EARLY = re.compile(
 )
 
 
+#: A file that is asked for while a run replaces its button; what is never brought, `taken` tells.
+_REPLACED = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ ].*\n)+"
+    r"\S*MediaFileStorageError: Deferred file \w+ not found\n",
+    re.MULTILINE,
+)
+
+
 @dataclass(frozen=True)
 class Served:
     """A running app.
@@ -53,8 +61,10 @@ class Served:
     log: Path
 
     def said(self) -> str:
-        """All that the server has written, without what Streamlit says when a window closes early."""
-        return _CLOSED_EARLY.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+        """All that the server has written, but for what Streamlit says of windows and buttons that went."""
+        return _REPLACED.sub(
+            "", _CLOSED_EARLY.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+        )
 
 
 def free_port() -> int:

@@ -267,6 +267,21 @@ def test_a_dial_that_is_chosen_while_it_plays_is_what_is_shown(
         until(page, lambda: not disagreement(page.evaluate(SAYS)))
 
 
+def test_a_press_on_the_curve_goes_there(page: Page, app_url: str, settled: Settled) -> None:
+    """For months it did nothing: a variable had taken the name of the function that finds the level."""
+    wrong = complaints(page, app_url)
+    scrubber, places = opened(page, app_url, settled), []
+    box = page.locator(".curve").bounding_box()
+    assert box is not None
+    for share in (0.2, 0.6, 0.9):
+        page.locator(".curve").click(position={"x": share * box["width"], "y": box["height"] / 2})
+        settled(page)
+        places.append(level_of(scrubber))
+        until(page, lambda: not disagreement(page.evaluate(SAYS)))
+    assert places == sorted(set(places))
+    assert not wrong
+
+
 def test_full_screen_cuts_nothing_and_has_the_keys(
     window: Callable[..., Page], app_url: str, settled: Settled, artefacts: Path
 ) -> None:

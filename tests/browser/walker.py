@@ -112,7 +112,7 @@ class Walker:
             (3, self.other_page), (3, self._option("Picture")), (3, self._option("Class to explain")),
             (2, self._model), (2, self._answer), (5, self._radio), (3, self._preset), (3, self._key),
             (2, self._back), (1, self._forward), (2, self.reload), (1, self._second_tab), (1, self._upload),
-            (2, self._explorer), (3, self._button),
+            (2, self._explorer), (3, self._button), (2, self._point),
         ]  # fmt: skip
         self._look("open")
         for step in range(steps):
@@ -312,6 +312,15 @@ class Walker:
         name = button.get_attribute("aria-label") or button.inner_text()
         button.click(timeout=OPEN)
         return f"button {' '.join(name.split())}"
+
+    def _point(self) -> str:
+        chart = self._one_of(self.page.locator("[data-ready] :is(.curve, .chart):visible"))
+        box = chart.bounding_box()
+        if box is None:
+            raise Nothing("it is gone")
+        at = self.random.random()
+        chart.click(position={"x": at * box["width"], "y": box["height"] / 2}, timeout=OPEN)
+        return f"point at {at:.2f} of the curve"
 
     def _preset(self) -> str:
         button = self._one_of(self.page.locator(".scrubber[data-ready] .marks button:visible"))
