@@ -165,10 +165,8 @@ class Walker:
                 self._asked = time.monotonic() + (DROPPED if said.rerun_script.fragment_id else PATIENCE)
 
         def received(frame: str | bytes) -> None:
-            if (
-                isinstance(frame, bytes)
-                and ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished"
-            ):
+            said = ForwardMsg.FromString(frame) if isinstance(frame, bytes) else ForwardMsg()
+            if said.WhichOneof("type") == "script_finished":
                 self._asked = 0.0
 
         line.on("framesent", sent)
@@ -315,11 +313,8 @@ class Walker:
 
     def _point(self) -> str:
         chart = self._one_of(self.page.locator("[data-ready] :is(.curve, .chart):visible"))
-        box = chart.bounding_box()
-        if box is None:
-            raise Nothing("it is gone")
-        at = self.random.random()
-        chart.click(position={"x": at * box["width"], "y": box["height"] / 2}, timeout=OPEN)
+        at, (width, height) = self.random.random(), chart.evaluate("c => [c.clientWidth, c.clientHeight]")
+        chart.click(position={"x": at * width, "y": height / 2}, timeout=OPEN)
         return f"point at {at:.2f} of the curve"
 
     def _preset(self) -> str:
