@@ -11,6 +11,8 @@ import torch.nn.modules.module as torch_module
 from torch import Tensor, nn
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
+#: Entries up to which a dictionary or an object holds settings: others are vocabularies and caches.
+_SETTINGS = 2000
 #: What every module has; of it only what is named in `arrangement` says what a pass does.
 _EVERY = frozenset(vars(nn.Module()))
 #: Attributes that passes themselves set, as (place of the module, name): they say nothing of the next pass.
@@ -88,4 +90,5 @@ def _settings(module: nn.Module, told: set[int]) -> Iterator[tuple[str, Hashable
         elif id(value) not in told and not isinstance(value, nn.Module | Tensor):
             told.add(id(value))
             held = value if kind is dict else getattr(value, "__dict__", {})
-            yield name, tuple((key, one) for key, one in list(held.items()) if type(one) in _PLAIN)
+            if len(held) <= _SETTINGS:
+                yield name, tuple((key, one) for key, one in list(held.items()) if type(one) in _PLAIN)

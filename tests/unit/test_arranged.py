@@ -180,3 +180,10 @@ def test_a_hook_on_all_modules_is_one_on_the_network() -> None:
     finally:
         handle.remove()
     census(net, X)
+
+
+def test_a_vocabulary_is_not_read_at_every_map() -> None:
+    net = Set()
+    before = arrangement(net)
+    net.options.update({str(word): True for word in range(3000)})
+    assert len(str(arrangement(net))) <= len(str(before))
