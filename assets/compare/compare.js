@@ -29,7 +29,7 @@ function showGrid(state, decoded) {
   badge.classList.toggle('warn', !header.shared);
   const again = open && header.cells.find(cell => (cell.block || cell.track) && cell.method === open.cell.method && cell.image === open.cell.image);
   if (again && again.block?.id === open.cell.block?.id) enlarge(state, again);
-  else if (open) root.querySelector('.enlarged').close();
+  else if (open) { state.open = null; root.querySelector('.enlarged').close(); }  // it is told of its end later
   probe(state, at && at.image < header.images.length ? at : null);
   const section = root.querySelector('.compare');
   section.dataset.ready = header.id;

@@ -50,6 +50,8 @@ function show(state, decoded) {
   setPosition(state, u);
   describe(state);
   if (held && another && !state.held) tell(state);
+  // What was said as its page was left reached nobody: Python still stands where it did.
+  if (start === told && (told.dial !== header.start.dial || told.share !== header.start.share)) state.send('at', {...told, when: Date.now()});
   const section = root.querySelector('.scrubber');
   section.dataset.ready = header.id;
   section.dataset.complete = header.complete;

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.serving import complaints
 from tests.browser.waiting import BACKGROUNDS, coloured, cut_off, fits_sideways, painted, step, until
 
 Settled = Callable[[Page], None]
@@ -41,6 +42,23 @@ def test_hovering_reads_the_same_pixel_in_all_maps_without_the_server(
     frames.nth(4).hover(position={"x": 90, "y": 40})
     until(page, lambda: values.all_inner_texts() != first)
     assert sent == []
+
+
+def test_a_map_that_is_large_while_it_is_computed_anew_breaks_nothing(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    """The pixel under the pointer was read in the old map, which the new grid does not hold."""
+    wrong = complaints(page, app_url)
+    grid = opened(page, app_url, settled, "model=scenes-net&source=scenes&methods=prunegrad,prunepgd")
+    before = grid.get_attribute("data-ready")
+    grid.get_by_role("slider", name="Sparsity of the maps").press("ArrowLeft")
+    frame = grid.get_by_role("button", name="Enlarge PrunePGD")
+    frame.click(position={"x": 20, "y": 20})
+    large = grid.locator("dialog .frame").last
+    large.hover(position={"x": 30, "y": 30})
+    expect(page.locator(f".compare[data-complete=true]:not([data-ready='{before}'])")).to_be_visible()
+    settled(page)
+    assert not wrong
 
 
 def test_a_click_enlarges_and_arrows_walk(

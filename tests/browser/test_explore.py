@@ -267,6 +267,30 @@ def test_a_dial_that_is_chosen_while_it_plays_is_what_is_shown(
         until(page, lambda: not disagreement(page.evaluate(SAYS)))
 
 
+#: Press a page of the menu, then a key of the slider, before that page has come.
+LEAVING = """() => {
+  document.querySelectorAll('[data-testid=stSidebarNavLink]')[8].click();
+  const roots = [document];
+  for (const root of roots) for (const node of root.querySelectorAll('*')) if (node.shadowRoot) roots.push(node.shadowRoot);
+  roots.map(root => root.querySelector('.scrubber .slider')).find(Boolean)
+    .dispatchEvent(new KeyboardEvent('keydown', {key: 'End', bubbles: true}));
+}"""  # noqa: E501
+
+
+def test_where_a_hand_lets_go_as_its_page_is_left_is_heard_of_when_it_is_back(
+    page: Page, app_url: str, settled: Settled
+) -> None:
+    """The map came back where the hand had let go, and the cards below it where Python had last heard."""
+    opened(page, app_url, settled)
+    page.evaluate(LEAVING)
+    page.wait_for_url("**/reproduction**")
+    settled(page)
+    page.get_by_test_id("stSidebarNavLink").first.click()
+    page.locator(COMPLETE).wait_for()
+    settled(page)
+    until(page, lambda: not disagreement(page.evaluate(SAYS)))
+
+
 def test_a_press_on_the_curve_goes_there(page: Page, app_url: str, settled: Settled) -> None:
     """For months it did nothing: a variable had taken the name of the function that finds the level."""
     wrong = complaints(page, app_url)
