@@ -29,15 +29,8 @@ _PRODUCTS = {
     *(torch.matmul, Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__, torch.mm, Tensor.mm, torch.bmm),
     *(torch.addmm, torch.einsum, torch.mv, torch.baddbmm, torch.addmv, torch.addbmm, torch.tensordot),
     *(torch.inner, torch.chain_matmul, torch.linalg.multi_dot, torch.linalg.matmul, Tensor.inner),
-    *(
-        Tensor.bmm,
-        Tensor.mv,
-        Tensor.addmm,
-        Tensor.baddbmm,
-        Tensor.addmv,
-        Tensor.addbmm,
-        F.scaled_dot_product_attention,
-    ),
+    *(Tensor.bmm, Tensor.mv, Tensor.addmm, Tensor.baddbmm, Tensor.addmv, Tensor.addbmm),
+    F.scaled_dot_product_attention,
 }
 
 

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import sys
-import tempfile
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 
-from playwright.sync_api import Error, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Error, Page, TimeoutError
 
 from perf.serving import faults
 from tests.browser.says import SAYS
-from tests.browser.serving import CHROMIUM_FLAGS, complaints, serving
+from tests.browser.serving import browsing, complaints
 
 SMALL = "model=scenes-net&source=scenes"
 PAGES = (
@@ -79,13 +76,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance, wrong = random.Random(options.seed), 0
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder, "log.txt")) as served,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+    with browsing() as (served, browser):
         for path in PAGES:
             page, way, presses, logged = browser.new_page(), deque[str](maxlen=8), 0, len(served.said())
             said, end = complaints(page, served.url), time.monotonic() + options.seconds

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_FLAGS = (
@@ -119,6 +121,18 @@ def serving(log: Path, first_model: str = "scenes-net", script: str | Path = "ap
     finally:
         server.terminate()
         server.wait(60)
+
+
+@contextmanager
+def browsing() -> Iterator[tuple[Served, Browser]]:
+    """A server of one's own and Chromium, for the commands."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder, "log.txt")) as served,
+        sync_playwright() as playwright,
+    ):
+        yield served, playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
 
 
 def _wait_until_healthy(served: Served, server: subprocess.Popen[bytes], seconds: float = 300) -> None:

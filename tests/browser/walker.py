@@ -14,22 +14,19 @@ import argparse
 import io
 import random
 import re
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, WebSocket, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from perf.serving import faults
 from tests.browser.says import SAYS, disagreement
-from tests.browser.serving import CHROMIUM_FLAGS, Served, complaints, serving
+from tests.browser.serving import Served, browsing, complaints
 from tests.browser.taken import denials, locked
 
 #: Titles of bundled models that answer quickly on a busy machine, and the one that needs longer.
@@ -381,13 +378,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slow", action="store_true", help="also models that need seconds for an answer")
     options = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder, "log.txt")) as served,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+    with browsing() as (served, browser):
         walker = Walker(browser, served, options.seed, QUICK + (SLOW if options.slow else ()), files=True)
         try:
             walker.walk(options.steps, lambda text: print(text, flush=True))
