@@ -96,6 +96,12 @@ def start_of(place: str, of: str, view: Mapping[str, Any]) -> dict[str, Any]:
     return {"token": frozen["token"], **frozen["start"]}
 
 
+def last_start(place: str, view: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the component started last, or will start first, without changing that; see `start_of`."""
+    frozen = st.session_state.get(place)
+    return {"token": 0, **view} if frozen is None else {"token": frozen["token"], **frozen["start"]}
+
+
 def left_behind(place: str, of: str, view: Mapping[str, Any], message: object) -> Mapping[str, Any] | None:
     """What the hand has said about a payload before this one, and no run has heard; None without such news.
 

@@ -58,7 +58,7 @@ class _Engine:
         return self.ready.is_set()
 
     def start(self, first: bool) -> None:
-        """Start the thread unless it ran; it also has the first view computed, if that is what is shown."""
+        """Start the thread unless it ran; it also prepares the first view, if that is what is shown."""
         with self.lock:
             if self.thread is None:
                 self.thread = threading.Thread(
@@ -72,7 +72,7 @@ class _Engine:
             if first:
                 from pruneattr_core.ui.explore.page import prepare
 
-                prepare()
+                prepare(maps=not self.expected)  # a visitor has the stored ones, and asks for his own
             gc.freeze()  # what imports have made stays: looking through it again holds all sessions for .14 s
         except Exception:
             logger.exception("the first view could not be prepared")  # its page will say what is wrong

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from pruneattr_core.errors import InputError
 from pruneattr_core.share.framing import header_of
 from pruneattr_core.ui import first_view
 from pruneattr_core.ui.first_view import stored
 from pruneattr_core.ui.sliders import SCRUB, scrubber
+from tests.app.conftest import healthy, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +76,69 @@ def test_the_stored_view_and_the_computed_one_are_one_component(monkeypatch: pyt
         ids += [one.proto.id for one in app.get("bidi_component") if one.proto.id.endswith(SCRUB)]
     assert len(ids) == 2
     assert ids[0] == ids[1]
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """No level is computed before this is set."""
+    from pruneattr_core.ui import cache
+
+    st.cache_resource.clear()
+    free, explain = threading.Event(), cache.explain_levels
+
+    def later(*given: Any, **more: Any) -> Any:
+        assert free.wait(120)
+        return explain(*given, **more)
+
+    monkeypatch.setattr(cache, "explain_levels", later)
+    yield free
+    free.set()
+    cache.engine().jobs.close()
+    st.cache_resource.clear()
+
+
+def opened() -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    healthy(app)
+    return app
+
+
+def test_the_answer_waits_for_no_maps_beside_the_stored_view(held: threading.Event) -> None:
+    app = opened()
+    assert any(button.key == "likely_0" for button in app.button)
+    assert app.metric, "the numbers of the stored view"
+    assert not held.is_set()
+
+
+@pytest.mark.parametrize("moved", [{"sign": "positive"}, {"mode": "freeze"}, {"at": 0.5, "dial": "all"}])
+def test_a_choice_beside_the_stored_view_has_maps_of_its_own(
+    moved: dict[str, Any], held: threading.Event
+) -> None:
+    """The last one as a link says it: only the fragment finds out that the view stands elsewhere."""
+    app = opened()
+    for name, value in moved.items():
+        app.session_state[name] = value
+    threading.Timer(1, held.set).start()
+    app.run()
+    until(app, lambda app: any(button.key == "json" for button in app.get("download_button")), 60)
+    healthy(app)
+    assert {name: app.session_state[name] for name in moved} == moved
+
+
+def test_levels_that_fail_behind_the_stored_view_are_told_once(
+    held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pruneattr_core.ui import cache
+
+    def fails(*_: object, **__: object) -> None:
+        raise InputError("There is no room for levels.")
+
+    monkeypatch.setattr(cache, "explain_levels", fails)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    until(app, lambda app: len(app.error), 60)
+    assert [error.value for error in app.error] == ["There is no room for levels."]
+    assert [button.label for button in app.button].count("Try again") == 1
+    assert not app.exception
 
 
 def test_first_screen_imports_nothing_heavy() -> None:

@@ -35,7 +35,7 @@ from pruneattr_core.ui.explore.wrong import FIELD as WRONG
 from pruneattr_core.ui.explore.wrong import wrong_class
 from pruneattr_core.ui.figures import figure_popover
 from pruneattr_core.ui.first_view import show_numbers, show_stored_numbers, stored
-from pruneattr_core.ui.hand import left_behind, name_of, settled, start_of, told
+from pruneattr_core.ui.hand import last_start, left_behind, name_of, settled, start_of, told
 from pruneattr_core.ui.look import choose_look, look_of
 from pruneattr_core.ui.menu import FIRST_MODEL, title_row
 from pruneattr_core.ui.one_file import one_file_button
@@ -82,14 +82,14 @@ def draw(chosen: shell.Selection) -> None:
             calibrated=calibrated_sparsity(chosen.answer.weights) if unit == "neuron" else None,
             unit=unit,
         )
-        running = _begin(chosen, question)
+        running = _begin(chosen, question, look)
         # The frame is drawn again by the clock only while levels arrive.
         st.fragment(_scrub, run_every=LOOK if running else None)(chosen, question, look, running)
         wrong_class(chosen, question.contribution, engine().sweep(question))
 
 
-def _begin(chosen: shell.Selection, question: Question) -> bool:
-    """See to it that there is a first look, and that the rest is computed; whether it still is."""
+def _begin(chosen: shell.Selection, question: Question, look: Look) -> bool:
+    """See to it that there is something to look at, and that all is computed; whether it still is."""
     former = st.session_state.get(_RUNNING)
     if former not in (None, question):
         engine().jobs.leave(former, viewer())
@@ -99,7 +99,9 @@ def _begin(chosen: shell.Selection, question: Question) -> bool:
     failed: dict[Question, str] = st.session_state.setdefault(_FAILED, {})
     if engine().sweep(question) is not None or question in failed:
         return False
-    engine().first_look(question, chosen.picture, waiting)
+    start = last_start(_START, _position())
+    if not _stored(name_of(question), look, (start["token"], start["dial"], start["share"])):
+        engine().first_look(question, chosen.picture, waiting)
     engine().start_sweep(question, chosen.picture, viewer())
     job = engine().jobs.watch(question, viewer())
     if job is not None:
@@ -157,11 +159,10 @@ def _choices(heads: bool) -> Look:
             return choose_look("", COLLAPSES, _SCALES)
 
 
-def prepare() -> None:
-    """Have what the app shows without an address computed: a first look at once, the rest beside it."""
-    first = _first_question()
-    if first is not None:
-        engine().first_look(*first, lambda *_: None)
+def prepare(maps: bool) -> None:
+    """Have what the app shows without an address computed: the answer at once, beside it `maps` if asked."""
+    first = _first_question()  # asks for the answer, which names the weights
+    if maps and first is not None:
         engine().start_sweep(*first, "prepared")
 
 
@@ -173,7 +174,7 @@ def first_view() -> tuple[bytes, list[list[dict[str, Any]]]] | None:
     first = _first_question()
     if first is None:
         return None
-    prepare()
+    prepare(maps=True)
     question, picture = first
     job = engine().jobs.watch(question, "prepared")
     if job is not None:
@@ -195,34 +196,32 @@ def _first_question() -> tuple[Question, pictures.Picture] | None:
 
 def _scrub(chosen: shell.Selection, question: Question, look: Look, running: bool) -> None:
     sweep = _so_far(question, running)
-    if sweep is None:  # neither is there any more: both were computed long ago
-        st.rerun()
-        return
     of = name_of(question)
     late = left_behind(_START, of, _position(), said(SCRUB, "at"))
-    if late is not None:
-        _move(late, sweep, whole=not running)
+    _hear(late, None if running else sweep)
     start = start_of(_START, of, _position())
     begin = start["token"], start["dial"], start["share"]
     kept = _stored(of, look, begin) if running else None
-    data = kept or payload(question, look, begin, len(sweep.requested), not running, sweep, chosen.picture)
-    news = told(_START, of, scrubber(data, SCRUB))
-    if news is not None:
-        _move(news, sweep, whole=not kept)
+    if kept:
+        _hear(told(_START, of, scrubber(kept, SCRUB)), None)
+        settled(_START, _position())
+        publish(FIELDS)
+        show_stored_numbers(kept, _dial(), st.session_state["at"])
+        return
+    if sweep is None:
+        # Computed long ago and gone, or the hand has left the stored view before anything else is there.
+        if not _failure(question):
+            st.rerun()
+        return
+    data = payload(question, look, begin, len(sweep.requested), not running, sweep, chosen.picture)
+    _hear(told(_START, of, scrubber(data, SCRUB)), sweep)
     if not running and st.session_state["at"] != START:  # a link says no more than finds the level again
         level = _level(sweep)
         st.session_state["at"] = shortest(st.session_state["at"], lambda at: _level(sweep, at) == level)
     settled(_START, _position())
-    if kept:
-        publish(FIELDS)
-        show_stored_numbers(kept, _dial(), st.session_state["at"])
-        return
     level = _level(sweep)
     publish(FIELDS)
-    failure = st.session_state[_FAILED].get(question)
-    if failure:
-        complain(failure)
-        st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
+    _failure(question)
     show_numbers(numbers_of(sweep, chosen.card.classes, question.mode, level))
     early = early_change(sweep, chosen.card.classes)
     if early:
@@ -234,12 +233,24 @@ def _scrub(chosen: shell.Selection, question: Question, look: Look, running: boo
         _take_away(chosen, question, sweep, look, photo, level)
 
 
-def _move(news: Mapping[str, Any], sweep: Explained, whole: bool) -> None:
-    """Go where the hand let go; whole: among these levels, not among others of which these are but some."""
+def _failure(question: Question) -> bool:
+    """Say why the levels are not there, where that is known; whether it is."""
+    failure = st.session_state[_FAILED].get(question)
+    if failure:
+        complain(failure)
+        st.button("Try again", icon=":material/refresh:", on_click=st.session_state[_FAILED].clear)
+    return bool(failure)
+
+
+def _hear(news: Mapping[str, Any] | None, among: Explained | None) -> None:
+    """Go where the hand let go, if it did; among: the levels it had, None for some of more than are there."""
+    if news is None:
+        return
     accept(FIELDS, {"dial": news.get("dial"), "at": news.get("share")})
-    shares = sweep.shares(_dial())
-    if whole and _dial() == DIALS[0] and nearest(shares, st.session_state["at"]) == nearest(shares, START):
-        st.session_state.update(dial="", at=START)
+    if among is not None and _dial() == DIALS[0]:
+        shares = among.shares(_dial())
+        if nearest(shares, st.session_state["at"]) == nearest(shares, START):
+            st.session_state.update(dial="", at=START)
 
 
 def _stored(of: str, look: Look, begin: tuple[int, str, float]) -> bytes | None:
