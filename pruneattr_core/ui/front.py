@@ -27,6 +27,7 @@ from streamlit.web.server import server_util
 
 from pruneattr_core.assets import ASSETS
 from pruneattr_core.ui import early
+from pruneattr_core.ui.menu import STYLE
 from pruneattr_core.ui.opening import ahead, bring, expect, settle
 
 Message = MutableMapping[str, Any]
@@ -52,6 +53,20 @@ _PARTS = 0.3
 _HOME = """<script>
   window.__streamlit = {BACKEND_BASE_URL: [location.origin, ...location.pathname.split("/").filter(Boolean).slice(0, -%d), ""].join("/")};
 </script>"""  # noqa: E501
+
+
+#: Room for the menu, which comes later than the page beside it, where nobody has folded or drawn it.
+_MENU = """<script>
+  document.documentElement.classList.toggle("menu-comes",
+    !Object.keys(localStorage).some(name => /^(sidebarWidth|stSidebarCollapsed)/.test(name)));
+</script><style>
+@media (min-width: 769px) {
+  .menu-comes [data-testid="stAppViewContainer"]:not(:has([data-testid="stSidebar"])) { padding-left: 300px; }
+}
+/* Its list of pages would push down what is below. */
+.menu-comes [data-testid="stSidebarContent"]:not(:has([data-testid="stSidebarNav"]))
+  [data-testid="stSidebarUserContent"] { visibility: hidden; }
+</style>"""
 
 
 class Front:
@@ -171,6 +186,7 @@ def headed(page: str, deep: int, first: bool = False, charted: bool = False) -> 
         f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _soon(page, charted)
     )
     page = page.replace("</head>", "".join(links) + "</head>", 1)
+    page = page.replace("</body>", STYLE + _MENU + "</body>", 1)  # after Streamlit's own, which it changes
     page = page.replace("<script type=", early.links() + "<script type=", 1) if first else page
     return page.replace("<head>", "<head>" + _HOME % deep, 1) if deep else page
 

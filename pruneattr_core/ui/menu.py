@@ -65,8 +65,16 @@ STYLE = """<style>
 [data-testid="stBaseButton-primary"]:not(:disabled) :is(p, span),
 [data-testid="stMultiSelect"] [data-tag] :is(span, svg) { color: light-dark(#fff, #101418); }
 /* What comes a moment later finds its place kept. */
-.st-key-choices { min-height: 61px; }
+:is(.st-key-choices, .st-key-lessons_title) { min-height: 61px; }
+.st-key-desk_state { min-height: 3.25rem; }
+.st-key-bench { min-height: 69px; }
+:is(.st-key-scrub, .st-key-compare_grid, .st-key-sanity, .st-key-removal, .st-key-desk_grid) {
+  min-height: min(100svh, 50rem);
+}
 @media (min-width: 900px) { .st-key-scrub { min-height: 56rem; } }
+/* A row grows once its controls are there; what is below comes with them, where it stays. */
+[data-testid="stLayoutWrapper"]:has([data-testid="stHorizontalBlock"] > * > [data-testid="stSkeleton"])
+  ~ :not(:has(.st-key-scrub)) { visibility: hidden; }
 /* Options that a line does not hold take another one, where Streamlit would hide them behind its end. */
 [data-testid="stButtonGroup"] > [role] {
   flex-wrap: wrap; row-gap: .3rem; overflow-x: visible; mask-image: none;
@@ -84,6 +92,9 @@ STYLE = """<style>
 @media (max-width: 640px), (max-height: 480px) {
   [data-testid="stMainBlockContainer"] { padding: 4rem .9rem 2rem; }
   .st-key-choices { min-height: 0; }
+  .st-key-desk_state:has([data-testid="stProgress"]) { flex-wrap: nowrap; }
+  .st-key-desk_state:has([data-testid="stProgress"]) > :first-child { display: none; }
+  [class*="st-key-lesson_ways"] { min-height: 9.5rem; }
   /* The menu's button stays while the page is scrolled below the bar, and lies over nothing. */
   [data-testid="stHeader"] { background: light-dark(#fff, #101418); }
   :root { --bar-height: 3.75rem; }

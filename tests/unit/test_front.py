@@ -23,6 +23,7 @@ from pruneattr_core.assets import APP
 from pruneattr_core.registry import LITE0
 from pruneattr_core.ui import early, front, opening
 from pruneattr_core.ui.first_view import stored
+from pruneattr_core.ui.menu import STYLE
 from tests.npm import missing
 
 FOLDER = Path(file_util.get_static_dir())
@@ -153,6 +154,15 @@ def test_the_first_page_has_its_view_in_itself_and_no_other_has() -> None:
         ("/", "", {"save-data": "on"}),
     ):
         assert b"/first." not in answered(path, BROWSER | more, query=query)[2]
+
+
+def test_a_page_is_laid_out_as_the_app_does_from_the_start() -> None:
+    """Or all of it jumps when the app's own styles come, and again when the menu does."""
+    page = answered("/compare", BROWSER)[2].decode()
+    laid_out = page.index(STYLE)
+    assert page.index("/static/css/index.") < laid_out < page.index("</body>")
+    room = page.index('.menu-comes [data-testid="stAppViewContainer"]')
+    assert laid_out < room < page.index("</body>")
 
 
 def test_what_draws_charts_is_named_by_the_pages_that_begin_with_one() -> None:

@@ -55,7 +55,7 @@ def _cards() -> None:
     st.set_page_config(initial_sidebar_state="auto")
     view.leave()
     publish(FIELDS)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="lessons_title"):
         st.markdown(f"## {word('lessons')}")
         choose_language()
     st.markdown(word("promise"))
@@ -71,7 +71,7 @@ def _card(lesson: Lesson) -> None:
     with st.container(border=True):
         st.markdown(f"### {lesson.title}")
         st.markdown(lesson.know)
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"lesson_ways_{lesson.name}"):
             st.button(
                 word("begin"), key=f"begin_{lesson.name}", icon=":material/play_arrow:", on_click=_open,
                 args=(lesson.name,), type="primary",

@@ -171,10 +171,10 @@ def _frame(
     _start(sheet)
     if _running() != was_running:
         st.rerun()
-    offer, nothing = st.empty(), st.empty()  # hold their places, or what comes below would be put there anew
-    with offer:
-        _offer_last(blank, options.count)
-    summary = _state_line(sheet, options, numbers)
+    with st.container():  # holds its place, or what comes below would be put there anew
+        offered = _offer_last(blank, options.count)
+    nothing = st.empty()
+    summary = _state_line(sheet, options, numbers, standing(verdicts, sheet, options.count))
     if not places:
         nothing.info(
             "No picture passes these filters. Choose another, or more pictures.",
@@ -206,8 +206,8 @@ def _frame(
     if saved and not places:
         st.rerun()  # what was taken back may pass the filters again
     verdicts = read_review(name)
-    if verdicts:
-        offer.empty()
+    if verdicts and offered:
+        st.rerun()
     rows = [key for key, (owner, _) in st.session_state["_desk_rows"].items() if owner.key == sheet.key]
     gone = any(key in verdicts and verdicts[key].verdict != _asked(options) for key in rows)
     st.session_state["_desk_settled"] = options.todo != "any" and gone
@@ -242,14 +242,14 @@ def _enter() -> None:
         st.session_state["_desk_review"] = name
 
 
-def _offer_last(blank: Sheet, count: int) -> None:
-    """Offer to go on with the last review while this one is fresh."""
+def _offer_last(blank: Sheet, count: int) -> bool:
+    """Offer to go on with the last review while this one is fresh; whether there is one."""
     if read_review(st.session_state["review"]):
-        return
+        return False
     last = last_review()
     judged = judged_of(read_review(last), blank, count) if last else 0
     if not judged:
-        return
+        return False
 
     def resume() -> None:
         st.session_state["review"] = last
@@ -259,6 +259,7 @@ def _offer_last(blank: Sheet, count: int) -> None:
         icon=":material/resume:", type="primary",
     ):  # fmt: skip
         st.rerun()
+    return True
 
 
 def _payload(
@@ -293,8 +294,8 @@ def _running() -> bool:
     return maps is not None or numbers is not None
 
 
-def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
-    """Where the work stands; returns the spot for the review's summary."""
+def _state_line(sheet: Sheet, options: Options, numbers: Triage | None, judged: str) -> Any:
+    """Where the work stands; returns the spot of the review's summary."""
     failed = failure(_SHEET) or failure(_TRIAGE)
     if failed:
         complain(failed)
@@ -319,7 +320,9 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
             + ("PruneGrad at 90 % of all neurons removed." if sheet.method == "prunegrad" else "")
         )
     missing, task = sheet.missing(engine().jobs.results), running(_SHEET)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="desk_state"):
+        summary = st.empty()  # first, as what is done with leaves the row later than this comes
+        summary.markdown(judged)  # not only at the end of a run, or it would blink
         if task is not None:
             wanted = len(sheet.places) * len(sheet.lineup.columns)
             st.progress((wanted - missing) / max(1, wanted), text=so_far(wanted - missing, wanted, task.note))
@@ -332,7 +335,7 @@ def _state_line(sheet: Sheet, options: Options, numbers: Triage | None) -> Any:
                 icon=":material/play_arrow:",
                 on_click=lambda: _start(sheet, True),
             )
-        return st.empty()
+    return summary
 
 
 def _stop_triage() -> None:
