@@ -72,6 +72,16 @@ STYLE = """<style>
   min-height: min(100svh, 50rem);
 }
 @media (min-width: 900px) { .st-key-scrub { min-height: 56rem; } }
+@media (min-width: 769px) and (max-width: 1123px) {
+  body:has(.st-key-scrub):not(:has([data-testid="stExpandSidebarButton"])) .st-key-choices {
+    min-height: 116px;
+  }
+}
+@media (min-width: 769px) and (max-width: 915px) {
+  body:has(.st-key-scrub):not(:has([data-testid="stExpandSidebarButton"])) .st-key-choices {
+    min-height: 136px;
+  }
+}
 /* A row grows once its controls are there; what is below comes with them, where it stays. */
 [data-testid="stLayoutWrapper"]:has([data-testid="stHorizontalBlock"] > * > [data-testid="stSkeleton"])
   ~ :not(:has(.st-key-scrub)) { visibility: hidden; }

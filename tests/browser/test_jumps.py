@@ -62,7 +62,7 @@ CASES = [
     for path in PAGES
     for size in ((1366, 768), (390, 844))
     if (path, size[0]) != ("decoding", 390)
-]
+] + [pytest.param("", size, id=f"explore-{size[0]}") for size in ((800, 700), (1024, 768))]
 
 
 @pytest.mark.parametrize(("path", "size"), CASES)
