@@ -298,11 +298,19 @@ class Waiting:
     """Shows a job's progress and place in the queue in one spot of the page, and clears it afterwards."""
 
     def __init__(
-        self, height: int | None = None, picture: NDArray[np.uint8] | None = None, alt: str = ""
+        self,
+        height: int | None = None,
+        picture: NDArray[np.uint8] | None = None,
+        alt: str = "",
+        over: str = "",
     ) -> None:
-        """Reserve the spot; `height` in pixels draws a skeleton below the bar, beside a picture."""
+        """Reserve the spot; `height` in pixels draws a skeleton below the bar, beside a picture.
+
+        With a name, `over`, it lies over what stands there, which so stays where it is: see `menu.STYLE`.
+        """
         self.spot = st.empty()
         self.height, self.picture, self.alt = height, picture, alt
+        self.key = f"waiting_{over}" if over else None
         self.bar: Any = None
         self.shown: tuple[Any, ...] = ()
 
@@ -327,7 +335,7 @@ class Waiting:
         self.bar.progress(min(1.0, job.done / max(1, job.total)), text=text)
 
     def _reserve(self) -> None:
-        with self.spot.container():
+        with self.spot.container(key=self.key):
             self.bar = st.empty()
             if self.picture is not None:
                 columns = st.columns(3)

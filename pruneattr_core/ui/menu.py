@@ -82,6 +82,11 @@ STYLE = """<style>
     min-height: 136px;
   }
 }
+/* While the next picture is worked on, that is told over the last one: nothing moves away and back again. */
+[data-testid="stLayoutWrapper"]:has(> [class*="st-key-waiting_"]) {
+  height: 0; margin-bottom: -1rem; z-index: 2; overflow: visible;
+}
+[class*="st-key-waiting_"] { position: relative; background: light-dark(#fff, #101418); }
 /* A row grows once its controls are there; what is below comes with them, where it stays. */
 [data-testid="stLayoutWrapper"]:has([data-testid="stHorizontalBlock"] > * > [data-testid="stSkeleton"])
   ~ :not(:has(.st-key-scrub)) { visibility: hidden; }

@@ -251,7 +251,7 @@ def selected(card: ModelCard, picture: Picture, target: int | None) -> Selection
     """Ask the network about the picture; None while its weights are not here, which is said on the page."""
     if not _ready(card):
         return None
-    waiting = Waiting()
+    waiting = Waiting(over="answer")
     answer = engine().answer(card.id, picture, waiting)
     waiting.clear()
     return Selection(card, picture, target, answer)

@@ -80,3 +80,20 @@ def test_nothing_jumps_while_a_page_comes(
     settled(page)
     jumps = page.evaluate("window.jumps")
     assert cumulative(jumps) <= MOST, jumps
+
+
+@pytest.mark.parametrize("path", ["", "compare", "sanity", "removal"])
+def test_nothing_jumps_when_another_picture_is_chosen(
+    page: Page, app_url: str, settled: Callable[[Page], None], path: str
+) -> None:
+    """What is told meanwhile lies over the last picture's view; it pushed that down, and it came up again."""
+    page.add_init_script(_WATCH)
+    page.goto(f"{app_url}/{path}")
+    page.locator(PAGES[path]).first.wait_for()
+    settled(page)
+    page.evaluate("window.jumps.length = 0")
+    page.get_by_role("button", name="Next picture").click()
+    page.wait_for_url("**picture=1**")
+    settled(page)
+    jumps = page.evaluate("window.jumps")
+    assert cumulative(jumps) <= MOST, jumps

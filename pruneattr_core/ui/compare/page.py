@@ -55,7 +55,7 @@ def draw(chosen: shell.Selection) -> None:
     title_row("Compare")
     publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
-        waiting = Waiting()
+        waiting = Waiting(over="grid")
         found = fits(chosen.subject, chosen.picture, waiting)
         waiting.clear()
         look = choose(chosen, found.reasons, found.layers)

@@ -95,7 +95,7 @@ def _begin(chosen: shell.Selection, question: Question, look: Look) -> bool:
         engine().jobs.leave(former, viewer())
     st.session_state[_RUNNING] = question
     photo = chosen.photo
-    waiting = Waiting(300, photo, chosen.picture.title)  # always, so that what follows keeps its place
+    waiting = Waiting(300, photo, chosen.picture.title, over="levels")  # always: what follows keeps its place
     failed: dict[Question, str] = st.session_state.setdefault(_FAILED, {})
     if engine().sweep(question) is not None or question in failed:
         return False

@@ -78,7 +78,7 @@ def draw(chosen: shell.Selection) -> None:
     publish(FIELDS)
     with guarded():
         subject = chosen.subject
-        waiting = Waiting(height=420)
+        waiting = Waiting(height=420, over="ground")
         ground = find_ground(subject, chosen, waiting)
         waiting.clear()
         found = collect(chosen, subject, ground, methods, kappa, st.session_state["path_seed"])

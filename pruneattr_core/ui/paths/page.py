@@ -53,7 +53,7 @@ def draw(chosen: shell.Selection) -> None:
     publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
         subject = chosen.subject
-        waiting = Waiting(height=420)
+        waiting = Waiting(height=420, over="ground")
         ground = find_ground(subject, chosen, waiting)
         waiting.clear()
         own = None
@@ -164,7 +164,7 @@ def _board(
     own = own_path()
     mark = id(own[1]) if own is not None and UPLOADED in paths else None
     key = ComparisonKey(subject, kappa, st.session_state["path_seed"], tuple(paths), mark)
-    waiting = Waiting(height=420)
+    waiting = Waiting(height=420, over="comparison")
     comparison = engine().jobs.run(
         key, lambda job: compare(list(paths.values()), ground.scores.dead), waiting, "coarse"
     )

@@ -137,7 +137,7 @@ def collect(
         if kept is None and method == "taylor":
             kept = Timed(Found(ground.scores), ground.seconds)
         elif kept is None and METHODS[method].cheap:
-            waiting = Waiting()
+            waiting = Waiting(over="path")
             kept = engine().jobs.run(key, work_of(key), waiting, "coarse")
             waiting.clear()
         if kept is None:

@@ -61,7 +61,7 @@ def draw(chosen: Selection) -> None:
         place = st.container(width="content")
     publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
-        waiting = Waiting()
+        waiting = Waiting(over="cards")
         reasons = fits(chosen.subject, chosen.picture, waiting).reasons
         waiting.clear()
         names = choose_methods("gone", OFFERED, reasons, place, "controls")

@@ -54,7 +54,7 @@ def draw(chosen: Selection) -> None:
         place = st.container(width="content")
     publish(FIELDS)  # a reload while what follows is computed keeps what was chosen
     with guarded():
-        waiting = Waiting(height=420)
+        waiting = Waiting(height=420, over="cards")
         found = fits(chosen.subject, chosen.picture, waiting)
         waiting.clear()
         st.caption(
