@@ -110,6 +110,7 @@ STYLE = """<style>
   .st-key-desk_state:has([data-testid="stProgress"]) { flex-wrap: nowrap; }
   .st-key-desk_state:has([data-testid="stProgress"]) > :first-child { display: none; }
   [class*="st-key-lesson_ways"] { min-height: 9.5rem; }
+  .st-key-show { min-height: 142px; }
   /* The menu's button stays while the page is scrolled below the bar, and lies over nothing. */
   [data-testid="stHeader"] { background: light-dark(#fff, #101418); }
   :root { --bar-height: 3.75rem; }

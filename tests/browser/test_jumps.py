@@ -82,7 +82,7 @@ def test_nothing_jumps_while_a_page_comes(
     assert cumulative(jumps) <= MOST, jumps
 
 
-@pytest.mark.parametrize("path", ["", "compare", "sanity", "removal"])
+@pytest.mark.parametrize("path", ["", "compare", "paths", "sanity", "removal"])
 def test_nothing_jumps_when_another_picture_is_chosen(
     page: Page, app_url: str, settled: Callable[[Page], None], path: str
 ) -> None:
