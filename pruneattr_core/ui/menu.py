@@ -111,6 +111,7 @@ STYLE = """<style>
   .st-key-desk_state:has([data-testid="stProgress"]) > :first-child { display: none; }
   [class*="st-key-lesson_ways"] { min-height: 9.5rem; }
   .st-key-show { min-height: 142px; }
+  .st-key-waiting_levels [data-testid="stColumn"] ~ * { display: none; }
   /* The menu's button stays while the page is scrolled below the bar, and lies over nothing. */
   [data-testid="stHeader"] { background: light-dark(#fff, #101418); }
   :root { --bar-height: 3.75rem; }
