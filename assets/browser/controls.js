@@ -21,8 +21,10 @@ function markRadios(radios, isChosen) {
 }
 
 // The slider has the keys at once: before a class nobody looks for it with the pointer.
+// A browser refuses in a frame of another page, and while it is still at the last change.
 function presentsFull(button, section, slider) {
-  button.onclick = () => document.fullscreenElement ? document.exitFullscreen() : section.requestFullscreen?.().then(() => slider?.focus());
+  const asked = () => document.fullscreenElement ? document.exitFullscreen() : section.requestFullscreen?.().then(() => slider?.focus());
+  button.onclick = () => asked()?.catch(() => {});
 }
 
 function showPlaying(button, playing, idle = 'Play') {
