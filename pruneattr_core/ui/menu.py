@@ -72,14 +72,11 @@ STYLE = """<style>
   min-height: min(100svh, 50rem);
 }
 @media (min-width: 900px) { .st-key-scrub { min-height: 56rem; } }
-@media (min-width: 769px) and (max-width: 1123px) {
+/* Beside the menu the explorer's choices may take two lines; of a phone on its side they are folded. */
+@media (min-width: 769px) and (max-width: 1123px) and (min-height: 481px) {
   body:has(.st-key-scrub):not(:has([data-testid="stExpandSidebarButton"])) .st-key-choices {
     min-height: 116px;
-  }
-}
-@media (min-width: 769px) and (max-width: 915px) {
-  body:has(.st-key-scrub):not(:has([data-testid="stExpandSidebarButton"])) .st-key-choices {
-    min-height: 136px;
+    @media (max-width: 915px) { min-height: 136px; }
   }
 }
 /* While the next picture is worked on, that is told over the last one: nothing moves away and back again. */
